@@ -1,0 +1,118 @@
+"""Start values of θ, by name or from a function; every b_k starts at zero.
+
+A rule draws W_k with mean 0 and the variance below, from a uniform distribution on (−√(3·variance),
+√(3·variance)) or a normal one. fan_in is n_{k-1}, fan_out is n_k.
+
+===========  ==============================  ==================================
+rule         variance                        for
+===========  ==============================  ==================================
+``glorot``   2 / (fan_in + fan_out)          tanh, logistic, identity, softmax
+``he``       2 / fan_in                      relu
+``lecun``    1 / fan_in                      units normalised to variance one
+===========  ==============================  ==================================
+
+References: X. Glorot and Y. Bengio (AISTATS 2010); K. He et al. (ICCV 2015); Y. LeCun et al.,
+"Efficient BackProp" (1998).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast.spec import NetworkSpec
+
+Initializer = Callable[[int, int, np.random.Generator], Any]
+
+VARIANCES: dict[str, Callable[[int, int], float]] = {
+    "glorot": lambda fan_out, fan_in: 2 / (fan_in + fan_out),
+    "he": lambda fan_out, fan_in: 2 / fan_in,
+    "lecun": lambda fan_out, fan_in: 1 / fan_in,
+}
+
+
+def _uniform(variance: Callable[[int, int], float]) -> Initializer:
+    def draw(fan_out: int, fan_in: int, rng: np.random.Generator) -> np.ndarray:
+        bound = np.sqrt(3 * variance(fan_out, fan_in))
+        return rng.uniform(-bound, bound, (fan_out, fan_in))
+
+    return draw
+
+
+def _normal(variance: Callable[[int, int], float]) -> Initializer:
+    def draw(fan_out: int, fan_in: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.normal(0, np.sqrt(variance(fan_out, fan_in)), (fan_out, fan_in))
+
+    return draw
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    **{f"{rule}_uniform": _uniform(variance) for rule, variance in VARIANCES.items()},
+    **{f"{rule}_normal": _normal(variance) for rule, variance in VARIANCES.items()},
+    "zeros": lambda fan_out, fan_in, rng: np.zeros((fan_out, fan_in)),
+}
+
+
+def initialize(
+    spec: NetworkSpec, initializer: str | Initializer, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw start values in float64, then cast: a seed gives the same start in both dtypes.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    initializer : str or callable
+        ``"auto"`` (``he_normal`` for layers that end in relu, else ``glorot_uniform``), a name in
+        `INITIALIZERS`, or a function ``(fan_out, fan_in, rng)`` that returns W_k, an array of
+        shape (fan_out, fan_in).
+    rng : numpy.random.Generator
+        The only source of randomness; layers draw in order.
+
+    Returns
+    -------
+    params : array of shape (P,) and of the dtype of `spec`
+
+    Raises
+    ------
+    TypeError
+        If `initializer` is neither a name nor callable, or `rng` is no Generator.
+    ValueError
+        If the name is unknown, or a function returns a wrong shape or values that are not finite.
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    params = np.zeros(spec.n_params, spec.dtype)
+    for W, activation in zip(spec.weights(params), spec.layer_activations, strict=True):
+        W[...] = _drawn(_rule(initializer, activation), W.shape, rng, spec.dtype)
+    return params
+
+
+def _rule(initializer: str | Initializer, activation: str) -> Initializer:
+    if callable(initializer):
+        return initializer
+    if not isinstance(initializer, str):
+        raise TypeError(f"initializer must be a name or a function, got {initializer!r}")
+    if initializer == "auto":
+        initializer = "he_normal" if activation == "relu" else "glorot_uniform"
+    if initializer not in INITIALIZERS:
+        raise ValueError(
+            f"initializer must be one of auto, {', '.join(INITIALIZERS)}; got {initializer!r}"
+        )
+    return INITIALIZERS[initializer]
+
+
+def _drawn(
+    rule: Initializer, shape: tuple[int, ...], rng: np.random.Generator, dtype: str
+) -> np.ndarray:
+    """W_k from `rule`, checked; (fan_out, fan_in)."""
+    fan_out, fan_in = shape
+    drawn = np.asarray(rule(fan_out, fan_in, rng), np.float64)
+    if drawn.shape != shape:
+        raise ValueError(
+            f"the initializer must return shape (fan_out, fan_in) = {shape}, got {drawn.shape}"
+        )
+    if not (np.abs(drawn) <= np.finfo(dtype).max).all():
+        raise ValueError(f"the initializer returned values that are not finite in {dtype}")
+    return drawn

@@ -1,0 +1,42 @@
+"""Fixtures and tolerances that all tests share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository, for tests that read its files."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data sets beside the repository; tests that need it skip without it."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs the data sets in ../shared/data, beside the repository")
+    return SHARED_DATA
+
+
+@pytest.fixture(params=TOLERANCES)
+def dtype(request) -> str:
+    """Each supported dtype in turn."""
+    return request.param
+
+
+@pytest.fixture
+def rtol(dtype) -> float:
+    """The relative tolerance that goes with `dtype`."""
+    return TOLERANCES[dtype]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with a fixed seed."""
+    return np.random.default_rng(20)

@@ -1,0 +1,119 @@
+"""Start values: the variance of each rule, its limits, seeds, and what a function may return."""
+
+import numpy as np
+import pytest
+
+from ffnn_fast.initializers import INITIALIZERS, initialize
+from ffnn_fast.spec import NetworkSpec
+
+SIZES = (300, 200, 150)
+FORMULAS = {
+    "glorot": lambda fan_out, fan_in: 2 / (fan_in + fan_out),
+    "he": lambda fan_out, fan_in: 2 / fan_in,
+    "lecun": lambda fan_out, fan_in: 1 / fan_in,
+}
+
+
+def drawn(initializer, seed=0, **spec):
+    spec = NetworkSpec(**{"layer_sizes": SIZES, "dtype": "float64", **spec})
+    params = initialize(spec, initializer, np.random.default_rng(seed))
+    return spec.weights(params), spec.biases(params)
+
+
+@pytest.mark.parametrize("shape", ["uniform", "normal"])
+@pytest.mark.parametrize("rule", FORMULAS)
+def test_mean_and_variance_within_five_standard_errors(rule, shape):
+    for W in drawn(f"{rule}_{shape}")[0]:
+        variance = FORMULAS[rule](*W.shape)
+        # Var of the sample variance is (kurtosis − 1) σ⁴ / n: kurtosis 3 if normal, 9/5 if uniform
+        kurtosis = {"normal": 3, "uniform": 9 / 5}[shape]
+        assert abs(W.mean()) < 5 * np.sqrt(variance / W.size)
+        assert abs(W.var() - variance) < 5 * variance * np.sqrt((kurtosis - 1) / W.size)
+
+
+@pytest.mark.parametrize("rule", FORMULAS)
+def test_uniform_fills_its_interval_and_normal_goes_beyond(rule):
+    for uniform, normal in zip(
+        drawn(f"{rule}_uniform")[0], drawn(f"{rule}_normal")[0], strict=True
+    ):
+        bound = np.sqrt(3 * FORMULAS[rule](*uniform.shape))
+        assert 0.999 * bound < np.abs(uniform).max() <= bound
+        assert np.abs(normal).max() > 1.5 * bound
+
+
+@pytest.mark.parametrize("name", ["auto", *INITIALIZERS])
+def test_biases_are_zero_and_weights_only_for_zeros(name):
+    weights, biases = drawn(name)
+    assert all((b == 0).all() for b in biases)
+    assert all((W == 0).all() for W in weights) == (name == "zeros")
+
+
+def test_auto_is_he_normal_before_relu_and_glorot_uniform_elsewhere():
+    sizes, activations = (30, 20, 20, 5), ("relu", "tanh")
+    rng = np.random.default_rng(7)
+    weights, _ = drawn("auto", seed=7, layer_sizes=sizes, activations=activations)
+    bound = np.sqrt(6 / (20 + 20))
+    np.testing.assert_array_equal(weights[0], rng.normal(0, np.sqrt(2 / 30), (20, 30)))
+    np.testing.assert_array_equal(weights[1], rng.uniform(-bound, bound, (20, 20)))
+
+
+@pytest.mark.parametrize("name", ["auto", *INITIALIZERS])
+def test_same_seed_same_values_in_both_dtypes(name):
+    double, _ = drawn(name, seed=3)
+    single, _ = drawn(name, seed=3, dtype="float32")
+    for W, w in zip(double, single, strict=True):
+        assert w.dtype == np.float32
+        np.testing.assert_array_equal(W.astype(np.float32), w)
+
+
+def test_seeds_differ_and_layers_differ():
+    first, second = drawn("glorot_uniform", seed=0), drawn("glorot_uniform", seed=1)
+    assert (first[0][0] != second[0][0]).any()
+    W, V = drawn("lecun_normal", layer_sizes=(6, 6, 6))[0]
+    assert (W != V).any()
+
+
+def test_global_generator_is_left_alone():
+    before = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    drawn("auto")
+    after = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    np.testing.assert_array_equal(before["key"], after["key"])
+    assert before["pos"] == after["pos"]
+
+
+def test_function_gets_fans_and_generator():
+    calls = []
+
+    def ramp(fan_out, fan_in, rng):
+        calls.append((fan_out, fan_in, type(rng)))
+        return np.arange(fan_out * fan_in).reshape(fan_out, fan_in)
+
+    weights, biases = drawn(ramp, layer_sizes=(3, 4, 2))
+    assert calls == [(4, 3, np.random.Generator), (2, 4, np.random.Generator)]
+    np.testing.assert_array_equal(weights[1], [[0, 1, 2, 3], [4, 5, 6, 7]])
+    assert not biases[0].any()
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (np.zeros((3, 4)), r"\(4, 3\), got \(3, 4\)"),
+        (np.zeros(12), r"got \(12,\)"),
+        (0.5, r"got \(\)"),
+        (np.full((4, 3), np.nan), "finite"),
+        (np.full((4, 3), -np.inf), "finite"),
+        (np.full((4, 3), 1e39), "finite in float32"),
+    ],
+)
+def test_function_with_a_wrong_result_is_refused(result, message):
+    with pytest.raises(ValueError, match=message):
+        drawn(lambda fan_out, fan_in, rng: result, layer_sizes=(3, 4), dtype="float32")
+
+
+def test_unknown_name_and_wrong_types_are_refused():
+    with pytest.raises(ValueError, match=r"one of auto, glorot_uniform.*got 'xavier'"):
+        drawn("xavier")
+    with pytest.raises(TypeError, match="name or a function"):
+        drawn(3)
+    with pytest.raises(TypeError, match=r"numpy.random.Generator, got int"):
+        initialize(NetworkSpec((2, 2)), "zeros", 0)
