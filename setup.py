@@ -1,0 +1,74 @@
+"""What TOML cannot say: the extension modules, one per ISA level, and their one set of directives.
+
+Environment: FFNN_FAST_SANITIZE=1 builds with the address and undefined-behaviour sanitizers,
+FFNN_FAST_DEBUG=1 switches Cython's bounds checks on.
+"""
+
+import os
+import platform
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+ENGINE = Path("src/ffnn_fast/engine")
+DEBUG = os.environ.get("FFNN_FAST_DEBUG") == "1"
+SANITIZE = os.environ.get("FFNN_FAST_SANITIZE") == "1"
+
+DIRECTIVES = {
+    "language_level": 3,
+    "binding": True,
+    "embedsignature": False,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "initializedcheck": DEBUG,
+    "cdivision": not DEBUG,
+    "freethreading_compatible": True,
+}
+
+# -fno-math-errno and -fno-trapping-math let loops vectorise; neither changes a value (never fast-math).
+FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+if SANITIZE:
+    FLAGS = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"]
+LINK = ["-fsanitize=address,undefined"] if SANITIZE else []
+
+X86_LEVELS = {
+    "v2": ["-march=x86-64-v2"],
+    "v3": ["-march=x86-64-v3"],
+    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+}
+
+
+def isa_levels():
+    """Compiler flags of every engine module that this machine's architecture gets."""
+    machine = platform.machine().lower()
+    if machine in ("x86_64", "amd64"):
+        return X86_LEVELS
+    return {"neon": []} if machine in ("arm64", "aarch64") else {"base": []}
+
+
+def module(name, source, flags):
+    """One extension of `source`; its C file lives in a build folder of its own."""
+    extension = Extension(
+        f"ffnn_fast.engine.{name}",
+        [str(ENGINE / source)],
+        include_dirs=[str(ENGINE.resolve())],
+        depends=[str(path) for path in (*ENGINE.glob("*.pxd"), *ENGINE.glob("*.h"))],
+        extra_compile_args=FLAGS + flags,
+        extra_link_args=LINK,
+    )
+    return cythonize(
+        [extension],
+        build_dir=f"build/cython/{name}",
+        compiler_directives=DIRECTIVES,
+        include_path=[str(ENGINE)],
+    )[0]
+
+
+MODULES = [("cpu", "cpu.pyx", [])]
+MODULES += [(f"engine_{level}", "engine.pyx", flags) for level, flags in isa_levels().items()]
+
+setup(
+    ext_modules=[module(*parts) for parts in MODULES],
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+)

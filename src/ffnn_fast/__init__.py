@@ -1,0 +1,18 @@
+"""ffnn_fast: feedforward networks, fast on a CPU and exact to the textbook."""
+
+from importlib.metadata import version
+
+from ffnn_fast.network import Network
+from ffnn_fast.persistence import ModelFileError
+from ffnn_fast.spec import NetworkSpec
+from ffnn_fast.training import History
+
+__version__ = version("ffnn_fast")
+__all__ = ["History", "ModelFileError", "Network", "NetworkSpec", "__version__", "show_config"]
+
+
+def show_config() -> dict[str, object]:
+    """Version, engine level and the BLAS libraries loaded, as a dictionary."""
+    from ffnn_fast.config import describe
+
+    return {"version": __version__, **describe()}

@@ -1,0 +1,27 @@
+# The network as the kernels see it: plain numbers behind plain pointers, filled once by engine.Plan.
+
+cdef enum:  # activations g and outputs O
+    IDENTITY = 0
+    LOGISTIC = 1
+    TANH = 2
+    RELU = 3
+    SOFTMAX = 4
+
+cdef enum:  # losses
+    CROSS_ENTROPY = 0
+    SQUARED_ERROR = 1
+    HALF_SQUARED_ERROR = 2
+    BINARY_CROSS_ENTROPY = 3
+
+cdef struct plan_t:
+    Py_ssize_t L         # layers with parameters; the arrays below have L + 1 entries
+    Py_ssize_t P         # length of θ
+    Py_ssize_t units     # n_0 + n_1 + ... + n_L
+    Py_ssize_t* n        # n[k]: units of layer k
+    Py_ssize_t* below    # below[k]: n_0 + ... + n_{k-1}
+    Py_ssize_t* W        # W[k]: where W_k (n[k], n[k-1]) starts in θ; entry 0 unused
+    Py_ssize_t* b        # b[k]: where b_k (n[k],) starts in θ
+    Py_ssize_t* g        # g[k]: activation of layer k; g[L] is the output function
+    int loss
+    bint canonical       # ∇a_L = ŷ − y, and the loss is computed from a_L
+    double l2

@@ -1,0 +1,381 @@
+"""Network: a feedforward network as an object; validates, then delegates."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast import inspection, persistence, solvers, training
+from ffnn_fast.initializers import initialize
+from ffnn_fast.spec import NetworkSpec
+from ffnn_fast.training import FitOptions, History, Machine, Problem
+from ffnn_fast.validation import (
+    as_params,
+    as_rows,
+    as_sample_weight,
+    as_targets,
+    positive_float,
+    positive_int,
+)
+
+Array = np.ndarray
+Initializer = str | Callable[[int, int, np.random.Generator], Any]
+ENGINES = ("compiled", "reference")
+
+
+class Network:
+    """A feedforward network with L layers: a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        n_0, n_1, ..., n_L: inputs, hidden units, outputs.
+    activation : str or sequence of str, default "tanh"
+        g of the hidden layers: ``identity`` (or ``linear``), ``logistic`` (or ``sigmoid``),
+        ``tanh``, ``relu``; one name for all or one per layer.
+    output : str, default "softmax"
+        O: ``softmax``, ``identity``, ``logistic``, ``tanh`` or ``relu``.
+    loss : str, optional
+        ``cross_entropy``, ``squared_error``, ``half_squared_error`` or ``binary_cross_entropy``;
+        the default is the usual one of the output: softmax with cross-entropy, logistic with binary
+        cross-entropy, others with squared error. Any pair works.
+    dtype : {"float32", "float64"}, default "float32"
+    seed : int, Generator or None
+        Seeds the generator that draws the weights and then shuffles the rows.
+    initializer : str or callable, default "auto"
+        See `ffnn_fast.initializers.initialize`; biases start at zero.
+    l2 : float, default 0.0
+        Coefficient of the penalty ``l2/2 · Σ‖W_k‖²``.
+    engine : {"compiled", "reference"}, optional
+        Default: the environment variable ``FFNN_FAST_ENGINE``, else ``compiled``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument does not describe a network.
+
+    Attributes
+    ----------
+    params : ndarray of shape (P,)
+        θ, layer by layer: W_1, b_1, W_2, b_2, ...
+    weights, biases : tuple of ndarray
+        Writable views of θ: ``weights[k-1]`` is W_k, (n_k, n_{k-1}); ``biases[k-1]`` is b_k, (n_k,).
+    spec : NetworkSpec
+    rng : numpy.random.Generator
+
+    References
+    ----------
+    M. M. Khapra, CS7015 (Deep Learning), Lecture 4, modules 4.1 to 4.9.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ffnn_fast import Network
+    >>> X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
+    >>> y = np.array([0, 1, 1, 0])
+    >>> net = Network([2, 8, 2], seed=0)
+    >>> history = net.fit(X, y, epochs=2000, batch_size=4, learning_rate=0.5)
+    >>> net.predict(X)
+    array([0, 1, 1, 0])
+    """
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        *,
+        activation: str | Sequence[str] = "tanh",
+        output: str = "softmax",
+        loss: str | None = None,
+        dtype: str = "float32",
+        seed: int | np.random.Generator | None = None,
+        initializer: Initializer = "auto",
+        l2: float = 0.0,
+        engine: str | None = None,
+    ) -> None:
+        hidden = activation if isinstance(activation, str) else tuple(activation)
+        spec = NetworkSpec(layer_sizes, hidden, output, loss, dtype, l2)  # type: ignore[arg-type]
+        rng = np.random.default_rng(seed)
+        self._assemble(spec, initialize(spec, initializer, rng), rng, engine)
+
+    @classmethod
+    def from_params(cls, spec: NetworkSpec, params: Any, *, engine: str | None = None) -> Network:
+        """A network of this description with a copy of these parameters, shape (P,)."""
+        net = cls.__new__(cls)
+        net._assemble(spec, as_params(params, spec), np.random.default_rng(), engine)
+        return net
+
+    def _assemble(
+        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, engine: str | None
+    ) -> None:
+        backend = _backend(engine)
+        theta = training.aligned_empty(spec.n_params, spec.dtype)
+        theta[:] = params
+        self.rng = rng
+        self._machine = Machine(spec, backend.Plan(spec), theta, backend)
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The description of the network."""
+        return self._machine.spec
+
+    @property
+    def params(self) -> Array:
+        """θ, (P,): the vector that all views share; assign with ``net.params[:] = ...``."""
+        return self._machine.params
+
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        """W_1, ..., W_L as writable views of θ."""
+        return self.spec.weights(self.params)
+
+    @property
+    def biases(self) -> tuple[Array, ...]:
+        """b_1, ..., b_L as writable views of θ."""
+        return self.spec.biases(self.params)
+
+    @property
+    def engine(self) -> str:
+        """``"compiled"`` or ``"reference"``."""
+        return "reference" if self._machine.backend.__name__.endswith("reference") else "compiled"
+
+    def forward(self, X: Any) -> Array:
+        """ŷ = O(a_L) for rows X, (n, n_0): (n, n_L); for one sample (n_0,): (n_L,)."""
+        rows, single = as_rows(X, self.spec)
+        y_hat = self._machine.forward(rows)
+        return y_hat[0] if single else y_hat
+
+    def predict(self, X: Any) -> Array:
+        """What the network says of each row of X, (n, n_0), or of one sample, (n_0,).
+
+        Returns
+        -------
+        ndarray
+            One class per sample: labels, (n,) int64. One output with binary cross-entropy: 0 or 1,
+            (n,); several: 0 or 1 each, (n, n_L). Regression: values, (n,) for one output, else
+            (n, n_L). For one sample the first axis is gone.
+        """
+        rows, single = as_rows(X, self.spec)
+        predicted = training.predict(self.spec, self._machine.forward(rows))
+        return predicted[0] if single else predicted
+
+    def predict_proba(self, X: Any) -> Array:
+        """Class probabilities: (n, n_L); for one logistic output (n, 2), columns of 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            If the network is a regressor.
+        """
+        if self.spec.task != "classification":
+            raise ValueError(
+                f"predict_proba needs a classifier; output {self.spec.output!r} with loss "
+                f"{self.spec.loss!r} is a regressor, use predict or forward"
+            )
+        y_hat = self.forward(X)
+        if self.spec.n_outputs == 1:
+            return np.concatenate([1 - y_hat, y_hat], axis=-1)
+        return y_hat
+
+    def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The objective: weighted mean of the losses of the rows, plus ``l2/2 · Σ‖W_k‖²``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+        y : array-like
+            Labels (n,) of integers 0..n_L-1, one-hot or soft targets (n, n_L), or values (n,) or
+            (n, n_L).
+        sample_weight : array-like of shape (n,), optional
+            Weights >= 0; only their ratios count.
+        """
+        return self._machine.loss(self._problem(X, y, sample_weight))
+
+    def score(self, X: Any, y: Any) -> float:
+        """Accuracy for classifiers, R² for regressors."""
+        problem = self._problem(X, y)
+        return training.score(self.spec, self._machine.forward(problem.X), problem)
+
+    def gradient(
+        self, X: Any, y: Any, sample_weight: Any = None, *, by_name: bool = False
+    ) -> Array | dict[str, Array]:
+        """∇θ of the objective: (P,), or ``{"W_1": ..., "b_1": ...}`` when `by_name`."""
+        _, grad = self._machine.loss_gradient(self._problem(X, y, sample_weight))
+        return self.spec.named(grad) if by_name else grad
+
+    def step(self, X: Any, y: Any, learning_rate: float) -> float:
+        """One step of gradient descent on these rows; returns the objective before it."""
+        problem = self._problem(X, y)
+        learning_rate = positive_float(learning_rate, "learning_rate")
+        options = FitOptions(1, len(problem.X), learning_rate, shuffle=False, metrics=False)
+        return training.fit(self._machine, problem, None, options, self.rng)[0]["loss"]
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        learning_rate: float = 0.1,
+        validation_data: tuple[Any, Any] | None = None,
+        sample_weight: Any = None,
+        shuffle: bool = True,
+        rng: int | np.random.Generator | None = None,
+        metrics: bool = True,
+        callbacks: Sequence[training.Callback] = (),
+    ) -> History:
+        """Minibatch stochastic gradient descent: θ := θ − η ∇θ on each batch of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0)
+            Not copied when it is C-contiguous and of the network's dtype.
+        y : array-like
+            As in `loss`.
+        epochs : int, default 10
+        batch_size : int, default 32
+            Rows per step; 1 is online learning.
+        learning_rate : float, default 0.1
+            η.
+        validation_data : (X, y), optional
+            Rows on which ``val_loss`` and the score are taken after each epoch.
+        sample_weight : array-like of shape (n,), optional
+            Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
+        shuffle : bool, default True
+            Draw a new order of the rows for each epoch.
+        rng : int or Generator, optional
+            For the shuffling; default: the network's own, ``net.rng``.
+        metrics : bool, default True
+            Record accuracy or R² after each epoch, at the cost of a forward pass over the rows.
+        callbacks : sequence of callable
+            Each is called with the record of an epoch when it ends.
+
+        Returns
+        -------
+        History
+            A record per epoch: ``epoch``, ``loss`` (mean over the epoch's steps, before each),
+            ``seconds`` (training alone), ``accuracy`` or ``r2``, ``val_loss``, ``val_accuracy`` or
+            ``val_r2``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described; nothing has been changed then.
+        """
+        problem = self._problem(X, y, sample_weight)
+        validation = None
+        if validation_data is not None:
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+                raise TypeError("validation_data must be a pair (X, y)")
+            validation = self._problem(*validation_data, prefix="validation ")
+        for callback in callbacks:
+            if not callable(callback):
+                raise TypeError(f"a callback must be callable, got {callback!r}")
+        options = FitOptions(
+            positive_int(epochs, "epochs"),
+            positive_int(batch_size, "batch_size"),
+            positive_float(learning_rate, "learning_rate"),
+            bool(shuffle),
+            bool(metrics),
+            tuple(callbacks),
+        )
+        generator = self.rng if rng is None else np.random.default_rng(rng)
+        return training.fit(self._machine, problem, validation, options, generator)
+
+    def gradient_descent(
+        self, X: Any, y: Any, learning_rate: float, max_iterations: int = 1000
+    ) -> History:
+        """The lecture's algorithm: while t++ < max_iterations, θ := θ − η ∇θ over all rows."""
+        return solvers.gradient_descent(
+            self._machine,
+            self._problem(X, y),
+            positive_float(learning_rate, "learning_rate"),
+            positive_int(max_iterations, "max_iterations"),
+        )
+
+    def trace(self, X: Any, y: Any) -> inspection.Trace:
+        """Every a_k, h_k, ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name."""
+        return inspection.trace(self.spec, self.params, self._problem(X, y))
+
+    def check_gradients(self, X: Any, y: Any) -> inspection.GradientCheck:
+        """Backpropagation beside central differences, in float64, for every parameter.
+
+        Costs 2 P evaluations of the loss: give a few rows.
+        """
+        return inspection.check_gradients(self._machine, self._problem(X, y))
+
+    def save(self, path: str | os.PathLike[str], extra: Mapping[str, str] | None = None) -> None:
+        """Write the network to a safetensors file, atomically; `extra` strings go into its header."""
+        persistence.save(path, self.spec, self.params, extra)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, engine: str | None = None) -> Network:
+        """The network of a file that `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+        ffnn_fast.persistence.ModelFileError
+            If the file is not such a file, is damaged, or is of another format version.
+        """
+        spec, params, _ = persistence.load(path)
+        return cls.from_params(spec, params, engine=engine)
+
+    def copy(self) -> Network:
+        """An independent network with the same parameters and state of the generator."""
+        twin = type(self).__new__(type(self))
+        twin.__setstate__(self.__getstate__())
+        return twin
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        return self.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "spec": self.spec.to_dict(),
+            "params": self.params.copy(),
+            "rng": self.rng.bit_generator.state,
+            "engine": self.engine,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        bit_generator = getattr(np.random, state["rng"]["bit_generator"])()
+        bit_generator.state = state["rng"]
+        rng = np.random.Generator(bit_generator)
+        spec = NetworkSpec.from_dict(state["spec"])
+        self._assemble(spec, state["params"], rng, state["engine"])
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        title = f"Network  {spec.dtype}, loss {spec.loss}" + (f", l2 {spec.l2:g}" if spec.l2 else "")
+        head = ("layer", "activation", "W", "b", "parameters")
+        rows = [head, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
+        for k, (g, (o, i)) in enumerate(
+            zip(spec.layer_activations, spec.shapes, strict=True), start=1
+        ):
+            place = "output" if k == spec.n_layers else "hidden"
+            rows.append((f"{k} ({place})", g, f"({o}, {i})", f"({o},)", f"{o * i + o:,}"))
+        widths = [max(len(row[c]) for row in rows) for c in range(len(head))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join([title, *(line.rstrip() for line in lines), f"total {spec.n_params:,}"])
+
+    def _problem(self, X: Any, y: Any, sample_weight: Any = None, prefix: str = "") -> Problem:
+        rows, _ = as_rows(X, self.spec, f"{prefix}X")
+        targets = as_targets(y, self.spec, len(rows), f"{prefix}y")
+        return Problem(rows, targets, as_sample_weight(sample_weight, self.spec, len(rows)))
+
+
+def _backend(name: str | None) -> ModuleType:
+    chosen = os.environ.get("FFNN_FAST_ENGINE", "compiled") if name is None else name
+    if chosen not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}; got {chosen!r}")
+    if chosen == "reference":
+        return importlib.import_module("ffnn_fast.reference")
+    return importlib.import_module("ffnn_fast.engine.isa").engine

@@ -1,0 +1,173 @@
+"""The plain twin of the compiled engine: the lecture in NumPy, same functions, same signatures.
+
+Vocabulary: n rows (samples), n_k units of layer k; a[k], h[k], da[k], dh[k] are (n, n_k), W_k is
+(n_k, n_{k-1}). h[0] = X and h[L] = ŷ, so a[0] is unused. The reference never imports the engine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ffnn_fast.activations import OUTPUTS
+from ffnn_fast.losses import CANONICAL, LOSSES
+from ffnn_fast.optimizers import OPTIMIZERS
+from ffnn_fast.spec import NetworkSpec
+
+Array = np.ndarray
+
+
+class Plan:
+    """What the functions below need to know of a network; here, its description itself."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        self.spec = spec
+
+
+def workspace_size(plan: Plan, n: int) -> int:
+    """Elements of scratch that a call on `n` rows needs: none, NumPy allocates as it goes."""
+    return 0
+
+
+def forward_propagation(
+    plan: Plan, params: Array, X: Array
+) -> tuple[list[Array], list[Array]]:
+    """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L)."""
+    spec = plan.spec
+    a, h = [X], [X]
+    layers = zip(spec.weights(params), spec.biases(params), spec.layer_activations, strict=True)
+    for W, b, g in layers:
+        a.append(b + h[-1] @ W.T)
+        h.append(OUTPUTS[g].function(a[-1]))
+    return a, h
+
+
+def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
+    """ℓ(ŷ, y) of every sample (module 4.3), (n,); canonical pairs are computed from a_L."""
+    pair = (plan.spec.output, plan.spec.loss)
+    if pair in CANONICAL:
+        return CANONICAL[pair](a_L, y)
+    return LOSSES[pair[1]].value(y_hat, y)
+
+
+def output_gradient(plan: Plan, y_hat: Array, y: Array) -> Array:
+    """∇a_L of every sample (module 4.5): −(e(y) − ŷ) for canonical pairs, else J_Oᵀ ∇ŷ."""
+    pair = (plan.spec.output, plan.spec.loss)
+    if pair in CANONICAL:
+        return -(y - y_hat)
+    return OUTPUTS[pair[0]].jacobian_product(y_hat, LOSSES[pair[1]].gradient(y_hat, y))
+
+
+def back_propagation(
+    plan: Plan, params: Array, h: list[Array], da_L: Array
+) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
+    """∇a_k, ∇h_k, ∇W_k, ∇b_k for k = L..1 (modules 4.6 to 4.8); index 0 of the last two is unused."""
+    spec = plan.spec
+    L, W = spec.n_layers, (None, *spec.weights(params))
+    da, dh, dW, db = ([np.empty(0)] * (L + 1) for _ in range(4))
+    da[L] = da_L
+    for k in range(L, 0, -1):
+        # module 4.7, gradients w.r.t. parameters: ∇W_k = ∇a_k h_{k-1}ᵀ, ∇b_k = ∇a_k
+        dW[k] = da[k].T @ h[k - 1]
+        db[k] = da[k].sum(axis=0)
+        # module 4.6, gradients w.r.t. the layer below: ∇h_{k-1} = W_kᵀ ∇a_k
+        dh[k - 1] = da[k] @ W[k]
+        # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
+        if k > 1:
+            g = OUTPUTS[spec.layer_activations[k - 2]]
+            da[k - 1] = g.jacobian_product(h[k - 1], dh[k - 1])
+    return da, dh, dW, db
+
+
+def penalty(plan: Plan, params: Array) -> float:
+    """l2/2 · Σ‖W_k‖²; biases are not penalised."""
+    if plan.spec.l2 == 0:
+        return 0.0
+    weights = plan.spec.weights(params)
+    return 0.5 * plan.spec.l2 * float(sum((W.astype(np.float64) ** 2).sum() for W in weights))
+
+
+def dense_targets(plan: Plan, Y: Array) -> Array:
+    """Y as (n, k) targets: integer labels ℓ become e(ℓ), the one-hot vectors of module 4.5."""
+    if Y.ndim == 2:
+        return Y
+    return np.eye(plan.spec.n_outputs, dtype=plan.spec.dtype)[Y]
+
+
+def forward(plan: Plan, params: Array, X: Array, out: Array, work: Array | None) -> None:
+    """out := ŷ, (n, n_L), for the rows of X, (n, n_0)."""
+    out[...] = forward_propagation(plan, params, X)[1][-1]
+
+
+def loss(
+    plan: Plan, params: Array, X: Array, Y: Array, sample_weight: Array | None, work: Array | None
+) -> float:
+    """(1/n) Σ_i w_i ℓ_i + l2/2 · Σ‖W_k‖²; Y is (n,) labels or (n, n_L), w is (n,) or None."""
+    a, h = forward_propagation(plan, params, X)
+    losses = sample_losses(plan, a[-1], h[-1], dense_targets(plan, Y))
+    return _weighted_mean(losses, sample_weight) + penalty(plan, params)
+
+
+def loss_gradient(
+    plan: Plan,
+    params: Array,
+    X: Array,
+    Y: Array,
+    sample_weight: Array | None,
+    grad: Array,
+    work: Array | None,
+) -> float:
+    """The same value, and grad := ∇θ, (P,), laid out like params."""
+    spec = plan.spec
+    y = dense_targets(plan, Y)
+    a, h = forward_propagation(plan, params, X)
+    scale = 1 / len(X) if sample_weight is None else sample_weight[:, None] / len(X)
+    da_L = output_gradient(plan, h[-1], y) * np.asarray(scale, dtype=spec.dtype)
+    _, _, dW, db = back_propagation(plan, params, h, da_L)
+    for k, (W, gW, gb) in enumerate(
+        zip(spec.weights(params), spec.weights(grad), spec.biases(grad), strict=True), start=1
+    ):
+        gW[...] = dW[k] + np.asarray(spec.l2, dtype=spec.dtype) * W
+        gb[...] = db[k]
+    losses = sample_losses(plan, a[-1], h[-1], y)
+    return _weighted_mean(losses, sample_weight) + penalty(plan, params)
+
+
+def update(
+    optimizer: str, hyper: Array, params: Array, grad: Array, state: Array, t: int
+) -> None:
+    """One step of a rule (module 4.2): params, and state (slots, P), change in place; t counts from 1."""
+    OPTIMIZERS[optimizer].rule(hyper, params, grad, state, t)
+
+
+def train_epoch(
+    plan: Plan,
+    params: Array,
+    X: Array,
+    Y: Array,
+    sample_weight: Array | None,
+    order: Array,
+    batch_size: int,
+    optimizer: str,
+    hyper: Array,
+    state: Array,
+    t: int,
+    work: Array | None,
+) -> float:
+    """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before each step.
+
+    The mean is over samples, so a short last batch counts by its size.
+    """
+    grad = np.empty_like(params)
+    total = 0.0
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        weight = None if sample_weight is None else sample_weight[rows]
+        total += len(rows) * loss_gradient(plan, params, X[rows], Y[rows], weight, grad, None)
+        t += 1
+        update(optimizer, hyper, params, grad, state, t)
+    return total / len(order)
+
+
+def _weighted_mean(losses: Array, sample_weight: Array | None) -> float:
+    weighted = losses if sample_weight is None else sample_weight * losses
+    return float(weighted.sum(dtype=np.float64) / len(losses))

@@ -1,0 +1,39 @@
+"""Full-batch solvers: gradient descent as the lecture writes it."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import numpy as np
+
+from ffnn_fast.training import History, Machine, Problem, aligned_empty
+
+
+def gradient_descent(
+    machine: Machine, problem: Problem, learning_rate: float, max_iterations: int
+) -> History:
+    """The lecture's algorithm (modules 4.2 and 4.8), over all rows at each step; θ changes in place.
+
+    ::
+
+        t ← 0
+        while t++ < max_iterations:
+            h_1..h_{L-1}, a_1..a_L, ŷ = forward_propagation(θ)
+            ∇θ = back_propagation(h_1..h_{L-1}, a_1..a_L, y, ŷ)
+            θ ← θ − η ∇θ
+    """
+    history, spec = History(), machine.spec
+    grad = aligned_empty(spec.n_params, spec.dtype)
+    work = machine.workspace(len(problem.X))
+    hyper = np.array([learning_rate])
+    state = np.empty((0, spec.n_params), dtype=spec.dtype)
+    t = 0
+    while t < max_iterations:
+        t += 1
+        began = perf_counter()
+        loss = machine.backend.loss_gradient(
+            machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight, grad, work
+        )
+        machine.backend.update("sgd", hyper, machine.params, grad, state, t)
+        history.records.append({"epoch": t, "loss": loss, "seconds": perf_counter() - began})
+    return history
