@@ -26,7 +26,7 @@ DIRECTIVES = {
     "freethreading_compatible": True,
 }
 
-# -fno-math-errno and -fno-trapping-math let loops vectorise; neither changes a value (never fast-math).
+# -fno-math-errno and -fno-trapping-math let loops vectorise and change no value (never fast-math).
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 if SANITIZE:
     FLAGS = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"]

@@ -36,7 +36,7 @@ class Softmax:
     name: str = "softmax"
 
     def function(self, a: Array) -> Array:
-        """ŷ for pre-activations (n, k); shifted by each row's maximum so that exp cannot overflow."""
+        """ŷ for pre-activations (n, k); shifted by the row maximum so that exp cannot overflow."""
         e = np.exp(a - a.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)
 

@@ -1,4 +1,4 @@
-"""Looking inside: every quantity of the lecture by name, and backpropagation against differences."""
+"""Looking inside: every quantity of the lecture by name; backpropagation against differences."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Loss functions by name: value per sample and gradient with respect to ŷ (lecture module 4.3, 4.5).
+"""Loss functions by name: value per sample and gradient with respect to ŷ (modules 4.3, 4.5).
 
-Shapes: ŷ and y are (n, k); a value per sample is (n,). `CANONICAL` lists the pairs of output and loss
-whose ∇a_L is ŷ − y, where the value too is computed from a_L, which stays finite where log ŷ does not.
+Shapes: ŷ and y are (n, k); a value per sample is (n,). `CANONICAL` lists the pairs of output and
+loss whose ∇a_L is ŷ − y; there the value comes from a_L, which is finite where log ŷ is not.
 """
 
 from __future__ import annotations

@@ -40,9 +40,9 @@ class Network:
         ``tanh``, ``relu``; one name for all or one per layer.
     output : str, default "softmax"
         O: ``softmax``, ``identity``, ``logistic``, ``tanh`` or ``relu``.
-    loss : str, optional
+    loss : str, default "auto"
         ``cross_entropy``, ``squared_error``, ``half_squared_error`` or ``binary_cross_entropy``;
-        the default is the usual one of the output: softmax with cross-entropy, logistic with binary
+        ``auto`` is the usual one of the output: softmax with cross-entropy, logistic with binary
         cross-entropy, others with squared error. Any pair works.
     dtype : {"float32", "float64"}, default "float32"
     seed : int, Generator or None
@@ -64,7 +64,8 @@ class Network:
     params : ndarray of shape (P,)
         θ, layer by layer: W_1, b_1, W_2, b_2, ...
     weights, biases : tuple of ndarray
-        Writable views of θ: ``weights[k-1]`` is W_k, (n_k, n_{k-1}); ``biases[k-1]`` is b_k, (n_k,).
+        Writable views of θ: ``weights[k-1]`` is W_k, (n_k, n_{k-1}); ``biases[k-1]`` is b_k,
+        (n_k,).
     spec : NetworkSpec
     rng : numpy.random.Generator
 
@@ -90,7 +91,7 @@ class Network:
         *,
         activation: str | Sequence[str] = "tanh",
         output: str = "softmax",
-        loss: str | None = None,
+        loss: str = "auto",
         dtype: str = "float32",
         seed: int | np.random.Generator | None = None,
         initializer: Initializer = "auto",
@@ -310,7 +311,7 @@ class Network:
         return inspection.check_gradients(self._machine, self._problem(X, y))
 
     def save(self, path: str | os.PathLike[str], extra: Mapping[str, str] | None = None) -> None:
-        """Write the network to a safetensors file, atomically; `extra` strings go into its header."""
+        """Write the network to a safetensors file, atomically; `extra` goes into its header."""
         persistence.save(path, self.spec, self.params, extra)
 
     @classmethod
@@ -354,7 +355,9 @@ class Network:
 
     def __repr__(self) -> str:
         spec = self.spec
-        title = f"Network  {spec.dtype}, loss {spec.loss}" + (f", l2 {spec.l2:g}" if spec.l2 else "")
+        title = f"Network  {spec.dtype}, loss {spec.loss}" + (
+            f", l2 {spec.l2:g}" if spec.l2 else ""
+        )
         head = ("layer", "activation", "W", "b", "parameters")
         rows = [head, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
         for k, (g, (o, i)) in enumerate(
@@ -363,7 +366,9 @@ class Network:
             place = "output" if k == spec.n_layers else "hidden"
             rows.append((f"{k} ({place})", g, f"({o}, {i})", f"({o},)", f"{o * i + o:,}"))
         widths = [max(len(row[c]) for row in rows) for c in range(len(head))]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows
+        ]
         return "\n".join([title, *(line.rstrip() for line in lines), f"total {spec.n_params:,}"])
 
     def _problem(self, X: Any, y: Any, sample_weight: Any = None, prefix: str = "") -> Problem:

@@ -28,9 +28,7 @@ def workspace_size(plan: Plan, n: int) -> int:
     return 0
 
 
-def forward_propagation(
-    plan: Plan, params: Array, X: Array
-) -> tuple[list[Array], list[Array]]:
+def forward_propagation(plan: Plan, params: Array, X: Array) -> tuple[list[Array], list[Array]]:
     """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L)."""
     spec = plan.spec
     a, h = [X], [X]
@@ -60,9 +58,9 @@ def output_gradient(plan: Plan, y_hat: Array, y: Array) -> Array:
 def back_propagation(
     plan: Plan, params: Array, h: list[Array], da_L: Array
 ) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
-    """∇a_k, ∇h_k, ∇W_k, ∇b_k for k = L..1 (modules 4.6 to 4.8); index 0 of the last two is unused."""
+    """∇a_k, ∇h_k, ∇W_k, ∇b_k for k = L..1 (modules 4.6 to 4.8); a list's unused entry is empty."""
     spec = plan.spec
-    L, W = spec.n_layers, (None, *spec.weights(params))
+    L, W = spec.n_layers, spec.weights(params)
     da, dh, dW, db = ([np.empty(0)] * (L + 1) for _ in range(4))
     da[L] = da_L
     for k in range(L, 0, -1):
@@ -70,7 +68,7 @@ def back_propagation(
         dW[k] = da[k].T @ h[k - 1]
         db[k] = da[k].sum(axis=0)
         # module 4.6, gradients w.r.t. the layer below: ∇h_{k-1} = W_kᵀ ∇a_k
-        dh[k - 1] = da[k] @ W[k]
+        dh[k - 1] = da[k] @ W[k - 1]
         # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
         if k > 1:
             g = OUTPUTS[spec.layer_activations[k - 2]]
@@ -132,10 +130,8 @@ def loss_gradient(
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
 
 
-def update(
-    optimizer: str, hyper: Array, params: Array, grad: Array, state: Array, t: int
-) -> None:
-    """One step of a rule (module 4.2): params, and state (slots, P), change in place; t counts from 1."""
+def update(optimizer: str, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+    """One step of a rule (module 4.2): params and state (slots, P) change in place; t is from 1."""
     OPTIMIZERS[optimizer].rule(hyper, params, grad, state, t)
 
 
@@ -153,7 +149,7 @@ def train_epoch(
     t: int,
     work: Array | None,
 ) -> float:
-    """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before each step.
+    """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
     The mean is over samples, so a short last batch counts by its size.
     """

@@ -12,7 +12,7 @@ from ffnn_fast.training import History, Machine, Problem, aligned_empty
 def gradient_descent(
     machine: Machine, problem: Problem, learning_rate: float, max_iterations: int
 ) -> History:
-    """The lecture's algorithm (modules 4.2 and 4.8), over all rows at each step; θ changes in place.
+    """The lecture's algorithm (modules 4.2, 4.8), all rows at each step; θ changes in place.
 
     ::
 

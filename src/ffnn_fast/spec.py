@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast.activations import ACTIVATIONS, activation_name, output_name
+from ffnn_fast.activations import activation_name, output_name
 from ffnn_fast.losses import CANONICAL_LOSS, LOSSES
 
 DTYPES = ("float32", "float64")
@@ -28,8 +28,8 @@ class NetworkSpec:
         ``linear`` and ``sigmoid`` are aliases of ``identity`` and ``logistic``.
     output : str, default "softmax"
         O, the activation of the output layer.
-    loss : str, optional
-        Default: the canonical loss of the output (softmax: ``cross_entropy``,
+    loss : str, default "auto"
+        ``auto`` (or None) is the canonical loss of the output (softmax: ``cross_entropy``,
         logistic: ``binary_cross_entropy``, else ``squared_error``).
     dtype : {"float32", "float64"}, default "float32"
     l2 : float, default 0.0
@@ -44,7 +44,7 @@ class NetworkSpec:
     layer_sizes: tuple[int, ...]
     activations: tuple[str, ...] | str = "tanh"
     output: str = "softmax"
-    loss: str | None = None
+    loss: str = "auto"
     dtype: str = "float32"
     l2: float = 0.0
 
@@ -53,7 +53,9 @@ class NetworkSpec:
         put(self, "layer_sizes", _checked_sizes(self.layer_sizes))
         put(self, "activations", _checked_activations(self.activations, self.n_layers - 1))
         put(self, "output", output_name(self.output))
-        loss = CANONICAL_LOSS.get(self.output, "squared_error") if self.loss is None else self.loss
+        loss = self.loss
+        if loss in (None, "auto"):
+            loss = CANONICAL_LOSS.get(self.output, "squared_error")
         if loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {loss!r}")
         put(self, "loss", loss)
@@ -110,8 +112,8 @@ class NetworkSpec:
 
     @property
     def task(self) -> str:
-        """``"classification"`` when the outputs are probabilities of classes, else ``"regression"``."""
-        classifies = self.output == "softmax" or LOSSES[str(self.loss)].classifies
+        """``"classification"`` when outputs are probabilities of classes, else ``"regression"``."""
+        classifies = self.output == "softmax" or LOSSES[self.loss].classifies
         return "classification" if classifies else "regression"
 
     @property
@@ -194,7 +196,8 @@ def _checked_activations(names: Sequence[str] | str, n_hidden: int) -> tuple[str
         raise TypeError(f"activation must be a name or one name per hidden layer, got {names!r}")
     if len(names) != n_hidden:
         raise ValueError(
-            f"expected one activation per hidden layer ({n_hidden}), got {len(names)}: {list(names)}"
+            f"expected one activation per hidden layer ({n_hidden}), "
+            f"got {len(names)}: {list(names)}"
         )
     return tuple(activation_name(name) for name in names)
 
@@ -209,10 +212,8 @@ def _checked_dtype(dtype: Any) -> str:
     return name
 
 
-def _checked_l2(l2: float) -> float:
-    if isinstance(l2, (bool, str)) or not np.isscalar(l2) or not 0 <= float(l2) < np.inf:
+def _checked_l2(l2: Any) -> float:
+    number = isinstance(l2, (int, float, np.number)) and not isinstance(l2, bool)
+    if not number or not 0 <= l2 < np.inf:
         raise ValueError(f"l2 must be a finite number >= 0, got {l2!r}")
     return float(l2)
-
-
-__all__ = ["ACTIVATIONS", "DTYPES", "NetworkSpec"]

@@ -167,8 +167,9 @@ def score_name(spec: NetworkSpec) -> str:
 
 
 def predict(spec: NetworkSpec, y_hat: Array) -> Array:
-    """Labels (n,) where a sample has one class, 0/1 per output where each output is a class of its
-    own, (n,) for one output, and for regressors ŷ itself, as (n,) for one output."""
+    """What ŷ, (n, n_L), says: labels (n,) where a sample has one class, 0/1 per output where each
+    output is a class of its own, ŷ itself for regressors; (n,) where there is one output.
+    """
     if spec.takes_labels:
         return y_hat.argmax(axis=1)
     if spec.task == "classification":

@@ -65,7 +65,7 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     if given.shape[1] != k:
         raise ValueError(f"{name} must have shape ({n}, {k}), got {given.shape}")
     dense = as_finite(given, spec.dtype, name)
-    _check_domain(dense, LOSSES[str(spec.loss)].targets, str(spec.loss), name)
+    _check_domain(dense, LOSSES[spec.loss].targets, spec.loss, name)
     return dense
 
 
@@ -94,7 +94,9 @@ def as_sample_weight(weight: Any, spec: NetworkSpec, n: int) -> Array | None:
 def as_numbers(values: Any, name: str) -> Array:
     """`values` as an array of real numbers, not copied where it is one."""
     if hasattr(values, "toarray") and hasattr(values, "nnz"):
-        raise TypeError(f"{name} is a sparse matrix; give a dense array, for example {name}.toarray()")
+        raise TypeError(
+            f"{name} is a sparse matrix; give a dense array, for example {name}.toarray()"
+        )
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -156,8 +158,8 @@ def _labels(given: Array, spec: NetworkSpec, name: str) -> Array:
         raise ValueError(f"{name} must have shape ({len(given)}, {k}), got {given.shape}")
     if given.dtype.kind == "f":
         raise TypeError(
-            f"{name} must be integer class labels 0..{k - 1} of shape ({len(given)},) or targets of "
-            f"shape ({len(given)}, {k}), got {given.dtype} of shape {given.shape}"
+            f"{name} must be integer class labels 0..{k - 1} of shape ({len(given)},) or targets "
+            f"of shape ({len(given)}, {k}), got {given.dtype} of shape {given.shape}"
         )
     bad = (given < 0) | (given >= k)
     if bad.any():
@@ -175,7 +177,9 @@ def _check_domain(y: Array, domain: str, loss: str, name: str) -> None:
     bad = ((y < 0) | (y > 1)).any(axis=1)
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(f"{name} must lie in [0, 1] for {loss}, got {y[row].tolist()} in row {row}")
+        raise ValueError(
+            f"{name} must lie in [0, 1] for {loss}, got {y[row].tolist()} in row {row}"
+        )
     if domain == "simplex":
         sums = y.sum(axis=1, dtype=np.float64)
         off = np.abs(sums - 1) > SIMPLEX_TOLERANCE

@@ -1,1 +1,1 @@
-"""Floor 0: the compiled engine, one module per ISA level; `isa` picks one. Imports nothing above."""
+"""Floor 0: the compiled engine, one module per ISA level; `isa` picks. Imports nothing above."""

@@ -1,4 +1,4 @@
-# One layer: forward, backward to its inputs, gradient of its parameters; batch form and one-sample form.
+# One layer: forward, backward to its inputs, gradient of its parameters; for batches and for one row.
 #
 # n rows, i inputs, o outputs; h is (n, i), a and da are (n, o), W is (o, i), b is (o,).
 

@@ -11,9 +11,8 @@ from libc.stdint cimport int64_t
 from ffnn_fast.engine cimport vecmath as vm
 from ffnn_fast.engine.activations cimport activate_output
 from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.losses cimport loss_row
 from ffnn_fast.engine.passes cimport (
-    BLOCK_ROWS, forward_block, gather, loss_and_gradient, losses_block, online_step, padded, penalty,
+    BLOCK_ROWS, forward_block, loss_and_gradient, losses_block, online_step, padded, penalty,
 )
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.updates cimport SGD, apply_update
@@ -107,7 +106,7 @@ cdef const int64_t* _labels(object Y, Py_ssize_t n, Py_ssize_t k) except? NULL:
 
 
 def workspace_size(Plan plan, Py_ssize_t n):
-    """Elements of scratch that a call on `n` rows needs: activations and errors of a block, and ∇θ."""
+    """Elements of scratch for calls on `n` rows: activations and errors of a block, and ∇θ."""
     return 2 * padded(min(max(n, 1), <Py_ssize_t>BLOCK_ROWS)) * plan.c.units + plan.c.P
 
 
@@ -271,7 +270,7 @@ def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work):
 def train_epoch(
     Plan plan, params, X, Y, sample_weight, order, batch_size, optimizer, hyper, state, t, work
 ):
-    """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before each step.
+    """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
     The mean is over samples, so a short last batch counts by its size.
     """
@@ -296,7 +295,7 @@ cdef object _update(
 
 
 def update(optimizer, hyper, params, grad, state, t):
-    """One step of a rule (module 4.2): params, and state (slots, P), change in place; t counts from 1."""
+    """One step of a rule (module 4.2): params and state (slots, P) change in place; t is from 1."""
     if params.dtype.itemsize == 8:
         _update[double](OPTIMIZERS[optimizer], hyper, params, grad, state, t)
     else:

@@ -51,7 +51,9 @@ def _choose() -> str:
             "pip install --no-binary ffnn_fast ffnn_fast"
         )
     if forced is not None and forced not in levels:
-        raise ImportError(f"FFNN_FAST_ISA={forced!r} cannot run here; use one of {', '.join(levels)}")
+        raise ImportError(
+            f"FFNN_FAST_ISA={forced!r} cannot run here; use one of {', '.join(levels)}"
+        )
     return forced if forced is not None else levels[-1]
 
 

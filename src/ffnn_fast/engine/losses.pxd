@@ -1,4 +1,4 @@
-# ℓ(ŷ, y) of one sample and its ∇a_L. Targets are dense (y, k values) or a label ℓ, meaning y = e(ℓ).
+# ℓ(ŷ, y) of one sample and its ∇a_L. Targets are dense (y, k values) or a label, y = e(label).
 #
 # k outputs; z holds a_L on entry. Canonical pairs have ∇a_L = ŷ − y and a value that never takes
 # the logarithm of a rounded probability; every other pair goes through the Jacobian product.
@@ -115,7 +115,8 @@ cdef inline double general_loss(
 
 
 cdef inline double loss_row(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, floating scale, bint delta,
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, floating scale,
+    bint delta,
 ) noexcept nogil:
     """Returns ℓ; when delta, z := scale ∇a_L, else z is spent."""
     cdef Py_ssize_t k = plan.n[plan.L]

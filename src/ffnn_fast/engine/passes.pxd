@@ -1,6 +1,6 @@
 # Whole passes over the network on blocks of rows, and the one-sample step.
 #
-# A block has n rows, padded in memory to cap rows (a multiple of 16, so that every part is aligned).
+# A block has n rows, padded in memory to cap rows (a multiple of 16: every part is aligned).
 # Scratch for a block: h[k] at cap below[k], then da[k] at cap (units + below[k]), all row-major.
 
 from libc.stdint cimport int64_t
@@ -81,7 +81,7 @@ cdef inline double gradient_block(
     const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
     double scale, floating* grad, bint accumulate, floating* work, Py_ssize_t cap,
 ) noexcept nogil:
-    """grad := ∇θ of scale Σ_r w_r ℓ_r, without penalty, added when accumulate; returns Σ_r w_r ℓ_r"""
+    """grad := ∇θ of scale Σ_r w_r ℓ_r, added when accumulate; returns Σ_r w_r ℓ_r; no penalty"""
     cdef Py_ssize_t k, L = plan.L
     cdef floating* deltas = work + cap * plan.units
     cdef const floating* h0 = gather(X, order, work, n, plan.n[0])
@@ -157,7 +157,6 @@ cdef inline double online_step(
     """One step of gradient descent on one sample, parameters updated as the error passes; returns
     the objective before it. Scratch: h[k] at 16-padded below[k], one slot per layer, twice."""
     cdef Py_ssize_t k, L = plan.L
-    cdef floating* a
     cdef floating* da
     cdef floating* dh
     cdef const floating* h = x

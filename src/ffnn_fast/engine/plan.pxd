@@ -1,4 +1,4 @@
-# The network as the kernels see it: plain numbers behind plain pointers, filled once by engine.Plan.
+# The network as the kernels see it: plain numbers behind pointers, filled once by engine.Plan.
 
 cdef enum:  # activations g and outputs O
     IDENTITY = 0
