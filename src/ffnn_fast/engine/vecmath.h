@@ -44,168 +44,48 @@ VM_INLINE double vm_signed_f64(double y, double x)
 /* log2(e); ln 2 = HI + LO, HI short enough that k * HI is exact for every exponent k;
  * adding ROUND rounds to an integer, which then stands in the low bits of the sum */
 #define VM_LOG2E_F32 0x1.715476p+0f
+#define VM_LN2_F32 0x1.62e43p-1f
 #define VM_LN2_HI_F32 0x1.62e4p-1f
 #define VM_LN2_LO_F32 0x1.7f7d1cp-20f
 #define VM_ROUND_F32 12582912.0f
 #define VM_LOG2E_F64 0x1.71547652b82fep+0
+#define VM_LN2_F64 0x1.62e42fefa39efp-1
 #define VM_LN2_HI_F64 0x1.62e42fefa3800p-1
 #define VM_LN2_LO_F64 0x1.ef35793c76730p-45
 #define VM_ROUND_F64 6755399441055744.0
 
-/* exp(x - k ln 2), |x - k ln 2| <= ln(2) / 2: 1 + (h + (r^2 q(r) - k LO)) with h = x - k HI, which is
- * exact, and r = h - k LO, which is not and only enters the small term */
-VM_INLINE float vm_exp_poly_f32(float x, float k)
+/* ROUND + bias + k with k the integer nearest to c x; at most `top`, compared as an integer so that
+ * it costs one instruction: past `top`, x - k ln 2 grows and the polynomials (all coefficients > 0)
+ * go to +inf by themselves. */
+VM_INLINE float vm_exponent_f32(float x, float c, float bias, float top)
 {
-    float h = vm_fma_f32(k, -VM_LN2_HI_F32, x), r = vm_fma_f32(k, -VM_LN2_LO_F32, h);
-    float q = 0x1.6a4e74p-10f;
-    q = vm_fma_f32(q, r, 0x1.12398p-7f);
-    q = vm_fma_f32(q, r, 0x1.5558aep-5f);
-    q = vm_fma_f32(q, r, 0x1.555492p-3f);
-    q = vm_fma_f32(q, r, 0x1.fffffcp-2f);
-    return 1.0f + (h + vm_fma_f32(k, -VM_LN2_LO_F32, r * r * q));
+    int32_t t = (int32_t)vm_bits_f32(vm_fma_f32(x, c, VM_ROUND_F32 + bias));
+    int32_t limit = 0x4b400000 + (int32_t)(bias + top);
+    return vm_from_bits_f32((uint32_t)(t < limit ? t : limit));
 }
-VM_INLINE double vm_exp_poly_f64(double x, double k)
+VM_INLINE double vm_exponent_f64(double x, double c, double bias, double top)
 {
-    double h = vm_fma_f64(k, -VM_LN2_HI_F64, x), r = vm_fma_f64(k, -VM_LN2_LO_F64, h);
-    double q = 0x1.adcaf3cda41eep-26;
-    q = vm_fma_f64(q, r, 0x1.28aebde0c5f7dp-22);
-    q = vm_fma_f64(q, r, 0x1.71defa2c6dc8bp-19);
-    q = vm_fma_f64(q, r, 0x1.a019989f3c686p-16);
-    q = vm_fma_f64(q, r, 0x1.a01a013b3e14dp-13);
-    q = vm_fma_f64(q, r, 0x1.6c16c184b2310p-10);
-    q = vm_fma_f64(q, r, 0x1.111111112520fp-7);
-    q = vm_fma_f64(q, r, 0x1.555555555060ap-5);
-    q = vm_fma_f64(q, r, 0x1.5555555555502p-3);
-    q = vm_fma_f64(q, r, 0x1.000000000000ap-1);
-    return 1.0 + (h + vm_fma_f64(k, -VM_LN2_LO_F64, r * r * q));
+    int64_t t = (int64_t)vm_bits_f64(vm_fma_f64(x, c, VM_ROUND_F64 + bias));
+    int64_t limit = 0x4338000000000000 + (int64_t)(bias + top);
+    return vm_from_bits_f64((uint64_t)(t < limit ? t : limit));
 }
 
-/* exp for -104 <= x <= 89 (float), -746 <= x <= 710 (double): 2^k exp(r), 2^k as two factors,
- * so that the last product overflows or rounds to a subnormal by itself */
-VM_INLINE float vm_exp_core_f32(float x)
+/* exp(x - k ln 2) - 1 for |x - k ln 2| <= ln(2) / 2: h + (r^2 q(r) - k LO), where h = x - k HI is
+ * exact and r = h - k LO, which is rounded, only enters the small term */
+VM_INLINE float vm_expm1_poly_f32(float x, float k)
 {
-    float t = vm_fma_f32(x, VM_LOG2E_F32, VM_ROUND_F32 + 254.0f);
-    float p = vm_exp_poly_f32(x, t - (VM_ROUND_F32 + 254.0f));
-    uint32_t u = vm_bits_f32(t), half = u >> 1;
-    return p * vm_from_bits_f32(half << 23) * vm_from_bits_f32((u - half) << 23);
-}
-VM_INLINE double vm_exp_core_f64(double x)
-{
-    double t = vm_fma_f64(x, VM_LOG2E_F64, VM_ROUND_F64 + 2046.0);
-    double p = vm_exp_poly_f64(x, t - (VM_ROUND_F64 + 2046.0));
-    uint64_t u = vm_bits_f64(t), half = u >> 1;
-    return p * vm_from_bits_f64(half << 52) * vm_from_bits_f64((u - half) << 52);
-}
-
-/* exp for |x| <= 87 (float), |x| <= 708 (double): 2^k as one factor */
-VM_INLINE float vm_exp_mid_f32(float x)
-{
-    float t = vm_fma_f32(x, VM_LOG2E_F32, VM_ROUND_F32 + 127.0f);
-    float p = vm_exp_poly_f32(x, t - (VM_ROUND_F32 + 127.0f));
-    return p * vm_from_bits_f32(vm_bits_f32(t) << 23);
-}
-VM_INLINE double vm_exp_mid_f64(double x)
-{
-    double t = vm_fma_f64(x, VM_LOG2E_F64, VM_ROUND_F64 + 1023.0);
-    double p = vm_exp_poly_f64(x, t - (VM_ROUND_F64 + 1023.0));
-    return p * vm_from_bits_f64(vm_bits_f64(t) << 52);
-}
-
-/* exp(x) */
-VM_INLINE float vm_exp_f32(float x)
-{
-    x = x > 89.0f ? 89.0f : x;
-    x = x < -104.0f ? -104.0f : x;
-    return vm_exp_core_f32(x);
-}
-VM_INLINE double vm_exp_f64(double x)
-{
-    x = x > 710.0 ? 710.0 : x;
-    x = x < -746.0 ? -746.0 : x;
-    return vm_exp_core_f64(x);
-}
-
-/* 1 / (1 + exp(-x)), as e / (1 + e) with e = exp(-|x|) for x < 0 */
-VM_INLINE float vm_logistic_f32(float x)
-{
-    float a = -vm_abs_f32(x), e;
-    a = a < -104.0f ? -104.0f : a;
-    e = vm_exp_core_f32(a);
-    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
-}
-VM_INLINE double vm_logistic_f64(double x)
-{
-    double a = -vm_abs_f64(x), e;
-    a = a < -746.0 ? -746.0 : a;
-    e = vm_exp_core_f64(a);
-    return (x < 0.0 ? e : 1.0) / (1.0 + e);
-}
-
-/* tanh(x): a + a^3 P(a^2) for a = |x| < 0.625, else 1 - 2 / (exp(2a) + 1) */
-VM_INLINE float vm_tanh_f32(float x)
-{
-    float a = vm_abs_f32(x), z, p, big;
-    a = a > 10.0f ? 10.0f : a;
-    z = a * a;
-    p = -0x1.767a12p-8f;
-    p = vm_fma_f32(p, z, 0x1.524c4p-6f);
-    p = vm_fma_f32(p, z, -0x1.b842c4p-5f);
-    p = vm_fma_f32(p, z, 0x1.11075ep-3f);
-    p = vm_fma_f32(p, z, -0x1.555534p-2f);
-    p = vm_fma_f32(p * z, a, a);
-    big = 1.0f - 2.0f / (vm_exp_mid_f32(a + a) + 1.0f);
-    return vm_signed_f32(a < 0.625f ? p : big, x);
-}
-VM_INLINE double vm_tanh_f64(double x)
-{
-    double a = vm_abs_f64(x), z, p, big;
-    a = a > 20.0 ? 20.0 : a;
-    z = a * a;
-    p = -0x1.0e279a7cbf288p-16;
-    p = vm_fma_f64(p, z, 0x1.43d65fb7796eap-14);
-    p = vm_fma_f64(p, z, -0x1.df75adae2125ep-13);
-    p = vm_fma_f64(p, z, 0x1.336a4c9fc7292p-11);
-    p = vm_fma_f64(p, z, -0x1.7d695317e647bp-10);
-    p = vm_fma_f64(p, z, 0x1.d6cf3a60a949fp-9);
-    p = vm_fma_f64(p, z, -0x1.226e16c8103b3p-7);
-    p = vm_fma_f64(p, z, 0x1.664f478147ed6p-6);
-    p = vm_fma_f64(p, z, -0x1.ba1ba1b52d357p-5);
-    p = vm_fma_f64(p, z, 0x1.111111110b073p-3);
-    p = vm_fma_f64(p, z, -0x1.5555555555503p-2);
-    p = vm_fma_f64(p * z, a, a);
-    big = 1.0 - 2.0 / (vm_exp_mid_f64(a + a) + 1.0);
-    return vm_signed_f64(a < 0.625 ? p : big, x);
-}
-
-/* exp(x) - 1 = 2 (2^(k-1) (exp(r) - 1) + 2^(k-1) - 1/2); x itself where it is tiny */
-VM_INLINE float vm_expm1_f32(float x)
-{
-    float a = x, t, k, r, s, q;
-    a = a > 89.0f ? 89.0f : a;
-    a = a < -18.0f ? -18.0f : a;
-    t = vm_fma_f32(a, VM_LOG2E_F32, VM_ROUND_F32 + 126.0f);
-    k = t - (VM_ROUND_F32 + 126.0f);
-    r = vm_fma_f32(k, -VM_LN2_LO_F32, vm_fma_f32(k, -VM_LN2_HI_F32, a));
-    s = vm_from_bits_f32(vm_bits_f32(t) << 23);
-    q = 0x1.6d7226p-10f;
+    float h = vm_fma_f32(k, -VM_LN2_HI_F32, x), c = k * -VM_LN2_LO_F32, r = h + c;
+    float q = 0x1.6d7226p-10f;
     q = vm_fma_f32(q, r, 0x1.12268p-7f);
     q = vm_fma_f32(q, r, 0x1.5554c8p-5f);
     q = vm_fma_f32(q, r, 0x1.5554b2p-3f);
     q = vm_fma_f32(q, r, 0.5f);
-    r = vm_fma_f32(r * r, q, r);
-    r = 2.0f * vm_fma_f32(s, r, s - 0.5f);
-    return vm_abs_f32(x) < 0x1p-25f ? x : r;
+    return h + vm_fma_f32(r * r, q, c);
 }
-VM_INLINE double vm_expm1_f64(double x)
+VM_INLINE double vm_expm1_poly_f64(double x, double k)
 {
-    double a = x, t, k, r, s, q;
-    a = a > 710.0 ? 710.0 : a;
-    a = a < -38.0 ? -38.0 : a;
-    t = vm_fma_f64(a, VM_LOG2E_F64, VM_ROUND_F64 + 1022.0);
-    k = t - (VM_ROUND_F64 + 1022.0);
-    r = vm_fma_f64(k, -VM_LN2_LO_F64, vm_fma_f64(k, -VM_LN2_HI_F64, a));
-    s = vm_from_bits_f64(vm_bits_f64(t) << 52);
-    q = 0x1.af6e360f1572ep-26;
+    double h = vm_fma_f64(k, -VM_LN2_HI_F64, x), c = k * -VM_LN2_LO_F64, r = h + c;
+    double q = 0x1.af6e360f1572ep-26;
     q = vm_fma_f64(q, r, 0x1.2897b37683f2bp-22);
     q = vm_fma_f64(q, r, 0x1.71ddefbceab1fp-19);
     q = vm_fma_f64(q, r, 0x1.a019b354e454cp-16);
@@ -215,12 +95,121 @@ VM_INLINE double vm_expm1_f64(double x)
     q = vm_fma_f64(q, r, 0x1.5555555553ad6p-5);
     q = vm_fma_f64(q, r, 0x1.555555555555ap-3);
     q = vm_fma_f64(q, r, 0.5);
-    r = vm_fma_f64(r * r, q, r);
-    r = 2.0 * vm_fma_f64(s, r, s - 0.5);
-    return vm_abs_f64(x) < 0x1p-54 ? x : r;
+    return h + vm_fma_f64(r * r, q, c);
 }
 
-/* k ln 2 + log(1 + f) for sqrt(1/2) <= 1 + f < sqrt(2) */
+/* exp(x) = 2^k (1 + w), 2^k as two factors, so that the last product overflows or rounds to a
+ * subnormal by itself */
+VM_INLINE float vm_exp_f32(float x)
+{
+    float t = vm_exponent_f32(x, VM_LOG2E_F32, 254.0f, 128.0f);
+    float w = vm_expm1_poly_f32(x, t - (VM_ROUND_F32 + 254.0f));
+    uint32_t u = vm_bits_f32(t), half = u >> 1;
+    float s = vm_from_bits_f32(half << 23);
+    float y = vm_fma_f32(w, s, s) * vm_from_bits_f32((u - half) << 23);
+    return x < -104.0f ? 0.0f : y;
+}
+VM_INLINE double vm_exp_f64(double x)
+{
+    double t = vm_exponent_f64(x, VM_LOG2E_F64, 2046.0, 1024.0);
+    double w = vm_expm1_poly_f64(x, t - (VM_ROUND_F64 + 2046.0));
+    uint64_t u = vm_bits_f64(t), half = u >> 1;
+    double s = vm_from_bits_f64(half << 52);
+    double y = vm_fma_f64(w, s, s) * vm_from_bits_f64((u - half) << 52);
+    return x < -746.0 ? 0.0 : y;
+}
+
+/* exp(x) - 1 = 2 (2^(k-1) w + 2^(k-1) - 1/2); x itself where it is tiny */
+VM_INLINE float vm_expm1_f32(float x)
+{
+    float t = vm_exponent_f32(x, VM_LOG2E_F32, 126.0f, 128.0f);
+    float w = vm_expm1_poly_f32(x, t - (VM_ROUND_F32 + 126.0f));
+    float s = vm_from_bits_f32(vm_bits_f32(t) << 23);
+    float y = 2.0f * vm_fma_f32(s, w, s - 0.5f);
+    y = x < -18.0f ? -1.0f : y;
+    return vm_abs_f32(x) < 0x1p-25f ? x : y;
+}
+VM_INLINE double vm_expm1_f64(double x)
+{
+    double t = vm_exponent_f64(x, VM_LOG2E_F64, 1022.0, 1024.0);
+    double w = vm_expm1_poly_f64(x, t - (VM_ROUND_F64 + 1022.0));
+    double s = vm_from_bits_f64(vm_bits_f64(t) << 52);
+    double y = 2.0 * vm_fma_f64(s, w, s - 0.5);
+    y = x < -38.0 ? -1.0 : y;
+    return vm_abs_f64(x) < 0x1p-54 ? x : y;
+}
+
+/* 1 / (1 + exp(-x)): q = 2^-b / (2^-b + 2^-b exp(|x|)) for x < 0, else 1 - q. The factor 2^-b keeps
+ * exp finite until q has become 0. */
+VM_INLINE float vm_logistic_f32(float x)
+{
+    float a = vm_abs_f32(x);
+    float t = vm_exponent_f32(a, VM_LOG2E_F32, 63.0f, 151.0f);
+    float w = vm_expm1_poly_f32(a, t - (VM_ROUND_F32 + 63.0f));
+    float s = vm_from_bits_f32(vm_bits_f32(t) << 23);
+    float q = 0x1p-64f / (vm_fma_f32(w, s, s) + 0x1p-64f);
+    return x < 0.0f ? q : 1.0f - q;
+}
+VM_INLINE double vm_logistic_f64(double x)
+{
+    double a = vm_abs_f64(x);
+    double t = vm_exponent_f64(a, VM_LOG2E_F64, 511.0, 1076.0);
+    double w = vm_expm1_poly_f64(a, t - (VM_ROUND_F64 + 511.0));
+    double s = vm_from_bits_f64(vm_bits_f64(t) << 52);
+    double q = 0x1p-512 / (vm_fma_f64(w, s, s) + 0x1p-512);
+    return x < 0.0 ? q : 1.0 - q;
+}
+
+/* tanh(x), a = |x|: a + a^3 P(a^2) for a < 0.55, else 1 - 2 / (exp(2a) + 1) */
+VM_INLINE float vm_tanh_f32(float x)
+{
+    float a = vm_abs_f32(x), z = a * a, p, t, r, e, big;
+    p = 0x1.0d5178p-6f;
+    p = vm_fma_f32(p, z, -0x1.af7d36p-5f);
+    p = vm_fma_f32(p, z, 0x1.10cefcp-3f);
+    p = vm_fma_f32(p, z, -0x1.555452p-2f);
+    p = vm_fma_f32(p * z, a, a);
+    t = vm_exponent_f32(a, 2.0f * VM_LOG2E_F32, 127.0f, 40.0f);
+    r = vm_fma_f32(t - (VM_ROUND_F32 + 127.0f), -0.5f * VM_LN2_F32, a);
+    e = 0x1.0ebf3cp-2f;
+    e = vm_fma_f32(e, r, 0x1.5730cap-1f);
+    e = vm_fma_f32(e, r, 0x1.555ca6p+0f);
+    e = vm_fma_f32(e, r, 0x1.fffde2p+0f);
+    e = vm_fma_f32(e, r, 0x1.fffff2p+0f);
+    e = vm_fma_f32(e, r, 1.0f);
+    big = 1.0f - 2.0f / vm_fma_f32(e, vm_from_bits_f32(vm_bits_f32(t) << 23), 1.0f);
+    return vm_signed_f32(a < 0.55f ? p : big, x);
+}
+/* tanh(x), a = |x|: a + a^3 P(a^2) / Q(a^2) for a < 0.75, else 1 - 2 / (exp(2a) + 1) */
+VM_INLINE double vm_tanh_f64(double x)
+{
+    double a = vm_abs_f64(x), z = a * a, p, q, t, r, e;
+    int small = a < 0.75;
+    p = vm_fma_f64(z, -0x1.edcc2b79eccbap-1, -0x1.8da75d83aab28p+6);
+    p = vm_fma_f64(p, z, -0x1.94523182a7633p+10);
+    q = z + 0x1.c3ca99a5e33c5p+6;
+    q = vm_fma_f64(q, z, 0x1.17df6812bc337p+11);
+    q = vm_fma_f64(q, z, 0x1.2f3da521fd8b4p+12);
+    t = vm_exponent_f64(a, 2.0 * VM_LOG2E_F64, 1023.0, 80.0);
+    r = vm_fma_f64(t - (VM_ROUND_F64 + 1023.0), -0.5 * VM_LN2_F64, a);
+    e = 0x1.adcf86cf5ba48p-15;
+    e = vm_fma_f64(e, r, 0x1.28af57f65ba84p-12);
+    e = vm_fma_f64(e, r, 0x1.71deef2e9dca5p-10);
+    e = vm_fma_f64(e, r, 0x1.a01997b0ffe09p-8);
+    e = vm_fma_f64(e, r, 0x1.a01a0144a0b84p-6);
+    e = vm_fma_f64(e, r, 0x1.6c16c18532ff8p-4);
+    e = vm_fma_f64(e, r, 0x1.111111112262bp-2);
+    e = vm_fma_f64(e, r, 0x1.5555555550288p-1);
+    e = vm_fma_f64(e, r, 0x1.5555555555512p+0);
+    e = vm_fma_f64(e, r, 0x1.000000000000bp+1);
+    e = vm_fma_f64(e, r, 2.0);
+    e = vm_fma_f64(e, r, 1.0);
+    e = vm_fma_f64(e, vm_from_bits_f64(vm_bits_f64(t) << 52), 1.0);
+    p = (small ? z * a * p : -2.0) / (small ? q : e);
+    return vm_signed_f64((small ? a : 1.0) + p, x);
+}
+
+/* k ln 2 + log(1 + f) (float: k / 2^23 instead of k) for sqrt(1/2) <= 1 + f < sqrt(2) */
 VM_INLINE float vm_log_poly_f32(float f, float k)
 {
     float p = -0x1.4210dap-4f;
@@ -232,13 +221,13 @@ VM_INLINE float vm_log_poly_f32(float f, float k)
     p = vm_fma_f32(p, f, -0x1.00022p-2f);
     p = vm_fma_f32(p, f, 0x1.55554ap-2f);
     p = vm_fma_f32(p, f, -0.5f);
-    p = vm_fma_f32(f * f, p, vm_fma_f32(k, VM_LN2_LO_F32, f));
-    return vm_fma_f32(k, VM_LN2_HI_F32, p);
+    p = vm_fma_f32(f * f, p, vm_fma_f32(k, 0x1p-23f * VM_LN2_LO_F32, f));
+    return vm_fma_f32(k, 0x1p-23f * VM_LN2_HI_F32, p);
 }
 VM_INLINE double vm_log_poly_f64(double f, double k)
 {
-    /* s = f / (2 + f), log(1 + f) = f - s (f - R) = f - (f^2/2 - s (f^2/2 + R)), R = s^2 P(s^2) */
-    double s = f / (2.0 + f), z = s * s, h = 0.5 * f * f, p;
+    /* s = f / (2 + f), log(1 + f) = 2s + s R(s^2) = f - s (f - R) */
+    double s = f / (2.0 + f), z = s * s, p;
     p = 0x1.2f0442e0a0188p-3;
     p = vm_fma_f64(p, z, 0x1.39a1dcd2d1699p-3);
     p = vm_fma_f64(p, z, 0x1.74663d52caab5p-3);
@@ -246,21 +235,20 @@ VM_INLINE double vm_log_poly_f64(double f, double k)
     p = vm_fma_f64(p, z, 0x1.24924941e2bd1p-2);
     p = vm_fma_f64(p, z, 0x1.999999997ff0bp-2);
     p = vm_fma_f64(p, z, 0x1.5555555555592p-1);
-    p = vm_fma_f64(p, z, h);
-    p = vm_fma_f64(s, p, k * VM_LN2_LO_F64) - h;
+    p = vm_fma_f64(p, z, -f);
+    p = vm_fma_f64(s, p, k * VM_LN2_LO_F64);
     return vm_fma_f64(k, VM_LN2_HI_F64, f + p);
 }
 
 /* x = 2^k m, sqrt(1/2) <= m < sqrt(2): u = bits(x) + this has the exponent of 2^k */
-#define VM_SHIFT_F32 (0x3f800000u - 0x3f3504f3u)
 #define VM_SHIFT_F64 (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu)
 
 /* log(x) */
 VM_INLINE float vm_log_f32(float x)
 {
-    float bias = x < 0x1p-126f ? 0x1p23f + 127.0f + 23.0f : 0x1p23f + 127.0f;
-    uint32_t u = vm_bits_f32(x < 0x1p-126f ? x * 0x1p23f : x) + VM_SHIFT_F32;
-    float k = vm_from_bits_f32(0x4b000000u | (u >> 23)) - bias;
+    int32_t base = x < 0x1p-126f ? 0x3f3504f3 + (23 << 23) : 0x3f3504f3;
+    uint32_t u = vm_bits_f32(x < 0x1p-126f ? x * 0x1p23f : x) - (uint32_t)base;
+    float k = (float)(int32_t)(u & 0xff800000u);
     float m = vm_from_bits_f32((u & 0x007fffffu) + 0x3f3504f3u);
     float y = vm_log_poly_f32(m - 1.0f, k);
     y = x < VM_INF ? y : x;
@@ -283,9 +271,9 @@ VM_INLINE double vm_log_f64(double x)
 VM_INLINE float vm_log1p_f32(float x)
 {
     float v = 1.0f + x, c = x - (v - 1.0f), k, f, s, y;
-    uint32_t u = vm_bits_f32(v) + VM_SHIFT_F32;
-    k = vm_from_bits_f32(0x4b000000u | (u >> 23)) - (0x1p23f + 127.0f);
-    s = vm_from_bits_f32((255u << 23) - (u & 0x7f800000u)); /* 2^(1-k) */
+    uint32_t u = vm_bits_f32(v) - 0x3f3504f3u;
+    k = (float)(int32_t)(u & 0xff800000u);
+    s = vm_from_bits_f32((128u << 23) - (u & 0xff800000u)); /* 2^(1-k) */
     f = vm_from_bits_f32((u & 0x007fffffu) + 0x3f3504f3u) - 1.0f;
     y = vm_log_poly_f32(vm_fma_f32(0.5f * c, s, f), k);
     y = v < VM_INF ? y : x;
