@@ -1,0 +1,84 @@
+"""Networks with data to run them on, for every test that compares or differentiates."""
+
+from itertools import product
+
+import numpy as np
+
+from ffnn_fast import reference
+from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
+from ffnn_fast.initializers import initialize
+from ffnn_fast.losses import LOSSES
+from ffnn_fast.training import Machine, Problem
+
+PROBABILITIES = ("softmax", "logistic")
+# Every pair whose loss is defined on all that the output can say.
+PAIRS = [
+    (output, loss)
+    for output, loss in product(OUTPUTS, LOSSES)
+    if output in PROBABILITIES or not loss.endswith("cross_entropy")
+]
+HIDDEN = list(ACTIVATIONS)
+
+
+def random_targets(spec, n, rng, kind="dense"):
+    """Labels (n,) when `kind` says so, else (n, n_L) targets in the domain of the loss."""
+    k = spec.n_outputs
+    if kind == "labels":
+        return rng.integers(0, k, n)
+    if LOSSES[spec.loss].targets == "simplex":
+        return rng.dirichlet(np.ones(k), n).astype(spec.dtype)
+    if LOSSES[spec.loss].targets == "unit":
+        return rng.random((n, k)).astype(spec.dtype)
+    return rng.normal(size=(n, k)).astype(spec.dtype)
+
+
+def random_problem(spec, n, rng, kind="dense", weighted=False):
+    """n rows of normal inputs with targets, and weights of mean 1 when `weighted`."""
+    X = rng.normal(size=(n, spec.n_inputs)).astype(spec.dtype)
+    weight = None
+    if weighted:
+        weight = rng.random(n)
+        weight = (weight / weight.mean()).astype(spec.dtype)
+    return Problem(X, random_targets(spec, n, rng, kind), weight)
+
+
+def random_params(spec, rng):
+    """Glorot weights and small random biases, so that no gradient is zero by symmetry."""
+    params = initialize(spec, "glorot_uniform", rng)
+    for b in spec.biases(params):
+        b[:] = rng.normal(scale=0.1, size=b.shape)
+    return params
+
+
+def machines(spec, params, *backends):
+    """The same network for each backend, with parameters of its own."""
+    return [Machine(spec, b.Plan(spec), params.copy(), b) for b in backends]
+
+
+def twins(spec, params, engine):
+    """The compiled engine's machine and the reference's."""
+    return machines(spec, params, engine, reference)
+
+
+def train(machine, problem, order, batch_size, learning_rate, epochs=1):
+    """Epochs of SGD by the backend itself; the mean losses."""
+    P = machine.spec.n_params
+    state = np.empty((0, P), dtype=machine.spec.dtype)
+    work = machine.workspace(batch_size)
+    losses, t = [], 0
+    for _ in range(epochs):
+        losses.append(
+            machine.backend.train_epoch(
+                machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight,
+                order, batch_size, "sgd", np.array([learning_rate]), state, t, work,
+            )
+        )  # fmt: skip
+        t += -(-len(order) // batch_size)
+    return losses
+
+
+def relative_error(got, expected):
+    """max|got − expected| / max|expected|: an error measured on the scale of the whole array."""
+    got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
+    scale = np.abs(expected).max()
+    return np.abs(got - expected).max() / (scale if scale > 0 else 1)

@@ -1,0 +1,59 @@
+"""Backpropagation equals central differences, for every activation, output and loss."""
+
+import numpy as np
+import pytest
+from problems import HIDDEN, PAIRS, machines, random_params, random_problem
+
+from ffnn_fast import NetworkSpec, reference
+from ffnn_fast.engine import isa
+from ffnn_fast.inspection import GradientCheck, check_gradients
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(params=["compiled", "reference"])
+def backend(request):
+    return isa.engine if request.param == "compiled" else reference
+
+
+@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+def test_every_activation_output_and_loss(backend, activation, output, loss, rng):
+    spec = NetworkSpec((3, 5, 4, 3), activation, output, loss, "float64", l2=0.05)
+    for kind, weighted in (("labels", False), ("dense", True)):
+        problem = random_problem(spec, 6, rng, kind, weighted)
+        (machine,) = machines(spec, random_params(spec, rng), backend)
+        check = check_gradients(machine, problem)
+        assert check.passed, check
+
+
+def test_a_wrong_gradient_is_found(rng, monkeypatch):
+    spec = NetworkSpec((3, 4, 2), dtype="float64")
+    (machine,) = machines(spec, random_params(spec, rng), reference)
+    right = reference.loss_gradient
+
+    def wrong(plan, params, X, Y, sample_weight, grad, work):
+        value = right(plan, params, X, Y, sample_weight, grad, work)
+        spec.named(grad)["b_1"][0] *= 1.001
+        return value
+
+    monkeypatch.setattr(reference, "loss_gradient", wrong)
+    check = check_gradients(machine, random_problem(spec, 4, rng, "labels"))
+    assert not check.passed
+    assert check.by_name["b_1"] > 1e-6 > check.by_name["W_1"]
+    assert "FAILED" in repr(check)
+
+
+def test_the_largest_error_decides():
+    check = GradientCheck({"W_1": 1e-9, "b_1": 3e-7})
+    assert check.max_relative_error == 3e-7
+    assert check.passed
+    assert "passed" in repr(check)
+
+
+def test_parameters_are_left_alone(rng):
+    spec = NetworkSpec((3, 4, 2))
+    (machine,) = machines(spec, random_params(spec, rng), isa.engine)
+    before = machine.params.copy()
+    check_gradients(machine, random_problem(spec, 4, rng))
+    np.testing.assert_array_equal(machine.params, before)

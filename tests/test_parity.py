@@ -1,0 +1,160 @@
+"""The compiled engine equals the reference: signatures, values, gradients, trajectories."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from problems import HIDDEN, PAIRS, random_params, random_problem, relative_error, train, twins
+
+from ffnn_fast import NetworkSpec, reference
+from ffnn_fast.engine import isa
+from ffnn_fast.training import Problem
+
+pytestmark = pytest.mark.engine
+FUNCTIONS = ("forward", "loss", "loss_gradient", "train_epoch", "update", "workspace_size", "Plan")
+SIZES = [(1, 2), (3, 1, 5), (7, 13, 3), (17, 33, 9, 4), (65, 31, 2)]
+
+
+@pytest.fixture(params=isa.available())
+def engine(request):
+    """Each engine module that this CPU can run."""
+    return isa.load(request.param)
+
+
+def compare(engine, spec, problem, rng, tolerance):
+    """Forward, loss and gradient of both twins agree."""
+    ours, theirs = twins(spec, random_params(spec, rng), engine)
+    assert relative_error(ours.forward(problem.X), theirs.forward(problem.X)) <= tolerance
+    assert ours.loss(problem) == pytest.approx(theirs.loss(problem), rel=tolerance)
+    value, grad = ours.loss_gradient(problem)
+    expected_value, expected_grad = theirs.loss_gradient(problem)
+    assert value == pytest.approx(expected_value, rel=tolerance)
+    assert relative_error(grad, expected_grad) <= tolerance
+
+
+def test_twins_export_the_same_functions_with_the_same_signatures(engine):
+    for name in FUNCTIONS:
+        ours, theirs = getattr(engine, name), getattr(reference, name)
+        if name != "Plan":
+            mine = inspect.signature(ours).parameters.values()
+            expected = inspect.signature(theirs).parameters.values()
+            assert [(p.name, p.default, p.kind) for p in mine] == [
+                (p.name, p.default, p.kind) for p in expected
+            ]
+        assert ours.__doc__
+    public = {
+        name
+        for name, value in vars(engine).items()
+        if not name.startswith("_") and callable(value) and name != "vecmath"
+    }
+    assert public == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+def test_every_activation_output_and_loss(engine, activation, output, loss, dtype, rtol, rng):
+    spec = NetworkSpec((5, 7, 3, 4), activation, output, loss, dtype)
+    for n in (1, 2, 19):
+        for kind in ("labels", "dense"):
+            compare(engine, spec, random_problem(spec, n, rng, kind), rng, rtol)
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("n", [1, 2, 31, 64, 1025])
+def test_odd_sizes_with_weights_and_penalty(engine, sizes, n, dtype, rtol, rng):
+    output = "softmax" if sizes[-1] > 1 else "identity"
+    spec = NetworkSpec(sizes, "tanh", output, dtype=dtype, l2=0.01)
+    compare(engine, spec, random_problem(spec, n, rng, weighted=True), rng, rtol)
+
+
+@settings(max_examples=60)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=2, max_size=5),
+    n=st.integers(1, 70),
+    pair=st.sampled_from(PAIRS),
+    hidden=st.data(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_network(sizes, n, pair, hidden, seed):
+    rng = np.random.default_rng(seed)
+    output, loss = pair
+    if output == "softmax" or loss == "cross_entropy":
+        sizes[-1] += 1
+    activations = tuple(hidden.draw(st.sampled_from(HIDDEN)) for _ in sizes[1:-1])
+    spec = NetworkSpec(tuple(sizes), activations, output, loss, "float64", l2=0.1)
+    problem = random_problem(spec, n, rng, hidden.draw(st.sampled_from(["labels", "dense"])))
+    compare(isa.engine, spec, problem, rng, 1e-11)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 32])
+@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize("pair", [("softmax", "cross_entropy"), ("identity", "squared_error")])
+def test_hundred_steps_of_training(engine, pair, activation, batch_size, dtype, rtol, rng):
+    spec = NetworkSpec((9, 11, 6, 3), activation, *pair, dtype=dtype, l2=1e-3)
+    problem = random_problem(spec, 45, rng, weighted=True)
+    ours, theirs = twins(spec, random_params(spec, rng), engine)
+    order = np.concatenate([rng.permutation(45) for _ in range(100)])[: 100 * batch_size]
+    losses = [train(m, problem, order, batch_size, 0.02) for m in (ours, theirs)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=rtol)
+    assert relative_error(ours.params, theirs.params) <= rtol
+
+
+def test_train_epoch_takes_rows_in_order_and_a_short_last_batch(engine, dtype, rtol, rng):
+    spec = NetworkSpec((4, 6, 3), dtype=dtype)
+    problem = random_problem(spec, 50, rng, kind="labels")
+    ours, theirs = twins(spec, random_params(spec, rng), engine)
+    order = rng.integers(0, 50, 23)  # rows may repeat and be left out
+    expected = train(theirs, problem, order, 7, 0.1)
+    assert train(ours, problem, order, 7, 0.1) == pytest.approx(expected, rel=rtol)
+    assert relative_error(ours.params, theirs.params) <= rtol
+
+
+def test_a_value_does_not_depend_on_the_other_rows(engine, dtype, rng):
+    spec = NetworkSpec((13, 21, 5), "tanh", dtype=dtype)
+    ours, _ = twins(spec, random_params(spec, rng), engine)
+    X = random_problem(spec, 40, rng).X
+    together = ours.forward(X)
+    np.testing.assert_allclose(
+        [ours.forward(x[None])[0] for x in X], together, rtol=1e-5 if dtype == "float32" else 1e-13
+    )
+
+
+def test_large_pre_activations_stay_finite(engine, dtype, rng):
+    spec = NetworkSpec((2, 3), dtype=dtype)
+    ours, theirs = twins(spec, random_params(spec, rng) * 1e4, engine)
+    problem = Problem(np.array([[1.0, -1.0], [3.0, 2.0]], dtype=dtype), np.array([0, 2]))
+    value, grad = ours.loss_gradient(problem)
+    assert np.isfinite(value)
+    assert np.isfinite(grad).all()
+    assert value == pytest.approx(theirs.loss(problem), rel=1e-5)
+
+
+def test_not_a_number_passes_through(engine, dtype):
+    for activation in HIDDEN:
+        spec = NetworkSpec((1, 1, 2), activation, dtype=dtype)
+        ours, _ = twins(spec, np.full(spec.n_params, np.nan, dtype=dtype), engine)
+        assert np.isnan(ours.forward(np.ones((1, 1), dtype=dtype))).all()
+
+
+def test_shapes_that_do_not_fit_are_refused(engine, rng):
+    spec = NetworkSpec((3, 4, 2))
+    ours, _ = twins(spec, random_params(spec, rng), engine)
+    problem = random_problem(spec, 5, rng, kind="labels")
+    out, work = np.empty((5, 2), np.float32), ours.workspace(5)
+    call = (ours.plan, ours.params, problem.X)
+    with pytest.raises(ValueError, match="params"):
+        engine.forward(ours.plan, ours.params[:-1], problem.X, out, work)
+    with pytest.raises(ValueError, match="X"):
+        engine.forward(ours.plan, ours.params, problem.X[:, :2].copy(), out, work)
+    with pytest.raises(ValueError, match="out"):
+        engine.forward(*call, out[:4], work)
+    with pytest.raises(ValueError, match="work"):
+        engine.forward(*call, out, work[:-1])
+    with pytest.raises(ValueError, match="label"):
+        engine.loss(*call, problem.Y + 1, None, work)
+    with pytest.raises(ValueError, match="sample_weight"):
+        engine.loss(*call, problem.Y, np.ones(4, np.float32), work)
+    with pytest.raises(ValueError, match="order"):
+        train(ours, problem, np.array([0, 5]), 2, 0.1)
