@@ -1,0 +1,55 @@
+"""The compiled engine beside its NumPy reference: forward, gradient, online step, minibatch step.
+
+Every benchmark first checks that both give the same result.
+"""
+
+import numpy as np
+import pytest
+from problems import MINIBATCH, ONLINE, network, rows
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+ENGINES = ["compiled", "reference"]
+DTYPES = ["float32", "float64"]
+
+
+def same(got, expected, dtype):
+    """Whether two results agree on the scale of the whole array."""
+    return np.abs(got - expected).max() <= TOLERANCE[dtype] * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [*ONLINE, *MINIBATCH], ids=str)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_forward(benchmark, shape, engine, dtype):
+    X, _ = rows(shape, 1, dtype)
+    assert same(*(network(shape, e, dtype).forward(X) for e in ENGINES), dtype)
+    benchmark.group = f"forward {shape} {dtype}"
+    benchmark(network(shape, engine, dtype).forward, X)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", MINIBATCH, ids=str)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_gradient(benchmark, shape, engine, dtype):
+    X, y = rows(shape, 1, dtype)
+    assert same(*(network(shape, e, dtype).gradient(X, y) for e in ENGINES), dtype)
+    benchmark.group = f"gradient {shape} {dtype}"
+    benchmark(network(shape, engine, dtype).gradient, X, y)
+
+
+@pytest.mark.parametrize("shape", [*ONLINE, *MINIBATCH], ids=str)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_epoch(benchmark, shape, engine):
+    """An epoch of SGD steps; divide by the steps in extra_info for the time of one."""
+    steps = 1000 if shape.batch_size == 1 else 20
+    X, y = rows(shape, steps)
+    options = {
+        "epochs": 1, "batch_size": shape.batch_size, "learning_rate": 1e-3, "metrics": False,
+    }  # fmt: skip
+    trained = [network(shape, e) for e in ENGINES]
+    for net in trained:
+        net.fit(X, y, **options)
+    assert same(*(net.params for net in trained), "float32")
+    benchmark.group = f"epoch of {steps} steps, {shape} float32"
+    benchmark.extra_info["steps"] = steps
+    benchmark(network(shape, engine).fit, X, y, **options)
