@@ -1,13 +1,27 @@
 """Fixtures and tolerances that all tests share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.load_profile("steady")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exact_buffers():
+    """Under the sanitizers no buffer has slack in which a small overflow could hide."""
+    if os.environ.get("FFNN_FAST_SANITIZE") == "1":
+        from ffnn_fast import training
+
+        training.ALIGNMENT = 1
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_appended_bytes_are_refused(path, content):
         load(path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_changed_bytes_load_or_are_refused(tmp_path_factory, data):
     """Any other exception would be a traceback for the user of a damaged file."""
