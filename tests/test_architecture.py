@@ -240,6 +240,13 @@ def test_a_planted_arrow_is_found(tmp_path, file, line, complaint):
     assert any(complaint in found for found in complaints(tmp_path)), complaints(tmp_path)
 
 
+def test_contributing_maps_every_room(root):
+    shown = (root / "CONTRIBUTING.md").read_text("utf-8")
+    rooms = {path for path in (root / "src" / PACKAGE).iterdir() if path.suffix in ("", ".py")}
+    missing = [path.name for path in rooms if path.stem in FLOOR_OF and path.name not in shown]
+    assert missing == []
+
+
 def test_import_stays_light():
     """A fresh interpreter that imports the package has loaded no optional dependency."""
     code = f"import sys, {PACKAGE}; print(*{{name.split('.')[0] for name in sys.modules}})"
