@@ -6,8 +6,10 @@ FFNN_FAST_DEBUG=1 switches Cython's bounds checks on.
 
 import os
 import platform
+import sys
 from pathlib import Path
 
+import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -30,6 +32,8 @@ DIRECTIVES = {
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 if SANITIZE:
     FLAGS = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"]
+# OpenMP gives threads; clang on macOS has none of its own, and then everything runs on one thread.
+OPENMP = [] if sys.platform == "darwin" else ["-fopenmp"]
 LINK = ["-fsanitize=address,undefined"] if SANITIZE else []
 
 X86_LEVELS = {
@@ -52,10 +56,14 @@ def module(name, source, flags):
     extension = Extension(
         f"ffnn_fast.engine.{name}",
         [str(ENGINE / source)],
-        include_dirs=[str(ENGINE.resolve())],
-        depends=[str(path) for path in (*ENGINE.glob("*.pxd"), *ENGINE.glob("*.h"))],
-        extra_compile_args=FLAGS + flags,
-        extra_link_args=LINK,
+        include_dirs=[str(ENGINE.resolve()), np.get_include()],
+        depends=[
+            str(path)
+            for path in (*ENGINE.glob("*.pxd"), *ENGINE.glob("*.h"), *ENGINE.glob("*.pxi"))
+        ],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        extra_compile_args=FLAGS + OPENMP + flags,
+        extra_link_args=LINK + OPENMP,
     )
     return cythonize(
         [extension],

@@ -15,9 +15,9 @@ FLOORS = {
     0: {"engine"},
     1: {
         *("spec", "activations", "losses", "initializers", "optimizers", "metrics"),
-        *("validation", "preprocessing", "reference"),
+        *("validation", "preprocessing", "reference", "summary"),
     },
-    2: {"training", "solvers", "inspection", "persistence", "config"},
+    2: {"training", "solvers", "inspection", "persistence", "config", "threads", "execution"},
     3: {"network"},
     4: {"plotting", "datasets"},  # doors
     5: {"__init__"},  # the name plate

@@ -10,10 +10,19 @@ from problems import HIDDEN, PAIRS, random_params, random_problem, relative_erro
 
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast.engine import isa
-from ffnn_fast.training import Problem
+from ffnn_fast.training import Machine, Problem
 
 pytestmark = pytest.mark.engine
-FUNCTIONS = ("forward", "loss", "loss_gradient", "train_epoch", "update", "workspace_size", "Plan")
+FUNCTIONS = (
+    "forward",
+    "loss",
+    "loss_gradient",
+    "train_epoch",
+    "update",
+    "workspace_size",
+    "Plan",
+    "Predictor",
+)
 SIZES = [(1, 2), (3, 1, 5), (7, 13, 3), (17, 33, 9, 4), (65, 31, 2)]
 
 
@@ -37,7 +46,7 @@ def compare(engine, spec, problem, rng, tolerance):
 def test_twins_export_the_same_functions_with_the_same_signatures(engine):
     for name in FUNCTIONS:
         ours, theirs = getattr(engine, name), getattr(reference, name)
-        if name != "Plan":
+        if name[0].islower():
             mine = inspect.signature(ours).parameters.values()
             expected = inspect.signature(theirs).parameters.values()
             assert [(p.name, p.default, p.kind) for p in mine] == [
@@ -45,11 +54,9 @@ def test_twins_export_the_same_functions_with_the_same_signatures(engine):
             ]
         assert ours.__doc__
     public = {
-        name
-        for name, value in vars(engine).items()
-        if not name.startswith("_") and callable(value) and name != "vecmath"
+        name for name, value in vars(engine).items() if not name.startswith("_") and callable(value)
     }
-    assert public == set(FUNCTIONS)
+    assert public == {*FUNCTIONS, "run_serially", "vecmath"}
 
 
 @pytest.mark.parametrize("activation", HIDDEN)
@@ -158,3 +165,39 @@ def test_shapes_that_do_not_fit_are_refused(engine, rng):
         engine.loss(*call, problem.Y, np.ones(4, np.float32), work)
     with pytest.raises(ValueError, match="order"):
         train(ours, problem, np.array([0, 5]), 2, 0.1)
+
+
+@pytest.mark.parametrize("sizes", [(784, 130, 10), (40, 65, 33, 5)])
+@pytest.mark.parametrize("batch_size", [70, 256, 1500])
+def test_same_bits_for_any_number_of_threads(engine, sizes, batch_size, dtype, rng):
+    spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=1e-3)
+    problem = random_problem(spec, 1600, rng, kind="labels", weighted=True)
+    params, order = random_params(spec, rng), rng.permutation(1600)
+    results = []
+    for n_threads in (1, 2, 3, 5):
+        machine = Machine(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+        losses = train(machine, problem, order, batch_size, 0.01)
+        value, grad = machine.loss_gradient(problem)
+        results.append((machine.params, machine.forward(problem.X), grad, losses, value))
+        assert value == pytest.approx(machine.loss(problem))
+    for other in results[1:]:
+        for got, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("matmul", ["own", "blas"])
+@pytest.mark.parametrize("n", [1, 2, 33, 1030])
+def test_either_product(engine, matmul, n, dtype, rtol, rng):
+    spec = NetworkSpec((21, 34, 13, 4), "relu", dtype=dtype, l2=1e-3)
+    problem = random_problem(spec, n, rng, weighted=True)
+    params = random_params(spec, rng)
+    ours = Machine(spec, engine.Plan(spec, 2, matmul), params.copy(), engine)
+    _, theirs = twins(spec, params, engine)
+    assert relative_error(ours.forward(problem.X), theirs.forward(problem.X)) <= rtol
+    assert ours.loss(problem) == pytest.approx(theirs.loss(problem), rel=rtol)
+    assert relative_error(ours.loss_gradient(problem)[1], theirs.loss_gradient(problem)[1]) <= rtol
+    order = rng.integers(0, n, 40)
+    for batch_size in (1, 16, n):
+        losses = [train(m, problem, order, batch_size, 0.05) for m in (ours, theirs)]
+        assert losses[0] == pytest.approx(losses[1], rel=rtol)
+    assert relative_error(ours.params, theirs.params) <= rtol

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ffnn_fast import inspection, persistence, solvers, training
+from ffnn_fast.execution import Execution
 from ffnn_fast.initializers import initialize
 from ffnn_fast.spec import NetworkSpec
-from ffnn_fast.training import FitOptions, History, Machine, Problem
+from ffnn_fast.summary import summary
+from ffnn_fast.training import FitOptions, History, Problem
 from ffnn_fast.validation import (
     as_params,
     as_rows,
@@ -25,7 +25,6 @@ from ffnn_fast.validation import (
 
 Array = np.ndarray
 Initializer = str | Callable[[int, int, np.random.Generator], Any]
-ENGINES = ("compiled", "reference")
 
 
 class Network:
@@ -53,6 +52,11 @@ class Network:
         Coefficient of the penalty ``l2/2 · Σ‖W_k‖²``.
     engine : {"compiled", "reference"}, optional
         Default: the environment variable ``FFNN_FAST_ENGINE``, else ``compiled``.
+    n_threads : int, optional
+        The most threads a call may use; -1: all there are. Default: the environment variable
+        ``FFNN_FAST_NUM_THREADS``, else all. Results have the same bits for any number.
+    matmul : {"auto", "own", "blas"}, default "auto"
+        Whose matrix products the compiled engine uses; ``blas`` runs on one thread.
 
     Raises
     ------
@@ -97,27 +101,34 @@ class Network:
         initializer: Initializer = "auto",
         l2: float = 0.0,
         engine: str | None = None,
+        n_threads: int | None = None,
+        matmul: str = "auto",
     ) -> None:
         hidden = activation if isinstance(activation, str) else tuple(activation)
         spec = NetworkSpec(layer_sizes, hidden, output, loss, dtype, l2)  # type: ignore[arg-type]
         rng = np.random.default_rng(seed)
-        self._assemble(spec, initialize(spec, initializer, rng), rng, engine)
+        run = Execution(engine, n_threads, matmul)
+        self._assemble(spec, initialize(spec, initializer, rng), rng, run)
 
     @classmethod
-    def from_params(cls, spec: NetworkSpec, params: Any, *, engine: str | None = None) -> Network:
-        """A network of this description with a copy of these parameters, shape (P,)."""
+    def from_params(cls, spec: NetworkSpec, params: Any, **execution: Any) -> Network:
+        """A network of this description with a copy of these parameters, shape (P,).
+
+        `engine`, `n_threads` and `matmul` are as for `Network`.
+        """
         net = cls.__new__(cls)
-        net._assemble(spec, as_params(params, spec), np.random.default_rng(), engine)
+        run = Execution(**execution)
+        net._assemble(spec, as_params(params, spec), np.random.default_rng(), run)
         return net
 
     def _assemble(
-        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, engine: str | None
+        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, run: Execution
     ) -> None:
-        backend = _backend(engine)
         theta = training.aligned_empty(spec.n_params, spec.dtype)
         theta[:] = params
         self.rng = rng
-        self._machine = Machine(spec, backend.Plan(spec), theta, backend)
+        self._execution = run
+        self._machine = run.machine(spec, theta)
 
     @property
     def spec(self) -> NetworkSpec:
@@ -142,7 +153,12 @@ class Network:
     @property
     def engine(self) -> str:
         """``"compiled"`` or ``"reference"``."""
-        return "reference" if self._machine.backend.__name__.endswith("reference") else "compiled"
+        return self._execution.engine_name
+
+    @property
+    def n_threads(self) -> int:
+        """The most threads a call may use."""
+        return self._execution.threads
 
     def forward(self, X: Any) -> Array:
         """ŷ = O(a_L) for rows X, (n, n_0): (n, n_L); for one sample (n_0,): (n_L,)."""
@@ -299,6 +315,27 @@ class Network:
             positive_int(max_iterations, "max_iterations"),
         )
 
+    def predictor(self, n_rows: int = 1) -> Any:
+        """A callable for the lowest latency: ŷ of `n_rows` rows, without a check or an allocation.
+
+        Returns
+        -------
+        callable
+            ``predictor(x, out=None)`` for an array `x` of n_rows · n_0 elements, C-contiguous and
+            of the network's dtype, writes ŷ to `out`, n_rows · n_L elements, and returns it;
+            without `out`, to an array of its own, which the next call overwrites. It sees later
+            changes of ``params``. It runs on the calling thread; make one for each thread.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> predict = Network([3, 4, 2], seed=0).predictor()
+        >>> predict(np.ones(3, dtype=np.float32)).shape
+        (1, 2)
+        """
+        return self._machine.predictor(positive_int(n_rows, "n_rows"))
+
     def trace(self, X: Any, y: Any) -> inspection.Trace:
         """Every a_k, h_k, ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name."""
         return inspection.trace(self.spec, self.params, self._problem(X, y))
@@ -315,8 +352,8 @@ class Network:
         persistence.save(path, self.spec, self.params, extra)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, engine: str | None = None) -> Network:
-        """The network of a file that `save` wrote.
+    def load(cls, path: str | os.PathLike[str], **execution: Any) -> Network:
+        """The network of a file that `save` wrote; `execution` as for `from_params`.
 
         Raises
         ------
@@ -325,7 +362,7 @@ class Network:
             If the file is not such a file, is damaged, or is of another format version.
         """
         spec, params, _ = persistence.load(path)
-        return cls.from_params(spec, params, engine=engine)
+        return cls.from_params(spec, params, **execution)
 
     def copy(self) -> Network:
         """An independent network with the same parameters and state of the generator."""
@@ -343,7 +380,7 @@ class Network:
             "spec": self.spec.to_dict(),
             "params": self.params.copy(),
             "rng": self.rng.bit_generator.state,
-            "engine": self.engine,
+            "execution": self._execution,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -351,36 +388,12 @@ class Network:
         bit_generator.state = state["rng"]
         rng = np.random.Generator(bit_generator)
         spec = NetworkSpec.from_dict(state["spec"])
-        self._assemble(spec, state["params"], rng, state["engine"])
+        self._assemble(spec, state["params"], rng, state["execution"])
 
     def __repr__(self) -> str:
-        spec = self.spec
-        title = f"Network  {spec.dtype}, loss {spec.loss}" + (
-            f", l2 {spec.l2:g}" if spec.l2 else ""
-        )
-        head = ("layer", "activation", "W", "b", "parameters")
-        rows = [head, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
-        for k, (g, (o, i)) in enumerate(
-            zip(spec.layer_activations, spec.shapes, strict=True), start=1
-        ):
-            place = "output" if k == spec.n_layers else "hidden"
-            rows.append((f"{k} ({place})", g, f"({o}, {i})", f"({o},)", f"{o * i + o:,}"))
-        widths = [max(len(row[c]) for row in rows) for c in range(len(head))]
-        lines = [
-            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows
-        ]
-        return "\n".join([title, *(line.rstrip() for line in lines), f"total {spec.n_params:,}"])
+        return summary(self.spec)
 
     def _problem(self, X: Any, y: Any, sample_weight: Any = None, prefix: str = "") -> Problem:
         rows, _ = as_rows(X, self.spec, f"{prefix}X")
         targets = as_targets(y, self.spec, len(rows), f"{prefix}y")
         return Problem(rows, targets, as_sample_weight(sample_weight, self.spec, len(rows)))
-
-
-def _backend(name: str | None) -> ModuleType:
-    chosen = os.environ.get("FFNN_FAST_ENGINE", "compiled") if name is None else name
-    if chosen not in ENGINES:
-        raise ValueError(f"engine must be one of {', '.join(ENGINES)}; got {chosen!r}")
-    if chosen == "reference":
-        return importlib.import_module("ffnn_fast.reference")
-    return importlib.import_module("ffnn_fast.engine.isa").engine

@@ -17,10 +17,30 @@ Array = np.ndarray
 
 
 class Plan:
-    """What the functions below need to know of a network; here, its description itself."""
+    """What the functions below need to know of a network; here, its description itself.
 
-    def __init__(self, spec: NetworkSpec) -> None:
+    ``n_threads`` and ``matmul`` are the engine's; NumPy goes its own way.
+    """
+
+    def __init__(self, spec: NetworkSpec, n_threads: int = 1, matmul: str = "own") -> None:
         self.spec = spec
+
+
+class Predictor:
+    """ŷ of `n_rows` rows at a call, into `out` or an array that the next call overwrites."""
+
+    def __init__(self, plan: Plan, params: Array, n_rows: int, work: Array | None) -> None:
+        spec = plan.spec
+        self.plan, self.params = plan, params
+        self.rows = (n_rows, spec.n_inputs)
+        self.out = np.empty((n_rows, spec.n_outputs), dtype=spec.dtype)
+
+    def __call__(self, x: Array, out: Array | None = None) -> Array:
+        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements."""
+        if out is None:
+            out = self.out
+        forward(self.plan, self.params, x.reshape(self.rows), out.reshape(self.out.shape), None)
+        return out
 
 
 def workspace_size(plan: Plan, n: int) -> int:

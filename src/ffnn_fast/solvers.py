@@ -24,16 +24,13 @@ def gradient_descent(
     """
     history, spec = History(), machine.spec
     grad = aligned_empty(spec.n_params, spec.dtype)
-    work = machine.workspace(len(problem.X))
     hyper = np.array([learning_rate])
     state = np.empty((0, spec.n_params), dtype=spec.dtype)
     t = 0
     while t < max_iterations:
         t += 1
         began = perf_counter()
-        loss = machine.backend.loss_gradient(
-            machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight, grad, work
-        )
+        loss, _ = machine.loss_gradient(problem, grad)
         machine.backend.update("sgd", hyper, machine.params, grad, state, t)
         history.records.append({"epoch": t, "loss": loss, "seconds": perf_counter() - began})
     return history

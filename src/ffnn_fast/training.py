@@ -6,6 +6,7 @@ Works on (plan, params, backend), where the backend is the compiled engine or it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import ModuleType
@@ -15,6 +16,7 @@ import numpy as np
 
 from ffnn_fast.metrics import accuracy, r2
 from ffnn_fast.spec import NetworkSpec
+from ffnn_fast.threads import one_blas_thread
 
 Array = np.ndarray
 Record = dict[str, float]
@@ -41,39 +43,53 @@ class Problem:
 
 @dataclass(frozen=True)
 class Machine:
-    """A network that a backend can run: the plan and the parameters it works on, in place."""
+    """A network that a backend can run: the plan and the parameters it works on, in place.
+
+    ``holds_blas``: the backend calls BLAS from threads of its own, so BLAS must not use more.
+    """
 
     spec: NetworkSpec
     plan: Any
     params: Array
     backend: ModuleType
+    holds_blas: bool = False
+
+    def running(self) -> AbstractContextManager[None]:
+        """What must hold while the backend runs."""
+        return one_blas_thread() if self.holds_blas else nullcontext()
 
     def workspace(self, n: int) -> Array:
         """Scratch for calls on n rows."""
         return aligned_empty(self.backend.workspace_size(self.plan, n), self.spec.dtype)
 
-    def forward(self, X: Array, work: Array | None = None) -> Array:
+    def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
         out = np.empty((len(X), self.spec.n_outputs), dtype=self.spec.dtype)
-        work = self.workspace(len(X)) if work is None else work
-        self.backend.forward(self.plan, self.params, X, out, work)
+        with self.running():
+            self.backend.forward(self.plan, self.params, X, out, self.workspace(len(X)))
         return out
 
     def loss(self, problem: Problem) -> float:
         """The objective on a problem."""
-        work = self.workspace(len(problem.X))
-        return self.backend.loss(
-            self.plan, self.params, problem.X, problem.Y, problem.sample_weight, work
-        )
+        X, Y, weight = problem.X, problem.Y, problem.sample_weight
+        with self.running():
+            return self.backend.loss(self.plan, self.params, X, Y, weight, self.workspace(len(X)))
 
-    def loss_gradient(self, problem: Problem) -> tuple[float, Array]:
-        """The objective and ∇θ, (P,)."""
-        grad = aligned_empty(self.spec.n_params, self.spec.dtype)
-        work = self.workspace(len(problem.X))
-        value = self.backend.loss_gradient(
-            self.plan, self.params, problem.X, problem.Y, problem.sample_weight, grad, work
-        )
+    def loss_gradient(self, problem: Problem, grad: Array | None = None) -> tuple[float, Array]:
+        """The objective and ∇θ, (P,), written to `grad` where given."""
+        X, Y, weight = problem.X, problem.Y, problem.sample_weight
+        if grad is None:
+            grad = aligned_empty(self.spec.n_params, self.spec.dtype)
+        with self.running():
+            value = self.backend.loss_gradient(
+                self.plan, self.params, X, Y, weight, grad, self.workspace(len(X))
+            )
         return value, grad
+
+    def predictor(self, n_rows: int) -> Any:
+        """See `ffnn_fast.Network.predictor`."""
+        work = self.workspace(n_rows)
+        return self.backend.Predictor(self.plan, self.params, n_rows, work)
 
 
 class History(Sequence[Record]):
@@ -148,10 +164,11 @@ def fit(
         began = perf_counter()
         if options.shuffle:
             rng.shuffle(order)
-        loss = machine.backend.train_epoch(
-            machine.plan, machine.params, train.X, train.Y, train.sample_weight, order,
-            batch_size, "sgd", hyper, state, t, work,
-        )  # fmt: skip
+        with machine.running():
+            loss = machine.backend.train_epoch(
+                machine.plan, machine.params, train.X, train.Y, train.sample_weight, order,
+                batch_size, "sgd", hyper, state, t, work,
+            )  # fmt: skip
         t += -(-n // batch_size)
         record = {"epoch": epoch, "loss": loss, "seconds": perf_counter() - began}
         record |= _assessment(machine, train, validation, options.metrics)

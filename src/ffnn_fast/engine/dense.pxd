@@ -1,10 +1,10 @@
-# One layer: forward, backward to its inputs, gradient of its parameters; for batches and for one row.
+# One layer by BLAS: forward, backward to its inputs, gradient of its parameters.
 #
 # n rows, i inputs, o outputs; h is (n, i), a and da are (n, o), W is (o, i), b is (o,).
 
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.blas cimport floating, gemm, gemv
+from ffnn_fast.engine.blas cimport floating, gemm
 
 
 cdef inline void dense_forward(
@@ -15,13 +15,10 @@ cdef inline void dense_forward(
     cdef Py_ssize_t r
     for r in range(n):
         memcpy(a + r * o, b, o * sizeof(floating))
-    if n == 1:
-        gemv(False, <int>o, <int>i, <floating>1, W, <int>i, h, <floating>1, a)
-    else:
-        gemm(
-            False, True, <int>n, <int>o, <int>i, <floating>1, h, <int>i, W, <int>i,
-            <floating>1, a, <int>o,
-        )
+    gemm(
+        False, True, <int>n, <int>o, <int>i, <floating>1, h, <int>i, W, <int>i,
+        <floating>1, a, <int>o,
+    )
 
 
 cdef inline void dense_backward(
@@ -48,28 +45,3 @@ cdef inline void dense_gradient(
     for r in range(n):
         for j in range(o):
             db[j] += da[r * o + j]
-
-
-cdef inline void dense_update_one(
-    floating* W, floating* b, const floating* h, const floating* da, floating* dh,
-    floating eta, floating decay, Py_ssize_t i, Py_ssize_t o,
-) noexcept nogil:
-    """dh := Wᵀ da unless dh is NULL, W := decay W − eta da hᵀ, b := b − eta da; one sweep over W"""
-    cdef Py_ssize_t j, l
-    cdef floating d, e
-    cdef floating* w
-    if dh is not NULL:
-        for l in range(i):
-            dh[l] = 0
-    for j in range(o):
-        w = W + j * i
-        d = da[j]
-        e = eta * d
-        if dh is not NULL:
-            for l in range(i):
-                dh[l] += d * w[l]
-                w[l] = decay * w[l] - e * h[l]
-        else:
-            for l in range(i):
-                w[l] = decay * w[l] - e * h[l]
-        b[j] -= e

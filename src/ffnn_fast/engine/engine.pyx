@@ -6,66 +6,104 @@ dtype, validated above; shapes are checked here once more since a wrong one woul
 
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cython.parallel cimport parallel, threadid
 from libc.stdint cimport int64_t
 
+cimport numpy as cnp
+
 from ffnn_fast.engine cimport vecmath as vm
-from ffnn_fast.engine.activations cimport activate_output
 from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.passes cimport (
-    BLOCK_ROWS, forward_block, loss_and_gradient, losses_block, online_step, padded, penalty,
+from ffnn_fast.engine.outputs cimport (
+    BLOCK_ROWS, forward_rows, losses_of_rows, mean_loss, scratch_size,
 )
+from ffnn_fast.engine.panels cimport panel_count
 from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.products cimport panel_samples, panel_size
+from ffnn_fast.engine.steps cimport loss_and_gradient, train_steps
 from ffnn_fast.engine.updates cimport SGD, apply_update
+
+cnp.import_array()
 
 ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3, "softmax": 4}
 LOSSES = {
     "cross_entropy": 0, "squared_error": 1, "half_squared_error": 2, "binary_cross_entropy": 3,
 }
 OPTIMIZERS = {"sgd": SGD}
+MATMULS = ("own", "blas")
 CANONICAL = {
     ("softmax", "cross_entropy"), ("logistic", "binary_cross_entropy"),
     ("identity", "half_squared_error"),
 }
-# Python looks at signals after about this much work, well under 50 ms on one slow core.
-WORK_BETWEEN_SIGNALS = 20_000_000
+# Python looks at signals after about this many operations a thread, well under 50 ms of work.
+WORK_BETWEEN_SIGNALS = 100_000_000
+# A team is called together for at least this many operations between two barriers.
+WORK_FOR_A_TEAM = 1_000_000
+
+cdef bint alone = False
+
+
+def run_serially():
+    """From now on every call runs on its own thread alone: the rule for forked children."""
+    global alone
+    alone = True
 
 
 cdef class Plan:
-    """Sizes, offsets and codes of a network, as the kernels read them."""
+    """Sizes, offsets and codes of a network, as the kernels read them, and how to run it.
+
+    n_threads is the most threads a call may use, matmul is "own" or "blas" (on one thread).
+    """
 
     cdef plan_t c
     cdef bint is_double
+    cdef int n_threads
     cdef readonly object spec
 
-    def __cinit__(self, spec):
-        cdef Py_ssize_t k, L = spec.n_layers, stride = L + 1
-        cdef Py_ssize_t* memory = <Py_ssize_t*>PyMem_Malloc(5 * stride * sizeof(Py_ssize_t))
+    def __cinit__(self, spec, int n_threads=1, str matmul="own"):
+        cdef Py_ssize_t k, L = spec.n_layers, stride = L + 2
+        cdef Py_ssize_t* memory = <Py_ssize_t*>PyMem_Malloc(8 * stride * sizeof(Py_ssize_t))
         if memory is NULL:
             raise MemoryError()
-        self.spec = spec
-        self.is_double = spec.dtype == "float64"
-        self.c.L, self.c.P, self.c.l2 = L, spec.n_params, spec.l2
         self.c.n, self.c.below = memory, memory + stride
         self.c.W, self.c.b, self.c.g = memory + 2 * stride, memory + 3 * stride, memory + 4 * stride
+        self.c.panel, self.c.panel_below = memory + 5 * stride, memory + 6 * stride
+        self.c.block_below = memory + 7 * stride
+        self.spec = spec
+        self.n_threads = n_threads
+        self.is_double = spec.dtype == "float64"
+        self.c.own = MATMULS.index(matmul) == 0
+        self.c.L, self.c.P, self.c.l2 = L, spec.n_params, spec.l2
         self.c.loss = LOSSES[spec.loss]
         self.c.canonical = (spec.output, spec.loss) in CANONICAL
-        self.c.units = 0
-        for k in range(stride):
-            self.c.n[k] = spec.layer_sizes[k]
-            self.c.below[k] = self.c.units
-            self.c.units += self.c.n[k]
         self.c.W[0] = self.c.b[0] = self.c.g[0] = 0
-        for k in range(1, stride):
+        for k in range(1, L + 1):
             self.c.W[k], self.c.b[k] = spec.offsets[k - 1]
             self.c.g[k] = ACTIVATIONS[spec.layer_activations[k - 1]]
+        self._lay_out(spec.layer_sizes)
+
+    cdef int _lay_out(self, sizes) except -1:
+        """Widths of the layers in rows, panels and blocks, and their running sums"""
+        cdef Py_ssize_t k, itemsize = 8 if self.is_double else 4
+        cdef Py_ssize_t S = panel_samples(itemsize)
+        self.c.S, self.c.units = S, 0
+        self.c.panel_below[0] = self.c.block_below[0] = 0
+        for k in range(self.c.L + 1):
+            self.c.n[k], self.c.below[k] = sizes[k], self.c.units
+            self.c.units += self.c.n[k]
+            self.c.panel[k] = panel_size(self.c.n[k], itemsize)
+            self.c.panel_below[k + 1] = self.c.panel_below[k] + self.c.panel[k]
+            self.c.block_below[k + 1] = self.c.block_below[k] + (self.c.n[k] + S - 1) // S * S
+        return 0
 
     def __dealloc__(self):
         PyMem_Free(self.c.n)
 
-
-cdef struct Targets:
-    const void* dense
-    const int64_t* labels
+    cdef int team(self, Py_ssize_t n, Py_ssize_t products) noexcept:
+        """Threads for a step on n rows, which is this many matrix products, in two phases"""
+        cdef Py_ssize_t most = min(panel_count(&self.c, n), <Py_ssize_t>self.n_threads)
+        if alone or not self.c.own or products * n * self.c.P < WORK_FOR_A_TEAM * most:
+            return 1
+        return <int>max(1, most)
 
 
 cdef int _require(bint fits, str what) except -1:
@@ -107,7 +145,7 @@ cdef const int64_t* _labels(object Y, Py_ssize_t n, Py_ssize_t k) except? NULL:
 
 def workspace_size(Plan plan, Py_ssize_t n):
     """Elements of scratch for calls on `n` rows: activations and errors of a block, and ∇θ."""
-    return 2 * padded(min(max(n, 1), <Py_ssize_t>BLOCK_ROWS)) * plan.c.units + plan.c.P
+    return scratch_size(&plan.c, max(n, 1), plan.n_threads) + plan.c.P
 
 
 cdef int _check(
@@ -124,46 +162,45 @@ cdef object _forward(
     Plan plan, const floating[::1] params, const floating[:, ::1] X, floating[:, ::1] out,
     floating[::1] work,
 ):
-    cdef Py_ssize_t n = X.shape[0], k = plan.c.n[plan.c.L], start = 0, rows
-    cdef Py_ssize_t cap = padded(min(n, <Py_ssize_t>BLOCK_ROWS))
-    cdef floating* z = &work[cap * plan.c.below[plan.c.L]]
-    cdef Py_ssize_t i
+    cdef Py_ssize_t n = X.shape[0]
     _check[floating](plan, params, X, work, n)
-    _require(out.shape[0] == n and out.shape[1] == k, "out")
-    with nogil:
-        while start < n:
-            rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
-            forward_block(&plan.c, &params[0], &X[start, 0], rows, &work[0], cap)
-            activate_output(plan.c.g[plan.c.L], z, rows, k)
-            for i in range(rows * k):
-                (&out[start, 0])[i] = z[i]
-            start += rows
+    _require(out.shape[0] == n and out.shape[1] == plan.c.n[plan.c.L], "out")
+    cdef int threads = plan.team(n, 2)
+    if threads == 1:
+        with nogil:
+            forward_rows(&plan.c, &params[0], &X[0, 0], n, &out[0, 0], &work[0], 0, 1)
+    else:
+        with nogil, parallel(num_threads=threads):
+            forward_rows(
+                &plan.c, &params[0], &X[0, 0], n, &out[0, 0], &work[0], threadid(), threads
+            )
 
 
 cdef double _loss(
     Plan plan, const floating[::1] params, const floating[:, ::1] X, object Y,
     const floating[::1] sample_weight, floating[::1] work,
 ) except? -1:
-    cdef Py_ssize_t n = X.shape[0], k = plan.c.n[plan.c.L], start = 0, rows
-    cdef Py_ssize_t cap = padded(min(n, <Py_ssize_t>BLOCK_ROWS))
-    cdef floating* z = &work[cap * plan.c.below[plan.c.L]]
+    cdef Py_ssize_t n = X.shape[0], k = plan.c.n[plan.c.L]
     cdef const floating* dense = _dense[floating](Y, n, k, 0)
     cdef const int64_t* labels = _labels(Y, n, k)
     cdef const floating* weight = _optional[floating](sample_weight, n)
-    cdef double total = 0
+    cdef double value
     _check[floating](plan, params, X, work, n)
-    with nogil:
-        while start < n:
-            rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
-            forward_block(&plan.c, &params[0], &X[start, 0], rows, &work[0], cap)
-            total += losses_block(
-                &plan.c, z, NULL if dense is NULL else dense + start * k,
-                NULL if labels is NULL else labels + start,
-                NULL if weight is NULL else weight + start, NULL, rows, 1, False,
+    cdef int threads = plan.team(n, 2)
+    if threads == 1:
+        with nogil:
+            losses_of_rows(
+                &plan.c, &params[0], &X[0, 0], dense, labels, weight, n, &work[0], 0, 1
             )
-            start += rows
-        total = total / n + penalty(&plan.c, &params[0])
-    return total
+    else:
+        with nogil, parallel(num_threads=threads):
+            losses_of_rows(
+                &plan.c, &params[0], &X[0, 0], dense, labels, weight, n, &work[0], threadid(),
+                threads,
+            )
+    with nogil:
+        value = mean_loss(&plan.c, &params[0], &work[0], n)
+    return value
 
 
 cdef double _loss_gradient(
@@ -174,71 +211,59 @@ cdef double _loss_gradient(
     cdef const floating* dense = _dense[floating](Y, n, k, 0)
     cdef const int64_t* labels = _labels(Y, n, k)
     cdef const floating* weight = _optional[floating](sample_weight, n)
-    cdef double value
+    cdef double value = 0
     _check[floating](plan, params, X, work, n)
     _require(grad.shape[0] == plan.c.P, "grad")
-    with nogil:
-        value = loss_and_gradient(
-            &plan.c, &params[0], &X[0, 0], dense, labels, weight, NULL, n, &grad[0], &work[0]
-        )
+    cdef int threads = plan.team(min(n, <Py_ssize_t>BLOCK_ROWS), 6)
+    if threads == 1:
+        with nogil:
+            loss_and_gradient(
+                &plan.c, &params[0], &X[0, 0], dense, labels, weight, NULL, n, &grad[0], &work[0],
+                0, 1, &value,
+            )
+    else:
+        with nogil, parallel(num_threads=threads):
+            loss_and_gradient(
+                &plan.c, &params[0], &X[0, 0], dense, labels, weight, NULL, n, &grad[0], &work[0],
+                threadid(), threads, &value,
+            )
     return value
-
-
-cdef double _train_steps(
-    const plan_t* plan, floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
-    Py_ssize_t batch_size, int rule, const double* hyper, floating* state, Py_ssize_t t,
-    floating* work, floating* grad,
-) noexcept nogil:
-    """Steps on consecutive batches of the n rows `order`; returns Σ rows · objective"""
-    cdef Py_ssize_t start = 0, rows, row, k = plan.n[plan.L]
-    cdef double total = 0
-    while start < n:
-        rows = min(n - start, batch_size)
-        if rows == 1 and rule == SGD:
-            row = order[start]
-            total += online_step(
-                plan, params, X + row * plan.n[0], NULL if Y is NULL else Y + row * k,
-                0 if labels is NULL else labels[row],
-                <floating>1 if weight is NULL else weight[row], <floating>hyper[0], work,
-            )
-        else:
-            total += rows * loss_and_gradient(
-                plan, params, X, Y, labels, weight, order + start, rows, grad, work
-            )
-            apply_update(rule, hyper, params, grad, state, plan.P, t + 1)
-        t += 1
-        start += rows
-    return total
 
 
 cdef double _train_epoch(
     Plan plan, floating[::1] params, const floating[:, ::1] X, object Y,
-    const floating[::1] sample_weight, const int64_t[::1] order, Py_ssize_t batch_size, int rule,
-    const double[::1] hyper, floating[:, ::1] state, Py_ssize_t t, floating[::1] work,
+    const floating[::1] sample_weight, const Py_ssize_t[::1] order, Py_ssize_t batch_size,
+    int rule, const double[::1] hyper, floating[:, ::1] state, Py_ssize_t t, floating[::1] work,
 ) except? -1:
     cdef Py_ssize_t n = X.shape[0], m = order.shape[0], k = plan.c.n[plan.c.L], start = 0, rows
-    cdef Py_ssize_t rows_per_chunk = max(1, WORK_BETWEEN_SIGNALS // (3 * plan.c.P))
     cdef const floating* dense = _dense[floating](Y, n, k, 0)
     cdef const int64_t* labels = _labels(Y, n, k)
     cdef const floating* weight = _optional[floating](sample_weight, n)
     cdef floating* slots = &state[0, 0] if state.shape[0] > 0 else NULL
-    cdef floating* grad
     cdef double total = 0
     _require(batch_size > 0 and m > 0, "batch_size or order")
     _check[floating](plan, params, X, work, batch_size)
     for start in range(m):
         _require(0 <= order[start] < n, "a row in order")
-    rows_per_chunk = max(1, rows_per_chunk // batch_size) * batch_size
-    grad = &work[work.shape[0] - plan.c.P]
+    cdef floating* grad = &work[work.shape[0] - plan.c.P]
+    cdef int threads = plan.team(min(batch_size, <Py_ssize_t>BLOCK_ROWS), 6)
+    cdef Py_ssize_t chunk = max(1, WORK_BETWEEN_SIGNALS // (6 * plan.c.P * batch_size)) * batch_size
     start = 0
     while start < m:
-        rows = min(m - start, rows_per_chunk)
-        with nogil:
-            total += _train_steps(
-                &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[start], rows,
-                batch_size, rule, &hyper[0], slots, t, &work[0], grad,
-            )
+        rows = min(m - start, chunk)
+        if threads == 1:
+            with nogil:
+                train_steps(
+                    &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[start], rows,
+                    batch_size, rule, &hyper[0], slots, t, grad, &work[0], 0, 1, &total,
+                )
+        else:
+            with nogil, parallel(num_threads=threads):
+                train_steps(
+                    &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[start], rows,
+                    batch_size, rule, &hyper[0], slots, t, grad, &work[0], threadid(), threads,
+                    &total,
+                )
         t += (rows + batch_size - 1) // batch_size
         start += rows
         PyErr_CheckSignals()
@@ -291,7 +316,9 @@ cdef object _update(
     cdef floating* slots = &state[0, 0] if state.shape[0] > 0 else NULL
     _require(grad.shape[0] == params.shape[0], "grad")
     with nogil:
-        apply_update(rule, &hyper[0], &params[0], &grad[0], slots, params.shape[0], t)
+        apply_update(
+            rule, &hyper[0], &params[0], &grad[0], slots, params.shape[0], 0, params.shape[0], t
+        )
 
 
 def update(optimizer, hyper, params, grad, state, t):
@@ -302,34 +329,5 @@ def update(optimizer, hyper, params, grad, state, t):
         _update[float](OPTIMIZERS[optimizer], hyper, params, grad, state, t)
 
 
-cdef object _vecmath(str name, const floating[::1] x, floating[::1] out):
-    cdef Py_ssize_t i, n = x.shape[0]
-    _require(out.shape[0] == n, "out")
-    if name == "exp":
-        for i in range(n):
-            out[i] = vm.exp(x[i])
-    elif name == "log":
-        for i in range(n):
-            out[i] = vm.log(x[i])
-    elif name == "tanh":
-        for i in range(n):
-            out[i] = vm.tanh(x[i])
-    elif name == "logistic":
-        for i in range(n):
-            out[i] = vm.logistic(x[i])
-    elif name == "expm1":
-        for i in range(n):
-            out[i] = vm.expm1(x[i])
-    elif name == "log1p":
-        for i in range(n):
-            out[i] = vm.log1p(x[i])
-    else:
-        raise ValueError(f"unknown function {name!r}")
-
-
-def vecmath(name, x, out):
-    """A door for tests: out := name(x), elementwise, by the functions that the kernels inline."""
-    if x.dtype.itemsize == 8:
-        _vecmath[double](name, x, out)
-    else:
-        _vecmath[float](name, x, out)
+include "predictor.pxi"
+include "vecmath_door.pxi"

@@ -13,6 +13,11 @@ from ffnn_fast.engine.plan cimport (
 from ffnn_fast.engine.vecmath cimport exp, log, log1p, logistic
 
 
+cdef inline Py_ssize_t row_of(const Py_ssize_t* order, Py_ssize_t r) noexcept nogil:
+    """The r-th row of a block: order[r], or r when order is NULL"""
+    return r if order is NULL else order[r]
+
+
 cdef inline floating target(const floating* y, Py_ssize_t label, Py_ssize_t j) noexcept nogil:
     """y_j, or e(label)_j when y is NULL"""
     if y is not NULL:

@@ -1,5 +1,7 @@
 # The network as the kernels see it: plain numbers behind pointers, filled once by engine.Plan.
 
+from ffnn_fast.engine.blas cimport floating
+
 cdef enum:  # activations g and outputs O
     IDENTITY = 0
     LOGISTIC = 1
@@ -22,6 +24,23 @@ cdef struct plan_t:
     Py_ssize_t* W        # W[k]: where W_k (n[k], n[k-1]) starts in θ; entry 0 unused
     Py_ssize_t* b        # b[k]: where b_k (n[k],) starts in θ
     Py_ssize_t* g        # g[k]: activation of layer k; g[L] is the output function
+    Py_ssize_t* panel         # panel[k]: elements from one panel of layer k to the next
+    Py_ssize_t* panel_below   # panel[0] + ... + panel[k-1]; L + 2 entries
+    Py_ssize_t* block_below   # the same of the widths padded to whole blocks
+    Py_ssize_t S         # samples of a panel
+    bint own             # products of our own; else BLAS
     int loss
     bint canonical       # ∇a_L = ŷ − y, and the loss is computed from a_L
     double l2
+
+
+cdef inline double penalty(const plan_t* plan, const floating* params) noexcept nogil:
+    """l2/2 Σ_k ‖W_k‖²"""
+    cdef Py_ssize_t k, i
+    cdef double total = 0
+    if plan.l2 == 0:
+        return 0
+    for k in range(1, plan.L + 1):
+        for i in range(plan.W[k], plan.b[k]):
+            total += <double>params[i] * <double>params[i]
+    return 0.5 * plan.l2 * total

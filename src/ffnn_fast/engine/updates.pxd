@@ -7,18 +7,18 @@ cdef enum:
 
 
 cdef inline void sgd(
-    floating eta, floating* params, const floating* grad, Py_ssize_t P
+    floating eta, floating* params, const floating* grad, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
     """params := params − eta grad"""
     cdef Py_ssize_t i
-    for i in range(P):
+    for i in range(first, last):
         params[i] -= eta * grad[i]
 
 
 cdef inline void apply_update(
     int rule, const double* hyper, floating* params, const floating* grad, floating* state,
-    Py_ssize_t P, Py_ssize_t t,
+    Py_ssize_t P, Py_ssize_t first, Py_ssize_t last, Py_ssize_t t,
 ) noexcept nogil:
-    """One step of a rule; state holds its slots, each (P,), one after another."""
+    """One step of a rule on the entries first..last-1; state holds slots of P one after another."""
     if rule == SGD:
-        sgd(<floating>hyper[0], params, grad, P)
+        sgd(<floating>hyper[0], params, grad, first, last)

@@ -1,0 +1,112 @@
+# One sample at a time: the forward pass, and steps that update W_k as the error passes through it.
+#
+# Scratch: h[k] at 16 below[k], then ∇a_k at 16 (units + below[k]), so that every part is aligned.
+# A step reads and writes each W_k in one sweep: ∇h_{k-1} := W_kᵀ ∇a_k and W_k := W_k − η ∇a_k hᵀ
+# together for k > 1, and for W_1 the update together with a_1 of the following sample.
+
+from libc.stdint cimport int64_t
+
+from ffnn_fast.engine.activations cimport activate, apply_derivative
+from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.losses cimport loss_row
+from ffnn_fast.engine.plan cimport penalty, plan_t
+from ffnn_fast.engine.products cimport (
+    forward_one_layer, update_weights, update_weights_and_go_on,
+)
+
+
+cdef inline floating* h_one(const plan_t* plan, floating* work, Py_ssize_t k) noexcept nogil:
+    """h[k]; h[L] holds a_L, then ∇a_L"""
+    return work + 16 * plan.below[k]
+
+
+cdef inline floating* da_one(const plan_t* plan, floating* work, Py_ssize_t k) noexcept nogil:
+    """∇a_k"""
+    return work + 16 * (plan.below[k] + (plan.units if k < plan.L else 0))
+
+
+cdef inline void forward_first(
+    const plan_t* plan, const floating* params, const floating* x, floating* work
+) noexcept nogil:
+    """a_1 := b_1 + W_1 x"""
+    forward_one_layer(
+        plan.n[1], plan.n[0], params + plan.W[1], params + plan.b[1], x, h_one(plan, work, 1)
+    )
+
+
+cdef inline floating* forward_rest(
+    const plan_t* plan, const floating* params, floating* work
+) noexcept nogil:
+    """From a_1: h[k] := g(a_k), a_{k+1} := b_{k+1} + W_{k+1} h[k]; returns a_L"""
+    cdef Py_ssize_t k
+    for k in range(1, plan.L):
+        activate(plan.g[k], h_one(plan, work, k), plan.n[k])
+        forward_one_layer(
+            plan.n[k + 1], plan.n[k], params + plan.W[k + 1], params + plan.b[k + 1],
+            h_one(plan, work, k), h_one(plan, work, k + 1),
+        )
+    return h_one(plan, work, plan.L)
+
+
+cdef inline void update_bias(
+    floating* b, const floating* da, floating eta, Py_ssize_t o
+) noexcept nogil:
+    """b := b − η ∇a"""
+    cdef Py_ssize_t j
+    for j in range(o):
+        b[j] -= eta * da[j]
+
+
+cdef inline void backward_update(
+    const plan_t* plan, floating* params, const floating* x, const floating* following,
+    floating eta, floating* work,
+) noexcept nogil:
+    """From ∇a_L: all W_k and b_k one step on; then a_1 of the following sample, unless NULL"""
+    cdef Py_ssize_t k
+    cdef floating decay = <floating>(1 - eta * plan.l2)
+    cdef floating* da
+    cdef floating* dh
+    for k in range(plan.L, 1, -1):
+        da, dh = da_one(plan, work, k), da_one(plan, work, k - 1)
+        update_weights(
+            plan.n[k], plan.n[k - 1], params + plan.W[k], h_one(plan, work, k - 1), da, eta, decay,
+            dh,
+        )
+        update_bias(params + plan.b[k], da, eta, plan.n[k])
+        apply_derivative(plan.g[k - 1], h_one(plan, work, k - 1), dh, plan.n[k - 1])
+    da = da_one(plan, work, 1)
+    update_bias(params + plan.b[1], da, eta, plan.n[1])
+    if following is NULL:
+        update_weights[floating](
+            plan.n[1], plan.n[0], params + plan.W[1], x, da, eta, decay, NULL
+        )
+    else:
+        update_weights_and_go_on(
+            plan.n[1], plan.n[0], params + plan.W[1], x, da, eta, decay, params + plan.b[1],
+            following, h_one(plan, work, 1),
+        )
+
+
+cdef inline double online_steps(
+    const plan_t* plan, floating* params, const floating* X, const floating* Y,
+    const int64_t* labels, const floating* weight, const Py_ssize_t* order, Py_ssize_t n,
+    floating eta, floating* work,
+) noexcept nogil:
+    """One step of gradient descent on each of the rows X[order]; returns Σ of the objectives"""
+    cdef Py_ssize_t r, row, width = plan.n[0], k = plan.n[plan.L]
+    cdef floating w = 1
+    cdef double total = 0
+    forward_first(plan, params, X + order[0] * width, work)
+    for r in range(n):
+        row = order[r]
+        if weight is not NULL:
+            w = weight[row]
+        total += penalty(plan, params) + w * loss_row(
+            plan, forward_rest(plan, params, work), NULL if Y is NULL else Y + row * k,
+            0 if labels is NULL else labels[row], w, True,
+        )
+        backward_update(
+            plan, params, X + row * width, X + order[r + 1] * width if r + 1 < n else NULL, eta,
+            work,
+        )
+    return total

@@ -1,0 +1,101 @@
+# ŷ and the loss of n rows, by whichever way suits them; run by every thread of a team at once.
+#
+# The head of the scratch holds a sum of losses for each panel.
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from ffnn_fast.engine.activations cimport activate_output
+from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.online cimport forward_first, forward_rest
+from ffnn_fast.engine.panels cimport GROUP, outputs_of_panels, panel_count, panels_workspace
+from ffnn_fast.engine.plan cimport penalty, plan_t
+from ffnn_fast.engine.rows cimport forward_block, losses_block, padded
+
+cdef enum:
+    BLOCK_ROWS = 1024  # samples whose activations are held at once
+
+
+cdef inline Py_ssize_t sums_size(const plan_t* plan, Py_ssize_t n) noexcept nogil:
+    """Elements that hold a double for each panel of n rows"""
+    return padded(2 * panel_count(plan, n))
+
+
+cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int threads) noexcept nogil:
+    """Elements of scratch for a call on n rows, to train or not"""
+    cdef Py_ssize_t block = min(n, <Py_ssize_t>BLOCK_ROWS), size
+    if not plan.own:
+        return sums_size(plan, n) + 2 * padded(block) * plan.units
+    size = max(
+        panels_workspace(plan, block, threads),
+        threads * panels_workspace(plan, min(block, GROUP * plan.S), 1),
+    )
+    return sums_size(plan, n) + max(size, 2 * padded(1) * plan.units)
+
+
+cdef inline void forward_rows(
+    const plan_t* plan, const floating* params, const floating* X, Py_ssize_t n, floating* out,
+    floating* work, int thread, int threads,
+) noexcept nogil:
+    """out (n, n_L) := ŷ, a thread's share of the rows"""
+    cdef Py_ssize_t k = plan.n[plan.L], start = 0, rows
+    cdef floating* z
+    work += sums_size(plan, n)
+    if n == 1:
+        forward_first(plan, params, X, work)
+        z = forward_rest(plan, params, work)
+        activate_output(plan.g[plan.L], z, 1, k)
+        memcpy(out, z, k * sizeof(floating))
+    elif plan.own:
+        outputs_of_panels[floating](
+            plan, params, X, NULL, NULL, NULL, n, out, work, NULL, thread, threads
+        )
+    else:
+        while start < n:
+            rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
+            z = forward_block(plan, params, X + start * plan.n[0], rows, work, padded(rows))
+            activate_output(plan.g[plan.L], z, rows, k)
+            memcpy(out + start * k, z, rows * k * sizeof(floating))
+            start += rows
+
+
+cdef inline void losses_of_rows(
+    const plan_t* plan, const floating* params, const floating* X, const floating* Y,
+    const int64_t* labels, const floating* weight, Py_ssize_t n, floating* work, int thread,
+    int threads,
+) noexcept nogil:
+    """A thread's share of the losses, Σ w ℓ of each panel or block, to the head of the scratch"""
+    cdef double* sums = <double*>work
+    cdef Py_ssize_t k = plan.n[plan.L], start = 0, rows, block = 0
+    cdef floating* z
+    work += sums_size(plan, n)
+    if plan.own:
+        outputs_of_panels[floating](
+            plan, params, X, Y, labels, weight, n, NULL, work, sums, thread, threads
+        )
+        return
+    for block in range(panel_count(plan, n)):
+        sums[block] = 0
+    block = 0
+    while start < n:
+        rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
+        z = forward_block(plan, params, X + start * plan.n[0], rows, work, padded(rows))
+        sums[block] = losses_block(
+            plan, z, NULL if Y is NULL else Y + start * k,
+            NULL if labels is NULL else labels + start,
+            NULL if weight is NULL else weight + start, NULL, rows, 1, False,
+        )
+        block += 1
+        start += rows
+
+
+cdef inline double mean_loss(
+    const plan_t* plan, const floating* params, const floating* work, Py_ssize_t n
+) noexcept nogil:
+    """The objective, from the sums of losses at the head of the scratch"""
+    cdef const double* sums = <const double*>work
+    cdef Py_ssize_t p
+    cdef double total = 0
+    for p in range(panel_count(plan, n)):
+        total += sums[p]
+    return total / n + penalty(plan, params)

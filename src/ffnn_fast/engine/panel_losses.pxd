@@ -1,0 +1,144 @@
+# The losses of a panel: z (k, S) holds a_L of S samples feature-major, so loops run along samples.
+#
+# Only the lanes of the n samples matter; the others hold anything and keep it to themselves.
+
+from libc.stdint cimport int64_t
+
+from ffnn_fast.engine.activations cimport activate
+from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.losses cimport loss_row, row_of
+from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, plan_t
+from ffnn_fast.engine.products cimport MK_BYTES
+from ffnn_fast.engine.vecmath cimport exp, log
+
+cdef enum:
+    MAX_S = 32  # samples of the widest panel, float32 with 64-byte vectors
+
+
+cdef inline void panel_max(const floating* z, Py_ssize_t k, floating* top) noexcept nogil:
+    """top_s := max_j z_js"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    for s in range(S):
+        top[s] = z[s]
+    for j in range(1, k):
+        for s in range(S):
+            top[s] = z[j * S + s] if z[j * S + s] > top[s] else top[s]
+
+
+cdef inline void panel_exp(
+    floating* z, Py_ssize_t k, const floating* top, floating* total
+) noexcept nogil:
+    """z_js := exp(z_js − top_s), total_s := Σ_j z_js"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    cdef floating e[MAX_S]
+    for s in range(S):
+        total[s] = 0
+    for j in range(k):
+        for s in range(S):
+            e[s] = exp(z[j * S + s] - top[s])
+            total[s] += e[s]
+        for s in range(S):
+            z[j * S + s] = e[s]
+
+
+cdef inline void panel_scale(
+    floating* z, Py_ssize_t k, const floating* alpha
+) noexcept nogil:
+    """z_js := alpha_s z_js"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    for j in range(k):
+        for s in range(S):
+            z[j * S + s] *= alpha[s]
+
+
+cdef inline void activate_output_panel(
+    Py_ssize_t O, floating* z, Py_ssize_t k
+) noexcept nogil:
+    """z := O(z), sample by sample"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s
+    cdef floating top[MAX_S]
+    cdef floating total[MAX_S]
+    if O != SOFTMAX:
+        activate(O, z, k * S)
+        return
+    panel_max(z, k, top)
+    panel_exp(z, k, top, total)
+    for s in range(S):
+        total[s] = 1 / total[s]
+    panel_scale(z, k, total)
+
+
+cdef inline double softmax_cross_entropy_panel(
+    floating* z, Py_ssize_t k, const floating* Y, const int64_t* labels, const floating* weight,
+    const Py_ssize_t* order, Py_ssize_t n, double scale, bint delta,
+) noexcept nogil:
+    """Σ_s w_s ℓ_s, ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale w_s (ŷ − y)"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s, row
+    cdef floating top[MAX_S]
+    cdef floating total[MAX_S]
+    cdef floating dot[MAX_S]
+    cdef floating mass[MAX_S]
+    cdef floating w[MAX_S]
+    cdef double result = 0
+    panel_max(z, k, top)
+    for s in range(n):
+        row = row_of(order, s)
+        w[s] = 1 if weight is NULL else weight[row]
+        mass[s], dot[s] = 1, 0
+        if Y is NULL:
+            dot[s] = z[labels[row] * S + s] - top[s]
+        else:
+            mass[s] = 0
+            for j in range(k):
+                mass[s] += Y[row * k + j]
+                dot[s] += Y[row * k + j] * (z[j * S + s] - top[s])
+    panel_exp(z, k, top, total)
+    for s in range(S):
+        top[s] = log(total[s])
+    for s in range(n):
+        result += w[s] * (<double>mass[s] * top[s] - dot[s])
+    if not delta:
+        return result
+    for s in range(n):
+        w[s] *= <floating>scale
+        total[s] = w[s] / total[s]
+    for s in range(n, S):
+        total[s] = 0
+    panel_scale(z, k, total)
+    for s in range(n):
+        row = row_of(order, s)
+        if Y is NULL:
+            z[labels[row] * S + s] -= w[s]
+        else:
+            for j in range(k):
+                z[j * S + s] -= w[s] * Y[row * k + j]
+    return result
+
+
+cdef inline double losses_panel(
+    const plan_t* plan, floating* z, const floating* Y, const int64_t* labels,
+    const floating* weight, const Py_ssize_t* order, Py_ssize_t n, double scale, bint delta,
+    floating* row_z,
+) noexcept nogil:
+    """Σ_s w_s ℓ_s over n <= S samples; when delta, z := scale w_s ∇a_L. row_z: k of scratch"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = plan.n[plan.L], j, s, row
+    cdef double w = 1, total = 0
+    if plan.canonical and plan.loss == CROSS_ENTROPY:
+        return softmax_cross_entropy_panel(z, k, Y, labels, weight, order, n, scale, delta)
+    for s in range(n):
+        row = row_of(order, s)
+        for j in range(k):
+            row_z[j] = z[j * S + s]
+        if weight is not NULL:
+            w = weight[row]
+        total += w * loss_row(
+            plan, row_z, NULL if Y is NULL else Y + row * k, 0 if labels is NULL else labels[row],
+            <floating>(scale * w), delta,
+        )
+        for j in range(k):
+            z[j * S + s] = row_z[j]
+    if delta:
+        for j in range(k):
+            for s in range(n, S):
+                z[j * S + s] = 0
+    return total

@@ -1,0 +1,235 @@
+# Passes over a block of n samples in panels (feature-major, S samples each), by our own products.
+#
+# Every thread runs the same code on its share: first whole panels, forward and back to all ∇a_k;
+# then, after a barrier, whole output units of every W_k. No bit of a result depends on the shares.
+# Scratch for a block of `count` panels, each part aligned:
+#   h[k]      panels of layer k = 0..L (h[L] holds a_L, then ∇a_L)
+#   da[k]     panels of layer k = 1..L-1
+#   rows[k]   h[k] again, sample-major in blocks, k = 0..L-1, for the products over samples
+#   scratch   n_L elements for each thread
+
+from libc.stdint cimport int64_t
+
+from ffnn_fast.engine.activations cimport activate, apply_derivative
+from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.panel_losses cimport activate_output_panel, losses_panel
+from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.products cimport (
+    bias_gradient, gather_panel, panel_to_blocks, panel_to_rows, panels_backward, panels_forward,
+    weight_gradient,
+)
+
+cdef enum:
+    GROUP = 8        # panels that go through the layers together: W is read once for all of them
+    UNIT_GRAIN = 12  # output units are dealt out in whole tiles
+
+
+cdef inline Py_ssize_t panel_count(const plan_t* plan, Py_ssize_t n) noexcept nogil:
+    """Panels of n samples"""
+    return (n + plan.S - 1) // plan.S
+
+
+cdef inline Py_ssize_t share(
+    Py_ssize_t n, Py_ssize_t grain, int thread, int threads
+) noexcept nogil:
+    """Where the share of a thread begins when n things are dealt out in grains"""
+    cdef Py_ssize_t start = (n + grain - 1) // grain * thread // threads * grain
+    return start if start < n else n
+
+
+cdef inline floating* h_panel(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p
+) noexcept nogil:
+    """h[k] of panel p"""
+    return work + count * plan.panel_below[k] + p * plan.panel[k]
+
+
+cdef inline floating* da_panel(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p
+) noexcept nogil:
+    """∇a_k of panel p; ∇a_L stands where a_L was"""
+    if k == plan.L:
+        return h_panel(plan, work, count, k, p)
+    return work + count * (plan.panel_below[plan.L + 1] + plan.panel_below[k] - plan.panel[0]) \
+        + p * plan.panel[k]
+
+
+cdef inline Py_ssize_t rows_at(const plan_t* plan, Py_ssize_t count) noexcept nogil:
+    """Where rows[0] begins"""
+    return count * (plan.panel_below[plan.L + 1] + plan.panel_below[plan.L] - plan.panel[0])
+
+
+cdef inline floating* h_rows(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p
+) noexcept nogil:
+    """rows[k], from the first sample of panel p"""
+    return work + rows_at(plan, count) + count * plan.S * plan.block_below[k] + p * plan.S * plan.S
+
+
+cdef inline floating* thread_scratch(
+    const plan_t* plan, floating* work, Py_ssize_t count, int thread
+) noexcept nogil:
+    """n_L elements of a thread's own"""
+    return work + rows_at(plan, count) + count * plan.S * plan.block_below[plan.L] \
+        + thread * plan.panel[plan.L]
+
+
+cdef inline Py_ssize_t panels_workspace(
+    const plan_t* plan, Py_ssize_t n, int threads
+) noexcept nogil:
+    """Elements of scratch for a block of n samples"""
+    cdef Py_ssize_t count = panel_count(plan, n)
+    return rows_at(plan, count) + count * plan.S * plan.block_below[plan.L] \
+        + threads * plan.panel[plan.L]
+
+
+cdef inline void forward_panels(
+    const plan_t* plan, const floating* params, const floating* X, const Py_ssize_t* order,
+    Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count, bint train,
+) noexcept nogil:
+    """h[k] of the panels first..last-1 of n samples, h[L] := a_L; and rows[k] to train on"""
+    cdef Py_ssize_t S = plan.S, N = count * S, p, k
+    cdef Py_ssize_t samples = min(n, last * S) - first * S
+    cdef floating* z
+    for p in range(first, last):
+        gather_panel(
+            min(S, n - p * S), plan.n[0], X if order is not NULL else X + p * S * plan.n[0],
+            NULL if order is NULL else order + p * S, h_panel(plan, work, count, 0, p),
+            h_rows(plan, work, count, 0, p) if train else NULL, N,
+        )
+    for k in range(1, plan.L + 1):
+        panels_forward(
+            samples, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k],
+            h_panel(plan, work, count, k - 1, first), h_panel(plan, work, count, k, first),
+        )
+        if k == plan.L:
+            return
+        for p in range(first, last):
+            z = h_panel(plan, work, count, k, p)
+            activate(plan.g[k], z, plan.n[k] * S)
+            if train:
+                panel_to_blocks(
+                    min(S, n - p * S), plan.n[k], z, h_rows(plan, work, count, k, p), N
+                )
+
+
+cdef inline void backward_panels(
+    const plan_t* plan, const floating* params, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last,
+    floating* work, Py_ssize_t count,
+) noexcept nogil:
+    """∇a_k of the panels first..last-1, k = L-1..1, from ∇a_L"""
+    cdef Py_ssize_t S = plan.S, p, k, samples = min(n, last * S) - first * S
+    for k in range(plan.L, 1, -1):
+        panels_backward(
+            samples, plan.n[k], plan.n[k - 1], params + plan.W[k],
+            da_panel(plan, work, count, k, first), da_panel(plan, work, count, k - 1, first),
+        )
+        for p in range(first, last):
+            apply_derivative(
+                plan.g[k - 1], h_panel(plan, work, count, k - 1, p),
+                da_panel(plan, work, count, k - 1, p), plan.n[k - 1] * S,
+            )
+
+
+cdef inline void panels_to_deltas(
+    const plan_t* plan, const floating* params, const floating* X, const floating* Y,
+    const int64_t* labels, const floating* weight, const Py_ssize_t* order, Py_ssize_t n,
+    double scale, bint train, floating* work, double* sums, int thread, int threads,
+) noexcept nogil:
+    """Phase one, a thread's panels: sums[p] := Σ w ℓ; when train, all ∇a_k of scale Σ w ℓ"""
+    cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, k = plan.n[plan.L], p, row
+    cdef Py_ssize_t first = share(count, 1, thread, threads), last
+    cdef Py_ssize_t end = share(count, 1, thread + 1, threads)
+    cdef floating* scratch = thread_scratch(plan, work, count, thread)
+    while first < end:
+        last = min(first + GROUP, end)
+        forward_panels(plan, params, X, order, n, first, last, work, count, train)
+        for p in range(first, last):
+            row = 0 if order is not NULL else p * S
+            sums[p] = losses_panel(
+                plan, h_panel(plan, work, count, plan.L, p),
+                NULL if Y is NULL else Y + row * k, NULL if labels is NULL else labels + row,
+                NULL if weight is NULL else weight + row,
+                NULL if order is NULL else order + p * S, min(S, n - p * S), scale, train, scratch,
+            )
+        if train:
+            backward_panels(plan, params, n, first, last, work, count)
+        first = last
+
+
+cdef inline void panels_to_gradient(
+    const plan_t* plan, const floating* params, Py_ssize_t n, floating* grad, bint accumulate,
+    floating* work, int thread, int threads,
+) noexcept nogil:
+    """Phase two, a thread's units: grad := ∇θ of losses and penalty, or += that of losses alone"""
+    cdef Py_ssize_t count = panel_count(plan, n), N = count * plan.S, k, r, rows, at
+    cdef floating l2 = <floating>plan.l2
+    for k in range(1, plan.L + 1):
+        r = share(plan.n[k], UNIT_GRAIN, thread, threads)
+        rows = share(plan.n[k], UNIT_GRAIN, thread + 1, threads) - r
+        at = plan.W[k] + r * plan.n[k - 1]
+        weight_gradient(
+            n, rows, plan.n[k], plan.n[k - 1],
+            da_panel(plan, work, count, k, 0) + r * plan.S, h_rows(plan, work, count, k - 1, 0),
+            N, <floating>1, <floating>1 if accumulate else l2,
+            grad + at if accumulate else params + at, grad + at,
+        )
+        bias_gradient(
+            n, rows, plan.n[k], da_panel(plan, work, count, k, 0) + r * plan.S, <floating>1,
+            <floating>1 if accumulate else <floating>0, grad + plan.b[k] + r, grad + plan.b[k] + r,
+        )
+
+
+cdef inline void panels_to_sgd(
+    const plan_t* plan, floating* params, Py_ssize_t n, floating eta, floating* work,
+    int thread, int threads,
+) noexcept nogil:
+    """Phase two, a thread's units: θ := θ − η ∇θ, without ∇θ ever being stored"""
+    cdef Py_ssize_t count = panel_count(plan, n), N = count * plan.S, k, r, rows, at
+    cdef floating decay = <floating>(1 - eta * plan.l2)
+    for k in range(1, plan.L + 1):
+        r = share(plan.n[k], UNIT_GRAIN, thread, threads)
+        rows = share(plan.n[k], UNIT_GRAIN, thread + 1, threads) - r
+        at = plan.W[k] + r * plan.n[k - 1]
+        weight_gradient(
+            n, rows, plan.n[k], plan.n[k - 1],
+            da_panel(plan, work, count, k, 0) + r * plan.S, h_rows(plan, work, count, k - 1, 0),
+            N, -eta, decay, params + at, params + at,
+        )
+        bias_gradient(
+            n, rows, plan.n[k], da_panel(plan, work, count, k, 0) + r * plan.S, -eta, <floating>1,
+            params + plan.b[k] + r, params + plan.b[k] + r,
+        )
+
+
+cdef inline void outputs_of_panels(
+    const plan_t* plan, const floating* params, const floating* X, const floating* Y,
+    const int64_t* labels, const floating* weight, Py_ssize_t n, floating* out, floating* work,
+    double* sums, int thread, int threads,
+) noexcept nogil:
+    """A thread's share of ŷ into out (n, n_L), or, when out is NULL, of the losses into sums[p]"""
+    cdef Py_ssize_t S = plan.S, k = plan.n[plan.L], panels = panel_count(plan, n), row, p, rows
+    cdef Py_ssize_t first = share(panels, 1, thread, threads), group
+    cdef Py_ssize_t end = share(panels, 1, thread + 1, threads)
+    cdef floating* z
+    work += thread * panels_workspace(plan, GROUP * S, 1)
+    while first < end:
+        group, row = min(<Py_ssize_t>GROUP, end - first), first * S
+        rows = min(n - row, group * S)
+        forward_panels(
+            plan, params, X + row * plan.n[0], NULL, rows, 0, group, work, group, False
+        )
+        for p in range(group):
+            z, row = h_panel(plan, work, group, plan.L, p), (first + p) * S
+            rows = min(S, n - row)
+            if out is not NULL:
+                activate_output_panel(plan.g[plan.L], z, k)
+                panel_to_rows(rows, k, z, out + row * k)
+            else:
+                sums[first + p] = losses_panel(
+                    plan, z, NULL if Y is NULL else Y + row * k,
+                    NULL if labels is NULL else labels + row,
+                    NULL if weight is NULL else weight + row, NULL, rows, 1, False,
+                    thread_scratch(plan, work, group, 0),
+                )
+        first += group

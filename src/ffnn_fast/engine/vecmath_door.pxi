@@ -1,0 +1,34 @@
+# Included by engine.pyx: the functions of vecmath.h for tests, which cannot call what is inlined.
+
+
+cdef object _vecmath(str name, const floating[::1] x, floating[::1] out):
+    cdef Py_ssize_t i, n = x.shape[0]
+    _require(out.shape[0] == n, "out")
+    if name == "exp":
+        for i in range(n):
+            out[i] = vm.exp(x[i])
+    elif name == "log":
+        for i in range(n):
+            out[i] = vm.log(x[i])
+    elif name == "tanh":
+        for i in range(n):
+            out[i] = vm.tanh(x[i])
+    elif name == "logistic":
+        for i in range(n):
+            out[i] = vm.logistic(x[i])
+    elif name == "expm1":
+        for i in range(n):
+            out[i] = vm.expm1(x[i])
+    elif name == "log1p":
+        for i in range(n):
+            out[i] = vm.log1p(x[i])
+    else:
+        raise ValueError(f"unknown function {name!r}")
+
+
+def vecmath(name, x, out):
+    """A door for tests: out := name(x), elementwise, by the functions that the kernels inline."""
+    if x.dtype.itemsize == 8:
+        _vecmath[double](name, x, out)
+    else:
+        _vecmath[float](name, x, out)

@@ -1,0 +1,158 @@
+"""Threads: what n_threads means, BLAS's limit, concurrent fits, forked children."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from ffnn_fast import Network, threads
+
+SIZES = [64, 128, 128, 10]
+
+
+def rows(n=512):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, SIZES[0])).astype(np.float32), rng.integers(0, SIZES[-1], n)
+
+
+def trained(n_threads, matmul="auto", epochs=3):
+    X, y = rows()
+    net = Network(SIZES, seed=0, n_threads=n_threads, matmul=matmul)
+    net.fit(X, y, epochs=epochs, batch_size=256)
+    return net.params
+
+
+def blas_threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_what_n_threads_means(monkeypatch):
+    monkeypatch.setattr(threads, "available", lambda: 4)
+    monkeypatch.delenv("FFNN_FAST_NUM_THREADS", raising=False)
+    asked = {None: 4, 1: 1, 7: 7, -1: 4, -2: 3, -9: 1}
+    assert {n: threads.resolve(n) for n in asked} == asked
+    monkeypatch.setenv("FFNN_FAST_NUM_THREADS", "3")
+    assert threads.resolve(None) == 3
+    assert threads.resolve(2) == 2
+
+
+@pytest.mark.parametrize(
+    ("n_threads", "error"), [(0, ValueError), (1.5, TypeError), (True, TypeError), ("2", TypeError)]
+)
+def test_what_n_threads_cannot_be(n_threads, error):
+    with pytest.raises(error, match="n_threads"):
+        Network([2, 2], n_threads=n_threads)
+
+
+def test_a_bad_environment_is_named(monkeypatch):
+    monkeypatch.setenv("FFNN_FAST_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match="FFNN_FAST_NUM_THREADS"):
+        Network([2, 2])
+
+
+def test_matmul_is_checked():
+    with pytest.raises(ValueError, match="matmul"):
+        Network([2, 2], matmul="mine")
+
+
+def test_available_respects_affinity_and_quota(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    for text, expected in (("max 100000", 8), ("250000 100000", 3), ("50000 100000", 1), ("?", 8)):
+        (tmp_path / "cpu.max").write_text(text)
+        monkeypatch.setattr(threads, "CGROUP_QUOTA", tmp_path / "cpu.max")
+        assert threads.available() == expected
+
+
+def test_same_bits_through_the_public_door():
+    np.testing.assert_array_equal(trained(1), trained(2))
+    np.testing.assert_array_equal(trained(1), trained(3))
+
+
+def test_blas_limit_is_restored_by_the_last_to_leave():
+    before = blas_threads()
+    with threads.one_blas_thread():
+        with threads.one_blas_thread():
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+    with pytest.raises(RuntimeError), threads.one_blas_thread():
+        raise RuntimeError
+    assert blas_threads() == before
+    trained(1, matmul="blas")
+    assert blas_threads() == before
+
+
+@pytest.mark.parametrize("matmul", ["own", "blas"])
+def test_concurrent_fits_do_not_disturb_one_another(matmul):
+    expected, results = trained(2, matmul), [None] * 4
+
+    def work(i):
+        results[i] = trained(2, matmul)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for result in results:
+        np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking beside threads is the point
+def test_a_forked_child_runs_alone_and_does_not_hang():
+    expected = trained(2)  # the parent has a team now
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(trained(2), expected)
+        os._exit(0 if same else 1)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.01)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pytest.fail("the child hung")
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_nothing_spins_when_idle():
+    """CPU time of a process that has trained on two threads and then sleeps."""
+    code = """
+        import time, resource, numpy as np
+        from ffnn_fast import Network
+        X = np.random.default_rng(0).normal(size=(512, 64)).astype("f")
+        Network([64, 128, 10], n_threads=2, seed=0).fit(X, np.arange(512) % 10, batch_size=256)
+        time.sleep(0.3)
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        time.sleep(0.5)
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        print(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert float(result.stdout) < 0.05
+
+
+def test_interrupt_keeps_whole_steps():
+    """A signal during a long epoch is heard at once, and the parameters stay usable."""
+    X, y = rows(20000)
+    net = Network([SIZES[0], 512, SIZES[-1]], seed=0, n_threads=2)
+    timer = threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y, epochs=1000, batch_size=64, metrics=False)
+    timer.join()
+    assert np.isfinite(net.params).all()
+    assert np.isfinite(net.loss(X, y))
