@@ -53,11 +53,13 @@
 
 #define MK_INLINE static inline __attribute__((always_inline))
 #define MK_UNROLL _Pragma("GCC unroll 16")
-/* A product of its own: without this GCC merges a x + b y into a multiply-add one way here and the other way there. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define MK_ROUND(x) __builtin_assoc_barrier(x)
+/* Rounds the product x here: otherwise GCC merges a x + b y into a multiply-add one way in this tile and the other way in that. */
+#if defined(__x86_64__)
+#define MK_ROUND(x) __asm__("" : "+v"(x))
+#elif defined(__aarch64__)
+#define MK_ROUND(x) __asm__("" : "+w"(x))
 #else
-#define MK_ROUND(x) (x)
+#define MK_ROUND(x) (void)(x)
 #endif
 #define MK_JOIN2(a, b) a##_##b
 #define MK_JOIN3(a, b, c) a##_##b##_##c

@@ -51,7 +51,11 @@ MK_INLINE void fn(sweep_column)(const int R, const int back, const int decays, c
         vfn(store_some)(dh, sum, n);
     }
     MK_UNROLL for (int r = 0; r < R; r++) {
-        w[r] = (decays ? MK_ROUND(decay * w[r]) : w[r]) + step[r] * x;
+        if (decays) {
+            w[r] *= decay;
+            MK_ROUND(w[r]);
+        }
+        w[r] += step[r] * x;
         vfn(store_some)(W + r * ldw, w[r], n);
     }
     if (ahead) {

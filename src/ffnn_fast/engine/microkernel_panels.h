@@ -19,9 +19,10 @@ static inline void fn(gather)(ptrdiff_t n, ptrdiff_t width, const real *X, ptrdi
         for (int r = 0; r < LANES; r++) row[r] = half + r >= n ? NULL : X + (order ? order[half + r] : half + r) * ldx;
         for (ptrdiff_t i = 0; i < width; i += LANES) {
             vec x[LANES];
-            if (n - half >= LANES && width - i >= LANES)
+            if (n - half >= LANES && width - i >= LANES) {
+                MK_UNROLL for (int r = 0; r < LANES; r++) __builtin_prefetch(row[r] + i + 2 * LANES);
                 MK_UNROLL for (int r = 0; r < LANES; r++) x[r] = vfn(load)(row[r] + i);
-            else
+            } else
                 MK_UNROLL for (int r = 0; r < LANES; r++) x[r] = row[r] ? vfn(load_some)(row[r] + i, width - i) : (vec){0};
             if (blocks) MK_UNROLL for (int r = 0; r < LANES; r++) *(vec *)(blocks + i / S * S * N + (half + r) * S + i % S) = x[r];
             vfn(transpose)(x);
@@ -104,22 +105,38 @@ MK_INLINE void fn(product_strip)(const int M, const int turned, ptrdiff_t n, ptr
 /* c := alpha x + beta d, the first min(n, LANES) numbers; d is read only if beta is not 0. */
 MK_INLINE void fn(combine)(ptrdiff_t n, real alpha, vec x, real beta, const real *d, real *c)
 {
-    x = MK_ROUND(alpha * x);
+    x *= alpha;
+    MK_ROUND(x);
     if (beta != 0) x += beta * vfn(load_some)(d, n);
     vfn(store_some)(c, x, n);
 }
 
-/* C (M, cols), rows ldc apart := alpha dA^T H + beta D;  dA rows of the panels of n samples, B (n, S) one block of H */
-MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const real *dA, ptrdiff_t dA_size, const real *B,
-                                 real alpha, real beta, const real *D, real *C, ptrdiff_t ldc, ptrdiff_t cols)
+/* C (M, V vectors), rows ld apart := alpha acc + beta D */
+MK_INLINE void fn(combine_tile)(const int M, const int V, real alpha, vec acc[MK_ROWS][2], real beta, const real *D, real *C, ptrdiff_t ld)
 {
-    vec acc[MK_ROWS][2];
-    MK_UNROLL for (int m = 0; m < M; m++) acc[m][0] = acc[m][1] = (vec){0};
-    if (n > S) MK_UNROLL for (int m = 0; m < M; m++) MK_UNROLL for (int v = 0; v < V; v++) __builtin_prefetch(C + m * ldc + v * LANES);
-    for (; n > 0; n -= S, dA += dA_size, B += S * S) fn(accumulate)(M, V, n < S ? n : S, dA, S, 1, B, acc);
     MK_UNROLL for (int m = 0; m < M; m++)
-        MK_UNROLL for (int v = 0; v < V; v++)
-            fn(combine)(cols - v * LANES, alpha, acc[m][v], beta, D + m * ldc + v * LANES, C + m * ldc + v * LANES);
+        MK_UNROLL for (int v = 0; v < V; v++) {
+            const ptrdiff_t at = m * ld + v * LANES;
+            vec x = alpha * acc[m][v];
+            MK_ROUND(x);
+            vfn(store)(C + at, beta != 0 ? x + beta * vfn(load)(D + at) : x);
+        }
+}
+
+/* C (M, cols), rows ld apart := alpha dA^T H + beta D;  dA rows of the panels of n samples, B (n, S) one block of H */
+MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const real *dA, ptrdiff_t dA_size, const real *B,
+                                 real alpha, real beta, const real *D, real *C, ptrdiff_t ld, ptrdiff_t cols)
+{
+    vec acc[MK_ROWS][2], part[MK_ROWS][2];
+    MK_UNROLL for (int m = 0; m < M; m++) acc[m][0] = acc[m][1] = (vec){0};
+    if (n > S) MK_UNROLL for (int m = 0; m < M; m++) MK_UNROLL for (int v = 0; v < V; v++) __builtin_prefetch(C + m * ld + v * LANES);
+    for (; n > 0; n -= S, dA += dA_size, B += S * S) fn(accumulate)(M, V, n < S ? n : S, dA, S, 1, B, acc);
+    if (cols < V * LANES) {
+        MK_UNROLL for (int m = 0; m < M; m++) MK_UNROLL for (int v = 0; v < V; v++) part[m][v] = acc[m][v];
+        for (int m = 0; m < M; m++)
+            for (int v = 0; v < V; v++) fn(combine)(cols - v * LANES, alpha, part[m][v], beta, D + m * ld + v * LANES, C + m * ld + v * LANES);
+    } else if (beta != 0) fn(combine_tile)(M, V, alpha, acc, beta, D, C, ld);
+    else fn(combine_tile)(M, V, alpha, acc, 0, D, C, ld);
 }
 
 /* ---- Products ---- */
