@@ -274,7 +274,8 @@ VM_INLINE float vm_log1p_f32(float x)
     float v = 1.0f + x, error = x - (v - 1.0f);
     uint32_t u = vm_bits_f32(v) - VM_ROOT_F32;
     float scale = vm_float_f32(0x40000000u - (u & 0xff800000u)); /* 2^(1-k) */
-    float f = vm_fma_f32(0.5f * error, scale, vm_mantissa_f32(u) - 1.0f);
+    float twice = vm_float_f32((u & 0x7fffffu) + VM_ROOT_F32 + 0x800000u); /* 2m */
+    float f = 0.5f * vm_fma_f32(error, scale, twice - 2.0f);
     float y = vm_log_reduced_f32(f, vm_scaled_exponent_f32(u));
     y = v < VM_INF ? y : x;
     y = x == -1.0f ? -VM_INF : y;
@@ -286,7 +287,8 @@ VM_INLINE double vm_log1p_f64(double x)
     double v = 1.0 + x, error = x - (v - 1.0);
     uint64_t u = vm_bits_f64(v) - VM_ROOT_F64;
     double scale = vm_float_f64(0x4000000000000000u - (u & 0xfff0000000000000u)); /* 2^(1-k) */
-    double f = vm_fma_f64(0.5 * error, scale, vm_mantissa_f64(u) - 1.0);
+    double twice = vm_float_f64((u & 0xfffffffffffffu) + VM_ROOT_F64 + 0x10000000000000u); /* 2m */
+    double f = 0.5 * vm_fma_f64(error, scale, twice - 2.0);
     double y = vm_log_reduced_f64(f, vm_biased_exponent_f64(u) - (0x1p52 + 1023.0));
     y = v < VM_INF ? y : x;
     y = x == -1.0 ? -VM_INF : y;
