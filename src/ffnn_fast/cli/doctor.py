@@ -1,0 +1,73 @@
+"""``ffnn-fast doctor``: what this installation runs on, and whether it computes rightly."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import platform
+
+from ffnn_fast.cli.output import aligned, say
+
+OPTIONAL = ("rich", "pandas", "matplotlib")
+TOLERANCE = 1e-12  # relative, float64
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "doctor",
+        help="show what this installation runs on and test it",
+        description="Shows version, engine, CPU features and BLAS, and compares the compiled "
+        "engine with the reference; the exit code is 1 if they disagree.",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the facts; returns the exit code."""
+    del args
+    from ffnn_fast import __version__
+    from ffnn_fast.config import describe
+
+    facts = describe()
+    rows = [
+        ("ffnn_fast", __version__),
+        ("Python", f"{platform.python_version()} on {platform.system()} {facts['machine']}"),
+        *((name, importlib.metadata.version(name)) for name in ("numpy", "scipy", "safetensors")),
+        *((name, _version(name)) for name in OPTIONAL),
+        ("engine", f"compiled, ISA level {facts['isa_level']}"),
+        ("ISA levels that run here", ", ".join(facts["isa_available"])),
+        ("CPU features", ", ".join(facts["cpu_features"]) or "not known on this architecture"),
+    ]
+    for pool in facts["blas"]:
+        name = f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} threads"
+        rows.append(("BLAS", f"{name}, {pool['filepath']}"))
+    say(aligned(rows, right=False))
+    error = _disagreement()
+    agrees = error <= TOLERANCE
+    verdict = "ok" if agrees else "FAILED"
+    say(f"\ncompiled beside reference: relative difference {error:.1e}  {verdict}")
+    return 0 if agrees else 1
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return 'not installed: pip install "ffnn_fast[cli]"'
+
+
+def _disagreement() -> float:
+    """The relative difference of the two engines' gradients on a small problem, in float64."""
+    import numpy as np
+
+    from ffnn_fast.network import Network
+
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(33, 7)), rng.integers(0, 3, 33)
+    mine, yours = (
+        np.asarray(Network([7, 17, 9, 3], dtype="float64", seed=0, engine=engine).gradient(X, y))
+        for engine in ("compiled", "reference")
+    )
+    return float(np.abs(mine - yours).max() / np.abs(yours).max())

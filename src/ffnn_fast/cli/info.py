@@ -1,0 +1,69 @@
+"""``ffnn-fast info``: what a model file holds."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ffnn_fast.cli.output import aligned, say
+
+if TYPE_CHECKING:
+    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "info",
+        help="show what a model file holds",
+        description="Shows the layers of a model file and how it reads a table.",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("model", help="model file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the file; returns the exit code."""
+    from safetensors import safe_open
+
+    from ffnn_fast.cli.recipe import load_model
+
+    network, recipe = load_model(args.model)
+    with safe_open(args.model, framework="numpy") as file:
+        say(f"{args.model}: written by ffnn_fast {file.metadata().get('library_version')}\n")
+    say(repr(network))
+    if recipe is None:
+        say("\nno preprocessing: ffnn-fast train did not write this file")
+    else:
+        _show(recipe)
+    return 0
+
+
+def _show(recipe: Recipe) -> None:
+    target = recipe.target
+    if target.classes:
+        say(f"\ntarget {target.name}: {len(target.classes)} classes: {', '.join(target.classes)}")
+    else:
+        say(f"\ntarget {target.name}: mean {target.mean:g}, standard deviation {target.scale:g}")
+    say(f"\ninputs, from a table {'with' if recipe.header else 'without'} a header")
+    head = ("column", "kind", "inputs", "standardised by, or levels")
+    rows = [head, *(_described(column) for column in recipe.inputs.columns)]
+    say(aligned(rows, right=False))
+    say(f"\nmissing values: empty{''.join(f', {word}' for word in recipe.missing)}")
+    if recipe.summary:
+        say("training: " + ", ".join(f"{key} {value}" for key, value in recipe.summary.items()))
+
+
+def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str, str]:
+    from ffnn_fast.cli.table import shortened
+    from ffnn_fast.preprocessing import NumericColumn
+
+    width = str(len(column.feature_names))
+    if isinstance(column, NumericColumn):
+        marked = ", missing marked" if column.marks_missing else ""
+        scaling = f"mean {column.mean:g}, standard deviation {column.scale:g}{marked}"
+        return column.name, "numeric", width, scaling
+    levels = ["(missing)" if level is None else level for level in column.levels]
+    return column.name, "categorical", width, shortened(levels, 8)

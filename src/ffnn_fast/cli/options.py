@@ -1,0 +1,88 @@
+"""The parser of the command line and the types of its options."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import NoReturn
+
+from ffnn_fast.cli.output import CommandError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that fails in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise CommandError."""
+        raise CommandError(f"{message} (see {self.prog} --help)")
+
+
+def whole(at_least: int) -> Callable[[str], int]:
+    """The type of an integer option."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = at_least - 1
+        if value < at_least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {at_least}, got {text!r}"
+            )
+        return value
+
+    return parse
+
+
+def number(low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
+    """The type of a float option in [low, high), or in (low, high) when `above`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (low < value < high or (value == low and not above)):
+            lower = f"above {low:g}" if above else f"of at least {low:g}"
+            upper = f" and below {high:g}" if high < math.inf else ""
+            raise argparse.ArgumentTypeError(f"expected a number {lower}{upper}, got {text!r}")
+        return value
+
+    return parse
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """The type of ``--hidden``: "64,32", or "none" for no hidden layer."""
+    if text.strip().lower() == "none":
+        return ()
+    try:
+        values = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        values = (0,)
+    if min(values) < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected widths such as 64,32 (or none for no hidden layer), got {text!r}"
+        )
+    return values
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The type of a list of names, separated by commas; an empty text is no name."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def add_table_options(group: argparse._ArgumentGroup) -> None:
+    """Options that say how a CSV file is to be read."""
+    group.add_argument(
+        "--header",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether the first line names the columns (default: %(default)s)",
+    )
+    group.add_argument(
+        "--delimiter",
+        default="auto",
+        metavar="CHARACTER",
+        help="what separates fields: a character, or 'tab' (default: found out from , ; tab and |)",
+    )

@@ -1,0 +1,83 @@
+"""What commands say, where they write, and how they fail."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+
+from ffnn_fast.persistence import _write_atomically
+
+
+class CommandError(Exception):
+    """Bad input or usage: its text is the one line that the user sees; the exit code is 2."""
+
+
+def say(text: str = "") -> None:
+    """Write a line to standard output, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
+    """Rows of texts as indented lines with aligned columns, from the second on to the right."""
+    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if right and c else cell.ljust(width)
+            for c, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(f"  {'  '.join(cells)}".rstrip())
+    return "\n".join(lines)
+
+
+def seconds(value: float) -> str:
+    """A duration with a unit that suits it."""
+    if value < 1e-3:
+        return f"{value * 1e6:.1f} us"
+    return f"{value * 1e3:.2f} ms" if value < 1 else f"{value:.2f} s"
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let BLAS use one thread: more gain little at these sizes and cost much on a busy machine."""
+    import scipy.linalg.cython_blas  # noqa: F401  (only a BLAS that is loaded can be limited)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield
+
+
+def require(name: str, purpose: str) -> ModuleType:
+    """The optional module `name`, or a CommandError that says how to install it."""
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise CommandError(f'{purpose} needs {name}: pip install "ffnn_fast[cli]"') from error
+
+
+def check_output(path: str, *inputs: str) -> None:
+    """Refuse a path that cannot be written, before the work starts.
+
+    `inputs` are files that must not be overwritten by it.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise CommandError(f"cannot write {path}: there is no folder {os.path.dirname(path)}")
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise CommandError(f"cannot write {path}: it exists and is not a regular file")
+    if not os.access(target if os.path.exists(target) else folder, os.W_OK):
+        raise CommandError(f"cannot write {path}: permission denied")
+    if any(target == os.path.realpath(other) for other in inputs):
+        raise CommandError(f"cannot write {path}: it is the input; choose another output")
+
+
+def write_file(path: str, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    _write_atomically(os.path.realpath(path), content)

@@ -1,0 +1,181 @@
+"""What a model file keeps beside the network, so that raw rows are enough to predict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.table import Table, shortened
+from ffnn_fast.network import Network
+from ffnn_fast.persistence import ModelFileError, load
+from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
+
+KEY = "preprocessing"
+ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the rows of a table become inputs, and outputs answers.
+
+    Attributes
+    ----------
+    header : bool
+        Whether the training table named its columns; if not, they are found by position.
+    columns : tuple of str
+        All columns of the training table, in order.
+    missing : tuple of str
+        Words that mark a missing value, besides the empty field.
+    inputs : TableEncoder
+    target : TargetEncoder
+    summary : dict of str to str
+        What the training reported.
+    """
+
+    header: bool
+    columns: tuple[str, ...]
+    missing: tuple[str, ...]
+    inputs: TableEncoder
+    target: TargetEncoder
+    summary: dict[str, str] = field(default_factory=dict)
+
+    def matrix(self, table: Table) -> np.ndarray:
+        """The input matrix, (n, d) float64, of a table; other columns than the inputs are ignored.
+
+        Raises
+        ------
+        CommandError
+            If a column is missing or a cell is not a number where one is needed.
+        """
+        place = self._places(table)
+        encoded: dict[str, np.ndarray] = {}
+        for column in self.inputs.columns:
+            name = place[column.name]
+            if isinstance(column, NumericColumn):
+                encoded[column.name], bad = table.numbers(name, self.missing)
+                table.complain(name, bad, self.missing, "")
+            else:
+                encoded[column.name] = table.texts(name, self.missing)
+        X = self.inputs.transform(encoded)
+        _check_range(table, X, self.inputs.feature_names)
+        return X
+
+    def _places(self, table: Table) -> dict[str, str]:
+        """The name in `table` of each column of the training table."""
+        if self.header and table.has_header:
+            needed = [column.name for column in self.inputs.columns]
+            absent = [name for name in needed if name not in table.names]
+            if absent:
+                raise CommandError(
+                    f"{table.path} lacks the columns {shortened(absent)}; "
+                    f"it has: {shortened(table.names)}"
+                )
+            return {name: name for name in needed}
+        inputs = [name for name in self.columns if name != self.target.name]
+        for expected in (list(self.columns), inputs):
+            if len(table.names) == len(expected):
+                return dict(zip(expected, table.names, strict=True))
+        raise CommandError(
+            f"{table.path} has {len(table.names)} columns; without names to go by, the model "
+            f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
+            f"without the target (column {self.target.name})"
+        )
+
+    def to_json(self) -> str:
+        """The recipe as JSON text."""
+        plain = {
+            "version": 1,
+            "header": self.header,
+            "columns": list(self.columns),
+            "missing": list(self.missing),
+            "inputs": self.inputs.to_dict(),
+            "target": self.target.to_dict(),
+            "summary": self.summary,
+        }
+        return json.dumps(plain, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The inverse of `to_json`; raises ValueError for anything else."""
+        try:
+            plain = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+        if not isinstance(plain, dict) or set(plain) != ENTRIES:
+            raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
+        if plain["version"] != 1:
+            raise ValueError(f"its version is {plain['version']!r}, known is 1")
+        summary = plain["summary"]
+        if not isinstance(plain["header"], bool) or not isinstance(summary, dict):
+            raise ValueError("'header' must be true or false and 'summary' an object")
+        recipe = cls(
+            plain["header"],
+            _texts(plain, "columns"),
+            _texts(plain, "missing"),
+            TableEncoder.from_dict(plain["inputs"]),
+            TargetEncoder.from_dict(plain["target"]),
+            {str(key): str(value) for key, value in summary.items()},
+        )
+        used = {column.name for column in recipe.inputs.columns} | {recipe.target.name}
+        if not used <= set(recipe.columns):
+            raise ValueError("its inputs and target are not among its columns")
+        return recipe
+
+
+def load_model(path: str, *, engine: str | None = None) -> tuple[Network, Recipe | None]:
+    """The network of a model file and, if it has one, the recipe.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is no whole, consistent model file.
+    OSError
+        If it cannot be read.
+    """
+    spec, params, extra = load(path)
+    recipe = None
+    if KEY in extra:
+        try:
+            recipe = Recipe.from_json(extra[KEY])
+            _check_fit(recipe, spec.n_inputs, spec.n_outputs, spec.task)
+        except ValueError as error:
+            raise ModelFileError(f"{path!r} has a bad {KEY!r} entry: {error}") from error
+    return Network.from_params(spec, params, engine=engine), recipe
+
+
+def _check_fit(recipe: Recipe, n_inputs: int, n_outputs: int, task: str) -> None:
+    """Whether a recipe and a network belong together."""
+    width, classes = len(recipe.inputs.feature_names), len(recipe.target.classes)
+    if recipe.target.task == "regression":
+        outputs = n_outputs == 1 and task == "regression"
+    else:
+        outputs = task == "classification" and (
+            n_outputs == classes or (n_outputs, classes) == (1, 2)
+        )
+    if width != n_inputs or not outputs:
+        raise ValueError(
+            f"it makes {width} inputs and {classes} classes ({recipe.target.task}), but the "
+            f"network has {n_inputs} inputs and {n_outputs} outputs ({task})"
+        )
+
+
+def _check_range(table: Table, X: np.ndarray, features: list[str]) -> None:
+    """Refuse inputs that float32 cannot hold."""
+    bad = ~(np.abs(X) <= np.finfo(np.float32).max)
+    if bad.any():
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        raise CommandError(
+            f"{table.path}, line {table.lines[row]}: the value of {features[column]!r} is too far "
+            "from those of the training rows to compute with"
+        )
+
+
+def _texts(plain: dict[str, Any], key: str) -> tuple[str, ...]:
+    values = plain[key]
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{key!r} must be a list of texts")
+    return tuple(values)
