@@ -47,7 +47,9 @@ def learning_curve(history: History, ax: Axes | None = None, metric: str = "loss
     ax.set_xlabel("epoch")
     ax.set_ylabel(LABELS.get(metric, metric))
     ax.margins(x=0)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     ax.legend()
     return ax

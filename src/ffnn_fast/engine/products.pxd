@@ -12,7 +12,8 @@ cdef extern from "microkernel.h" nogil:
     void mk_gather_f64(ptrdiff_t n, ptrdiff_t i, const double* X, ptrdiff_t ldx,
                        const Py_ssize_t* order, double* H, double* blocks, ptrdiff_t N)
     void mk_to_blocks_f32(ptrdiff_t n, ptrdiff_t width, const float* H, float* blocks, ptrdiff_t N)
-    void mk_to_blocks_f64(ptrdiff_t n, ptrdiff_t width, const double* H, double* blocks, ptrdiff_t N)
+    void mk_to_blocks_f64(ptrdiff_t n, ptrdiff_t width, const double* H, double* blocks,
+                          ptrdiff_t N)
     void mk_to_rows_f32(ptrdiff_t n, ptrdiff_t width, const float* H, float* Y, ptrdiff_t ldy)
     void mk_to_rows_f64(ptrdiff_t n, ptrdiff_t width, const double* H, double* Y, ptrdiff_t ldy)
     void mk_forward_f32(ptrdiff_t n, ptrdiff_t o, ptrdiff_t i, const float* W, const float* b,
