@@ -47,9 +47,7 @@ def learning_curve(history: History, ax: Axes | None = None, metric: str = "loss
     ax.set_xlabel("epoch")
     ax.set_ylabel(LABELS.get(metric, metric))
     ax.margins(x=0)
-    from matplotlib.ticker import MaxNLocator
-
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
     ax.legend()
     return ax
