@@ -40,6 +40,8 @@ def learning_curve(history: History, ax: Axes | None = None, metric: str = "loss
         raise ValueError(f"history has no {metric!r}; recorded: {', '.join(known) or 'nothing'}")
     if ax is None:
         ax = _new_axes()
+    from matplotlib.ticker import MaxNLocator
+
     for key in recorded:
         epochs = [record["epoch"] for record in history if key in record]
         label = "validation" if key.startswith("val_") else "training"
@@ -47,7 +49,7 @@ def learning_curve(history: History, ax: Axes | None = None, metric: str = "loss
     ax.set_xlabel("epoch")
     ax.set_ylabel(LABELS.get(metric, metric))
     ax.margins(x=0)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     ax.legend()
     return ax

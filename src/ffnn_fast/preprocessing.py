@@ -6,6 +6,7 @@ array of str with None where a value is missing. Everything learnt comes from th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -216,6 +217,7 @@ class TargetEncoder:
         """
         if task == "classification":
             return cls(name, task, tuple(sorted_names({str(value) for value in values})))
+        _check(task == "regression", f"task (one of {', '.join(TASKS)})", task)
         values = np.asarray(values, np.float64)
         if not np.isfinite(values).all():
             raise ValueError(f"target {name!r} must be finite")
@@ -273,14 +275,14 @@ def _mean_and_deviation(values: Array) -> tuple[float, float]:
     """Mean and standard deviation of (n,) finite values, scaled so that squares stay finite."""
     if values.min() == values.max():
         return float(values[0]), 0.0
-    largest = np.abs(values).max()
-    unit = values / largest
-    return float(unit.mean() * largest), float(unit.std() * largest)
+    exponent = int(np.frexp(np.abs(values).max())[1])
+    unit = np.ldexp(values, -exponent)
+    return float(np.ldexp(unit.mean(), exponent)), float(np.ldexp(unit.std(), exponent))
 
 
 def _is_finite(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and abs(value) <= np.finfo(np.float64).max
+    return number and abs(value) <= sys.float_info.max
 
 
 def _are_distinct(values: Any, types: tuple[type, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,10 +67,11 @@ def input_columns(
     for name in table.names:
         if name in without:
             continue
+        quoted = shlex.quote(name)
         values, bad = table.numbers(name, words)
         missing = table.missing(name, words)
         if name not in categorical and not _is_text(bad, missing):
-            advice = f", if it is a category --categorical {name}, else --drop {name}"
+            advice = f", if it is a category --categorical {quoted}, else --drop {quoted}"
             table.complain(name, bad, words, advice)
             columns[name] = values
             continue
@@ -78,7 +80,7 @@ def input_columns(
         if name not in categorical and n_levels > min(MANY_LEVELS, max(10, n / 2)):
             raise CommandError(
                 f"{table.path}: column {name!r} has {n_levels} different texts in {n} rows; leave "
-                f"it out with --drop {name}, or keep it with --categorical {name}"
+                f"it out with --drop {quoted}, or keep it with --categorical {quoted}"
             )
     if not columns:
         raise CommandError(f"{table.path}: no input column is left beside the target")

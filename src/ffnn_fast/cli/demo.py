@@ -8,13 +8,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast.cli import options
-from ffnn_fast.cli.output import CommandError, aligned, check_output, one_thread, say, seconds
+from ffnn_fast.cli.output import CommandError, aligned, check_output, say, seconds
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ffnn_fast.cli.problems import Outcome
+    from ffnn_fast.inspection import GradientCheck
     from ffnn_fast.network import Network
+    from ffnn_fast.spec import NetworkSpec
 
 CHECKED_ROWS = 2  # rows of a gradient check
 TIMED_EPOCHS = 3  # the fastest of them counts
@@ -59,8 +61,7 @@ def run(args: argparse.Namespace) -> int:
     failures = []
     for name, learn in problems.items():
         if args.only in (None, name):
-            with one_thread():
-                failures += _present(learn(args.seed, args.epochs), args.out)
+            failures += _present(learn(args.seed, args.epochs), args.out)
     for failure in failures:
         say(f"FAILED: {failure}")
     return 1 if failures else 0
@@ -69,15 +70,14 @@ def run(args: argparse.Namespace) -> int:
 def _present(outcome: Outcome, folder: str | None) -> list[str]:
     """Show a problem's outcome; returns what went wrong."""
     X, y = outcome.rows
-    check = outcome.network.check_gradients(X[:CHECKED_ROWS], y[:CHECKED_ROWS])
     say()
     say(aligned(outcome.results))
     say()
+    check = _check(outcome.network.spec, X[:CHECKED_ROWS], y[:CHECKED_ROWS])
     verdict = "ok" if check.passed else "FAILED"
     say(
-        "  gradient check: backpropagation beside central differences, "
-        f"{outcome.network.spec.n_params:,} parameters, relative error "
-        f"{check.max_relative_error:.1e}  {verdict}"
+        "  gradient check with tanh, backpropagation beside central differences: "
+        f"relative error {check.max_relative_error:.1e}  {verdict}"
     )
     say()
     say(aligned(_timings(outcome.network, X, y)))
@@ -88,9 +88,20 @@ def _present(outcome: Outcome, folder: str | None) -> list[str]:
     return failures + ([] if check.passed else [f"{outcome.name}: the gradient check"])
 
 
-def _timings(network: Network, X: np.ndarray, y: np.ndarray) -> list[tuple[str, ...]]:
-    """Time per epoch of engine and reference."""
+def _check(spec: NetworkSpec, X: np.ndarray, y: np.ndarray) -> GradientCheck:
+    """A gradient check of these layers, new, with tanh: at relu's kink a difference proves nothing,
+    and among thousands of pre-activations one is easily that close to 0.
+    """
     from ffnn_fast.network import Network
+
+    layers: dict[str, Any] = {"output": spec.output, "loss": spec.loss, "l2": spec.l2}
+    return Network(spec.layer_sizes, seed=0, n_threads=1, **layers).check_gradients(X, y)
+
+
+def _timings(network: Network, X: np.ndarray, y: np.ndarray) -> list[tuple[str, ...]]:
+    """Time per epoch of engine and reference, one thread each."""
+    from ffnn_fast.network import Network
+    from ffnn_fast.threads import one_blas_thread
 
     rows: list[tuple[str, ...]] = [
         (f"time per epoch of {len(X)} rows, one thread", "engine", "reference", "ratio")
@@ -98,10 +109,11 @@ def _timings(network: Network, X: np.ndarray, y: np.ndarray) -> list[tuple[str, 
     for title, batch_size in (("32 rows a step", 32), ("1 row a step", 1)):
         spent = []
         for engine in ("compiled", "reference"):
-            net = Network.from_params(network.spec, network.params, engine=engine)
+            net = Network.from_params(network.spec, network.params, engine=engine, n_threads=1)
             # A tiny step: it takes as long as any other, and the parameters stay tame.
             options: dict[str, Any] = {"epochs": TIMED_EPOCHS, "batch_size": batch_size}
-            history = net.fit(X, y, learning_rate=1e-6, metrics=False, **options)
+            with one_blas_thread():
+                history = net.fit(X, y, learning_rate=1e-6, metrics=False, **options)
             spent.append(min(history["seconds"]))
         ratio = f"{spent[1] / spent[0]:.1f}"
         rows.append((title, seconds(spent[0]), seconds(spent[1]), ratio))

@@ -29,14 +29,16 @@ def run(args: argparse.Namespace) -> int:
     del args
     from ffnn_fast import __version__
     from ffnn_fast.config import describe
+    from ffnn_fast.network import Network
 
-    facts = describe()
+    facts, used = describe(), Network([1, 1], output="identity")
     rows = [
         ("ffnn_fast", __version__),
         ("Python", f"{platform.python_version()} on {platform.system()} {facts['machine']}"),
         *((name, importlib.metadata.version(name)) for name in ("numpy", "scipy", "safetensors")),
         *((name, _version(name)) for name in OPTIONAL),
-        ("engine", f"compiled, ISA level {facts['isa_level']}"),
+        ("engine", f"{used.engine}, ISA level {facts['isa_level']}"),
+        ("threads", f"at most {used.n_threads}, unless asked otherwise"),
         ("ISA levels that run here", ", ".join(facts["isa_available"])),
         ("CPU features", ", ".join(facts["cpu_features"]) or "not known on this architecture"),
     ]

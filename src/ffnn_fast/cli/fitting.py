@@ -128,8 +128,8 @@ def _rows_with_target(path: str, lines: np.ndarray, target: Target, drop: bool) 
     if target.missing.any() and not drop:
         row = int(np.argmax(target.missing))
         raise CommandError(
-            f"{path}, line {lines[row]}: the target is missing, as in {target.missing.sum()} "
-            "rows in all; say --drop-missing-target to leave them out"
+            f"{path}, line {lines[row]}: the target is missing ({target.missing.sum()} such "
+            "rows); say --drop-missing-target to leave them out"
         )
     rows = np.flatnonzero(~target.missing)
     if not len(rows):

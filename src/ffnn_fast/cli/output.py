@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 
 from ffnn_fast.persistence import _write_atomically
@@ -39,16 +38,6 @@ def seconds(value: float) -> str:
     if value < 1e-3:
         return f"{value * 1e6:.1f} us"
     return f"{value * 1e3:.2f} ms" if value < 1 else f"{value:.2f} s"
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Let BLAS use one thread: more gain little at these sizes and cost much on a busy machine."""
-    import scipy.linalg.cython_blas  # noqa: F401  (only a BLAS that is loaded can be limited)
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
-        yield
 
 
 def require(name: str, purpose: str) -> ModuleType:

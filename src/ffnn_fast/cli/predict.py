@@ -8,7 +8,7 @@ import io
 import sys
 
 from ffnn_fast.cli import options
-from ffnn_fast.cli.output import CommandError, check_output, one_thread, say, write_file
+from ffnn_fast.cli.output import CommandError, check_output, say, write_file
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -54,8 +54,7 @@ def run(args: argparse.Namespace) -> int:
         header = "yes" if recipe.header else "no"
     table = read_table(args.data, header, args.delimiter)
     X = recipe.matrix(table).astype(network.spec.dtype)
-    with one_thread():
-        answers = network.predict_proba(X) if args.proba else target.decode(network.predict(X))
+    answers = network.predict_proba(X) if args.proba else target.decode(network.predict(X))
     names = list(target.classes) if args.proba else [target.name]
     rows = answers.reshape(len(X), -1).tolist()
     content = _csv(names, rows)

@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator
 from ffnn_fast.cli.output import say
 
 Record = dict[str, float]
-FIGURES = ("loss", "accuracy", "r2", "val_loss", "val_accuracy", "val_r2")
+FIGURES = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "r2": "R2",
+    "val_accuracy": "held-out",
+    "val_r2": "held-out",
+}
 
 
 def figures(record: Record) -> str:
     """The figures of an epoch as text."""
-    return "  ".join(
-        f"{key.replace('val_', 'held-out ').replace('r2', 'R2')} {record[key]:.4f}"
-        for key in FIGURES
-        if key in record
-    )
+    shown = [f"{name} {record[key]:.4f}" for key, name in FIGURES.items() if key in record]
+    return "  ".join(shown)
 
 
 @contextlib.contextmanager
@@ -54,11 +57,11 @@ def _bar(label: str, epochs: int) -> Iterator[Callable[[Record], None]]:
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[figures]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns) as bar:
+    with Progress(*columns, expand=True) as bar:
         task = bar.add_task(label, total=epochs, figures="")
         yield lambda record: bar.update(task, advance=1, figures=figures(record))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class Table:
         what = "not finite" if _is_infinite(cell) else "not a number"
         raise CommandError(
             f"{self.path}, line {self.lines[row]}, column {name!r}: {cell!r} is {what}; if it "
-            f"marks a missing value, say --missing {','.join([*words, cell])}{advice}"
+            f"marks a missing value, say --missing {shlex.quote(','.join([*words, cell]))}{advice}"
         )
 
 
@@ -109,7 +110,7 @@ def read_table(path: str, header: str = "auto", delimiter: str = "auto") -> Tabl
     text = _read_text(path)
     delimiter = _delimiter(text, delimiter)
     lines = _row_lines(path, text, delimiter)
-    columns = _columns(path, text, delimiter, len(lines))
+    columns = _columns(path, text, delimiter, lines)
     has_header = _looks_like_header(columns) if header == "auto" else header == "yes"
     names = [str(position) for position in range(1, len(columns) + 1)]
     if has_header:
@@ -204,7 +205,7 @@ def _row_lines(path: str, text: str, delimiter: str) -> np.ndarray:
     return np.array(lines)
 
 
-def _columns(path: str, text: str, delimiter: str, n_rows: int) -> list[np.ndarray]:
+def _columns(path: str, text: str, delimiter: str, lines: np.ndarray) -> list[np.ndarray]:
     pandas = require("pandas", "reading CSV files")
     try:
         frame = pandas.read_csv(
@@ -215,13 +216,15 @@ def _columns(path: str, text: str, delimiter: str, n_rows: int) -> list[np.ndarr
             na_filter=False,
             skipinitialspace=True,
         )
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as error:
-        raise CommandError(f"{path} cannot be read: {error}") from error
-    if len(frame) != n_rows:
+    except pandas.errors.ParserError as error:
+        raise CommandError(
+            f"{path}, line {lines[-1]}: the row does not end; is a double quote open? ({error})"
+        ) from error
+    if len(frame) != len(lines):
         raise CommandError(f"{path} cannot be read: check its quotes and line ends")
     columns = []
     for position in frame.columns:
-        column = np.empty(n_rows, dtype=object)
+        column = np.empty(len(lines), dtype=object)
         column[:] = [cell.strip() for cell in frame[position]]
         columns.append(column)
     return columns
@@ -237,7 +240,7 @@ def _looks_like_header(columns: Sequence[np.ndarray]) -> bool:
     below = [column[1 : SAMPLE + 1] for column in columns]
     for name, cells in zip(first, below, strict=True):
         known = [cell for cell in cells if cell and cell not in DEFAULT_MISSING]
-        if name and known and all(_is_number(cell) for cell in known):
+        if name not in ("", *DEFAULT_MISSING) and known and all(_is_number(cell) for cell in known):
             return True
     return all(name not in column[1:] for name, column in zip(first, columns, strict=True) if name)
 

@@ -7,7 +7,7 @@ import os
 
 from ffnn_fast.activations import ACTIVATIONS, ALIASES
 from ffnn_fast.cli import options
-from ffnn_fast.cli.output import CommandError, aligned, check_output, one_thread, say
+from ffnn_fast.cli.output import CommandError, aligned, check_output, say
 from ffnn_fast.cli.table import DEFAULT_MISSING
 
 LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", "half_squared_error")
@@ -163,8 +163,7 @@ def run(args: argparse.Namespace) -> int:
     prepared = fitting.prepare(args)
     for note in prepared.notes:
         say(note)
-    with one_thread():
-        fitted = fitting.fit(prepared, args)
+    fitted = fitting.fit(prepared, args)
     say(repr(fitted.network))
     say()
     say(aligned(fitted.report))

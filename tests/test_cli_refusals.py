@@ -1,0 +1,288 @@
+"""Bad input ends in one line that says what to do, exit code 2, and no file."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ffnn_fast import Network
+from ffnn_fast.cli import main
+from ffnn_fast.cli.recipe import KEY, Recipe
+from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
+
+pytest.importorskip("pandas")
+GOOD = "a,b,y\n" + "".join(f"{i},{'uv'[i % 2]},{i * 0.3:.1f}\n" for i in range(40))
+CLASSES = "a,y\n" + "".join(f"{i},{'uv'[i % 2]}\n" for i in range(40))
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """A function that runs a command which must fail and leave the folder as it was."""
+    monkeypatch.chdir(tmp_path)
+
+    def check(*args, code=2):
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        assert main(args) == code
+        said = capsys.readouterr().err
+        assert said.startswith("ffnn-fast: error: ")
+        assert said.endswith("\n")
+        assert said.count("\n") == 1
+        assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        return said
+
+    return check
+
+
+def train(*options):
+    return ("train", "data.csv", "--target", "y", "-o", "m.safetensors", *options)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b,y\n1,2,3\n4,5\n", "line 3: 2 fields where line 1 has 3"),
+        ("a,b,y\n1,2,3\n\n4,5,6,7\n", "line 4: 4 fields where line 1 has 3"),
+        ('a,b,y\n"1\n2",2,3\n4,5\n', "line 4: 2 fields"),
+        ('a,y\n1,2\n3,"4\n5,6\n', "line 3: the row does not end; is a double quote open?"),
+        ("", "data.csv is empty"),
+        (" \n\n", "data.csv is empty"),
+        ("a,b,y\n", "a header but no rows"),
+        ("a\n1\n2\n", "one column only"),
+        ("a,a,y\n1,2,3\n4,5,6\n", "names the column 'a' more than once"),
+        ("a,y\n1,1.5\ninf,2\n3,4\n", "line 3, column 'a': 'inf' is not finite"),
+        ("a,y\n1,1.5\n2,2\nnan,4\n", "line 4, column 'a': 'nan' is not a number; if it marks a "
+         "missing value, say --missing 'NA,?,nan'"),
+        ("a,y\n1,1.5\n2,-Infinity\n3,4\n", "line 3, column 'y': '-Infinity' is not finite"),
+        ("a,y\n1,1.5\n2,1e999\n3,4\n", "line 3, column 'y': '1e999' is not finite"),
+        ("a,y\n1,1.5\n2,3\nx y,4\n", "line 4, column 'a': 'x y' is not a number"),
+        ("a,y\n1,1.5\n2, ?\n3,4\n", "line 3: the target is missing (1 such rows)"),
+        ("a,y\n1,u\n2,u\n3,u\n", "target 'y' has one class only (u)"),
+        ("a,y\n1,7.5\n2,7.5\n3,7.5\n", "target 'y' has one value only (7.5)"),
+        ("a,y\n5,1\n5,2.5\n5,3\n", "no column varies"),
+        ("a,y\n5,1\n", "leaves 1 rows to train on"),
+        ("a,x\n1,2\n3,4\n", "no column 'y'; its columns: a, x"),
+        ("1,2\n3,4\n", "no column 'y'; its columns: 1, 2"),
+        ("y,x\n" + "".join(f"n{i},{i}\n" for i in range(30)), "30 classes in 30 rows"),
+        ("x,y\n" + "".join(f"n{i},{i % 2}\n" for i in range(30)), "leave it out with --drop x"),
+        ("a,y\n1,\xe9\n", "line 2: byte 0xe9 is not UTF-8"),
+        ("a,y\n1,2\0\n", "NUL bytes"),
+    ],
+)  # fmt: skip
+def test_tables(refused, tmp_path, content, message):
+    (tmp_path / "data.csv").write_bytes(content.encode("latin-1"))
+    assert message in refused(*train())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epochs", "0"], "--epochs: expected a whole number of at least 1, got '0'"),
+        (["--epochs", "1.5"], "--epochs"),
+        (["--batch-size", "x"], "--batch-size"),
+        (["--learning-rate", "0"], "--learning-rate: expected a number above 0"),
+        (["--learning-rate", "nan"], "--learning-rate"),
+        (["--learning-rate", "1e9"], "try a smaller --learning-rate"),
+        (["--l2", "-1"], "--l2"),
+        (["--hidden", "8,0"], "--hidden: expected widths such as 64,32"),
+        (["--hidden", "8,x"], "--hidden"),
+        (["--activation", "swish"], "invalid choice: 'swish'"),
+        (["--dtype", "float16"], "--dtype"),
+        (["--seed", "-1"], "--seed"),
+        (["--test-fraction", "1"], "--test-fraction: expected a number of at least 0 and below 1"),
+        (["--delimiter", "ab"], "--delimiter must be one character or 'tab'"),
+        (["--delimiter", ";"], "one column only"),
+        (["--loss", "cross_entropy"], "for classes, but 'y' has values"),
+        (["--task", "classification"], "40 classes in 40 rows"),
+        (["--drop", "z"], "no column 'z'; its columns: a, b, y"),
+        (["--drop", "y"], "--drop names the target"),
+        (["--drop", "a,b"], "no input column is left"),
+        (["--categorical", "z"], "no column 'z'"),
+        (["--header", "no"], "no column 'y'; its columns: 1, 2, 3"),
+        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
+        (["--plot", "p.png", "--no-plot"], "not allowed with"),
+        (["--plot", "m.safetensors"], "it is the input; choose another output"),
+        (["-o", "no/m.safetensors"], "no/m.safetensors: there is no folder no"),
+        (["-o", "."], "not a regular file"),
+        (["-o", os.devnull], "not a regular file"),
+        (["-o", "data.csv"], "it is the input"),
+    ],
+)
+def test_options(refused, tmp_path, options, message):
+    (tmp_path / "data.csv").write_text(GOOD)
+    assert message in refused(*train(*options))
+
+
+def test_loss_for_two_classes(refused, tmp_path):
+    (tmp_path / "data.csv").write_text(CLASSES.replace("4,u", "4,w"))
+    assert "two classes, but 'y' has 3" in refused(*train("--loss", "binary_cross_entropy"))
+
+
+def test_usage(refused, tmp_path):
+    assert "COMMAND" in refused()
+    assert "invalid choice: 'fly'" in refused("fly")
+    assert "--target" in refused("train", "data.csv", "-o", "m.safetensors")
+    assert "data.csv: No such file" in refused(*train())
+    (tmp_path / "data.csv").mkdir()
+    assert "data.csv: Is a directory" in refused(*train())
+    assert "argument --only" in refused("demo", "--only", "cats")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(refused, tmp_path):
+    (tmp_path / "data.csv").write_text(GOOD)
+    (tmp_path / "closed").mkdir(mode=0o500)
+    assert "permission denied" in refused(*train("-o", "closed/m.safetensors"))
+
+
+def test_without_pandas(refused, tmp_path, monkeypatch):
+    (tmp_path / "data.csv").write_text(GOOD)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert 'needs pandas: pip install "ffnn_fast[cli]"' in refused(*train())
+
+
+def test_without_matplotlib(refused, tmp_path, monkeypatch, capsys):
+    (tmp_path / "data.csv").write_text(GOOD)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "--plot needs matplotlib" in refused(*train("--plot", "p.png"))
+    assert "matplotlib" in refused("demo", "--out", ".")
+    assert main(train("--epochs", "2")) == 0
+    assert "note: no learning curve without matplotlib" in capsys.readouterr().out
+    assert not (tmp_path / "m.png").exists()
+
+
+def test_what_is_unexpected(refused, tmp_path, monkeypatch):
+    (tmp_path / "data.csv").write_text(GOOD)
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(Network, "fit", fail)
+    assert "unexpected RuntimeError: two lines; run again" in refused(*train(), code=1)
+    with pytest.raises(RuntimeError):
+        main(["--debug", *train()])
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A function that saves a classifier of a number and a word; returns its recipe as JSON."""
+    inputs = TableEncoder((NumericColumn("a", 1.0, 2.0), CategoricalColumn("b", ("u", "v"))))
+    target = TargetEncoder("y", "classification", ("no", "yes"))
+    recipe = Recipe(True, ("a", "b", "y"), ("NA",), inputs, target)
+    net = Network([3, 4, 2], seed=0)
+
+    def save(extra=None):
+        text = recipe.to_json() if extra is None else extra
+        net.save(tmp_path / "m.safetensors", extra={KEY: text} if text else None)
+        return json.loads(recipe.to_json())
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,y\n1,no\n", "lacks the columns b; it has: a, y"),
+        ("a,b,y\n1,u,no\nx,u,no\n", "line 3, column 'a': 'x' is not a number"),
+        ("a,b,y\n1,u,no\n1e300,u,no\n", "line 3: the value of 'a' is too far"),
+        ("a,b,y\n1,u\n", "line 2: 2 fields"),
+        ("a,b,y\n", "no rows"),
+    ],
+)
+def test_rows_to_predict(refused, tmp_path, model, content, message):
+    model()
+    (tmp_path / "data.csv").write_text(content)
+    assert message in refused("predict", "m.safetensors", "data.csv", "-o", "out.csv")
+
+
+def test_unknown_columns_and_levels_are_no_error(tmp_path, model, capsys):
+    model()
+    (tmp_path / "data.csv").write_text("c,b,a\n9,w,NA\n")
+    assert main(["predict", f"{tmp_path}/m.safetensors", f"{tmp_path}/data.csv"]) == 0
+    assert capsys.readouterr().out in ("y\nno\n", "y\nyes\n")
+
+
+def test_columns_by_position(refused, tmp_path, model):
+    model()
+    (tmp_path / "data.csv").write_text("1,u,no,7\n")
+    said = refused("predict", "m.safetensors", "data.csv", "--header", "no")
+    assert "has 4 columns; without names to go by, the model expects the 3 columns" in said
+
+
+def forged(plain, path, value):
+    """`plain` with the entry at `path` replaced."""
+    *way, last = path
+    place = plain
+    for step in way:
+        place = place[step]
+    place[last] = value
+    return json.dumps(plain)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["version"], 2),
+        (["header"], "yes"),
+        (["columns"], ["a", 3]),
+        (["columns"], ["a", "b"]),
+        (["missing"], "NA"),
+        (["summary"], []),
+        (["more"], 1),
+        (["inputs", "columns"], []),
+        (["inputs", "columns", 0, "scale"], float("nan")),
+        (["inputs", "columns", 0, "marks_missing"], True),
+        (["inputs", "columns", 1, "levels"], ["u", "u"]),
+        (["target", "classes"], ["no", "yes", "maybe"]),
+        (["target", "task"], "regression"),
+    ],
+)
+def test_forged_recipes(refused, tmp_path, model, path, value):
+    model(extra=forged(model(), path, value))
+    (tmp_path / "data.csv").write_text("a,b\n1,u\n")
+    for command in (["info", "m.safetensors"], ["predict", "m.safetensors", "data.csv"]):
+        assert "has a bad 'preprocessing' entry" in refused(*command)
+
+
+@pytest.mark.parametrize("extra", ["{", "[]", "3", "[" * 100_000])
+def test_recipes_that_are_none(refused, model, extra):
+    model(extra=extra)
+    assert "has a bad 'preprocessing' entry" in refused("info", "m.safetensors")
+
+
+def test_models_without_a_recipe(refused, tmp_path, model, capsys):
+    model(extra="")
+    (tmp_path / "data.csv").write_text("a,b\n1,u\n")
+    assert "use Network.load" in refused("predict", "m.safetensors", "data.csv")
+    assert main(["info", "m.safetensors"]) == 0
+    assert "no preprocessing" in capsys.readouterr().out
+
+
+def test_damaged_models(refused, tmp_path, model):
+    model()
+    whole = (tmp_path / "m.safetensors").read_bytes()
+    (tmp_path / "data.csv").write_text("a,b\n1,u\n")
+    for part in (whole[:-5], whole[:100], b"", b"a,b\n1,2\n"):
+        (tmp_path / "m.safetensors").write_bytes(part)
+        assert "no whole safetensors file" in refused("info", "m.safetensors")
+        assert "no whole safetensors file" in refused("predict", "m.safetensors", "data.csv")
+    assert "m2.safetensors: No such file" in refused("info", "m2.safetensors")
+
+
+def test_regressors_have_no_probabilities(refused, tmp_path):
+    (tmp_path / "data.csv").write_text(GOOD)
+    assert main(train("--epochs", "1", "--no-plot")) == 0
+    assert "--proba is for classes" in refused("predict", "m.safetensors", "data.csv", "--proba")
+    assert "it is the input" in refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
+
+
+def test_one_line_from_the_real_command(tmp_path):
+    (tmp_path / "data.csv").write_text("a,y\n1,2\n3\n")
+    command = [sys.executable, "-m", "ffnn_fast", *train()]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("ffnn-fast: error: data.csv, line 3: 1 fields")
+    assert np.array_equal(os.listdir(tmp_path), ["data.csv"])
