@@ -16,7 +16,7 @@ TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
 
 
 def exact_empty(n, dtype):
-    """Like `aligned_empty`, but the memory ends where the vector does, whatever it takes to find it."""
+    """Like `aligned_empty`, but the memory ends where the vector does."""
     size, tried = n * np.dtype(dtype).itemsize, []
     while True:
         for shift in range(0, 64, 16):

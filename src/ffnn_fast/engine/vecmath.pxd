@@ -15,6 +15,8 @@ cdef extern from "vecmath.h" nogil:
     double vm_expm1_f64(double x)
     float vm_log1p_f32(float x)
     double vm_log1p_f64(double x)
+    float vm_erf_f32(float x)
+    double vm_erf_f64(double x)
 
 
 cdef inline floating exp(floating x) noexcept nogil:
@@ -45,3 +47,8 @@ cdef inline floating expm1(floating x) noexcept nogil:
 cdef inline floating log1p(floating x) noexcept nogil:
     """ln(1 + x)"""
     return vm_log1p_f32(x) if floating is float else vm_log1p_f64(x)
+
+
+cdef inline floating erf(floating x) noexcept nogil:
+    """2/√π ∫_0^x e^−t² dt"""
+    return vm_erf_f32(x) if floating is float else vm_erf_f64(x)

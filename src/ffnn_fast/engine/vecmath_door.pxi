@@ -22,6 +22,9 @@ cdef object _vecmath(str name, const floating[::1] x, floating[::1] out):
     elif name == "log1p":
         for i in range(n):
             out[i] = vm.log1p(x[i])
+    elif name == "erf":
+        for i in range(n):
+            out[i] = vm.erf(x[i])
     else:
         raise ValueError(f"unknown function {name!r}")
 

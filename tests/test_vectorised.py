@@ -1,0 +1,62 @@
+"""The loops over vecmath.h become vector code at every ISA level; a stray branch costs fourfold."""
+
+import platform
+import re
+import shutil
+import subprocess
+
+import pytest
+
+FUNCTIONS = ("exp", "log", "tanh", "logistic", "expm1", "log1p", "erf")
+FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]  # as in setup.py
+LEVELS = {
+    "v2": (["-march=x86-64-v2"], 16),
+    "v3": (["-march=x86-64-v3"], 32),
+    "v4": (["-march=x86-64-v4", "-mprefer-vector-width=512"], 64),
+}
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("gcc") is None or platform.machine() != "x86_64", reason="needs gcc on x86-64"
+)
+
+
+def loops_source():
+    """A loop in place over each function and dtype, one per line, as the kernels have them."""
+    lines = ['#include "vecmath.h"']
+    for name in FUNCTIONS:
+        for real, suffix in (("float", "f32"), ("double", "f64")):
+            lines.append(
+                f"void {name}_{suffix}({real}* z, long n)"
+                f" {{ for (long i = 0; i < n; i++) z[i] = vm_{name}_{suffix}(z[i]); }}"
+            )
+    return "\n".join(lines)
+
+
+def compiled(root, tmp_path, source, flags):
+    """What gcc says of the loops it vectorised, and the assembly."""
+    (tmp_path / "loops.c").write_text(source)
+    command = ["gcc", *FLAGS, *flags, f"-I{root / 'src/ffnn_fast/engine'}", "-S", "-o", "loops.s"]
+    result = subprocess.run(
+        [*command, "-fopt-info-vec-optimized", "loops.c"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return result.stderr, (tmp_path / "loops.s").read_text()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_loop_is_vectorised(root, tmp_path, level):
+    flags, width = LEVELS[level]
+    source = loops_source()
+    report, assembly = compiled(root, tmp_path, source, flags)
+    for line, text in enumerate(source.splitlines()[1:], start=2):
+        found = re.search(rf"loops\.c:{line}:.*vectorized using {width} byte", report)
+        assert found, f"not vectorised: {text}"
+    assert not re.findall(r"\bcall\s", assembly)
+
+
+def test_a_branch_is_noticed(root, tmp_path):
+    source = '#include "vecmath.h"\nint f(void);\nvoid g(float* z, long n) {' + (
+        "for (long i = 0; i < n; i++) z[i] = z[i] > 0 && f() ? vm_exp_f32(z[i]) : 0; }"
+    )
+    report, _ = compiled(root, tmp_path, source, LEVELS["v3"][0])
+    assert "vectorized using" not in report
