@@ -232,7 +232,7 @@ cdef double _loss_gradient(
 
 cdef double _train_epoch(
     Plan plan, floating[::1] params, const floating[:, ::1] X, object Y,
-    const floating[::1] sample_weight, const Py_ssize_t[::1] order, Py_ssize_t batch_size,
+    const floating[::1] sample_weight, const int64_t[::1] order, Py_ssize_t batch_size,
     int rule, const double[::1] hyper, floating[:, ::1] state, Py_ssize_t t, floating[::1] work,
 ) except? -1:
     cdef Py_ssize_t n = X.shape[0], m = order.shape[0], k = plan.c.n[plan.c.L], start = 0, rows

@@ -3,6 +3,8 @@
 # k outputs; z holds a_L on entry. Canonical pairs have ∇a_L = ŷ − y and a value that never takes
 # the logarithm of a rounded probability; every other pair goes through the Jacobian product.
 
+from libc.stdint cimport int64_t
+
 from ffnn_fast.engine.activations cimport (
     activate_output, apply_derivative, exp_row, row_max, scale_row,
 )
@@ -13,7 +15,7 @@ from ffnn_fast.engine.plan cimport (
 from ffnn_fast.engine.vecmath cimport exp, log, log1p, logistic
 
 
-cdef inline Py_ssize_t row_of(const Py_ssize_t* order, Py_ssize_t r) noexcept nogil:
+cdef inline Py_ssize_t row_of(const int64_t* order, Py_ssize_t r) noexcept nogil:
     """The r-th row of a block: order[r], or r when order is NULL"""
     return r if order is NULL else order[r]
 

@@ -1,16 +1,20 @@
-/* Products of feedforward layers on compiler vector types (GCC >= 12, clang): one source, compiled once per instruction set.
+/* Products of feedforward layers on compiler vector types (GCC >= 12, clang): one source, compiled
+ * once per instruction set. Every kernel exists for float (mk_..._f32) and double (mk_..._f64).
  *
- * Every kernel exists for float (mk_..._f32) and double (mk_..._f64).
+ * W, b    weights (out, in), row-major, and biases (out,) of a layer
+ * H, A    inputs and pre-activations of a layer for a batch; dH, dA their gradients
+ * n, N    samples at hand, samples in the batch
+ * S       samples in a panel, mk_samples()
+ * panel   (width, S): S samples feature-major, row i holds feature i of all S samples. n samples
+ *         fill ceil(n / S) panels, mk_panel_size(width) apart; numbers beyond sample n are not used.
+ * blocks  (ceil(width / S), N, S): samples as rows, cut into blocks of S features, so that a tile
+ *         of dW reads consecutive memory. N is a multiple of S.
  *
- * n, N    samples at hand, samples in the batch         W, b    weights (out, in), row-major, and biases (out,)
- * S       samples in a panel, mk_samples()              H, A    inputs and pre-activations of a layer; dH, dA their gradients
- * panel   (width, S): S samples feature-major, row i holds feature i of all S samples. n samples fill ceil(n / S) panels,
- *         mk_panel_size(width) apart; what lies beyond sample n is never used.
- * blocks  (ceil(in / S), N, S): samples as rows, cut into blocks of S features, so that a tile of dW reads consecutive memory.
+ * Panels and blocks belong to the engine and are aligned to 64 bytes. All other arrays may have any
+ * alignment and are not touched past their end.
  *
- * Panels and blocks belong to the engine and are aligned to 64 bytes. All else may have any alignment and is not touched past its end.
- * Every element of a product is summed over the inner index in one order fixed by the layer's width: its bits do not depend on its
- * place, on n or on threads.
+ * An element of a product is summed over the inner index in one order that depends on the widths
+ * only: its bits are the same wherever it stands, whatever n and the number of threads.
  */
 #ifndef FFNN_FAST_MICROKERNEL_H
 #define FFNN_FAST_MICROKERNEL_H
@@ -18,11 +22,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__AVX__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
-/* A tile has MK_ROWS x 2 accumulators: with two vectors and one broadcast number they fill the 32 or 16 registers. */
+/* A tile has MK_ROWS x 2 accumulators; two vectors and a broadcast number fill the registers up
+ * (12 rows spill on ARM, where GCC loads the numbers early). */
 #if defined(__AVX512VL__)
 #define MK_BYTES 64
 #define MK_ROWS 12
@@ -31,29 +36,37 @@
 #define MK_ROWS 6
 #elif defined(__aarch64__)
 #define MK_BYTES 16
-#define MK_ROWS 12
+#define MK_ROWS 8
 #else
 #define MK_BYTES 16
 #define MK_ROWS 6
 #endif
 
-/* One-sample kernels store as much as they compute: on Zen 4 a 64-byte store takes two cycles, and 32 bytes fit narrow layers better. */
+/* One-sample kernels store as much as they compute. 64-byte stores take two cycles on Zen 4, and
+ * narrow layers leave fewer lanes of 32 bytes idle. */
 #if MK_BYTES == 64
 #define MK_ONLINE_BYTES 32
 #else
 #define MK_ONLINE_BYTES MK_BYTES
 #endif
 
-/* Inner indices taken at a time, so that a strip of MK_ROWS x MK_DEPTH weights stays in L1 for all panels. */
+/* Inner indices taken at a time: a strip of MK_ROWS x MK_DEPTH weights stays in L1 for all panels. */
 #define MK_DEPTH 256
 
-/* Strips are copied (no two rows on one cache set, no page per row) when W is this large and enough panels share the cost. */
+/* A strip is copied (no two rows on one cache set, no page per row) when W is so large that its
+ * strides hurt and so many panels use the strip that the copy is cheap. */
 #define MK_COPY_BYTES (1 << 19)
 #define MK_COPY_PANELS 3
 
 #define MK_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define MK_UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define MK_UNROLL _Pragma("GCC unroll 16")
-/* Rounds the product x here: otherwise GCC merges a x + b y into a multiply-add one way in this tile and the other way in that. */
+#endif
+
+/* Rounds the product x here. Otherwise GCC merges a x + b y into a multiply-add one way in this
+ * tile and the other way in that. */
 #if defined(__x86_64__)
 #define MK_ROUND(x) __asm__("" : "+v"(x))
 #elif defined(__aarch64__)
@@ -61,12 +74,35 @@
 #else
 #define MK_ROUND(x) (void)(x)
 #endif
+
+/* Calls TILE(m, ...) with a constant in place of the run-time m <= MK_ROWS. */
+#define MK_CASE(m, TILE, ...) case m: TILE((m <= MK_ROWS ? m : 1), __VA_ARGS__); break;
+#define MK_TILE(m, TILE, ...) do switch (m) { \
+    MK_CASE(1, TILE, __VA_ARGS__) MK_CASE(2, TILE, __VA_ARGS__) MK_CASE(3, TILE, __VA_ARGS__) \
+    MK_CASE(4, TILE, __VA_ARGS__) MK_CASE(5, TILE, __VA_ARGS__) MK_CASE(6, TILE, __VA_ARGS__) \
+    MK_CASE(7, TILE, __VA_ARGS__) MK_CASE(8, TILE, __VA_ARGS__) MK_CASE(9, TILE, __VA_ARGS__) \
+    MK_CASE(10, TILE, __VA_ARGS__) MK_CASE(11, TILE, __VA_ARGS__) MK_CASE(12, TILE, __VA_ARGS__) \
+    } while (0)
+
+/* Cuts `rows` into the fewest tiles r..r + m, as equal as can be: there is no thin last tile. */
+#define MK_FOR_TILES(r, m, rows) \
+    for (ptrdiff_t left_ = ((rows) + MK_ROWS - 1) / MK_ROWS, r = 0, m; \
+         m = left_ ? ((rows) - r + left_ - 1) / left_ : 0, left_ > 0; left_--, r += m)
+
+/* CALL(o, R) for groups of rows o..o + R with R = most, 4, 2, 1; `most` and R are constants. */
+#define MK_GROUP(R, CALL) for (; rows_ - o_ >= R; o_ += R) CALL(o_, R);
+#define MK_GROUPS(rows, most, CALL) do { \
+    const ptrdiff_t rows_ = rows; \
+    ptrdiff_t o_ = 0; \
+    if (most > 4) MK_GROUP(most, CALL) \
+    if (most >= 4) MK_GROUP(4, CALL) \
+    MK_GROUP(2, CALL) MK_GROUP(1, CALL) } while (0)
+
+/* Short names for the files below: a kernel, a helper on vectors of WIDTH bytes, its vector. */
 #define MK_JOIN2(a, b) a##_##b
 #define MK_JOIN3(a, b, c) a##_##b##_##c
 #define MK_PASTE2(a, b) MK_JOIN2(a, b)
 #define MK_PASTE3(a, b, c) MK_JOIN3(a, b, c)
-
-/* Short names of the files below. UNIT: numbers in 16 bytes. */
 #define fn(name) MK_PASTE2(mk_##name, TYPE)
 #define vfn(name) MK_PASTE3(mk_##name, TYPE, WIDTH)
 #define vec vfn(vec)
@@ -76,36 +112,18 @@
 #define real float
 #define TYPE f32
 #define UNIT 4
-#define WIDTH MK_BYTES
-#include "microkernel_vectors.h"
-#include "microkernel_panels.h"
-#undef WIDTH
-#define WIDTH MK_ONLINE_BYTES
-#if MK_ONLINE_BYTES != MK_BYTES
-#include "microkernel_vectors.h"
-#endif
-#include "microkernel_online.h"
-#undef WIDTH
-#undef UNIT
-#undef TYPE
+#include "microkernel_type.h"
 #undef real
+#undef TYPE
+#undef UNIT
 
 #define real double
 #define TYPE f64
 #define UNIT 2
-#define WIDTH MK_BYTES
-#include "microkernel_vectors.h"
-#include "microkernel_panels.h"
-#undef WIDTH
-#define WIDTH MK_ONLINE_BYTES
-#if MK_ONLINE_BYTES != MK_BYTES
-#include "microkernel_vectors.h"
-#endif
-#include "microkernel_online.h"
-#undef WIDTH
-#undef UNIT
-#undef TYPE
+#include "microkernel_type.h"
 #undef real
+#undef TYPE
+#undef UNIT
 
 #undef fn
 #undef vfn

@@ -1,4 +1,4 @@
-/* Vectors of WIDTH bytes: LANES numbers of type `real`. Included by microkernel.h. */
+/* Vectors of WIDTH bytes: LANES numbers of type `real`. Part of microkernel.h. */
 
 typedef real vec __attribute__((vector_size(WIDTH)));
 typedef real vfn(loose) __attribute__((vector_size(WIDTH), aligned(sizeof(real)), may_alias));
@@ -6,17 +6,31 @@ typedef real vfn(loose) __attribute__((vector_size(WIDTH), aligned(sizeof(real))
 MK_INLINE vec vfn(load)(const real *p) { return *(const vfn(loose) *)p; }
 MK_INLINE void vfn(store)(real *p, vec x) { *(vfn(loose) *)p = x; }
 
-/* The first n < LANES numbers at p, then zeros; the first n < LANES numbers of x to p. Nothing beyond them is touched. */
+/* The first n < LANES numbers at p, then zeros; the first n < LANES numbers of x to p. Nothing past
+ * them is touched. (Masked 32-byte stores are slow on AVX2, and their window stalls later loads.) */
 #if WIDTH == 64 && UNIT == 4
-MK_INLINE vec vfn(load_part)(const real *p, ptrdiff_t n) { return _mm512_maskz_loadu_ps((__mmask16)((1 << n) - 1), p); }
-MK_INLINE void vfn(store_part)(real *p, vec x, ptrdiff_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1 << n) - 1), x); }
+MK_INLINE vec vfn(load_part)(const real *p, ptrdiff_t n)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1 << n) - 1), p);
+}
+MK_INLINE void vfn(store_part)(real *p, vec x, ptrdiff_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1 << n) - 1), x);
+}
 #elif WIDTH == 64
-MK_INLINE vec vfn(load_part)(const real *p, ptrdiff_t n) { return _mm512_maskz_loadu_pd((__mmask8)((1 << n) - 1), p); }
-MK_INLINE void vfn(store_part)(real *p, vec x, ptrdiff_t n) { _mm512_mask_storeu_pd(p, (__mmask8)((1 << n) - 1), x); }
+MK_INLINE vec vfn(load_part)(const real *p, ptrdiff_t n)
+{
+    return _mm512_maskz_loadu_pd((__mmask8)((1 << n) - 1), p);
+}
+MK_INLINE void vfn(store_part)(real *p, vec x, ptrdiff_t n)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)((1 << n) - 1), x);
+}
 #elif WIDTH == 32 && UNIT == 4
 MK_INLINE vec vfn(load_part)(const real *p, ptrdiff_t n)
 {
-    return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)));
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane));
 }
 MK_INLINE void vfn(store_part)(real *p, vec x, ptrdiff_t n)
 {
@@ -36,7 +50,8 @@ MK_INLINE void vfn(store_part)(real *p, vec x, ptrdiff_t n)
 #elif WIDTH == 32
 MK_INLINE vec vfn(load_part)(const real *p, ptrdiff_t n)
 {
-    return _mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)));
+    const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    return _mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), lane));
 }
 MK_INLINE void vfn(store_part)(real *p, vec x, ptrdiff_t n)
 {
@@ -65,7 +80,10 @@ MK_INLINE void vfn(store_part)(real *p, vec x, ptrdiff_t n)
 #endif
 
 /* The same for any n > 0: the first min(n, LANES) numbers. */
-MK_INLINE vec vfn(load_some)(const real *p, ptrdiff_t n) { return n >= LANES ? vfn(load)(p) : vfn(load_part)(p, n); }
+MK_INLINE vec vfn(load_some)(const real *p, ptrdiff_t n)
+{
+    return n >= LANES ? vfn(load)(p) : vfn(load_part)(p, n);
+}
 MK_INLINE void vfn(store_some)(real *p, vec x, ptrdiff_t n)
 {
     if (n >= LANES) vfn(store)(p, x);
@@ -109,8 +127,14 @@ typedef long long vfn(bits) __attribute__((vector_size(WIDTH)));
 #define MK_EVEN 0, 1
 #define MK_ODD 2, 3
 #endif
-MK_INLINE vec vfn(even_units)(vec a, vec b) { return (vec)__builtin_shufflevector((vfn(bits))a, (vfn(bits))b, MK_EVEN); }
-MK_INLINE vec vfn(odd_units)(vec a, vec b) { return (vec)__builtin_shufflevector((vfn(bits))a, (vfn(bits))b, MK_ODD); }
+MK_INLINE vec vfn(even_units)(vec a, vec b)
+{
+    return (vec)__builtin_shufflevector((vfn(bits))a, (vfn(bits))b, MK_EVEN);
+}
+MK_INLINE vec vfn(odd_units)(vec a, vec b)
+{
+    return (vec)__builtin_shufflevector((vfn(bits))a, (vfn(bits))b, MK_ODD);
+}
 #undef MK_EVEN
 #undef MK_ODD
 
@@ -139,7 +163,8 @@ MK_INLINE void vfn(fold)(const int rows, vec x[LANES])
 {
     MK_UNROLL for (int i = 0; i < rows; i++) {
         const vec a = x[2 * i], b = x[2 * i + 1];
-        x[i] = 2 * rows * UNIT > LANES ? vfn(even)(a, b) + vfn(odd)(a, b) : vfn(even_units)(a, b) + vfn(odd_units)(a, b);
+        x[i] = 2 * rows * UNIT > LANES ? vfn(even)(a, b) + vfn(odd)(a, b)
+                                       : vfn(even_units)(a, b) + vfn(odd_units)(a, b);
     }
 }
 

@@ -89,7 +89,7 @@ cdef inline void backward_update(
 
 cdef inline double online_steps(
     const plan_t* plan, floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const Py_ssize_t* order, Py_ssize_t n,
+    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
     floating eta, floating* work,
 ) noexcept nogil:
     """One step of gradient descent on each of the rows X[order]; returns Σ of the objectives"""

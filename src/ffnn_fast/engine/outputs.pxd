@@ -8,7 +8,9 @@ from libc.string cimport memcpy
 from ffnn_fast.engine.activations cimport activate_output
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.online cimport forward_first, forward_rest
-from ffnn_fast.engine.panels cimport GROUP, outputs_of_panels, panel_count, panels_workspace
+from ffnn_fast.engine.panels cimport (
+    GROUP, outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
+)
 from ffnn_fast.engine.plan cimport penalty, plan_t
 from ffnn_fast.engine.rows cimport forward_block, losses_block, padded
 
@@ -28,7 +30,7 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
         return sums_size(plan, n) + 2 * padded(block) * plan.units
     size = max(
         panels_workspace(plan, block, threads),
-        threads * panels_workspace(plan, min(block, GROUP * plan.S), 1),
+        threads * outputs_workspace(plan, min(<Py_ssize_t>GROUP, panel_count(plan, n))),
     )
     return sums_size(plan, n) + max(size, 2 * padded(1) * plan.units)
 

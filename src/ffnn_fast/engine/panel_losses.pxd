@@ -70,7 +70,7 @@ cdef inline void activate_output_panel(
 
 cdef inline double softmax_cross_entropy_panel(
     floating* z, Py_ssize_t k, const floating* Y, const int64_t* labels, const floating* weight,
-    const Py_ssize_t* order, Py_ssize_t n, double scale, bint delta,
+    const int64_t* order, Py_ssize_t n, double scale, bint delta,
 ) noexcept nogil:
     """Σ_s w_s ℓ_s, ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale w_s (ŷ − y)"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s, row
@@ -117,7 +117,7 @@ cdef inline double softmax_cross_entropy_panel(
 
 cdef inline double losses_panel(
     const plan_t* plan, floating* z, const floating* Y, const int64_t* labels,
-    const floating* weight, const Py_ssize_t* order, Py_ssize_t n, double scale, bint delta,
+    const floating* weight, const int64_t* order, Py_ssize_t n, double scale, bint delta,
     floating* row_z,
 ) noexcept nogil:
     """Σ_s w_s ℓ_s over n <= S samples; when delta, z := scale w_s ∇a_L. row_z: k of scratch"""

@@ -83,8 +83,13 @@ cdef inline Py_ssize_t panels_workspace(
         + threads * plan.panel[plan.L]
 
 
+cdef inline Py_ssize_t outputs_workspace(const plan_t* plan, Py_ssize_t count) noexcept nogil:
+    """Elements of scratch for one thread that wants outputs only: h[k], and n_L of its own"""
+    return count * plan.panel_below[plan.L + 1] + plan.panel[plan.L]
+
+
 cdef inline void forward_panels(
-    const plan_t* plan, const floating* params, const floating* X, const Py_ssize_t* order,
+    const plan_t* plan, const floating* params, const floating* X, const int64_t* order,
     Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count, bint train,
 ) noexcept nogil:
     """h[k] of the panels first..last-1 of n samples, h[L] := a_L; and rows[k] to train on"""
@@ -133,7 +138,7 @@ cdef inline void backward_panels(
 
 cdef inline void panels_to_deltas(
     const plan_t* plan, const floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const Py_ssize_t* order, Py_ssize_t n,
+    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
     double scale, bint train, floating* work, double* sums, int thread, int threads,
 ) noexcept nogil:
     """Phase one, a thread's panels: sums[p] := Σ w ℓ; when train, all ∇a_k of scale Σ w ℓ"""
@@ -212,7 +217,7 @@ cdef inline void outputs_of_panels(
     cdef Py_ssize_t first = share(panels, 1, thread, threads), group
     cdef Py_ssize_t end = share(panels, 1, thread + 1, threads)
     cdef floating* z
-    work += thread * panels_workspace(plan, GROUP * S, 1)
+    work += thread * outputs_workspace(plan, min(<Py_ssize_t>GROUP, panels))
     while first < end:
         group, row = min(<Py_ssize_t>GROUP, end - first), first * S
         rows = min(n - row, group * S)
@@ -230,6 +235,6 @@ cdef inline void outputs_of_panels(
                     plan, z, NULL if Y is NULL else Y + row * k,
                     NULL if labels is NULL else labels + row,
                     NULL if weight is NULL else weight + row, NULL, rows, 1, False,
-                    thread_scratch(plan, work, group, 0),
+                    work + group * plan.panel_below[plan.L + 1],
                 )
         first += group

@@ -1,5 +1,7 @@
 # The door to microkernel.h: its products on the fused type; layouts and formulas are stated there.
 
+from libc.stdint cimport int64_t
+
 from ffnn_fast.engine.blas cimport floating
 
 cdef extern from "microkernel.h" nogil:
@@ -8,9 +10,9 @@ cdef extern from "microkernel.h" nogil:
     ptrdiff_t mk_panel_size_f32(ptrdiff_t width)
     ptrdiff_t mk_panel_size_f64(ptrdiff_t width)
     void mk_gather_f32(ptrdiff_t n, ptrdiff_t i, const float* X, ptrdiff_t ldx,
-                       const Py_ssize_t* order, float* H, float* blocks, ptrdiff_t N)
+                       const int64_t* order, float* H, float* blocks, ptrdiff_t N)
     void mk_gather_f64(ptrdiff_t n, ptrdiff_t i, const double* X, ptrdiff_t ldx,
-                       const Py_ssize_t* order, double* H, double* blocks, ptrdiff_t N)
+                       const int64_t* order, double* H, double* blocks, ptrdiff_t N)
     void mk_to_blocks_f32(ptrdiff_t n, ptrdiff_t width, const float* H, float* blocks, ptrdiff_t N)
     void mk_to_blocks_f64(ptrdiff_t n, ptrdiff_t width, const double* H, double* blocks,
                           ptrdiff_t N)
@@ -61,7 +63,7 @@ cdef inline Py_ssize_t panel_size(Py_ssize_t width, Py_ssize_t itemsize) noexcep
 
 
 cdef inline void gather_panel(
-    Py_ssize_t n, Py_ssize_t width, const floating* X, const Py_ssize_t* order, floating* H,
+    Py_ssize_t n, Py_ssize_t width, const floating* X, const int64_t* order, floating* H,
     floating* blocks, Py_ssize_t N,
 ) noexcept nogil:
     """H := panel of n <= S rows of X; blocks, unless NULL, := the same rows"""

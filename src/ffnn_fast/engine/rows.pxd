@@ -18,7 +18,7 @@ cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
 
 
 cdef inline const floating* gather(
-    const floating* X, const Py_ssize_t* order, floating* h0, Py_ssize_t n, Py_ssize_t width
+    const floating* X, const int64_t* order, floating* h0, Py_ssize_t n, Py_ssize_t width
 ) noexcept nogil:
     """The n rows X[order] as one block: X itself without an order, else copied to h0"""
     cdef Py_ssize_t r
@@ -48,7 +48,7 @@ cdef inline floating* forward_block(
 
 cdef inline double losses_block(
     const plan_t* plan, floating* z, const floating* Y, const int64_t* labels,
-    const floating* weight, const Py_ssize_t* order, Py_ssize_t n, double scale, bint delta,
+    const floating* weight, const int64_t* order, Py_ssize_t n, double scale, bint delta,
 ) noexcept nogil:
     """Σ_r w_r ℓ_r; when delta, z (n, k), holding a_L, becomes scale w_r ∇a_L"""
     cdef Py_ssize_t r, row, label = 0, k = plan.n[plan.L]
@@ -68,7 +68,7 @@ cdef inline double losses_block(
 
 cdef inline double gradient_block(
     const plan_t* plan, const floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const Py_ssize_t* order, Py_ssize_t n,
+    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
     double scale, floating* grad, bint accumulate, floating* work, Py_ssize_t cap,
 ) noexcept nogil:
     """grad := ∇θ of scale Σ_r w_r ℓ_r + penalty, or += that of the losses alone when accumulate;

@@ -37,7 +37,7 @@ cdef inline double sum_of(const double* sums, Py_ssize_t n) noexcept nogil:
 
 cdef inline void loss_and_gradient(
     const plan_t* plan, const floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const Py_ssize_t* order, Py_ssize_t n,
+    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
     floating* grad, floating* work, int thread, int threads, double* objective,
 ) noexcept nogil:
     """grad := ∇θ of the objective on n rows, X[order] or X; thread 0 sets the objective"""
@@ -74,7 +74,7 @@ cdef inline void loss_and_gradient(
 
 cdef inline void train_steps(
     const plan_t* plan, floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const Py_ssize_t* order, Py_ssize_t n,
+    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
     Py_ssize_t batch_size, int rule, const double* hyper, floating* state, Py_ssize_t t,
     floating* grad, floating* work, int thread, int threads, double* total,
 ) noexcept nogil:

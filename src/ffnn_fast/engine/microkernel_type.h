@@ -1,0 +1,11 @@
+/* All of microkernel.h for one type: `real`, named TYPE, UNIT of them in 16 bytes. */
+#define WIDTH MK_BYTES
+#include "microkernel_vectors.h"
+#include "microkernel_panels.h"
+#undef WIDTH
+#define WIDTH MK_ONLINE_BYTES
+#if MK_ONLINE_BYTES != MK_BYTES
+#include "microkernel_vectors.h"
+#endif
+#include "microkernel_online.h"
+#undef WIDTH
