@@ -87,6 +87,11 @@ def test_demo_beats_its_baselines(demo):
     assert len(timings) == 2
 
 
+def test_demo_fails_where_too_little_was_learnt(capsys):
+    assert main(["demo", "--only", "movies", "--epochs", "1"]) == 1
+    assert "FAILED: movies: the network does not beat its baseline" in capsys.readouterr().out
+
+
 def test_demo_leaves_models_that_predict(demo):
     folder, _ = demo
     data = files("ffnn_fast").joinpath("data")

@@ -104,11 +104,11 @@ def test_tables(refused, tmp_path, content, message):
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
         (["--plot", "p.png", "--no-plot"], "not allowed with"),
-        (["--plot", "m.safetensors"], "it is the input; choose another output"),
+        (["--plot", "m.safetensors"], "the command needs that file; choose another"),
         (["-o", "no/m.safetensors"], "no/m.safetensors: there is no folder no"),
         (["-o", "."], "not a regular file"),
         (["-o", os.devnull], "not a regular file"),
-        (["-o", "data.csv"], "it is the input"),
+        (["-o", "data.csv"], "the command needs that file"),
     ],
 )
 def test_options(refused, tmp_path, options, message):
@@ -276,7 +276,7 @@ def test_regressors_have_no_probabilities(refused, tmp_path):
     (tmp_path / "data.csv").write_text(GOOD)
     assert main(train("--epochs", "1", "--no-plot")) == 0
     assert "--proba is for classes" in refused("predict", "m.safetensors", "data.csv", "--proba")
-    assert "it is the input" in refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
+    assert "the command needs that file" in refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
 
 
 def test_one_line_from_the_real_command(tmp_path):

@@ -64,7 +64,7 @@ def check_output(path: str, *inputs: str) -> None:
     if not os.access(target if os.path.exists(target) else folder, os.W_OK):
         raise CommandError(f"cannot write {path}: permission denied")
     if any(target == os.path.realpath(other) for other in inputs):
-        raise CommandError(f"cannot write {path}: it is the input; choose another output")
+        raise CommandError(f"cannot write {path}: the command needs that file; choose another")
 
 
 def write_file(path: str, content: bytes) -> None:
