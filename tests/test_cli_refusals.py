@@ -276,7 +276,8 @@ def test_regressors_have_no_probabilities(refused, tmp_path):
     (tmp_path / "data.csv").write_text(GOOD)
     assert main(train("--epochs", "1", "--no-plot")) == 0
     assert "--proba is for classes" in refused("predict", "m.safetensors", "data.csv", "--proba")
-    assert "the command needs that file" in refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
+    said = refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
+    assert "the command needs that file" in said
 
 
 def test_one_line_from_the_real_command(tmp_path):
