@@ -82,7 +82,7 @@ def check_gradients(machine: Machine, problem: Problem, step: float = 1e-5) -> G
     """∇θ by backpropagation beside (L(θ + ε e_i) − L(θ − ε e_i)) / 2ε, in float64, for every i."""
     spec = replace(machine.spec, dtype="float64")
     theta = machine.params.astype(np.float64)
-    exact = replace(machine, spec=spec, plan=machine.backend.Plan(spec), params=theta)
+    exact = replace(machine, spec=spec, plan=machine.backend.Plan(spec), params=theta, spare=[])
     problem = _as_float64(problem)
     _, grad = exact.loss_gradient(problem)
     difference = np.empty_like(grad)

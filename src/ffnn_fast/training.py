@@ -53,6 +53,7 @@ class Machine:
     params: Array
     backend: ModuleType
     holds_blas: bool = False
+    spare: list[Array] = field(default_factory=list, repr=False)
 
     def running(self) -> AbstractContextManager[None]:
         """What must hold while the backend runs."""
@@ -65,8 +66,17 @@ class Machine:
     def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
         out = np.empty((len(X), self.spec.n_outputs), dtype=self.spec.dtype)
-        with self.running():
-            self.backend.forward(self.plan, self.params, X, out, self.workspace(len(X)))
+        if len(X) > 1:
+            with self.running():
+                self.backend.forward(self.plan, self.params, X, out, self.workspace(len(X)))
+            return out
+        # One row takes a microsecond: its scratch is kept, each for one thread at a time.
+        try:
+            work = self.spare.pop()
+        except IndexError:
+            work = self.workspace(1)
+        self.backend.forward(self.plan, self.params, X, out, work)
+        self.spare.append(work)
         return out
 
     def loss(self, problem: Problem) -> float:
