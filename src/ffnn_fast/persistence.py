@@ -71,7 +71,7 @@ def save(
         "extra": json.dumps(_checked_extra(extra)),
     }
     tensors = _tensors(spec, np.ascontiguousarray(params))
-    _write_atomically(target, _ordered(safetensors.numpy.save(tensors, metadata=metadata)))
+    write_atomically(target, _ordered(safetensors.numpy.save(tensors, metadata=metadata)))
 
 
 def load(path: str | os.PathLike[str]) -> tuple[NetworkSpec, np.ndarray, dict[str, str]]:
@@ -145,7 +145,7 @@ def _ordered(content: bytes) -> bytes:
     return len(padded).to_bytes(8, "little") + padded + content[start:]
 
 
-def _write_atomically(target: str, content: bytes) -> None:
+def write_atomically(target: str, content: bytes) -> None:
     """Write beside the target, flush to the disk, then replace the target in one step."""
     folder = os.path.dirname(target)
     temporary = os.path.join(folder, f".ffnn_fast-{secrets.token_hex(8)}.tmp")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from ffnn_fast.persistence import _write_atomically
+from ffnn_fast.persistence import write_atomically
 
 
 class CommandError(Exception):
@@ -69,4 +69,4 @@ def check_output(path: str, *inputs: str) -> None:
 
 def write_file(path: str, content: bytes) -> None:
     """Write a file whole or not at all."""
-    _write_atomically(os.path.realpath(path), content)
+    write_atomically(os.path.realpath(path), content)

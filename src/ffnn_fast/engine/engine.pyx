@@ -34,10 +34,12 @@ CANONICAL = {
     ("softmax", "cross_entropy"), ("logistic", "binary_cross_entropy"),
     ("identity", "half_squared_error"),
 }
-# Python looks at signals after about this many operations a thread, well under 50 ms of work.
-WORK_BETWEEN_SIGNALS = 100_000_000
-# A team is called together for at least this many operations between two barriers.
-WORK_FOR_A_TEAM = 1_000_000
+cdef enum:
+    # Python looks at signals after about this many operations a thread, well under 50 ms of work.
+    WORK_BETWEEN_SIGNALS = 100_000_000
+    # A team is called together for at least this many operations a thread: some 100 µs of work,
+    # since threads that wait for one another on a busy machine may wait for much longer than that.
+    WORK_FOR_A_TEAM = 10_000_000
 
 cdef bint alone = False
 
@@ -98,12 +100,13 @@ cdef class Plan:
     def __dealloc__(self):
         PyMem_Free(self.c.n)
 
-    cdef int team(self, Py_ssize_t n, Py_ssize_t products) noexcept:
-        """Threads for a step on n rows, which is this many matrix products, in two phases"""
+    cdef int team(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
+        """Threads for a call on n rows that takes this many operations for each parameter and row"""
+        cdef Py_ssize_t work = operations * n * self.c.P
         cdef Py_ssize_t most = min(panel_count(&self.c, n), <Py_ssize_t>self.n_threads)
-        if alone or not self.c.own or products * n * self.c.P < WORK_FOR_A_TEAM * most:
+        if alone or not self.c.own:
             return 1
-        return <int>max(1, most)
+        return <int>max(1, min(most, work // WORK_FOR_A_TEAM))
 
 
 cdef int _require(bint fits, str what) except -1:

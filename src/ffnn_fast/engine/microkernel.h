@@ -6,7 +6,7 @@
  * n, N    samples at hand, samples in the batch
  * S       samples in a panel, mk_samples()
  * panel   (width, S): S samples feature-major, row i holds feature i of all S samples. n samples
- *         fill ceil(n / S) panels, mk_panel_size(width) apart; numbers beyond sample n are not used.
+ *         fill ceil(n / S) panels, mk_panel_size(width) apart; what is beyond sample n is not used.
  * blocks  (ceil(width / S), N, S): samples as rows, cut into blocks of S features, so that a tile
  *         of dW reads consecutive memory. N is a multiple of S.
  *
@@ -50,7 +50,7 @@
 #define MK_ONLINE_BYTES MK_BYTES
 #endif
 
-/* Inner indices taken at a time: a strip of MK_ROWS x MK_DEPTH weights stays in L1 for all panels. */
+/* Inner indices at a time: a strip of MK_ROWS x MK_DEPTH weights stays in L1 for all panels. */
 #define MK_DEPTH 256
 
 /* A strip is copied (no two rows on one cache set, no page per row) when W is so large that its

@@ -62,7 +62,7 @@ MK_INLINE void fn(sweep_column)(const int R, const int parts, ptrdiff_t n, real 
     }
 }
 
-/* W := W - rate da h^T and the other `parts` for R <= min(4, LANES) rows; W is read and written once */
+/* W := W - rate da h^T and the other `parts` for R <= min(4, LANES) rows: W is read once */
 MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *W, const real *h,
                               const real *da, real rate, real decay, int more, real *dh,
                               const real *b, const real *next, real *a)
@@ -83,7 +83,7 @@ MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *
     if (parts & MK_AHEAD) vfn(store_some)(a, vfn(load_some)(b, R) + vfn(sums)(acc), R);
 }
 
-/* sweep_rows for all rows of W (out, in); arguments that the parts do not use may be any pointers */
+/* sweep_rows for all rows of W (out, in); arguments of parts not wanted may be any pointers */
 MK_INLINE void fn(sweep)(const int parts, ptrdiff_t out, ptrdiff_t in, real *W, const real *h,
                          const real *da, real rate, real decay, real *dh, const real *b,
                          const real *next, real *a)
@@ -99,7 +99,8 @@ MK_INLINE void fn(sweep)(const int parts, ptrdiff_t out, ptrdiff_t in, real *W, 
 static inline void fn(update)(ptrdiff_t out, ptrdiff_t in, real *W, const real *h, const real *da,
                               real rate, real decay, real *dh)
 {
-    if (dh && decay != 1) fn(sweep)(MK_BACK | MK_DECAY, out, in, W, h, da, rate, decay, dh, h, h, W);
+    if (dh && decay != 1)
+        fn(sweep)(MK_BACK | MK_DECAY, out, in, W, h, da, rate, decay, dh, h, h, W);
     else if (dh) fn(sweep)(MK_BACK, out, in, W, h, da, rate, 1, dh, h, h, W);
     else if (decay != 1) fn(sweep)(MK_DECAY, out, in, W, h, da, rate, decay, W, h, h, W);
     else fn(sweep)(0, out, in, W, h, da, rate, 1, W, h, h, W);

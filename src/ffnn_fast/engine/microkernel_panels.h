@@ -5,7 +5,7 @@
 /* Samples in a panel. */
 MK_INLINE ptrdiff_t fn(samples)(void) { return S; }
 
-/* Numbers from one panel to the next; spare rows keep equal rows of many panels off one cache set. */
+/* Numbers from panel to panel; spare rows keep equal rows of many panels off one cache set. */
 MK_INLINE ptrdiff_t fn(panel_size)(ptrdiff_t width)
 {
     return ((width + LANES - 1) / LANES + 1) * LANES * S;
@@ -119,7 +119,7 @@ MK_INLINE void fn(product_tile)(const int M, const int V, const int turned, ptrd
         }
 }
 
-/* product_tile for all panels of n samples, B_size and C_size apart; with `copy`, W goes to L1 first. */
+/* product_tile for all panels of n samples, B_size and C_size apart; `copy`: W goes to L1 first */
 MK_INLINE void fn(product_strip)(const int M, const int turned, ptrdiff_t n, ptrdiff_t K,
                                  const real *W, ptrdiff_t ldw, int copy, const real *B,
                                  ptrdiff_t B_size, const real *b, int more, real *C,
@@ -184,7 +184,7 @@ MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const re
 
 /* ---- Products ---- */
 
-/* C := b + op(W) B over n samples,  op(W) (rows, inner), B panels of width inner, C of width rows */
+/* C := b + op(W) B over n samples,  op(W) (rows, inner), panels B of `inner`, C of `rows` rows */
 MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdiff_t inner,
                            const real *W, const real *b, const real *B, real *C)
 {
@@ -217,7 +217,7 @@ static inline void fn(backward)(ptrdiff_t n, ptrdiff_t out, ptrdiff_t in, const 
 
 /* C := alpha dA^T H + beta D over n samples, `rows` rows: C, D (rows, in), dA the same rows of
  * panels of width out, H as blocks of N samples; D is read only if beta is not 0.
- * Gradient: alpha = scale, beta = l2, D = W.  SGD: alpha = -eta scale, beta = 1 - eta l2, C = D = W. */
+ * Gradient: alpha = scale, beta = l2, D = W. SGD: alpha = -eta scale, beta = 1 - eta l2, D = C. */
 static inline void fn(weight_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t out, ptrdiff_t in,
                                        const real *dA, const real *blocks, ptrdiff_t N, real alpha,
                                        real beta, const real *D, real *C)

@@ -7,7 +7,7 @@ MK_INLINE vec vfn(load)(const real *p) { return *(const vfn(loose) *)p; }
 MK_INLINE void vfn(store)(real *p, vec x) { *(vfn(loose) *)p = x; }
 
 /* The first n < LANES numbers at p, then zeros; the first n < LANES numbers of x to p. Nothing past
- * them is touched. (Masked 32-byte stores are slow on AVX2, and their window stalls later loads.) */
+ * them is touched. (Masked 32-byte stores are slow on AVX2, and they stall loads nearby.) */
 #if WIDTH == 64 && UNIT == 4
 MK_INLINE vec vfn(load_part)(const real *p, ptrdiff_t n)
 {
