@@ -29,7 +29,7 @@ DIRECTIVES = {
 }
 
 # -fno-math-errno and -fno-trapping-math let loops vectorise and change no value (never fast-math).
-# -g0, since many a Python passes its own -g on, and debug symbols make the wheel five times as large.
+# -g0, since many a Python passes its own -g on: debug symbols make the wheel five times as large.
 FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 if SANITIZE:
     # Line numbers are enough to read a report; tracking variables would quadruple the build.

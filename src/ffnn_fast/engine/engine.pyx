@@ -101,7 +101,7 @@ cdef class Plan:
         PyMem_Free(self.c.n)
 
     cdef int team(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
-        """Threads for a call on n rows that takes this many operations for each parameter and row"""
+        """Threads for a call on n rows with this many operations for each parameter and row"""
         cdef Py_ssize_t work = operations * n * self.c.P
         cdef Py_ssize_t most = min(panel_count(&self.c, n), <Py_ssize_t>self.n_threads)
         if alone or not self.c.own:
