@@ -119,3 +119,23 @@ static inline void fn(update_gemv)(ptrdiff_t out, ptrdiff_t in, real *W, const r
 #undef MK_BACK
 #undef MK_DECAY
 #undef MK_AHEAD
+
+/* The sum of x_i^2, in `real` within runs of 4096 numbers and in double across them */
+static inline double fn(sum_of_squares)(ptrdiff_t n, const real *x)
+{
+    double total = 0;
+    for (ptrdiff_t start = 0; start < n; start += 4096) {
+        const ptrdiff_t end = n - start < 4096 ? n : start + 4096;
+        vec acc[4] = {{0}, {0}, {0}, {0}};
+        ptrdiff_t i = start;
+        for (; end - i >= 4 * LANES; i += 4 * LANES)
+            MK_UNROLL for (int v = 0; v < 4; v++) {
+                const vec y = vfn(load)(x + i + v * LANES);
+                acc[v] += y * y;
+            }
+        acc[0] = (acc[0] + acc[1]) + (acc[2] + acc[3]);
+        for (int l = 0; l < LANES; l++) total += acc[0][l];
+        for (; i < end; i++) total += (double)x[i] * (double)x[i];
+    }
+    return total;
+}

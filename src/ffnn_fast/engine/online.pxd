@@ -9,7 +9,8 @@ from libc.stdint cimport int64_t
 from ffnn_fast.engine.activations cimport activate, apply_derivative
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.losses cimport loss_row
-from ffnn_fast.engine.plan cimport penalty, plan_t
+from ffnn_fast.engine.penalty cimport penalty
+from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.products cimport (
     forward_one_layer, update_weights, update_weights_and_go_on,
 )

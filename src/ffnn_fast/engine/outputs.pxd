@@ -11,7 +11,8 @@ from ffnn_fast.engine.online cimport forward_first, forward_rest
 from ffnn_fast.engine.panels cimport (
     GROUP, outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
 )
-from ffnn_fast.engine.plan cimport penalty, plan_t
+from ffnn_fast.engine.penalty cimport penalty
+from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.rows cimport forward_block, losses_block, padded
 
 cdef enum:

@@ -1,7 +1,5 @@
 # The network as the kernels see it: plain numbers behind pointers, filled once by engine.Plan.
 
-from ffnn_fast.engine.blas cimport floating
-
 cdef enum:  # activations g and outputs O
     IDENTITY = 0
     LOGISTIC = 1
@@ -32,15 +30,3 @@ cdef struct plan_t:
     int loss
     bint canonical       # ∇a_L = ŷ − y, and the loss is computed from a_L
     double l2
-
-
-cdef inline double penalty(const plan_t* plan, const floating* params) noexcept nogil:
-    """l2/2 Σ_k ‖W_k‖²"""
-    cdef Py_ssize_t k, i
-    cdef double total = 0
-    if plan.l2 == 0:
-        return 0
-    for k in range(1, plan.L + 1):
-        for i in range(plan.W[k], plan.b[k]):
-            total += <double>params[i] * <double>params[i]
-    return 0.5 * plan.l2 * total

@@ -50,6 +50,16 @@ cdef extern from "microkernel.h" nogil:
     void mk_update_gemv_f64(
         ptrdiff_t o, ptrdiff_t i, double* W, const double* h, const double* da, double rate,
         double decay, const double* b, const double* next, double* a)
+    double mk_sum_of_squares_f32(ptrdiff_t n, const float* x)
+    double mk_sum_of_squares_f64(ptrdiff_t n, const double* x)
+
+
+cdef inline double sum_of_squares(Py_ssize_t n, const floating* x) noexcept nogil:
+    """Σ_i x_i²"""
+    if floating is float:
+        return mk_sum_of_squares_f32(n, x)
+    else:
+        return mk_sum_of_squares_f64(n, x)
 
 
 cdef inline Py_ssize_t panel_samples(Py_ssize_t itemsize) noexcept nogil:

@@ -10,7 +10,8 @@ from ffnn_fast.engine.outputs cimport BLOCK_ROWS, sums_size
 from ffnn_fast.engine.panels cimport (
     panel_count, panels_to_deltas, panels_to_gradient, panels_to_sgd, share,
 )
-from ffnn_fast.engine.plan cimport penalty, plan_t
+from ffnn_fast.engine.penalty cimport penalty
+from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.rows cimport gradient_block, padded
 from ffnn_fast.engine.updates cimport SGD, apply_update
 
