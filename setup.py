@@ -34,7 +34,8 @@ FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 if SANITIZE:
     # Line numbers are enough to read a report; tracking variables would quadruple the build.
     FLAGS = ["-O1", "-g1", "-fno-var-tracking", "-fno-omit-frame-pointer"]
-    FLAGS += ["-fsanitize=address,undefined"]
+    # Python asks for -fwrapv, which would hide signed overflow.
+    FLAGS += ["-fno-wrapv", "-fsanitize=address,undefined"]
 # OpenMP gives threads; clang on macOS has none of its own, and then everything runs on one thread.
 OPENMP = [] if sys.platform == "darwin" else ["-fopenmp"]
 LINK = ["-fsanitize=address,undefined"] if SANITIZE else []

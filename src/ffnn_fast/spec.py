@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
@@ -191,7 +192,7 @@ def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
 
 def _checked_activations(names: Sequence[str] | str, n_hidden: int) -> tuple[str, ...]:
     if isinstance(names, str):
-        names = (names,) * n_hidden
+        names = (activation_name(names),) * n_hidden
     if not isinstance(names, Sequence):
         raise TypeError(f"activation must be a name or one name per hidden layer, got {names!r}")
     if len(names) != n_hidden:
@@ -204,7 +205,7 @@ def _checked_activations(names: Sequence[str] | str, n_hidden: int) -> tuple[str
 
 def _checked_dtype(dtype: Any) -> str:
     try:
-        name = np.dtype(dtype).name
+        name = "None" if dtype is None else np.dtype(dtype).name
     except TypeError:
         name = repr(dtype)
     if name not in DTYPES:
@@ -214,6 +215,6 @@ def _checked_dtype(dtype: Any) -> str:
 
 def _checked_l2(l2: Any) -> float:
     number = isinstance(l2, (int, float, np.number)) and not isinstance(l2, bool)
-    if not number or not 0 <= l2 < np.inf:
+    if not number or not 0 <= l2 <= sys.float_info.max:
         raise ValueError(f"l2 must be a finite number >= 0, got {l2!r}")
     return float(l2)
