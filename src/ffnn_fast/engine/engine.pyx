@@ -16,7 +16,7 @@ from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.outputs cimport (
     BLOCK_ROWS, forward_rows, losses_of_rows, mean_loss, scratch_size,
 )
-from ffnn_fast.engine.panels cimport panel_count
+from ffnn_fast.engine.panels cimport group_of, panel_count
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.products cimport panel_samples, panel_size
 from ffnn_fast.engine.steps cimport loss_and_gradient, train_steps
@@ -85,7 +85,7 @@ cdef class Plan:
 
     cdef int _lay_out(self, sizes) except -1:
         """Widths of the layers in rows, panels and blocks, and their running sums"""
-        cdef Py_ssize_t k, itemsize = 8 if self.is_double else 4
+        cdef Py_ssize_t k, itemsize = 8 if self.is_double else 4, largest = 0
         cdef Py_ssize_t S = panel_samples(itemsize)
         self.c.S, self.c.units = S, 0
         self.c.panel_below[0] = self.c.block_below[0] = 0
@@ -95,6 +95,9 @@ cdef class Plan:
             self.c.panel[k] = panel_size(self.c.n[k], itemsize)
             self.c.panel_below[k + 1] = self.c.panel_below[k] + self.c.panel[k]
             self.c.block_below[k + 1] = self.c.block_below[k] + (self.c.n[k] + S - 1) // S * S
+            if k > 0:
+                largest = max(largest, self.c.n[k] * self.c.n[k - 1] * itemsize)
+        self.c.group = group_of(largest)
         return 0
 
     def __dealloc__(self):

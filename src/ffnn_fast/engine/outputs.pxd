@@ -9,7 +9,7 @@ from ffnn_fast.engine.activations cimport activate_output
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.online cimport forward_first, forward_rest
 from ffnn_fast.engine.panels cimport (
-    GROUP, outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
+    outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
 )
 from ffnn_fast.engine.penalty cimport penalty
 from ffnn_fast.engine.plan cimport plan_t
@@ -17,6 +17,7 @@ from ffnn_fast.engine.rows cimport forward_block, losses_block, padded
 
 cdef enum:
     BLOCK_ROWS = 1024  # samples whose activations are held at once
+    PANEL_PER_ROW = 8  # rows up to this part of a panel go one by one: half a panel costs 7 of them
 
 
 cdef inline Py_ssize_t sums_size(const plan_t* plan, Py_ssize_t n) noexcept nogil:
@@ -31,7 +32,7 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
         return sums_size(plan, n) + 2 * padded(block) * plan.units
     size = max(
         panels_workspace(plan, block, threads),
-        threads * outputs_workspace(plan, min(<Py_ssize_t>GROUP, panel_count(plan, n))),
+        threads * outputs_workspace(plan, min(plan.group, panel_count(plan, n))),
     )
     return sums_size(plan, n) + max(size, 2 * padded(1) * plan.units)
 
@@ -44,11 +45,12 @@ cdef inline void forward_rows(
     cdef Py_ssize_t k = plan.n[plan.L], start = 0, rows
     cdef floating* z
     work += sums_size(plan, n)
-    if n == 1:
-        forward_first(plan, params, X, work)
-        z = forward_rest(plan, params, work)
-        activate_output(plan.g[plan.L], z, 1, k)
-        memcpy(out, z, k * sizeof(floating))
+    if n <= max(1, plan.S // PANEL_PER_ROW):
+        for start in range(n):
+            forward_first(plan, params, X + start * plan.n[0], work)
+            z = forward_rest(plan, params, work)
+            activate_output(plan.g[plan.L], z, 1, k)
+            memcpy(out + start * k, z, k * sizeof(floating))
     elif plan.own:
         outputs_of_panels[floating](
             plan, params, X, NULL, NULL, NULL, n, out, work, NULL, thread, threads

@@ -26,6 +26,7 @@ cdef struct plan_t:
     Py_ssize_t* panel_below   # panel[0] + ... + panel[k-1]; L + 2 entries
     Py_ssize_t* block_below   # the same of the widths padded to whole blocks
     Py_ssize_t S         # samples of a panel
+    Py_ssize_t group     # panels that go through the layers together
     bint own             # products of our own; else BLAS
     int loss
     bint canonical       # ∇a_L = ŷ − y, and the loss is computed from a_L
