@@ -3,13 +3,25 @@
 Every benchmark first checks that both give the same result.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from problems import MINIBATCH, ONLINE, network, rows
+
+from benches.problems import MINIBATCH, ONLINE
+from ffnn_fast import Network
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 ENGINES = ["compiled", "reference"]
 DTYPES = ["float32", "float64"]
+
+
+def network(problem, engine, dtype):
+    return Network(problem.sizes, dtype=dtype, seed=0, engine=engine, n_threads=1)
+
+
+def rows(problem, steps, dtype):
+    return replace(problem, steps=steps, dtype=dtype).rows()
 
 
 def same(got, expected, dtype):
@@ -42,14 +54,14 @@ def test_gradient(benchmark, shape, engine, dtype):
 def test_epoch(benchmark, shape, engine):
     """An epoch of SGD steps; divide by the steps in extra_info for the time of one."""
     steps = 1000 if shape.batch_size == 1 else 20
-    X, y = rows(shape, steps)
+    X, y = rows(shape, steps, "float32")
     options = {
         "epochs": 1, "batch_size": shape.batch_size, "learning_rate": 1e-3, "metrics": False,
     }  # fmt: skip
-    trained = [network(shape, e) for e in ENGINES]
+    trained = [network(shape, e, "float32") for e in ENGINES]
     for net in trained:
         net.fit(X, y, **options)
     assert same(*(net.params for net in trained), "float32")
     benchmark.group = f"epoch of {steps} steps, {shape} float32"
     benchmark.extra_info["steps"] = steps
-    benchmark(network(shape, engine).fit, X, y, **options)
+    benchmark(network(shape, engine, "float32").fit, X, y, **options)

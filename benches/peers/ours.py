@@ -1,0 +1,63 @@
+"""ffnn_fast through its public door: one call of ``Network.fit`` is an epoch of steps."""
+
+PACKAGES = ("ffnn_fast",)
+ENGINE = "compiled"
+
+
+def network(problem, threads, engine):
+    """A Network with the problem's start."""
+    from ffnn_fast import Network
+
+    net = Network(
+        problem.sizes, activation=problem.activation, dtype=problem.dtype, engine=engine,
+        n_threads=threads,
+    )  # fmt: skip
+    for W, b, (W_0, b_0) in zip(net.weights, net.biases, problem.start(), strict=True):
+        W[:], b[:] = W_0, b_0
+    return net
+
+
+class Training:
+    """A network, its rows and its options."""
+
+    engine = ENGINE
+
+    def __init__(self, problem, X, y, threads):
+        self.net = network(problem, threads, self.engine)
+        self.data = (X, y)
+        self.options = {
+            "batch_size": problem.batch_size,
+            "learning_rate": problem.learning_rate,
+            "metrics": False,
+        }
+
+    def epoch(self):
+        """Steps over the rows as they are."""
+        self.net.fit(*self.data, epochs=1, shuffle=False, **self.options)
+
+    def fit(self, epochs, seed):
+        """Steps over rows gathered in the engine, in an order shuffled for each epoch."""
+        self.net.fit(*self.data, epochs=epochs, rng=seed, **self.options)
+
+    def layers(self):
+        """Views of the parameters."""
+        return list(zip(self.net.weights, self.net.biases, strict=True))
+
+
+def ways(problem, threads):
+    """The reusable predictor with a given output, then the validated calls."""
+    import numpy as np
+
+    net = network(problem, threads, ENGINE)
+    X, _ = problem.with_steps(1).rows()
+    names = {
+        "net": net,
+        "predict": net.predictor(len(X)),
+        "x": X,
+        "out": np.empty((len(X), problem.sizes[-1]), problem.dtype),
+    }
+    return {
+        "predictor(x, out)": ("predict(x, out)", names),
+        "net.forward(x)": ("net.forward(x)", names),
+        "net.predict(x)": ("net.predict(x)", names),
+    }

@@ -1,0 +1,99 @@
+"""PyTorch, eager: a functional forward pass, gradients by autograd, one in-place fused update.
+
+Faster than nn.Sequential with torch.optim.SGD, foreach or fused, at every size of the benches.
+"""
+
+import numpy as np
+
+from benches.peers import Shuffled
+
+PACKAGES = ("torch",)
+
+
+def logits(params, activation, x):
+    """a_L of the rows x; params is [W_1, b_1, W_2, ...]."""
+    import torch
+    from torch.nn.functional import linear
+
+    g = torch.relu if activation == "relu" else torch.tanh
+    for k in range(0, len(params) - 2, 2):
+        x = g(linear(x, params[k], params[k + 1]))
+    return linear(x, params[-2], params[-1])
+
+
+def tensors(problem):
+    """The problem's start as [W_1, b_1, W_2, ...]."""
+    import torch
+
+    return [torch.from_numpy(part.copy()) for layer in problem.start() for part in layer]
+
+
+class Training(Shuffled):
+    """Parameters and rows as tensors; the batches are views made once."""
+
+    def __init__(self, problem, X, y, threads):
+        import torch
+
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(True)
+        self.problem, self.params = problem, tensors(problem)
+        self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
+        size = problem.batch_size
+        self.batches = list(zip(self.X.split(size), self.y.split(size), strict=True))
+        self.step = self.make_step()
+
+    def make_step(self):
+        """One step on a batch."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        params, g, rate = self.params, self.problem.activation, self.problem.learning_rate
+        for part in params:
+            part.requires_grad_()
+
+        def step(x, y):
+            grads = torch.autograd.grad(cross_entropy(logits(params, g, x), y), params)
+            with torch.no_grad():
+                torch._foreach_add_(params, grads, alpha=-rate)
+
+        return step
+
+    def epoch(self, order=None):
+        """Steps over the views, or over rows gathered batch by batch."""
+        import torch
+
+        if order is None:
+            for x, y in self.batches:
+                self.step(x, y)
+            return
+        for rows in torch.from_numpy(order).split(self.problem.batch_size):
+            self.step(self.X[rows], self.y[rows])
+
+    def layers(self):
+        """PyTorch's layout is ours."""
+        arrays = [np.asarray(part.detach()) for part in self.params]
+        return list(zip(arrays[::2], arrays[1::2], strict=True))
+
+
+def ways(problem, threads):
+    """A function of tensors without autograd, and the usual Sequential."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+    params = tensors(problem)
+    g = nn.ReLU if problem.activation == "relu" else nn.Tanh
+    modules = []
+    for W, b in zip(params[::2], params[1::2], strict=True):
+        linear = nn.Linear(W.shape[1], W.shape[0])
+        linear.weight, linear.bias = nn.Parameter(W), nn.Parameter(b)
+        modules += [linear, g()]
+    model = nn.Sequential(*modules[:-1], nn.Softmax(dim=1)).eval()
+
+    def forward(x):
+        return torch.softmax(logits(params, problem.activation, x), 1)
+
+    X, _ = problem.with_steps(1).rows()
+    names = {"model": model, "forward": forward, "x": torch.from_numpy(X)}
+    return {"a function": ("forward(x)", names), "nn.Sequential": ("model(x)", names)}

@@ -1,0 +1,120 @@
+"""What is written of the records: JSON, Markdown tables, plots, and the promises beside figures."""
+
+import importlib
+import json
+from pathlib import Path
+
+from benches import questions
+
+RESULTS = Path(__file__).with_name("results")
+UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
+
+
+def in_units(seconds):
+    """Three digits and a unit."""
+    size, unit = next((u for u in UNITS if abs(seconds) >= u[0]), UNITS[-1])
+    value = seconds / size
+    return f"{value:.{max(0, 2 - (value >= 10) - (value >= 100))}f} {unit}"
+
+
+def in_megabytes(count):
+    """MB of 10⁶ bytes, or nothing for None."""
+    return "" if count is None else f"{count / 1e6:.1f} MB"
+
+
+def per(count, noun):
+    """A count with its noun."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def at_least(what, got, least):
+    """A verdict on a figure that must not be smaller."""
+    return {"what": what, "got": got, "bound": f"≥ {least:g}", "met": bool(got >= least)}
+
+
+def at_most(what, got, most):
+    """A verdict on a figure that must not be larger."""
+    return {"what": what, "got": got, "bound": f"≤ {most:g}", "met": bool(got <= most)}
+
+
+def question(name):
+    """The module of a question."""
+    return importlib.import_module(f"benches.questions.{name}")
+
+
+def asked(name):
+    """The question in words."""
+    return question(name).__doc__.splitlines()[0]
+
+
+def table(header, rows):
+    """Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
+
+
+def verdict_table(verdicts):
+    """Promises beside what was measured."""
+    rows = [
+        [v["what"], f"{v['got']:.3g}", v["bound"], "yes" if v["met"] else "**no**"]
+        for v in verdicts
+    ]
+    return table(["promise", "measured", "bound", "met"], rows)
+
+
+def machine_lines(machine, form):
+    """The machine in a list, and the form of the run."""
+    facts = {
+        "form": form,
+        "processor": f"{machine['cpu']}, {per(machine['cores'], 'core')} in use, "
+        f"{machine['architecture']}, engine level {machine['isa_level']}",
+        "caches": ", ".join(f"{name} {size}" for name, size in machine["caches"].items()),
+        "system": f"{machine['os']}, Python {machine['python']}",
+        "libraries": ", ".join(f"{name} {v}" for name, v in machine["libraries"].items()),
+        "BLAS": ", ".join(machine["blas"]),
+        "date": f"{machine['date']}, load average before {machine['load'][0]}",
+    }
+    return "\n".join(f"- {name}: {fact}" for name, fact in facts.items()) + "\n"
+
+
+def save(name, machine, form, records, folder=RESULTS):
+    """The records of a question with the machine, as JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"question": name, "form": form, "machine": machine, "records": records}
+    (folder / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def write(folder=RESULTS):
+    """Markdown and plots of every JSON file in the folder, and its README; returns all verdicts."""
+    verdicts, pages = [], []
+    for name in questions.NAMES:
+        source = folder / f"{name}.json"
+        content = json.loads(source.read_text()) if source.exists() else {"records": []}
+        if content["records"]:
+            verdicts += write_question(name, content, folder)
+            when = f"{content['form']} form, {content['machine']['date']}"
+            pages.append(f"- [{name}]({name}.md): {asked(name)} ({when})\n")
+    lines = ["# What was found\n", "".join(pages), "## Promises\n", verdict_table(verdicts)]
+    (folder / "README.md").write_text("\n".join(lines))
+    return verdicts
+
+
+def write_question(name, content, folder):
+    """<name>.md with its plots; returns its verdicts."""
+    module, records = question(name), content["records"]
+    lines = [f"# {asked(name)}\n"]
+    lines.append(machine_lines(content["machine"], content["form"]))
+    verdicts = module.promises(records)
+    if verdicts:
+        lines += ["## Promises\n", verdict_table(verdicts)]
+    for title, header, rows in module.tables(records):
+        lines += [f"## {title}\n", table(header, rows)]
+    for stem, draw in module.plots(records).items():
+        try:
+            draw(folder / f"{stem}.svg")
+        except ImportError:
+            print("plots left out: matplotlib is not installed")
+            break
+        lines.append(f"![{stem}]({stem}.svg)\n")
+    (folder / f"{name}.md").write_text("\n".join(lines))
+    return verdicts

@@ -1,0 +1,25 @@
+"""What was promised: the least ratio of a contestant's time to ours, or the least figure."""
+
+from benches.problems import MINIBATCH, ONLINE, WIDE
+
+CASES = [*ONLINE, *MINIBATCH, WIDE]
+EVERY_PEER = ["numpy", "scikit-learn", "torch", "torch.compile", "jax"]
+
+# (case, threads) -> {peer: at least}
+STEP = {
+    (str(ONLINE[0]), 1): {"numpy": 100, "jax": 4, "torch": 600},
+    (str(ONLINE[1]), 1): {"numpy": 15, "jax": 3.5, "torch": 20},
+    (str(MINIBATCH[0]), 1): {"numpy": 2, "jax": 1.4, "torch": 4.5},
+    (str(MINIBATCH[1]), 1): {"numpy": 3.7, "jax": 1.7, "torch": 11, "scikit-learn": 8},
+    (str(MINIBATCH[2]), 1): {"numpy": 5.5, "jax": 2.5, "torch": 27},
+    (str(MINIBATCH[3]), 1): {"jax": 1.15, "torch": 1.4},
+    (str(MINIBATCH[3]), 2): {"jax": 1.35, "torch": 1.7},
+    (str(WIDE), 2): dict.fromkeys(EVERY_PEER, 1.1),
+}
+LATENCY = {"numpy": 15, "onnxruntime": 10, "torch": 40}
+ABOVE_BARE_CALL = 0.5e-6  # seconds
+FIT = {"scikit-learn": 3, "torch": 2, "jax": 1.2}
+SAME_ACCURACY = 0.003
+TWO_THREADS = {"products": 1.85, "anywhere": 0.97}  # of one thread, gemm-bound sizes and all
+SHARE_OF_PEAK = {str(MINIBATCH[3]): 0.88}
+SHARE_OF_SWEEP = {str(ONLINE[1]): 0.6}
