@@ -173,49 +173,27 @@ cdef inline void panels_to_deltas(
         first = last
 
 
-cdef inline void panels_to_gradient(
-    const plan_t* plan, const floating* params, Py_ssize_t n, floating* grad, bint accumulate,
-    floating* work, int thread, int threads,
+cdef inline void panels_to_units(
+    const plan_t* plan, Py_ssize_t n, floating alpha, floating beta, floating bias_beta,
+    const floating* D, floating* C, floating* work, int thread, int threads,
 ) noexcept nogil:
-    """Phase two, a thread's units: grad := ∇θ of losses and penalty, or += that of losses alone"""
+    """Phase two, a thread's units: C := alpha ∇θ + beta D, with bias_beta for biases; D, C (P,)
+
+    ∇θ, that of the losses, is never stored by itself: C may be the gradient, or θ one step on.
+    """
     cdef Py_ssize_t count = panel_count(plan, n), N = count * plan.S, k, r, rows, at
-    cdef floating l2 = <floating>plan.l2
+    cdef const floating* da
     for k in range(1, plan.L + 1):
         r = share(plan.n[k], UNIT_GRAIN, thread, threads)
         rows = share(plan.n[k], UNIT_GRAIN, thread + 1, threads) - r
+        da = da_panel(plan, work, count, k, 0) + r * plan.S
         at = plan.W[k] + r * plan.n[k - 1]
         weight_gradient(
-            n, rows, plan.n[k], plan.n[k - 1],
-            da_panel(plan, work, count, k, 0) + r * plan.S, h_rows(plan, work, count, k - 1, 0),
-            N, <floating>1, <floating>1 if accumulate else l2,
-            grad + at if accumulate else params + at, grad + at,
+            n, rows, plan.n[k], plan.n[k - 1], da, h_rows(plan, work, count, k - 1, 0), N,
+            alpha, beta, D + at, C + at,
         )
-        bias_gradient(
-            n, rows, plan.n[k], da_panel(plan, work, count, k, 0) + r * plan.S, <floating>1,
-            <floating>1 if accumulate else <floating>0, grad + plan.b[k] + r, grad + plan.b[k] + r,
-        )
-
-
-cdef inline void panels_to_sgd(
-    const plan_t* plan, floating* params, Py_ssize_t n, floating eta, floating* work,
-    int thread, int threads,
-) noexcept nogil:
-    """Phase two, a thread's units: θ := θ − η ∇θ, without ∇θ ever being stored"""
-    cdef Py_ssize_t count = panel_count(plan, n), N = count * plan.S, k, r, rows, at
-    cdef floating decay = <floating>(1 - eta * plan.l2)
-    for k in range(1, plan.L + 1):
-        r = share(plan.n[k], UNIT_GRAIN, thread, threads)
-        rows = share(plan.n[k], UNIT_GRAIN, thread + 1, threads) - r
-        at = plan.W[k] + r * plan.n[k - 1]
-        weight_gradient(
-            n, rows, plan.n[k], plan.n[k - 1],
-            da_panel(plan, work, count, k, 0) + r * plan.S, h_rows(plan, work, count, k - 1, 0),
-            N, -eta, decay, params + at, params + at,
-        )
-        bias_gradient(
-            n, rows, plan.n[k], da_panel(plan, work, count, k, 0) + r * plan.S, -eta, <floating>1,
-            params + plan.b[k] + r, params + plan.b[k] + r,
-        )
+        at = plan.b[k] + r
+        bias_gradient(n, rows, plan.n[k], da, alpha, bias_beta, D + at, C + at)
 
 
 cdef inline void outputs_of_panels(

@@ -8,7 +8,7 @@ from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.online cimport online_steps
 from ffnn_fast.engine.outputs cimport BLOCK_ROWS, sums_size
 from ffnn_fast.engine.panels cimport (
-    panel_count, panels_to_deltas, panels_to_gradient, panels_to_sgd, share,
+    panel_count, panels_to_deltas, panels_to_units, share,
 )
 from ffnn_fast.engine.penalty cimport penalty
 from ffnn_fast.engine.plan cimport plan_t
@@ -59,7 +59,14 @@ cdef inline void loss_and_gradient(
             team_barrier(threads)
             if thread == 0:
                 total += sum_of(sums, panel_count(plan, rows)) / n
-            panels_to_gradient(plan, params, rows, grad, start > 0, work, thread, threads)
+            if start == 0:
+                panels_to_units[floating](
+                    plan, rows, 1, <floating>plan.l2, 0, params, grad, work, thread, threads
+                )
+            else:
+                panels_to_units[floating](
+                    plan, rows, 1, 1, 1, grad, grad, work, thread, threads
+                )
         elif thread == 0:
             total += 1.0 / n * gradient_block(
                 plan, params, X + at * plan.n[0], NULL if Y is NULL else Y + at * k,
@@ -106,7 +113,10 @@ cdef inline void train_steps(
             team_barrier(threads)
             if thread == 0:
                 total[0] += sum_of(sums, panel_count(plan, rows))
-            panels_to_sgd(plan, params, rows, eta, scratch, thread, threads)
+            panels_to_units(
+                plan, rows, -eta, <floating>(1 - eta * plan.l2), <floating>1, params, params,
+                scratch, thread, threads,
+            )
         else:
             loss_and_gradient(
                 plan, params, X, Y, labels, weight, order + start, rows, grad, work, thread,
