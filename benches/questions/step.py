@@ -9,7 +9,7 @@ from benches.race import OURS, Contestant, cores_available, race
 from benches.report import at_least, in_units, per
 
 MORE = [
-    Problem((8, 64, 64, 4), 1), Problem((100, 50, 2), 16), Problem((784, 256, 10), 128),
+    Problem((8, 64, 64, 4), 1), Problem((100, 50, 3), 16), Problem((784, 256, 10), 128),
     Problem((784, 1000, 1000, 10), 64), Problem((256, 256, 256, 256, 10), 512),
 ]  # fmt: skip
 PEERS = ["reference", "numpy", "scikit-learn", "torch", "jax"]
