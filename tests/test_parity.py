@@ -185,6 +185,17 @@ def test_same_bits_for_any_number_of_threads(engine, sizes, batch_size, dtype, r
             np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("n", [17, 33, 127, 300])
+def test_a_team_on_few_rows(engine, n, dtype, rng):
+    """Shares of less than a group of panels, each in scratch of its own."""
+    spec = NetworkSpec((300, 2100, 7), "relu", dtype=dtype)
+    problem, params = random_problem(spec, n, rng), random_params(spec, rng)
+    alone, team = (Machine(spec, engine.Plan(spec, t), params, engine) for t in (1, 4))
+    np.testing.assert_array_equal(team.forward(problem.X), alone.forward(problem.X))
+    assert team.loss(problem) == alone.loss(problem)
+    np.testing.assert_array_equal(team.loss_gradient(problem)[1], alone.loss_gradient(problem)[1])
+
+
 @pytest.mark.parametrize("matmul", ["own", "blas"])
 @pytest.mark.parametrize("n", [1, 2, 33, 1030])
 def test_either_product(engine, matmul, n, dtype, rtol, rng):
