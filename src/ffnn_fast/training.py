@@ -66,7 +66,7 @@ class Machine:
     def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
         out = np.empty((len(X), self.spec.n_outputs), dtype=self.spec.dtype)
-        if len(X) > 1:
+        if len(X) > 1 or self.holds_blas:
             with self.running():
                 self.backend.forward(self.plan, self.params, X, out, self.workspace(len(X)))
             return out

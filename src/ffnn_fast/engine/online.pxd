@@ -2,12 +2,14 @@
 #
 # Scratch: h[k] at 16 below[k], then ∇a_k at 16 (units + below[k]), so that every part is aligned.
 # A step reads and writes each W_k in one sweep: ∇h_{k-1} := W_kᵀ ∇a_k and W_k := W_k − η ∇a_k hᵀ
-# together for k > 1, and for W_1 the update together with a_1 of the following sample.
+# together for k > 1, and for W_1 the update together with a_1 of the following sample; with BLAS,
+# whose products are gemv, that sample's a_1 is computed by itself.
 
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from ffnn_fast.engine.activations cimport activate, apply_derivative
-from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.blas cimport floating, gemv
 from ffnn_fast.engine.losses cimport loss_row
 from ffnn_fast.engine.penalty cimport penalty
 from ffnn_fast.engine.plan cimport plan_t
@@ -26,13 +28,25 @@ cdef inline floating* da_one(const plan_t* plan, floating* work, Py_ssize_t k) n
     return work + 16 * (plan.below[k] + (plan.units if k < plan.L else 0))
 
 
+cdef inline void forward_layer(
+    const plan_t* plan, const floating* params, Py_ssize_t k, const floating* h, floating* a
+) noexcept nogil:
+    """a := b_k + W_k h"""
+    cdef Py_ssize_t i = plan.n[k - 1], o = plan.n[k]
+    if plan.own:
+        forward_one_layer(o, i, params + plan.W[k], params + plan.b[k], h, a)
+    else:
+        memcpy(a, params + plan.b[k], o * sizeof(floating))
+        gemv(
+            False, <int>o, <int>i, <floating>1, params + plan.W[k], <int>i, h, <floating>1, a
+        )
+
+
 cdef inline void forward_first(
     const plan_t* plan, const floating* params, const floating* x, floating* work
 ) noexcept nogil:
     """a_1 := b_1 + W_1 x"""
-    forward_one_layer(
-        plan.n[1], plan.n[0], params + plan.W[1], params + plan.b[1], x, h_one(plan, work, 1)
-    )
+    forward_layer(plan, params, 1, x, h_one(plan, work, 1))
 
 
 cdef inline floating* forward_rest(
@@ -42,10 +56,7 @@ cdef inline floating* forward_rest(
     cdef Py_ssize_t k
     for k in range(1, plan.L):
         activate(plan.g[k], h_one(plan, work, k), plan.n[k])
-        forward_one_layer(
-            plan.n[k + 1], plan.n[k], params + plan.W[k + 1], params + plan.b[k + 1],
-            h_one(plan, work, k), h_one(plan, work, k + 1),
-        )
+        forward_layer(plan, params, k + 1, h_one(plan, work, k), h_one(plan, work, k + 1))
     return h_one(plan, work, plan.L)
 
 
@@ -95,19 +106,19 @@ cdef inline double online_steps(
 ) noexcept nogil:
     """One step of gradient descent on each of the rows X[order]; returns Σ of the objectives"""
     cdef Py_ssize_t r, row, width = plan.n[0], k = plan.n[plan.L]
+    cdef const floating* following
     cdef floating w = 1
     cdef double total = 0
-    forward_first(plan, params, X + order[0] * width, work)
     for r in range(n):
         row = order[r]
+        if r == 0 or not plan.own:
+            forward_first(plan, params, X + row * width, work)
         if weight is not NULL:
             w = weight[row]
         total += penalty(plan, params) + w * loss_row(
             plan, forward_rest(plan, params, work), NULL if Y is NULL else Y + row * k,
             0 if labels is NULL else labels[row], w, True,
         )
-        backward_update(
-            plan, params, X + row * width, X + order[r + 1] * width if r + 1 < n else NULL, eta,
-            work,
-        )
+        following = X + order[r + 1] * width if plan.own and r + 1 < n else NULL
+        backward_update(plan, params, X + row * width, following, eta, work)
     return total
