@@ -94,13 +94,17 @@ cdef inline void losses_of_rows(
         start += rows
 
 
+cdef inline double sum_of(const double* sums, Py_ssize_t n) noexcept nogil:
+    """Σ_p sums_p, in order"""
+    cdef Py_ssize_t p
+    cdef double total = 0
+    for p in range(n):
+        total += sums[p]
+    return total
+
+
 cdef inline double mean_loss(
     const plan_t* plan, const floating* params, const floating* work, Py_ssize_t n
 ) noexcept nogil:
     """The objective, from the sums of losses at the head of the scratch"""
-    cdef const double* sums = <const double*>work
-    cdef Py_ssize_t p
-    cdef double total = 0
-    for p in range(panel_count(plan, n)):
-        total += sums[p]
-    return total / n + penalty(plan, params)
+    return sum_of(<const double*>work, panel_count(plan, n)) / n + penalty(plan, params)

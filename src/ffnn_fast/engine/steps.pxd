@@ -6,10 +6,8 @@ from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.online cimport online_steps
-from ffnn_fast.engine.outputs cimport BLOCK_ROWS, sums_size
-from ffnn_fast.engine.panels cimport (
-    panel_count, panels_to_deltas, panels_to_units, share,
-)
+from ffnn_fast.engine.outputs cimport BLOCK_ROWS, sum_of, sums_size
+from ffnn_fast.engine.panels cimport panel_count, panels_to_deltas, panels_to_units, share
 from ffnn_fast.engine.penalty cimport penalty
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.rows cimport gradient_block, padded
@@ -26,15 +24,6 @@ cdef extern from *:
     }
     """
     void team_barrier(int threads) noexcept nogil
-
-cdef inline double sum_of(const double* sums, Py_ssize_t n) noexcept nogil:
-    """Σ_p sums_p, in order"""
-    cdef Py_ssize_t p
-    cdef double total = 0
-    for p in range(n):
-        total += sums[p]
-    return total
-
 
 cdef inline void loss_and_gradient(
     const plan_t* plan, const floating* params, const floating* X, const floating* Y,
