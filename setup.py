@@ -1,7 +1,8 @@
 """What TOML cannot say: the extension modules, one per ISA level, and their one set of directives.
 
 Environment: FFNN_FAST_SANITIZE=1 builds with the address and undefined-behaviour sanitizers,
-FFNN_FAST_DEBUG=1 switches Cython's bounds checks on.
+FFNN_FAST_DEBUG=1 switches Cython's bounds checks on; FFNN_FAST_LEVELS=v4 (or v2,v3 ...) builds
+only those instruction set levels, for a quick try.
 """
 
 import os
@@ -51,7 +52,8 @@ def isa_levels():
     """Compiler flags of every engine module that this machine's architecture gets."""
     machine = platform.machine().lower()
     if machine in ("x86_64", "amd64"):
-        return X86_LEVELS
+        wanted = os.environ.get("FFNN_FAST_LEVELS", ",".join(X86_LEVELS)).split(",")
+        return {level: X86_LEVELS[level] for level in wanted}
     return {"neon": []} if machine in ("arm64", "aarch64") else {"base": []}
 
 
