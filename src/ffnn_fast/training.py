@@ -24,6 +24,7 @@ Record = dict[str, float]
 Callback = Callable[[Record], Any]
 ALIGNMENT = 64  # bytes; a cache line, and the widest vector
 OPERATIONS_BETWEEN_SIGNALS = 500_000_000  # about 10 ms; an interrupt waits for so many
+STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
 
 
 def aligned_empty(n: int, dtype: str) -> Array:
@@ -173,6 +174,8 @@ def fit(
     hyper = np.array([rule.optimizer.hyper])
     state = np.zeros((rule.slots, spec.n_params), dtype=spec.dtype)
     chunk = max(1, OPERATIONS_BETWEEN_SIGNALS // (6 * spec.n_params * batch_size)) * batch_size
+    if batch_size == 1:
+        chunk += -chunk % STEPS_TOGETHER
     order = np.arange(n, dtype=np.int64)
     for epoch in range(1, options.epochs + 1):
         began = perf_counter()

@@ -5,6 +5,7 @@
 from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.deferred cimport deferred_steps, defers
 from ffnn_fast.engine.online cimport online_steps
 from ffnn_fast.engine.outputs cimport BLOCK_ROWS, sum_of, sums_size
 from ffnn_fast.engine.panels cimport panel_count, panels_to_deltas, panels_to_units, share
@@ -93,7 +94,11 @@ cdef inline void train_steps(
         if rows == 1 and rule.plain:
             if batch_size == 1 and stride == 0:
                 rows = n  # all at once: each step prepares the next
-            if thread == 0:
+            if thread == 0 and rows > 1 and defers(plan):
+                total[0] += deferred_steps(
+                    plan, params, X, Y, labels, weight, order + start, rows, eta, scratch
+                )
+            elif thread == 0:
                 total[0] += online_steps(
                     plan, params, X, Y, labels, weight, order + start, rows, eta, scratch
                 )
