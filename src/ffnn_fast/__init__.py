@@ -2,10 +2,10 @@
 
 from importlib.metadata import version
 
+from ffnn_fast.history import History
 from ffnn_fast.network import Network
 from ffnn_fast.persistence import ModelFileError
 from ffnn_fast.spec import NetworkSpec
-from ffnn_fast.training import History
 
 __version__ = version("ffnn_fast")
 __all__ = ["History", "ModelFileError", "Network", "NetworkSpec", "__version__", "show_config"]

@@ -6,8 +6,9 @@ from time import perf_counter
 
 import numpy as np
 
+from ffnn_fast.history import History
+from ffnn_fast.machine import Machine, Problem, aligned_empty
 from ffnn_fast.optimizers import SGD, StepRule
-from ffnn_fast.training import History, Machine, Problem, aligned_empty
 
 
 def gradient_descent(
