@@ -14,6 +14,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from ffnn_fast.losses import loss_of
 from ffnn_fast.metrics import accuracy, r2
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.threads import one_blas_thread
@@ -195,7 +196,8 @@ def score_name(spec: NetworkSpec) -> str:
 
 def predict(spec: NetworkSpec, y_hat: Array) -> Array:
     """What ŷ, (n, n_L), says: labels (n,) where a sample has one class, 0/1 per output where each
-    output is a class of its own, ŷ itself for regressors; (n,) where there is one output.
+    output is a class of its own, ŷ itself for regressors, with all heads of a target (quantiles;
+    means, then logarithms of variances); (n,) where there is one output.
     """
     if spec.takes_labels:
         return y_hat.argmax(axis=1)
@@ -205,11 +207,20 @@ def predict(spec: NetworkSpec, y_hat: Array) -> Array:
 
 
 def score(spec: NetworkSpec, y_hat: Array, problem: Problem) -> float:
-    """Accuracy of classifiers (share of right entries), R² of regressors (mean over outputs)."""
-    truth = problem.Y if problem.Y.ndim == 1 else predict(spec, problem.Y)
-    if spec.task == "classification":
-        return accuracy(truth.ravel(), predict(spec, y_hat).ravel())
-    return r2(truth, predict(spec, y_hat))
+    """Accuracy of classifiers (share of right entries), R² of regressors (mean over targets) of
+    ŷ, of the mean or of the quantile nearest to the median; missing targets do not count.
+    """
+    truth, known = problem.Y, None
+    if spec.missing_targets == "ignore" and truth.ndim == 2:
+        known = ~np.isnan(truth)
+    if spec.task == "regression":
+        return r2(truth, loss_of(spec.loss).point(y_hat, **spec.loss_options), known)
+    predicted = predict(spec, y_hat)
+    if truth.ndim == 2:
+        truth = predict(spec, truth)
+        if known is not None:
+            known = known.reshape(len(truth), -1)[:, : truth[0].size].ravel()
+    return accuracy(truth.ravel(), predicted.ravel(), known)
 
 
 def _assessment(

@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t
 
 cimport numpy as cnp
 
+from ffnn_fast.engine cimport plan as pl
 from ffnn_fast.engine cimport vecmath as vm
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.outputs cimport (
@@ -24,16 +25,9 @@ from ffnn_fast.engine.updates cimport SGD, apply_update
 
 cnp.import_array()
 
-ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3, "softmax": 4}
-LOSSES = {
-    "cross_entropy": 0, "squared_error": 1, "half_squared_error": 2, "binary_cross_entropy": 3,
-}
 OPTIMIZERS = {"sgd": SGD}
 MATMULS = ("own", "blas")
-CANONICAL = {
-    ("softmax", "cross_entropy"), ("logistic", "binary_cross_entropy"),
-    ("identity", "half_squared_error"),
-}
+
 cdef enum:
     # Python looks at signals after about this many operations a thread, well under 50 ms of work.
     WORK_BETWEEN_SIGNALS = 100_000_000
@@ -50,6 +44,9 @@ def run_serially():
     alone = True
 
 
+include "functions.pxi"
+
+
 cdef class Plan:
     """Sizes, offsets and codes of a network, as the kernels read them, and how to run it.
 
@@ -63,24 +60,22 @@ cdef class Plan:
 
     def __cinit__(self, spec, int n_threads=1, str matmul="own"):
         cdef Py_ssize_t k, L = spec.n_layers, stride = L + 2
-        cdef Py_ssize_t* memory = <Py_ssize_t*>PyMem_Malloc(8 * stride * sizeof(Py_ssize_t))
+        cdef Py_ssize_t* memory = <Py_ssize_t*>PyMem_Malloc(9 * stride * sizeof(Py_ssize_t))
         if memory is NULL:
             raise MemoryError()
         self.c.n, self.c.below = memory, memory + stride
         self.c.W, self.c.b, self.c.g = memory + 2 * stride, memory + 3 * stride, memory + 4 * stride
         self.c.panel, self.c.panel_below = memory + 5 * stride, memory + 6 * stride
-        self.c.block_below = memory + 7 * stride
+        self.c.block_below, self.c.threshold = memory + 7 * stride, memory + 8 * stride
         self.spec = spec
         self.n_threads = n_threads
         self.is_double = spec.dtype == "float64"
         self.c.own = MATMULS.index(matmul) == 0
         self.c.L, self.c.P, self.c.l2 = L, spec.n_params, spec.l2
-        self.c.loss = LOSSES[spec.loss]
-        self.c.canonical = (spec.output, spec.loss) in CANONICAL
         self.c.W[0] = self.c.b[0] = self.c.g[0] = 0
         for k in range(1, L + 1):
             self.c.W[k], self.c.b[k] = spec.offsets[k - 1]
-            self.c.g[k] = ACTIVATIONS[spec.layer_activations[k - 1]]
+        fill_functions(&self.c, spec)
         self._lay_out(spec.layer_sizes)
 
     cdef int _lay_out(self, sizes) except -1:
@@ -102,6 +97,7 @@ cdef class Plan:
 
     def __dealloc__(self):
         PyMem_Free(self.c.n)
+        PyMem_Free(self.c.kept_scale)
 
     cdef int team(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
         """Threads for a call on n rows with this many operations for each parameter and row"""
@@ -184,25 +180,23 @@ cdef object _forward(
 
 cdef double _loss(
     Plan plan, const floating[::1] params, const floating[:, ::1] X, object Y,
-    const floating[::1] sample_weight, floating[::1] work,
+    const floating[::1] sample_weight, floating[::1] work, object mask,
 ) except? -1:
-    cdef Py_ssize_t n = X.shape[0], k = plan.c.n[plan.c.L]
-    cdef const floating* dense = _dense[floating](Y, n, k, 0)
-    cdef const int64_t* labels = _labels(Y, n, k)
+    cdef Py_ssize_t n = X.shape[0]
+    cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
+    cdef const int64_t* labels = _labels(Y, n, plan.c.n[plan.c.L])
     cdef const floating* weight = _optional[floating](sample_weight, n)
+    cdef plan_t c = masked(&plan.c, mask)
     cdef double value
     _check[floating](plan, params, X, work, n)
     cdef int threads = plan.team(n, 2)
     if threads == 1:
         with nogil:
-            losses_of_rows(
-                &plan.c, &params[0], &X[0, 0], dense, labels, weight, n, &work[0], 0, 1
-            )
+            losses_of_rows(&c, &params[0], &X[0, 0], dense, labels, weight, n, &work[0], 0, 1)
     else:
         with nogil, parallel(num_threads=threads):
             losses_of_rows(
-                &plan.c, &params[0], &X[0, 0], dense, labels, weight, n, &work[0], threadid(),
-                threads,
+                &c, &params[0], &X[0, 0], dense, labels, weight, n, &work[0], threadid(), threads
             )
     with nogil:
         value = mean_loss(&plan.c, &params[0], &work[0], n)
@@ -211,12 +205,13 @@ cdef double _loss(
 
 cdef double _loss_gradient(
     Plan plan, const floating[::1] params, const floating[:, ::1] X, object Y,
-    const floating[::1] sample_weight, floating[::1] grad, floating[::1] work,
+    const floating[::1] sample_weight, floating[::1] grad, floating[::1] work, object mask,
 ) except? -1:
-    cdef Py_ssize_t n = X.shape[0], k = plan.c.n[plan.c.L]
-    cdef const floating* dense = _dense[floating](Y, n, k, 0)
-    cdef const int64_t* labels = _labels(Y, n, k)
+    cdef Py_ssize_t n = X.shape[0]
+    cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
+    cdef const int64_t* labels = _labels(Y, n, plan.c.n[plan.c.L])
     cdef const floating* weight = _optional[floating](sample_weight, n)
+    cdef plan_t c = masked(&plan.c, mask)
     cdef double value = 0
     _check[floating](plan, params, X, work, n)
     _require(grad.shape[0] == plan.c.P, "grad")
@@ -224,13 +219,13 @@ cdef double _loss_gradient(
     if threads == 1:
         with nogil:
             loss_and_gradient(
-                &plan.c, &params[0], &X[0, 0], dense, labels, weight, NULL, n, &grad[0], &work[0],
-                0, 1, &value,
+                &c, &params[0], &X[0, 0], dense, labels, weight, NULL, n, &grad[0], &work[0], 0, 1,
+                &value,
             )
     else:
         with nogil, parallel(num_threads=threads):
             loss_and_gradient(
-                &plan.c, &params[0], &X[0, 0], dense, labels, weight, NULL, n, &grad[0], &work[0],
+                &c, &params[0], &X[0, 0], dense, labels, weight, NULL, n, &grad[0], &work[0],
                 threadid(), threads, &value,
             )
     return value
@@ -241,9 +236,9 @@ cdef double _train_epoch(
     const floating[::1] sample_weight, const int64_t[::1] order, Py_ssize_t batch_size,
     int rule, const double[::1] hyper, floating[:, ::1] state, Py_ssize_t t, floating[::1] work,
 ) except? -1:
-    cdef Py_ssize_t n = X.shape[0], m = order.shape[0], k = plan.c.n[plan.c.L], start = 0, rows
-    cdef const floating* dense = _dense[floating](Y, n, k, 0)
-    cdef const int64_t* labels = _labels(Y, n, k)
+    cdef Py_ssize_t n = X.shape[0], m = order.shape[0], start = 0, rows
+    cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
+    cdef const int64_t* labels = _labels(Y, n, plan.c.n[plan.c.L])
     cdef const floating* weight = _optional[floating](sample_weight, n)
     cdef floating* slots = &state[0, 0] if state.shape[0] > 0 else NULL
     cdef double total = 0
@@ -284,18 +279,21 @@ def forward(Plan plan, params, X, out, work):
         _forward[float](plan, params, X, out, work)
 
 
-def loss(Plan plan, params, X, Y, sample_weight, work):
-    """(1/n) Σ_i w_i ℓ_i + l2/2 · Σ‖W_k‖²; Y is (n,) labels or (n, n_L), w is (n,) or None."""
+def loss(Plan plan, params, X, Y, sample_weight, work, mask=None):
+    """(1/n) Σ_i w_i ℓ_i + l2/2 · Σ‖W_k‖²; Y is (n,) labels or (n, T), w is (n,) or None.
+
+    With a mask, a seed and a step t >= 1, that step's masks of dropout are in force.
+    """
     if plan.is_double:
-        return _loss[double](plan, params, X, Y, sample_weight, work)
-    return _loss[float](plan, params, X, Y, sample_weight, work)
+        return _loss[double](plan, params, X, Y, sample_weight, work, mask)
+    return _loss[float](plan, params, X, Y, sample_weight, work, mask)
 
 
-def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work):
+def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None):
     """The same value, and grad := ∇θ, (P,), laid out like params."""
     if plan.is_double:
-        return _loss_gradient[double](plan, params, X, Y, sample_weight, grad, work)
-    return _loss_gradient[float](plan, params, X, Y, sample_weight, grad, work)
+        return _loss_gradient[double](plan, params, X, Y, sample_weight, grad, work, mask)
+    return _loss_gradient[float](plan, params, X, Y, sample_weight, grad, work, mask)
 
 
 def train_epoch(

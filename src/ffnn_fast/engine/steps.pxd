@@ -33,15 +33,17 @@ cdef inline void loss_and_gradient(
 ) noexcept nogil:
     """grad := ∇θ of the objective on n rows, X[order] or X; thread 0 sets the objective"""
     cdef double* sums = <double*>work
-    cdef Py_ssize_t start = 0, rows, at, k = plan.n[plan.L]
+    cdef Py_ssize_t start = 0, rows, at, k = plan.targets
+    cdef plan_t here = plan[0]
     cdef double total = penalty(plan, params) if thread == 0 else 0
     work += sums_size(plan, n)
     while start < n:
         rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
         at = start if order is NULL else 0  # without an order the block itself is handed on
+        here.position = start
         if plan.own:
             panels_to_deltas(
-                plan, params, X + at * plan.n[0], NULL if Y is NULL else Y + at * k,
+                &here, params, X + at * plan.n[0], NULL if Y is NULL else Y + at * k,
                 NULL if labels is NULL else labels + at, NULL if weight is NULL else weight + at,
                 NULL if order is NULL else order + start, rows, 1.0 / n, True, work, sums,
                 thread, threads,
@@ -59,7 +61,7 @@ cdef inline void loss_and_gradient(
                 )
         elif thread == 0:
             total += 1.0 / n * gradient_block(
-                plan, params, X + at * plan.n[0], NULL if Y is NULL else Y + at * k,
+                &here, params, X + at * plan.n[0], NULL if Y is NULL else Y + at * k,
                 NULL if labels is NULL else labels + at, NULL if weight is NULL else weight + at,
                 NULL if order is NULL else order + start, rows, 1.0 / n, grad, start > 0, work,
                 padded(min(n, <Py_ssize_t>BLOCK_ROWS)),
