@@ -8,6 +8,7 @@ from ffnn_fast import reference
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import LOSSES, loss_of
+from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.training import Machine, Problem
 
 PROBABILITIES = ("softmax", "logistic")
@@ -95,15 +96,16 @@ def twins(spec, params, engine):
 
 def train(machine, problem, order, batch_size, learning_rate, epochs=1):
     """Epochs of SGD by the backend itself; the mean losses."""
-    P = machine.spec.n_params
-    state = np.empty((0, P), dtype=machine.spec.dtype)
+    rule = StepRule(SGD(learning_rate=learning_rate))
+    hyper = np.array([rule.optimizer.hyper])
+    state = np.zeros((rule.slots, machine.spec.n_params), dtype=machine.spec.dtype)
     work = machine.workspace(batch_size)
     losses, t = [], 0
     for _ in range(epochs):
         losses.append(
             machine.backend.train_epoch(
                 machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight,
-                order, batch_size, "sgd", np.array([learning_rate]), state, t, work,
+                order, batch_size, rule, hyper, state, t, work,
             )
         )  # fmt: skip
         t += -(-len(order) // batch_size)

@@ -11,7 +11,7 @@ import numpy as np
 from ffnn_fast.activations import activation_of
 from ffnn_fast.dropout import Mask, drop
 from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
-from ffnn_fast.optimizers import OPTIMIZERS
+from ffnn_fast.optimizers import StepRule
 from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
@@ -193,9 +193,11 @@ def loss_gradient(
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
 
 
-def update(optimizer: str, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
-    """One step of a rule (module 4.2): params and state (slots, P) change in place; t is from 1."""
-    OPTIMIZERS[optimizer].rule(hyper, params, grad, state, t)
+def update(
+    plan: Plan, rule: StepRule, hyper: Array, params: Array, grad: Array, state: Array, t: int
+) -> None:
+    """One step (module 4.2): params and state (rule.slots, P) change in place; t is from 1."""
+    rule.optimizer.rule(hyper, params, grad, state, t)
 
 
 def train_epoch(
@@ -206,7 +208,7 @@ def train_epoch(
     sample_weight: Array | None,
     order: Array,
     batch_size: int,
-    optimizer: str,
+    rule: StepRule,
     hyper: Array,
     state: Array,
     t: int,
@@ -214,16 +216,18 @@ def train_epoch(
 ) -> float:
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
-    The mean is over samples, so a short last batch counts by its size.
+    `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
+    counts by its size.
     """
     grad = np.empty_like(params)
     total = 0.0
-    for start in range(0, len(order), batch_size):
+    for step, start in enumerate(range(0, len(order), batch_size)):
         rows = order[start : start + batch_size]
         weight = None if sample_weight is None else sample_weight[rows]
-        total += len(rows) * loss_gradient(plan, params, X[rows], Y[rows], weight, grad, None)
         t += 1
-        update(optimizer, hyper, params, grad, state, t)
+        batch = (X[rows], Y[rows], weight)
+        total += len(rows) * loss_gradient(plan, params, *batch, grad, None, (rule.seed, t))
+        update(plan, rule, hyper[step if len(hyper) > 1 else 0], params, grad, state, t)
     return total / len(order)
 
 

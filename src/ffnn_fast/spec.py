@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -132,9 +132,10 @@ class NetworkSpec:
     @property
     def dropout_rates(self) -> tuple[float, ...]:
         """The rates of h_0, ..., h_{L-1}."""
-        if isinstance(self.dropout, tuple):
-            return self.dropout
-        return tuple(0.0 if k == 0 else self.dropout for k in range(self.n_layers))
+        rates = self.dropout
+        if isinstance(rates, tuple):
+            return rates
+        return tuple(0.0 if k == 0 else rates for k in range(self.n_layers))
 
     @property
     def own_functions(self) -> tuple[str, ...]:
@@ -164,7 +165,7 @@ class NetworkSpec:
     @property
     def layer_activations(self) -> tuple[str | Activation, ...]:
         """g_1, ..., g_{L-1}, O: one per layer."""
-        return (*self.activations, self.output)
+        return (*cast(tuple, self.activations), self.output)
 
     @property
     def task(self) -> str:

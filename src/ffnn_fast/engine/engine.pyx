@@ -4,7 +4,6 @@ Built once per ISA level under the name engine_<level>. Arrays are C-contiguous 
 dtype, validated above; shapes are checked here once more since a wrong one would write astray.
 """
 
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cython.parallel cimport parallel, threadid
 from libc.stdint cimport int64_t
@@ -21,7 +20,7 @@ from ffnn_fast.engine.panels cimport group_of, panel_count
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.products cimport panel_samples, panel_size
 from ffnn_fast.engine.steps cimport loss_and_gradient, train_steps
-from ffnn_fast.engine.updates cimport SGD, apply_update
+from ffnn_fast.engine.updates cimport SGD, apply_update, rule_t
 
 cnp.import_array()
 
@@ -29,8 +28,6 @@ OPTIMIZERS = {"sgd": SGD}
 MATMULS = ("own", "blas")
 
 cdef enum:
-    # Python looks at signals after about this many operations a thread, well under 50 ms of work.
-    WORK_BETWEEN_SIGNALS = 100_000_000
     # A team is called together for at least this many operations a thread: some 100 µs of work,
     # since threads that wait for one another on a busy machine may wait for much longer than that.
     WORK_FOR_A_TEAM = 10_000_000
@@ -132,17 +129,43 @@ cdef const floating* _dense(object Y, Py_ssize_t n, Py_ssize_t k, floating unuse
     return &y[0, 0]
 
 
-cdef const int64_t* _labels(object Y, Py_ssize_t n, Py_ssize_t k) except? NULL:
-    """Pointer to labels (n,) in 0..k-1, or NULL when Y is dense"""
+cdef const int64_t* _labels(
+    object Y, Py_ssize_t n, Py_ssize_t k, const int64_t[::1] order=None
+) except? NULL:
+    """Pointer to labels (n,), those of all rows or of `order` in 0..k-1; NULL when Y is dense"""
     cdef const int64_t[::1] labels
     cdef Py_ssize_t r
     if Y.ndim != 1:
         return NULL
     labels = Y
     _require(labels.shape[0] == n, "Y")
-    for r in range(n):
-        _require(0 <= labels[r] < k, "a label in Y")
+    if order is None:
+        for r in range(n):
+            _require(0 <= labels[r] < k, "a label in Y")
+    else:
+        for r in range(order.shape[0]):
+            _require(0 <= labels[order[r]] < k, "a label in Y")
     return &labels[0]
+
+
+cdef bytes _read_rule(Plan plan, object rule, rule_t* c):
+    """c := a StepRule; the caller holds the returned flags, which c points to"""
+    cdef Py_ssize_t L = plan.c.L, k
+    if rule.optimizer.name not in OPTIMIZERS or not rule.optimizer.compiled:
+        raise ValueError(f"the compiled engine has no rule {rule.optimizer!r}")
+    cdef bytes frozen = bytes(k in rule.frozen for k in range(L + 1))
+    c.optimizer, c.slots = OPTIMIZERS[rule.optimizer.name], rule.optimizer.slots
+    c.clip_value, c.clip_norm, c.max_norm = rule.clip_value, rule.clip_norm, rule.max_norm
+    c.average, c.frozen, c.seed = rule.average, frozen, rule.seed
+    c.plain = c.optimizer == SGD
+    return frozen
+
+
+cdef floating* _state(Plan plan, object rule, floating[:, ::1] state) except? NULL:
+    """Pointer to the state (rule.slots, P), or NULL when the rule keeps none"""
+    cdef Py_ssize_t slots = rule.slots
+    _require(state.shape[0] == slots and state.shape[1] == plan.c.P, "state")
+    return &state[0, 0] if slots > 0 else NULL
 
 
 def workspace_size(Plan plan, Py_ssize_t n):
@@ -234,40 +257,40 @@ cdef double _loss_gradient(
 cdef double _train_epoch(
     Plan plan, floating[::1] params, const floating[:, ::1] X, object Y,
     const floating[::1] sample_weight, const int64_t[::1] order, Py_ssize_t batch_size,
-    int rule, const double[::1] hyper, floating[:, ::1] state, Py_ssize_t t, floating[::1] work,
+    object rule, const double[:, ::1] hyper, floating[:, ::1] state, Py_ssize_t t,
+    floating[::1] work,
 ) except? -1:
-    cdef Py_ssize_t n = X.shape[0], m = order.shape[0], start = 0, rows
-    cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
-    cdef const int64_t* labels = _labels(Y, n, plan.c.n[plan.c.L])
-    cdef const floating* weight = _optional[floating](sample_weight, n)
-    cdef floating* slots = &state[0, 0] if state.shape[0] > 0 else NULL
+    cdef Py_ssize_t n = X.shape[0], m = order.shape[0], r
     cdef double total = 0
+    cdef rule_t c
+    cdef bytes _flags = _read_rule(plan, rule, &c)
     _require(batch_size > 0 and m > 0, "batch_size or order")
     _check[floating](plan, params, X, work, batch_size)
-    for start in range(m):
-        _require(0 <= order[start] < n, "a row in order")
+    for r in range(m):
+        _require(0 <= order[r] < n, "a row in order")
+    cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
+    cdef const int64_t* labels = _labels(Y, n, plan.c.n[plan.c.L], order)
+    cdef const floating* weight = _optional[floating](sample_weight, n)
+    cdef Py_ssize_t steps = (m + batch_size - 1) // batch_size, stride = hyper.shape[1]
+    _require(hyper.shape[0] == 1 or hyper.shape[0] == steps, "hyper")
+    _require(stride == len(rule.optimizer.hyper), "hyper")
+    if hyper.shape[0] == 1:
+        stride = 0
+    cdef floating* slots = _state[floating](plan, rule, state)
     cdef floating* grad = &work[work.shape[0] - plan.c.P]
     cdef int threads = plan.team(min(batch_size, <Py_ssize_t>BLOCK_ROWS), 6)
-    cdef Py_ssize_t chunk = max(1, WORK_BETWEEN_SIGNALS // (6 * plan.c.P * batch_size)) * batch_size
-    start = 0
-    while start < m:
-        rows = min(m - start, chunk)
-        if threads == 1:
-            with nogil:
-                train_steps(
-                    &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[start], rows,
-                    batch_size, rule, &hyper[0], slots, t, grad, &work[0], 0, 1, &total,
-                )
-        else:
-            with nogil, parallel(num_threads=threads):
-                train_steps(
-                    &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[start], rows,
-                    batch_size, rule, &hyper[0], slots, t, grad, &work[0], threadid(), threads,
-                    &total,
-                )
-        t += (rows + batch_size - 1) // batch_size
-        start += rows
-        PyErr_CheckSignals()
+    if threads == 1:
+        with nogil:
+            train_steps(
+                &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[0], m, batch_size,
+                &c, &hyper[0, 0], stride, slots, t, grad, &work[0], 0, 1, &total,
+            )
+    else:
+        with nogil, parallel(num_threads=threads):
+            train_steps(
+                &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[0], m, batch_size,
+                &c, &hyper[0, 0], stride, slots, t, grad, &work[0], threadid(), threads, &total,
+            )
     return total / m
 
 
@@ -297,13 +320,13 @@ def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None)
 
 
 def train_epoch(
-    Plan plan, params, X, Y, sample_weight, order, batch_size, optimizer, hyper, state, t, work
+    Plan plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work
 ):
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
-    The mean is over samples, so a short last batch counts by its size.
+    `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
+    counts by its size.
     """
-    rule = OPTIMIZERS[optimizer]
     if plan.is_double:
         return _train_epoch[double](
             plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work
@@ -314,23 +337,26 @@ def train_epoch(
 
 
 cdef object _update(
-    int rule, const double[::1] hyper, floating[::1] params, const floating[::1] grad,
-    floating[:, ::1] state, Py_ssize_t t,
+    Plan plan, object rule, const double[::1] hyper, floating[::1] params,
+    const floating[::1] grad, floating[:, ::1] state, Py_ssize_t t,
 ):
-    cdef floating* slots = &state[0, 0] if state.shape[0] > 0 else NULL
-    _require(grad.shape[0] == params.shape[0], "grad")
+    cdef floating* slots = _state[floating](plan, rule, state)
+    cdef Py_ssize_t P = plan.c.P
+    cdef rule_t c
+    cdef bytes _flags = _read_rule(plan, rule, &c)
+    _require(params.shape[0] == P, "params")
+    _require(grad.shape[0] == P, "grad")
+    _require(hyper.shape[0] == len(rule.optimizer.hyper), "hyper")
     with nogil:
-        apply_update(
-            rule, &hyper[0], &params[0], &grad[0], slots, params.shape[0], 0, params.shape[0], t
-        )
+        apply_update(c.optimizer, &hyper[0], &params[0], &grad[0], slots, P, 0, P, t)
 
 
-def update(optimizer, hyper, params, grad, state, t):
-    """One step of a rule (module 4.2): params and state (slots, P) change in place; t is from 1."""
-    if params.dtype.itemsize == 8:
-        _update[double](OPTIMIZERS[optimizer], hyper, params, grad, state, t)
+def update(Plan plan, rule, hyper, params, grad, state, t):
+    """One step (module 4.2): params and state (rule.slots, P) change in place; t is from 1."""
+    if plan.is_double:
+        _update[double](plan, rule, hyper, params, grad, state, t)
     else:
-        _update[float](OPTIMIZERS[optimizer], hyper, params, grad, state, t)
+        _update[float](plan, rule, hyper, params, grad, state, t)
 
 
 include "predictor.pxi"

@@ -12,7 +12,7 @@ from ffnn_fast.engine.panels cimport panel_count, panels_to_deltas, panels_to_un
 from ffnn_fast.engine.penalty cimport penalty
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.rows cimport gradient_block, padded
-from ffnn_fast.engine.updates cimport SGD, apply_update
+from ffnn_fast.engine.updates cimport apply_update, rule_t
 
 cdef extern from *:
     """
@@ -73,23 +73,31 @@ cdef inline void loss_and_gradient(
 
 
 cdef inline void train_steps(
-    const plan_t* plan, floating* params, const floating* X, const floating* Y,
+    const plan_t* network, floating* params, const floating* X, const floating* Y,
     const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
-    Py_ssize_t batch_size, int rule, const double* hyper, floating* state, Py_ssize_t t,
-    floating* grad, floating* work, int thread, int threads, double* total,
+    Py_ssize_t batch_size, const rule_t* rule, const double* hyper, Py_ssize_t stride,
+    floating* state, Py_ssize_t t, floating* grad, floating* work, int thread, int threads,
+    double* total,
 ) noexcept nogil:
-    """Steps on consecutive batches of the n rows `order`; thread 0 adds Σ rows · objective"""
+    """Steps on consecutive batches of the n rows `order`; thread 0 adds Σ rows · objective
+
+    The hyperparameters of a step lie `stride` after those of the step before.
+    """
+    cdef plan_t masked = network[0]
+    cdef const plan_t* plan = &masked
     cdef double* sums = <double*>work
     cdef floating* scratch
     cdef Py_ssize_t start = 0, rows, P = plan.P, first, last
-    cdef floating eta = <floating>hyper[0]
+    cdef floating eta
     cdef double objective = 0
     while start < n:
         rows = min(n - start, batch_size)
         scratch = work + sums_size(plan, rows)
         t += 1
-        if rows == 1 and rule == SGD:
-            if batch_size == 1:
+        masked.seed, masked.step = rule.seed, t if network.dropout else 0
+        eta = <floating>hyper[0]
+        if rows == 1 and rule.plain:
+            if batch_size == 1 and stride == 0:
                 rows = n  # all at once: each step prepares the next
             if thread == 0 and rows > 1 and defers(plan):
                 total[0] += deferred_steps(
@@ -99,7 +107,7 @@ cdef inline void train_steps(
                 total[0] += online_steps(
                     plan, params, X, Y, labels, weight, order + start, rows, eta, scratch
                 )
-        elif rule == SGD and plan.own and rows <= BLOCK_ROWS:
+        elif rule.plain and plan.own and rows <= BLOCK_ROWS:
             if thread == 0:
                 total[0] += rows * penalty(plan, params)
             panels_to_deltas(
@@ -121,6 +129,7 @@ cdef inline void train_steps(
             if thread == 0:
                 total[0] += rows * objective
             first, last = share(P, 16, thread, threads), share(P, 16, thread + 1, threads)
-            apply_update(rule, hyper, params, grad, state, P, first, last, t)
+            apply_update(rule.optimizer, hyper, params, grad, state, P, first, last, t)
         team_barrier(threads)
         start += rows
+        hyper += stride
