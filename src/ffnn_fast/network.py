@@ -112,7 +112,9 @@ class Network:
     ) -> None:
         spec = NetworkSpec(
             layer_sizes, activation, output, loss, dtype, l2,  # type: ignore[arg-type]
-            loss_options or {}, dropout, missing_targets,  # type: ignore[arg-type]
+            loss_options=loss_options or {},
+            dropout=dropout,  # type: ignore[arg-type]
+            missing_targets=missing_targets,
         )  # fmt: skip
         rng = np.random.default_rng(seed)
         run = Execution(engine, n_threads, matmul)

@@ -15,6 +15,7 @@ from ffnn_fast.optimizers import StepRule
 from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
+CLIP_FLOOR = 1e-6  # added to ‖∇θ‖ by torch.nn.utils.clip_grad_norm_
 
 
 class Plan:
@@ -130,11 +131,14 @@ def back_propagation(
 
 
 def penalty(plan: Plan, params: Array) -> float:
-    """l2/2 · Σ‖W_k‖²; biases are not penalised."""
-    if plan.spec.l2 == 0:
-        return 0.0
-    weights = plan.spec.weights(params)
-    return 0.5 * plan.spec.l2 * float(sum((W.astype(np.float64) ** 2).sum() for W in weights))
+    """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|; biases are not penalised."""
+    spec, total = plan.spec, 0.0
+    for W, l1, l2 in zip(spec.weights(params), spec.layer_l1, spec.layer_l2, strict=True):
+        if l2 != 0:
+            total += 0.5 * l2 * float((W.astype(np.float64) ** 2).sum())
+        if l1 != 0:
+            total += l1 * float(np.abs(W).sum(dtype=np.float64))
+    return total
 
 
 def dense_targets(plan: Plan, Y: Array) -> Array:
@@ -158,7 +162,7 @@ def loss(
     work: Array | None,
     mask: Mask | None = None,
 ) -> float:
-    """(1/n) Σ_i w_i ℓ_i + l2/2 · Σ‖W_k‖²; Y is (n,) labels or (n, T), w is (n,) or None.
+    """(1/n) Σ_i w_i ℓ_i + penalty; Y is (n,) labels or (n, T), w is (n,) or None.
 
     With a mask, a seed and a step t >= 1, that step's masks of dropout are in force.
     """
@@ -187,7 +191,7 @@ def loss_gradient(
     for k, (W, gW, gb) in enumerate(
         zip(spec.weights(params), spec.weights(grad), spec.biases(grad), strict=True), start=1
     ):
-        gW[...] = dW[k] + np.asarray(spec.l2, dtype=spec.dtype) * W
+        gW[...] = dW[k] + spec.layer_l2[k - 1] * W + spec.layer_l1[k - 1] * np.sign(W)
         gb[...] = db[k]
     losses = sample_losses(plan, a[-1], h[-1], y)
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
@@ -197,7 +201,35 @@ def update(
     plan: Plan, rule: StepRule, hyper: Array, params: Array, grad: Array, state: Array, t: int
 ) -> None:
     """One step (module 4.2): params and state (rule.slots, P) change in place; t is from 1."""
-    rule.optimizer.rule(hyper, params, grad, state, t)
+    moving = moving_entries(plan, rule)
+    g = np.clip(grad[moving], -rule.clip_value, rule.clip_value)
+    if rule.clip_norm < np.inf:
+        norm = float(np.sqrt((g.astype(np.float64) ** 2).sum()))
+        g = g * min(1.0, rule.clip_norm / (norm + CLIP_FLOOR))
+    theta, slots = params[moving], state[: rule.optimizer.slots, moving]
+    rule.optimizer.rule(hyper, theta, g, slots, t)
+    params[moving], state[: rule.optimizer.slots, moving] = theta, slots
+    if rule.max_norm < np.inf:
+        for k, W in enumerate(plan.spec.weights(params), start=1):
+            if k not in rule.frozen:
+                norms = np.sqrt((W.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+                W[...] = W * (rule.max_norm / np.maximum(norms, rule.max_norm))
+    if rule.average > 0:
+        mean = state[-1]
+        mean += (1 - rule.average) * (params - mean) if t > 1 else params - mean
+
+
+def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
+    """Which entries of θ a step moves: those of layers that are not frozen."""
+    spec = plan.spec
+    if any(k > spec.n_layers for k in rule.frozen):
+        raise ValueError(f"frozen {rule.frozen} names a layer beyond the {spec.n_layers} there are")
+    if not rule.frozen:
+        return slice(None)
+    moves = np.ones(spec.n_params, dtype=bool)
+    for k in rule.frozen:
+        spec.weights(moves)[k - 1][...] = spec.biases(moves)[k - 1][...] = False
+    return moves
 
 
 def train_epoch(

@@ -14,6 +14,8 @@ from ffnn_fast.activations import Activation, activation_name, output_name
 from ffnn_fast.losses import CANONICAL_LOSS, LOSSES, Loss, loss_of
 
 DTYPES = ("float32", "float64")
+# Keys of the first file format; a description may lack those added later, which have defaults.
+REQUIRED = {"layer_sizes", "activations", "output", "loss", "dtype", "l2"}
 MISSING = ("refuse", "ignore")
 
 
@@ -44,8 +46,9 @@ class NetworkSpec:
         the quantiles of target 1, then those of target 2, ...; ``gaussian_nll``, whose outputs
         are all means μ, then all logarithms s of variances: (s + (y − μ)² e^−s)/2.
     dtype : {"float32", "float64"}, default "float32"
-    l2 : float, default 0.0
-        Coefficient of the penalty ``l2/2 · Σ‖W_k‖²``, which is part of the objective.
+    l2, l1 : float or tuple of float, default 0.0
+        Coefficients of the penalty ``Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|``, which is part of the
+        objective: one for all layers, or one for each of the L layers.
     loss_options : mapping, optional
         ``delta`` of huber (1.0), ``quantiles`` of quantile ((0.5,), rising, in (0, 1)),
         ``label_smoothing`` of cross_entropy and binary_cross_entropy (0.0; in [0, 1)).
@@ -68,7 +71,8 @@ class NetworkSpec:
     output: str | Activation = "softmax"
     loss: str | Loss = "auto"
     dtype: str = "float32"
-    l2: float = 0.0
+    l2: float | tuple[float, ...] = 0.0
+    l1: float | tuple[float, ...] = 0.0
     loss_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     dropout: float | tuple[float, ...] = 0.0
     missing_targets: str = "refuse"
@@ -91,7 +95,8 @@ class NetworkSpec:
                 f"missing_targets must be one of {', '.join(MISSING)}; got {self.missing_targets!r}"
             )
         put(self, "dtype", _checked_dtype(self.dtype))
-        put(self, "l2", _checked_l2(self.l2))
+        put(self, "l2", _checked_penalty(self.l2, "l2", self.n_layers))
+        put(self, "l1", _checked_penalty(self.l1, "l1", self.n_layers))
         if self.output == "softmax" and self.n_outputs < 2:
             raise ValueError(
                 "a softmax output needs at least 2 units, since one unit is always 1; "
@@ -168,6 +173,16 @@ class NetworkSpec:
         return (*cast(tuple, self.activations), self.output)
 
     @property
+    def layer_l1(self) -> tuple[float, ...]:
+        """l1 of every layer."""
+        return self.l1 if isinstance(self.l1, tuple) else (self.l1,) * self.n_layers
+
+    @property
+    def layer_l2(self) -> tuple[float, ...]:
+        """l2 of every layer."""
+        return self.l2 if isinstance(self.l2, tuple) else (self.l2,) * self.n_layers
+
+    @property
     def task(self) -> str:
         """``"classification"`` when outputs are probabilities of classes, else ``"regression"``."""
         classifies = self.output == "softmax" or loss_of(self.loss).classifies
@@ -242,11 +257,11 @@ class NetworkSpec:
         """
         if not isinstance(plain, Mapping):
             raise ValueError(f"a network description must be a mapping, got {type(plain).__name__}")
-        unknown = sorted(set(plain) - {f.name for f in fields(cls)})
-        if unknown or "layer_sizes" not in plain:
+        known, given = {f.name for f in fields(cls)}, set(plain)
+        if not REQUIRED <= given <= known:
             raise ValueError(
-                f"a network description has the keys {sorted(f.name for f in fields(cls))}, "
-                f"layer_sizes at least; got {sorted(plain)}"
+                f"a network description has the keys {sorted(known)}; "
+                f"missing {sorted(REQUIRED - given)}, unknown {sorted(given - known)}"
             )
         try:
             return cls(**plain)
@@ -332,8 +347,19 @@ def _checked_dtype(dtype: Any) -> str:
     return name
 
 
-def _checked_l2(l2: Any) -> float:
-    number = isinstance(l2, (int, float, np.number)) and not isinstance(l2, bool)
-    if not number or not 0 <= l2 <= sys.float_info.max:
-        raise ValueError(f"l2 must be a finite number >= 0, got {l2!r}")
-    return float(l2)
+def _checked_penalty(given: Any, name: str, n_layers: int) -> float | tuple[float, ...]:
+    if isinstance(given, (tuple, list)):
+        if len(given) != n_layers:
+            raise ValueError(
+                f"{name} must be one number or one per layer ({n_layers}), "
+                f"got {len(given)}: {list(given)}"
+            )
+        return tuple(_checked_coefficient(one, name) for one in given)
+    return _checked_coefficient(given, name)
+
+
+def _checked_coefficient(value: Any, name: str) -> float:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+    return float(value)

@@ -35,10 +35,10 @@ def _settings(spec: NetworkSpec) -> dict[str, str]:
         for name, value in spec.loss_options.items()
         if value != options[name].default
     }
-    if spec.l2:
-        chosen["l2"] = f"{spec.l2:g}"
-    if any(spec.dropout_rates):
-        chosen["dropout"] = f"{spec.dropout}"
+    for name, given in (("l2", spec.l2), ("l1", spec.l1), ("dropout", spec.dropout)):
+        each = given if isinstance(given, tuple) else (given,)
+        if any(each):
+            chosen[name] = " ".join(f"{one:g}" for one in each)
     if spec.missing_targets != "refuse":
         chosen["missing targets"] = spec.missing_targets
     return chosen

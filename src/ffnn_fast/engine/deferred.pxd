@@ -23,7 +23,8 @@ from ffnn_fast.engine.online cimport (
 )
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.products cimport (
-    MK_BYTES, gather_panel, panel_size, panel_to_rows, panels_backward, panels_forward, weight_gradient,
+    MK_BYTES, gather_panel, panel_size, panel_to_rows, panels_backward, panels_forward,
+    weight_gradient,
 )
 
 cdef enum:
@@ -35,7 +36,7 @@ cdef inline bint defers(const plan_t* plan) noexcept nogil:
 
     A penalty wants W_1 at every step; fewer units than samples would need more scratch than W_1.
     """
-    return plan.own and plan.l2 == 0 and plan.step == 0 and plan.n[1] >= plan.S \
+    return plan.own and not plan.penalised and plan.step == 0 and plan.n[1] >= plan.S \
         and plan.n[1] * plan.n[0] >= DEFER_FROM
 
 
@@ -107,7 +108,7 @@ cdef inline double deferred_panel(
             True, z + plan.n[plan.L],
         )
         memcpy(
-            da + s * o, backward_update_above(plan, params, eta, <floating>1, work),
+            da + s * o, backward_update_above(plan, params, eta, work),
             o * sizeof(floating),
         )
     gather_panel[floating](n, o, da, NULL, D, NULL, S)

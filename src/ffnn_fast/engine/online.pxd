@@ -114,7 +114,7 @@ cdef inline const floating* input_one(
 
 
 cdef inline floating* backward_update_above(
-    const plan_t* plan, floating* params, floating eta, floating decay, floating* work
+    const plan_t* plan, floating* params, floating eta, floating* work
 ) noexcept nogil:
     """From ∇a_L: b_1 and all W_k and b_k, k > 1, one step on; returns ∇a_1"""
     cdef Py_ssize_t k
@@ -123,8 +123,8 @@ cdef inline floating* backward_update_above(
     for k in range(plan.L, 1, -1):
         da, dh = da_one(plan, work, k), da_one(plan, work, k - 1)
         update_weights(
-            plan.n[k], plan.n[k - 1], params + plan.W[k], h_one(plan, work, k - 1), da, eta, decay,
-            dh,
+            plan.n[k], plan.n[k - 1], params + plan.W[k], h_one(plan, work, k - 1), da, eta,
+            <floating>(1 - eta * plan.l2[k]), dh,
         )
         update_bias(params + plan.b[k], da, eta, plan.n[k])
         back_through(plan, k - 1, work)
@@ -138,8 +138,8 @@ cdef inline void backward_update(
     floating eta, floating* work,
 ) noexcept nogil:
     """From ∇a_L: all W_k and b_k one step on; then a_1 of the following sample, unless NULL"""
-    cdef floating decay = <floating>(1 - eta * plan.l2)
-    cdef floating* da = backward_update_above(plan, params, eta, decay, work)
+    cdef floating decay = <floating>(1 - eta * plan.l2[1])
+    cdef floating* da = backward_update_above(plan, params, eta, work)
     if following is NULL:
         update_weights[floating](
             plan.n[1], plan.n[0], params + plan.W[1], x, da, eta, decay, NULL
