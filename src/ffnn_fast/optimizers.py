@@ -1,133 +1,42 @@
-"""Optimizers: one rule over one flat vector, with one step counter t; and all that a step is.
-
-A rule of one's own is a subclass of `Optimizer`: a frozen dataclass with a `rule` in NumPy.
-"""
+"""Optimizers by name, and all of a step that is not the gradient."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-Array = np.ndarray
-Hyper = tuple[float, ...]
+from ffnn_fast.rules import (
+    OPTIMIZERS,
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Momentum,
+    NAdam,
+    Nesterov,
+    Optimizer,
+    RMSprop,
+    Rprop,
+    checked_number,
+)
 
-
-def _number(default: float, low: float, high: float, includes_low: bool = False) -> Any:
-    """A hyperparameter between two bounds."""
-    return field(default=default, metadata={"bounds": (low, high, includes_low)})
-
-
-def _positive(default: float) -> Any:
-    return _number(default, 0.0, np.inf)
-
-
-def _check_number(
-    value: Any, name: str, low: float, high: float, includes_low: bool = False
-) -> float:
-    """`value` as a float in (low, high), or in [low, high) when `includes_low`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not (low < value < high or (includes_low and value == low)):
-        least = f">= {low:g}" if includes_low else f"> {low:g}"
-        most = "finite" if high == np.inf else f"< {high:g}"
-        raise ValueError(f"{name} must be {least} and {most}, got {value}")
-    return float(value)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Optimizer:
-    """A rule θ_t := rule(θ_{t-1}, ∇θ); a subclass says which.
-
-    Parameters
-    ----------
-    learning_rate : float, default 0.01
-        Step size; finite and > 0.
-
-    Attributes
-    ----------
-    name : str
-        What `as_optimizer` and the files call it.
-    slots : int
-        State vectors of length P that the rule keeps; they start at zero.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a hyperparameter is no number or out of its bounds.
-
-    Examples
-    --------
-    A rule of one's own, signed steps:
-
-    >>> from dataclasses import dataclass
-    >>> import numpy as np
-    >>> from ffnn_fast.optimizers import Optimizer
-    >>> @dataclass(frozen=True, kw_only=True)
-    ... class Sign(Optimizer):
-    ...     name = "sign"
-    ...     def rule(self, hyper, params, grad, state, t):
-    ...         (learning_rate,) = hyper
-    ...         params -= learning_rate * np.sign(grad)
-    >>> Sign(learning_rate=0.5).hyper
-    (0.5,)
-    """
-
-    learning_rate: float = _positive(0.01)
-    name: ClassVar[str] = ""
-    slots: ClassVar[int] = 0
-
-    def __post_init__(self) -> None:
-        for part in fields(self):
-            if "bounds" in part.metadata:
-                value = getattr(self, part.name)
-                checked = _check_number(value, part.name, *part.metadata["bounds"])
-                object.__setattr__(self, part.name, checked)
-
-    @property
-    def hyper(self) -> Hyper:
-        """The hyperparameters in the order of the fields; the learning rate is entry 0."""
-        return tuple(float(getattr(self, part.name)) for part in fields(self))
-
-    @property
-    def compiled(self) -> bool:
-        """Whether the compiled engine has this rule: the rules of this module, as they are."""
-        return type(self) is OPTIMIZERS.get(self.name)
-
-    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
-        """One step, in place.
-
-        Parameters
-        ----------
-        hyper : sequence of float
-            Values to use instead of this object's own; laid out like `hyper`.
-        params, grad : array of shape (n,)
-            θ and ∇θ of the entries that move. `grad` is only read.
-        state : array of shape (slots, n)
-        t : int
-            Number of the step, from 1.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no rule")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SGD(Optimizer):
-    """Gradient descent, on a batch or on all the data (lecture module 4.2).
-
-    * ``params := params - learning_rate * grad``
-    """
-
-    learning_rate: float = _positive(0.1)
-    name: ClassVar[str] = "sgd"
-
-    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
-        """One step; see the class."""
-        (learning_rate,) = map(float, hyper)
-        params -= learning_rate * grad
-
-
-OPTIMIZERS: dict[str, type[Optimizer]] = {rule.name: rule for rule in (SGD,)}
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Momentum",
+    "NAdam",
+    "Nesterov",
+    "Optimizer",
+    "RMSprop",
+    "Rprop",
+    "StepRule",
+    "as_optimizer",
+]
 
 
 def as_optimizer(value: Any, learning_rate: float | None = None) -> Optimizer:
@@ -206,9 +115,9 @@ class StepRule:
         for name in ("clip_value", "clip_norm", "max_norm"):
             value = getattr(self, name)
             if not (isinstance(value, float) and value == np.inf):
-                value = _check_number(value, name, 0.0, np.inf)
+                value = checked_number(value, name, 0.0, np.inf)
             object.__setattr__(self, name, value)
-        average = _check_number(self.average, "average", 0.0, 1.0, includes_low=True)
+        average = checked_number(self.average, "average", 0.0, 1.0, includes_low=True)
         object.__setattr__(self, "average", average)
         object.__setattr__(self, "frozen", _checked_layers(self.frozen))
         seed = self.seed

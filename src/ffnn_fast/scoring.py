@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ffnn_fast.history import Record
+from ffnn_fast.losses import loss_of
 from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.metrics import METRICS, Metric, accuracy, r2
 from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
+KNOW_MISSING = ("rmse", "mae")  # metrics that leave out what is NaN themselves
 
 
 def score_name(spec: NetworkSpec) -> str:
@@ -21,7 +23,8 @@ def score_name(spec: NetworkSpec) -> str:
 
 def predict(spec: NetworkSpec, y_hat: Array) -> Array:
     """What ŷ, (n, n_L), says: labels (n,) where a sample has one class, 0/1 per output where each
-    output is a class of its own, ŷ itself for regressors; (n,) where there is one output.
+    output is a class of its own, ŷ itself for regressors, with all heads of a target (quantiles;
+    means, then logarithms of variances); (n,) where there is one output.
     """
     if spec.takes_labels:
         return y_hat.argmax(axis=1)
@@ -31,11 +34,20 @@ def predict(spec: NetworkSpec, y_hat: Array) -> Array:
 
 
 def score(spec: NetworkSpec, y_hat: Array, problem: Problem) -> float:
-    """Accuracy of classifiers (share of right entries), R² of regressors (mean over outputs)."""
-    truth = problem.Y if problem.Y.ndim == 1 else predict(spec, problem.Y)
-    if spec.task == "classification":
-        return accuracy(truth.ravel(), predict(spec, y_hat).ravel())
-    return r2(truth, predict(spec, y_hat))
+    """Accuracy of classifiers (share of right entries), R² of regressors (mean over targets) of
+    ŷ, of the mean or of the quantile nearest to the median; missing targets do not count.
+    """
+    truth, known = problem.Y, None
+    if spec.missing_targets == "ignore" and truth.ndim == 2:
+        known = ~np.isnan(truth)
+    if spec.task == "regression":
+        return r2(truth, loss_of(spec.loss).point(y_hat, **spec.loss_options), known)
+    predicted = predict(spec, y_hat)
+    if truth.ndim == 2:
+        truth = predict(spec, truth)
+        if known is not None:
+            known = known.reshape(len(truth), -1)[:, : truth[0].size].ravel()
+    return accuracy(truth.ravel(), predicted.ravel(), known)
 
 
 def labels(spec: NetworkSpec, Y: Array) -> Array:
@@ -64,11 +76,23 @@ def assess(
 
 
 def _value(spec: NetworkSpec, metric: Metric, y_hat: Array, problem: Problem) -> float:
+    """A metric of ŷ; rows with a missing target count only where a metric knows of such."""
     if metric is METRICS[score_name(spec)]:
         return score(spec, y_hat, problem)
     truth = problem.Y
+    if spec.missing_targets == "ignore" and truth.ndim == 2 and metric.name not in KNOW_MISSING:
+        whole = ~np.isnan(truth).any(axis=1)
+        truth, y_hat = truth[whole], y_hat[whole]
     if metric.takes == "outputs":
-        one_class = truth.ndim == 2 and spec.takes_labels and metric.name.startswith("top_")
-        return float(metric.function(labels(spec, truth) if one_class else truth, y_hat))
+        ranks = truth.ndim == 2 and spec.takes_labels and metric.name.startswith("top_")
+        return float(metric.function(labels(spec, truth) if ranks else truth, y_hat))
+    if spec.task == "regression":
+        said = loss_of(spec.loss).point(y_hat, **spec.loss_options)
+        return float(metric.function(_narrow(truth), _narrow(said)))
     said = predict(spec, y_hat)
     return float(metric.function(truth if truth.ndim == 1 else predict(spec, truth), said))
+
+
+def _narrow(values: Array) -> Array:
+    """(n,) where there is one column."""
+    return values[:, 0] if values.shape[1] == 1 else values
