@@ -25,12 +25,13 @@ FLOORS = {
         *("rate_finder", "streaming"),
     },
     3: {"network"},
-    4: {"plotting", "datasets", "tensorboard"},  # doors
+    4: {"plotting", "datasets", "tensorboard", "sklearn"},  # doors
     5: {"__init__"},  # the name plate
     6: {"cli", "__main__"},  # the front door
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 CONVENIENCES = {("history", "plotting")}  # inside a function: what was recorded draws itself
+BUILT_ON = {"sklearn": "sklearn"}  # a door of classes that inherit from their package's
 SIDEWAYS = {0, 1, 2, 6}  # floors whose rooms may use one another, without a circle
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 AT_MOST_LINES = 400
@@ -163,6 +164,8 @@ def wrong_package(arrow):
         return None
     if floor == 1 and package != "numpy":
         return f"{arrow}: floor 1 is NumPy only"
+    if package not in DEPENDENCIES and package == BUILT_ON.get(room_of(arrow.file)):
+        return None
     if package not in DEPENDENCIES and (arrow.at_top or floor < 4):
         return f"{arrow}: {package} is optional; a door imports it inside a function"
     return None
@@ -220,6 +223,9 @@ def test_every_import_goes_down(root):
         ("plotting.py", "try:\n    import matplotlib\nexcept ImportError: pass", "is optional"),
         ("plotting.py", "def f():\n    import rich, pandas", "more than one optional"),
         ("cli/train.py", "import rich", "rich is optional"),
+        ("sklearn/core.py", "import pandas", "pandas is optional"),
+        ("sklearn/core.py", "def f():\n    import pandas", "more than one optional"),
+        ("plotting.py", "import sklearn", "sklearn is optional"),
         ("engine/isa.py", "from ..spec import NetworkSpec", "floor 0 must not use floor 1"),
         ("engine/dense.pxd", "from ffnn_fast.spec cimport x", "floor 0 must not use floor 1"),
         ("engine/engine.pyx", "    from ffnn_fast import losses", "floor 0 must not use floor 1"),
@@ -239,6 +245,7 @@ def test_a_planted_arrow_is_found(tmp_path, file, line, complaint):
         "engine/blas.pxd": "from scipy.linalg.cython_blas cimport dgemm, sgemm\n",
         "engine/engine.pyx": "cimport cython\nfrom ffnn_fast.engine.blas cimport gemm\n",
         "plotting.py": "def f():\n    import matplotlib.pyplot\n",
+        "sklearn/core.py": "from sklearn.base import BaseEstimator\n",
         "cli/__init__.py": "from ffnn_fast import __version__\ndef f():\n    import rich, pandas\n",
     }.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,296 @@
+"""MLPRegressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from ffnn_fast.activations import Activation
+from ffnn_fast.losses import loss_of
+from ffnn_fast.machine import Problem
+from ffnn_fast.optimizers import Optimizer
+from ffnn_fast.schedules import Schedule
+from ffnn_fast.sklearn.base import ANY, BaseMLP
+from ffnn_fast.sklearn.core import Core
+
+Array = np.ndarray
+LOSSES = {  # scikit-learn's names, and this library's
+    "squared_error": "half_squared_error",
+    "poisson": "poisson",
+    "absolute_error": "absolute",
+    **{name: name for name in ("huber", "log_cosh", "quantile", "gaussian_nll")},
+}
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """scikit-learn's ``MLPRegressor`` on this library's engine.
+
+    The parameters up to `max_fun` are scikit-learn's, with its defaults and meanings; so are the
+    attributes. For the same ``random_state`` and rows in float64, solvers ``lbfgs``, ``sgd`` and
+    ``adam`` take the same steps up to rounding. With several targets ``loss_`` is, as there, the
+    mean over targets, but ``lbfgs`` minimises the function whose gradient it uses.
+
+    Parameters
+    ----------
+    loss : str, default "squared_error"
+        Also ``poisson`` (with exponential output), ``absolute_error``, ``huber``, ``log_cosh``,
+        ``quantile`` and ``gaussian_nll``; see `ffnn_fast.NetworkSpec` for the formulas.
+    hidden_layer_sizes : sequence of int, default (100,)
+    activation : str or Activation, or a list of one per hidden layer, default "relu"
+        Any of `ffnn_fast.NetworkSpec`.
+    solver : str or Optimizer, default "adam"
+        ``lbfgs``, ``sgd``, ``adam``; ``lm`` (Levenberg-Marquardt, for squared errors and up to a
+        few thousand parameters), ``adamw``, ``nadam``, ``rmsprop``, ``adagrad``, ``rprop``, or an
+        object of `ffnn_fast.optimizers` with hyperparameters of its own.
+    alpha, batch_size
+        As in scikit-learn.
+    learning_rate : str, Schedule or callable, default "constant"
+        ``constant``, ``invscaling``, ``adaptive`` (for ``sgd``); a schedule of
+        `ffnn_fast.schedules` or a function from the steps done to η, for any stochastic solver, in
+        place of `learning_rate_init`.
+    learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start
+        As in scikit-learn.
+    momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon
+        As in scikit-learn.
+    n_iter_no_change, max_fun
+        As in scikit-learn.
+    loss_options : dict, optional
+        ``{"delta": 1.0}`` of huber, ``{"quantiles": (0.1, 0.5, 0.9)}`` of quantile.
+    dropout : float or list of one per layer, default 0.0
+        Share of hidden units left out of a step; a list begins with that of the inputs.
+    weight_decay : float, default 0.01
+        Of ``adamw``.
+    callbacks : callable or list of callable, optional
+        Called after each epoch with a dictionary: ``epoch``, ``loss``, ``learning_rate``,
+        ``val_loss``, ``val_score``. One that returns True ends the fit.
+    n_threads : int, optional
+        The most threads a call may use. Default: ``FFNN_FAST_NUM_THREADS``, else
+        ``OMP_NUM_THREADS``, which joblib's workers are given so that together they use no more
+        than all cores; else all.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        (n_{k-1}, n_k) and (n_k,) of each layer.
+    loss_, best_loss_, loss_curve_, n_iter_, t_, n_layers_, n_outputs_, out_activation_
+        As in scikit-learn, as are ``n_features_in_`` and ``feature_names_in_``.
+    validation_scores_, best_validation_score_
+        As in scikit-learn; the scores also with rows to validate on but no early stopping.
+    validation_loss_curve_ : list of float or None
+        The loss on the validation rows after each epoch, without penalty.
+
+    Notes
+    -----
+    float32 rows make a float32 network, about twice as fast. With the ``threading`` backend of
+    joblib say ``n_threads=1``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ffnn_fast.sklearn import MLPRegressor
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> y = X[:, 0] ** 2
+    >>> net = MLPRegressor(hidden_layer_sizes=(8,), activation="tanh", solver="lm", random_state=0)
+    >>> net.fit(X, y).score(X, y) > 0.999
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({*LOSSES})],
+    }
+    _y_numeric = True
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Sequence[int] | int = (100,),
+        activation: str | Activation | Sequence[str | Activation] = "relu",
+        *,
+        solver: str | Optimizer = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str | Schedule | Callable[[int], float] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss_options: dict[str, Any] | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        weight_decay: float = 0.01,
+        callbacks: Any = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss_options = loss_options
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.callbacks = callbacks
+        self.n_threads = n_threads
+
+    @available_if(lambda est: est._check_solver())
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """One epoch over these rows, from where the last call left weights and optimizer.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self
+        """
+        return self._partial_fit(X, y, sample_weight, "coefs_" not in vars(self))
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Predict the targets of rows X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A sparse one is made dense in blocks of rows.
+        return_std : bool, default False
+            Whether to return standard deviations too; for loss ``gaussian_nll``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Of the network's dtype. For ``quantile`` with several quantiles one column for each, of
+            target 1, then of target 2, ...; for ``gaussian_nll`` the means, and with `return_std` a
+            pair of arrays.
+        """
+        if return_std and self.loss != "gaussian_nll":
+            raise ValueError(f"return_std needs loss='gaussian_nll', got {self.loss!r}")
+        y_hat = self._forward(X)
+        if self.loss != "gaussian_nll":
+            return _narrow(y_hat)
+        mean, log_variance = np.hsplit(y_hat, 2)
+        return (_narrow(mean), _narrow(np.exp(log_variance / 2))) if return_std else _narrow(mean)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² of the predictions; of the quantile nearest to the median where there are several."""
+        return float(
+            r2_score(y, _narrow(self._point(self._forward(X))), sample_weight=sample_weight)
+        )
+
+    def _output(self) -> str:
+        return "exp" if self.loss == "poisson" else "identity"
+
+    def _engine_loss(self) -> str:
+        return LOSSES[self.loss]
+
+    def _count_outputs(self, Y: Array) -> int:
+        return Y.shape[1] * loss_of(self._engine_loss()).heads(**self._options())
+
+    def _options(self) -> dict[str, Any]:
+        """Options of the loss, with their defaults."""
+        known, given = loss_of(self._engine_loss()).options, self.loss_options or {}
+        return {
+            name: option.check(given.get(name, option.default)) for name, option in known.items()
+        }
+
+    def _point(self, y_hat: Array) -> Array:
+        """One value per target, (n, T)."""
+        return loss_of(self._engine_loss()).point(y_hat, **self._options())
+
+    def _encoded(self, y: Any, dtype: str, classes: str) -> Array:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if self.loss == "poisson" and (y < 0).any():
+            raise ValueError("loss='poisson' needs y >= 0")
+        Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=dtype)
+        if (
+            classes != ANY
+            and "coefs_" in vars(self)
+            and self._count_outputs(Y) != len(self.intercepts_[-1])
+        ):
+            raise ValueError(f"y has {Y.shape[1]} targets, which is not what was fitted before")
+        return Y
+
+    def _quickly_encoded(self, y: Any, core: Core, n: int) -> Array | None:
+        plain = type(y) is np.ndarray and y.shape == (n,) and y.dtype.kind in "fiu"
+        if not plain or core.spec.n_targets != 1 or self.loss == "poisson":
+            return None
+        Y = y.reshape(n, 1).astype(core.spec.dtype)
+        return Y if np.isfinite(Y).all() else None
+
+    def _weighted(self, weight: Array | None, y: Any, incremental: bool) -> Array | None:
+        return weight
+
+    def _strata(self, Y: Array) -> None:
+        return None
+
+    def _constant(self, Y: Array) -> Array | None:
+        """y log y − y of each row, which belongs to the deviance."""
+        if self.loss != "poisson":
+            return None
+        return (Y * np.log(np.where(Y > 0, Y, 1)) - Y).sum(axis=1)
+
+    def _shown_over(self, core: Core) -> int:
+        return core.spec.n_targets if self.loss == "squared_error" else 1
+
+    def _grade(self, y_hat: Array, held: Problem) -> float:
+        """R², the mean over targets; NaN where ŷ is not finite."""
+        said, y, weight = self._point(y_hat), held.Y, held.sample_weight
+        if not np.isfinite(said).all():
+            return float("nan")
+        w = np.ones((len(y), 1)) if weight is None else weight[:, None]
+        errors = (w * (y - said) ** 2).sum(axis=0, dtype=np.float64)
+        spread = (w * (y - np.average(y, axis=0, weights=weight)) ** 2).sum(axis=0, dtype=float)
+        shares = np.divide(errors, spread, out=(errors > 0).astype(float), where=spread > 0)
+        return float(np.mean(1 - shares))
+
+    def __sklearn_tags__(self) -> Any:
+        """Several targets are accepted."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _narrow(values: Array) -> Array:
+    """(n,) where there is one column."""
+    return values[:, 0] if values.shape[1] == 1 else values

@@ -1,0 +1,40 @@
+"""scikit-learn's own estimator checks: all of them pass, and none is expected to fail."""
+
+import warnings
+from collections import Counter
+
+import pytest
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
+
+LEAST = {MLPClassifier: 65, MLPRegressor: 55}  # checks that must have run, not been skipped
+
+
+@parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)])
+def test_check(estimator, check):
+    with warnings.catch_warnings(action="ignore"):  # of convergence, on tiny data
+        check(estimator)
+
+
+@pytest.mark.parametrize("kind", LEAST)
+def test_so_many_checks_run(kind):
+    with warnings.catch_warnings(action="ignore"):
+        results = check_estimator(kind(max_iter=100), on_fail=None)
+    ended = Counter(result["status"] for result in results)
+    assert set(ended) <= {"passed", "skipped"}, ended
+    assert ended["passed"] >= LEAST[kind], ended
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        *(kind(solver=solver, max_iter=100) for kind in LEAST for solver in ("lbfgs", "sgd")),
+        MLPClassifier(class_weight="balanced", activation="logistic", early_stopping=True),
+        MLPRegressor(hidden_layer_sizes=(6, 5), activation=["tanh", "gelu"], loss="huber"),
+        MLPRegressor(hidden_layer_sizes=4, solver="lm"),
+    ]
+)
+def test_check_of_other_settings(estimator, check):
+    with warnings.catch_warnings(action="ignore"):
+        check(estimator)
