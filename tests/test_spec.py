@@ -50,6 +50,21 @@ def test_round_trip_through_json():
     assert NetworkSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
+def test_round_trip_of_options_through_json():
+    spec = NetworkSpec(
+        (4, 5, 6), "mish", "identity", "quantile", loss_options={"quantiles": (0.1, 0.5, 0.9)},
+        dropout=(0.1, 0.2), missing_targets="ignore",
+    )  # fmt: skip
+    assert spec.n_targets == 2
+    assert NetworkSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def test_a_description_of_version_1_has_the_defaults_of_what_came_later():
+    keys = ("layer_sizes", "activations", "output", "loss", "dtype", "l2")
+    old = {key: NetworkSpec((4, 5, 6)).to_dict()[key] for key in keys}
+    assert NetworkSpec.from_dict(old) == NetworkSpec((4, 5, 6))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [

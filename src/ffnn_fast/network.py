@@ -37,15 +37,9 @@ class Network:
     layer_sizes : sequence of int
         n_0, n_1, ..., n_L: inputs, hidden units, outputs.
     activation : str, Activation or sequence of them, default "tanh"
-        g of the hidden layers, one for all or one per layer: ``tanh``, ``relu``, ``logistic``,
-        ``gelu``, ... or a function of your own; see `NetworkSpec` for all names.
-    output : str or Activation, default "softmax"
-        O: ``softmax``, ``identity``, ``logistic``, ... or any other activation.
-    loss : str or Loss, default "auto"
-        ``auto`` is the usual one of the output: softmax with cross-entropy, logistic with binary
-        cross-entropy, others with squared error. Any pair works; see `NetworkSpec` for all names.
-    loss_options, dropout, missing_targets
-        See `NetworkSpec`.
+        g of the hidden layers, one for all or one per layer.
+    output, loss, loss_options, dropout, missing_targets
+        See `NetworkSpec`, also for all names of activations and losses.
     dtype : {"float32", "float64"}, default "float32"
     seed : int, Generator or None
         Seeds the generator that draws the weights and then shuffles the rows.
@@ -200,7 +194,7 @@ class Network:
         """
         if not self.spec.gives_probabilities:
             raise ValueError(
-                f"predict_proba needs probabilities of classes; output {self.spec.output!r} with "
+                f"predict_proba needs a classifier with probabilities; {self.spec.output!r} with "
                 f"loss {self.spec.loss!r} gives none, use predict or forward"
             )
         y_hat = self.forward(X)

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.activations cimport (
-    activate_output, apply_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
+    activate_output, apply_any_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
 )
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.plan cimport (
@@ -298,7 +298,7 @@ cdef inline double general_loss(
             z[j] = scale * z[j] * spare[j]
     else:
         scale_row(z, k, scale)
-        apply_derivative(O, spare, z, k)
+        apply_any_derivative(O, spare, z, k)
     return total
 
 
