@@ -23,7 +23,8 @@ from ffnn_fast.engine.online cimport (
 )
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.products cimport (
-    MK_BYTES, gather_panel, panel_size, panel_to_rows, panels_backward, panels_forward, weight_gradient,
+    MK_BYTES, gather_panel, panel_size, panel_to_rows, panels_backward, panels_forward,
+    weight_gradient,
 )
 
 cdef enum:
