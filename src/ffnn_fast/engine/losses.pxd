@@ -37,7 +37,7 @@ cdef inline floating value(int loss, floating p, floating y) noexcept nogil:
     if y != 0:
         total -= y * log(p)
     if loss == BINARY_CROSS_ENTROPY and y != 1:
-        total -= (1 - y) * log(1 - p)
+        total -= (<floating>1 - y) * log(<floating>1 - p)
     return total
 
 
@@ -45,13 +45,13 @@ cdef inline floating slope(int loss, floating p, floating y) noexcept nogil:
     """∂ℓ/∂ŷ_j at ŷ_j = p, with 0 / 0 = 0"""
     cdef floating total = 0
     if loss == SQUARED_ERROR:
-        return 2 * (p - y)
+        return <floating>2 * (p - y)
     if loss == HALF_SQUARED_ERROR:
         return p - y
     if y != 0:
         total -= y / p
     if loss == BINARY_CROSS_ENTROPY and y != 1:
-        total += (1 - y) / (1 - p)
+        total += (<floating>1 - y) / (<floating>1 - p)
     return total
 
 

@@ -64,7 +64,7 @@ cdef inline void activate_output_panel(
     panel_max(z, k, top)
     panel_exp(z, k, top, total)
     for s in range(S):
-        total[s] = 1 / total[s]
+        total[s] = <floating>1 / total[s]
     panel_scale(z, k, total)
 
 
