@@ -119,7 +119,9 @@ def test_plain_safetensors_file(path):
 @pytest.mark.parametrize("version", [None, "3", "1.0", ""])
 def test_another_format_version(path, version):
     forge(path, format_version=version, library_version="9.1")
-    with pytest.raises(ModelFileError, match=r"format version.*reads versions 1, 2;.*ffnn_fast 9\.1"):
+    with pytest.raises(
+        ModelFileError, match=r"format version.*reads versions 1, 2;.*ffnn_fast 9\.1"
+    ):
         load(path)
 
 

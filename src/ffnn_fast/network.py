@@ -217,9 +217,7 @@ class Network:
         return self._machine.loss(self._problem(X, y, sample_weight))
 
     def score(self, X: Any, y: Any) -> float:
-        """Accuracy for classifiers, R² for regressors (of the mean, or of the quantile nearest to
-        the median, where a target has several heads); missing targets do not count.
-        """
+        """Accuracy, or R² (of μ or the middle quantile); missing targets do not count."""
         problem = self._problem(X, y)
         return training.score(self.spec, self._machine.forward(problem.X), problem)
 
@@ -347,10 +345,7 @@ class Network:
         return inspection.trace(self.spec, self.params, self._problem(X, y))
 
     def check_gradients(self, X: Any, y: Any) -> inspection.GradientCheck:
-        """Backpropagation beside central differences, in float64, for every parameter.
-
-        Costs 2 P evaluations of the loss: give a few rows.
-        """
+        """Backpropagation beside central differences, in float64: 2 P evaluations of the loss."""
         return inspection.check_gradients(self._machine, self._problem(X, y))
 
     def save(self, path: str | os.PathLike[str], extra: Mapping[str, str] | None = None) -> None:

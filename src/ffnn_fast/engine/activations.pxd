@@ -1,6 +1,7 @@
 # h := g(a) and ∇a := ∇h ⊙ g'(a), in place, one pair per activation; softmax works on a row.
 #
 # n elements, k outputs. Loops have one writable pointer, so that the compiler can vectorise them.
+# A bare number beside a float is a double to Cython, and so is what it touches: hence <floating>1.
 
 from libc.string cimport memcpy
 
@@ -92,10 +93,10 @@ cdef inline void apply_derivative(
     cdef Py_ssize_t i
     if g == LOGISTIC:
         for i in range(n):
-            d[i] = d[i] * (h[i] * (1 - h[i]))
+            d[i] = d[i] * (h[i] * (<floating>1 - h[i]))
     elif g == TANH:
         for i in range(n):
-            d[i] = d[i] * (1 - h[i] * h[i])
+            d[i] = d[i] * (<floating>1 - h[i] * h[i])
     elif g == RELU:
         for i in range(n):
             d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>0)
@@ -111,7 +112,7 @@ cdef inline void apply_derivative_rest(
             d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>SLOPE)
     elif g == ELU:
         for i in range(n):
-            d[i] = d[i] * (<floating>1 if h[i] > 0 else h[i] + 1)
+            d[i] = d[i] * (<floating>1 if h[i] > 0 else h[i] + <floating>1)
     elif g == SELU:
         for i in range(n):
             d[i] = d[i] * (<floating>SELU_SCALE if h[i] > 0 else h[i] + <floating>SELU_FLOOR)
@@ -120,7 +121,7 @@ cdef inline void apply_derivative_rest(
             d[i] = d[i] * -expm1(-h[i])
     elif g == SOFTSIGN:
         for i in range(n):
-            d[i] = d[i] * ((1 - magnitude(h[i])) * (1 - magnitude(h[i])))
+            d[i] = d[i] * (<floating>1 - magnitude(h[i])) * (<floating>1 - magnitude(h[i]))
     elif g == HARD_SIGMOID:
         for i in range(n):
             d[i] = d[i] * (<floating>(1.0 / 6) if 0 < h[i] < 1 else <floating>0)
@@ -227,4 +228,4 @@ cdef inline void activate_output(
         return
     for r in range(n):
         row = z + r * k
-        scale_row(row, k, 1 / exp_row(row, k, row_max(row, k)))
+        scale_row(row, k, <floating>1 / exp_row(row, k, row_max(row, k)))

@@ -61,7 +61,7 @@ cdef inline void activate_output_panel(
     panel_max(z, k, top)
     panel_exp(z, k, top, total)
     for s in range(S):
-        total[s] = 1 / total[s]
+        total[s] = <floating>1 / total[s]
     panel_scale(z, k, total)
 
 
@@ -72,7 +72,7 @@ cdef inline void smooth_panel(
     """mass, dot := those of (1 − ε) y + ε / k, from those of y; share = ε / k"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
     for s in range(S):
-        mass[s], dot[s] = kept * mass[s] + k * share, kept * dot[s]
+        mass[s], dot[s] = kept * mass[s] + <floating>k * share, kept * dot[s]
     for j in range(k):
         for s in range(S):
             dot[s] += share * (z[j * S + s] - top[s])
