@@ -8,14 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast import fitting, inspection, persistence, rate_finder, scoring, solvers, streaming
+from ffnn_fast import (
+    fitting,
+    inspection,
+    machine,
+    persistence,
+    rate_finder,
+    scoring,
+    solvers,
+    streaming,
+)
 from ffnn_fast.activations import Activation
 from ffnn_fast.data import as_problem
 from ffnn_fast.execution import Execution
 from ffnn_fast.history import History
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import Loss
-from ffnn_fast.machine import Machine, Problem, aligned_empty
+from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.summary import summary
 from ffnn_fast.validation import as_params, as_rows, positive_float, positive_int
@@ -123,7 +132,7 @@ class Network:
     def _assemble(
         self, spec: NetworkSpec, params: Array, rng: np.random.Generator, run: Execution
     ) -> None:
-        theta = aligned_empty(spec.n_params, spec.dtype)
+        theta = machine.aligned_empty(spec.n_params, spec.dtype)
         theta[:] = params
         self.rng = rng
         self.history = History()
