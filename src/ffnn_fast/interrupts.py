@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from types import FrameType, TracebackType
 from typing import Any
+
+PATIENCE = 0.02  # seconds; a signal that another thread received does not end a wait
 
 
 def in_background(call: Callable[..., Any], *args: Any) -> Any:
@@ -20,15 +23,18 @@ def in_background(call: Callable[..., Any], *args: Any) -> Any:
     results: list[Any] = []
     errors: list[BaseException] = []
 
+    context = copy_context()  # NumPy's handling of floating-point errors lies in it
+
     def work() -> None:
         try:
-            results.append(call(*args))
+            results.append(context.run(call, *args))
         except BaseException as error:  # noqa: BLE001 (raised again, by the thread that waits)
             errors.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join()
+    while thread.is_alive():
+        thread.join(PATIENCE)
     if errors:
         raise errors[0]
     return results[0]

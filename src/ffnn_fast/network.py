@@ -8,14 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast import fitting, inspection, persistence, rate_finder, scoring, solvers, streaming
+from ffnn_fast import (
+    fitting,
+    inspection,
+    machine,
+    persistence,
+    rate_finder,
+    scoring,
+    solvers,
+    streaming,
+)
 from ffnn_fast.activations import Activation
 from ffnn_fast.data import as_problem
 from ffnn_fast.execution import Execution
 from ffnn_fast.history import History
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import Loss
-from ffnn_fast.machine import Machine, Problem, aligned_empty
+from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.summary import summary
 from ffnn_fast.validation import as_params, as_rows, positive_float, positive_int
@@ -32,15 +41,9 @@ class Network:
     layer_sizes : sequence of int
         n_0, n_1, ..., n_L: inputs, hidden units, outputs.
     activation : str, Activation or sequence of them, default "tanh"
-        g of the hidden layers, one for all or one per layer: ``tanh``, ``relu``, ``logistic``,
-        ``gelu``, ... or a function of your own; see `NetworkSpec` for all names.
-    output : str or Activation, default "softmax"
-        O: ``softmax``, ``identity``, ``logistic``, ... or any other activation.
-    loss : str or Loss, default "auto"
-        ``auto`` is the usual one of the output: softmax with cross-entropy, logistic with binary
-        cross-entropy, others with squared error. Any pair works; see `NetworkSpec` for all names.
-    loss_options, dropout, missing_targets
-        See `NetworkSpec`.
+        g of the hidden layers, one for all or one per layer.
+    output, loss, loss_options, dropout, missing_targets
+        See `NetworkSpec`, also for all names of activations and losses.
     dtype : {"float32", "float64"}, default "float32"
     seed : int, Generator or None
         Seeds the generator that draws the weights and then shuffles the rows.
@@ -129,7 +132,7 @@ class Network:
     def _assemble(
         self, spec: NetworkSpec, params: Array, rng: np.random.Generator, run: Execution
     ) -> None:
-        theta = aligned_empty(spec.n_params, spec.dtype)
+        theta = machine.aligned_empty(spec.n_params, spec.dtype)
         theta[:] = params
         self.rng = rng
         self.history = History()
@@ -202,7 +205,7 @@ class Network:
         """
         if not self.spec.gives_probabilities:
             raise ValueError(
-                f"predict_proba needs probabilities of classes; output {self.spec.output!r} with "
+                f"predict_proba needs a classifier with probabilities; {self.spec.output!r} with "
                 f"loss {self.spec.loss!r} gives none, use predict or forward"
             )
         y_hat = self.forward(X)
@@ -225,9 +228,7 @@ class Network:
         return self._machine.loss(self._problem(X, y, sample_weight))
 
     def score(self, X: Any, y: Any) -> float:
-        """Accuracy for classifiers, R² for regressors (of the mean, or of the quantile nearest to
-        the median, where a target has several heads); missing targets do not count.
-        """
+        """Accuracy, or R² (of μ or the middle quantile); missing targets do not count."""
         problem = self._problem(X, y)
         return scoring.score(self.spec, self._machine.forward(problem.X), problem)
 
@@ -284,10 +285,7 @@ class Network:
         return inspection.trace(self.spec, self.params, self._problem(X, y))
 
     def check_gradients(self, X: Any, y: Any) -> inspection.GradientCheck:
-        """Backpropagation beside central differences, in float64, for every parameter.
-
-        Costs 2 P evaluations of the loss: give a few rows.
-        """
+        """Backpropagation beside central differences, in float64: 2 P evaluations of the loss."""
         return inspection.check_gradients(self._machine, self._problem(X, y))
 
     def save(self, path: str | os.PathLike[str], extra: Mapping[str, str] | None = None) -> None:

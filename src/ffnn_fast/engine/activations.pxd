@@ -1,6 +1,8 @@
 # h := g(a) and ∇a := ∇h ⊙ g'(a), in place, one pair per activation; softmax works on a row.
 #
-# n elements, k outputs. Loops have one writable pointer, so that the compiler can vectorise them.
+# n elements, k outputs. Loops have one writable pointer, so that the compiler can vectorise them;
+# they call vecmath's functions by their own names, which it always inlines.
+# A bare number beside a float is a double to Cython, and so is what it touches: hence <floating>1.
 
 from libc.string cimport memcpy
 
@@ -10,8 +12,13 @@ from ffnn_fast.engine.plan cimport (
     SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN, TANH,
 )
 from ffnn_fast.engine.vecmath cimport (
-    elu, exp, expm1, gelu, gelu_slope, gelu_tanh, gelu_tanh_slope, hard_sigmoid, logistic, mish,
-    mish_slope, selu, silu, silu_slope, sin, sin_slope, softplus, softsign, tanh,
+    vm_elu_f32, vm_elu_f64, vm_exp_f32, vm_exp_f64, vm_expm1_f32, vm_expm1_f64, vm_gelu_f32,
+    vm_gelu_f64, vm_gelu_slope_f32, vm_gelu_slope_f64, vm_gelu_tanh_f32, vm_gelu_tanh_f64,
+    vm_gelu_tanh_slope_f32, vm_gelu_tanh_slope_f64, vm_hard_sigmoid_f32, vm_hard_sigmoid_f64,
+    vm_logistic_f32, vm_logistic_f64, vm_mish_f32, vm_mish_f64, vm_mish_slope_f32,
+    vm_mish_slope_f64, vm_selu_f32, vm_selu_f64, vm_silu_f32, vm_silu_f64, vm_silu_slope_f32,
+    vm_silu_slope_f64, vm_sin_f32, vm_sin_f64, vm_sin_slope_f32, vm_sin_slope_f64,
+    vm_softplus_f32, vm_softplus_f64, vm_softsign_f32, vm_softsign_f64, vm_tanh_f32, vm_tanh_f64,
 )
 
 cdef extern from *:
@@ -35,56 +42,54 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
     cdef Py_ssize_t i
     if g == LOGISTIC:
         for i in range(n):
-            z[i] = logistic(z[i])
+            z[i] = vm_logistic_f32(z[i]) if floating is float else vm_logistic_f64(z[i])
     elif g == TANH:
         for i in range(n):
-            z[i] = tanh(z[i])
+            z[i] = vm_tanh_f32(z[i]) if floating is float else vm_tanh_f64(z[i])
     elif g == RELU:
         for i in range(n):
             z[i] = <floating>0 if z[i] < 0 else z[i]
-    elif g > SOFTMAX:
-        activate_rest(g, z, n)
 
 
 cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
-    """The same for the less frequent activations"""
+    """The same for g > SOFTMAX, the less frequent ones: apart, so that `activate` stays small"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
             z[i] = z[i] if z[i] > 0 else <floating>SLOPE * z[i]
     elif g == ELU:
         for i in range(n):
-            z[i] = elu(z[i])
+            z[i] = vm_elu_f32(z[i]) if floating is float else vm_elu_f64(z[i])
     elif g == SELU:
         for i in range(n):
-            z[i] = selu(z[i])
+            z[i] = vm_selu_f32(z[i]) if floating is float else vm_selu_f64(z[i])
     elif g == SOFTPLUS:
         for i in range(n):
-            z[i] = softplus(z[i])
+            z[i] = vm_softplus_f32(z[i]) if floating is float else vm_softplus_f64(z[i])
     elif g == SOFTSIGN:
         for i in range(n):
-            z[i] = softsign(z[i])
+            z[i] = vm_softsign_f32(z[i]) if floating is float else vm_softsign_f64(z[i])
     elif g == HARD_SIGMOID:
         for i in range(n):
-            z[i] = hard_sigmoid(z[i])
+            z[i] = vm_hard_sigmoid_f32(z[i]) if floating is float else vm_hard_sigmoid_f64(z[i])
     elif g == EXP:
         for i in range(n):
-            z[i] = exp(z[i])
+            z[i] = vm_exp_f32(z[i]) if floating is float else vm_exp_f64(z[i])
     elif g == GELU:
         for i in range(n):
-            z[i] = gelu(z[i])
+            z[i] = vm_gelu_f32(z[i]) if floating is float else vm_gelu_f64(z[i])
     elif g == GELU_TANH:
         for i in range(n):
-            z[i] = gelu_tanh(z[i])
+            z[i] = vm_gelu_tanh_f32(z[i]) if floating is float else vm_gelu_tanh_f64(z[i])
     elif g == SILU:
         for i in range(n):
-            z[i] = silu(z[i])
+            z[i] = vm_silu_f32(z[i]) if floating is float else vm_silu_f64(z[i])
     elif g == MISH:
         for i in range(n):
-            z[i] = mish(z[i])
+            z[i] = vm_mish_f32(z[i]) if floating is float else vm_mish_f64(z[i])
     elif g == SIN:
         for i in range(n):
-            z[i] = sin(z[i])
+            z[i] = vm_sin_f32(z[i]) if floating is float else vm_sin_f64(z[i])
 
 
 cdef inline void apply_derivative(
@@ -94,37 +99,35 @@ cdef inline void apply_derivative(
     cdef Py_ssize_t i
     if g == LOGISTIC:
         for i in range(n):
-            d[i] = d[i] * (h[i] * (1 - h[i]))
+            d[i] = d[i] * (h[i] * (<floating>1 - h[i]))
     elif g == TANH:
         for i in range(n):
-            d[i] = d[i] * (1 - h[i] * h[i])
+            d[i] = d[i] * (<floating>1 - h[i] * h[i])
     elif g == RELU:
         for i in range(n):
             d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>0)
-    elif g > SOFTMAX:
-        apply_derivative_rest(g, h, d, n)
 
 
 cdef inline void apply_derivative_rest(
     Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
 ) noexcept nogil:
-    """The same for the less frequent activations"""
+    """The same for g > SOFTMAX"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
             d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>SLOPE)
     elif g == ELU:
         for i in range(n):
-            d[i] = d[i] * (<floating>1 if h[i] > 0 else h[i] + 1)
+            d[i] = d[i] * (<floating>1 if h[i] > 0 else h[i] + <floating>1)
     elif g == SELU:
         for i in range(n):
             d[i] = d[i] * (<floating>SELU_SCALE if h[i] > 0 else h[i] + <floating>SELU_FLOOR)
     elif g == SOFTPLUS:
         for i in range(n):
-            d[i] = d[i] * -expm1(-h[i])
+            d[i] = d[i] * -(vm_expm1_f32(-h[i]) if floating is float else vm_expm1_f64(-h[i]))
     elif g == SOFTSIGN:
         for i in range(n):
-            d[i] = d[i] * ((1 - magnitude(h[i])) * (1 - magnitude(h[i])))
+            d[i] = d[i] * (<floating>1 - magnitude(h[i])) * (<floating>1 - magnitude(h[i]))
     elif g == HARD_SIGMOID:
         for i in range(n):
             d[i] = d[i] * (<floating>(1.0 / 6) if 0 < h[i] < 1 else <floating>0)
@@ -133,24 +136,44 @@ cdef inline void apply_derivative_rest(
             d[i] = d[i] * h[i]
 
 
+cdef inline void activate_any(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
+    """z := g(z), for any elementwise g"""
+    if g > SOFTMAX:
+        activate_rest(g, z, n)
+    else:
+        activate(g, z, n)
+
+
+cdef inline void apply_any_derivative(
+    Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
+) noexcept nogil:
+    """d := d ⊙ g'(a), for any g whose g' is written in h"""
+    if g > SOFTMAX:
+        apply_derivative_rest(g, h, d, n)
+    else:
+        apply_derivative(g, h, d, n)
+
+
 cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexcept nogil:
     """a := g'(a), for activations from GELU on"""
     cdef Py_ssize_t i
     if g == GELU:
         for i in range(n):
-            a[i] = gelu_slope(a[i])
+            a[i] = vm_gelu_slope_f32(a[i]) if floating is float else vm_gelu_slope_f64(a[i])
     elif g == GELU_TANH:
         for i in range(n):
-            a[i] = gelu_tanh_slope(a[i])
+            a[i] = (
+                vm_gelu_tanh_slope_f32(a[i]) if floating is float else vm_gelu_tanh_slope_f64(a[i])
+            )
     elif g == SILU:
         for i in range(n):
-            a[i] = silu_slope(a[i])
+            a[i] = vm_silu_slope_f32(a[i]) if floating is float else vm_silu_slope_f64(a[i])
     elif g == MISH:
         for i in range(n):
-            a[i] = mish_slope(a[i])
+            a[i] = vm_mish_slope_f32(a[i]) if floating is float else vm_mish_slope_f64(a[i])
     elif g == SIN:
         for i in range(n):
-            a[i] = sin_slope(a[i])
+            a[i] = vm_sin_slope_f32(a[i]) if floating is float else vm_sin_slope_f64(a[i])
 
 
 cdef inline void value_and_slope(
@@ -159,13 +182,13 @@ cdef inline void value_and_slope(
     """h := g(a), a := g'(a), for any activation"""
     cdef Py_ssize_t i
     memcpy(h, a, n * sizeof(floating))
-    activate(g, h, n)
+    activate_any(g, h, n)
     if g >= GELU:
         slopes_of_inputs(g, a, n)
     else:
         for i in range(n):
             a[i] = 1
-        apply_derivative(g, h, a, n)
+        apply_any_derivative(g, h, a, n)
 
 
 cdef inline void multiply(const floating* x, floating* d, Py_ssize_t n) noexcept nogil:
@@ -189,7 +212,7 @@ cdef inline floating exp_row(floating* z, Py_ssize_t k, floating shift) noexcept
     cdef Py_ssize_t j
     cdef floating total = 0
     for j in range(k):
-        z[j] = exp(z[j] - shift)
+        z[j] = vm_exp_f32(z[j] - shift) if floating is float else vm_exp_f64(z[j] - shift)
     for j in range(k):
         total += z[j]
     return total
@@ -209,8 +232,8 @@ cdef inline void activate_output(
     cdef Py_ssize_t r
     cdef floating* row
     if O != SOFTMAX:
-        activate(O, z, n * k)
+        activate_any(O, z, n * k)
         return
     for r in range(n):
         row = z + r * k
-        scale_row(row, k, 1 / exp_row(row, k, row_max(row, k)))
+        scale_row(row, k, <floating>1 / exp_row(row, k, row_max(row, k)))

@@ -28,7 +28,7 @@ from ffnn_fast.engine.products cimport (
 )
 
 cdef enum:
-    DEFER_FROM = 1 << 13  # elements of W_1: 64×64, 784×10 come out even, 128×128 gains a third
+    DEFER_FROM = 1 << 13  # elements of W_1: 64×64 comes out even, 128×128 gains a third
 
 
 cdef inline bint defers(const plan_t* plan) noexcept nogil:
