@@ -22,7 +22,7 @@ FLOORS = {
         *("training", "solvers", "inspection", "persistence", "config", "threads", "execution"),
         *("machine", "interrupts", "history", "scoring", "data", "options", "run", "fitting"),
         *("stopping", "averaging", "callbacks", "checkpoint", "divergence", "diagnostics"),
-        *("rate_finder", "streaming"),
+        *("rate_finder", "streaming", "least_squares"),
     },
     3: {"network"},
     4: {"plotting", "datasets", "tensorboard", "sklearn"},  # doors

@@ -160,7 +160,7 @@ class BaseMLP(BaseEstimator):
             core = self._begin(given, self._hidden_sizes(), True, Start(), rng)
         else:
             core, rng = self._ready(), self._generator()
-            self.coefs_, self.intercepts_ = core.coefs, core.intercepts
+            self.coefs_, self.intercepts_ = list(core.coefs), list(core.intercepts)
             given = self._quickly_checked(core, X, y, sample_weight) or self._checked(
                 X, y, sample_weight, False, incremental=True
             )
@@ -227,7 +227,7 @@ class BaseMLP(BaseEstimator):
                     f"got {hidden}"
                 )
         core.adopt(start.coefs or core.coefs, start.intercepts or core.intercepts)
-        self.coefs_, self.intercepts_ = core.coefs, core.intercepts
+        self.coefs_, self.intercepts_ = list(core.coefs), list(core.intercepts)
         return core
 
     def _asked(self, sizes: tuple[int, ...], dtype: str) -> tuple[Any, ...]:

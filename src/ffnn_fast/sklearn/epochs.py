@@ -73,8 +73,10 @@ class Epochs:
                     self.steps.state, self.steps.t, self.work,
                 )  # fmt: skip
                 self.steps.t += n_steps
-        S = self.batch_size if sums is None else float(sums.mean())
-        penalty = self.alpha / (2 * S) * (before + self.core.squares()) / 2 if before else 0.0
+        penalty = 0.0
+        if self.rows.shown_over > 1:
+            share = self.alpha / (2 * n) * self._inverse_sums(n, sums)
+            penalty = share * (before + self.core.squares()) / 2
         return self._shown(total / n, penalty, order, weight)
 
     def _weights(self, order: Array) -> tuple[Array | None, Array | None]:
@@ -89,6 +91,14 @@ class Epochs:
         weight = np.zeros_like(given)
         weight[order] = given[order] * np.repeat(scale, sizes)
         return weight.astype(self.core.spec.dtype), sums
+
+    def _inverse_sums(self, n: int, sums: Array | None) -> float:
+        """Σ n_b / S_b over the batches, n_b rows each."""
+        if sums is None:
+            return float(self.per_epoch)
+        sizes = np.full(len(sums), self.batch_size)
+        sizes[-1] = n - self.batch_size * (len(sums) - 1)
+        return float((sizes[sums != 0] / sums[sums != 0]).sum())
 
     def _stretches(self, n: int, sums: Array | None) -> Iterator[tuple[int, int, float]]:
         """Consecutive batches with the same penalty: first row, last row + 1, l2."""
