@@ -70,6 +70,12 @@ class Session:
         seconds = perf_counter() - began
         return seconds, fashion.accuracy(training.layers(), problem.activation, X_test, y_test)
 
+    def script(self, name):
+        """Seconds of a script with the contestant's estimators, its score and predictions."""
+        from benches import scripts
+
+        return scripts.run(self.module.estimators(), name)
+
     def peak_memory(self, problem, epochs):
         """Bytes that a fit needs beyond what the process, its libraries and the data take."""
         from benches.machine import peak_resident, resident

@@ -55,3 +55,10 @@ def ways(problem, threads):
     X, _ = problem.with_steps(1).rows()
     names = {"model": classifier(problem), "x": X}
     return {"predict_proba(x)": ("model.predict_proba(x)", names)}
+
+
+def estimators():
+    """The estimators themselves."""
+    from sklearn import neural_network
+
+    return neural_network

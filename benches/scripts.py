@@ -1,0 +1,39 @@
+"""What scikit-learn users run: each script gets the module that the estimators come from."""
+
+import warnings
+from time import perf_counter
+
+EPOCHS = 30
+ROWS = 500  # of the stream
+NAMES = ["sgd", "adam", "partial_fit"]
+
+
+def run(estimators, name):
+    """Seconds, the score on rows held out, and the probabilities there."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
+    way = stream if name == "partial_fit" else fit
+    with warnings.catch_warnings(action="ignore"):  # that it has not converged
+        seconds, model = way(estimators, name, X, y)
+    return seconds, model.score(X_test, y_test), model.predict_proba(X_test)
+
+
+def fit(estimators, solver, X, y):
+    """Some epochs with the defaults of a solver."""
+    model = estimators.MLPClassifier(solver=solver, max_iter=EPOCHS, random_state=0)
+    began = perf_counter()
+    model.fit(X, y)
+    return perf_counter() - began, model
+
+
+def stream(estimators, name, X, y):
+    """Row by row, as rows come in."""
+    model = estimators.MLPClassifier(random_state=0)
+    model.partial_fit(X[:1], y[:1], classes=range(10))
+    began = perf_counter()
+    for i in range(1, ROWS):
+        model.partial_fit(X[i : i + 1], y[i : i + 1])
+    return perf_counter() - began, model
