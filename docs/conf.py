@@ -20,8 +20,9 @@ extensions = [
     "sphinx_design",
     "command_help",
     "mathml",
+    "pictures",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_generated"]
 default_role = "py:obj"  # a link where the name is known, else code
 html_math_renderer = "mathml"
 
