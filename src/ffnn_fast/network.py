@@ -8,20 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast import inspection, persistence, solvers, training
+from ffnn_fast import fitting, inspection, persistence, rate_finder, scoring, solvers, streaming
+from ffnn_fast.activations import Activation
+from ffnn_fast.data import as_problem
 from ffnn_fast.execution import Execution
+from ffnn_fast.history import History
 from ffnn_fast.initializers import initialize
+from ffnn_fast.losses import Loss
+from ffnn_fast.machine import Machine, Problem, aligned_empty
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.summary import summary
-from ffnn_fast.training import FitOptions, History, Problem
-from ffnn_fast.validation import (
-    as_params,
-    as_rows,
-    as_sample_weight,
-    as_targets,
-    positive_float,
-    positive_int,
-)
+from ffnn_fast.validation import as_params, as_rows, positive_float, positive_int
 
 Array = np.ndarray
 Initializer = str | Callable[[int, int, np.random.Generator], Any]
@@ -34,15 +31,16 @@ class Network:
     ----------
     layer_sizes : sequence of int
         n_0, n_1, ..., n_L: inputs, hidden units, outputs.
-    activation : str or sequence of str, default "tanh"
-        g of the hidden layers: ``identity`` (or ``linear``), ``logistic`` (or ``sigmoid``),
-        ``tanh``, ``relu``; one name for all or one per layer.
-    output : str, default "softmax"
-        O: ``softmax``, ``identity``, ``logistic``, ``tanh`` or ``relu``.
-    loss : str, default "auto"
-        ``cross_entropy``, ``squared_error``, ``half_squared_error`` or ``binary_cross_entropy``;
+    activation : str, Activation or sequence of them, default "tanh"
+        g of the hidden layers, one for all or one per layer: ``tanh``, ``relu``, ``logistic``,
+        ``gelu``, ... or a function of your own; see `NetworkSpec` for all names.
+    output : str or Activation, default "softmax"
+        O: ``softmax``, ``identity``, ``logistic``, ... or any other activation.
+    loss : str or Loss, default "auto"
         ``auto`` is the usual one of the output: softmax with cross-entropy, logistic with binary
-        cross-entropy, others with squared error. Any pair works.
+        cross-entropy, others with squared error. Any pair works; see `NetworkSpec` for all names.
+    loss_options, dropout, missing_targets
+        See `NetworkSpec`.
     dtype : {"float32", "float64"}, default "float32"
     seed : int, Generator or None
         Seeds the generator that draws the weights and then shuffles the rows.
@@ -93,9 +91,12 @@ class Network:
         self,
         layer_sizes: Sequence[int],
         *,
-        activation: str | Sequence[str] = "tanh",
-        output: str = "softmax",
-        loss: str = "auto",
+        activation: str | Activation | Sequence[str | Activation] = "tanh",
+        output: str | Activation = "softmax",
+        loss: str | Loss = "auto",
+        loss_options: Mapping[str, Any] | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        missing_targets: str = "refuse",
         dtype: str = "float32",
         seed: int | np.random.Generator | None = None,
         initializer: Initializer = "auto",
@@ -104,8 +105,12 @@ class Network:
         n_threads: int | None = None,
         matmul: str = "auto",
     ) -> None:
-        hidden = activation if isinstance(activation, str) else tuple(activation)
-        spec = NetworkSpec(layer_sizes, hidden, output, loss, dtype, l2)  # type: ignore[arg-type]
+        spec = NetworkSpec(
+            layer_sizes, activation, output, loss, dtype, l2,  # type: ignore[arg-type]
+            loss_options=loss_options or {},
+            dropout=dropout,  # type: ignore[arg-type]
+            missing_targets=missing_targets,
+        )  # fmt: skip
         rng = np.random.default_rng(seed)
         run = Execution(engine, n_threads, matmul)
         self._assemble(spec, initialize(spec, initializer, rng), rng, run)
@@ -124,9 +129,11 @@ class Network:
     def _assemble(
         self, spec: NetworkSpec, params: Array, rng: np.random.Generator, run: Execution
     ) -> None:
-        theta = training.aligned_empty(spec.n_params, spec.dtype)
+        theta = aligned_empty(spec.n_params, spec.dtype)
         theta[:] = params
         self.rng = rng
+        self.history = History()
+        self.stream: streaming.Stream | None = None
         self._execution = run
         self._machine = run.machine(spec, theta)
 
@@ -134,6 +141,11 @@ class Network:
     def spec(self) -> NetworkSpec:
         """The description of the network."""
         return self._machine.spec
+
+    @property
+    def machine(self) -> Machine:
+        """The network made ready to run; what training works on."""
+        return self._machine
 
     @property
     def params(self) -> Array:
@@ -152,8 +164,8 @@ class Network:
 
     @property
     def engine(self) -> str:
-        """``"compiled"`` or ``"reference"``."""
-        return self._execution.engine_name
+        """``"compiled"`` or ``"reference"``, which also runs functions of your own."""
+        return "reference" if self.spec.own_functions else self._execution.engine_name
 
     @property
     def n_threads(self) -> int:
@@ -173,11 +185,11 @@ class Network:
         -------
         ndarray
             One class per sample: labels, (n,) int64. One output with binary cross-entropy: 0 or 1,
-            (n,); several: 0 or 1 each, (n, n_L). Regression: values, (n,) for one output, else
-            (n, n_L). For one sample the first axis is gone.
+            (n,); several: 0 or 1 each, (n, n_L). Regression: ŷ with all heads of a target, (n,)
+            for one output, else (n, n_L). For one sample the first axis is gone.
         """
         rows, single = as_rows(X, self.spec)
-        predicted = training.predict(self.spec, self._machine.forward(rows))
+        predicted = scoring.predict(self.spec, self._machine.forward(rows))
         return predicted[0] if single else predicted
 
     def predict_proba(self, X: Any) -> Array:
@@ -186,12 +198,12 @@ class Network:
         Raises
         ------
         ValueError
-            If the network is a regressor.
+            If the network is a regressor, or its outputs are scores (hinge).
         """
-        if self.spec.task != "classification":
+        if not self.spec.gives_probabilities:
             raise ValueError(
-                f"predict_proba needs a classifier; output {self.spec.output!r} with loss "
-                f"{self.spec.loss!r} is a regressor, use predict or forward"
+                f"predict_proba needs probabilities of classes; output {self.spec.output!r} with "
+                f"loss {self.spec.loss!r} gives none, use predict or forward"
             )
         y_hat = self.forward(X)
         if self.spec.n_outputs == 1:
@@ -206,16 +218,18 @@ class Network:
         X : array-like of shape (n, n_0) or (n_0,)
         y : array-like
             Labels (n,) of integers 0..n_L-1, one-hot or soft targets (n, n_L), or values (n,) or
-            (n, n_L).
+            (n, T), T = ``spec.n_targets``.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0; only their ratios count.
         """
         return self._machine.loss(self._problem(X, y, sample_weight))
 
     def score(self, X: Any, y: Any) -> float:
-        """Accuracy for classifiers, R² for regressors."""
+        """Accuracy for classifiers, R² for regressors (of the mean, or of the quantile nearest to
+        the median, where a target has several heads); missing targets do not count.
+        """
         problem = self._problem(X, y)
-        return training.score(self.spec, self._machine.forward(problem.X), problem)
+        return scoring.score(self.spec, self._machine.forward(problem.X), problem)
 
     def gradient(
         self, X: Any, y: Any, sample_weight: Any = None, *, by_name: bool = False
@@ -226,83 +240,12 @@ class Network:
 
     def step(self, X: Any, y: Any, learning_rate: float) -> float:
         """One step of gradient descent on these rows; returns the objective before it."""
-        problem = self._problem(X, y)
-        learning_rate = positive_float(learning_rate, "learning_rate")
-        options = FitOptions(1, len(problem.X), learning_rate, shuffle=False, metrics=False)
-        return training.fit(self._machine, problem, None, options, self.rng)[0]["loss"]
+        rate = positive_float(learning_rate, "learning_rate")
+        return streaming.step(self._machine, self._problem(X, y), rate, self.rng)
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        epochs: int = 10,
-        batch_size: int = 32,
-        learning_rate: float = 0.1,
-        validation_data: tuple[Any, Any] | None = None,
-        sample_weight: Any = None,
-        shuffle: bool = True,
-        rng: int | np.random.Generator | None = None,
-        metrics: bool = True,
-        callbacks: Sequence[training.Callback] = (),
-    ) -> History:
-        """Minibatch stochastic gradient descent: θ := θ − η ∇θ on each batch of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, n_0)
-            Not copied when it is C-contiguous and of the network's dtype.
-        y : array-like
-            As in `loss`.
-        epochs : int, default 10
-        batch_size : int, default 32
-            Rows per step; 1 is online learning.
-        learning_rate : float, default 0.1
-            η.
-        validation_data : (X, y), optional
-            Rows on which ``val_loss`` and the score are taken after each epoch.
-        sample_weight : array-like of shape (n,), optional
-            Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
-        shuffle : bool, default True
-            Draw a new order of the rows for each epoch.
-        rng : int or Generator, optional
-            For the shuffling; default: the network's own, ``net.rng``.
-        metrics : bool, default True
-            Record accuracy or R² after each epoch, at the cost of a forward pass over the rows.
-        callbacks : sequence of callable
-            Each is called with the record of an epoch when it ends.
-
-        Returns
-        -------
-        History
-            A record per epoch: ``epoch``, ``loss`` (mean over the epoch's steps, before each),
-            ``seconds`` (training alone), ``accuracy`` or ``r2``, ``val_loss``, ``val_accuracy`` or
-            ``val_r2``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is not as described; nothing has been changed then.
-        """
-        problem = self._problem(X, y, sample_weight)
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-                raise TypeError("validation_data must be a pair (X, y)")
-            validation = self._problem(*validation_data, prefix="validation ")
-        for callback in callbacks:
-            if not callable(callback):
-                raise TypeError(f"a callback must be callable, got {callback!r}")
-        options = FitOptions(
-            positive_int(epochs, "epochs"),
-            positive_int(batch_size, "batch_size"),
-            positive_float(learning_rate, "learning_rate"),
-            bool(shuffle),
-            bool(metrics),
-            tuple(callbacks),
-        )
-        generator = self.rng if rng is None else np.random.default_rng(rng)
-        return training.fit(self._machine, problem, validation, options, generator)
+    fit = fitting.fit
+    partial_fit = streaming.partial_fit
+    find_learning_rate = rate_finder.find_learning_rate
 
     def gradient_descent(
         self, X: Any, y: Any, learning_rate: float, max_iterations: int = 1000
@@ -377,23 +320,23 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         return {
-            "spec": self.spec.to_dict(),
+            "spec": self.spec,
             "params": self.params.copy(),
             "rng": self.rng.bit_generator.state,
             "execution": self._execution,
+            "history": self.history,
+            "stream": self.stream and self.stream.copy(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         bit_generator = getattr(np.random, state["rng"]["bit_generator"])()
         bit_generator.state = state["rng"]
         rng = np.random.Generator(bit_generator)
-        spec = NetworkSpec.from_dict(state["spec"])
-        self._assemble(spec, state["params"], rng, state["execution"])
+        self._assemble(state["spec"], state["params"], rng, state["execution"])
+        self.history, self.stream = state["history"], state["stream"]
 
     def __repr__(self) -> str:
         return summary(self.spec)
 
-    def _problem(self, X: Any, y: Any, sample_weight: Any = None, prefix: str = "") -> Problem:
-        rows, _ = as_rows(X, self.spec, f"{prefix}X")
-        targets = as_targets(y, self.spec, len(rows), f"{prefix}y")
-        return Problem(rows, targets, as_sample_weight(sample_weight, self.spec, len(rows)))
+    def _problem(self, X: Any, y: Any, sample_weight: Any = None) -> Problem:
+        return as_problem(self.spec, X, y, sample_weight)

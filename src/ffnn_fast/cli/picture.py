@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ffnn_fast.cli.output import write_file
+from ffnn_fast.history import History
 from ffnn_fast.plotting import learning_curve
-from ffnn_fast.training import History
 
 if TYPE_CHECKING:
     import numpy as np
