@@ -158,7 +158,9 @@ def _from_npz(name: str) -> list[np.ndarray]:
         with np.load(name, allow_pickle=False) as file:
             return [file[key] for key in NPZ_ARRAYS]
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{name!r} is no npz file with {', '.join(NPZ_ARRAYS)}: {error}") from error
+        raise ValueError(
+            f"{name!r} is no npz file with {', '.join(NPZ_ARRAYS)}: {error}"
+        ) from error
 
 
 def _image_rows(place: str, images: np.ndarray, labels: np.ndarray) -> Dataset:

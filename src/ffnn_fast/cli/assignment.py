@@ -23,8 +23,12 @@ CLASSES = 10
 HELD_OUT = 10  # one training image in so many is for validation
 RANDOM = 0.1  # standard deviation of "random" weights
 USUAL_RATES = {
-    **{"sgd": 0.1, "momentum": 0.05, "nag": 0.05},
-    **{"rmsprop": 0.001, "adam": 0.001, "nadam": 0.001},
+    "sgd": 0.1,
+    "momentum": 0.05,
+    "nag": 0.05,
+    "rmsprop": 0.001,
+    "adam": 0.001,
+    "nadam": 0.001,
 }
 LEAST_RATE = 1e-6  # annealing gives up below it
 
@@ -161,7 +165,9 @@ def _train(
         callbacks=[show],
     )
     if history.stopped == "diverged":
-        raise CommandError(f"{optimizer.name} diverged at a rate of {optimizer.learning_rate:g}: try a smaller -lr")
+        raise CommandError(
+            f"{optimizer.name} diverged at a rate of {optimizer.learning_rate:g}: try a smaller -lr"
+        )
     return list(history)
 
 

@@ -174,7 +174,7 @@ def _show(result: Result) -> None:
         f"  test accuracy {result.test_accuracy:.4f}, "
         f"validation {result.history[-1]['val_accuracy']:.4f}, {result.seconds:.2f} s to train"
     )
-    say("\n  confusion matrix of the test images: a row for each true class, a column for each said")
+    say("\n  confusion matrix of the test images: rows are the true classes, columns those said")
     rows = [["", *map(str, range(len(result.confusion)))]]
     rows += [[str(k), *map(str, row)] for k, row in enumerate(result.confusion)]
     say(aligned(rows))
