@@ -187,6 +187,8 @@ def fit(
         on_interrupt=on_interrupt,
     )
     _check_monitors(options, data)
+    if options.checkpoint:
+        spec.to_dict()  # refuses what cannot be written down
     generator = net.rng if rng is None else np.random.default_rng(rng)
     run = _start(net, data, options, generator, resume)
     training.fit(run)
@@ -222,7 +224,7 @@ def _start(
 
 def drawn_seed(spec: NetworkSpec, rng: np.random.Generator) -> int:
     """A seed for the masks of dropout; nothing is drawn for a network without."""
-    return int(rng.integers(2**63)) if getattr(spec, "dropout", 0) else 0
+    return int(rng.integers(2**63)) if any(spec.dropout_rates) else 0
 
 
 def _content(resume: Path | bool, checkpoint: Checkpoint | None) -> checkpoints.Content | None:

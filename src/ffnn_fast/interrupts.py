@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+PATIENCE = 0.02  # seconds; a signal that another thread received does not end a wait
+
 
 def in_background(call: Callable[..., Any], *args: Any) -> Any:
     """The result of a call that another thread makes, while this one hears signals.
@@ -28,7 +30,8 @@ def in_background(call: Callable[..., Any], *args: Any) -> Any:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join()
+    while thread.is_alive():
+        thread.join(PATIENCE)
     if errors:
         raise errors[0]
     return results[0]

@@ -100,13 +100,17 @@ class Machine:
         work = self.workspace(len(X))
         return self._call(self.backend.loss, 2 * len(X), X, Y, weight, work)
 
-    def loss_gradient(self, problem: Problem, grad: Array | None = None) -> tuple[float, Array]:
-        """The objective and ∇θ, (P,), written to `grad` where given."""
+    def loss_gradient(
+        self, problem: Problem, grad: Array | None = None, mask: tuple[int, int] | None = None
+    ) -> tuple[float, Array]:
+        """The objective and ∇θ, (P,), written to `grad` where given; with a mask, a seed and a
+        step, under dropout.
+        """
         X, Y, weight = problem.X, problem.Y, problem.sample_weight
         if grad is None:
             grad = aligned_empty(len(self.params), self.spec.dtype)
         work = self.workspace(len(X))
-        value = self._call(self.backend.loss_gradient, 6 * len(X), X, Y, weight, grad, work)
+        value = self._call(self.backend.loss_gradient, 6 * len(X), X, Y, weight, grad, work, mask)
         return value, grad
 
     def predictor(self, n_rows: int) -> Any:
@@ -134,11 +138,13 @@ class Machine:
 
     def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
         """Steps that take about so long at the most; a figure of the problem, not of the clock."""
-        overhead = 1e-6 if self.compiled else 1e-4 * self.spec.n_layers
-        if not self.runs_whole(rule, batch_size):
-            overhead += 5e-5 + 2e-8 * len(self.params)
-        steps = max(1, int(seconds / (overhead + self._seconds(6 * batch_size))))
-        return -(-steps // STEPS_TOGETHER) * STEPS_TOGETHER if batch_size == 1 else steps
+        in_python = 1e-4 * self.spec.n_layers + 2e-8 * len(self.params)
+        alone = self.compiled and self.runs_whole(rule, batch_size)
+        step = (1e-6 if alone else in_python) + self._seconds(6 * batch_size)
+        steps = max(1, int(seconds / step))
+        if batch_size == 1 and steps > STEPS_TOGETHER:
+            steps -= steps % STEPS_TOGETHER
+        return steps
 
     def train(
         self,
@@ -166,13 +172,13 @@ class Machine:
         if not rule.optimizer.compiled:
             update, plan = reference.update, reference.Plan(self.spec)
         grad = aligned_empty(len(self.params), self.spec.dtype)
-        total = 0.0
+        total, drops = 0.0, any(self.spec.dropout_rates)
         for step, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
             # All rows are one batch in their own order: nothing to gather.
             batch = problem if len(rows) == len(problem.X) else problem.rows(rows)
-            loss, _ = self.loss_gradient(batch, grad)
             t += 1
+            loss, _ = self.loss_gradient(batch, grad, (rule.seed, t) if drops else None)
             hold()
             update(plan, rule, hyper[min(step, len(hyper) - 1)], self.params, grad, state, t)
             total += len(rows) * loss

@@ -32,7 +32,7 @@ class RateCurve:
     smoothed : ndarray of shape (m,)
         Exponential moving average of the losses, corrected for its start.
     suggestion : float
-        The rate at which the smoothed loss falls fastest over log η.
+        A tenth of the rate at which the smoothed loss is smallest.
     """
 
     rates: Array
@@ -124,10 +124,6 @@ def find_learning_rate(
     if len(losses) < 3:
         raise ValueError(f"the loss explodes at once: try a lowest rate below {lowest:g}")
     tried = rates[: len(losses)]
-    return RateCurve(tried, np.array(losses), np.array(smoothed), _steepest(tried, smoothed))
-
-
-def _steepest(rates: Array, smoothed: list[float]) -> float:
-    """The rate, up to that of the smallest loss, where the loss falls fastest over log η."""
-    slope = np.gradient(np.array(smoothed), np.log(rates))
-    return float(rates[np.argmin(slope[: max(2, int(np.argmin(smoothed)) + 1)])])
+    return RateCurve(
+        tried, np.array(losses), np.array(smoothed), float(tried[np.argmin(smoothed)]) / 10
+    )
