@@ -16,7 +16,10 @@ from ffnn_fast.schedules import OneCycle
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parent.parent / "shared" / "data" / "fashion-mnist"
-CLASSES = "top trouser pullover dress coat sandal shirt sneaker bag boot".split()
+CLASSES = (
+    *("top", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "boot"),
+)
 BATCH = 64
 
 
@@ -48,8 +51,10 @@ def main(folder: Path, epochs: int) -> float:
     confusion = np.zeros((10, 10), int)
     np.add.at(confusion, (test.y, said), 1)
     np.fill_diagonal(confusion, 0)
-    for truth, taken in list(zip(*np.unravel_index(np.argsort(-confusion, None), (10, 10))))[:3]:
-        print(f"{confusion[truth, taken]:4} times a {CLASSES[truth]} is taken for a {CLASSES[taken]}")
+    for worst in np.argsort(-confusion, axis=None)[:3]:
+        truth, taken = divmod(int(worst), 10)
+        count = confusion[truth, taken]
+        print(f"{count:4} times a {CLASSES[truth]} is taken for a {CLASSES[taken]}")
     return history[-1]["val_accuracy"]
 
 

@@ -84,8 +84,9 @@ def run_shell(page, folder):
 
 def shell_lines(page):
     """The lines of a page's shell blocks without their comments."""
-    lines = [line for b in blocks(page) if b.kind == "sh" for line in b.text.splitlines()]
-    return [bare for line in lines if (bare := line.split("  #")[0].strip())]
+    text = "".join(block.text for block in blocks(page) if block.kind == "sh")
+    lines = text.replace("\\\n", " ").splitlines()
+    return [bare for line in lines if (bare := re.split(r" +#", line)[0].strip())]
 
 
 def alike(said, shown):

@@ -1,4 +1,4 @@
-"""Docstrings say ‖W‖ and |a| as mathematics does; to reStructuredText a bar begins something else."""
+"""Docstrings say |a| as mathematics does; to reStructuredText a bar begins something else."""
 
 import re
 

@@ -4,10 +4,12 @@ from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.errors import ExtensionError
 
+HAT = r"\hat y"  # docutils would put an index of it underneath
+
 
 def _mathml(node, block):
     try:
-        return tex2mathml(node.astext(), as_block=block)
+        return tex2mathml(node.astext().replace(HAT, "ŷ"), as_block=block)
     except (MathError, ValueError) as error:
         raise ExtensionError(f"cannot draw {node.astext()!r}: {error}") from error
 

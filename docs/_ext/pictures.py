@@ -1,4 +1,4 @@
-"""Pictures of the pages, drawn by the code that the pages show: it is run in ``docs/_generated``."""
+"""Pictures of the pages, drawn by the code that the pages show, run in ``docs/_generated``."""
 
 import sys
 from pathlib import Path
