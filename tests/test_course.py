@@ -24,8 +24,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def parsed(*options):
-    return build_parser().parse_args(["course", *options])
+def parsed(options=""):
+    return build_parser().parse_args(["course", *options.split()])
 
 
 def test_the_defaults_are_those_of_the_assignment():
@@ -46,12 +46,12 @@ def test_short_and_long_options_mean_the_same():
     long += "--learning_rate 0.2 --momentum 0.9 --beta 0.8 --beta1 0.7 --beta2 0.6 --epsilon 1e-8 "
     long += "--weight_decay 0.1 --weight_init Xavier --num_layers 3 --hidden_size 16 "
     long += "--activation ReLU --wandb_project p --wandb_entity e"
-    assert parsed(*short.split()) == parsed(*long.split())
+    assert parsed(short) == parsed(long)
 
 
 @pytest.mark.parametrize("optimizer", course.OPTIMIZERS)
 def test_every_optimizer_takes_its_options(optimizer):
-    args = parsed(*"-m 0.9 -beta 0.8 -beta1 0.7 -beta2 0.6 -eps 1e-7".split())
+    args = parsed("-m 0.9 -beta 0.8 -beta1 0.7 -beta2 0.6 -eps 1e-7")
     rule = assignment._optimizer(optimizer, 0.3, args)
     given = {
         "sgd": (0.3,),
@@ -95,7 +95,7 @@ def test_the_comparison(folder, capsys):
 
 
 def test_annealing_halves_the_rate_and_never_ends_an_epoch_worse(folder):
-    args = parsed(*"-e 8 -b 8 -sz 16 -a tanh --anneal".split())
+    args = parsed("-e 8 -b 8 -sz 16 -a tanh --anneal")
     images = assignment.load(str(folder), "fashion_mnist", 0)
     result = assignment.learn(images, args, "momentum", 2.0)
     losses, rates = ([r[key] for r in result.history] for key in ("val_loss", "learning_rate"))
@@ -108,11 +108,11 @@ def test_annealing_halves_the_rate_and_never_ends_an_epoch_worse(folder):
 
 def test_annealing_at_a_fitting_rate_is_the_plain_algorithm(folder):
     """Where no epoch is repeated the optimizer's state goes on from epoch to epoch."""
-    args = parsed(*"-e 3 -b 8 -sz 16 -a tanh --anneal".split())
+    args = parsed("-e 3 -b 8 -sz 16 -a tanh --anneal")
     images = assignment.load(str(folder), "fashion_mnist", 0)
     annealed = assignment.learn(images, args, "adam", 0.001)
     assert {record["learning_rate"] for record in annealed.history} == {0.001}
-    plain = assignment.learn(images, parsed(*"-e 3 -b 8 -sz 16 -a tanh".split()), "adam", 0.001)
+    plain = assignment.learn(images, parsed("-e 3 -b 8 -sz 16 -a tanh"), "adam", 0.001)
     assert annealed.history[-1]["val_loss"] == pytest.approx(plain.history[-1]["val_loss"], rel=0.1)
 
 
