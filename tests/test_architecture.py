@@ -15,7 +15,7 @@ FLOORS = {
     0: {"engine"},
     1: {
         *("spec", "activations", "losses", "initializers", "optimizers", "metrics"),
-        *("schedules", "sampling", "rules"),
+        *("schedules", "sampling", "rules", "dropout"),
         *("validation", "preprocessing", "reference", "summary"),
     },
     2: {

@@ -51,6 +51,15 @@ def test_round_trip_through_json():
     assert NetworkSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
+def test_round_trip_of_options_through_json():
+    spec = NetworkSpec(
+        (4, 5, 6), "mish", "identity", "quantile", loss_options={"quantiles": (0.1, 0.5, 0.9)},
+        dropout=(0.1, 0.2), missing_targets="ignore",
+    )  # fmt: skip
+    assert spec.n_targets == 2
+    assert NetworkSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
 def test_penalties_for_all_layers_or_for_each():
     spec = NetworkSpec((4, 5, 3), l1=0.5, l2=[0.0, 1])
     assert (spec.layer_l1, spec.layer_l2) == ((0.5, 0.5), (0.0, 1.0))

@@ -12,7 +12,11 @@ import sysconfig
 
 import pytest
 
-FUNCTIONS = ("exp", "log", "tanh", "logistic", "expm1", "log1p", "erf")
+FUNCTIONS = (
+    *("exp", "log", "tanh", "logistic", "expm1", "log1p", "erf"),
+    *("softplus", "elu", "selu", "softsign", "hard_sigmoid", "gelu", "gelu_slope", "gelu_tanh"),
+    *("gelu_tanh_slope", "silu", "silu_slope", "mish", "mish_slope", "sin", "sin_slope"),
+)
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]  # as in setup.py
 LEVELS = {
     "v2": (["-march=x86-64-v2"], 16),
@@ -27,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 def loops_source():
     """A loop in place over each function and dtype, one per line, as the kernels have them."""
-    lines = ['#include "vecmath.h"']
+    lines = ['#include "vecmath_activations.h"']
     for name in FUNCTIONS:
         for real, suffix in (("float", "f32"), ("double", "f64")):
             lines.append(

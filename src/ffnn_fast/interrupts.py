@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -22,9 +23,11 @@ def in_background(call: Callable[..., Any], *args: Any) -> Any:
     results: list[Any] = []
     errors: list[BaseException] = []
 
+    context = copy_context()  # NumPy's handling of floating-point errors lies in it
+
     def work() -> None:
         try:
-            results.append(call(*args))
+            results.append(context.run(call, *args))
         except BaseException as error:  # noqa: BLE001 (raised again, by the thread that waits)
             errors.append(error)
 

@@ -109,8 +109,8 @@ class Machine:
         X, Y, weight = problem.X, problem.Y, problem.sample_weight
         if grad is None:
             grad = aligned_empty(len(self.params), self.spec.dtype)
-        work = self.workspace(len(X))
-        value = self._call(self.backend.loss_gradient, 6 * len(X), X, Y, weight, grad, work, mask)
+        given = (X, Y, weight, grad, self.workspace(len(X)), *([] if mask is None else [mask]))
+        value = self._call(self.backend.loss_gradient, 6 * len(X), *given)
         return value, grad
 
     def predictor(self, n_rows: int) -> Any:

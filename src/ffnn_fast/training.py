@@ -90,8 +90,8 @@ class _Loop:
             while run.position < run.n_rows:
                 if not self._steps() or (run.position < run.n_rows and self._is_over()):
                     return
-        _average_epoch(run)
-        record = {"epoch": run.epoch, "loss": run.total / run.n_rows} | self._figures()
+            _average_epoch(run)
+            record = {"epoch": run.epoch, "loss": run.total / run.n_rows} | self._figures()
         run.history.records.append(record)
         self.tell("on_epoch_end", record)
         self.interrupts.hold()
