@@ -7,29 +7,59 @@ import numpy as np
 from ffnn_fast import reference
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.initializers import initialize
-from ffnn_fast.losses import LOSSES
+from ffnn_fast.losses import LOSSES, loss_of
+from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.training import Machine, Problem
 
 PROBABILITIES = ("softmax", "logistic")
-# Every pair whose loss is defined on all that the output can say.
+POSITIVE = (*PROBABILITIES, "exp", "softplus")
+# The outputs on all of whose values a loss is defined, where these are not all outputs.
+RANGES = {
+    "cross_entropy": PROBABILITIES,
+    "binary_cross_entropy": PROBABILITIES,
+    "poisson": POSITIVE,
+    "gaussian_nll": tuple(ACTIVATIONS),
+}
 PAIRS = [
     (output, loss)
     for output, loss in product(OUTPUTS, LOSSES)
-    if output in PROBABILITIES or not loss.endswith("cross_entropy")
+    if output in RANGES.get(loss, OUTPUTS)
 ]
 HIDDEN = list(ACTIVATIONS)
+OPTIONS = {
+    "huber": {"delta": 0.3},
+    "quantile": {"quantiles": (0.2, 0.7)},
+    "cross_entropy": {"label_smoothing": 0.1},
+    "binary_cross_entropy": {"label_smoothing": 0.2},
+}
+
+
+def options_of(output, loss):
+    """Options of the loss that are not its defaults, where it has any that go with the output."""
+    return {} if (output, loss) == ("softmax", "quantile") else OPTIONS.get(loss, {})
 
 
 def random_targets(spec, n, rng, kind="dense"):
-    """Labels (n,) when `kind` says so, else (n, n_L) targets in the domain of the loss."""
-    k = spec.n_outputs
-    if kind == "labels":
+    """Targets in the domain of the loss: labels (n,) when `kind` says so, where a sample has one
+    class, else (n, T), in part NaN where the network ignores missing ones.
+    """
+    k, domain = spec.n_targets, loss_of(spec.loss).targets
+    if kind == "labels" and spec.takes_labels:
         return rng.integers(0, k, n)
-    if LOSSES[spec.loss].targets == "simplex":
-        return rng.dirichlet(np.ones(k), n).astype(spec.dtype)
-    if LOSSES[spec.loss].targets == "unit":
-        return rng.random((n, k)).astype(spec.dtype)
-    return rng.normal(size=(n, k)).astype(spec.dtype)
+    if domain.row == "one-hot":
+        y = np.eye(k)[rng.integers(0, k, n)]
+    elif domain.row == "distribution":
+        y = rng.dirichlet(np.ones(k), n)
+    elif domain.high == 1:
+        y = rng.random((n, k))
+    else:
+        y = rng.normal(size=(n, k))
+        y = np.abs(y) if domain.low == 0 else y
+    if spec.missing_targets == "ignore":
+        whole = domain.row != "any"
+        missing = rng.random((n, 1 if whole else k)) < 0.3
+        y[np.broadcast_to(missing, y.shape)] = np.nan
+    return y.astype(spec.dtype)
 
 
 def random_problem(spec, n, rng, kind="dense", weighted=False):
@@ -64,21 +94,27 @@ def twins(spec, params, engine):
     return machines(spec, params, engine, reference)
 
 
-def train(machine, problem, order, batch_size, learning_rate, epochs=1):
-    """Epochs of SGD by the backend itself; the mean losses."""
-    P = machine.spec.n_params
-    state = np.empty((0, P), dtype=machine.spec.dtype)
+def train(machine, problem, order, batch_size, learning_rate):
+    """An epoch of SGD by the backend itself; the mean loss."""
+    return take_steps(
+        machine, problem, order, batch_size, StepRule(SGD(learning_rate=learning_rate))
+    )[0]
+
+
+def take_steps(machine, problem, order, batch_size, rule, pieces=1, hyper=None):
+    """An epoch by the backend itself, cut into pieces of whole batches; mean loss and state."""
+    state = np.zeros((rule.slots, machine.spec.n_params), dtype=machine.spec.dtype)
     work = machine.workspace(batch_size)
-    losses, t = [], 0
-    for _ in range(epochs):
-        losses.append(
-            machine.backend.train_epoch(
-                machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight,
-                order, batch_size, "sgd", np.array([learning_rate]), state, t, work,
-            )
+    steps = -(-len(order) // batch_size)
+    hyper = np.array([rule.optimizer.hyper] if hyper is None else hyper)
+    total, per_piece = 0.0, -(-steps // pieces)
+    for t in range(0, steps, per_piece):
+        rows = order[t * batch_size : (t + per_piece) * batch_size]
+        total += len(rows) * machine.backend.train_epoch(
+            machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight, rows,
+            batch_size, rule, hyper[t : t + per_piece] if len(hyper) > 1 else hyper, state, t, work,
         )  # fmt: skip
-        t += -(-len(order) // batch_size)
-    return losses
+    return total / len(order), state
 
 
 def relative_error(got, expected):

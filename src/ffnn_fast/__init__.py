@@ -2,13 +2,24 @@
 
 from importlib.metadata import version
 
+from ffnn_fast.activations import Activation
+from ffnn_fast.losses import Loss
 from ffnn_fast.network import Network
 from ffnn_fast.persistence import ModelFileError
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.training import History
 
 __version__ = version("ffnn_fast")
-__all__ = ["History", "ModelFileError", "Network", "NetworkSpec", "__version__", "show_config"]
+__all__ = [
+    "Activation",
+    "History",
+    "Loss",
+    "ModelFileError",
+    "Network",
+    "NetworkSpec",
+    "__version__",
+    "show_config",
+]
 
 
 def show_config() -> dict[str, object]:

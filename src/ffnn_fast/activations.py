@@ -5,28 +5,70 @@ Lecture modules 4.1 (activations), 4.3 (softmax) and 4.9 (derivatives).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 Array = np.ndarray
+SLOPE = 0.01  # of leaky_relu for a < 0
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+GELU_ROOT, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715  # the constants of gelu_tanh
+FAR = 40.0  # beyond it e^−a²/2 and 1 − tanh(a) are 0 in float64; polynomials of a stop there
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise activation h = g(a).
+    """An elementwise activation h = g(a): one of this library's, or your own.
 
-    ``derivative_from_output(h)`` is g'(a) written in terms of h, as module 4.9 does.
+    A network takes one in place of a name; it then runs on the reference engine, since the compiled
+    one calls no Python, and cannot be saved.
+
+    Parameters
+    ----------
+    name : str
+        What messages and summaries call it.
+    function : callable
+        g: an array of pre-activations, any shape, to an array of that shape and dtype.
+    derivative : callable
+        g', likewise.
+    of : {"a", "h"}, default "a"
+        Whether `derivative` takes the pre-activations a or, as in module 4.9, the values h = g(a).
+    initializer : str, default "glorot_uniform"
+        What ``initializer="auto"`` draws the weights below it by.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ffnn_fast import Activation, Network
+    >>> bump = Activation("bump", lambda a: np.exp(-a * a), lambda a: -2 * a * np.exp(-a * a))
+    >>> Network([2, 8, 1], activation=bump, output="identity", seed=0).engine
+    'reference'
     """
 
     name: str
     function: Callable[[Array], Array]
-    derivative_from_output: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
+    of: str = "a"
+    initializer: str = "glorot_uniform"
 
-    def jacobian_product(self, h: Array, dh: Array) -> Array:
-        """∇a = ∇h ⊙ g'(a); `h` and `dh` are (n, width)."""
-        return dh * self.derivative_from_output(h)
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"the name of an activation must be a string, got {self.name!r}")
+        if not (callable(self.function) and callable(self.derivative)):
+            raise TypeError(f"activation {self.name!r}: function and derivative must be callable")
+        if self.of not in ("a", "h"):
+            raise ValueError(f"activation {self.name!r}: of must be 'a' or 'h', got {self.of!r}")
+
+    def jacobian_product(self, a: Array, h: Array, dh: Array) -> Array:
+        """∇a = ∇h ⊙ g'(a); all are (n, width)."""
+        return dh * self.derivative(a if self.of == "a" else h)
 
 
 @dataclass(frozen=True)
@@ -34,13 +76,14 @@ class Softmax:
     """The softmax output ŷ_j = exp(a_j) / Σ_i exp(a_i), row by row."""
 
     name: str = "softmax"
+    initializer: str = "glorot_uniform"
 
     def function(self, a: Array) -> Array:
         """ŷ for pre-activations (n, k); shifted by the row maximum so that exp cannot overflow."""
         e = np.exp(a - a.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)
 
-    def jacobian_product(self, h: Array, dh: Array) -> Array:
+    def jacobian_product(self, a: Array, h: Array, dh: Array) -> Array:
         """∇a = ŷ ⊙ (∇ŷ − Σ_j ∇ŷ_j ŷ_j), from J = diag(ŷ) − ŷ ŷᵀ."""
         return h * (dh - (dh * h).sum(axis=1, keepdims=True))
 
@@ -51,32 +94,136 @@ def logistic(a: Array) -> Array:
     return np.where(a >= 0, 1, e) / (1 + e)
 
 
+def softplus(a: Array) -> Array:
+    """log(1 + e^a) = max(a, 0) + log(1 + e^−|a|), whose derivative is σ(a) = 1 − e^−h."""
+    return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
+
+
+def selu(a: Array) -> Array:
+    """λ a for a > 0, else λ α (e^a − 1) (G. Klambauer et al., NeurIPS 2017)."""
+    return SELU_SCALE * np.where(a > 0, a, SELU_ALPHA * np.expm1(np.minimum(a, 0)))
+
+
+def _normal_cdf(a: Array) -> Array:
+    """Φ(a) = (1 + erf(a / √2)) / 2."""
+    erf = np.array([math.erf(x) for x in (a.ravel() / math.sqrt(2)).tolist()])
+    return (0.5 + 0.5 * erf).reshape(a.shape).astype(a.dtype)
+
+
+def _gelu_derivative(a: Array) -> Array:
+    """Φ(a) + a φ(a), φ the normal density."""
+    b = np.clip(a, -FAR, FAR)
+    return _normal_cdf(a) + b * np.exp(-0.5 * b * b) / math.sqrt(2 * math.pi)
+
+
+def _gelu_tanh_inner(a: Array) -> Array:
+    b = np.clip(a, -FAR, FAR)
+    return np.tanh(GELU_ROOT * (b + GELU_CUBE * b**3))
+
+
+def _gelu_tanh_derivative(a: Array) -> Array:
+    """(1 + t) / 2 + a (1 − t²) u' / 2, t = tanh(u), u = √(2/π) (a + 0.044715 a³)."""
+    b, t = np.clip(a, -FAR, FAR), _gelu_tanh_inner(a)
+    return 0.5 * (1 + t) + 0.5 * b * (1 - t * t) * GELU_ROOT * (1 + 3 * GELU_CUBE * b * b)
+
+
+def _silu_derivative(a: Array) -> Array:
+    """σ (1 + a (1 − σ))."""
+    s = logistic(a)
+    return s * (1 + a * (1 - s))
+
+
+def _mish_derivative(a: Array) -> Array:
+    """t + a (1 − t²) σ(a), t = tanh(log(1 + e^a))."""
+    t = np.tanh(softplus(a))
+    return t + a * ((1 - t * t) * logistic(a))
+
+
+def _steps(h: Array, above: float, below: float) -> Array:
+    """`above` where h > 0, else `below`."""
+    return np.where(h > 0, above, below).astype(h.dtype)
+
+
+# Kinks (relu, leaky_relu, hard_sigmoid) have the derivative of their left or flat side.
 ACTIVATIONS: dict[str, Activation] = {
     g.name: g
     for g in (
-        Activation("identity", lambda a: a.copy(), np.ones_like),
-        Activation("logistic", logistic, lambda h: h * (1 - h)),
-        Activation("tanh", np.tanh, lambda h: 1 - h * h),
-        Activation("relu", lambda a: np.maximum(a, 0), lambda h: (h > 0).astype(h.dtype)),
+        Activation("identity", lambda a: a.copy(), np.ones_like, "h"),
+        Activation("logistic", logistic, lambda h: h * (1 - h), "h"),
+        Activation("tanh", np.tanh, lambda h: 1 - h * h, "h"),
+        Activation(
+            "relu", lambda a: np.maximum(a, 0), lambda h: (h > 0).astype(h.dtype), "h", "he_normal"
+        ),
+        Activation(
+            "leaky_relu",
+            lambda a: np.where(a > 0, a, SLOPE * a),
+            lambda h: _steps(h, 1, SLOPE),
+            "h",
+            "he_normal",
+        ),
+        Activation(
+            "elu",
+            lambda a: np.where(a > 0, a, np.expm1(np.minimum(a, 0))),
+            lambda h: np.where(h > 0, 1, h + 1),
+            "h",
+            "he_normal",
+        ),
+        Activation(
+            "selu",
+            selu,
+            lambda h: np.where(h > 0, SELU_SCALE, h + SELU_SCALE * SELU_ALPHA).astype(h.dtype),
+            "h",
+            "lecun_normal",
+        ),
+        Activation("softplus", softplus, lambda h: -np.expm1(-h), "h"),
+        Activation("softsign", lambda a: a / (1 + np.abs(a)), lambda h: (1 - np.abs(h)) ** 2, "h"),
+        # torch's: clip(a/6 + 1/2, 0, 1); Keras once had a/5 + 1/2
+        Activation(
+            "hard_sigmoid",
+            lambda a: np.clip(a / 6 + 0.5, 0, 1),
+            lambda h: np.where((h > 0) & (h < 1), 1 / 6, 0).astype(h.dtype),
+            "h",
+        ),
+        Activation("exp", np.exp, lambda h: h.copy(), "h"),
+        # D. Hendrycks and K. Gimpel, arXiv:1606.08415
+        Activation("gelu", lambda a: a * _normal_cdf(a), _gelu_derivative, "a", "he_normal"),
+        Activation(
+            "gelu_tanh",
+            lambda a: 0.5 * a * (1 + _gelu_tanh_inner(a)),
+            _gelu_tanh_derivative,
+            "a",
+            "he_normal",
+        ),
+        Activation("silu", lambda a: a * logistic(a), _silu_derivative, "a", "he_normal"),
+        # D. Misra, arXiv:1908.08681
+        Activation("mish", lambda a: a * np.tanh(softplus(a)), _mish_derivative, "a", "he_normal"),
+        Activation("sin", np.sin, np.cos, "a"),
     )
 }
 OUTPUTS: dict[str, Activation | Softmax] = {**ACTIVATIONS, "softmax": Softmax()}
 ALIASES = {"linear": "identity", "sigmoid": "logistic"}
 
 
-def activation_name(name: str) -> str:
+def activation_of(g: str | Activation) -> Activation | Softmax:
+    """The formulas of a checked name, or of an activation of the user's own."""
+    return OUTPUTS[g] if isinstance(g, str) else g
+
+
+def activation_name(name: str | Activation) -> str | Activation:
     """The standard name of a hidden layer's activation; raises ValueError for an unknown one."""
     return _resolve(name, ACTIVATIONS, "activation")
 
 
-def output_name(name: str) -> str:
+def output_name(name: str | Activation) -> str | Activation:
     """The standard name of an output function; raises ValueError for an unknown one."""
     return _resolve(name, OUTPUTS, "output")
 
 
-def _resolve(name: str, known: dict, what: str) -> str:
+def _resolve(name: str | Activation, known: dict, what: str) -> str | Activation:
+    if isinstance(name, Activation):
+        return name
     if not isinstance(name, str):
-        raise TypeError(f"{what} must be a name, got {name!r}")
+        raise TypeError(f"{what} must be a name or an Activation, got {name!r}")
     standard = ALIASES.get(name, name)
     if standard not in known:
         raise ValueError(f"{what} must be one of {', '.join([*known, *ALIASES])}; got {name!r}")

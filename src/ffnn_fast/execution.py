@@ -45,15 +45,19 @@ class Execution:
         return resolve(self.n_threads)
 
     def machine(self, spec: NetworkSpec, params: np.ndarray) -> Machine:
-        """The network made ready to run, on these very parameters."""
-        backend = self._backend()
+        """The network made ready to run, on these very parameters.
+
+        Functions of the user's own are run by the reference engine: the compiled one calls no
+        Python.
+        """
+        backend = self._backend(spec)
         # Without vector types that the compiler maps to registers, BLAS has the faster products.
         best = "blas" if backend.__name__.endswith("engine_base") else "own"
         matmul = best if self.matmul == "auto" else self.matmul
         plan = backend.Plan(spec, self.threads, matmul)
         return Machine(spec, plan, params, backend, holds_blas=matmul == "blas")
 
-    def _backend(self) -> ModuleType:
-        if self.engine_name == "reference":
+    def _backend(self, spec: NetworkSpec) -> ModuleType:
+        if self.engine_name == "reference" or spec.own_functions:
             return importlib.import_module("ffnn_fast.reference")
         return importlib.import_module("ffnn_fast.engine.isa").engine

@@ -6,9 +6,9 @@ A rule draws W_k with mean 0 and the variance below, from a uniform distribution
 ===========  ==============================  ==================================
 rule         variance                        for
 ===========  ==============================  ==================================
-``glorot``   2 / (fan_in + fan_out)          tanh, logistic, identity, softmax
-``he``       2 / fan_in                      relu
-``lecun``    1 / fan_in                      units normalised to variance one
+``glorot``   2 / (fan_in + fan_out)          tanh, logistic, identity, softmax, ...
+``he``       2 / fan_in                      relu and its kin: leaky_relu, elu, gelu, silu, mish
+``lecun``    1 / fan_in                      selu, units normalised to variance one
 ===========  ==============================  ==================================
 
 References: X. Glorot and Y. Bengio (AISTATS 2010); K. He et al. (ICCV 2015); Y. LeCun et al.,
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast.activations import Activation, activation_of
 from ffnn_fast.spec import NetworkSpec
 
 Initializer = Callable[[int, int, np.random.Generator], Any]
@@ -64,7 +65,8 @@ def initialize(
     ----------
     spec : NetworkSpec
     initializer : str or callable
-        ``"auto"`` (``he_normal`` for layers that end in relu, else ``glorot_uniform``), a name in
+        ``"auto"`` (``he_normal`` for layers that end in relu or its kin, ``lecun_normal`` for selu,
+        else ``glorot_uniform``), a name in
         `INITIALIZERS`, or a function ``(fan_out, fan_in, rng)`` that returns W_k, an array of
         shape (fan_out, fan_in).
     rng : numpy.random.Generator
@@ -89,13 +91,13 @@ def initialize(
     return params
 
 
-def _rule(initializer: str | Initializer, activation: str) -> Initializer:
+def _rule(initializer: str | Initializer, activation: str | Activation) -> Initializer:
     if callable(initializer):
         return initializer
     if not isinstance(initializer, str):
         raise TypeError(f"initializer must be a name or a function, got {initializer!r}")
     if initializer == "auto":
-        initializer = "he_normal" if activation == "relu" else "glorot_uniform"
+        initializer = activation_of(activation).initializer
     if initializer not in INITIALIZERS:
         raise ValueError(
             f"initializer must be one of auto, {', '.join(INITIALIZERS)}; got {initializer!r}"

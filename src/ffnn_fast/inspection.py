@@ -35,8 +35,8 @@ def trace(spec: NetworkSpec, params: Array, problem: Problem) -> Trace:
     y = reference.dense_targets(plan, problem.Y)
     a, h = reference.forward_propagation(plan, params, problem.X)
     n = np.asarray(len(problem.X), dtype=spec.dtype)
-    da_L = reference.output_gradient(plan, h[-1], y) / n
-    da, dh, dW, db = reference.back_propagation(plan, params, h, da_L)
+    da_L = reference.output_gradient(plan, h[-1], y, a[-1]) / n
+    da, dh, dW, db = reference.back_propagation(plan, params, a, h, da_L)
     L, seen = spec.n_layers, Trace(h_0=h[0])
     for k in range(1, L + 1):
         seen[f"a_{k}"], seen[f"h_{k}"] = a[k], h[k]

@@ -1,32 +1,134 @@
-"""Loss functions by name: value per sample and gradient with respect to ŷ (modules 4.3, 4.5).
+"""Loss functions by name: value and gradient with respect to ŷ (modules 4.3, 4.5).
 
-Shapes: ŷ and y are (n, k); a value per sample is (n,). `CANONICAL` lists the pairs of output and
-loss whose ∇a_L is ŷ − y; there the value comes from a_L, which is finite where log ŷ is not.
+Shapes: ŷ is (n, n_L), y is (n, T), T = n_L but where a target has several heads. A value is (n, T),
+a share per target, or (n,) where a sample's target is one whole. `CANONICAL` lists the pairs of
+output and loss whose ∇a_L is ŷ − y; there the value comes from a_L, finite where log ŷ is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
+FLOOR = 2.0**-64  # the poisson loss takes a smaller ŷ for this, so that log ŷ and y/ŷ are finite
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A loss ℓ(ŷ, y) summed over the outputs of a sample.
+class Domain:
+    """Where targets lie: entries in [low, high], rows that are any, a distribution or one-hot."""
 
-    ``targets`` names the domain of y: "real", "unit" ([0, 1] each) or "simplex" (a distribution).
-    ``classifies`` says whether outputs are probabilities of classes.
+    low: float = -np.inf
+    high: float = np.inf
+    row: str = "any"
+
+
+REAL = Domain()
+UNIT = Domain(0, 1)
+SIMPLEX = Domain(0, 1, "distribution")
+ONE_HOT = Domain(0, 1, "one-hot")
+COUNTS = Domain(0)
+
+
+@dataclass(frozen=True)
+class Option:
+    """A parameter of a loss: its default, and the check that returns the value in standard form."""
+
+    default: Any
+    check: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """A loss ℓ(ŷ, y) of every sample: one of this library's, or your own.
+
+    A network takes one in place of a name; it then runs on the reference engine, since the compiled
+    one calls no Python, and cannot be saved.
+
+    Parameters
+    ----------
+    name : str
+        What messages and summaries call it.
+    value : callable
+        ``value(y_hat, y)``, arrays of shape (n, n_L), to the loss of every sample, (n,), or the
+        share of every output in it, (n, n_L).
+    gradient : callable
+        ``gradient(y_hat, y)``: ∂ℓ/∂ŷ, (n, n_L).
+    targets : Domain, default any real number
+    classifies : bool, default False
+        Whether a network with this loss tells classes (predict gives 0 and 1, score accuracy).
+    joint : bool, default True
+        Whether `value` is (n,): with ``missing_targets="ignore"`` a sample with a NaN among its
+        targets is then left out whole, else only the outputs whose targets are NaN.
+    options : mapping of str to Option
+        Parameters, given to `value` and `gradient` by name.
+    heads : callable
+        ``heads(**options)``: outputs for each target.
+    blocked : bool
+        Whether outputs are ordered head by head, else target by target.
+    point : callable, optional
+        ``point(y_hat, **options)``: the one value per target that R² judges.
+
+    Raises
+    ------
+    TypeError
+        If `name` is no string, or `value` or `gradient` cannot be called.
     """
 
     name: str
-    value: Callable[[Array, Array], Array]
-    gradient: Callable[[Array, Array], Array]
-    targets: str = "real"
+    value: Callable[..., Array]
+    gradient: Callable[..., Array]
+    targets: Domain = REAL
     classifies: bool = False
+    joint: bool = True
+    options: Mapping[str, Option] = field(default_factory=dict)
+    heads: Callable[..., int] = lambda **options: 1
+    blocked: bool = False
+    point: Callable[..., Array] = lambda y_hat, **options: y_hat
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"the name of a loss must be a string, got {self.name!r}")
+        if not (callable(self.value) and callable(self.gradient)):
+            raise TypeError(f"loss {self.name!r}: value and gradient must be callable")
+
+    def over_outputs(self, missing: Array, n_outputs: int) -> Array:
+        """What is missing (n, T), for every output (n, n_L)."""
+        heads = n_outputs // missing.shape[1]
+        if self.joint:
+            missing = np.repeat(missing.any(axis=1, keepdims=True), missing.shape[1], axis=1)
+        return np.tile(missing, (1, heads)) if self.blocked else np.repeat(missing, heads, axis=1)
+
+
+def _number(low: float, high: float, open_at_high: bool = False) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        given = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        if not given or not low <= value <= high or (open_at_high and value == high):
+            raise ValueError(
+                f"must be a number in [{low:g}, {high:g}{')' if open_at_high else ']'}"
+            )
+        return float(value)
+
+    return check
+
+
+def _levels(value: Any) -> tuple[float, ...]:
+    values = (value,) if isinstance(value, (int, float)) else value
+    try:
+        levels = tuple(float(q) for q in values)
+    except (TypeError, ValueError) as error:
+        raise ValueError("must be numbers") from error
+    if not levels or not all(0 < q < 1 for q in levels) or sorted(set(levels)) != list(levels):
+        raise ValueError("must be numbers in (0, 1), each larger than the one before")
+    return levels
+
+
+SMOOTHING = {"label_smoothing": Option(0.0, _number(0, 1, open_at_high=True))}
+DELTA = {"delta": Option(1.0, _number(1e-6, 1e6))}
+QUANTILES = {"quantiles": Option((0.5,), _levels)}
 
 
 def _y_log(y: Array, p: Array) -> Array:
@@ -39,57 +141,201 @@ def _ratio(y: Array, p: Array) -> Array:
     return np.where(y == 0, 0, y / np.where(y == 0, 1, p))
 
 
+def smoothed(y: Array, share: float, classes: int) -> Array:
+    """(1 − ε) y + ε / K: a share ε of certainty spread over K classes (C. Szegedy et al., 2016)."""
+    return y if share == 0 else (1 - share) * y + share / classes
+
+
+def _cross_entropy(p: Array, y: Array, label_smoothing: float = 0.0) -> Array:
+    return -_y_log(smoothed(y, label_smoothing, y.shape[1]), p).sum(axis=1)
+
+
+def _cross_entropy_gradient(p: Array, y: Array, label_smoothing: float = 0.0) -> Array:
+    return -_ratio(smoothed(y, label_smoothing, y.shape[1]), p)
+
+
+def _binary(p: Array, y: Array, label_smoothing: float = 0.0) -> Array:
+    y = smoothed(y, label_smoothing, 2)
+    return -(_y_log(y, p) + _y_log(1 - y, 1 - p))
+
+
+def _binary_gradient(p: Array, y: Array, label_smoothing: float = 0.0) -> Array:
+    y = smoothed(y, label_smoothing, 2)
+    return _ratio(1 - y, 1 - p) - _ratio(y, p)
+
+
+def _huber(p: Array, y: Array, delta: float) -> Array:
+    """d²/2 for |d| <= δ, else δ (|d| − δ/2), d = ŷ − y."""
+    d = np.abs(p - y)
+    return np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)).astype(p.dtype)
+
+
+def _log_cosh(p: Array, y: Array) -> Array:
+    """log cosh d = |d| + log(1 + e^−2|d|) − log 2."""
+    d = np.abs(p - y)
+    return d + np.log1p(np.exp(-2 * d)) - np.log(2).astype(p.dtype)
+
+
+def _spread(p: Array, y: Array, quantiles: tuple[float, ...]) -> tuple[Array, Array]:
+    """y − ŷ as (n, T, Q), and the levels q (Q,)."""
+    levels = np.array(quantiles, dtype=p.dtype)
+    return y[:, :, None] - p.reshape(*y.shape, len(levels)), levels
+
+
+def _pinball(p: Array, y: Array, quantiles: tuple[float, ...]) -> Array:
+    """Σ_q max(q d, (q − 1) d), d = y − ŷ."""
+    d, q = _spread(p, y, quantiles)
+    return np.maximum(q * d, (q - 1) * d).sum(axis=2)
+
+
+def _pinball_gradient(p: Array, y: Array, quantiles: tuple[float, ...]) -> Array:
+    """−q where ŷ < y, 1 − q where ŷ > y."""
+    d, q = _spread(p, y, quantiles)
+    return np.where(d > 0, -q, np.where(d < 0, 1 - q, 0)).astype(p.dtype).reshape(p.shape)
+
+
+def _count(quantiles: tuple[float, ...]) -> int:
+    return len(quantiles)
+
+
+def _middle(p: Array, quantiles: tuple[float, ...]) -> Array:
+    """The quantile nearest to the median, (n, T)."""
+    at = int(np.argmin(np.abs(np.array(quantiles) - 0.5)))
+    return p.reshape(len(p), -1, len(quantiles))[:, :, at]
+
+
+def _gaussian(p: Array, y: Array) -> Array:
+    """(s + (y − μ)² e^−s) / 2, s the logarithm of the variance."""
+    mu, s = np.hsplit(p, 2)
+    return 0.5 * (s + (y - mu) ** 2 * np.exp(-s))
+
+
+def _gaussian_gradient(p: Array, y: Array) -> Array:
+    mu, s = np.hsplit(p, 2)
+    precision = np.exp(-s)
+    return np.hstack([(mu - y) * precision, 0.5 - 0.5 * (y - mu) ** 2 * precision])
+
+
+def _margins(p: Array, y: Array) -> tuple[Array, Array, Array]:
+    """1 + max_{j ≠ c} ŷ_j − ŷ_c, (n,); c and the arg max."""
+    rows, c = np.arange(len(p)), y.argmax(axis=1)
+    others = p.copy()
+    others[rows, c] = -np.inf
+    rival = others.argmax(axis=1)
+    return 1 + p[rows, rival] - p[rows, c], c, rival
+
+
+def _hinge(p: Array, y: Array) -> Array:
+    """max(0, 1 + max_{j ≠ c} ŷ_j − ŷ_c) (K. Crammer and Y. Singer, JMLR 2001)."""
+    return np.maximum(_margins(p, y)[0], 0)
+
+
+def _hinge_gradient(p: Array, y: Array) -> Array:
+    margin, c, rival = _margins(p, y)
+    gradient, rows = np.zeros_like(p), np.arange(len(p))
+    violated = (margin > 0).astype(p.dtype)
+    gradient[rows, rival] += violated
+    gradient[rows, c] -= violated
+    return gradient
+
+
+def _shares(name: str, value: Callable, gradient: Callable, **options: Any) -> Loss:
+    """A loss that is a sum over targets."""
+    return Loss(name, value, gradient, joint=False, **options)
+
+
 LOSSES: dict[str, Loss] = {
     loss.name: loss
     for loss in (
         Loss(
             "cross_entropy",
-            lambda p, y: -_y_log(y, p).sum(axis=1),
-            lambda p, y: -_ratio(y, p),
-            targets="simplex",
+            _cross_entropy,
+            _cross_entropy_gradient,
+            targets=SIMPLEX,
             classifies=True,
+            options=SMOOTHING,
         ),
-        Loss(
-            "squared_error",
-            lambda p, y: ((p - y) ** 2).sum(axis=1),
-            lambda p, y: 2 * (p - y),
-        ),
-        Loss(
-            "half_squared_error",
-            lambda p, y: 0.5 * ((p - y) ** 2).sum(axis=1),
-            lambda p, y: p - y,
-        ),
-        Loss(
+        _shares("squared_error", lambda p, y: (p - y) ** 2, lambda p, y: 2 * (p - y)),
+        _shares("half_squared_error", lambda p, y: 0.5 * (p - y) ** 2, lambda p, y: p - y),
+        _shares(
             "binary_cross_entropy",
-            lambda p, y: -(_y_log(y, p) + _y_log(1 - y, 1 - p)).sum(axis=1),
-            lambda p, y: _ratio(1 - y, 1 - p) - _ratio(y, p),
-            targets="unit",
+            _binary,
+            _binary_gradient,
+            targets=UNIT,
             classifies=True,
+            options=SMOOTHING,
         ),
+        _shares("absolute", lambda p, y: np.abs(p - y), lambda p, y: np.sign(p - y)),
+        _shares("huber", _huber, lambda p, y, delta: np.clip(p - y, -delta, delta), options=DELTA),
+        _shares("log_cosh", _log_cosh, lambda p, y: np.tanh(p - y)),
+        _shares(
+            "poisson",
+            lambda p, y: p - y * np.log(np.maximum(p, FLOOR)),
+            lambda p, y: 1 - y / np.maximum(p, FLOOR),
+            targets=COUNTS,
+        ),
+        _shares(
+            "quantile",
+            _pinball,
+            _pinball_gradient,
+            options=QUANTILES,
+            heads=_count,
+            point=_middle,
+        ),
+        _shares(
+            "gaussian_nll",
+            _gaussian,
+            _gaussian_gradient,
+            heads=lambda: 2,
+            blocked=True,
+            point=lambda p: np.hsplit(p, 2)[0],
+        ),
+        Loss("hinge", _hinge, _hinge_gradient, targets=ONE_HOT, classifies=True),
     )
 }
 
 
-def softmax_cross_entropy(a: Array, y: Array) -> Array:
+def softmax_cross_entropy(a: Array, y: Array, label_smoothing: float = 0.0) -> Array:
     """Σ_c y_c (log Σ_j e^{a_j} − a_c), the cross-entropy of softmax(a), per sample (n,)."""
+    y = smoothed(y, label_smoothing, y.shape[1])
     top = a.max(axis=1, keepdims=True)
     log_norm = top + np.log(np.exp(a - top).sum(axis=1, keepdims=True))
     return (y * (log_norm - a)).sum(axis=1)
 
 
-def logistic_binary_cross_entropy(a: Array, y: Array) -> Array:
-    """Σ_j max(a_j, 0) − a_j y_j + log(1 + e^−|a_j|), per sample (n,)."""
-    return (np.maximum(a, 0) - a * y + np.log1p(np.exp(-np.abs(a)))).sum(axis=1)
+def logistic_binary_cross_entropy(a: Array, y: Array, label_smoothing: float = 0.0) -> Array:
+    """max(a_j, 0) − a_j y_j + log(1 + e^−|a_j|), per output (n, k)."""
+    y = smoothed(y, label_smoothing, 2)
+    return np.maximum(a, 0) - a * y + np.log1p(np.exp(-np.abs(a)))
 
 
 def identity_half_squared_error(a: Array, y: Array) -> Array:
-    """½ Σ_j (a_j − y_j)², per sample (n,)."""
-    return 0.5 * ((a - y) ** 2).sum(axis=1)
+    """½ (a_j − y_j)², per output (n, k)."""
+    return 0.5 * (a - y) ** 2
 
 
-CANONICAL: dict[tuple[str, str], Callable[[Array, Array], Array]] = {
+def exp_poisson(a: Array, y: Array) -> Array:
+    """e^{a_j} − a_j y_j, per output (n, k)."""
+    return np.exp(a) - a * y
+
+
+CANONICAL: dict[tuple[Any, Any], Callable[..., Array]] = {
     ("softmax", "cross_entropy"): softmax_cross_entropy,
     ("logistic", "binary_cross_entropy"): logistic_binary_cross_entropy,
     ("identity", "half_squared_error"): identity_half_squared_error,
+    ("exp", "poisson"): exp_poisson,
 }
 CANONICAL_LOSS = {"softmax": "cross_entropy", "logistic": "binary_cross_entropy"}
+
+
+def loss_of(loss: str | Loss) -> Loss:
+    """The formulas of a checked name, or of a loss of the user's own."""
+    return LOSSES[loss] if isinstance(loss, str) else loss
+
+
+def canonical_gradient(
+    y_hat: Array, y: Array, loss: str | Loss, label_smoothing: float = 0.0
+) -> Array:
+    """∇a_L of a canonical pair, −(y − ŷ), y smoothed."""
+    classes = 2 if loss == "binary_cross_entropy" else y.shape[1]
+    return -(smoothed(y, label_smoothing, classes) - y_hat)

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 
-def accuracy(labels: Any, predicted: Any) -> float:
+def accuracy(labels: Any, predicted: Any, known: Any = None) -> float:
     """Share of the samples whose predicted label is the true one.
 
     Parameters
     ----------
     labels, predicted : array-like of shape (n,), n >= 1
+    known : array-like of bool, shape (n,), optional
+        Which entries count; default: all. Without any, the result is NaN.
 
     Raises
     ------
@@ -21,10 +23,13 @@ def accuracy(labels: Any, predicted: Any) -> float:
     """
     labels, predicted = np.asarray(labels), np.asarray(predicted)
     _check_shapes(labels, predicted, dimensions=(1,))
-    return float(np.mean(labels == predicted))
+    right = labels == predicted
+    if known is not None:
+        right = right[np.asarray(known)]
+    return float(np.mean(right)) if right.size else float("nan")
 
 
-def r2(values: Any, predicted: Any) -> float:
+def r2(values: Any, predicted: Any, known: Any = None) -> float:
     """Coefficient of determination R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², averaged over outputs.
 
     1 is perfect; 0 is as good as the mean of `values`. An output whose true values are all equal
@@ -33,6 +38,8 @@ def r2(values: Any, predicted: Any) -> float:
     Parameters
     ----------
     values, predicted : array-like of shape (n,) or (n, k), n >= 1
+    known : array-like of bool, the shape of `values`, optional
+        Which entries count; default: all. An output without any is left out of the average.
 
     Raises
     ------
@@ -41,11 +48,20 @@ def r2(values: Any, predicted: Any) -> float:
     """
     values, predicted = np.asarray(values, np.float64), np.asarray(predicted, np.float64)
     _check_shapes(values, predicted, dimensions=(1, 2))
+    if known is not None:
+        return _r2_of_known(values, predicted, np.asarray(known))
     residual = ((values - predicted) ** 2).sum(axis=0)
     total = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
     equal = (np.ptp(values, axis=0) == 0) | (total == 0)
     score = 1 - residual / np.where(equal, 1, total)
     return float(np.mean(np.where(equal, residual == 0, score)))
+
+
+def _r2_of_known(values: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> float:
+    """R² of each output over its known entries, averaged over outputs that have any."""
+    columns = zip(*(np.atleast_2d(array.T) for array in (values, predicted, known)), strict=True)
+    scores = [r2(y[there], p[there]) for y, p, there in columns if there.any()]
+    return float(np.mean(scores)) if scores else float("nan")
 
 
 def _check_shapes(true: np.ndarray, predicted: np.ndarray, dimensions: tuple[int, ...]) -> None:

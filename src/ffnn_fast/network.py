@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast import inspection, persistence, solvers, training
+from ffnn_fast.activations import Activation
 from ffnn_fast.execution import Execution
 from ffnn_fast.initializers import initialize
+from ffnn_fast.losses import Loss
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.summary import summary
 from ffnn_fast.training import FitOptions, History, Problem
@@ -34,15 +36,16 @@ class Network:
     ----------
     layer_sizes : sequence of int
         n_0, n_1, ..., n_L: inputs, hidden units, outputs.
-    activation : str or sequence of str, default "tanh"
-        g of the hidden layers: ``identity`` (or ``linear``), ``logistic`` (or ``sigmoid``),
-        ``tanh``, ``relu``; one name for all or one per layer.
-    output : str, default "softmax"
-        O: ``softmax``, ``identity``, ``logistic``, ``tanh`` or ``relu``.
-    loss : str, default "auto"
-        ``cross_entropy``, ``squared_error``, ``half_squared_error`` or ``binary_cross_entropy``;
+    activation : str, Activation or sequence of them, default "tanh"
+        g of the hidden layers, one for all or one per layer: ``tanh``, ``relu``, ``logistic``,
+        ``gelu``, ... or a function of your own; see `NetworkSpec` for all names.
+    output : str or Activation, default "softmax"
+        O: ``softmax``, ``identity``, ``logistic``, ... or any other activation.
+    loss : str or Loss, default "auto"
         ``auto`` is the usual one of the output: softmax with cross-entropy, logistic with binary
-        cross-entropy, others with squared error. Any pair works.
+        cross-entropy, others with squared error. Any pair works; see `NetworkSpec` for all names.
+    loss_options, dropout, missing_targets
+        See `NetworkSpec`.
     dtype : {"float32", "float64"}, default "float32"
     seed : int, Generator or None
         Seeds the generator that draws the weights and then shuffles the rows.
@@ -93,9 +96,12 @@ class Network:
         self,
         layer_sizes: Sequence[int],
         *,
-        activation: str | Sequence[str] = "tanh",
-        output: str = "softmax",
-        loss: str = "auto",
+        activation: str | Activation | Sequence[str | Activation] = "tanh",
+        output: str | Activation = "softmax",
+        loss: str | Loss = "auto",
+        loss_options: Mapping[str, Any] | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        missing_targets: str = "refuse",
         dtype: str = "float32",
         seed: int | np.random.Generator | None = None,
         initializer: Initializer = "auto",
@@ -104,8 +110,12 @@ class Network:
         n_threads: int | None = None,
         matmul: str = "auto",
     ) -> None:
-        hidden = activation if isinstance(activation, str) else tuple(activation)
-        spec = NetworkSpec(layer_sizes, hidden, output, loss, dtype, l2)  # type: ignore[arg-type]
+        spec = NetworkSpec(
+            layer_sizes, activation, output, loss, dtype, l2,  # type: ignore[arg-type]
+            loss_options=loss_options or {},
+            dropout=dropout,  # type: ignore[arg-type]
+            missing_targets=missing_targets,
+        )  # fmt: skip
         rng = np.random.default_rng(seed)
         run = Execution(engine, n_threads, matmul)
         self._assemble(spec, initialize(spec, initializer, rng), rng, run)
@@ -152,8 +162,8 @@ class Network:
 
     @property
     def engine(self) -> str:
-        """``"compiled"`` or ``"reference"``."""
-        return self._execution.engine_name
+        """``"compiled"`` or ``"reference"``, which also runs functions of your own."""
+        return "reference" if self.spec.own_functions else self._execution.engine_name
 
     @property
     def n_threads(self) -> int:
@@ -173,8 +183,8 @@ class Network:
         -------
         ndarray
             One class per sample: labels, (n,) int64. One output with binary cross-entropy: 0 or 1,
-            (n,); several: 0 or 1 each, (n, n_L). Regression: values, (n,) for one output, else
-            (n, n_L). For one sample the first axis is gone.
+            (n,); several: 0 or 1 each, (n, n_L). Regression: ŷ with all heads of a target, (n,)
+            for one output, else (n, n_L). For one sample the first axis is gone.
         """
         rows, single = as_rows(X, self.spec)
         predicted = training.predict(self.spec, self._machine.forward(rows))
@@ -186,12 +196,12 @@ class Network:
         Raises
         ------
         ValueError
-            If the network is a regressor.
+            If the network is a regressor, or its outputs are scores (hinge).
         """
-        if self.spec.task != "classification":
+        if not self.spec.gives_probabilities:
             raise ValueError(
-                f"predict_proba needs a classifier; output {self.spec.output!r} with loss "
-                f"{self.spec.loss!r} is a regressor, use predict or forward"
+                f"predict_proba needs probabilities of classes; output {self.spec.output!r} with "
+                f"loss {self.spec.loss!r} gives none, use predict or forward"
             )
         y_hat = self.forward(X)
         if self.spec.n_outputs == 1:
@@ -206,14 +216,16 @@ class Network:
         X : array-like of shape (n, n_0) or (n_0,)
         y : array-like
             Labels (n,) of integers 0..n_L-1, one-hot or soft targets (n, n_L), or values (n,) or
-            (n, n_L).
+            (n, T), T = ``spec.n_targets``.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0; only their ratios count.
         """
         return self._machine.loss(self._problem(X, y, sample_weight))
 
     def score(self, X: Any, y: Any) -> float:
-        """Accuracy for classifiers, R² for regressors."""
+        """Accuracy for classifiers, R² for regressors (of the mean, or of the quantile nearest to
+        the median, where a target has several heads); missing targets do not count.
+        """
         problem = self._problem(X, y)
         return training.score(self.spec, self._machine.forward(problem.X), problem)
 
@@ -377,7 +389,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         return {
-            "spec": self.spec.to_dict(),
+            "spec": self.spec,
             "params": self.params.copy(),
             "rng": self.rng.bit_generator.state,
             "execution": self._execution,
@@ -387,8 +399,7 @@ class Network:
         bit_generator = getattr(np.random, state["rng"]["bit_generator"])()
         bit_generator.state = state["rng"]
         rng = np.random.Generator(bit_generator)
-        spec = NetworkSpec.from_dict(state["spec"])
-        self._assemble(spec, state["params"], rng, state["execution"])
+        self._assemble(state["spec"], state["params"], rng, state["execution"])
 
     def __repr__(self) -> str:
         return summary(self.spec)

@@ -23,7 +23,8 @@ from safetensors import SafetensorError, safe_open
 from ffnn_fast.spec import NetworkSpec
 
 FORMAT = "ffnn_fast"
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
+READABLE = ("1", FORMAT_VERSION)  # version 1 has the keys of its day; others take their defaults
 TENSOR_TYPES = {"float32": "F32", "float64": "F64"}
 MAX_HEADER_BYTES = 100_000_000  # safetensors reads no longer header
 
@@ -53,7 +54,8 @@ def save(
     Raises
     ------
     ValueError
-        If `params` does not fit `spec` or is not finite, or `path` is no regular file.
+        If `params` does not fit `spec` or is not finite, `path` is no regular file, or the network
+        has functions of the user's own.
     TypeError
         If `params` is not an array or `extra` does not map strings to strings.
     OSError
@@ -181,10 +183,10 @@ def _read(file: Any) -> tuple[NetworkSpec, np.ndarray, dict[str, str]]:
     metadata = file.metadata() or {}
     if metadata.get("format") != FORMAT:
         raise ModelFileError("was not written by ffnn_fast: its header does not say so")
-    if metadata.get("format_version") != FORMAT_VERSION:
+    if metadata.get("format_version") not in READABLE:
         raise ModelFileError(
             f"has format version {metadata.get('format_version')!r}, but this ffnn_fast "
-            f"({version('ffnn_fast')}) reads version {FORMAT_VERSION!r}; it was written by "
+            f"({version('ffnn_fast')}) reads versions {', '.join(READABLE)}; it was written by "
             f"ffnn_fast {metadata.get('library_version', 'unknown')}"
         )
     try:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ffnn_fast.activations import OUTPUTS
-from ffnn_fast.losses import CANONICAL, LOSSES
-from ffnn_fast.optimizers import OPTIMIZERS
+from ffnn_fast.activations import activation_of
+from ffnn_fast.dropout import Mask, drop
+from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
+from ffnn_fast.optimizers import StepRule
 from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
+CLIP_FLOOR = 1e-6  # added to ‖∇θ‖ by torch.nn.utils.clip_grad_norm_
 
 
 class Plan:
@@ -48,64 +50,99 @@ def workspace_size(plan: Plan, n: int) -> int:
     return 0
 
 
-def forward_propagation(plan: Plan, params: Array, X: Array) -> tuple[list[Array], list[Array]]:
-    """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L)."""
+def forward_propagation(
+    plan: Plan, params: Array, X: Array, mask: Mask | None = None
+) -> tuple[list[Array], list[Array]]:
+    """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
+
+    With a mask, layer k + 1 takes ``drop(h_k)`` in place of h_k, as listed.
+    """
     spec = plan.spec
     a, h = [X], [X]
-    layers = zip(spec.weights(params), spec.biases(params), spec.layer_activations, strict=True)
-    for W, b, g in layers:
-        a.append(b + h[-1] @ W.T)
-        h.append(OUTPUTS[g].function(a[-1]))
+    layers = zip(
+        spec.weights(params),
+        spec.biases(params),
+        spec.layer_activations,
+        spec.dropout_rates,
+        strict=True,
+    )
+    for k, (W, b, g, rate) in enumerate(layers):
+        a.append(b + drop(h[k], mask, k, rate) @ W.T)
+        h.append(activation_of(g).function(a[-1]))
     return a, h
 
 
 def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
     """ℓ(ŷ, y) of every sample (module 4.3), (n,); canonical pairs are computed from a_L."""
-    pair = (plan.spec.output, plan.spec.loss)
-    if pair in CANONICAL:
-        return CANONICAL[pair](a_L, y)
-    return LOSSES[pair[1]].value(y_hat, y)
+    spec = plan.spec
+    loss = loss_of(spec.loss)
+    canonical = CANONICAL.get((spec.output, spec.loss))
+    if canonical is not None:
+        losses = canonical(a_L, y, **spec.loss_options)
+    else:
+        losses = loss.value(y_hat, y, **spec.loss_options)
+    if spec.missing_targets == "ignore":
+        missing = np.isnan(y) if losses.ndim == 2 else np.isnan(y).any(axis=1)
+        losses = np.where(missing, np.zeros((), losses.dtype), losses)
+    return losses.sum(axis=1) if losses.ndim == 2 else losses
 
 
-def output_gradient(plan: Plan, y_hat: Array, y: Array) -> Array:
+def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
     """∇a_L of every sample (module 4.5): −(e(y) − ŷ) for canonical pairs, else J_Oᵀ ∇ŷ."""
-    pair = (plan.spec.output, plan.spec.loss)
-    if pair in CANONICAL:
-        return -(y - y_hat)
-    return OUTPUTS[pair[0]].jacobian_product(y_hat, LOSSES[pair[1]].gradient(y_hat, y))
+    spec = plan.spec
+    loss = loss_of(spec.loss)
+    canonical = (spec.output, spec.loss) in CANONICAL
+    if canonical:
+        gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
+    else:
+        gradient = loss.gradient(y_hat, y, **spec.loss_options)
+    if spec.missing_targets == "ignore":
+        missing = loss.over_outputs(np.isnan(y), spec.n_outputs)
+        gradient = np.where(missing, np.zeros((), gradient.dtype), gradient)
+    if canonical:
+        return gradient
+    return activation_of(spec.output).jacobian_product(a_L, y_hat, gradient)
 
 
 def back_propagation(
-    plan: Plan, params: Array, h: list[Array], da_L: Array
+    plan: Plan,
+    params: Array,
+    a: list[Array],
+    h: list[Array],
+    da_L: Array,
+    mask: Mask | None = None,
 ) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
     """∇a_k, ∇h_k, ∇W_k, ∇b_k for k = L..1 (modules 4.6 to 4.8); a list's unused entry is empty."""
     spec = plan.spec
-    L, W = spec.n_layers, spec.weights(params)
+    L, W, rates = spec.n_layers, spec.weights(params), spec.dropout_rates
     da, dh, dW, db = ([np.empty(0)] * (L + 1) for _ in range(4))
     da[L] = da_L
     for k in range(L, 0, -1):
         # module 4.7, gradients w.r.t. parameters: ∇W_k = ∇a_k h_{k-1}ᵀ, ∇b_k = ∇a_k
-        dW[k] = da[k].T @ h[k - 1]
+        dW[k] = da[k].T @ drop(h[k - 1], mask, k - 1, rates[k - 1])
         db[k] = da[k].sum(axis=0)
         # module 4.6, gradients w.r.t. the layer below: ∇h_{k-1} = W_kᵀ ∇a_k
-        dh[k - 1] = da[k] @ W[k - 1]
+        dh[k - 1] = drop(da[k] @ W[k - 1], mask, k - 1, rates[k - 1])
         # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
         if k > 1:
-            g = OUTPUTS[spec.layer_activations[k - 2]]
-            da[k - 1] = g.jacobian_product(h[k - 1], dh[k - 1])
+            g = activation_of(spec.layer_activations[k - 2])
+            da[k - 1] = g.jacobian_product(a[k - 1], h[k - 1], dh[k - 1])
     return da, dh, dW, db
 
 
 def penalty(plan: Plan, params: Array) -> float:
-    """l2/2 · Σ‖W_k‖²; biases are not penalised."""
-    if plan.spec.l2 == 0:
-        return 0.0
-    weights = plan.spec.weights(params)
-    return 0.5 * plan.spec.l2 * float(sum((W.astype(np.float64) ** 2).sum() for W in weights))
+    """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|; biases are not penalised."""
+    spec, total = plan.spec, 0.0
+    for W, l1, l2 in zip(spec.weights(params), spec.layer_l1, spec.layer_l2, strict=True):
+        if l2 != 0:
+            total += 0.5 * l2 * float((W.astype(np.float64) ** 2).sum())
+        if l1 != 0:
+            total += l1 * float(np.abs(W).sum(dtype=np.float64))
+    return total
 
 
 def dense_targets(plan: Plan, Y: Array) -> Array:
-    """Y as (n, k) targets: integer labels ℓ become e(ℓ), the one-hot vectors of module 4.5."""
+    """Y as (n, T) targets: integer labels ℓ become e(ℓ), the one-hot vectors of module 4.5."""
     if Y.ndim == 2:
         return Y
     return np.eye(plan.spec.n_outputs, dtype=plan.spec.dtype)[Y]
@@ -117,10 +154,19 @@ def forward(plan: Plan, params: Array, X: Array, out: Array, work: Array | None)
 
 
 def loss(
-    plan: Plan, params: Array, X: Array, Y: Array, sample_weight: Array | None, work: Array | None
+    plan: Plan,
+    params: Array,
+    X: Array,
+    Y: Array,
+    sample_weight: Array | None,
+    work: Array | None,
+    mask: Mask | None = None,
 ) -> float:
-    """(1/n) Σ_i w_i ℓ_i + l2/2 · Σ‖W_k‖²; Y is (n,) labels or (n, n_L), w is (n,) or None."""
-    a, h = forward_propagation(plan, params, X)
+    """(1/n) Σ_i w_i ℓ_i + penalty; Y is (n,) labels or (n, T), w is (n,) or None.
+
+    With a mask, a seed and a step t >= 1, that step's masks of dropout are in force.
+    """
+    a, h = forward_propagation(plan, params, X, mask)
     losses = sample_losses(plan, a[-1], h[-1], dense_targets(plan, Y))
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
 
@@ -133,26 +179,57 @@ def loss_gradient(
     sample_weight: Array | None,
     grad: Array,
     work: Array | None,
+    mask: Mask | None = None,
 ) -> float:
     """The same value, and grad := ∇θ, (P,), laid out like params."""
     spec = plan.spec
     y = dense_targets(plan, Y)
-    a, h = forward_propagation(plan, params, X)
+    a, h = forward_propagation(plan, params, X, mask)
     scale = 1 / len(X) if sample_weight is None else sample_weight[:, None] / len(X)
-    da_L = output_gradient(plan, h[-1], y) * np.asarray(scale, dtype=spec.dtype)
-    _, _, dW, db = back_propagation(plan, params, h, da_L)
+    da_L = output_gradient(plan, h[-1], y, a[-1]) * np.asarray(scale, dtype=spec.dtype)
+    _, _, dW, db = back_propagation(plan, params, a, h, da_L, mask)
     for k, (W, gW, gb) in enumerate(
         zip(spec.weights(params), spec.weights(grad), spec.biases(grad), strict=True), start=1
     ):
-        gW[...] = dW[k] + np.asarray(spec.l2, dtype=spec.dtype) * W
+        gW[...] = dW[k] + spec.layer_l2[k - 1] * W + spec.layer_l1[k - 1] * np.sign(W)
         gb[...] = db[k]
     losses = sample_losses(plan, a[-1], h[-1], y)
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
 
 
-def update(optimizer: str, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
-    """One step of a rule (module 4.2): params and state (slots, P) change in place; t is from 1."""
-    OPTIMIZERS[optimizer].rule(hyper, params, grad, state, t)
+def update(
+    plan: Plan, rule: StepRule, hyper: Array, params: Array, grad: Array, state: Array, t: int
+) -> None:
+    """One step (module 4.2): params and state (rule.slots, P) change in place; t is from 1."""
+    moving = moving_entries(plan, rule)
+    g = np.clip(grad[moving], -rule.clip_value, rule.clip_value)
+    if rule.clip_norm < np.inf:
+        norm = float(np.sqrt((g.astype(np.float64) ** 2).sum()))
+        g = g * min(1.0, rule.clip_norm / (norm + CLIP_FLOOR))
+    theta, slots = params[moving], state[: rule.optimizer.slots, moving]
+    rule.optimizer.rule(hyper, theta, g, slots, t)
+    params[moving], state[: rule.optimizer.slots, moving] = theta, slots
+    if rule.max_norm < np.inf:
+        for k, W in enumerate(plan.spec.weights(params), start=1):
+            if k not in rule.frozen:
+                norms = np.sqrt((W.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+                W[...] = W * (rule.max_norm / np.maximum(norms, rule.max_norm))
+    if rule.average > 0:
+        mean = state[-1]
+        mean += (1 - rule.average) * (params - mean) if t > 1 else params - mean
+
+
+def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
+    """Which entries of θ a step moves: those of layers that are not frozen."""
+    spec = plan.spec
+    if any(k > spec.n_layers for k in rule.frozen):
+        raise ValueError(f"frozen {rule.frozen} names a layer beyond the {spec.n_layers} there are")
+    if not rule.frozen:
+        return slice(None)
+    moves = np.ones(spec.n_params, dtype=bool)
+    for k in rule.frozen:
+        spec.weights(moves)[k - 1][...] = spec.biases(moves)[k - 1][...] = False
+    return moves
 
 
 def train_epoch(
@@ -163,7 +240,7 @@ def train_epoch(
     sample_weight: Array | None,
     order: Array,
     batch_size: int,
-    optimizer: str,
+    rule: StepRule,
     hyper: Array,
     state: Array,
     t: int,
@@ -171,16 +248,18 @@ def train_epoch(
 ) -> float:
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
-    The mean is over samples, so a short last batch counts by its size.
+    `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
+    counts by its size.
     """
     grad = np.empty_like(params)
     total = 0.0
-    for start in range(0, len(order), batch_size):
+    for step, start in enumerate(range(0, len(order), batch_size)):
         rows = order[start : start + batch_size]
         weight = None if sample_weight is None else sample_weight[rows]
-        total += len(rows) * loss_gradient(plan, params, X[rows], Y[rows], weight, grad, None)
         t += 1
-        update(optimizer, hyper, params, grad, state, t)
+        batch = (X[rows], Y[rows], weight)
+        total += len(rows) * loss_gradient(plan, params, *batch, grad, None, (rule.seed, t))
+        update(plan, rule, hyper[step if len(hyper) > 1 else 0], params, grad, state, t)
     return total / len(order)
 
 

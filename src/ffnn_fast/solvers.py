@@ -6,6 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
+from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.training import History, Machine, Problem, aligned_empty
 
 
@@ -24,13 +25,14 @@ def gradient_descent(
     """
     history, spec = History(), machine.spec
     grad = aligned_empty(spec.n_params, spec.dtype)
-    hyper = np.array([learning_rate])
-    state = np.empty((0, spec.n_params), dtype=spec.dtype)
+    rule = StepRule(SGD(learning_rate=learning_rate))
+    hyper = np.array(rule.optimizer.hyper)
+    state = np.zeros((rule.slots, spec.n_params), dtype=spec.dtype)
     t = 0
     while t < max_iterations:
         t += 1
         began = perf_counter()
         loss, _ = machine.loss_gradient(problem, grad)
-        machine.backend.update("sgd", hyper, machine.params, grad, state, t)
+        machine.backend.update(machine.plan, rule, hyper, machine.params, grad, state, t)
         history.records.append({"epoch": t, "loss": loss, "seconds": perf_counter() - began})
     return history

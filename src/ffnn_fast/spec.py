@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from ffnn_fast.activations import activation_name, output_name
-from ffnn_fast.losses import CANONICAL_LOSS, LOSSES
+from ffnn_fast.activations import Activation, activation_name, output_name
+from ffnn_fast.losses import CANONICAL_LOSS, LOSSES, Loss, loss_of
 
 DTYPES = ("float32", "float64")
+# Keys of the first file format; a description may lack those added later, which have defaults.
+REQUIRED = {"layer_sizes", "activations", "output", "loss", "dtype", "l2"}
+MISSING = ("refuse", "ignore")
 
 
 @dataclass(frozen=True)
@@ -24,17 +27,38 @@ class NetworkSpec:
     ----------
     layer_sizes : tuple of int
         n_0, n_1, ..., n_L: inputs, hidden units, outputs.
-    activations : str or tuple of str
-        g_1 .. g_{L-1}, one per hidden layer; a single name serves them all.
-        ``linear`` and ``sigmoid`` are aliases of ``identity`` and ``logistic``.
-    output : str, default "softmax"
-        O, the activation of the output layer.
-    loss : str, default "auto"
+    activations : str, Activation or tuple of them
+        g_1 .. g_{L-1}, one per hidden layer; a single name serves them all. Names:
+        ``identity`` (or ``linear``), ``logistic`` (or ``sigmoid``), ``tanh``, ``relu``,
+        ``leaky_relu`` (0.01 a for a < 0), ``elu``, ``selu``, ``softplus``, ``softsign``,
+        ``hard_sigmoid`` (a/6 + 1/2, cut off at 0 and 1), ``exp``, ``gelu`` (with erf),
+        ``gelu_tanh``, ``silu``, ``mish``, ``sin`` (for |a| < 2²⁸; beyond it 0).
+    output : str or Activation, default "softmax"
+        O, the activation of the output layer: ``softmax`` or any of these.
+    loss : str or Loss, default "auto"
         ``auto`` (or None) is the canonical loss of the output (softmax: ``cross_entropy``,
-        logistic: ``binary_cross_entropy``, else ``squared_error``).
+        logistic: ``binary_cross_entropy``, else ``squared_error``). With d = ŷ − y, per output:
+        ``squared_error`` d², ``half_squared_error`` d²/2, ``absolute`` |d|, ``huber`` (d²/2,
+        linear from `delta` on), ``log_cosh``; ``poisson`` ŷ − y log ŷ for y >= 0, ŷ > 0 (its
+        canonical output is ``exp``; ŷ < 2⁻⁶⁴ counts as 2⁻⁶⁴); ``cross_entropy``,
+        ``binary_cross_entropy``; ``hinge``, per sample of class c: max(0, 1 + max_{j≠c} ŷ_j − ŷ_c)
+        (Crammer and Singer). Two have several outputs a target: ``quantile``, whose outputs are
+        the quantiles of target 1, then those of target 2, ...; ``gaussian_nll``, whose outputs
+        are all means μ, then all logarithms s of variances: (s + (y − μ)² e^−s)/2.
     dtype : {"float32", "float64"}, default "float32"
-    l2 : float, default 0.0
-        Coefficient of the penalty ``l2/2 · Σ‖W_k‖²``, which is part of the objective.
+    l2, l1 : float or tuple of float, default 0.0
+        Coefficients of the penalty ``Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|``, which is part of the
+        objective: one for all layers, or one for each of the L layers.
+    loss_options : mapping, optional
+        ``delta`` of huber (1.0), ``quantiles`` of quantile ((0.5,), rising, in (0, 1)),
+        ``label_smoothing`` of cross_entropy and binary_cross_entropy (0.0; in [0, 1)).
+    dropout : float or tuple of L floats, default 0.0
+        Share of the units of h_1 .. h_{L-1}, or of h_0, h_1 .. h_{L-1} each, that a step of
+        training leaves out; those that stay are scaled by 1 / (1 − rate).
+    missing_targets : {"refuse", "ignore"}, default "refuse"
+        ``ignore``: a target that is NaN adds neither to the loss nor to the gradient, and the
+        loss remains a mean over all samples. Of a distribution or one-hot row all or none may be
+        missing.
 
     Raises
     ------
@@ -43,11 +67,15 @@ class NetworkSpec:
     """
 
     layer_sizes: tuple[int, ...]
-    activations: tuple[str, ...] | str = "tanh"
-    output: str = "softmax"
-    loss: str = "auto"
+    activations: tuple[str | Activation, ...] | str | Activation = "tanh"
+    output: str | Activation = "softmax"
+    loss: str | Loss = "auto"
     dtype: str = "float32"
-    l2: float = 0.0
+    l2: float | tuple[float, ...] = 0.0
+    l1: float | tuple[float, ...] = 0.0
+    loss_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    dropout: float | tuple[float, ...] = 0.0
+    missing_targets: str = "refuse"
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # the dataclass is frozen for everyone else
@@ -56,20 +84,34 @@ class NetworkSpec:
         put(self, "output", output_name(self.output))
         loss = self.loss
         if loss in (None, "auto"):
-            loss = CANONICAL_LOSS.get(self.output, "squared_error")
-        if loss not in LOSSES:
+            loss = CANONICAL_LOSS.get(str(self.output), "squared_error")
+        if not isinstance(loss, Loss) and loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {loss!r}")
         put(self, "loss", loss)
+        put(self, "loss_options", _checked_options(loss_of(loss), self.loss_options))
+        put(self, "dropout", _checked_dropout(self.dropout, self.n_layers))
+        if self.missing_targets not in MISSING:
+            raise ValueError(
+                f"missing_targets must be one of {', '.join(MISSING)}; got {self.missing_targets!r}"
+            )
         put(self, "dtype", _checked_dtype(self.dtype))
-        put(self, "l2", _checked_l2(self.l2))
+        put(self, "l2", _checked_penalty(self.l2, "l2", self.n_layers))
+        put(self, "l1", _checked_penalty(self.l1, "l1", self.n_layers))
         if self.output == "softmax" and self.n_outputs < 2:
             raise ValueError(
                 "a softmax output needs at least 2 units, since one unit is always 1; "
                 "for two classes with one unit use output='logistic'"
             )
-        if self.loss == "cross_entropy" and self.n_outputs < 2:
+        if self.loss in ("cross_entropy", "hinge") and self.n_outputs < 2:
             raise ValueError(
-                "cross_entropy needs at least 2 outputs; for one use 'binary_cross_entropy'"
+                f"{self.loss} needs at least 2 outputs; for one use 'binary_cross_entropy'"
+            )
+        heads = loss_of(self.loss).heads(**self.loss_options)
+        if heads > 1 and self.output == "softmax":
+            raise ValueError(f"{self.loss} needs outputs of their own, not a softmax over all")
+        if self.n_outputs % heads:
+            raise ValueError(
+                f"{self.loss} needs {heads} outputs for each target, got {self.n_outputs} outputs"
             )
 
     @property
@@ -86,6 +128,25 @@ class NetworkSpec:
     def n_outputs(self) -> int:
         """n_L."""
         return self.layer_sizes[-1]
+
+    @property
+    def n_targets(self) -> int:
+        """Columns of dense targets: n_L, but where the loss has several outputs for each."""
+        return self.n_outputs // loss_of(self.loss).heads(**self.loss_options)
+
+    @property
+    def dropout_rates(self) -> tuple[float, ...]:
+        """The rates of h_0, ..., h_{L-1}."""
+        rates = self.dropout
+        if isinstance(rates, tuple):
+            return rates
+        return tuple(0.0 if k == 0 else rates for k in range(self.n_layers))
+
+    @property
+    def own_functions(self) -> tuple[str, ...]:
+        """Names of the activations and the loss that are the user's own."""
+        parts = (*self.layer_activations, self.loss)
+        return tuple(dict.fromkeys(p.name for p in parts if not isinstance(p, str)))
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -107,20 +168,37 @@ class NetworkSpec:
         return sum(o * i + o for o, i in self.shapes)
 
     @property
-    def layer_activations(self) -> tuple[str, ...]:
-        """g_1, ..., g_{L-1}, O: one name per layer."""
-        return (*self.activations, self.output)
+    def layer_activations(self) -> tuple[str | Activation, ...]:
+        """g_1, ..., g_{L-1}, O: one per layer."""
+        return (*cast(tuple, self.activations), self.output)
+
+    @property
+    def layer_l1(self) -> tuple[float, ...]:
+        """l1 of every layer."""
+        return self.l1 if isinstance(self.l1, tuple) else (self.l1,) * self.n_layers
+
+    @property
+    def layer_l2(self) -> tuple[float, ...]:
+        """l2 of every layer."""
+        return self.l2 if isinstance(self.l2, tuple) else (self.l2,) * self.n_layers
 
     @property
     def task(self) -> str:
         """``"classification"`` when outputs are probabilities of classes, else ``"regression"``."""
-        classifies = self.output == "softmax" or LOSSES[self.loss].classifies
+        classifies = self.output == "softmax" or loss_of(self.loss).classifies
         return "classification" if classifies else "regression"
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether ŷ are probabilities of classes; scores (hinge) are not."""
+        scores = self.output != "softmax" and loss_of(self.loss).targets.row == "one-hot"
+        return self.task == "classification" and not scores
 
     @property
     def takes_labels(self) -> bool:
         """Whether a sample belongs to one class of n_L >= 2, so that targets may be labels."""
-        return self.n_outputs > 1 and (self.output == "softmax" or self.loss == "cross_entropy")
+        one_of = self.output == "softmax" or self.loss in ("cross_entropy", "hinge")
+        return self.n_outputs > 1 and one_of
 
     def weights(self, vector: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views W_1, ..., W_L, each (n_k, n_{k-1}), of a vector laid out like θ, shape (P,)."""
@@ -154,22 +232,36 @@ class NetworkSpec:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain JSON values."""
-        plain = asdict(self)
-        plain["layer_sizes"] = list(self.layer_sizes)
-        plain["activations"] = list(self.activations)
-        return plain
+        """The description as plain JSON values.
+
+        Raises
+        ------
+        ValueError
+            If an activation or the loss is the user's own: a function is no plain value.
+        """
+        if self.own_functions:
+            raise ValueError(
+                "a network with functions of your own cannot be written down, since their code "
+                f"would be lost: {', '.join(map(repr, self.own_functions))}"
+            )
+        return {name: _plain(value) for name, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> NetworkSpec:
-        """The inverse of `to_dict`; raises ValueError on missing, unknown or bad entries."""
+        """The inverse of `to_dict`; an entry that is missing has its default.
+
+        Raises
+        ------
+        ValueError
+            For entries that are unknown or bad, and without ``layer_sizes``.
+        """
         if not isinstance(plain, Mapping):
             raise ValueError(f"a network description must be a mapping, got {type(plain).__name__}")
-        expected, given = {f.name for f in fields(cls)}, set(plain)
-        if expected != given:
+        known, given = {f.name for f in fields(cls)}, set(plain)
+        if not REQUIRED <= given <= known:
             raise ValueError(
-                f"a network description has exactly the keys {sorted(expected)}; "
-                f"missing {sorted(expected - given)}, unknown {sorted(given - expected)}"
+                f"a network description has the keys {sorted(known)}; "
+                f"missing {sorted(REQUIRED - given)}, unknown {sorted(given - known)}"
             )
         try:
             return cls(**plain)
@@ -190,8 +282,17 @@ def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
-def _checked_activations(names: Sequence[str] | str, n_hidden: int) -> tuple[str, ...]:
-    if isinstance(names, str):
+def _plain(value: Any) -> Any:
+    """Tuples as lists, mappings as dictionaries."""
+    if isinstance(value, Mapping):
+        return {name: _plain(entry) for name, entry in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _checked_activations(
+    names: Sequence[str | Activation] | str | Activation, n_hidden: int
+) -> tuple[str | Activation, ...]:
+    if isinstance(names, (str, Activation)):
         names = (activation_name(names),) * n_hidden
     if not isinstance(names, Sequence):
         raise TypeError(f"activation must be a name or one name per hidden layer, got {names!r}")
@@ -201,6 +302,39 @@ def _checked_activations(names: Sequence[str] | str, n_hidden: int) -> tuple[str
             f"got {len(names)}: {list(names)}"
         )
     return tuple(activation_name(name) for name in names)
+
+
+def _checked_options(loss: Loss, given: Any) -> dict[str, Any]:
+    """Every option of the loss, checked."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"loss_options must be a mapping, got {given!r}")
+    unknown = sorted(set(map(str, given)) - set(loss.options))
+    if unknown:
+        known = ", ".join(loss.options) or "none"
+        raise ValueError(f"loss_options of {loss.name}: expected {known}; got {', '.join(unknown)}")
+    checked = {}
+    for name, option in loss.options.items():
+        value = given.get(name, option.default)
+        try:
+            checked[name] = option.check(value)
+        except ValueError as error:
+            raise ValueError(f"{name} of {loss.name} {error}, got {value!r}") from error
+    return checked
+
+
+def _checked_dropout(dropout: Any, n_layers: int) -> float | tuple[float, ...]:
+    several = isinstance(dropout, (Sequence, np.ndarray)) and not isinstance(dropout, str)
+    rates = tuple(dropout) if several else (dropout,)
+    for rate in rates:
+        number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
+        if not number or not 0 <= rate < 1:
+            raise ValueError(f"a dropout rate must be a number in [0, 1), got {rate!r}")
+    if several and len(rates) != n_layers:
+        raise ValueError(
+            f"expected one dropout rate for each of h_0 to h_{n_layers - 1} ({n_layers}), "
+            f"got {len(rates)}"
+        )
+    return tuple(map(float, rates)) if several else float(dropout)
 
 
 def _checked_dtype(dtype: Any) -> str:
@@ -213,8 +347,19 @@ def _checked_dtype(dtype: Any) -> str:
     return name
 
 
-def _checked_l2(l2: Any) -> float:
-    number = isinstance(l2, (int, float, np.number)) and not isinstance(l2, bool)
-    if not number or not 0 <= l2 <= sys.float_info.max:
-        raise ValueError(f"l2 must be a finite number >= 0, got {l2!r}")
-    return float(l2)
+def _checked_penalty(given: Any, name: str, n_layers: int) -> float | tuple[float, ...]:
+    if isinstance(given, (tuple, list)):
+        if len(given) != n_layers:
+            raise ValueError(
+                f"{name} must be one number or one per layer ({n_layers}), "
+                f"got {len(given)}: {list(given)}"
+            )
+        return tuple(_checked_coefficient(one, name) for one in given)
+    return _checked_coefficient(given, name)
+
+
+def _checked_coefficient(value: Any, name: str) -> float:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+    return float(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast.losses import LOSSES
+from ffnn_fast.losses import REAL, Domain, loss_of
 from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
@@ -42,9 +42,10 @@ def as_rows(X: Any, spec: NetworkSpec, name: str = "X") -> tuple[Array, bool]:
 
 
 def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
-    """Targets as labels, (n,) int64, or as (n, n_L) values of the network's dtype.
+    """Targets as labels, (n,) int64, or as (n, T) values of the network's dtype.
 
-    Labels are integers 0..n_L-1; dense targets are checked against the domain of the loss.
+    Labels are integers 0..n_L-1; dense targets are checked against the domain of the loss, and may
+    be NaN where the network ignores missing ones.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
         As `as_rows`; also for labels out of range and targets outside the domain of the loss.
     """
     given = as_numbers(y, name)
-    k = spec.n_outputs
+    k = spec.n_targets
     if given.ndim == 0 and n == 1:
         given = given[None]
     elif given.ndim == 1 and n == 1 and len(given) == k > 1:
@@ -65,8 +66,12 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
         given = given[:, None]
     if given.shape[1] != k:
         raise ValueError(f"{name} must have shape ({n}, {k}), got {given.shape}")
-    dense = as_finite(given, spec.dtype, name)
-    _check_domain(dense, LOSSES[spec.loss].targets, spec.loss, name)
+    ignore = spec.missing_targets == "ignore"
+    dense = as_finite(given, spec.dtype, name, allow_nan=ignore)
+    loss = loss_of(spec.loss)
+    if ignore and loss.targets.row != "any":
+        _check_whole_rows(dense, loss.name, name)
+    _check_domain(dense, loss.targets, loss.name, name)
     return dense
 
 
@@ -108,15 +113,18 @@ def as_numbers(values: Any, name: str) -> Array:
     return array
 
 
-def as_finite(array: Array, dtype: str | None, name: str) -> Array:
-    """`array` C-contiguous in `dtype`, without a copy where it is; NaN and infinity are refused."""
+def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = False) -> Array:
+    """`array` C-contiguous in `dtype`, without a copy where it is; infinity is refused, and NaN
+    unless allowed.
+    """
     if array.dtype == dtype and array.flags.c_contiguous:
         converted = array
     else:
         with np.errstate(over="ignore"):
             converted = np.ascontiguousarray(array, dtype=dtype)
-    if not _all_finite(converted):
-        bad = ~np.isfinite(converted)
+    bad = np.isinf(converted) if allow_nan else None
+    if bad.any() if bad is not None else not _all_finite(converted):
+        bad = ~np.isfinite(converted) if bad is None else bad
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         where = f"row {at[0]}" + (f", column {at[1]}" if len(at) > 1 else "")
         raise ValueError(
@@ -180,16 +188,17 @@ def _labels(given: Array, spec: NetworkSpec, name: str) -> Array:
     return np.ascontiguousarray(given, dtype=np.int64)
 
 
-def _check_domain(y: Array, domain: str, loss: str, name: str) -> None:
-    if domain == "real":
+def _check_domain(y: Array, domain: Domain, loss: str, name: str) -> None:
+    if domain == REAL:
         return
-    bad = ((y < 0) | (y > 1)).any(axis=1)
+    bad = ((y < domain.low) | (y > domain.high)).any(axis=1)  # of NaN neither is true
+    if domain.row == "one-hot":
+        bad |= ((y != 0) & (y != 1) & ~np.isnan(y)).any(axis=1)
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(
-            f"{name} must lie in [0, 1] for {loss}, got {y[row].tolist()} in row {row}"
-        )
-    if domain == "simplex":
+        where = "be 0 or 1" if domain.row == "one-hot" else f"lie in {_interval(domain)}"
+        raise ValueError(f"{name} must {where} for {loss}, got {y[row].tolist()} in row {row}")
+    if domain.row != "any":
         sums = y.sum(axis=1, dtype=np.float64)
         off = np.abs(sums - 1) > SIMPLEX_TOLERANCE
         if off.any():
@@ -197,6 +206,21 @@ def _check_domain(y: Array, domain: str, loss: str, name: str) -> None:
             raise ValueError(
                 f"each row of {name} must sum to 1 for {loss}, got {sums[row]:.6g} in row {row}"
             )
+
+
+def _check_whole_rows(y: Array, loss: str, name: str) -> None:
+    missing = np.isnan(y)
+    bad = missing.any(axis=1) & ~missing.all(axis=1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"a row of {name} must be NaN as a whole or not at all for {loss}, "
+            f"got {y[row].tolist()} in row {row}"
+        )
+
+
+def _interval(domain: Domain) -> str:
+    return f"[{domain.low:g}, {domain.high:g}{']' if domain.high < np.inf else ')'}"
 
 
 def _shape(array: Array) -> str:

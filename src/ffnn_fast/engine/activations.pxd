@@ -3,9 +3,32 @@
 # n elements, k outputs. Loops have one writable pointer, so that the compiler can vectorise them.
 # A bare number beside a float is a double to Cython, and so is what it touches: hence <floating>1.
 
+from libc.string cimport memcpy
+
 from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.plan cimport IDENTITY, LOGISTIC, RELU, SOFTMAX, TANH
-from ffnn_fast.engine.vecmath cimport exp, logistic, tanh
+from ffnn_fast.engine.plan cimport (
+    ELU, EXP, GELU, GELU_TANH, HARD_SIGMOID, LEAKY_RELU, LOGISTIC, MISH, RELU, SELU,
+    SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN, TANH,
+)
+from ffnn_fast.engine.vecmath cimport (
+    elu, exp, expm1, gelu, gelu_slope, gelu_tanh, gelu_tanh_slope, hard_sigmoid, logistic, mish,
+    mish_slope, selu, silu, silu_slope, sin, sin_slope, softplus, softsign, tanh,
+)
+
+cdef extern from *:
+    """
+    #define FF_SLOPE 0.01                                /* of leaky_relu for a < 0 */
+    #define FF_SELU_SCALE 1.0507009873554804934193349852946    /* selu's lambda */
+    #define FF_SELU_FLOOR 1.7580993408473768599402175208123    /* lambda alpha */
+    """
+    const double SLOPE "FF_SLOPE"
+    const double SELU_SCALE "FF_SELU_SCALE"
+    const double SELU_FLOOR "FF_SELU_FLOOR"
+
+
+cdef inline floating magnitude(floating x) noexcept nogil:
+    """|x|"""
+    return -x if x < 0 else x
 
 
 cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
@@ -20,6 +43,49 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
     elif g == RELU:
         for i in range(n):
             z[i] = <floating>0 if z[i] < 0 else z[i]
+    elif g > SOFTMAX:
+        activate_rest(g, z, n)
+
+
+cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
+    """The same for the less frequent activations"""
+    cdef Py_ssize_t i
+    if g == LEAKY_RELU:
+        for i in range(n):
+            z[i] = z[i] if z[i] > 0 else <floating>SLOPE * z[i]
+    elif g == ELU:
+        for i in range(n):
+            z[i] = elu(z[i])
+    elif g == SELU:
+        for i in range(n):
+            z[i] = selu(z[i])
+    elif g == SOFTPLUS:
+        for i in range(n):
+            z[i] = softplus(z[i])
+    elif g == SOFTSIGN:
+        for i in range(n):
+            z[i] = softsign(z[i])
+    elif g == HARD_SIGMOID:
+        for i in range(n):
+            z[i] = hard_sigmoid(z[i])
+    elif g == EXP:
+        for i in range(n):
+            z[i] = exp(z[i])
+    elif g == GELU:
+        for i in range(n):
+            z[i] = gelu(z[i])
+    elif g == GELU_TANH:
+        for i in range(n):
+            z[i] = gelu_tanh(z[i])
+    elif g == SILU:
+        for i in range(n):
+            z[i] = silu(z[i])
+    elif g == MISH:
+        for i in range(n):
+            z[i] = mish(z[i])
+    elif g == SIN:
+        for i in range(n):
+            z[i] = sin(z[i])
 
 
 cdef inline void apply_derivative(
@@ -36,6 +102,78 @@ cdef inline void apply_derivative(
     elif g == RELU:
         for i in range(n):
             d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>0)
+    elif g > SOFTMAX:
+        apply_derivative_rest(g, h, d, n)
+
+
+cdef inline void apply_derivative_rest(
+    Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
+) noexcept nogil:
+    """The same for the less frequent activations"""
+    cdef Py_ssize_t i
+    if g == LEAKY_RELU:
+        for i in range(n):
+            d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>SLOPE)
+    elif g == ELU:
+        for i in range(n):
+            d[i] = d[i] * (<floating>1 if h[i] > 0 else h[i] + 1)
+    elif g == SELU:
+        for i in range(n):
+            d[i] = d[i] * (<floating>SELU_SCALE if h[i] > 0 else h[i] + <floating>SELU_FLOOR)
+    elif g == SOFTPLUS:
+        for i in range(n):
+            d[i] = d[i] * -expm1(-h[i])
+    elif g == SOFTSIGN:
+        for i in range(n):
+            d[i] = d[i] * ((1 - magnitude(h[i])) * (1 - magnitude(h[i])))
+    elif g == HARD_SIGMOID:
+        for i in range(n):
+            d[i] = d[i] * (<floating>(1.0 / 6) if 0 < h[i] < 1 else <floating>0)
+    elif g == EXP:
+        for i in range(n):
+            d[i] = d[i] * h[i]
+
+
+cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexcept nogil:
+    """a := g'(a), for activations from GELU on"""
+    cdef Py_ssize_t i
+    if g == GELU:
+        for i in range(n):
+            a[i] = gelu_slope(a[i])
+    elif g == GELU_TANH:
+        for i in range(n):
+            a[i] = gelu_tanh_slope(a[i])
+    elif g == SILU:
+        for i in range(n):
+            a[i] = silu_slope(a[i])
+    elif g == MISH:
+        for i in range(n):
+            a[i] = mish_slope(a[i])
+    elif g == SIN:
+        for i in range(n):
+            a[i] = sin_slope(a[i])
+
+
+cdef inline void value_and_slope(
+    Py_ssize_t g, floating* a, floating* h, Py_ssize_t n
+) noexcept nogil:
+    """h := g(a), a := g'(a), for any activation"""
+    cdef Py_ssize_t i
+    memcpy(h, a, n * sizeof(floating))
+    activate(g, h, n)
+    if g >= GELU:
+        slopes_of_inputs(g, a, n)
+    else:
+        for i in range(n):
+            a[i] = 1
+        apply_derivative(g, h, a, n)
+
+
+cdef inline void multiply(const floating* x, floating* d, Py_ssize_t n) noexcept nogil:
+    """d := d ⊙ x"""
+    cdef Py_ssize_t i
+    for i in range(n):
+        d[i] = d[i] * x[i]
 
 
 cdef inline floating row_max(const floating* z, Py_ssize_t k) noexcept nogil:

@@ -36,7 +36,7 @@ cdef inline bint defers(const plan_t* plan) noexcept nogil:
 
     A penalty wants W_1 at every step; fewer units than samples would need more scratch than W_1.
     """
-    return plan.own and plan.l2 == 0 and plan.n[1] >= plan.S \
+    return plan.own and not plan.penalised and plan.step == 0 and plan.n[1] >= plan.S \
         and plan.n[1] * plan.n[0] >= DEFER_FROM
 
 
@@ -80,7 +80,7 @@ cdef inline double deferred_panel(
     floating eta, floating* work, floating* panels,
 ) noexcept nogil:
     """A step on each of the n <= S rows X[order]; returns Σ w ℓ"""
-    cdef Py_ssize_t S = plan.S, i = plan.n[0], o = plan.n[1], k = plan.n[plan.L], s, row
+    cdef Py_ssize_t S = plan.S, i = plan.n[0], o = plan.n[1], k = plan.targets, s, row
     cdef floating* W = params + plan.W[1]
     cdef floating* blocks = panels + plan.panel[0]
     cdef floating* A = blocks + S * plan.block_below[1]
@@ -88,6 +88,7 @@ cdef inline double deferred_panel(
     cdef floating* G = D + plan.panel[1]
     cdef floating* a = G + panel_size(S, sizeof(floating))
     cdef floating* da = a + rows_size(plan)
+    cdef floating* z
     cdef floating w = 1
     cdef double total = 0
     gather_panel(n, i, X, order, panels, blocks, S)
@@ -101,12 +102,13 @@ cdef inline double deferred_panel(
         )
         if weight is not NULL:
             w = weight[row]
+        z = forward_rest(plan, params, work, True)
         total += w * loss_row(
-            plan, forward_rest(plan, params, work), NULL if Y is NULL else Y + row * k,
-            0 if labels is NULL else labels[row], w, True,
+            plan, z, NULL if Y is NULL else Y + row * k, 0 if labels is NULL else labels[row], w,
+            True, z + plan.n[plan.L],
         )
         memcpy(
-            da + s * o, backward_update_above(plan, params, eta, <floating>1, work),
+            da + s * o, backward_update_above(plan, params, eta, work),
             o * sizeof(floating),
         )
     gather_panel[floating](n, o, da, NULL, D, NULL, S)

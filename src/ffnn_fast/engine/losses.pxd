@@ -1,18 +1,27 @@
-# ℓ(ŷ, y) of one sample and its ∇a_L. Targets are dense (y, k values) or a label, y = e(label).
+# ℓ(ŷ, y) of one sample and its ∇a_L. Targets are dense (y, T values) or a label, y = e(label).
 #
 # k outputs; z holds a_L on entry. Canonical pairs have ∇a_L = ŷ − y and a value that never takes
 # the logarithm of a rounded probability; every other pair goes through the Jacobian product.
+# A target that is NaN is passed over where the plan says so.
 
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from ffnn_fast.engine.activations cimport (
-    activate_output, apply_derivative, exp_row, row_max, scale_row,
+    activate_output, apply_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
 )
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.plan cimport (
-    BINARY_CROSS_ENTROPY, CROSS_ENTROPY, HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, plan_t,
+    ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, GELU, HALF_SQUARED_ERROR,
+    HINGE, HUBER, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, plan_t,
 )
-from ffnn_fast.engine.vecmath cimport exp, log, log1p, logistic
+from ffnn_fast.engine.vecmath cimport exp, log, log1p, logistic, tanh
+
+cdef extern from *:
+    """
+    #define FF_FLOOR 0x1p-64
+    """
+    const double FLOOR "FF_FLOOR"  # poisson takes a smaller ŷ for this
 
 
 cdef inline Py_ssize_t row_of(const int64_t* order, Py_ssize_t r) noexcept nogil:
@@ -27,13 +36,30 @@ cdef inline floating target(const floating* y, Py_ssize_t label, Py_ssize_t j) n
     return <floating>(1 if j == label else 0)
 
 
-cdef inline floating value(int loss, floating p, floating y) noexcept nogil:
+cdef inline floating smoothed(const plan_t* plan, floating y, Py_ssize_t classes) noexcept nogil:
+    """(1 − ε) y + ε / K"""
+    if plan.smoothing == 0:
+        return y
+    return <floating>(1 - plan.smoothing) * y + <floating>(plan.smoothing / classes)
+
+
+cdef inline floating value(const plan_t* plan, floating p, floating y) noexcept nogil:
     """One output's share of ℓ, with 0 log 0 = 0"""
-    cdef floating total = 0
+    cdef floating total = 0, d = magnitude(p - y), delta
+    cdef int loss = plan.loss
     if loss == SQUARED_ERROR:
-        return (p - y) * (p - y)
+        return d * d
     if loss == HALF_SQUARED_ERROR:
-        return <floating>0.5 * (p - y) * (p - y)
+        return <floating>0.5 * d * d
+    if loss == ABSOLUTE:
+        return d
+    if loss == HUBER:
+        delta = <floating>plan.delta
+        return delta * (d - <floating>0.5 * delta) if d > delta else <floating>0.5 * d * d
+    if loss == LOG_COSH:
+        return d + log1p(exp(-2 * d)) - <floating>0.6931471805599453
+    if loss == POISSON:
+        return p - y * log(<floating>FLOOR if p < FLOOR else p)
     if y != 0:
         total -= y * log(p)
     if loss == BINARY_CROSS_ENTROPY and y != 1:
@@ -41,13 +67,23 @@ cdef inline floating value(int loss, floating p, floating y) noexcept nogil:
     return total
 
 
-cdef inline floating slope(int loss, floating p, floating y) noexcept nogil:
+cdef inline floating slope(const plan_t* plan, floating p, floating y) noexcept nogil:
     """∂ℓ/∂ŷ_j at ŷ_j = p, with 0 / 0 = 0"""
-    cdef floating total = 0
+    cdef floating total = 0, d = p - y, delta
+    cdef int loss = plan.loss
     if loss == SQUARED_ERROR:
-        return <floating>2 * (p - y)
+        return <floating>2 * d
     if loss == HALF_SQUARED_ERROR:
-        return p - y
+        return d
+    if loss == ABSOLUTE:
+        return <floating>1 if d > 0 else (<floating>-1 if d < 0 else d)
+    if loss == HUBER:
+        delta = <floating>plan.delta
+        return delta if d > delta else (-delta if d < -delta else d)
+    if loss == LOG_COSH:
+        return tanh(d)
+    if loss == POISSON:
+        return 1 - y / (<floating>FLOOR if p < FLOOR else p)
     if y != 0:
         total -= y / p
     if loss == BINARY_CROSS_ENTROPY and y != 1:
@@ -55,12 +91,120 @@ cdef inline floating slope(int loss, floating p, floating y) noexcept nogil:
     return total
 
 
-cdef inline double softmax_cross_entropy(
-    floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k, floating scale, bint delta,
+cdef inline double of_each_output(
+    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
-    """ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale (ŷ − y)"""
+    """ℓ, a sum over outputs; when delta, ŷ := ∇ŷ"""
+    cdef Py_ssize_t j, classes = 2 if plan.loss == BINARY_CROSS_ENTROPY else k
+    cdef floating y_j
+    cdef double total = 0
+    for j in range(k):
+        y_j = target(y, label, j)
+        if plan.missing and y_j != y_j:
+            p[j] = 0
+            continue
+        y_j = smoothed(plan, y_j, classes)
+        total += value(plan, p[j], y_j)
+        if delta:
+            p[j] = slope(plan, p[j], y_j)
+    return total
+
+
+cdef inline double of_quantiles(
+    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, bint delta
+) noexcept nogil:
+    """ℓ = Σ_t Σ_q max(q d, (q − 1) d), d = y_t − ŷ_tq; when delta, ŷ := ∇ŷ"""
+    cdef Py_ssize_t t, i
+    cdef floating d, q, y_t
+    cdef double total = 0
+    for t in range(plan.targets):
+        y_t = target(y, label, t)
+        for i in range(plan.quantiles):
+            q, d = <floating>plan.level[i], y_t - p[i]
+            if plan.missing and y_t != y_t:
+                d = 0
+            total += q * d if d > 0 else (q - 1) * d
+            if delta:
+                p[i] = -q if d > 0 else (1 - q if d < 0 else d)
+        p += plan.quantiles
+    return total
+
+
+cdef inline double gaussian_nll(
+    const plan_t* plan, floating* p, const floating* y, bint delta
+) noexcept nogil:
+    """ℓ = Σ_t (s_t + (y_t − μ_t)² e^−s_t) / 2, ŷ = (μ, s); when delta, ŷ := ∇ŷ"""
+    cdef Py_ssize_t t
+    cdef floating* s = p + plan.targets
+    cdef floating d, precision
+    cdef double total = 0
+    for t in range(plan.targets):
+        if plan.missing and y[t] != y[t]:
+            p[t] = s[t] = 0
+            continue
+        d, precision = p[t] - y[t], exp(-s[t])
+        total += <floating>0.5 * (s[t] + d * d * precision)
+        if delta:
+            p[t] = d * precision
+            s[t] = <floating>0.5 - <floating>0.5 * d * d * precision
+    return total
+
+
+cdef inline double hinge(
+    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
+) noexcept nogil:
+    """ℓ = max(0, 1 + max_{j ≠ c} ŷ_j − ŷ_c), c the class; when delta, ŷ := ∇ŷ"""
+    cdef Py_ssize_t j, rival
+    cdef floating margin
+    cdef bint known = y is NULL or not plan.missing or y[0] == y[0]
+    if y is not NULL:
+        label = 0
+        for j in range(1, k):
+            label = j if y[j] > y[label] else label
+    rival = 1 if label == 0 else 0
+    for j in range(rival + 1, k):
+        rival = j if j != label and p[j] > p[rival] else rival
+    margin = 1 + p[rival] - p[label] if known else 0
+    if delta:
+        for j in range(k):
+            p[j] = 0
+        if margin > 0:
+            p[rival], p[label] = 1, -1
+    return 0 if margin < 0 else margin
+
+
+cdef inline double loss_and_slopes(
+    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
+) noexcept nogil:
+    """ℓ(ŷ, y), p = ŷ; when delta, p := ∇ŷ, else it may be spent"""
+    if plan.loss == QUANTILE:
+        return of_quantiles(plan, p, y, label, delta)
+    if plan.loss == GAUSSIAN_NLL:
+        return gaussian_nll(plan, p, y, delta)
+    if plan.loss == HINGE:
+        return hinge(plan, p, y, label, k, delta)
+    return of_each_output(plan, p, y, label, k, delta)
+
+
+cdef inline void forget(floating* z, Py_ssize_t k) noexcept nogil:
+    """z := 0"""
     cdef Py_ssize_t j
-    cdef floating top = row_max(z, k), mass = 1, dot = 0, total
+    for j in range(k):
+        z[j] = 0
+
+
+cdef inline double softmax_cross_entropy(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    floating scale, bint delta,
+) noexcept nogil:
+    """ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale (ŷ − y), y smoothed"""
+    cdef Py_ssize_t j
+    cdef floating top, mass = 1, dot = 0, total, kept = <floating>(1 - plan.smoothing)
+    cdef floating share = <floating>(plan.smoothing / k)
+    if plan.missing and y is not NULL and y[0] != y[0]:
+        forget(z, k)
+        return 0
+    top = row_max(z, k)
     if y is NULL:
         dot = z[label] - top
     else:
@@ -68,67 +212,106 @@ cdef inline double softmax_cross_entropy(
         for j in range(k):
             mass += y[j]
             dot += y[j] * (z[j] - top)
+    if share != 0:
+        mass, dot = kept * mass + k * share, kept * dot
+        for j in range(k):
+            dot += share * (z[j] - top)
     total = exp_row(z, k, top)
     if delta:
         scale_row(z, k, scale / total)
         if y is NULL:
-            z[label] -= scale
+            z[label] -= kept * scale
         else:
             for j in range(k):
-                z[j] = z[j] - scale * y[j]
+                z[j] = z[j] - kept * scale * y[j]
+        if share != 0:
+            for j in range(k):
+                z[j] -= scale * share
     return mass * log(total) - dot
 
 
 cdef inline double logistic_binary_cross_entropy(
-    floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k, floating scale, bint delta,
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    floating scale, bint delta,
 ) noexcept nogil:
-    """ℓ = Σ_j max(a_j, 0) − a_j y_j + log(1 + e^−|a_j|); z := scale (ŷ − y)"""
+    """ℓ = Σ_j max(a_j, 0) − a_j y_j + log(1 + e^−|a_j|); z := scale (ŷ − y), y smoothed"""
     cdef Py_ssize_t j
     cdef floating a, y_j
     cdef double total = 0
     for j in range(k):
         a = z[j]
         y_j = target(y, label, j)
+        if plan.missing and y_j != y_j:
+            z[j] = 0
+            continue
+        y_j = smoothed(plan, y_j, 2)
         total += (0 if a < 0 else a) - a * y_j + log1p(exp(-a if a > 0 else a))
         if delta:
             z[j] = scale * (logistic(a) - y_j)
     return total
 
 
-cdef inline double general_loss(
+cdef inline double exp_poisson(
     const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
     floating scale, bint delta,
 ) noexcept nogil:
+    """ℓ = Σ_j e^{a_j} − a_j y_j; z := scale (ŷ − y)"""
+    cdef Py_ssize_t j
+    cdef floating p, y_j
+    cdef double total = 0
+    for j in range(k):
+        y_j = target(y, label, j)
+        if plan.missing and y_j != y_j:
+            z[j] = 0
+            continue
+        p = exp(z[j])
+        total += p - z[j] * y_j
+        if delta:
+            z[j] = scale * (p - y_j)
+    return total
+
+
+cdef inline double general_loss(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    floating scale, bint delta, floating* spare,
+) noexcept nogil:
     """ℓ from ŷ = O(a_L); z := scale J_Oᵀ ∇ŷ (for softmax, J = diag(ŷ) − ŷ ŷᵀ)"""
     cdef Py_ssize_t j, O = plan.g[plan.L]
-    cdef floating p, dot = 0
-    cdef double total = 0
+    cdef floating dot = 0
+    cdef double total
+    if delta and O >= GELU:
+        memcpy(spare, z, k * sizeof(floating))
+        slopes_of_inputs(O, spare, k)
     activate_output(O, z, 1, k)
-    for j in range(k):
-        total += value(plan.loss, z[j], target(y, label, j))
+    if delta and O < GELU:
+        memcpy(spare, z, k * sizeof(floating))
+    total = loss_and_slopes(plan, z, y, label, k, delta)
     if not delta:
         return total
     if O == SOFTMAX:
         for j in range(k):
-            dot += z[j] * slope(plan.loss, z[j], target(y, label, j))
+            dot += spare[j] * z[j]
         for j in range(k):
-            z[j] = scale * z[j] * (slope(plan.loss, z[j], target(y, label, j)) - dot)
+            z[j] = scale * spare[j] * (z[j] - dot)
+    elif O >= GELU:
+        for j in range(k):
+            z[j] = scale * z[j] * spare[j]
     else:
-        for j in range(k):
-            p = z[j]
-            z[j] = scale * slope(plan.loss, p, target(y, label, j))
-            apply_derivative(O, &p, z + j, 1)
+        scale_row(z, k, scale)
+        apply_derivative(O, spare, z, k)
     return total
 
 
 cdef inline double loss_row(
     const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, floating scale,
-    bint delta,
+    bint delta, floating* spare,
 ) noexcept nogil:
-    """Returns ℓ; when delta, z := scale ∇a_L, else z is spent."""
+    """Returns ℓ; when delta, z := scale ∇a_L, else z is spent; spare: k of scratch"""
     cdef Py_ssize_t k = plan.n[plan.L]
     if plan.canonical and plan.loss == CROSS_ENTROPY:
-        return softmax_cross_entropy(z, y, label, k, scale, delta)
+        return softmax_cross_entropy(plan, z, y, label, k, scale, delta)
     if plan.canonical and plan.loss == BINARY_CROSS_ENTROPY:
-        return logistic_binary_cross_entropy(z, y, label, k, scale, delta)
-    return general_loss(plan, z, y, label, k, scale, delta)
+        return logistic_binary_cross_entropy(plan, z, y, label, k, scale, delta)
+    if plan.canonical and plan.loss == POISSON:
+        return exp_poisson(plan, z, y, label, k, scale, delta)
+    return general_loss(plan, z, y, label, k, scale, delta, spare)

@@ -14,7 +14,7 @@ from ffnn_fast.engine.panels cimport (
 )
 from ffnn_fast.engine.penalty cimport penalty
 from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.rows cimport forward_block, losses_block, padded
+from ffnn_fast.engine.rows cimport forward_block, gather, losses_block, padded
 
 cdef enum:
     BLOCK_ROWS = 1024  # samples whose activations are held at once
@@ -49,7 +49,7 @@ cdef inline void forward_rows(
     if n <= max(1, plan.S // PANEL_PER_ROW):
         for start in range(n):
             forward_first(plan, params, X + start * plan.n[0], work)
-            z = forward_rest(plan, params, work)
+            z = forward_rest(plan, params, work, False)
             activate_output(plan.g[plan.L], z, 1, k)
             memcpy(out + start * k, z, k * sizeof(floating))
     elif plan.own:
@@ -59,7 +59,9 @@ cdef inline void forward_rows(
     else:
         while start < n:
             rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
-            z = forward_block(plan, params, X + start * plan.n[0], rows, work, padded(rows))
+            z = forward_block(
+                plan, params, X + start * plan.n[0], rows, work, padded(rows), False
+            )
             activate_output(plan.g[plan.L], z, rows, k)
             memcpy(out + start * k, z, rows * k * sizeof(floating))
             start += rows
@@ -72,8 +74,9 @@ cdef inline void losses_of_rows(
 ) noexcept nogil:
     """A thread's share of the losses, Σ w ℓ of each panel or block, to the head of the scratch"""
     cdef double* sums = <double*>work
-    cdef Py_ssize_t k = plan.n[plan.L], start = 0, rows, block = 0
+    cdef Py_ssize_t k = plan.targets, start = 0, rows, block = 0
     cdef floating* z
+    cdef plan_t here = plan[0]
     work += sums_size(plan, n)
     if plan.own:
         outputs_of_panels[floating](
@@ -85,11 +88,16 @@ cdef inline void losses_of_rows(
     block = 0
     while start < n:
         rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
-        z = forward_block(plan, params, X + start * plan.n[0], rows, work, padded(rows))
+        here.position = start
+        z = forward_block(
+            &here, params, gather(&here, X + start * plan.n[0], NULL, work, rows), rows, work,
+            padded(rows), False,
+        )
         sums[block] = losses_block(
             plan, z, NULL if Y is NULL else Y + start * k,
             NULL if labels is NULL else labels + start,
             NULL if weight is NULL else weight + start, NULL, rows, 1, False,
+            z + padded(rows) * plan.units,
         )
         block += 1
         start += rows

@@ -6,14 +6,11 @@ from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.activations cimport activate
 from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.dropout cimport MAX_S
 from ffnn_fast.engine.losses cimport loss_row, row_of
 from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, plan_t
 from ffnn_fast.engine.products cimport MK_BYTES
 from ffnn_fast.engine.vecmath cimport exp, log
-
-cdef enum:
-    MAX_S = 32  # samples of the widest panel, float32 with 64-byte vectors
-
 
 cdef inline void panel_max(const floating* z, Py_ssize_t k, floating* top) noexcept nogil:
     """top_s := max_j z_js"""
@@ -68,17 +65,31 @@ cdef inline void activate_output_panel(
     panel_scale(z, k, total)
 
 
-cdef inline double softmax_cross_entropy_panel(
-    floating* z, Py_ssize_t k, const floating* Y, const int64_t* labels, const floating* weight,
-    const int64_t* order, Py_ssize_t n, double scale, bint delta,
+cdef inline void smooth_panel(
+    const floating* z, Py_ssize_t k, const floating* top, floating kept, floating share,
+    floating* mass, floating* dot,
 ) noexcept nogil:
-    """Σ_s w_s ℓ_s, ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale w_s (ŷ − y)"""
+    """mass, dot := those of (1 − ε) y + ε / k, from those of y; share = ε / k"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    for s in range(S):
+        mass[s], dot[s] = kept * mass[s] + k * share, kept * dot[s]
+    for j in range(k):
+        for s in range(S):
+            dot[s] += share * (z[j * S + s] - top[s])
+
+
+cdef inline double softmax_cross_entropy_panel(
+    const plan_t* plan, floating* z, Py_ssize_t k, const floating* Y, const int64_t* labels,
+    const floating* weight, const int64_t* order, Py_ssize_t n, double scale, bint delta,
+) noexcept nogil:
+    """Σ_s w_s ℓ_s, ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale w_s (ŷ − y), y smoothed"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s, row
     cdef floating top[MAX_S]
     cdef floating total[MAX_S]
     cdef floating dot[MAX_S]
     cdef floating mass[MAX_S]
     cdef floating w[MAX_S]
+    cdef floating kept = <floating>(1 - plan.smoothing), share = <floating>(plan.smoothing / k)
     cdef double result = 0
     panel_max(z, k, top)
     for s in range(n):
@@ -87,11 +98,15 @@ cdef inline double softmax_cross_entropy_panel(
         mass[s], dot[s] = 1, 0
         if Y is NULL:
             dot[s] = z[labels[row] * S + s] - top[s]
+        elif plan.missing and Y[row * k] != Y[row * k]:
+            mass[s] = w[s] = 0
         else:
             mass[s] = 0
             for j in range(k):
                 mass[s] += Y[row * k + j]
                 dot[s] += Y[row * k + j] * (z[j * S + s] - top[s])
+    if share != 0:
+        smooth_panel(z, k, top, kept, share, mass, dot)
     panel_exp(z, k, top, total)
     for s in range(S):
         top[s] = log(total[s])
@@ -108,10 +123,13 @@ cdef inline double softmax_cross_entropy_panel(
     for s in range(n):
         row = row_of(order, s)
         if Y is NULL:
-            z[labels[row] * S + s] -= w[s]
-        else:
+            z[labels[row] * S + s] -= kept * w[s]
+        elif not (plan.missing and Y[row * k] != Y[row * k]):
             for j in range(k):
-                z[j * S + s] -= w[s] * Y[row * k + j]
+                z[j * S + s] -= kept * w[s] * Y[row * k + j]
+        if share != 0:
+            for j in range(k):
+                z[j * S + s] -= share * w[s]
     return result
 
 
@@ -120,11 +138,11 @@ cdef inline double losses_panel(
     const floating* weight, const int64_t* order, Py_ssize_t n, double scale, bint delta,
     floating* row_z,
 ) noexcept nogil:
-    """Σ_s w_s ℓ_s over n <= S samples; when delta, z := scale w_s ∇a_L. row_z: k of scratch"""
+    """Σ_s w_s ℓ_s over n <= S samples; when delta, z := scale w_s ∇a_L. row_z: 2 k of scratch"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = plan.n[plan.L], j, s, row
     cdef double w = 1, total = 0
     if plan.canonical and plan.loss == CROSS_ENTROPY:
-        return softmax_cross_entropy_panel(z, k, Y, labels, weight, order, n, scale, delta)
+        return softmax_cross_entropy_panel(plan, z, k, Y, labels, weight, order, n, scale, delta)
     for s in range(n):
         row = row_of(order, s)
         for j in range(k):
@@ -132,8 +150,8 @@ cdef inline double losses_panel(
         if weight is not NULL:
             w = weight[row]
         total += w * loss_row(
-            plan, row_z, NULL if Y is NULL else Y + row * k, 0 if labels is NULL else labels[row],
-            <floating>(scale * w), delta,
+            plan, row_z, NULL if Y is NULL else Y + row * plan.targets,
+            0 if labels is NULL else labels[row], <floating>(scale * w), delta, row_z + k,
         )
         for j in range(k):
             z[j * S + s] = row_z[j]

@@ -6,14 +6,17 @@
 #   h[k]      panels of layer k = 0..L (h[L] holds a_L, then ∇a_L)
 #   da[k]     panels of layer k = 1..L-1
 #   rows[k]   h[k] again, sample-major in blocks, k = 0..L-1, for the products over samples
-#   scratch   n_L elements for each thread
+#   scratch   2 n_L elements for each thread
+# To train, a layer apart (plan.pxd) has h[k] in the place of da[k] and g'(a_k), with the mask, in
+# that of h[k].
 
 from libc.stdint cimport int64_t
 
-from ffnn_fast.engine.activations cimport activate, apply_derivative
+from ffnn_fast.engine.activations cimport activate, apply_derivative, multiply, value_and_slope
 from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.dropout cimport drop_panel
 from ffnn_fast.engine.panel_losses cimport activate_output_panel, losses_panel
-from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.plan cimport drops, is_apart, plan_t
 from ffnn_fast.engine.products cimport (
     MK_BYTES, bias_gradient, gather_panel, panel_to_blocks, panel_to_rows, panels_backward,
     panels_forward, weight_gradient,
@@ -68,6 +71,15 @@ cdef inline floating* da_panel(
         + p * plan.panel[k]
 
 
+cdef inline floating* seen_panel(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p, bint train
+) noexcept nogil:
+    """h[k] of panel p as layer k + 1 sees it"""
+    if train and is_apart(plan, k):
+        return da_panel(plan, work, count, k, p)
+    return h_panel(plan, work, count, k, p)
+
+
 cdef inline Py_ssize_t rows_at(const plan_t* plan, Py_ssize_t count) noexcept nogil:
     """Where rows[0] begins"""
     return count * (plan.panel_below[plan.L + 1] + plan.panel_below[plan.L] - plan.panel[0])
@@ -83,7 +95,7 @@ cdef inline floating* h_rows(
 cdef inline floating* thread_scratch(
     const plan_t* plan, floating* work, Py_ssize_t count, int thread
 ) noexcept nogil:
-    """n_L elements of a thread's own"""
+    """A panel of a thread's own, of which 2 n_L elements are used"""
     return work + rows_at(plan, count) + count * plan.S * plan.block_below[plan.L] \
         + thread * plan.panel[plan.L]
 
@@ -98,34 +110,69 @@ cdef inline Py_ssize_t panels_workspace(
 
 
 cdef inline Py_ssize_t outputs_workspace(const plan_t* plan, Py_ssize_t count) noexcept nogil:
-    """Elements of scratch for one thread that wants outputs only: h[k], and n_L of its own"""
+    """Elements of scratch for one thread that wants outputs only: h[k], and a panel of its own"""
     return count * plan.panel_below[plan.L + 1] + plan.panel[plan.L]
+
+
+cdef inline floating* activate_panel(
+    const plan_t* plan, Py_ssize_t k, Py_ssize_t position, floating* a, floating* h
+) noexcept nogil:
+    """h := g(a) with the mask; where h has a place of its own, a := g'(a) with the mask"""
+    if h == a:
+        activate(plan.g[k], a, plan.n[k] * plan.S)
+    else:
+        value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
+    if drops(plan, k):
+        drop_panel(plan, k, position, h, NULL if h == a else a)
+    return h
+
+
+cdef inline void inputs_of_panel(
+    const plan_t* plan, const floating* X, const int64_t* order, Py_ssize_t position,
+    Py_ssize_t n, floating* h, floating* rows, Py_ssize_t N,
+) noexcept nogil:
+    """h[0] of n <= S rows, X[order] or X, with the mask; and rows[0] unless NULL"""
+    if not drops(plan, 0):
+        gather_panel(n, plan.n[0], X, order, h, rows, N)
+        return
+    gather_panel(n, plan.n[0], X, order, h, <floating*>NULL, N)
+    drop_panel(plan, 0, position, h, <floating*>NULL)
+    if rows is not NULL:
+        panel_to_blocks(n, plan.n[0], h, rows, N)
 
 
 cdef inline void forward_panels(
     const plan_t* plan, const floating* params, const floating* X, const int64_t* order,
-    Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count, bint train,
+    Py_ssize_t position, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, floating* work,
+    Py_ssize_t count, bint train,
 ) noexcept nogil:
-    """h[k] of the panels first..last-1 of n samples, h[L] := a_L; and rows[k] to train on"""
+    """h[k] of the panels first..last-1 of n samples, h[L] := a_L; and rows[k] to train on
+
+    Panel 0 has this position in the batch.
+    """
     cdef Py_ssize_t S = plan.S, N = count * S, p, k
     cdef Py_ssize_t samples = min(n, last * S) - first * S
     cdef floating* z
+    cdef const floating* h = h_panel(plan, work, count, 0, first)
     for p in range(first, last):
-        gather_panel(
-            min(S, n - p * S), plan.n[0], X if order is not NULL else X + p * S * plan.n[0],
-            NULL if order is NULL else order + p * S, h_panel(plan, work, count, 0, p),
-            h_rows(plan, work, count, 0, p) if train else NULL, N,
+        inputs_of_panel(
+            plan, X if order is not NULL else X + p * S * plan.n[0],
+            NULL if order is NULL else order + p * S, position + p * S, min(S, n - p * S),
+            h_panel(plan, work, count, 0, p), h_rows(plan, work, count, 0, p) if train else NULL, N,
         )
     for k in range(1, plan.L + 1):
         panels_forward(
-            samples, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k],
-            h_panel(plan, work, count, k - 1, first), h_panel(plan, work, count, k, first),
+            samples, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k], h,
+            h_panel(plan, work, count, k, first),
         )
         if k == plan.L:
             return
+        h = seen_panel(plan, work, count, k, first, train)
         for p in range(first, last):
-            z = h_panel(plan, work, count, k, p)
-            activate(plan.g[k], z, plan.n[k] * S)
+            z = activate_panel(
+                plan, k, position + p * S, h_panel(plan, work, count, k, p),
+                seen_panel(plan, work, count, k, p, train),
+            )
             if train:
                 panel_to_blocks(
                     min(S, n - p * S), plan.n[k], z, h_rows(plan, work, count, k, p), N
@@ -144,10 +191,16 @@ cdef inline void backward_panels(
             da_panel(plan, work, count, k, first), da_panel(plan, work, count, k - 1, first),
         )
         for p in range(first, last):
-            apply_derivative(
-                plan.g[k - 1], h_panel(plan, work, count, k - 1, p),
-                da_panel(plan, work, count, k - 1, p), plan.n[k - 1] * S,
-            )
+            if is_apart(plan, k - 1):
+                multiply(
+                    h_panel(plan, work, count, k - 1, p), da_panel(plan, work, count, k - 1, p),
+                    plan.n[k - 1] * S,
+                )
+            else:
+                apply_derivative(
+                    plan.g[k - 1], h_panel(plan, work, count, k - 1, p),
+                    da_panel(plan, work, count, k - 1, p), plan.n[k - 1] * S,
+                )
 
 
 cdef inline void panels_to_deltas(
@@ -156,13 +209,15 @@ cdef inline void panels_to_deltas(
     double scale, bint train, floating* work, double* sums, int thread, int threads,
 ) noexcept nogil:
     """Phase one, a thread's panels: sums[p] := Σ w ℓ; when train, all ∇a_k of scale Σ w ℓ"""
-    cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, k = plan.n[plan.L], p, row
+    cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, k = plan.targets, p, row
     cdef Py_ssize_t first = share(count, 1, thread, threads), last
     cdef Py_ssize_t end = share(count, 1, thread + 1, threads)
     cdef floating* scratch = thread_scratch(plan, work, count, thread)
     while first < end:
         last = min(first + plan.group, end)
-        forward_panels(plan, params, X, order, n, first, last, work, count, train)
+        forward_panels(
+            plan, params, X, order, plan.position, n, first, last, work, count, train
+        )
         for p in range(first, last):
             row = 0 if order is not NULL else p * S
             sums[p] = losses_panel(
@@ -177,12 +232,13 @@ cdef inline void panels_to_deltas(
 
 
 cdef inline void panels_to_units(
-    const plan_t* plan, Py_ssize_t n, floating alpha, floating beta, floating bias_beta,
+    const plan_t* plan, Py_ssize_t n, floating alpha, double keep, double decay,
     const floating* D, floating* C, floating* work, int thread, int threads,
 ) noexcept nogil:
-    """Phase two, a thread's units: C := alpha ∇θ + beta D, with bias_beta for biases; D, C (P,)
+    """Phase two, a thread's units: C := alpha ∇θ + (keep + decay l2_k) D; D, C (P,)
 
-    ∇θ, that of the losses, is never stored by itself: C may be the gradient, or θ one step on.
+    Biases have no l2. ∇θ, that of the losses, is never stored by itself: C may be the gradient, or
+    θ one step on.
     """
     cdef Py_ssize_t count = panel_count(plan, n), N = count * plan.S, k, r, rows, at
     cdef const floating* da
@@ -193,10 +249,10 @@ cdef inline void panels_to_units(
         at = plan.W[k] + r * plan.n[k - 1]
         weight_gradient(
             n, rows, plan.n[k], plan.n[k - 1], da, h_rows(plan, work, count, k - 1, 0), N,
-            alpha, beta, D + at, C + at,
+            alpha, <floating>(keep + decay * plan.l2[k]), D + at, C + at,
         )
         at = plan.b[k] + r
-        bias_gradient(n, rows, plan.n[k], da, alpha, bias_beta, D + at, C + at)
+        bias_gradient(n, rows, plan.n[k], da, alpha, <floating>keep, D + at, C + at)
 
 
 cdef inline void outputs_of_panels(
@@ -214,7 +270,7 @@ cdef inline void outputs_of_panels(
         group, row = min(plan.group, end - first), first * S
         rows = min(n - row, group * S)
         forward_panels(
-            plan, params, X + row * plan.n[0], NULL, rows, 0, group, work, group, False
+            plan, params, X + row * plan.n[0], NULL, row, rows, 0, group, work, group, False
         )
         for p in range(group):
             z, row = h_panel(plan, work, group, plan.L, p), (first + p) * S
@@ -224,7 +280,7 @@ cdef inline void outputs_of_panels(
                 panel_to_rows(rows, k, z, out + row * k)
             else:
                 sums[first + p] = losses_panel(
-                    plan, z, NULL if Y is NULL else Y + row * k,
+                    plan, z, NULL if Y is NULL else Y + row * plan.targets,
                     NULL if labels is NULL else labels + row,
                     NULL if weight is NULL else weight + row, NULL, rows, 1, False,
                     work + group * plan.panel_below[plan.L + 1],

@@ -1,17 +1,38 @@
 # The network as the kernels see it: plain numbers behind pointers, filled once by engine.Plan.
 
-cdef enum:  # activations g and outputs O
+from libc.stdint cimport uint64_t
+
+cdef enum:  # activations g and outputs O; g' is written in h = g(a), from GELU on in a
     IDENTITY = 0
     LOGISTIC = 1
     TANH = 2
     RELU = 3
     SOFTMAX = 4
+    LEAKY_RELU = 5
+    ELU = 6
+    SELU = 7
+    SOFTPLUS = 8
+    SOFTSIGN = 9
+    HARD_SIGMOID = 10
+    EXP = 11
+    GELU = 12
+    GELU_TANH = 13
+    SILU = 14
+    MISH = 15
+    SIN = 16
 
 cdef enum:  # losses
     CROSS_ENTROPY = 0
     SQUARED_ERROR = 1
     HALF_SQUARED_ERROR = 2
     BINARY_CROSS_ENTROPY = 3
+    ABSOLUTE = 4
+    HUBER = 5
+    LOG_COSH = 6
+    POISSON = 7
+    QUANTILE = 8
+    GAUSSIAN_NLL = 9
+    HINGE = 10
 
 cdef struct plan_t:
     Py_ssize_t L         # layers with parameters; the arrays below have L + 1 entries
@@ -30,4 +51,30 @@ cdef struct plan_t:
     bint own             # products of our own; else BLAS
     int loss
     bint canonical       # ∇a_L = ŷ − y, and the loss is computed from a_L
-    double l2
+    double* l1           # l1[k]: coefficient of Σ|W_k| in the objective; entry 0 unused
+    double* l2           # l2[k]: coefficient of ‖W_k‖²/2
+    bint penalised       # whether any of them is not 0
+    bint has_l1          # whether any l1[k] is not 0
+    Py_ssize_t targets   # columns of dense targets
+    bint missing         # a target that is NaN is passed over
+    double smoothing     # of labels
+    double delta         # of huber
+    Py_ssize_t quantiles  # per target, levels in level
+    double* level
+    bint dropout         # some rate is not 0
+    bint apart           # of some layer the backward pass wants other than the next layer sees
+    Py_ssize_t* threshold     # threshold[k]: of 2^31 hashes, how many drop a unit of h_k
+    double* kept_scale        # kept_scale[k]: 1 / (1 − rate)
+    uint64_t seed        # dropout of the step at hand: masks of (seed, step), none for step 0;
+    Py_ssize_t step      # the rows at hand begin at `position` in the batch
+    Py_ssize_t position
+
+
+cdef inline bint drops(const plan_t* plan, Py_ssize_t k) noexcept nogil:
+    """Whether units of h_k are dropped in the step at hand"""
+    return plan.step != 0 and plan.threshold[k] != 0
+
+
+cdef inline bint is_apart(const plan_t* plan, Py_ssize_t k) noexcept nogil:
+    """Whether the backward pass wants a slope of h_k kept apart from what layer k + 1 sees"""
+    return plan.g[k] >= GELU or drops(plan, k)

@@ -25,6 +25,51 @@ cdef object _vecmath(str name, const floating[::1] x, floating[::1] out):
     elif name == "erf":
         for i in range(n):
             out[i] = vm.erf(x[i])
+    elif name == "softplus":
+        for i in range(n):
+            out[i] = vm.softplus(x[i])
+    elif name == "elu":
+        for i in range(n):
+            out[i] = vm.elu(x[i])
+    elif name == "selu":
+        for i in range(n):
+            out[i] = vm.selu(x[i])
+    elif name == "softsign":
+        for i in range(n):
+            out[i] = vm.softsign(x[i])
+    elif name == "hard_sigmoid":
+        for i in range(n):
+            out[i] = vm.hard_sigmoid(x[i])
+    elif name == "gelu":
+        for i in range(n):
+            out[i] = vm.gelu(x[i])
+    elif name == "gelu_slope":
+        for i in range(n):
+            out[i] = vm.gelu_slope(x[i])
+    elif name == "gelu_tanh":
+        for i in range(n):
+            out[i] = vm.gelu_tanh(x[i])
+    elif name == "gelu_tanh_slope":
+        for i in range(n):
+            out[i] = vm.gelu_tanh_slope(x[i])
+    elif name == "silu":
+        for i in range(n):
+            out[i] = vm.silu(x[i])
+    elif name == "silu_slope":
+        for i in range(n):
+            out[i] = vm.silu_slope(x[i])
+    elif name == "mish":
+        for i in range(n):
+            out[i] = vm.mish(x[i])
+    elif name == "mish_slope":
+        for i in range(n):
+            out[i] = vm.mish_slope(x[i])
+    elif name == "sin":
+        for i in range(n):
+            out[i] = vm.sin(x[i])
+    elif name == "sin_slope":
+        for i in range(n):
+            out[i] = vm.sin_slope(x[i])
     else:
         raise ValueError(f"unknown function {name!r}")
 

@@ -1,0 +1,61 @@
+"""Masks of dropout from a counter: which units of which rows a step leaves out.
+
+Whether unit j of layer k is kept for row r of the batch at step t is a function of (seed, t, k, r,
+j) alone, so masks are the same on any number of threads, in any layout of memory, in both engines.
+
+A key for each row comes from SplitMix64 (G. Steele, D. Lea and C. Flood, OOPSLA 2014), whose i-th
+output for a start s is mix(s + (i + 1) γ): the t-th output for the seed starts a sequence whose
+k-th output starts one whose r-th output is the key. Its halves enter the 32-bit finaliser of
+MurmurHash3 (A. Appleby) twice: bits = fmix(fmix(j ^ low) ^ high).
+
+N. Srivastava et al., "Dropout", JMLR 2014; kept units are scaled by 1 / (1 − rate).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+Array = np.ndarray
+Mask = tuple[int, int]  # seed and step
+GAMMA = 0x9E3779B97F4A7C15
+WORD = (1 << 64) - 1
+
+
+def splitmix(start: Array, i: Array) -> Array:
+    """The i-th output of SplitMix64 for a start, both uint64, i from 0."""
+    z = start + (i + np.uint64(1)) * np.uint64(GAMMA)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def fmix(h: Array) -> Array:
+    """The finaliser of MurmurHash3, uint32."""
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return h ^ (h >> np.uint32(16))
+
+
+def threshold(rate: float) -> int:
+    """Of the 2³¹ values of a hash, how many drop the unit."""
+    return min(round(rate * 2**31), 2**31 - 1)
+
+
+def kept(mask: Mask, layer: int, n_rows: int, width: int, rate: float) -> Array:
+    """Which units of h_k stay, (n_rows, width) bool, for the rows 0, 1, ... of a batch."""
+    key = np.array([mask[0] & WORD], dtype=np.uint64)
+    for i in (mask[1], layer):
+        key = splitmix(key, np.array([i & WORD], dtype=np.uint64))
+    keys = splitmix(key, np.arange(n_rows, dtype=np.uint64))[:, None]
+    low, high = keys.astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32)
+    bits = fmix(fmix(np.arange(width, dtype=np.uint32) ^ low) ^ high)
+    return (bits >> np.uint32(1)) >= threshold(rate)
+
+
+def drop(h: Array, mask: Mask | None, layer: int, rate: float) -> Array:
+    """h ⊙ m / (1 − rate), m the mask of layer k; h itself where nothing is dropped. h: (n, n_k)."""
+    if mask is None or rate == 0:
+        return h
+    scaled = h * np.asarray(1 / (1 - rate), dtype=h.dtype)
+    there = kept(mask, layer, len(h), h.shape[1], rate)
+    return np.where(there, scaled, np.zeros((), h.dtype))
