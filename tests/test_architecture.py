@@ -19,7 +19,7 @@ FLOORS = {
     },
     2: {"training", "solvers", "inspection", "persistence", "config", "threads", "execution"},
     3: {"network"},
-    4: {"plotting", "datasets"},  # doors
+    4: {"plotting", "datasets", "interchange", "onnx"},  # doors
     5: {"__init__"},  # the name plate
     6: {"cli", "__main__"},  # the front door
 }
@@ -27,7 +27,7 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 SIDEWAYS = {0, 1, 2, 6}  # floors whose rooms may use one another, without a circle
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 AT_MOST_LINES = 400
-HEAVY = {"pandas", "matplotlib", "rich", "sklearn", "torch"}
+HEAVY = {"pandas", "matplotlib", "rich", "sklearn", "torch", "onnx", "onnxruntime"}
 CYTHON_IMPORT = re.compile(
     r"^(?P<indent>\s*)(?:from\s+(?P<source>[\w.]+)\s+c?import\s+(?P<names>[^#\n]+)"
     r"|c?import\s+(?P<plain>[^#\n]+))",

@@ -2,14 +2,15 @@
 
 import sys
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from problems import random_params, relative_error
 
 from ffnn_fast import Network, NetworkSpec
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
-from ffnn_fast.interchange import TORCH, from_keras, from_sklearn, from_torch, to_torch
-from problems import random_params, relative_error
+from ffnn_fast.interchange import KERAS, TORCH, from_keras, from_sklearn, from_torch, to_torch
 
 TOLERANCES = {"float32": 1e-6, "float64": 1e-13}  # of the largest output
 
@@ -84,7 +85,7 @@ class TestScikitLearn:
 class TestKeras:
     def arrays(self, rng, *sizes, bias=True):
         found = []
-        for i, o in zip(sizes, sizes[1:], strict=False):
+        for i, o in pairwise(sizes):
             found += [rng.normal(size=(i, o)), rng.normal(size=o)][: 2 if bias else 1]
         return found
 
@@ -198,6 +199,18 @@ class TestTorch:
         expected = torch.softmax(model(rows.reshape(-1, 2, 2)), 1).detach().numpy()
         assert relative_error(net.forward(X), expected) < 1e-6
 
+    def test_dropout(self):
+        nn = self.torch.nn
+        hidden = [nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 8), nn.ReLU()]
+        last = nn.Linear(8, 3)
+        assert from_torch(nn.Sequential(*hidden, last)).spec.dropout == (0.0, 0.5, 0.0)
+        net = from_torch(nn.Sequential(nn.Dropout(0.2), *hidden, last))
+        assert net.spec.dropout == (0.2, 0.5, 0.0)
+        assert len(to_torch(net)) == 5
+        for bad in ([hidden[0], hidden[2], hidden[1]], [*hidden[:3], hidden[2]], [last, hidden[2]]):
+            with pytest.raises(ValueError, match=r"follow a Linear|cannot be|ends on a Dropout"):
+                from_torch(nn.Sequential(*bad))
+
     def test_outputs(self):
         nn = self.torch.nn
         linear = nn.Linear(4, 3)
@@ -236,7 +249,7 @@ class TestTorch:
         with pytest.raises(ValueError, match="output of its own, 'tanh'"):
             from_torch(nn.Sequential(first, nn.Tanh()), output="softmax")
         for model in (first, Own(first)):
-            with pytest.raises(TypeError, match="takes a torch.nn.Sequential, got"):
+            with pytest.raises(TypeError, match=r"takes a torch\.nn\.Sequential, got"):
                 from_torch(model)
 
 
@@ -247,8 +260,15 @@ def test_without_torch(rng, monkeypatch):
             door()
 
 
-def test_names_that_other_libraries_have_no_word_for_are_known(rng):
-    from ffnn_fast.interchange import KERAS
+def test_the_tables_name_activations_of_ours():
+    assert set(KERAS.values()) | set(TORCH) <= {*ACTIVATIONS, "softmax"}
 
-    known = set(ACTIVATIONS) | {"softmax"}
-    assert set(KERAS.values()) | set(TORCH) <= known
+
+def test_the_name_plate_leads_to_the_doors():
+    import ffnn_fast
+
+    for name, room in ffnn_fast.DOORS.items():
+        assert getattr(ffnn_fast, name).__module__ == f"ffnn_fast.{room}"
+        assert name in dir(ffnn_fast)
+    with pytest.raises(AttributeError, match="no attribute 'from_nowhere'"):
+        ffnn_fast.from_nowhere  # noqa: B018

@@ -96,10 +96,13 @@ def from_sklearn(estimator: Any, **execution: Any) -> Network:
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris  # doctest: +SKIP
-    >>> from sklearn.neural_network import MLPClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> net = from_sklearn(MLPClassifier(max_iter=1000, random_state=0).fit(X, y))
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> fitted = SimpleNamespace(  # as scikit-learn leaves it
+    ...     coefs_=[np.ones((3, 4)), np.ones((4, 2))], intercepts_=[np.zeros(4), np.zeros(2)],
+    ...     activation="relu", out_activation_="identity", loss="squared_error")
+    >>> from_sklearn(fitted).spec.layer_sizes
+    (3, 4, 2)
     """
     needed = ("coefs_", "intercepts_", "out_activation_", "activation")
     absent = [name for name in needed if not hasattr(estimator, name)]
@@ -183,9 +186,10 @@ def from_torch(
     Parameters
     ----------
     model : torch.nn.Sequential
-        `Linear` modules, with or without bias, each followed by at most one activation; sequences
-        may be nested. Without effect on predictions: `Identity` anywhere and a `Flatten` at the
-        beginning. Weights may lie on any device.
+        `Linear` modules, with or without bias, each followed by at most one activation and then at
+        most one `Dropout`, whose rate the network takes over; a `Dropout` or a `Flatten` may stand
+        at the beginning, an `Identity` anywhere. Sequences may be nested. Weights may lie on any
+        device.
     output : str, optional
         O. Default: the activation after the last `Linear`, where `LogSoftmax` counts as
         ``softmax``; identity if there is none. Models trained with `CrossEntropyLoss` or
@@ -212,27 +216,19 @@ def from_torch(
     nn = _torch().nn
     if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
         raise TypeError(f"from_torch takes a torch.nn.Sequential, got {type(model).__name__}")
-    layers: list[Layer] = []
-    found: list[str] = []  # activations of the layers; those left out are added with the next
-    for place, module in _leaves(model, nn):
-        if type(module) is nn.Identity or (type(module) is nn.Flatten and not layers):
-            continue
-        if type(module) is nn.Linear:
-            found += ["identity"] * (len(layers) - len(found))
-            layers.append(_from_linear(module, place))
-            continue
-        name = _from_module(module, nn, place)
-        if len(found) >= len(layers):
-            raise ValueError(f"module {place}, {module!r}, does not follow a Linear")
-        found.append(name)
+    layers, found, rates = _read_modules(model, nn)
+    L = len(layers)
     if not layers:
         raise ValueError("the model holds no Linear")
-    if output is not None and len(found) == len(layers):
+    if L in rates:
+        raise ValueError("the model ends on a Dropout: a network keeps all its outputs")
+    if output is not None and len(found) == L:
         raise ValueError(f"the model has an output of its own, {found[-1]!r}: leave output out")
-    found += [output or "identity"] * (len(layers) - len(found))
+    found += [output or "identity"] * (L - len(found))
     if "softmax" in found[:-1]:
         raise ValueError("softmax can only be the output: hidden layers work unit by unit")
-    return _network(layers, found, loss, execution)
+    dropout = tuple(rates.get(k, 0.0) for k in range(L)) if rates else 0.0
+    return _network(layers, found, loss, execution, dropout)
 
 
 def to_torch(net: Network) -> nn.Sequential:
@@ -241,8 +237,8 @@ def to_torch(net: Network) -> nn.Sequential:
     The modules are `Linear`, activation, `Linear`, activation, ... `Linear`, output, so that the
     tensors have the names of a saved file: ``to_torch(net).load_state_dict(
     safetensors.torch.load_file(path))`` takes one of the same description. Without its last module
-    it gives a_L, which `CrossEntropyLoss` expects; an identity output has no module. Torch's
-    generator of random numbers is not used.
+    it gives a_L, which `CrossEntropyLoss` expects; an identity output has no module, and dropout,
+    which would shift the names, has none either. Torch's generator of random numbers is not used.
 
     Parameters
     ----------
@@ -282,10 +278,15 @@ def to_torch(net: Network) -> nn.Sequential:
 
 
 def _network(
-    layers: Sequence[Layer], activations: Sequence[str], loss: str, execution: dict[str, Any]
+    layers: Sequence[Layer],
+    activations: Sequence[str],
+    loss: str,
+    execution: dict[str, Any],
+    dropout: float | tuple[float, ...] = 0.0,
 ) -> Network:
     """The network with these W_k, b_k and g_1, ..., O; ValueError if they do not fit together."""
-    sizes, parts = [], []
+    sizes: list[int] = []
+    parts: list[Array] = []
     for k, (W, bias) in enumerate(layers, start=1):
         b = np.zeros(len(W), W.dtype) if bias is None else bias
         if W.ndim != 2 or b.shape != W.shape[:1] or (sizes and W.shape[1] != sizes[-1]):
@@ -299,7 +300,9 @@ def _network(
     if not parts:
         raise ValueError("there are no layers")
     params = np.concatenate(parts)
-    spec = NetworkSpec(tuple(sizes), tuple(activations[:-1]), activations[-1], loss, params.dtype.name)
+    *hidden, output = activations
+    dtype = params.dtype.name
+    spec = NetworkSpec(tuple(sizes), tuple(hidden), output, loss, dtype, dropout=dropout)
     return Network.from_params(spec, params, **execution)
 
 
@@ -312,6 +315,30 @@ def _from_keras_name(activation: Any) -> str:
             f"the Keras activation {name!r} cannot be expressed; known: {', '.join(KERAS)}"
         )
     return KERAS[name]
+
+
+def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[str], dict[int, float]]:
+    """W_k and b_k; g_k, where those left out before a later layer are identity; and the rates of
+    dropout by k of h_k.
+    """
+    layers: list[Layer] = []
+    found: list[str] = []
+    rates: dict[int, float] = {}
+    for place, module in _leaves(model, nn):
+        k = len(layers)
+        if type(module) is nn.Identity or (type(module) is nn.Flatten and not layers):
+            continue
+        if type(module) is nn.Linear:
+            found += ["identity"] * (k - len(found))
+            layers.append(_from_linear(module, place))
+        elif type(module) is nn.Dropout and k not in rates:
+            rates[k] = module.p
+        else:
+            name = _from_module(module, nn, place)
+            if len(found) >= k or k in rates:
+                raise ValueError(f"module {place}, {module!r}, does not follow a Linear")
+            found.append(name)
+    return layers, found, rates
 
 
 def _leaves(model: Any, nn: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -329,10 +356,8 @@ def _from_linear(module: Any, place: str) -> Layer:
             f"module {place}, {module!r}, has weights of {module.weight.dtype}; "
             "a network has float32 or float64"
         )
-    parts = (None if p is None else p.detach().cpu().numpy() for p in (module.weight, module.bias))
-    W, b = parts
-    assert W is not None
-    return W, b
+    bias = None if module.bias is None else module.bias.detach().cpu().numpy()
+    return module.weight.detach().cpu().numpy(), bias
 
 
 def _from_module(module: Any, nn: Any, place: str) -> str:
@@ -363,4 +388,4 @@ def _torch() -> ModuleType:
         raise ImportError(
             'PyTorch models need torch: pip install "ffnn_fast[torch]"', name="torch"
         ) from error
-    return torch  # type: ignore[no-any-return]
+    return torch

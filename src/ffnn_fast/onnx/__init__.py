@@ -10,7 +10,7 @@ import numpy as np
 
 from ffnn_fast.network import Network
 from ffnn_fast.onnx.columns import Given, answers, as_preprocessing, check_fit, features
-from ffnn_fast.onnx.graph import Graph, activate, check_activations
+from ffnn_fast.onnx.graph import Graph, activate, checked_activations
 from ffnn_fast.persistence import write_atomically
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def to_onnx(
     path : str or path-like, optional
         A file to write, whole or not at all; an existing one is replaced.
     preprocessing : TableEncoder, pair of TableEncoder and TargetEncoder, or str, optional
-        What turns raw columns into inputs, and ŷ into answers; a str is the JSON text that
-        ``ffnn-fast train`` keeps in its model files: ``persistence.load(path)[2]["preprocessing"]``.
+        What turns raw columns into inputs, and ŷ into answers. A str is the text that
+        ``ffnn-fast train`` keeps in a model file, ``persistence.load(path)[2]["preprocessing"]``.
     dtype : {"float32", "float64"}, optional
         What the model computes in; default: the network's dtype. ONNX Runtime, for one, knows in
         float64 fewer activations than in float32.
@@ -65,7 +65,7 @@ def to_onnx(
         If the file cannot be written.
     """
     spec, given = net.spec, as_preprocessing(preprocessing)
-    check_activations(spec.layer_activations)
+    names = checked_activations(spec.layer_activations)
     if given is not None:
         check_fit(given, spec)
     if dtype not in (None, "float32", "float64"):
@@ -75,24 +75,24 @@ def to_onnx(
     if size > MAX_BYTES:
         raise ValueError(f"{size:,} bytes of parameters are too many for an ONNX file (2 GiB)")
     if given is None:
-        _layers(graph, net, graph.input("X", graph.dtype, spec.n_inputs))
+        _layers(graph, net, names, graph.input("X", graph.dtype, spec.n_inputs))
         graph.output("y_hat", graph.dtype, spec.n_outputs)
     else:
-        answers(graph, spec, given.target, _layers(graph, net, features(graph, given)))
+        y_hat = _layers(graph, net, names, features(graph, given))
+        answers(graph, spec, given.target, y_hat)
     model: ModelProto = graph.model(repr(net))
     if path is not None:
         write_atomically(os.path.realpath(path), model.SerializeToString(deterministic=True))
     return model
 
 
-def _layers(graph: Graph, net: Network, h: str) -> str:
+def _layers(graph: Graph, net: Network, names: list[str], h: str) -> str:
     """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L; the value h_L."""
-    L = net.spec.n_layers
-    for k, g in enumerate(net.spec.layer_activations, start=1):
+    for k, g in enumerate(names, start=1):
         W = graph.constant(net.weights[k - 1], name=f"W_{k}")
         b = graph.constant(net.biases[k - 1], name=f"b_{k}")
         a = graph.add("Gemm", h, W, b, name=f"a_{k}", transB=1)
-        h = activate(graph, g, a, "y_hat" if k == L else f"h_{k}")
+        h = activate(graph, g, a, "y_hat" if k == len(names) else f"h_{k}")
     return h
 
 
@@ -103,4 +103,4 @@ def _onnx() -> ModuleType:
         raise ImportError(
             'ONNX models need onnx: pip install "ffnn_fast[onnx]"', name="onnx"
         ) from error
-    return onnx  # type: ignore[no-any-return]
+    return onnx

@@ -69,7 +69,9 @@ class Graph:
         graph = helper.make_graph(
             self.nodes, "ffnn_fast", self.inputs, self.outputs, initializer=self.constants
         )
-        opsets = {"": OPSET} | ({ML: ML_OPSET} if ML in {node.domain for node in self.nodes} else {})
+        opsets = {"": OPSET}
+        if any(node.domain == ML for node in self.nodes):
+            opsets[ML] = ML_OPSET
         model = helper.make_model(
             graph,
             producer_name="ffnn_fast",
@@ -145,16 +147,17 @@ COMPOSED: dict[str, Callable[[Graph, str, str], str]] = {
 }
 
 
-def check_activations(activations: Iterable[Any]) -> None:
-    """ValueError for one that ONNX's operators cannot express."""
-    known = [*OPERATORS, *COMPOSED]
-    for k, g in enumerate(activations, start=1):
+def checked_activations(activations: Iterable[Any]) -> list[str]:
+    """The names of g_1, ..., O; ValueError for one that ONNX's operators cannot express."""
+    known, names = [*OPERATORS, *COMPOSED], list(activations)
+    for k, g in enumerate(names, start=1):
         if g not in known:
             called = g if isinstance(g, str) else getattr(g, "name", g)
             raise ValueError(
                 f"ONNX cannot express the activation {called!r} of layer {k}; "
                 f"it can: {', '.join(known)}"
             )
+    return names
 
 
 def activate(graph: Graph, g: str, a: str, h: str) -> str:
