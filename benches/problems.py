@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 Layers = list[tuple[np.ndarray, np.ndarray]]  # (W_k, b_k), W_k of shape (n_k, n_{k-1})
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # of Adam, in every library
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A classifier with softmax output and cross-entropy, and how plain SGD trains it."""
+    """A classifier with softmax output and cross-entropy, and how plain SGD or Adam trains it."""
 
     sizes: tuple[int, ...]
     batch_size: int
@@ -20,9 +21,11 @@ class Problem:
     dtype: str = "float32"
     learning_rate: float = 0.01
     steps: int = 4  # of a check; a turn takes as many as fill it
+    optimizer: str = "sgd"
 
     def __str__(self) -> str:
-        return f"{self.name} {self.activation} {self.dtype}, batch {self.batch_size}"
+        shown = f"{self.name} {self.activation} {self.dtype}, batch {self.batch_size}"
+        return shown if self.optimizer == "sgd" else f"{shown}, {self.optimizer}"
 
     @property
     def name(self) -> str:
@@ -75,5 +78,9 @@ MINIBATCH = [
     Problem((64, 64, 64, 10), 64),
     Problem((*[32] * 9, 10), 32),
     Problem((784, 512, 512, 10), 256),
+]
+ADAM = [
+    replace(problem, optimizer="adam", learning_rate=0.001)
+    for problem in (MINIBATCH[0], MINIBATCH[3])
 ]
 WIDE = Problem((784, 2048, 2048, 10), 1024, steps=2)

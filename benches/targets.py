@@ -1,6 +1,6 @@
 """What was promised: the least ratio of a contestant's time to ours, or the least figure."""
 
-from benches.problems import MINIBATCH, ONLINE, WIDE
+from benches.problems import ADAM, MINIBATCH, ONLINE, WIDE
 
 CASES = [*ONLINE, *MINIBATCH, WIDE]
 EVERY_PEER = ["numpy", "scikit-learn", "torch", "torch.compile", "jax"]
@@ -14,6 +14,8 @@ STEP = {
     (str(MINIBATCH[2]), 1): {"numpy": 5.5, "jax": 2.5, "torch": 27},
     (str(MINIBATCH[3]), 1): {"jax": 1.15, "torch": 1.4},
     (str(MINIBATCH[3]), 2): {"jax": 1.35, "torch": 1.7},
+    (str(ADAM[0]), 1): {"jax": 1.4, "torch": 4.5},
+    (str(ADAM[1]), 1): {"jax": 1.15, "torch": 1.4},
     (str(WIDE), 2): dict.fromkeys(EVERY_PEER, 1.1),
 }
 LATENCY = {"numpy": 15, "onnxruntime": 10, "torch": 40}

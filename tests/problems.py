@@ -25,7 +25,8 @@ PAIRS = [
     for output, loss in product(OUTPUTS, LOSSES)
     if output in RANGES.get(loss, OUTPUTS)
 ]
-HIDDEN = list(ACTIVATIONS)
+# But for exp: of an exponential of an exponential no digit is left to compare.
+HIDDEN = [name for name in ACTIVATIONS if name != "exp"]
 OPTIONS = {
     "huber": {"delta": 0.3},
     "quantile": {"quantiles": (0.2, 0.7)},

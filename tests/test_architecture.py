@@ -15,7 +15,7 @@ FLOORS = {
     0: {"engine"},
     1: {
         *("spec", "activations", "losses", "initializers", "optimizers", "metrics"),
-        *("rules", "validation", "preprocessing", "reference", "summary"),
+        *("rules", "dropout", "validation", "preprocessing", "reference", "summary"),
     },
     2: {"training", "solvers", "inspection", "persistence", "config", "threads", "execution"},
     3: {"network"},

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from problems import HIDDEN, PAIRS, machines, random_params, random_problem
+from problems import HIDDEN, PAIRS, machines, options_of, random_params, random_problem
 
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast.engine import isa
@@ -16,15 +16,31 @@ def backend(request):
     return isa.engine if request.param == "compiled" else reference
 
 
-@pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-def test_every_activation_output_and_loss(backend, activation, output, loss, rng):
-    spec = NetworkSpec((3, 5, 4, 3), activation, output, loss, "float64", l2=0.05)
+def check_on_rows(backend, spec, rng):
+    """Six rows, with labels and with weighted dense targets."""
     for kind, weighted in (("labels", False), ("dense", True)):
         problem = random_problem(spec, 6, rng, kind, weighted)
         (machine,) = machines(spec, random_params(spec, rng), backend)
         check = check_gradients(machine, problem)
         assert check.passed, check
+
+
+@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize("output", ["softmax", "identity"])
+def test_every_activation(backend, activation, output, rng):
+    check_on_rows(
+        backend, NetworkSpec((3, 5, 4, 3), activation, output, dtype="float64", l2=0.05), rng
+    )
+
+
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+@pytest.mark.parametrize("missing", ["refuse", "ignore"])
+def test_every_output_and_loss(backend, output, loss, missing, rng):
+    spec = NetworkSpec(
+        (3, 5, 4), "tanh", output, loss, "float64", 0.05, missing_targets=missing,
+        loss_options=options_of(output, loss),
+    )  # fmt: skip
+    check_on_rows(backend, spec, rng)
 
 
 def test_a_wrong_gradient_is_found(rng, monkeypatch):

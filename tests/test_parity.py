@@ -10,6 +10,7 @@ from problems import (
     HIDDEN,
     PAIRS,
     machines,
+    options_of,
     random_params,
     random_problem,
     relative_error,
@@ -69,12 +70,30 @@ def test_twins_export_the_same_functions_with_the_same_signatures(engine):
 
 
 @pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-def test_every_activation_output_and_loss(engine, activation, output, loss, dtype, rtol, rng):
+@pytest.mark.parametrize(
+    ("output", "loss"),
+    [("softmax", "cross_entropy"), ("logistic", "squared_error"), ("identity", "huber")],
+)
+def test_every_activation(engine, activation, output, loss, dtype, rtol, rng):
     spec = NetworkSpec((5, 7, 3, 4), activation, output, loss, dtype)
     for n in (1, 2, 19):
         for kind in ("labels", "dense"):
             compare(engine, spec, random_problem(spec, n, rng, kind), rng, rtol)
+
+
+def test_one_hidden_layer_of_exponentials(engine, dtype, rtol, rng):
+    spec = NetworkSpec((5, 7, 4), "exp", dtype=dtype)
+    for n in (1, 19):
+        compare(engine, spec, random_problem(spec, n, rng), rng, rtol)
+
+
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+def test_every_output_and_loss(engine, output, loss, dtype, rtol, rng):
+    for activation, options in (("tanh", {}), ("gelu", options_of(output, loss))):
+        spec = NetworkSpec((5, 7, 3, 4), activation, output, loss, dtype, loss_options=options)
+        for n in (1, 2, 19):
+            for kind in ("labels", "dense"):
+                compare(engine, spec, random_problem(spec, n, rng, kind), rng, rtol)
 
 
 @pytest.mark.parametrize("sizes", SIZES)
@@ -96,8 +115,10 @@ def test_odd_sizes_with_weights_and_penalty(engine, sizes, n, dtype, rtol, rng):
 def test_any_network(sizes, n, pair, hidden, seed):
     rng = np.random.default_rng(seed)
     output, loss = pair
-    if output == "softmax" or loss == "cross_entropy":
+    if output == "softmax" or loss in ("cross_entropy", "hinge"):
         sizes[-1] += 1
+    if loss == "gaussian_nll":
+        sizes[-1] *= 2
     activations = tuple(hidden.draw(st.sampled_from(HIDDEN)) for _ in sizes[1:-1])
     spec = NetworkSpec(tuple(sizes), activations, output, loss, "float64", l2=0.1)
     problem = random_problem(spec, n, rng, hidden.draw(st.sampled_from(["labels", "dense"])))

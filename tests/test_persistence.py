@@ -70,7 +70,7 @@ def test_header_says_what_the_file_is(path):
     with safetensors.safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
     assert metadata["format"] == "ffnn_fast"
-    assert metadata["format_version"] == "1"
+    assert metadata["format_version"] == "2"
     assert metadata["library_version"]
     assert NetworkSpec.from_dict(json.loads(metadata["spec"])) == SPEC
     assert json.loads(metadata["extra"]) == {"note": "hello"}

@@ -116,10 +116,12 @@ def test_plain_safetensors_file(path):
         load(path)
 
 
-@pytest.mark.parametrize("version", [None, "2", "1.0", ""])
+@pytest.mark.parametrize("version", [None, "3", "1.0", ""])
 def test_another_format_version(path, version):
     forge(path, format_version=version, library_version="9.1")
-    with pytest.raises(ModelFileError, match=r"format version.*reads version '1'.*ffnn_fast 9\.1"):
+    with pytest.raises(
+        ModelFileError, match=r"format version.*reads versions 1, 2;.*ffnn_fast 9\.1"
+    ):
         load(path)
 
 
@@ -155,6 +157,13 @@ def test_another_format_version(path, version):
         described(l2=-1),
         described(l2=10**400),
         described(l2=[1]),
+        described(loss_options={"delta": 1}),
+        described(loss_options=[1]),
+        described(dropout=1),
+        described(dropout=[0.1]),
+        described(dropout={"a": 1}),
+        described(missing_targets="drop"),
+        described(missing_targets=["ignore"]),
         described(l2="1"),
     ],
 )

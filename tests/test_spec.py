@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ffnn_fast import NetworkSpec
+from ffnn_fast.spec import REQUIRED
 
 
 def test_layout_is_layer_by_layer():
@@ -50,6 +51,32 @@ def test_round_trip_through_json():
     assert NetworkSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
+def test_round_trip_of_options_through_json():
+    spec = NetworkSpec(
+        (4, 5, 6), "mish", "identity", "quantile", loss_options={"quantiles": (0.1, 0.5, 0.9)},
+        dropout=(0.1, 0.2), missing_targets="ignore",
+    )  # fmt: skip
+    assert spec.n_targets == 2
+    assert NetworkSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def test_penalties_for_all_layers_or_for_each():
+    spec = NetworkSpec((4, 5, 3), l1=0.5, l2=[0.0, 1])
+    assert (spec.layer_l1, spec.layer_l2) == ((0.5, 0.5), (0.0, 1.0))
+    plain = json.loads(json.dumps(spec.to_dict()))
+    assert (plain["l1"], plain["l2"]) == (0.5, [0.0, 1.0])
+    assert NetworkSpec.from_dict(plain) == spec
+
+
+def test_descriptions_of_the_first_format_are_read():
+    spec = NetworkSpec((4, 3), (), l2=0.25)
+    old = {name: spec.to_dict()[name] for name in REQUIRED}
+    assert NetworkSpec.from_dict(old) == spec
+    for change in ({name: old[name] for name in REQUIRED - {"l2"}}, old | {"colour": "red"}):
+        with pytest.raises(ValueError, match="has the keys"):
+            NetworkSpec.from_dict(change)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
@@ -74,6 +101,9 @@ def test_round_trip_through_json():
         ({"l2": -1}, ValueError, "l2"),
         ({"l2": float("nan")}, ValueError, "l2"),
         ({"l2": "much"}, ValueError, "l2"),
+        ({"l2": (0.1, 0.1, 0.1)}, ValueError, "l2 must be one number or one per layer"),
+        ({"l1": (0.1, -0.1)}, ValueError, "l1"),
+        ({"l1": None}, ValueError, "l1"),
         ({"layer_sizes": (3, 4, 1)}, ValueError, "at least 2 units"),
         (
             {"layer_sizes": (3, 4, 1), "output": "logistic", "loss": "cross_entropy"},

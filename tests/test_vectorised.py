@@ -1,13 +1,22 @@
-"""The loops over vecmath.h become vector code at every ISA level; a stray branch costs fourfold."""
+"""Loops over vecmath.h and the optimizers' rules become vector code at every ISA level.
+
+A stray branch costs fourfold.
+"""
 
 import platform
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 
 import pytest
 
-FUNCTIONS = ("exp", "log", "tanh", "logistic", "expm1", "log1p", "erf")
+FUNCTIONS = (
+    *("exp", "log", "tanh", "logistic", "expm1", "log1p", "erf"),
+    *("softplus", "elu", "selu", "softsign", "hard_sigmoid", "gelu", "gelu_slope", "gelu_tanh"),
+    *("gelu_tanh_slope", "silu", "silu_slope", "mish", "mish_slope", "sin", "sin_slope"),
+)
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]  # as in setup.py
 LEVELS = {
     "v2": (["-march=x86-64-v2"], 16),
@@ -22,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 def loops_source():
     """A loop in place over each function and dtype, one per line, as the kernels have them."""
-    lines = ['#include "vecmath.h"']
+    lines = ['#include "vecmath_activations.h"']
     for name in FUNCTIONS:
         for real, suffix in (("float", "f32"), ("double", "f64")):
             lines.append(
@@ -35,7 +44,8 @@ def loops_source():
 def compiled(root, tmp_path, source, flags):
     """What gcc says of the loops it vectorised, and the assembly."""
     (tmp_path / "loops.c").write_text(source)
-    command = ["gcc", *FLAGS, *flags, f"-I{root / 'src/ffnn_fast/engine'}", "-S", "-o", "loops.s"]
+    includes = [f"-I{root / 'src/ffnn_fast/engine'}", f"-I{sysconfig.get_paths()['include']}"]
+    command = ["gcc", *FLAGS, *flags, *includes, "-S", "-o", "loops.s"]
     result = subprocess.run(
         [*command, "-fopt-info-vec-optimized", "loops.c"],
         cwd=tmp_path, capture_output=True, text=True, check=True,
@@ -60,3 +70,43 @@ def test_a_branch_is_noticed(root, tmp_path):
     )
     report, _ = compiled(root, tmp_path, source, LEVELS["v3"][0])
     assert "vectorized using" not in report
+
+
+def rules_source(root, tmp_path):
+    """updates.pxd as Cython turns it into C, every function in both types."""
+    pytest.importorskip("Cython")
+    text = (root / "src/ffnn_fast/engine/updates.pxd").read_text("utf-8")
+    names = re.findall(r"^cdef inline void (\w+)\(\n.*floating\*", text, re.MULTILINE)
+    lines = [f"from ffnn_fast.engine.updates cimport rates_t, {', '.join(names)}"]
+    for name in names:
+        head = re.search(rf"^cdef inline void {name}\((.*?)\) noexcept", text, re.M | re.S)[1]
+        arguments = re.findall(r"(?:const )?\w+\*? \w+", head)
+        for real in ("float", "double"):
+            given = ", ".join(a.replace("floating", real) for a in arguments)
+            passed = ", ".join(a.split()[-1] for a in arguments)
+            lines.append(f"cdef public void {name}_{real}({given}) noexcept nogil:")
+            lines.append(f"    {name}[{real}]({passed})")
+    (tmp_path / "loops.pyx").write_text("\n".join(lines) + "\n")
+    subprocess.run(
+        [sys.executable, "-m", "cython", "-3", "-X", "cdivision=True", "-X", "wraparound=False",
+         "-I", str(root / "src"), "loops.pyx"],
+        cwd=tmp_path, capture_output=True, check=True,
+    )  # fmt: skip
+    return (tmp_path / "loops.c").read_text("utf-8")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_rule_is_vectorised(root, tmp_path, level):
+    flags, width = LEVELS[level]
+    source = rules_source(root, tmp_path)
+    report, _ = compiled(root, tmp_path, source, flags)
+    inside, loops = None, {}
+    for line, text in enumerate(source.splitlines(), start=1):
+        if begins := re.match(r"static .*__pyx_fuse_\d__pyx_f_\w+?7updates_(\w+)\(.*{$", text):
+            inside = begins[1]
+        if inside and re.match(r"\s+for \(", text):
+            found = re.search(rf"loops\.c:{line}:.*loop vectorized using {width} byte", report)
+            loops.setdefault(inside, []).append(bool(found))
+        inside = None if text.startswith("}") else inside
+    assert set(loops) >= {"sgd", "momentum", "adagrad", "adam", "nadam", "rprop", "clip", "follow"}
+    assert all(len(found) == 2 and all(found) for found in loops.values()), loops

@@ -9,6 +9,7 @@ from functools import cache, partial
 import numpy as np
 
 from benches.peers import Shuffled
+from benches.problems import BETA_1, BETA_2, EPSILON
 
 PACKAGES = ("jax",)
 
@@ -46,17 +47,32 @@ def epochs(problem):
         grads = jax.grad(loss)(layers, *batch)
         return jax.tree.map(lambda p, g: p - problem.learning_rate * g, layers, grads), None
 
+    def adam(state, batch):
+        layers, m, v, t = state
+        grads, t = jax.grad(loss)(layers, *batch), t + 1
+        m = jax.tree.map(lambda m, g: BETA_1 * m + (1 - BETA_1) * g, m, grads)
+        v = jax.tree.map(lambda v, g: BETA_2 * v + (1 - BETA_2) * g * g, v, grads)
+        rate = problem.learning_rate / (1 - BETA_1**t)
+        root = 1 / (1 - BETA_2**t) ** 0.5
+
+        def moved(p, m, v):
+            return p - rate * m / (root * v**0.5 + EPSILON)
+
+        return (jax.tree.map(moved, layers, m, v), m, v, t), None
+
+    one = adam if problem.optimizer == "adam" else step
+
     @partial(jax.jit, donate_argnums=0)
-    def as_they_lie(layers, X, y):
+    def as_they_lie(state, X, y):
         size = (-1, problem.batch_size)
-        return jax.lax.scan(step, layers, (X.reshape(*size, X.shape[1]), y.reshape(size)))[0]
+        return jax.lax.scan(one, state, (X.reshape(*size, X.shape[1]), y.reshape(size)))[0]
 
     @partial(jax.jit, donate_argnums=0)
-    def in_order(layers, X, y, order):
-        def gathered(layers, rows):
-            return step(layers, (X[rows], y[rows]))
+    def in_order(state, X, y, order):
+        def gathered(state, rows):
+            return one(state, (X[rows], y[rows]))
 
-        return jax.lax.scan(gathered, layers, order.reshape(-1, problem.batch_size))[0]
+        return jax.lax.scan(gathered, state, order.reshape(-1, problem.batch_size))[0]
 
     return as_they_lie, in_order
 
@@ -71,7 +87,11 @@ class Training(Shuffled):
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_enable_x64", problem.dtype == "float64")
         self.X, self.y = jnp.asarray(X), jnp.asarray(y.astype(np.int32))
-        self.state = device_layers(problem)
+        self.adam = problem.optimizer == "adam"
+        self.state = layers = device_layers(problem)
+        if self.adam:
+            m, v = (jax.tree.map(jnp.zeros_like, layers) for _ in range(2))
+            self.state = (layers, m, v, jnp.zeros((), problem.dtype))
         self.as_they_lie, self.in_order = epochs(problem.with_steps(0))
 
     def epoch(self, order=None):
@@ -86,7 +106,8 @@ class Training(Shuffled):
 
     def layers(self):
         """Copies, since the state is donated to the next epoch."""
-        return [(np.array(W).T, np.array(b)) for W, b in self.state]
+        layers = self.state[0] if self.adam else self.state
+        return [(np.array(W).T, np.array(b)) for W, b in layers]
 
 
 def ways(problem, threads):

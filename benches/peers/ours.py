@@ -1,4 +1,11 @@
-"""ffnn_fast through its public door: one call of ``Network.fit`` is an epoch of steps."""
+"""ffnn_fast through its public door: one call of ``Network.fit`` is an epoch of steps.
+
+Adam goes through the engine's own door, so that its state lasts from epoch to epoch.
+"""
+
+import numpy as np
+
+from benches.problems import BETA_1, BETA_2, EPSILON
 
 PACKAGES = ("ffnn_fast",)
 ENGINE = "compiled"
@@ -20,20 +27,23 @@ def network(problem, threads, engine):
 class Training:
     """A network, its rows and its options."""
 
-    engine = ENGINE
-
-    def __init__(self, problem, X, y, threads):
-        self.net = network(problem, threads, self.engine)
+    def __init__(self, problem, X, y, threads, engine=ENGINE):
+        self.net = network(problem, threads, engine)
+        X = np.asarray(X, problem.dtype)
         self.data = (X, y)
         self.options = {
             "batch_size": problem.batch_size,
             "learning_rate": problem.learning_rate,
             "metrics": False,
         }
+        self.adam = AdamSteps(self.net, problem) if problem.optimizer == "adam" else None
 
     def epoch(self):
         """Steps over the rows as they are."""
-        self.net.fit(*self.data, epochs=1, shuffle=False, **self.options)
+        if self.adam is not None:
+            self.adam.epoch(*self.data)
+        else:
+            self.net.fit(*self.data, epochs=1, shuffle=False, **self.options)
 
     def fit(self, epochs, seed):
         """Steps over rows gathered in the engine, in an order shuffled for each epoch."""
@@ -44,10 +54,33 @@ class Training:
         return list(zip(self.net.weights, self.net.biases, strict=True))
 
 
+class AdamSteps:
+    """Adam's state beside a network."""
+
+    def __init__(self, net, problem):
+        from ffnn_fast.execution import Execution
+        from ffnn_fast.optimizers import Adam, StepRule
+
+        rate = problem.learning_rate
+        adam = Adam(learning_rate=rate, beta_1=BETA_1, beta_2=BETA_2, epsilon=EPSILON)
+        self.rule, self.hyper, self.t = StepRule(adam), np.array([adam.hyper]), 0
+        self.machine = Execution(net.engine, net.n_threads).machine(net.spec, net.params)
+        self.state = np.zeros((self.rule.slots, net.spec.n_params), net.spec.dtype)
+        self.batch_size = problem.batch_size
+        self.work = self.machine.workspace(self.batch_size)
+
+    def epoch(self, X, y):
+        """Steps over the rows as they are."""
+        machine, order = self.machine, np.arange(len(X))
+        machine.backend.train_epoch(
+            machine.plan, machine.params, X, y, None, order, self.batch_size, self.rule, self.hyper,
+            self.state, self.t, self.work,
+        )  # fmt: skip
+        self.t += -(-len(X) // self.batch_size)
+
+
 def ways(problem, threads):
     """The reusable predictor with a given output, then the validated calls."""
-    import numpy as np
-
     net = network(problem, threads, ENGINE)
     X, _ = problem.with_steps(1).rows()
     names = {

@@ -5,7 +5,7 @@ subtraction of flat vectors, and online steps work on vectors instead of matrice
 import numpy as np
 
 from benches.peers import Shuffled
-from benches.problems import flat
+from benches.problems import BETA_1, BETA_2, EPSILON, flat
 
 PACKAGES = ("numpy",)
 
@@ -51,7 +51,12 @@ class Training(Shuffled):
         self.h = [np.empty((*shape, n), problem.dtype) for n in problem.sizes]
         self.dh = [np.empty_like(h) for h in self.h]
         self.each = np.arange(problem.batch_size)
-        self.scale = np.asarray(problem.learning_rate / problem.batch_size, problem.dtype)
+        adam = problem.optimizer == "adam"
+        rate = 1 if adam else problem.learning_rate
+        self.scale = np.asarray(rate / problem.batch_size, problem.dtype)
+        self.move = self.adam if adam else self.descend
+        self.t = 0
+        self.m, self.v, self.spare = (np.zeros_like(self.params) for _ in range(3))
 
     def epoch(self, order=None):
         """Online steps or minibatch steps."""
@@ -91,7 +96,7 @@ class Training(Shuffled):
                 np.matmul(da, self.theta[k - 1][0], out=self.dh[k - 1])
                 da = self.dh[k - 1]
                 times_derivative(self.problem.activation, da, h[k - 1])
-        self.params -= self.grad
+        self.move()
 
     def batch(self, X, y):
         """A step on a batch, X of shape (batch_size, n_0)."""
@@ -115,7 +120,29 @@ class Training(Shuffled):
                 np.matmul(da, self.theta[k - 1][0], out=self.dh[k - 1])
                 da = self.dh[k - 1]
                 times_derivative(self.problem.activation, da, h[k - 1])
+        self.move()
+
+    def descend(self):
+        """The gradient holds the learning rate already."""
         self.params -= self.grad
+
+    def adam(self):
+        """A step from the gradient, which it destroys, over flat vectors."""
+        self.t += 1
+        m, v, g, spare = self.m, self.v, self.grad, self.spare
+        m *= BETA_1
+        np.multiply(g, 1 - BETA_1, out=spare)
+        m += spare
+        v *= BETA_2
+        g *= g
+        g *= 1 - BETA_2
+        v += g
+        np.sqrt(v, out=spare)
+        spare *= (1 - BETA_2**self.t) ** -0.5
+        spare += EPSILON
+        np.divide(m, spare, out=spare)
+        spare *= self.problem.learning_rate / (1 - BETA_1**self.t)
+        self.params -= spare
 
     def layers(self):
         """Views of the parameters."""

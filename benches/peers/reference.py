@@ -8,4 +8,5 @@ PACKAGES = ("ffnn_fast",)
 class Training(ours.Training):
     """The same network on the reference engine."""
 
-    engine = "reference"
+    def __init__(self, problem, X, y, threads):
+        super().__init__(problem, X, y, threads, "reference")

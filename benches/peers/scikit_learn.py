@@ -1,10 +1,11 @@
-"""scikit-learn's MLPClassifier with plain SGD: one ``partial_fit`` is an epoch of steps."""
+"""scikit-learn's MLPClassifier, plain SGD or Adam: one ``partial_fit`` is an epoch of steps."""
 
 import warnings
 
 import numpy as np
 
 from benches.peers import Shuffled
+from benches.problems import BETA_1, BETA_2, EPSILON
 
 PACKAGES = ("sklearn",)
 
@@ -14,9 +15,9 @@ def classifier(problem):
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(
-        problem.sizes[1:-1], activation=problem.activation, solver="sgd", alpha=0.0,
+        problem.sizes[1:-1], activation=problem.activation, solver=problem.optimizer, alpha=0.0,
         batch_size=problem.batch_size, learning_rate_init=problem.learning_rate, shuffle=False,
-        momentum=0.0, nesterovs_momentum=False,
+        momentum=0.0, nesterovs_momentum=False, beta_1=BETA_1, beta_2=BETA_2, epsilon=EPSILON,
     )  # fmt: skip
     X, y = problem.with_steps(1).rows()
     with warnings.catch_warnings(action="ignore"):
@@ -25,6 +26,10 @@ def classifier(problem):
         model.coefs_, model.intercepts_, problem.start(), strict=True
     ):
         coef[:], intercept[:] = W.T, b
+    if problem.optimizer == "adam":  # as if it had not seen those rows
+        model._optimizer.t = 0
+        for mean in (*model._optimizer.ms, *model._optimizer.vs):
+            mean[:] = 0
     return model
 
 

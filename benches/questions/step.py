@@ -1,10 +1,10 @@
-"""How long is a step of SGD, over shapes, batches, dtypes, activations and threads?"""
+"""How long is a step of SGD or Adam, over shapes, batches, dtypes, activations and threads?"""
 
 from dataclasses import replace
 
 from benches import targets
 from benches.charts import bars
-from benches.problems import MINIBATCH, ONLINE, WIDE, Problem
+from benches.problems import ADAM, MINIBATCH, ONLINE, WIDE, Problem
 from benches.race import OURS, Contestant, cores_available, race
 from benches.report import at_least, in_units, per
 
@@ -26,6 +26,7 @@ def grid(full):
     """(problem, threads): the promised cases; in full also float64, relu and more shapes."""
     tanh = [*ONLINE, *MINIBATCH]
     cases = [(problem, 1) for problem in tanh]
+    cases += [(problem, 1) for problem in ADAM]
     cases += [(MINIBATCH[-1], 2), (WIDE, 2)]
     if full:
         cases += [(replace(problem, activation="relu"), 1) for problem in tanh]
@@ -44,7 +45,8 @@ def run(arena):
             print(f"  {problem}, {threads} threads: left out, too few cores")
             continue
         print(f"  {problem}, {threads} thread{'s' if threads > 1 else ''}", flush=True)
-        found = race(arena, problem, contestants(threads, arena.full))
+        full = arena.full and problem.optimizer == "sgd"
+        found = race(arena, problem, contestants(threads, full))
         records += [{"problem": str(problem), "budget": threads} | record for record in found]
     return records
 
@@ -77,7 +79,10 @@ def tables(records):
 
 def plots(records):
     """Bars in groups, a group for each case of the usual dtype and activation."""
-    usual = [r for r in records if r["dtype"] == "float32" and r["activation"] == "tanh"]
+    usual = [
+        r for r in records
+        if (r["dtype"], r["activation"], r["optimizer"]) == ("float32", "tanh", "sgd")
+    ]  # fmt: skip
     labelled = [
         (f"{r['case']}\nbatch {r['batch_size']}, {per(r['budget'], 'thread')}", r["contestant"], r)
         for r in usual

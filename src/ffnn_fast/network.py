@@ -37,15 +37,9 @@ class Network:
     layer_sizes : sequence of int
         n_0, n_1, ..., n_L: inputs, hidden units, outputs.
     activation : str, Activation or sequence of them, default "tanh"
-        g of the hidden layers, one for all or one per layer: ``tanh``, ``relu``, ``logistic``,
-        ``gelu``, ... or a function of your own; see `NetworkSpec` for all names.
-    output : str or Activation, default "softmax"
-        O: ``softmax``, ``identity``, ``logistic``, ... or any other activation.
-    loss : str or Loss, default "auto"
-        ``auto`` is the usual one of the output: softmax with cross-entropy, logistic with binary
-        cross-entropy, others with squared error. Any pair works; see `NetworkSpec` for all names.
-    loss_options, dropout, missing_targets
-        See `NetworkSpec`.
+        g of the hidden layers, one for all or one per layer.
+    output, loss, loss_options, dropout, missing_targets
+        See `NetworkSpec`, also for all names of activations and losses.
     dtype : {"float32", "float64"}, default "float32"
     seed : int, Generator or None
         Seeds the generator that draws the weights and then shuffles the rows.
@@ -200,7 +194,7 @@ class Network:
         """
         if not self.spec.gives_probabilities:
             raise ValueError(
-                f"predict_proba needs probabilities of classes; output {self.spec.output!r} with "
+                f"predict_proba needs a classifier with probabilities; {self.spec.output!r} with "
                 f"loss {self.spec.loss!r} gives none, use predict or forward"
             )
         y_hat = self.forward(X)
@@ -223,9 +217,7 @@ class Network:
         return self._machine.loss(self._problem(X, y, sample_weight))
 
     def score(self, X: Any, y: Any) -> float:
-        """Accuracy for classifiers, R² for regressors (of the mean, or of the quantile nearest to
-        the median, where a target has several heads); missing targets do not count.
-        """
+        """Accuracy, or R² (of μ or the middle quantile); missing targets do not count."""
         problem = self._problem(X, y)
         return training.score(self.spec, self._machine.forward(problem.X), problem)
 
@@ -353,10 +345,7 @@ class Network:
         return inspection.trace(self.spec, self.params, self._problem(X, y))
 
     def check_gradients(self, X: Any, y: Any) -> inspection.GradientCheck:
-        """Backpropagation beside central differences, in float64, for every parameter.
-
-        Costs 2 P evaluations of the loss: give a few rows.
-        """
+        """Backpropagation beside central differences, in float64: 2 P evaluations of the loss."""
         return inspection.check_gradients(self._machine, self._problem(X, y))
 
     def save(self, path: str | os.PathLike[str], extra: Mapping[str, str] | None = None) -> None:

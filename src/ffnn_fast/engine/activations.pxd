@@ -43,12 +43,10 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
     elif g == RELU:
         for i in range(n):
             z[i] = <floating>0 if z[i] < 0 else z[i]
-    elif g > SOFTMAX:
-        activate_rest(g, z, n)
 
 
 cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
-    """The same for the less frequent activations"""
+    """The same for g > SOFTMAX, the less frequent ones: apart, so that `activate` stays small"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
@@ -102,21 +100,19 @@ cdef inline void apply_derivative(
     elif g == RELU:
         for i in range(n):
             d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>0)
-    elif g > SOFTMAX:
-        apply_derivative_rest(g, h, d, n)
 
 
 cdef inline void apply_derivative_rest(
     Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
 ) noexcept nogil:
-    """The same for the less frequent activations"""
+    """The same for g > SOFTMAX"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
             d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>SLOPE)
     elif g == ELU:
         for i in range(n):
-            d[i] = d[i] * (<floating>1 if h[i] > 0 else h[i] + 1)
+            d[i] = d[i] * (<floating>1 if h[i] > 0 else h[i] + <floating>1)
     elif g == SELU:
         for i in range(n):
             d[i] = d[i] * (<floating>SELU_SCALE if h[i] > 0 else h[i] + <floating>SELU_FLOOR)
@@ -125,13 +121,31 @@ cdef inline void apply_derivative_rest(
             d[i] = d[i] * -expm1(-h[i])
     elif g == SOFTSIGN:
         for i in range(n):
-            d[i] = d[i] * ((1 - magnitude(h[i])) * (1 - magnitude(h[i])))
+            d[i] = d[i] * (<floating>1 - magnitude(h[i])) * (<floating>1 - magnitude(h[i]))
     elif g == HARD_SIGMOID:
         for i in range(n):
             d[i] = d[i] * (<floating>(1.0 / 6) if 0 < h[i] < 1 else <floating>0)
     elif g == EXP:
         for i in range(n):
             d[i] = d[i] * h[i]
+
+
+cdef inline void activate_any(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
+    """z := g(z), for any elementwise g"""
+    if g > SOFTMAX:
+        activate_rest(g, z, n)
+    else:
+        activate(g, z, n)
+
+
+cdef inline void apply_any_derivative(
+    Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
+) noexcept nogil:
+    """d := d ⊙ g'(a), for any g whose g' is written in h"""
+    if g > SOFTMAX:
+        apply_derivative_rest(g, h, d, n)
+    else:
+        apply_derivative(g, h, d, n)
 
 
 cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexcept nogil:
@@ -160,13 +174,13 @@ cdef inline void value_and_slope(
     """h := g(a), a := g'(a), for any activation"""
     cdef Py_ssize_t i
     memcpy(h, a, n * sizeof(floating))
-    activate(g, h, n)
+    activate_any(g, h, n)
     if g >= GELU:
         slopes_of_inputs(g, a, n)
     else:
         for i in range(n):
             a[i] = 1
-        apply_derivative(g, h, a, n)
+        apply_any_derivative(g, h, a, n)
 
 
 cdef inline void multiply(const floating* x, floating* d, Py_ssize_t n) noexcept nogil:
@@ -210,7 +224,7 @@ cdef inline void activate_output(
     cdef Py_ssize_t r
     cdef floating* row
     if O != SOFTMAX:
-        activate(O, z, n * k)
+        activate_any(O, z, n * k)
         return
     for r in range(n):
         row = z + r * k

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.activations cimport (
-    activate_output, apply_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
+    activate_output, apply_any_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
 )
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.plan cimport (
@@ -57,7 +57,7 @@ cdef inline floating value(const plan_t* plan, floating p, floating y) noexcept 
         delta = <floating>plan.delta
         return delta * (d - <floating>0.5 * delta) if d > delta else <floating>0.5 * d * d
     if loss == LOG_COSH:
-        return d + log1p(exp(-2 * d)) - <floating>0.6931471805599453
+        return d + log1p(exp(<floating>-2 * d)) - <floating>0.6931471805599453
     if loss == POISSON:
         return p - y * log(<floating>FLOOR if p < FLOOR else p)
     if y != 0:
@@ -83,7 +83,7 @@ cdef inline floating slope(const plan_t* plan, floating p, floating y) noexcept 
     if loss == LOG_COSH:
         return tanh(d)
     if loss == POISSON:
-        return 1 - y / (<floating>FLOOR if p < FLOOR else p)
+        return <floating>1 - y / (<floating>FLOOR if p < FLOOR else p)
     if y != 0:
         total -= y / p
     if loss == BINARY_CROSS_ENTROPY and y != 1:
@@ -123,9 +123,9 @@ cdef inline double of_quantiles(
             q, d = <floating>plan.level[i], y_t - p[i]
             if plan.missing and y_t != y_t:
                 d = 0
-            total += q * d if d > 0 else (q - 1) * d
+            total += q * d if d > 0 else (q - <floating>1) * d
             if delta:
-                p[i] = -q if d > 0 else (1 - q if d < 0 else d)
+                p[i] = -q if d > 0 else (<floating>1 - q if d < 0 else d)
         p += plan.quantiles
     return total
 
@@ -164,7 +164,7 @@ cdef inline double hinge(
     rival = 1 if label == 0 else 0
     for j in range(rival + 1, k):
         rival = j if j != label and p[j] > p[rival] else rival
-    margin = 1 + p[rival] - p[label] if known else 0
+    margin = <floating>1 + p[rival] - p[label] if known else 0
     if delta:
         for j in range(k):
             p[j] = 0
@@ -213,7 +213,7 @@ cdef inline double softmax_cross_entropy(
             mass += y[j]
             dot += y[j] * (z[j] - top)
     if share != 0:
-        mass, dot = kept * mass + k * share, kept * dot
+        mass, dot = kept * mass + <floating>k * share, kept * dot
         for j in range(k):
             dot += share * (z[j] - top)
     total = exp_row(z, k, top)
@@ -298,7 +298,7 @@ cdef inline double general_loss(
             z[j] = scale * z[j] * spare[j]
     else:
         scale_row(z, k, scale)
-        apply_derivative(O, spare, z, k)
+        apply_any_derivative(O, spare, z, k)
     return total
 
 

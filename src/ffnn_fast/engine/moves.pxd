@@ -15,24 +15,13 @@ from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.products cimport (
     bias_gradient, online_gradient, sum_of_squares, weight_gradient,
 )
-from ffnn_fast.engine.updates cimport apply_rule, rates_t, rule_t
+from ffnn_fast.engine.updates cimport apply_rule, clip, follow, rates_t, rule_t
 
 cdef enum:
     CLIPPED = 512       # entries of ∇θ that are clipped at a time
-    IN_CACHE = 1 << 14  # entries of ∇W_k that are computed before they are used up
-
-
-cdef inline void clip(
-    double bound, double scale, const floating* grad, floating* out, Py_ssize_t n
-) noexcept nogil:
-    """out := scale · grad cut to ±bound"""
-    cdef floating high = <floating>bound, low = <floating>(-bound), factor = <floating>scale, g
-    cdef Py_ssize_t i
-    for i in range(n):
-        g = grad[i]
-        g = high if g > high else g
-        g = low if g < low else g
-        out[i] = factor * g
+    IN_CACHE = 1 << 14  # entries of ∇W_k that are computed before they are used up, of a batch
+    IN_L1 = 1 << 12     # the same of one sample, whose gradient costs no more than to write it
+    ROWS_AT_ONCE = 4    # rows of W_k that the sweep of one sample takes together
 
 
 cdef inline void move(
@@ -71,19 +60,6 @@ cdef inline void bound_rows(
         W += i
 
 
-cdef inline void follow(
-    double decay, Py_ssize_t t, const floating* params, floating* mean, Py_ssize_t n
-) noexcept nogil:
-    """mean := mean + (1 − decay) (params − mean), at step 1 params"""
-    cdef floating new = <floating>(1 - decay)
-    cdef Py_ssize_t i
-    if t == 1:
-        memcpy(mean, params, n * sizeof(floating))
-        return
-    for i in range(n):
-        mean[i] += new * (params[i] - mean[i])
-
-
 cdef inline void move_units(
     const plan_t* plan, const rule_t* rule, const rates_t* rates, Py_ssize_t k, Py_ssize_t r,
     Py_ssize_t rows, floating* params, const floating* dW, const floating* db, floating* state,
@@ -120,9 +96,11 @@ cdef inline void move_all(
         )
 
 
-cdef inline Py_ssize_t block_of(Py_ssize_t i) noexcept nogil:
-    """Units with i inputs each whose gradient is computed before it is used up"""
-    return max(1, IN_CACHE // (i * UNIT_GRAIN)) * UNIT_GRAIN
+cdef inline Py_ssize_t block_of(
+    Py_ssize_t i, Py_ssize_t entries, Py_ssize_t grain
+) noexcept nogil:
+    """Units with i inputs each that have about so many entries, in whole grains"""
+    return max(<Py_ssize_t>1, entries // (i * grain)) * grain
 
 
 cdef inline void panels_to_moves(
@@ -142,7 +120,7 @@ cdef inline void panels_to_moves(
         first = r = share(plan.n[k], UNIT_GRAIN, thread, threads)
         end = share(plan.n[k], UNIT_GRAIN, thread + 1, threads)
         while r < end:
-            rows = min(block_of(i), end - r)
+            rows = min(block_of(i, IN_CACHE, UNIT_GRAIN), end - r)
             dW = grad + plan.W[k] + (r if store else first) * i
             db = grad + plan.b[k] + (r if store else first)
             if not rule.frozen[k]:
@@ -175,7 +153,7 @@ cdef inline void sample_to_moves(
         da, h = da_one(plan, work, k), x if k == 1 else h_one(plan, work, k - 1)
         dh = NULL if k == 1 else da_one(plan, work, k - 1)
         while r < o:
-            rows = min(block_of(i), o - r)
+            rows = min(block_of(i, IN_L1, ROWS_AT_ONCE), o - r)
             dW = grad + plan.W[k] + (r * i if store else 0)
             if k > 1 or not rule.frozen[k]:
                 online_gradient(

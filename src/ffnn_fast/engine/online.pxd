@@ -9,7 +9,9 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.activations cimport activate, apply_derivative, multiply, value_and_slope
+from ffnn_fast.engine.activations cimport (
+    activate_any, apply_any_derivative, multiply, value_and_slope,
+)
 from ffnn_fast.engine.blas cimport floating, gemv
 from ffnn_fast.engine.dropout cimport drop_rows
 from ffnn_fast.engine.losses cimport loss_row
@@ -80,7 +82,7 @@ cdef inline floating* forward_rest(
         if train and is_apart(plan, k):
             activate_apart(plan, k, h_one(plan, work, k), slope_one(plan, work, k))
         else:
-            activate(plan.g[k], h_one(plan, work, k), plan.n[k])
+            activate_any(plan.g[k], h_one(plan, work, k), plan.n[k])
         forward_layer(plan, params, k + 1, h_one(plan, work, k), h_one(plan, work, k + 1))
     return h_one(plan, work, plan.L)
 
@@ -99,7 +101,7 @@ cdef inline void back_through(const plan_t* plan, Py_ssize_t k, floating* work) 
     if is_apart(plan, k):
         multiply(slope_one(plan, work, k), da_one(plan, work, k), plan.n[k])
     else:
-        apply_derivative(plan.g[k], h_one(plan, work, k), da_one(plan, work, k), plan.n[k])
+        apply_any_derivative(plan.g[k], h_one(plan, work, k), da_one(plan, work, k), plan.n[k])
 
 
 cdef inline const floating* input_one(

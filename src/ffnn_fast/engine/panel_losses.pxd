@@ -4,7 +4,7 @@
 
 from libc.stdint cimport int64_t
 
-from ffnn_fast.engine.activations cimport activate
+from ffnn_fast.engine.activations cimport activate_any
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.dropout cimport MAX_S
 from ffnn_fast.engine.losses cimport loss_row, row_of
@@ -56,7 +56,7 @@ cdef inline void activate_output_panel(
     cdef floating top[MAX_S]
     cdef floating total[MAX_S]
     if O != SOFTMAX:
-        activate(O, z, k * S)
+        activate_any(O, z, k * S)
         return
     panel_max(z, k, top)
     panel_exp(z, k, top, total)
@@ -72,7 +72,7 @@ cdef inline void smooth_panel(
     """mass, dot := those of (1 − ε) y + ε / k, from those of y; share = ε / k"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
     for s in range(S):
-        mass[s], dot[s] = kept * mass[s] + k * share, kept * dot[s]
+        mass[s], dot[s] = kept * mass[s] + <floating>k * share, kept * dot[s]
     for j in range(k):
         for s in range(S):
             dot[s] += share * (z[j * S + s] - top[s])

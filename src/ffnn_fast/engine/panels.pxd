@@ -12,11 +12,13 @@
 
 from libc.stdint cimport int64_t
 
-from ffnn_fast.engine.activations cimport activate, apply_derivative, multiply, value_and_slope
+from ffnn_fast.engine.activations cimport (
+    activate, activate_rest, apply_derivative, apply_derivative_rest, multiply, value_and_slope,
+)
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.dropout cimport drop_panel
 from ffnn_fast.engine.panel_losses cimport activate_output_panel, losses_panel
-from ffnn_fast.engine.plan cimport drops, is_apart, plan_t
+from ffnn_fast.engine.plan cimport SOFTMAX, drops, is_apart, plan_t
 from ffnn_fast.engine.products cimport (
     MK_BYTES, bias_gradient, gather_panel, panel_to_blocks, panel_to_rows, panels_backward,
     panels_forward, weight_gradient,
@@ -119,7 +121,10 @@ cdef inline floating* activate_panel(
 ) noexcept nogil:
     """h := g(a) with the mask; where h has a place of its own, a := g'(a) with the mask"""
     if h == a:
-        activate(plan.g[k], a, plan.n[k] * plan.S)
+        if plan.g[k] > SOFTMAX:
+            activate_rest(plan.g[k], a, plan.n[k] * plan.S)
+        else:
+            activate(plan.g[k], a, plan.n[k] * plan.S)
     else:
         value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
     if drops(plan, k):
@@ -195,6 +200,11 @@ cdef inline void backward_panels(
                 multiply(
                     h_panel(plan, work, count, k - 1, p), da_panel(plan, work, count, k - 1, p),
                     plan.n[k - 1] * S,
+                )
+            elif plan.g[k - 1] > SOFTMAX:
+                apply_derivative_rest(
+                    plan.g[k - 1], h_panel(plan, work, count, k - 1, p),
+                    da_panel(plan, work, count, k - 1, p), plan.n[k - 1] * S,
                 )
             else:
                 apply_derivative(

@@ -7,7 +7,9 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.activations cimport activate, apply_derivative, multiply, value_and_slope
+from ffnn_fast.engine.activations cimport (
+    activate_any, apply_any_derivative, multiply, value_and_slope,
+)
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.dense cimport dense_backward, dense_forward, dense_gradient
 from ffnn_fast.engine.dropout cimport drop_rows
@@ -63,7 +65,7 @@ cdef inline const floating* activate_block(
 ) noexcept nogil:
     """h := g(a) with the mask; where h has a place of its own, a := g'(a) with the mask"""
     if h == a:
-        activate(plan.g[k], a, n * plan.n[k])
+        activate_any(plan.g[k], a, n * plan.n[k])
     else:
         value_and_slope(plan.g[k], a, h, n * plan.n[k])
     if drops(plan, k):
@@ -127,7 +129,7 @@ cdef inline double gradient_block(
             if is_apart(plan, k - 1):
                 multiply(h, da, n * plan.n[k - 1])
             else:
-                apply_derivative(plan.g[k - 1], h, da, n * plan.n[k - 1])
+                apply_any_derivative(plan.g[k - 1], h, da, n * plan.n[k - 1])
     if plan.penalised and not accumulate:
         for k in range(1, L + 1):
             for j in range(plan.W[k], plan.b[k]):

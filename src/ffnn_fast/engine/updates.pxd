@@ -8,6 +8,7 @@ from libc.math cimport pow
 from libc.math cimport sqrt as sqrt_f64
 from libc.math cimport sqrtf as sqrt_f32
 from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
 
 from ffnn_fast.engine.blas cimport floating
 
@@ -270,3 +271,29 @@ cdef inline void apply_rule(
         adamw(rates, params, grad, state, state + P, n)
     elif optimizer == RPROP:
         rprop(rates, params, grad, state, state + P, n)
+
+
+cdef inline void clip(
+    double bound, double scale, const floating* grad, floating* out, Py_ssize_t n
+) noexcept nogil:
+    """out := scale · grad cut to ±bound"""
+    cdef floating high = <floating>bound, low = <floating>(-bound), factor = <floating>scale, g
+    cdef Py_ssize_t i
+    for i in range(n):
+        g = grad[i]
+        g = high if g > high else g
+        g = low if g < low else g
+        out[i] = factor * g
+
+
+cdef inline void follow(
+    double decay, Py_ssize_t t, const floating* params, floating* mean, Py_ssize_t n
+) noexcept nogil:
+    """mean := mean + (1 − decay) (params − mean), at step 1 params"""
+    cdef floating new = <floating>(1 - decay)
+    cdef Py_ssize_t i
+    if t == 1:
+        memcpy(mean, params, n * sizeof(floating))
+        return
+    for i in range(n):
+        mean[i] += new * (params[i] - mean[i])

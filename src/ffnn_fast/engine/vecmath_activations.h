@@ -1,8 +1,8 @@
 /* Activations g and their derivatives g' for loops that the compiler vectorises, in the manner of
  * vecmath.h: straight lines of selects and polynomials. NaN gives NaN; an argument of any size gives
- * the limit. vm_<g>(x) = g(x), vm_<g>_slope(x) = g'(x). Errors are stated in absolute terms where g
- * has a zero that cancels (gelu, silu, mish), on the scale of max(|x|, 1): below 4 units of 2^-24
- * (float) or 2^-53 (double), else in ULP: softplus, elu, selu <= 4, sin, cos <= 2.
+ * the limit. vm_<g>(x) = g(x), vm_<g>_slope(x) = g'(x). An error is below 4 max(|x|, 1) units of
+ * 2^-24 (float) or 2^-53 (double), that of sin and cos below 4 such units; relative accuracy is not
+ * kept where a formula cancels (gelu, silu, mish far to the left, sin near its zeros).
  */
 #ifndef FFNN_FAST_VECMATH_ACTIVATIONS_H
 #define FFNN_FAST_VECMATH_ACTIVATIONS_H
