@@ -10,7 +10,9 @@ from problems import random_params, relative_error
 
 from ffnn_fast import Network, NetworkSpec
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
-from ffnn_fast.interchange import KERAS, TORCH, from_keras, from_sklearn, from_torch, to_torch
+from ffnn_fast.interchange import from_keras, from_sklearn, from_torch, to_torch
+from ffnn_fast.interchange.keras import KERAS
+from ffnn_fast.interchange.torch import MODULES
 
 TOLERANCES = {"float32": 1e-6, "float64": 1e-13}  # of the largest output
 
@@ -144,7 +146,7 @@ class TestTorch:
     def test_every_activation_there_and_back(self, activation, dtype, rng):
         hidden = "tanh" if activation == "softmax" else activation
         net = network(rng, activation=hidden, output=activation, dtype=dtype)
-        if activation not in TORCH:
+        if activation not in MODULES:
             with pytest.raises(ValueError, match=f"no module for the activation '{activation}' of"):
                 to_torch(net)
             return
@@ -160,7 +162,7 @@ class TestTorch:
         assert (back.params == net.params).all()
 
     def test_few_activations_are_refused(self):
-        assert set(OUTPUTS) - set(TORCH) <= {"sin", "exp"}
+        assert set(OUTPUTS) - set(MODULES) <= {"sin", "exp"}
 
     def test_saved_files_open_in_torch(self, tmp_path, rng):
         from safetensors.torch import load_file
@@ -261,14 +263,14 @@ def test_without_torch(rng, monkeypatch):
 
 
 def test_the_tables_name_activations_of_ours():
-    assert set(KERAS.values()) | set(TORCH) <= {*ACTIVATIONS, "softmax"}
+    assert set(KERAS.values()) | set(MODULES) <= {*ACTIVATIONS, "softmax"}
 
 
 def test_the_name_plate_leads_to_the_doors():
     import ffnn_fast
 
     for name, room in ffnn_fast.DOORS.items():
-        assert getattr(ffnn_fast, name).__module__ == f"ffnn_fast.{room}"
+        assert getattr(ffnn_fast, name).__module__.startswith(f"ffnn_fast.{room}")
         assert name in dir(ffnn_fast)
     with pytest.raises(AttributeError, match="no attribute 'from_nowhere'"):
         ffnn_fast.from_nowhere  # noqa: B018

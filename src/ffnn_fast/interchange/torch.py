@@ -1,50 +1,19 @@
-"""Networks from and to other libraries: scikit-learn, Keras and PyTorch; only the last is imported.
-
-A network that comes in is a copy: it shares no memory with the model it was made from.
-"""
+"""Networks from and to PyTorch's sequences of modules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ffnn_fast.interchange.layers import Layer, network_of
 from ffnn_fast.network import Network
-from ffnn_fast.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-Array = np.ndarray
-Layer = tuple[Array, Array | None]  # W_k, (n_k, n_{k-1}), and b_k, (n_k,), or None for zeros
-
-SKLEARN_LOSSES = {
-    "log_loss": "auto",
-    "squared_error": "half_squared_error",
-    "poisson": "poisson",
-}
-KERAS = {
-    "linear": "identity",
-    "sigmoid": "logistic",
-    "tanh": "tanh",
-    "relu": "relu",
-    "elu": "elu",
-    "selu": "selu",
-    "softplus": "softplus",
-    "softsign": "softsign",
-    "hard_sigmoid": "hard_sigmoid",
-    "exponential": "exp",
-    "gelu": "gelu",
-    "silu": "silu",
-    "swish": "silu",
-    "mish": "mish",
-    "softmax": "softmax",
-    "log_softmax": "softmax",
-}
 # Each activation as a module of torch.nn: its class and the options that make it ours.
-TORCH: dict[str, tuple[str, dict[str, Any]]] = {
+MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "identity": ("Identity", {}),
     "logistic": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
@@ -67,115 +36,6 @@ TOLERATED: dict[str, Callable[[Any], bool]] = {
     "threshold": lambda given: given >= 20,  # torch's default; differs from ours by 2e-9
     "dim": lambda given: given in (None, 1, -1),
 }
-
-
-def from_sklearn(estimator: Any, **execution: Any) -> Network:
-    """A network that predicts what a fitted `MLPClassifier` or `MLPRegressor` does.
-
-    Parameters
-    ----------
-    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-        Or anything with the fitted attributes ``coefs_``, ``intercepts_``, ``out_activation_`` and
-        the parameters ``activation`` and ``loss``.
-    **execution
-        ``engine``, ``n_threads`` and ``matmul``, as for `Network`.
-
-    Returns
-    -------
-    Network
-        Of the dtype of the coefficients. A classifier of two classes has one logistic output; its
-        labels count from 0, so that ``estimator.classes_[net.predict(X)]`` are the estimator's.
-        The penalty ``alpha`` is left behind: scikit-learn divides it by the rows of a batch.
-
-    Raises
-    ------
-    TypeError
-        If `estimator` has not those attributes, for instance because it is not fitted.
-    ValueError
-        If its coefficients are not those of a network.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from types import SimpleNamespace
-    >>> fitted = SimpleNamespace(  # as scikit-learn leaves it
-    ...     coefs_=[np.ones((3, 4)), np.ones((4, 2))], intercepts_=[np.zeros(4), np.zeros(2)],
-    ...     activation="relu", out_activation_="identity", loss="squared_error")
-    >>> from_sklearn(fitted).spec.layer_sizes
-    (3, 4, 2)
-    """
-    needed = ("coefs_", "intercepts_", "out_activation_", "activation")
-    absent = [name for name in needed if not hasattr(estimator, name)]
-    if absent:
-        raise TypeError(
-            "from_sklearn takes a fitted MLPClassifier or MLPRegressor; this "
-            f"{type(estimator).__name__} has no {', '.join(absent)}"
-        )
-    loss = SKLEARN_LOSSES.get(getattr(estimator, "loss", "auto"), "auto")
-    layers: list[Layer] = [
-        (np.asarray(W).T, np.asarray(b))
-        for W, b in zip(estimator.coefs_, estimator.intercepts_, strict=True)
-    ]
-    hidden = (estimator.activation,) * (len(layers) - 1)
-    return _network(layers, (*hidden, estimator.out_activation_), loss, execution)
-
-
-def from_keras(
-    weights: Sequence[Any],
-    activations: Sequence[Any],
-    *,
-    loss: str = "auto",
-    **execution: Any,
-) -> Network:
-    """A network of the `Dense` layers whose arrays ``model.get_weights()`` gives.
-
-    Parameters
-    ----------
-    weights : sequence of array-like
-        For each layer its kernel, (n_{k-1}, n_k), and, if it has one, its bias, (n_k,).
-    activations : sequence of str or callable
-        One per layer, the last one too: Keras's names, or its functions, as in
-        ``[layer.activation for layer in model.layers]``; None is ``linear``. ``log_softmax``
-        becomes a softmax output. ``gelu`` is the exact one, ``hard_sigmoid`` that of Keras 3.
-    loss : str, default "auto"
-        As for `Network`.
-    **execution
-        ``engine``, ``n_threads`` and ``matmul``, as for `Network`.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    ValueError
-        If the arrays are not those of `Dense` layers, one after the other, or an activation cannot
-        be expressed: ``leaky_relu``, for instance, whose slope in Keras is 0.2.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> arrays = [np.ones((3, 4)), np.zeros(4), np.ones((4, 2)), np.zeros(2)]
-    >>> from_keras(arrays, ["relu", "softmax"]).spec.layer_sizes
-    (3, 4, 2)
-    """
-    layers: list[Layer] = []
-    for place, given in enumerate(weights):
-        array = np.asarray(given)
-        if array.ndim == 2:
-            layers.append((array.T, None))
-        elif array.ndim == 1 and layers and layers[-1][1] is None:
-            layers[-1] = (layers[-1][0], array)
-        else:
-            raise ValueError(
-                f"array {place} of weights, of shape {array.shape}, is neither a kernel nor the "
-                "bias that follows one; only Dense layers can be taken over"
-            )
-    if isinstance(activations, str) or len(activations) != len(layers):
-        raise ValueError(
-            f"expected one activation for each of the {len(layers)} layers, got {activations!r}"
-        )
-    return _network(layers, [_from_keras_name(g) for g in activations], loss, execution)
 
 
 def from_torch(
@@ -228,7 +88,7 @@ def from_torch(
     if "softmax" in found[:-1]:
         raise ValueError("softmax can only be the output: hidden layers work unit by unit")
     dropout = tuple(rates.get(k, 0.0) for k in range(L)) if rates else 0.0
-    return _network(layers, found, loss, execution, dropout)
+    return network_of(layers, found, loss, execution, dropout)
 
 
 def to_torch(net: Network) -> nn.Sequential:
@@ -259,10 +119,10 @@ def to_torch(net: Network) -> nn.Sequential:
     torch = _torch()
     modules = []
     for k, g in enumerate(net.spec.layer_activations, start=1):
-        if g not in TORCH:
+        if g not in MODULES:
             raise ValueError(
                 f"torch.nn has no module for the activation {_named(g)} of layer {k}; "
-                f"it has: {', '.join(TORCH)}"
+                f"it has: {', '.join(MODULES)}"
             )
         o, i = net.spec.shapes[k - 1]
         dtype = getattr(torch, net.spec.dtype)
@@ -270,51 +130,11 @@ def to_torch(net: Network) -> nn.Sequential:
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(net.weights[k - 1]))
             linear.bias.copy_(torch.from_numpy(net.biases[k - 1]))
-        kind, options = TORCH[g]
+        kind, options = MODULES[g]
         modules += [linear, getattr(torch.nn, kind)(**options)]
     if net.spec.output == "identity":
         modules.pop()
     return torch.nn.Sequential(*modules)
-
-
-def _network(
-    layers: Sequence[Layer],
-    activations: Sequence[str],
-    loss: str,
-    execution: dict[str, Any],
-    dropout: float | tuple[float, ...] = 0.0,
-) -> Network:
-    """The network with these W_k, b_k and g_1, ..., O; ValueError if they do not fit together."""
-    sizes: list[int] = []
-    parts: list[Array] = []
-    for k, (W, bias) in enumerate(layers, start=1):
-        b = np.zeros(len(W), W.dtype) if bias is None else bias
-        if W.ndim != 2 or b.shape != W.shape[:1] or (sizes and W.shape[1] != sizes[-1]):
-            fed = f", which gets {sizes[-1]} values," if sizes else ""
-            raise ValueError(
-                f"layer {k}{fed} has weights of shape {W.shape} and a bias of shape {b.shape}; "
-                "expected (n_k, n_{k-1}) and (n_k,)"
-            )
-        sizes += [W.shape[1], W.shape[0]] if not sizes else [W.shape[0]]
-        parts += [W.ravel(), b]
-    if not parts:
-        raise ValueError("there are no layers")
-    params = np.concatenate(parts)
-    *hidden, output = activations
-    dtype = params.dtype.name
-    spec = NetworkSpec(tuple(sizes), tuple(hidden), output, loss, dtype, dropout=dropout)
-    return Network.from_params(spec, params, **execution)
-
-
-def _from_keras_name(activation: Any) -> str:
-    name = "linear" if activation is None else activation
-    if not isinstance(name, str):
-        name = getattr(activation, "__name__", repr(activation))
-    if name not in KERAS:
-        raise ValueError(
-            f"the Keras activation {name!r} cannot be expressed; known: {', '.join(KERAS)}"
-        )
-    return KERAS[name]
 
 
 def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[str], dict[int, float]]:
@@ -364,12 +184,12 @@ def _from_module(module: Any, nn: Any, place: str) -> str:
     """The name of an activation module."""
     if type(module) is nn.LogSoftmax and TOLERATED["dim"](module.dim):
         return "softmax"
-    for name, (kind, options) in TORCH.items():
+    for name, (kind, options) in MODULES.items():
         if type(module) is getattr(nn, kind) and all(
             TOLERATED.get(key, value.__eq__)(getattr(module, key)) for key, value in options.items()
         ):
             return name
-    known = ", ".join(dict.fromkeys(kind for kind, _ in TORCH.values()))
+    known = ", ".join(dict.fromkeys(kind for kind, _ in MODULES.values()))
     raise ValueError(
         f"module {place}, {module!r}, cannot be expressed; known, with torch's defaults: "
         f"Linear, {known}, LogSoftmax"
