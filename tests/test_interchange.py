@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from problems import random_params, relative_error
 
-from ffnn_fast import Network, NetworkSpec
+from ffnn_fast import Activation, Network, NetworkSpec
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.interchange import from_keras, from_sklearn, from_torch, to_torch
 from ffnn_fast.interchange.keras import KERAS
@@ -162,7 +162,10 @@ class TestTorch:
         assert (back.params == net.params).all()
 
     def test_few_activations_are_refused(self):
-        assert set(OUTPUTS) - set(MODULES) <= {"sin", "exp"}
+        assert set(OUTPUTS) - set(MODULES) == {"sin", "exp"}
+        own = Activation("cube", lambda a: a**3, lambda a: 3 * a**2)
+        with pytest.raises(ValueError, match="no module for the activation 'cube' of layer 1"):
+            to_torch(Network([2, 3, 2], activation=own))
 
     def test_saved_files_open_in_torch(self, tmp_path, rng):
         from safetensors.torch import load_file

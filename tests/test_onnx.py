@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from problems import random_params, relative_error
 
-from ffnn_fast import Network, NetworkSpec, persistence
+from ffnn_fast import Activation, Network, NetworkSpec, persistence
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.cli import main
 from ffnn_fast.onnx import graph, to_onnx
@@ -224,6 +224,12 @@ def test_every_name_is_an_activation_or_refused(rng, monkeypatch):
     monkeypatch.delitem(graph.OPERATORS, "tanh")
     with pytest.raises(ValueError, match="ONNX cannot express the activation 'tanh' of layer 2"):
         to_onnx(network(rng, activation=["relu", "tanh"]))
+
+
+def test_an_activation_of_ones_own_is_refused(rng):
+    own = Activation("cube", lambda a: a**3, lambda a: 3 * a**2)
+    with pytest.raises(ValueError, match="ONNX cannot express the activation 'cube' of layer 1"):
+        to_onnx(Network([2, 3, 2], activation=own))
 
 
 def test_refusals(rng, tmp_path, monkeypatch):
