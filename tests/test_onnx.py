@@ -226,7 +226,7 @@ def test_every_name_is_an_activation_or_refused(rng, monkeypatch):
         to_onnx(network(rng, activation=["relu", "tanh"]))
 
 
-def test_an_activation_of_ones_own_is_refused(rng):
+def test_an_activation_of_ones_own_is_refused():
     own = Activation("cube", lambda a: a**3, lambda a: 3 * a**2)
     with pytest.raises(ValueError, match="ONNX cannot express the activation 'cube' of layer 1"):
         to_onnx(Network([2, 3, 2], activation=own))
