@@ -25,7 +25,7 @@ FLOORS = {
         *("rate_finder", "streaming"),
     },
     3: {"network"},
-    4: {"plotting", "datasets", "tensorboard"},  # doors
+    4: {"plotting", "datasets", "tensorboard", "interchange", "onnx"},  # doors
     5: {"__init__"},  # the name plate
     6: {"cli", "__main__"},  # the front door
 }
@@ -34,7 +34,7 @@ CONVENIENCES = {("history", "plotting")}  # inside a function: what was recorded
 SIDEWAYS = {0, 1, 2, 6}  # floors whose rooms may use one another, without a circle
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 AT_MOST_LINES = 400
-HEAVY = {"pandas", "matplotlib", "rich", "sklearn", "torch", "tensorboardX"}
+HEAVY = {"pandas", "matplotlib", "rich", "sklearn", "torch", "onnx", "onnxruntime", "tensorboardX"}
 CYTHON_IMPORT = re.compile(
     r"^(?P<indent>\s*)(?:from\s+(?P<source>[\w.]+)\s+c?import\s+(?P<names>[^#\n]+)"
     r"|c?import\s+(?P<plain>[^#\n]+))",
