@@ -177,8 +177,9 @@ def complaints(source):
             found.append(f"{arrow.file} is in no room: give {room} a floor")
         elif arrow.target.split(".")[0] == PACKAGE:
             found.append(wrong_arrow(arrow))
-            if room_named(arrow.target) != room:
-                graph.setdefault(room, set()).add(room_named(arrow.target))
+            there = room_named(arrow.target)
+            if there != room and ((room, there) not in CONVENIENCES or arrow.at_top):
+                graph.setdefault(room, set()).add(there)
         else:
             found.append(wrong_package(arrow))
             package = arrow.target.split(".")[0]

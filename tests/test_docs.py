@@ -94,7 +94,9 @@ def public_names():
     yield from (f"ffnn_fast.{part}" for part in ffnn_fast.__all__ if part != "__version__")
     for path in sorted(Path(ffnn_fast.__file__).parent.iterdir()):
         room = path.stem
-        if path.suffix == ".py" and not room.startswith("_") and room not in INTERNAL | PARTLY:
+        if path.suffix not in (".py", "") or room.startswith("_"):
+            continue
+        if room not in INTERNAL | PARTLY:
             module = importlib.import_module(f"ffnn_fast.{room}")
             offered = getattr(module, "__all__", None) or [
                 part
@@ -110,7 +112,9 @@ def places(full):
     """Where a name may be documented: in its module, where it comes from, in the name plate."""
     module, _, part = full.rpartition(".")
     home = getattr(getattr(importlib.import_module(module), part), "__module__", module)
-    return {full, f"{module}.*", f"{home}.*", f"{home}.{part}", f"ffnn_fast.{part}"}
+    above = home.rpartition(".")[0]  # a room that is a folder offers the names of its files
+    rooms = {f"{room}.*" for room in (module, home, above)}
+    return rooms | {full, f"{home}.{part}", f"ffnn_fast.{part}"}
 
 
 def test_every_public_name_is_in_the_reference():
