@@ -20,7 +20,7 @@ from ffnn_fast.engine.products cimport (
 )
 
 cdef enum:
-    UNIT_GRAIN = 12  # output units are dealt out in whole tiles
+    UNIT_GRAIN = 4  # output units are dealt out in fours
     GROUP = 16       # panels that go through the layers together, where that is better
 
 
