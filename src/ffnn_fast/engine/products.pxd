@@ -7,6 +7,7 @@ from ffnn_fast.engine.blas cimport floating
 cdef extern from "microkernel.h" nogil:
     enum:
         MK_BYTES  # of one vector
+        MK_ROWS   # of W in a tile
     ptrdiff_t mk_panel_size_f32(ptrdiff_t width)
     ptrdiff_t mk_panel_size_f64(ptrdiff_t width)
     void mk_gather_f32(ptrdiff_t n, ptrdiff_t i, const float* X, ptrdiff_t ldx,
