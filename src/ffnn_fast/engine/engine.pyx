@@ -337,3 +337,4 @@ def update(optimizer, hyper, params, grad, state, t):
 
 include "predictor.pxi"
 include "vecmath_door.pxi"
+include "least_squares.pxi"
