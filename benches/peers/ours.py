@@ -1,5 +1,7 @@
 """ffnn_fast through its public door: one call of ``Network.fit`` is an epoch of steps."""
 
+from time import perf_counter
+
 PACKAGES = ("ffnn_fast",)
 ENGINE = "compiled"
 
@@ -61,3 +63,20 @@ def ways(problem, threads):
         "net.forward(x)": ("net.forward(x)", names),
         "net.predict(x)": ("net.predict(x)", names),
     }
+
+
+def solve(regression, X, y, way, limit, threads):
+    """Seconds of a whole run of at most `limit` iterations, and (W_k, b_k)."""
+    from ffnn_fast import Network
+
+    net = Network(
+        regression.sizes, output="identity", l2=regression.l2, dtype="float64", n_threads=threads
+    )
+    for W, b, (W_0, b_0) in zip(net.weights, net.biases, regression.start(), strict=True):
+        W[:], b[:] = W_0, b_0
+    began = perf_counter()
+    if way == "levenberg_marquardt":
+        net.levenberg_marquardt(X, y, max_iterations=limit, tol=regression.tol)
+    else:
+        net.minimize(X, y, way, max_iterations=limit, options={"gtol": regression.tol})
+    return perf_counter() - began, list(zip(net.weights, net.biases, strict=True))

@@ -16,11 +16,11 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.special import stdtrit
 
-from ffnn_fast import reference
+from ffnn_fast import reference, training
 from ffnn_fast.activations import OUTPUTS, Activation
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.threads import one_blas_thread
-from ffnn_fast.training import Callback, History, Machine, Problem, Record, aligned_empty
+from ffnn_fast.training import Callback, History, Machine, Problem, Record
 from ffnn_fast.validation import as_rows, positive_float
 
 Array = np.ndarray
@@ -87,11 +87,11 @@ class _Model:
         P, n, backend = machine.spec.n_params, len(problem.X), machine.backend
         self.ridge = ridge(machine.spec)
         self.H, self.factor = np.empty((P, P)), np.empty((P, P))
-        self.g = aligned_empty(P, "float64")
+        self.g = training.aligned_empty(P, "float64")
         size = max(
             backend.workspace_size(machine.plan, n), backend.normal_workspace_size(machine.plan, n)
         )
-        self.work = aligned_empty(size, "float64")
+        self.work = training.aligned_empty(size, "float64")
 
     def value(self, theta: Array) -> float:
         """The objective at θ."""

@@ -75,7 +75,8 @@ class Objective:
     """
 
     def __init__(self, machine: Machine, problem: Problem) -> None:
-        self._machine, self._problem = machine, problem
+        self._machine, self._data = machine, (problem.X, problem.Y, problem.sample_weight)
+        self._work = machine.workspace(len(problem.X))
         self._last: Evaluation | None = None
         self.best: Evaluation | None = None
         self.evaluations = 0
@@ -127,9 +128,13 @@ class Objective:
         return self._last
 
     def _evaluate(self) -> tuple[float, Array | None]:
-        if self._both:
-            return self._machine.loss_gradient(self._problem)
-        return self._machine.loss(self._problem), None
+        machine = self._machine
+        call = (machine.plan, machine.params, *self._data)
+        with machine.running():
+            if not self._both:
+                return machine.backend.loss(*call, self._work), None
+            gradient = aligned_empty(machine.spec.n_params, "float64")
+            return machine.backend.loss_gradient(*call, gradient, self._work), gradient
 
 
 class SolverHistory(History):
