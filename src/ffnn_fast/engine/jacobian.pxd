@@ -25,17 +25,14 @@ from ffnn_fast.engine.products cimport MK_BYTES
 from ffnn_fast.engine.steps cimport team_barrier
 
 cdef enum:
-    LEAST_COLUMNS = 256    # of J at once, or as many as one panel has
-    MOST_COLUMNS = 1024
-    J_SIZE = 1 << 17       # elements of J in between: 1 MB of float64
+    BLOCK_RESIDUALS = 256  # columns of J at once, or as many as one panel has
     STRIP_ROWS = 128       # parameters for each strip of JᵀJ
 
 
 cdef inline Py_ssize_t block_panels(const plan_t* plan, Py_ssize_t n) noexcept nogil:
     """Panels of one block of n samples"""
-    cdef Py_ssize_t columns = J_SIZE // plan.P
-    columns = max(<Py_ssize_t>LEAST_COLUMNS, min(<Py_ssize_t>MOST_COLUMNS, columns))
-    return min(max(1, columns // (plan.S * plan.n[plan.L])), panel_count(plan, n))
+    cdef Py_ssize_t most = max(1, BLOCK_RESIDUALS // (plan.S * plan.n[plan.L]))
+    return min(most, panel_count(plan, n))
 
 
 cdef inline Py_ssize_t jacobian_stride(const plan_t* plan, Py_ssize_t count) noexcept nogil:
