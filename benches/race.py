@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS = "ffnn_fast"
 TOLERANCE = {"float32": 1e-3, "float64": 1e-9}  # of the largest change that training made
 MOST_BYTES = 64 << 20  # of rows in a turn
-BREATH = 0.005  # seconds for the last contestant's threads to fall asleep
+# Seconds for the last contestant's threads to fall asleep: idle OpenBLAS threads keep a core for a tenth
+# of a second, in which whoever else needs that core waits for whole time slices.
+BREATH = {"alone": 0.005, "teams": 0.2}
 PATIENCE = 600  # seconds for a compilation or a fit
 
 
@@ -136,12 +138,12 @@ class Arena:
         self.workers.clear()
 
 
-def take_turns(turns, rounds):
+def take_turns(turns, rounds, breath=BREATH["alone"]):
     """Runs A B C A B C ...; {label: [seconds in each round]} for {label: () -> seconds}."""
     times = {label: [] for label in turns}
     for _ in range(rounds):
         for label, turn in turns.items():
-            sleep(BREATH)
+            sleep(breath)
             times[label].append(turn())
     return times
 
@@ -218,7 +220,8 @@ def race(arena, problem, contestants):
             )
     if contestants[0] not in turns:
         return []
-    found = summary(take_turns(turns, arena.rounds), contestants[0])
+    breath = BREATH["teams" if any(c.threads > 1 for c in turns) else "alone"]
+    found = summary(take_turns(turns, arena.rounds, breath), contestants[0])
     return [
         {
             "case": problem.name, **asdict(problem), "n_params": problem.n_params,

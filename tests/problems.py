@@ -8,6 +8,7 @@ from ffnn_fast import reference
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import LOSSES
+from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.training import Machine, Problem
 
 PROBABILITIES = ("softmax", "logistic")
@@ -64,21 +65,27 @@ def twins(spec, params, engine):
     return machines(spec, params, engine, reference)
 
 
-def train(machine, problem, order, batch_size, learning_rate, epochs=1):
-    """Epochs of SGD by the backend itself; the mean losses."""
-    P = machine.spec.n_params
-    state = np.empty((0, P), dtype=machine.spec.dtype)
+def train(machine, problem, order, batch_size, learning_rate):
+    """An epoch of SGD by the backend itself; the mean loss."""
+    return take_steps(
+        machine, problem, order, batch_size, StepRule(SGD(learning_rate=learning_rate))
+    )[0]
+
+
+def take_steps(machine, problem, order, batch_size, rule, pieces=1, hyper=None):
+    """An epoch by the backend itself, cut into pieces of whole batches; mean loss and state."""
+    state = np.zeros((rule.slots, machine.spec.n_params), dtype=machine.spec.dtype)
     work = machine.workspace(batch_size)
-    losses, t = [], 0
-    for _ in range(epochs):
-        losses.append(
-            machine.backend.train_epoch(
-                machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight,
-                order, batch_size, "sgd", np.array([learning_rate]), state, t, work,
-            )
+    steps = -(-len(order) // batch_size)
+    hyper = np.array([rule.optimizer.hyper] if hyper is None else hyper)
+    total, per_piece = 0.0, -(-steps // pieces)
+    for t in range(0, steps, per_piece):
+        rows = order[t * batch_size : (t + per_piece) * batch_size]
+        total += len(rows) * machine.backend.train_epoch(
+            machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight, rows,
+            batch_size, rule, hyper[t : t + per_piece] if len(hyper) > 1 else hyper, state, t, work,
         )  # fmt: skip
-        t += -(-len(order) // batch_size)
-    return losses
+    return total / len(order), state
 
 
 def relative_error(got, expected):

@@ -15,7 +15,7 @@ FLOORS = {
     0: {"engine"},
     1: {
         *("spec", "activations", "losses", "initializers", "optimizers", "metrics"),
-        *("validation", "preprocessing", "reference", "summary"),
+        *("rules", "validation", "preprocessing", "reference", "summary"),
     },
     2: {
         *("training", "solvers", "least_squares", "inspection", "persistence", "config"),

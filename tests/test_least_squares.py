@@ -65,7 +65,7 @@ def test_every_activation_output_and_loss(engine, activation, output, loss, dtyp
 @pytest.mark.parametrize("loss", CURVATURE)
 def test_normal_equations_are_those_of_the_objective(loss, rng):
     """Jᵀr + Λθ is ∇θ, the value is the loss without penalty, J is its finite differences."""
-    spec = NetworkSpec((3, 4, 2), "logistic", "tanh", loss, "float64", l2=0.1)
+    spec = NetworkSpec((3, 4, 2), "logistic", "tanh", loss, "float64", l2=(0.1, 0.3))
     problem = random_problem(spec, 23, rng, weighted=True)
     machine, _ = twins(spec, random_params(spec, rng), isa.engine)
     value, JTJ, JTr = normal(machine, problem)
@@ -383,6 +383,13 @@ def test_what_levenberg_marquardt_refuses(network, arguments, message, rng):
     with pytest.raises(ValueError, match=message):
         net.levenberg_marquardt(rng.normal(size=(5, 3)), rng.random((5, 2)), **arguments)
     np.testing.assert_array_equal(net.params, before)
+
+
+def test_a_penalty_without_second_derivatives_is_refused(rng):
+    spec = NetworkSpec((3, 2, 1), output="identity", l1=(0.1, 0.0))
+    net = Network.from_params(spec, random_params(spec, rng))
+    with pytest.raises(ValueError, match=r"second derivatives, which l1 \(0.1, 0.0\) has not"):
+        net.levenberg_marquardt(*smooth(10, rng))
 
 
 def test_a_start_that_is_not_finite_is_refused(rng):

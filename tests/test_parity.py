@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import HIDDEN, PAIRS, random_params, random_problem, relative_error, train, twins
+from problems import (
+    HIDDEN,
+    PAIRS,
+    machines,
+    random_params,
+    random_problem,
+    relative_error,
+    train,
+    twins,
+)
 
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast.engine import isa
@@ -108,6 +117,28 @@ def test_hundred_steps_of_training(engine, pair, activation, batch_size, dtype, 
     losses = [train(m, problem, order, batch_size, 0.02) for m in (ours, theirs)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=rtol)
     assert relative_error(ours.params, theirs.params) <= rtol
+
+
+@pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (1025, 8), (64, 128, 3)])
+@pytest.mark.parametrize("kind", ["labels", "dense"])
+def test_online_steps_that_put_the_first_layer_off(engine, sizes, kind, dtype, rtol, rng):
+    spec = NetworkSpec(sizes, "tanh", dtype=dtype)
+    problem = random_problem(spec, 75, rng, kind, weighted=True)
+    ours, theirs = twins(spec, random_params(spec, rng), engine)
+    order = np.concatenate([rng.permutation(75), rng.integers(0, 75, 26)])
+    losses = [train(m, problem, order, 1, 0.02) for m in (ours, theirs)]
+    assert losses[0] == pytest.approx(losses[1], rel=rtol)
+    assert relative_error(ours.params, theirs.params) <= rtol
+
+
+def test_an_online_epoch_may_be_cut_at_panels(engine, dtype, rng):
+    spec = NetworkSpec((784, 40, 5), "relu", dtype=dtype)
+    problem, order = random_problem(spec, 100, rng), rng.permutation(100)
+    whole, cut = machines(spec, random_params(spec, rng), engine, engine)
+    train(whole, problem, order, 1, 0.01)
+    for part in (order[:64], order[64:96], order[96:]):
+        train(cut, problem, part, 1, 0.01)
+    np.testing.assert_array_equal(whole.params, cut.params)
 
 
 def test_train_epoch_takes_rows_in_order_and_a_short_last_batch(engine, dtype, rtol, rng):

@@ -1,8 +1,8 @@
 """Levenberg-Marquardt: regression by damped Gauss-Newton steps, and the intervals that follow.
 
 The objective is ½‖r‖² + ½ θᵀ Λ θ with r_ij = √(c w_i / n) (ŷ_ij − y_ij), where c is ∂²ℓ/∂ŷ²: 2 for
-squared_error, 1 for half_squared_error; Λ holds l2 for weights and 0 for biases. With J = ∂r/∂θ its
-Gauss-Newton Hessian is H = JᵀJ + Λ and its gradient g = Jᵀr + Λθ. All of it is in float64.
+squared_error, 1 for half_squared_error; Λ holds l2_k for weights and 0 for biases. With J = ∂r/∂θ
+its Gauss-Newton Hessian is H = JᵀJ + Λ and its gradient g = Jᵀr + Λθ. All of it is in float64.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ def require_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
             f"and an elementwise output; got loss {spec.loss!r} with output {spec.output!r}, for "
             "which minimize(method='L-BFGS-B') works"
         )
+    if any(spec.layer_l1):
+        raise ValueError(
+            f"levenberg_marquardt needs an objective with second derivatives, which l1 "
+            f"{spec.l1} has not; use l2, or fit"
+        )
     needed = MATRICES * 8 * spec.n_params**2
     if needed > memory_limit:
         raise ValueError(
@@ -73,8 +78,8 @@ def require_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
 def ridge(spec: NetworkSpec) -> Array:
     """The diagonal of Λ, (P,)."""
     diagonal = np.zeros(spec.n_params)
-    for W in spec.weights(diagonal):
-        W[:] = spec.l2
+    for W, l2 in zip(spec.weights(diagonal), spec.layer_l2, strict=True):
+        W[:] = l2
     return diagonal
 
 

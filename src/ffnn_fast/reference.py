@@ -10,10 +10,11 @@ import numpy as np
 
 from ffnn_fast.activations import OUTPUTS
 from ffnn_fast.losses import CANONICAL, LOSSES
-from ffnn_fast.optimizers import OPTIMIZERS
+from ffnn_fast.optimizers import StepRule
 from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
+CLIP_FLOOR = 1e-6  # added to ‖∇θ‖ by torch.nn.utils.clip_grad_norm_
 
 
 class Plan:
@@ -97,11 +98,14 @@ def back_propagation(
 
 
 def penalty(plan: Plan, params: Array) -> float:
-    """l2/2 · Σ‖W_k‖²; biases are not penalised."""
-    if plan.spec.l2 == 0:
-        return 0.0
-    weights = plan.spec.weights(params)
-    return 0.5 * plan.spec.l2 * float(sum((W.astype(np.float64) ** 2).sum() for W in weights))
+    """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|; biases are not penalised."""
+    spec, total = plan.spec, 0.0
+    for W, l1, l2 in zip(spec.weights(params), spec.layer_l1, spec.layer_l2, strict=True):
+        if l2 != 0:
+            total += 0.5 * l2 * float((W.astype(np.float64) ** 2).sum())
+        if l1 != 0:
+            total += l1 * float(np.abs(W).sum(dtype=np.float64))
+    return total
 
 
 def dense_targets(plan: Plan, Y: Array) -> Array:
@@ -119,7 +123,7 @@ def forward(plan: Plan, params: Array, X: Array, out: Array, work: Array | None)
 def loss(
     plan: Plan, params: Array, X: Array, Y: Array, sample_weight: Array | None, work: Array | None
 ) -> float:
-    """(1/n) Σ_i w_i ℓ_i + l2/2 · Σ‖W_k‖²; Y is (n,) labels or (n, n_L), w is (n,) or None."""
+    """(1/n) Σ_i w_i ℓ_i + penalty; Y is (n,) labels or (n, n_L), w is (n,) or None."""
     a, h = forward_propagation(plan, params, X)
     losses = sample_losses(plan, a[-1], h[-1], dense_targets(plan, Y))
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
@@ -144,7 +148,7 @@ def loss_gradient(
     for k, (W, gW, gb) in enumerate(
         zip(spec.weights(params), spec.weights(grad), spec.biases(grad), strict=True), start=1
     ):
-        gW[...] = dW[k] + np.asarray(spec.l2, dtype=spec.dtype) * W
+        gW[...] = dW[k] + spec.layer_l2[k - 1] * W + spec.layer_l1[k - 1] * np.sign(W)
         gb[...] = db[k]
     losses = sample_losses(plan, a[-1], h[-1], y)
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
@@ -198,9 +202,39 @@ def normal_equations(
     return 0.5 * float((r.astype(np.float64) ** 2).sum())
 
 
-def update(optimizer: str, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
-    """One step of a rule (module 4.2): params and state (slots, P) change in place; t is from 1."""
-    OPTIMIZERS[optimizer].rule(hyper, params, grad, state, t)
+def update(
+    plan: Plan, rule: StepRule, hyper: Array, params: Array, grad: Array, state: Array, t: int
+) -> None:
+    """One step (module 4.2): params and state (rule.slots, P) change in place; t is from 1."""
+    moving = moving_entries(plan, rule)
+    g = np.clip(grad[moving], -rule.clip_value, rule.clip_value)
+    if rule.clip_norm < np.inf:
+        norm = float(np.sqrt((g.astype(np.float64) ** 2).sum()))
+        g = g * min(1.0, rule.clip_norm / (norm + CLIP_FLOOR))
+    theta, slots = params[moving], state[: rule.optimizer.slots, moving]
+    rule.optimizer.rule(hyper, theta, g, slots, t)
+    params[moving], state[: rule.optimizer.slots, moving] = theta, slots
+    if rule.max_norm < np.inf:
+        for k, W in enumerate(plan.spec.weights(params), start=1):
+            if k not in rule.frozen:
+                norms = np.sqrt((W.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+                W[...] = W * (rule.max_norm / np.maximum(norms, rule.max_norm))
+    if rule.average > 0:
+        mean = state[-1]
+        mean += (1 - rule.average) * (params - mean) if t > 1 else params - mean
+
+
+def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
+    """Which entries of θ a step moves: those of layers that are not frozen."""
+    spec = plan.spec
+    if any(k > spec.n_layers for k in rule.frozen):
+        raise ValueError(f"frozen {rule.frozen} names a layer beyond the {spec.n_layers} there are")
+    if not rule.frozen:
+        return slice(None)
+    moves = np.ones(spec.n_params, dtype=bool)
+    for k in rule.frozen:
+        spec.weights(moves)[k - 1][...] = spec.biases(moves)[k - 1][...] = False
+    return moves
 
 
 def train_epoch(
@@ -211,7 +245,7 @@ def train_epoch(
     sample_weight: Array | None,
     order: Array,
     batch_size: int,
-    optimizer: str,
+    rule: StepRule,
     hyper: Array,
     state: Array,
     t: int,
@@ -219,16 +253,17 @@ def train_epoch(
 ) -> float:
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
-    The mean is over samples, so a short last batch counts by its size.
+    `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
+    counts by its size.
     """
     grad = np.empty_like(params)
     total = 0.0
-    for start in range(0, len(order), batch_size):
+    for step, start in enumerate(range(0, len(order), batch_size)):
         rows = order[start : start + batch_size]
         weight = None if sample_weight is None else sample_weight[rows]
         total += len(rows) * loss_gradient(plan, params, X[rows], Y[rows], weight, grad, None)
         t += 1
-        update(optimizer, hyper, params, grad, state, t)
+        update(plan, rule, hyper[step if len(hyper) > 1 else 0], params, grad, state, t)
     return total / len(order)
 
 

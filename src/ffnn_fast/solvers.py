@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import optimize
 
+from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.training import Callback, History, Machine, Problem, Record, aligned_empty
 
 Array = np.ndarray
@@ -38,14 +39,15 @@ def gradient_descent(
     """
     history, spec = History(), machine.spec
     grad = aligned_empty(spec.n_params, spec.dtype)
-    hyper = np.array([learning_rate])
-    state = np.empty((0, spec.n_params), dtype=spec.dtype)
+    rule = StepRule(SGD(learning_rate=learning_rate))
+    hyper = np.array(rule.optimizer.hyper)
+    state = np.zeros((rule.slots, spec.n_params), dtype=spec.dtype)
     t = 0
     while t < max_iterations:
         t += 1
         began = perf_counter()
         loss, _ = machine.loss_gradient(problem, grad)
-        machine.backend.update("sgd", hyper, machine.params, grad, state, t)
+        machine.backend.update(machine.plan, rule, hyper, machine.params, grad, state, t)
         history.records.append({"epoch": t, "loss": loss, "seconds": perf_counter() - began})
     return history
 

@@ -14,6 +14,8 @@ from ffnn_fast.activations import activation_name, output_name
 from ffnn_fast.losses import CANONICAL_LOSS, LOSSES
 
 DTYPES = ("float32", "float64")
+# Keys of the first file format; a description may lack those added later, which have defaults.
+REQUIRED = {"layer_sizes", "activations", "output", "loss", "dtype", "l2"}
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,9 @@ class NetworkSpec:
         ``auto`` (or None) is the canonical loss of the output (softmax: ``cross_entropy``,
         logistic: ``binary_cross_entropy``, else ``squared_error``).
     dtype : {"float32", "float64"}, default "float32"
-    l2 : float, default 0.0
-        Coefficient of the penalty ``l2/2 · Σ‖W_k‖²``, which is part of the objective.
+    l2, l1 : float or tuple of float, default 0.0
+        Coefficients of the penalty ``Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|``, which is part of the
+        objective: one for all layers, or one for each of the L layers.
 
     Raises
     ------
@@ -47,7 +50,8 @@ class NetworkSpec:
     output: str = "softmax"
     loss: str = "auto"
     dtype: str = "float32"
-    l2: float = 0.0
+    l2: float | tuple[float, ...] = 0.0
+    l1: float | tuple[float, ...] = 0.0
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # the dataclass is frozen for everyone else
@@ -61,7 +65,8 @@ class NetworkSpec:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {loss!r}")
         put(self, "loss", loss)
         put(self, "dtype", _checked_dtype(self.dtype))
-        put(self, "l2", _checked_l2(self.l2))
+        put(self, "l2", _checked_penalty(self.l2, "l2", self.n_layers))
+        put(self, "l1", _checked_penalty(self.l1, "l1", self.n_layers))
         if self.output == "softmax" and self.n_outputs < 2:
             raise ValueError(
                 "a softmax output needs at least 2 units, since one unit is always 1; "
@@ -112,6 +117,16 @@ class NetworkSpec:
         return (*self.activations, self.output)
 
     @property
+    def layer_l1(self) -> tuple[float, ...]:
+        """l1 of every layer."""
+        return self.l1 if isinstance(self.l1, tuple) else (self.l1,) * self.n_layers
+
+    @property
+    def layer_l2(self) -> tuple[float, ...]:
+        """l2 of every layer."""
+        return self.l2 if isinstance(self.l2, tuple) else (self.l2,) * self.n_layers
+
+    @property
     def task(self) -> str:
         """``"classification"`` when outputs are probabilities of classes, else ``"regression"``."""
         classifies = self.output == "softmax" or LOSSES[self.loss].classifies
@@ -158,6 +173,9 @@ class NetworkSpec:
         plain = asdict(self)
         plain["layer_sizes"] = list(self.layer_sizes)
         plain["activations"] = list(self.activations)
+        for name in ("l1", "l2"):
+            if isinstance(plain[name], tuple):
+                plain[name] = list(plain[name])
         return plain
 
     @classmethod
@@ -165,11 +183,11 @@ class NetworkSpec:
         """The inverse of `to_dict`; raises ValueError on missing, unknown or bad entries."""
         if not isinstance(plain, Mapping):
             raise ValueError(f"a network description must be a mapping, got {type(plain).__name__}")
-        expected, given = {f.name for f in fields(cls)}, set(plain)
-        if expected != given:
+        known, given = {f.name for f in fields(cls)}, set(plain)
+        if not REQUIRED <= given <= known:
             raise ValueError(
-                f"a network description has exactly the keys {sorted(expected)}; "
-                f"missing {sorted(expected - given)}, unknown {sorted(given - expected)}"
+                f"a network description has the keys {sorted(known)}; "
+                f"missing {sorted(REQUIRED - given)}, unknown {sorted(given - known)}"
             )
         try:
             return cls(**plain)
@@ -213,8 +231,19 @@ def _checked_dtype(dtype: Any) -> str:
     return name
 
 
-def _checked_l2(l2: Any) -> float:
-    number = isinstance(l2, (int, float, np.number)) and not isinstance(l2, bool)
-    if not number or not 0 <= l2 <= sys.float_info.max:
-        raise ValueError(f"l2 must be a finite number >= 0, got {l2!r}")
-    return float(l2)
+def _checked_penalty(given: Any, name: str, n_layers: int) -> float | tuple[float, ...]:
+    if isinstance(given, (tuple, list)):
+        if len(given) != n_layers:
+            raise ValueError(
+                f"{name} must be one number or one per layer ({n_layers}), "
+                f"got {len(given)}: {list(given)}"
+            )
+        return tuple(_checked_coefficient(one, name) for one in given)
+    return _checked_coefficient(given, name)
+
+
+def _checked_coefficient(value: Any, name: str) -> float:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+    return float(value)

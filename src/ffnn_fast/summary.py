@@ -7,7 +7,8 @@ from ffnn_fast.spec import NetworkSpec
 
 def summary(spec: NetworkSpec) -> str:
     """Dtype, loss, a line per layer with the shapes of W_k and b_k, and the parameter count."""
-    title = f"Network  {spec.dtype}, loss {spec.loss}" + (f", l2 {spec.l2:g}" if spec.l2 else "")
+    title = f"Network  {spec.dtype}, loss {spec.loss}"
+    title += _penalty("l2", spec.l2) + _penalty("l1", spec.l1)
     head = ("layer", "activation", "W", "b", "parameters")
     rows = [head, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
     layers = zip(spec.layer_activations, spec.shapes, strict=True)
@@ -20,3 +21,9 @@ def summary(spec: NetworkSpec) -> str:
         for row in rows
     ]
     return "\n".join([title, *lines, f"total {spec.n_params:,}"])
+
+
+def _penalty(name: str, given: float | tuple[float, ...]) -> str:
+    """``", l2 0.1"``, or a number for each layer; nothing where there is no penalty."""
+    each = given if isinstance(given, tuple) else (given,)
+    return f", {name} {' '.join(f'{one:g}' for one in each)}" if any(each) else ""

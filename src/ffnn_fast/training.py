@@ -15,6 +15,7 @@ from typing import Any, overload
 import numpy as np
 
 from ffnn_fast.metrics import accuracy, r2
+from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.threads import one_blas_thread
 
@@ -22,6 +23,8 @@ Array = np.ndarray
 Record = dict[str, float]
 Callback = Callable[[Record], Any]
 ALIGNMENT = 64  # bytes; a cache line, and the widest vector
+OPERATIONS_BETWEEN_SIGNALS = 500_000_000  # about 10 ms; an interrupt waits for so many
+STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
 
 
 def aligned_empty(n: int, dtype: str) -> Array:
@@ -167,20 +170,27 @@ def fit(
     n, spec = len(train.X), machine.spec
     batch_size = min(options.batch_size, n)
     work = machine.workspace(batch_size)
-    hyper = np.array([options.learning_rate])
-    state = np.empty((0, spec.n_params), dtype=spec.dtype)
+    rule = StepRule(SGD(learning_rate=options.learning_rate))
+    hyper = np.array([rule.optimizer.hyper])
+    state = np.zeros((rule.slots, spec.n_params), dtype=spec.dtype)
+    chunk = max(1, OPERATIONS_BETWEEN_SIGNALS // (6 * spec.n_params * batch_size)) * batch_size
+    if batch_size == 1:
+        chunk += -chunk % STEPS_TOGETHER
     order = np.arange(n, dtype=np.int64)
     for epoch in range(1, options.epochs + 1):
         began = perf_counter()
         if options.shuffle:
             rng.shuffle(order)
+        loss = 0.0
         with machine.running():
-            loss = machine.backend.train_epoch(
-                machine.plan, machine.params, train.X, train.Y, train.sample_weight, order,
-                batch_size, "sgd", hyper, state, t, work,
-            )  # fmt: skip
-        t += -(-n // batch_size)
-        record = {"epoch": epoch, "loss": loss, "seconds": perf_counter() - began}
+            for start in range(0, n, chunk):
+                rows = order[start : start + chunk]
+                loss += len(rows) * machine.backend.train_epoch(
+                    machine.plan, machine.params, train.X, train.Y, train.sample_weight, rows,
+                    batch_size, rule, hyper, state, t, work,
+                )  # fmt: skip
+                t += -(-len(rows) // batch_size)
+        record = {"epoch": epoch, "loss": loss / n, "seconds": perf_counter() - began}
         record |= _assessment(machine, train, validation, options.metrics)
         history.records.append(record)
         for callback in options.callbacks:

@@ -4,23 +4,28 @@ Built once per ISA level under the name engine_<level>. Arrays are C-contiguous 
 dtype, validated above; shapes are checked here once more since a wrong one would write astray.
 """
 
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cython.parallel cimport parallel, threadid
+from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 
 cimport numpy as cnp
 
 from ffnn_fast.engine cimport vecmath as vm
 from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.moves cimport move_all, norm_scale, parts_count, square_units
 from ffnn_fast.engine.outputs cimport (
     BLOCK_ROWS, forward_rows, losses_of_rows, mean_loss, scratch_size,
 )
 from ffnn_fast.engine.panels cimport group_of, panel_count
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.products cimport panel_samples, panel_size
+from ffnn_fast.engine.rows cimport padded
 from ffnn_fast.engine.steps cimport loss_and_gradient, train_steps
-from ffnn_fast.engine.updates cimport SGD, apply_update
+from ffnn_fast.engine.updates cimport (
+    ADAGRAD, ADAM, ADAMW, MOMENTUM, NADAM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, RPROP, SGD,
+    rates_t, rule_t, set_rates,
+)
 
 cnp.import_array()
 
@@ -28,15 +33,12 @@ ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3, "softmax": 4}
 LOSSES = {
     "cross_entropy": 0, "squared_error": 1, "half_squared_error": 2, "binary_cross_entropy": 3,
 }
-OPTIMIZERS = {"sgd": SGD}
 MATMULS = ("own", "blas")
 CANONICAL = {
     ("softmax", "cross_entropy"), ("logistic", "binary_cross_entropy"),
     ("identity", "half_squared_error"),
 }
 cdef enum:
-    # Python looks at signals after about this many operations a thread, well under 50 ms of work.
-    WORK_BETWEEN_SIGNALS = 100_000_000
     # A team is called together for at least this many operations a thread: some 100 µs of work,
     # since threads that wait for one another on a busy machine may wait for much longer than that.
     WORK_FOR_A_TEAM = 10_000_000
@@ -64,8 +66,11 @@ cdef class Plan:
     def __cinit__(self, spec, int n_threads=1, str matmul="own"):
         cdef Py_ssize_t k, L = spec.n_layers, stride = L + 2
         cdef Py_ssize_t* memory = <Py_ssize_t*>PyMem_Malloc(8 * stride * sizeof(Py_ssize_t))
-        if memory is NULL:
+        cdef double* penalties = <double*>PyMem_Malloc(2 * stride * sizeof(double))
+        self.c.n, self.c.l1 = memory, penalties
+        if memory is NULL or penalties is NULL:
             raise MemoryError()
+        self.c.l2 = penalties + stride
         self.c.n, self.c.below = memory, memory + stride
         self.c.W, self.c.b, self.c.g = memory + 2 * stride, memory + 3 * stride, memory + 4 * stride
         self.c.panel, self.c.panel_below = memory + 5 * stride, memory + 6 * stride
@@ -74,13 +79,16 @@ cdef class Plan:
         self.n_threads = n_threads
         self.is_double = spec.dtype == "float64"
         self.c.own = MATMULS.index(matmul) == 0
-        self.c.L, self.c.P, self.c.l2 = L, spec.n_params, spec.l2
+        self.c.L, self.c.P = L, spec.n_params
         self.c.loss = LOSSES[spec.loss]
         self.c.canonical = (spec.output, spec.loss) in CANONICAL
         self.c.W[0] = self.c.b[0] = self.c.g[0] = 0
         for k in range(1, L + 1):
             self.c.W[k], self.c.b[k] = spec.offsets[k - 1]
             self.c.g[k] = ACTIVATIONS[spec.layer_activations[k - 1]]
+            self.c.l1[k], self.c.l2[k] = spec.layer_l1[k - 1], spec.layer_l2[k - 1]
+        self.c.has_l1 = any(spec.layer_l1)
+        self.c.penalised = self.c.has_l1 or any(spec.layer_l2)
         self._lay_out(spec.layer_sizes)
 
     cdef int _lay_out(self, sizes) except -1:
@@ -102,6 +110,7 @@ cdef class Plan:
 
     def __dealloc__(self):
         PyMem_Free(self.c.n)
+        PyMem_Free(self.c.l1)
 
     cdef int team(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
         """Threads for a call on n rows with this many operations for each parameter and row"""
@@ -136,22 +145,33 @@ cdef const floating* _dense(object Y, Py_ssize_t n, Py_ssize_t k, floating unuse
     return &y[0, 0]
 
 
-cdef const int64_t* _labels(object Y, Py_ssize_t n, Py_ssize_t k) except? NULL:
-    """Pointer to labels (n,) in 0..k-1, or NULL when Y is dense"""
+cdef const int64_t* _labels(
+    object Y, Py_ssize_t n, Py_ssize_t k, const int64_t[::1] order=None
+) except? NULL:
+    """Pointer to labels (n,), those of all rows or of `order` in 0..k-1; NULL when Y is dense"""
     cdef const int64_t[::1] labels
     cdef Py_ssize_t r
     if Y.ndim != 1:
         return NULL
     labels = Y
     _require(labels.shape[0] == n, "Y")
-    for r in range(n):
-        _require(0 <= labels[r] < k, "a label in Y")
+    if order is None:
+        for r in range(n):
+            _require(0 <= labels[r] < k, "a label in Y")
+    else:
+        for r in range(order.shape[0]):
+            _require(0 <= labels[order[r]] < k, "a label in Y")
     return &labels[0]
 
 
 def workspace_size(Plan plan, Py_ssize_t n):
     """Elements of scratch for calls on `n` rows: activations and errors of a block, and ∇θ."""
-    return scratch_size(&plan.c, max(n, 1), plan.n_threads) + plan.c.P
+    return _parts_at(plan, n) + padded(2 * parts_count(&plan.c)) + plan.c.P
+
+
+cdef Py_ssize_t _parts_at(Plan plan, Py_ssize_t n) noexcept:
+    """Where the parts of ‖∇θ‖² begin in the scratch, before ∇θ"""
+    return padded(scratch_size(&plan.c, max(n, 1), plan.n_threads))
 
 
 cdef int _check(
@@ -239,40 +259,43 @@ cdef double _loss_gradient(
 cdef double _train_epoch(
     Plan plan, floating[::1] params, const floating[:, ::1] X, object Y,
     const floating[::1] sample_weight, const int64_t[::1] order, Py_ssize_t batch_size,
-    int rule, const double[::1] hyper, floating[:, ::1] state, Py_ssize_t t, floating[::1] work,
+    object rule, const double[:, ::1] hyper, floating[:, ::1] state, Py_ssize_t t,
+    floating[::1] work,
 ) except? -1:
-    cdef Py_ssize_t n = X.shape[0], m = order.shape[0], k = plan.c.n[plan.c.L], start = 0, rows
-    cdef const floating* dense = _dense[floating](Y, n, k, 0)
-    cdef const int64_t* labels = _labels(Y, n, k)
-    cdef const floating* weight = _optional[floating](sample_weight, n)
-    cdef floating* slots = &state[0, 0] if state.shape[0] > 0 else NULL
+    cdef Py_ssize_t n = X.shape[0], m = order.shape[0], k = plan.c.n[plan.c.L], r
     cdef double total = 0
+    cdef rule_t c
+    cdef bytes _flags = _read_rule(plan, rule, &c)
     _require(batch_size > 0 and m > 0, "batch_size or order")
     _check[floating](plan, params, X, work, batch_size)
-    for start in range(m):
-        _require(0 <= order[start] < n, "a row in order")
-    cdef floating* grad = &work[work.shape[0] - plan.c.P]
+    for r in range(m):
+        _require(0 <= order[r] < n, "a row in order")
+    cdef const floating* dense = _dense[floating](Y, n, k, 0)
+    cdef const int64_t* labels = _labels(Y, n, k, order)
+    cdef const floating* weight = _optional[floating](sample_weight, n)
+    cdef Py_ssize_t steps = (m + batch_size - 1) // batch_size, stride = hyper.shape[1]
+    _require(hyper.shape[0] == 1 or hyper.shape[0] == steps, "hyper")
+    _require(stride == len(rule.optimizer.hyper), "hyper")
+    if hyper.shape[0] == 1:
+        stride = 0
+    cdef floating* slots = _state[floating](plan, rule, state)
+    cdef Py_ssize_t parts_at = _parts_at(plan, batch_size)
+    cdef double* parts = <double*>&work[parts_at]
+    cdef floating* grad = &work[parts_at + padded(2 * parts_count(&plan.c))]
     cdef int threads = plan.team(min(batch_size, <Py_ssize_t>BLOCK_ROWS), 6)
-    cdef Py_ssize_t chunk = max(1, WORK_BETWEEN_SIGNALS // (6 * plan.c.P * batch_size)) * batch_size
-    start = 0
-    while start < m:
-        rows = min(m - start, chunk)
-        if threads == 1:
-            with nogil:
-                train_steps(
-                    &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[start], rows,
-                    batch_size, rule, &hyper[0], slots, t, grad, &work[0], 0, 1, &total,
-                )
-        else:
-            with nogil, parallel(num_threads=threads):
-                train_steps(
-                    &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[start], rows,
-                    batch_size, rule, &hyper[0], slots, t, grad, &work[0], threadid(), threads,
-                    &total,
-                )
-        t += (rows + batch_size - 1) // batch_size
-        start += rows
-        PyErr_CheckSignals()
+    if threads == 1:
+        with nogil:
+            train_steps(
+                &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[0], m, batch_size,
+                &c, &hyper[0, 0], stride, slots, t, grad, parts, &work[0], 0, 1, &total,
+            )
+    else:
+        with nogil, parallel(num_threads=threads):
+            train_steps(
+                &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[0], m, batch_size,
+                &c, &hyper[0, 0], stride, slots, t, grad, parts, &work[0], threadid(), threads,
+                &total,
+            )
     return total / m
 
 
@@ -299,13 +322,13 @@ def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work):
 
 
 def train_epoch(
-    Plan plan, params, X, Y, sample_weight, order, batch_size, optimizer, hyper, state, t, work
+    Plan plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work
 ):
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
-    The mean is over samples, so a short last batch counts by its size.
+    `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
+    counts by its size.
     """
-    rule = OPTIMIZERS[optimizer]
     if plan.is_double:
         return _train_epoch[double](
             plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work
@@ -315,26 +338,7 @@ def train_epoch(
     )
 
 
-cdef object _update(
-    int rule, const double[::1] hyper, floating[::1] params, const floating[::1] grad,
-    floating[:, ::1] state, Py_ssize_t t,
-):
-    cdef floating* slots = &state[0, 0] if state.shape[0] > 0 else NULL
-    _require(grad.shape[0] == params.shape[0], "grad")
-    with nogil:
-        apply_update(
-            rule, &hyper[0], &params[0], &grad[0], slots, params.shape[0], 0, params.shape[0], t
-        )
-
-
-def update(optimizer, hyper, params, grad, state, t):
-    """One step of a rule (module 4.2): params and state (slots, P) change in place; t is from 1."""
-    if params.dtype.itemsize == 8:
-        _update[double](OPTIMIZERS[optimizer], hyper, params, grad, state, t)
-    else:
-        _update[float](OPTIMIZERS[optimizer], hyper, params, grad, state, t)
-
-
 include "predictor.pxi"
+include "rule_door.pxi"
 include "vecmath_door.pxi"
 include "least_squares.pxi"

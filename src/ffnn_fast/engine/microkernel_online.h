@@ -116,9 +116,84 @@ static inline void fn(update_gemv)(ptrdiff_t out, ptrdiff_t in, real *W, const r
     else fn(sweep)(MK_AHEAD, out, in, W, h, da, rate, 1, W, b, next, a);
 }
 
+/* G := da h^T + l2 W (l2 W if MK_DECAY) and dh if MK_BACK: one column for R <= 4 rows, d = da
+ * broadcast; G (R, in), rows ldw apart like those of W */
+MK_INLINE void fn(gradient_column)(const int R, const int parts, ptrdiff_t n, const real *W,
+                                   ptrdiff_t ldw, const real *h, const vec d[4], real l2, int more,
+                                   real *dh, real *G)
+{
+    const vec x = vfn(load_some)(h, n);
+    vec w[4], sum = {0};
+    if (parts) MK_UNROLL for (int r = 0; r < R; r++) w[r] = vfn(load_some)(W + r * ldw, n);
+    if (parts & MK_BACK) {
+        if (more) sum = vfn(load_some)(dh, n);
+        MK_UNROLL for (int r = 0; r < R; r++) sum += d[r] * w[r];
+        vfn(store_some)(dh, sum, n);
+    }
+    MK_UNROLL for (int r = 0; r < R; r++) {
+        vec g = d[r] * x;
+        if (parts & MK_DECAY) {
+            MK_ROUND(g);
+            g += l2 * w[r];
+        }
+        vfn(store_some)(G + r * ldw, g, n);
+    }
+}
+
+/* gradient_column for all columns */
+MK_INLINE void fn(gradient_rows)(const int R, const int parts, ptrdiff_t in, const real *W,
+                                 const real *h, const real *da, real l2, int more, real *dh,
+                                 real *G)
+{
+    vec d[4];
+    ptrdiff_t i = 0;
+    MK_UNROLL for (int r = 0; r < R; r++) d[r] = da[r] - (vec){0};
+    for (; in - i >= LANES; i += LANES)
+        fn(gradient_column)(R, parts, LANES, W + i, in, h + i, d, l2, more, dh + i, G + i);
+    if (i < in)
+        fn(gradient_column)(R, parts, in - i, W + i, in, h + i, d, l2, more, dh + i, G + i);
+}
+
+/* G := da h^T + l2 W, dh := (dh if `more`) + W^T da unless NULL,  W, G (out, in) */
+static inline void fn(online_gradient)(ptrdiff_t out, ptrdiff_t in, const real *W, const real *h,
+                                       const real *da, real l2, int more, real *dh, real *G)
+{
+#define MK_CALL(o, R) \
+    fn(gradient_rows)(R, parts, in, W + (o) * in, h, da + (o), l2, more || (o) > 0, dh, G + (o) * in)
+#define MK_PARTS(some) do { \
+    const int parts = some; \
+    MK_GROUPS(out, (LANES < 4 ? LANES : 4), MK_CALL); } while (0)
+    if (dh && l2 != 0) MK_PARTS(MK_BACK | MK_DECAY);
+    else if (dh) MK_PARTS(MK_BACK);
+    else {
+        dh = G; /* any pointer */
+        if (l2 != 0) MK_PARTS(MK_DECAY);
+        else MK_PARTS(0);
+    }
+#undef MK_PARTS
+#undef MK_CALL
+}
+
 #undef MK_BACK
 #undef MK_DECAY
 #undef MK_AHEAD
+
+/* The sum of |x_i|, in `real` within runs of 4096 numbers and in double across them */
+static inline double fn(sum_of_sizes)(ptrdiff_t n, const real *x)
+{
+    double total = 0;
+    for (ptrdiff_t start = 0; start < n; start += 4096) {
+        const ptrdiff_t end = n - start < 4096 ? n : start + 4096;
+        vec acc[2] = {{0}, {0}};
+        ptrdiff_t i = start;
+        for (; end - i >= 2 * LANES; i += 2 * LANES)
+            MK_UNROLL for (int v = 0; v < 2; v++) acc[v] += vfn(size)(vfn(load)(x + i + v * LANES));
+        acc[0] += acc[1];
+        for (int l = 0; l < LANES; l++) total += acc[0][l];
+        for (; i < end; i++) total += x[i] < 0 ? -(double)x[i] : (double)x[i];
+    }
+    return total;
+}
 
 /* The sum of x_i^2, in `real` within runs of 4096 numbers and in double across them */
 static inline double fn(sum_of_squares)(ptrdiff_t n, const real *x)

@@ -177,3 +177,9 @@ MK_INLINE vec vfn(sums)(vec x[LANES])
     vfn(fold)(1, x);
     return x[0];
 }
+
+/* |x|: every sign bit cleared */
+MK_INLINE vec vfn(size)(vec x)
+{
+    return (vec)((vfn(bits))x & (UNIT == 4 ? 0x7fffffff7fffffffLL : 0x7fffffffffffffffLL));
+}

@@ -18,6 +18,11 @@ from ffnn_fast.engine.products cimport (
 )
 
 
+cdef inline Py_ssize_t online_size(const plan_t* plan) noexcept nogil:
+    """Elements of scratch"""
+    return 32 * plan.units
+
+
 cdef inline floating* h_one(const plan_t* plan, floating* work, Py_ssize_t k) noexcept nogil:
     """h[k]; h[L] holds a_L, then ∇a_L"""
     return work + 16 * plan.below[k]
@@ -69,25 +74,33 @@ cdef inline void update_bias(
         b[j] -= eta * da[j]
 
 
-cdef inline void backward_update(
-    const plan_t* plan, floating* params, const floating* x, const floating* following,
-    floating eta, floating* work,
+cdef inline floating* backward_update_above(
+    const plan_t* plan, floating* params, floating eta, floating* work
 ) noexcept nogil:
-    """From ∇a_L: all W_k and b_k one step on; then a_1 of the following sample, unless NULL"""
+    """From ∇a_L: b_1 and all W_k and b_k, k > 1, one step on; returns ∇a_1"""
     cdef Py_ssize_t k
-    cdef floating decay = <floating>(1 - eta * plan.l2)
     cdef floating* da
     cdef floating* dh
     for k in range(plan.L, 1, -1):
         da, dh = da_one(plan, work, k), da_one(plan, work, k - 1)
         update_weights(
-            plan.n[k], plan.n[k - 1], params + plan.W[k], h_one(plan, work, k - 1), da, eta, decay,
-            dh,
+            plan.n[k], plan.n[k - 1], params + plan.W[k], h_one(plan, work, k - 1), da, eta,
+            <floating>(1 - eta * plan.l2[k]), dh,
         )
         update_bias(params + plan.b[k], da, eta, plan.n[k])
         apply_derivative(plan.g[k - 1], h_one(plan, work, k - 1), dh, plan.n[k - 1])
     da = da_one(plan, work, 1)
     update_bias(params + plan.b[1], da, eta, plan.n[1])
+    return da
+
+
+cdef inline void backward_update(
+    const plan_t* plan, floating* params, const floating* x, const floating* following,
+    floating eta, floating* work,
+) noexcept nogil:
+    """From ∇a_L: all W_k and b_k one step on; then a_1 of the following sample, unless NULL"""
+    cdef floating decay = <floating>(1 - eta * plan.l2[1])
+    cdef floating* da = backward_update_above(plan, params, eta, work)
     if following is NULL:
         update_weights[floating](
             plan.n[1], plan.n[0], params + plan.W[1], x, da, eta, decay, NULL

@@ -7,7 +7,8 @@ from libc.string cimport memcpy
 
 from ffnn_fast.engine.activations cimport activate_output
 from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.online cimport forward_first, forward_rest
+from ffnn_fast.engine.deferred cimport deferred_size
+from ffnn_fast.engine.online cimport forward_first, forward_rest, online_size
 from ffnn_fast.engine.panels cimport (
     outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
 )
@@ -34,7 +35,7 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
         panels_workspace(plan, block, threads),
         threads * outputs_workspace(plan, min(plan.group, panel_count(plan, n))),
     )
-    return sums_size(plan, n) + max(size, 2 * padded(1) * plan.units)
+    return sums_size(plan, n) + max(size, online_size(plan) + deferred_size(plan))
 
 
 cdef inline void forward_rows(

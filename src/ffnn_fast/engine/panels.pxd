@@ -176,12 +176,13 @@ cdef inline void panels_to_deltas(
 
 
 cdef inline void panels_to_units(
-    const plan_t* plan, Py_ssize_t n, floating alpha, floating beta, floating bias_beta,
+    const plan_t* plan, Py_ssize_t n, floating alpha, double keep, double decay,
     const floating* D, floating* C, floating* work, int thread, int threads,
 ) noexcept nogil:
-    """Phase two, a thread's units: C := alpha ∇θ + beta D, with bias_beta for biases; D, C (P,)
+    """Phase two, a thread's units: C := alpha ∇θ + (keep + decay l2_k) D; D, C (P,)
 
-    ∇θ, that of the losses, is never stored by itself: C may be the gradient, or θ one step on.
+    Biases have no l2. ∇θ, that of the losses, is never stored by itself: C may be the gradient, or
+    θ one step on.
     """
     cdef Py_ssize_t count = panel_count(plan, n), N = count * plan.S, k, r, rows, at
     cdef const floating* da
@@ -192,10 +193,10 @@ cdef inline void panels_to_units(
         at = plan.W[k] + r * plan.n[k - 1]
         weight_gradient(
             n, rows, plan.n[k], plan.n[k - 1], da, h_rows(plan, work, count, k - 1, 0), N,
-            alpha, beta, D + at, C + at,
+            alpha, <floating>(keep + decay * plan.l2[k]), D + at, C + at,
         )
         at = plan.b[k] + r
-        bias_gradient(n, rows, plan.n[k], da, alpha, bias_beta, D + at, C + at)
+        bias_gradient(n, rows, plan.n[k], da, alpha, <floating>keep, D + at, C + at)
 
 
 cdef inline void outputs_of_panels(

@@ -1,16 +1,30 @@
-# The penalty of the objective.
+# The penalty of the objective, and what l1 adds to its gradient.
 
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.products cimport sum_of_squares
+from ffnn_fast.engine.products cimport sum_of_sizes, sum_of_squares
 
 
 cdef inline double penalty(const plan_t* plan, const floating* params) noexcept nogil:
-    """l2/2 Σ_k ‖W_k‖²"""
-    cdef Py_ssize_t k
+    """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|"""
+    cdef Py_ssize_t k, size
     cdef double total = 0
-    if plan.l2 == 0:
+    if not plan.penalised:
         return 0
     for k in range(1, plan.L + 1):
-        total += sum_of_squares(plan.n[k] * plan.n[k - 1], params + plan.W[k])
-    return 0.5 * plan.l2 * total
+        size = plan.n[k] * plan.n[k - 1]
+        if plan.l2[k] != 0:
+            total += 0.5 * plan.l2[k] * sum_of_squares(size, params + plan.W[k])
+        if plan.l1[k] != 0:
+            total += plan.l1[k] * sum_of_sizes(size, params + plan.W[k])
+    return total
+
+
+cdef inline void add_signs(
+    double l1, const floating* W, floating* grad, Py_ssize_t n
+) noexcept nogil:
+    """grad := grad + l1 sign(W), with sign(0) = 0"""
+    cdef floating plus = <floating>l1, minus = <floating>(-l1)
+    cdef Py_ssize_t i
+    for i in range(n):
+        grad[i] += plus if W[i] > 0 else (minus if W[i] < 0 else <floating>0)

@@ -30,4 +30,7 @@ cdef struct plan_t:
     bint own             # products of our own; else BLAS
     int loss
     bint canonical       # ∇a_L = ŷ − y, and the loss is computed from a_L
-    double l2
+    double* l1           # l1[k]: coefficient of Σ|W_k| in the objective; entry 0 unused
+    double* l2           # l2[k]: coefficient of ‖W_k‖²/2
+    bint penalised       # whether any of them is not 0
+    bint has_l1          # whether any l1[k] is not 0

@@ -50,8 +50,16 @@ cdef extern from "microkernel.h" nogil:
     void mk_update_gemv_f64(
         ptrdiff_t o, ptrdiff_t i, double* W, const double* h, const double* da, double rate,
         double decay, const double* b, const double* next, double* a)
+    void mk_online_gradient_f32(
+        ptrdiff_t o, ptrdiff_t i, const float* W, const float* h, const float* da, float l2,
+        bint more, float* dh, float* G)
+    void mk_online_gradient_f64(
+        ptrdiff_t o, ptrdiff_t i, const double* W, const double* h, const double* da, double l2,
+        bint more, double* dh, double* G)
     double mk_sum_of_squares_f32(ptrdiff_t n, const float* x)
     double mk_sum_of_squares_f64(ptrdiff_t n, const double* x)
+    double mk_sum_of_sizes_f32(ptrdiff_t n, const float* x)
+    double mk_sum_of_sizes_f64(ptrdiff_t n, const double* x)
 
 
 cdef inline double sum_of_squares(Py_ssize_t n, const floating* x) noexcept nogil:
@@ -60,6 +68,14 @@ cdef inline double sum_of_squares(Py_ssize_t n, const floating* x) noexcept nogi
         return mk_sum_of_squares_f32(n, x)
     else:
         return mk_sum_of_squares_f64(n, x)
+
+
+cdef inline double sum_of_sizes(Py_ssize_t n, const floating* x) noexcept nogil:
+    """Σ_i |x_i|"""
+    if floating is float:
+        return mk_sum_of_sizes_f32(n, x)
+    else:
+        return mk_sum_of_sizes_f64(n, x)
 
 
 cdef inline Py_ssize_t panel_samples(Py_ssize_t itemsize) noexcept nogil:
@@ -178,3 +194,14 @@ cdef inline void update_weights_and_go_on(
         mk_update_gemv_f32(o, i, W, h, da, rate, decay, b, following, a)
     else:
         mk_update_gemv_f64(o, i, W, h, da, rate, decay, b, following, a)
+
+
+cdef inline void online_gradient(
+    Py_ssize_t o, Py_ssize_t i, const floating* W, const floating* h, const floating* da,
+    floating l2, bint more, floating* dh, floating* G,
+) noexcept nogil:
+    """G := da hᵀ + l2 W, dh := Wᵀ da, added to dh if more, unless NULL, in one sweep"""
+    if floating is float:
+        mk_online_gradient_f32(o, i, W, h, da, l2, more, dh, G)
+    else:
+        mk_online_gradient_f64(o, i, W, h, da, l2, more, dh, G)

@@ -93,8 +93,8 @@ cdef inline double gradient_block(
             )
             da = deltas + cap * plan.below[k - 1]
             apply_derivative(plan.g[k - 1], h, da, n * plan.n[k - 1])
-    if plan.l2 != 0 and not accumulate:
+    if plan.penalised and not accumulate:
         for k in range(1, L + 1):
             for j in range(plan.W[k], plan.b[k]):
-                grad[j] += <floating>plan.l2 * params[j]
+                grad[j] += <floating>plan.l2[k] * params[j]
     return total

@@ -1,0 +1,251 @@
+# All of a step that follows ∇a_k: ∇θ clipped, the optimizer's rule, the bound on rows of W_k, the
+# average.
+#
+# Units are taken a few at a time, as threads share them: their gradient is used up while it is in
+# cache. Only the norm of ∇θ needs all of it first.
+
+from libc.math cimport INFINITY, sqrt
+from libc.string cimport memcpy
+
+from ffnn_fast.engine.activations cimport apply_derivative
+from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.online cimport da_one, h_one
+from ffnn_fast.engine.panels cimport UNIT_GRAIN, da_panel, h_rows, panel_count, share
+from ffnn_fast.engine.penalty cimport add_signs
+from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.products cimport (
+    bias_gradient, online_gradient, sum_of_squares, weight_gradient,
+)
+from ffnn_fast.engine.updates cimport apply_rule, rates_t, rule_t
+
+cdef enum:
+    CLIPPED = 512       # entries of ∇θ that are clipped at a time
+    IN_CACHE = 1 << 14  # entries of ∇W_k that are computed before they are used up
+
+
+cdef inline void clip(
+    double bound, double scale, const floating* grad, floating* out, Py_ssize_t n
+) noexcept nogil:
+    """out := scale · grad cut to ±bound"""
+    cdef floating high = <floating>bound, low = <floating>(-bound), factor = <floating>scale, g
+    cdef Py_ssize_t i
+    for i in range(n):
+        g = grad[i]
+        g = high if g > high else g
+        g = low if g < low else g
+        out[i] = factor * g
+
+
+cdef inline void move(
+    const rule_t* rule, const rates_t* rates, floating* params, const floating* grad,
+    floating* state, Py_ssize_t P, Py_ssize_t n,
+) noexcept nogil:
+    """n entries one step on, from their gradient"""
+    cdef floating[CLIPPED] clipped
+    cdef Py_ssize_t start = 0, some
+    if rule.clip_value == INFINITY and rates.scale == 1:
+        apply_rule(rule.optimizer, rates, params, grad, state, P, n)
+        return
+    while start < n:
+        some = min(n - start, <Py_ssize_t>CLIPPED)
+        clip(rule.clip_value, rates.scale, grad + start, clipped, some)
+        apply_rule(
+            rule.optimizer, rates, params + start, clipped,
+            NULL if state is NULL else state + start, P, some,
+        )
+        start += some
+
+
+cdef inline void bound_rows(
+    double most, floating* W, Py_ssize_t rows, Py_ssize_t i
+) noexcept nogil:
+    """Each row of W (rows, i) scaled to norm `most` where it is larger"""
+    cdef Py_ssize_t j
+    cdef double norm
+    cdef floating factor
+    for _ in range(rows):
+        norm = sqrt(sum_of_squares(i, W))
+        if norm > most:
+            factor = <floating>(most / norm)
+            for j in range(i):
+                W[j] *= factor
+        W += i
+
+
+cdef inline void follow(
+    double decay, Py_ssize_t t, const floating* params, floating* mean, Py_ssize_t n
+) noexcept nogil:
+    """mean := mean + (1 − decay) (params − mean), at step 1 params"""
+    cdef floating new = <floating>(1 - decay)
+    cdef Py_ssize_t i
+    if t == 1:
+        memcpy(mean, params, n * sizeof(floating))
+        return
+    for i in range(n):
+        mean[i] += new * (params[i] - mean[i])
+
+
+cdef inline void move_units(
+    const plan_t* plan, const rule_t* rule, const rates_t* rates, Py_ssize_t k, Py_ssize_t r,
+    Py_ssize_t rows, floating* params, const floating* dW, const floating* db, floating* state,
+) noexcept nogil:
+    """W_k and b_k of units r..r+rows-1 one step on; dW (rows, n_{k-1}), db (rows,)"""
+    cdef Py_ssize_t i = plan.n[k - 1], P = plan.P, b = plan.b[k] + r
+    cdef Py_ssize_t at = plan.W[k] + r * i
+    cdef bint keeps = rule.slots > 0
+    if not rule.frozen[k]:
+        move[floating](
+            rule, rates, params + at, dW, state + at if keeps else NULL, P, rows * i
+        )
+        move[floating](rule, rates, params + b, db, state + b if keeps else NULL, P, rows)
+        if rule.max_norm < INFINITY:
+            bound_rows(rule.max_norm, params + at, rows, i)
+    if rule.average > 0:
+        state += rule.slots * P
+        follow(rule.average, rates.t, params + at, state + at, rows * i)
+        follow(rule.average, rates.t, params + b, state + b, rows)
+
+
+cdef inline void move_all(
+    const plan_t* plan, const rule_t* rule, const rates_t* rates, floating* params,
+    const floating* grad, floating* state, int thread, int threads,
+) noexcept nogil:
+    """A thread's units of all layers one step on, from ∇θ (P,)"""
+    cdef Py_ssize_t k, first, rows
+    for k in range(1, plan.L + 1):
+        first = share(plan.n[k], UNIT_GRAIN, thread, threads)
+        rows = share(plan.n[k], UNIT_GRAIN, thread + 1, threads) - first
+        move_units(
+            plan, rule, rates, k, first, rows, params, grad + plan.W[k] + first * plan.n[k - 1],
+            grad + plan.b[k] + first, state,
+        )
+
+
+cdef inline Py_ssize_t block_of(Py_ssize_t i) noexcept nogil:
+    """Units with i inputs each whose gradient is computed before it is used up"""
+    return max(1, IN_CACHE // (i * UNIT_GRAIN)) * UNIT_GRAIN
+
+
+cdef inline void panels_to_moves(
+    const plan_t* plan, const rule_t* rule, const rates_t* rates, Py_ssize_t n, floating* params,
+    floating* grad, floating* state, floating* work, int thread, int threads, bint store,
+) noexcept nogil:
+    """Phase two, a thread's units: from ∇a_k of n samples one step on, or ∇θ into grad if `store`
+
+    Else a few units' gradients at a time lie at the head of the thread's part of grad.
+    """
+    cdef Py_ssize_t N = panel_count(plan, n) * plan.S, k, r, rows, i, first, end
+    cdef const floating* da
+    cdef floating* dW
+    cdef floating* db
+    for k in range(1, plan.L + 1):
+        i = plan.n[k - 1]
+        first = r = share(plan.n[k], UNIT_GRAIN, thread, threads)
+        end = share(plan.n[k], UNIT_GRAIN, thread + 1, threads)
+        while r < end:
+            rows = min(block_of(i), end - r)
+            dW = grad + plan.W[k] + (r if store else first) * i
+            db = grad + plan.b[k] + (r if store else first)
+            if not rule.frozen[k]:
+                da = da_panel(plan, work, panel_count(plan, n), k, 0) + r * plan.S
+                weight_gradient(
+                    n, rows, plan.n[k], i, da,
+                    h_rows(plan, work, panel_count(plan, n), k - 1, 0), N, <floating>1,
+                    <floating>plan.l2[k], params + plan.W[k] + r * i, dW,
+                )
+                bias_gradient(n, rows, plan.n[k], da, <floating>1, <floating>0, db, db)
+                if plan.l1[k] != 0:
+                    add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
+            if not store:
+                move_units(plan, rule, rates, k, r, rows, params, dW, db, state)
+            r += rows
+
+
+cdef inline void sample_to_moves(
+    const plan_t* plan, const rule_t* rule, const rates_t* rates, const floating* x,
+    floating* params, floating* grad, floating* state, floating* work, bint store,
+) noexcept nogil:
+    """From ∇a_L of one sample x one step on, or ∇θ into grad if `store`; see online.pxd"""
+    cdef Py_ssize_t k, r, rows, i, o
+    cdef const floating* h
+    cdef floating* da
+    cdef floating* dh = NULL
+    cdef floating* dW
+    for k in range(plan.L, 0, -1):
+        i, o, r = plan.n[k - 1], plan.n[k], 0
+        da, h = da_one(plan, work, k), x if k == 1 else h_one(plan, work, k - 1)
+        dh = NULL if k == 1 else da_one(plan, work, k - 1)
+        while r < o:
+            rows = min(block_of(i), o - r)
+            dW = grad + plan.W[k] + (r * i if store else 0)
+            if k > 1 or not rule.frozen[k]:
+                online_gradient(
+                    rows, i, params + plan.W[k] + r * i, h, da + r, <floating>plan.l2[k], r > 0,
+                    dh, dW,
+                )
+            if plan.l1[k] != 0:
+                add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
+            if not store:
+                move_units(plan, rule, rates, k, r, rows, params, dW, da + r, state)
+            r += rows
+        if store:
+            memcpy(grad + plan.b[k], da, o * sizeof(floating))
+        if k > 1:
+            apply_derivative(plan.g[k - 1], h_one(plan, work, k - 1), dh, i)
+
+
+cdef inline Py_ssize_t parts_count(const plan_t* plan) noexcept nogil:
+    """Parts of ‖∇θ‖²: one for each grain of units"""
+    cdef Py_ssize_t k, count = 0
+    for k in range(1, plan.L + 1):
+        count += (plan.n[k] + UNIT_GRAIN - 1) // UNIT_GRAIN
+    return count
+
+
+cdef inline double squares(
+    double bound, const floating* grad, Py_ssize_t n
+) noexcept nogil:
+    """Σ g² of the gradient cut to ±bound"""
+    cdef floating[CLIPPED] clipped
+    cdef Py_ssize_t start = 0, some
+    cdef double total = 0
+    if bound == INFINITY:
+        return sum_of_squares(n, grad)
+    while start < n:
+        some = min(n - start, <Py_ssize_t>CLIPPED)
+        clip(bound, 1, grad + start, clipped, some)
+        total += sum_of_squares[floating](some, clipped)
+        start += some
+    return total
+
+
+cdef inline void square_units(
+    const plan_t* plan, const rule_t* rule, const floating* grad, double* parts, int thread,
+    int threads,
+) noexcept nogil:
+    """A thread's parts of ‖∇θ‖², from ∇θ; frozen layers do not count"""
+    cdef Py_ssize_t k, r, rows, i, end
+    for k in range(1, plan.L + 1):
+        i, r = plan.n[k - 1], share(plan.n[k], UNIT_GRAIN, thread, threads)
+        end = share(plan.n[k], UNIT_GRAIN, thread + 1, threads)
+        while r < end:
+            rows = min(<Py_ssize_t>UNIT_GRAIN, end - r)
+            parts[r // UNIT_GRAIN] = 0
+            if not rule.frozen[k]:
+                parts[r // UNIT_GRAIN] = squares(
+                    rule.clip_value, grad + plan.W[k] + r * i, rows * i
+                ) + squares(rule.clip_value, grad + plan.b[k] + r, rows)
+            r += rows
+        parts += (plan.n[k] + UNIT_GRAIN - 1) // UNIT_GRAIN
+
+
+cdef inline double norm_scale(
+    const plan_t* plan, const rule_t* rule, const double* parts
+) noexcept nogil:
+    """min(1, clip_norm / (‖∇θ‖ + 1e-6)), as torch.nn.utils.clip_grad_norm_"""
+    cdef Py_ssize_t p
+    cdef double total = 0, scale
+    for p in range(parts_count(plan)):
+        total += parts[p]
+    scale = rule.clip_norm / (sqrt(total) + 1e-6)
+    return scale if scale < 1 else 1
