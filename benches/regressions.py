@@ -60,5 +60,5 @@ class Regression:
 
 
 SAME_MINIMUM = Regression("teacher", 20, l2=1e-3)
-BESIDE_ADAM = [Regression("wine", 20), Regression("wine", 50)]
+BESIDE_ADAM = [Regression("wine", 10, l2=1e-3), Regression("wine", 20), Regression("wine", 50)]
 BESIDE_LBFGS = [Regression("wine", 20), Regression("teacher", 20, l2=1e-3)]
