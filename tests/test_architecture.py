@@ -22,16 +22,16 @@ FLOORS = {
         *("training", "solvers", "inspection", "persistence", "config", "threads", "execution"),
         *("machine", "interrupts", "history", "scoring", "data", "options", "run", "fitting"),
         *("stopping", "averaging", "callbacks", "checkpoint", "divergence", "diagnostics"),
-        *("rate_finder", "streaming"),
+        *("rate_finder", "streaming", "least_squares"),
     },
-    3: {"network"},
+    3: {"network", "full_batch"},
     4: {"plotting", "datasets", "tensorboard", "interchange", "onnx"},  # doors
     5: {"__init__"},  # the name plate
     6: {"cli", "__main__"},  # the front door
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 CONVENIENCES = {("history", "plotting")}  # inside a function: what was recorded draws itself
-SIDEWAYS = {0, 1, 2, 6}  # floors whose rooms may use one another, without a circle
+SIDEWAYS = {0, 1, 2, 3, 6}  # floors whose rooms may use one another, without a circle
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 AT_MOST_LINES = 400
 HEAVY = {"pandas", "matplotlib", "rich", "sklearn", "torch", "onnx", "onnxruntime", "tensorboardX"}

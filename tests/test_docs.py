@@ -27,7 +27,7 @@ INTERNAL = {
 }
 # Rooms of which users meet only some names, with the reason why the others are not for them: they
 # work on a fit under way, or are what a method of Network calls.
-PARTLY = {"checkpoint", "divergence", "inspection", "rate_finder"}
+PARTLY = {"checkpoint", "divergence", "inspection", "least_squares", "rate_finder", "solvers"}
 DIRECTIVE = re.compile(
     r"^\.\. auto(module|class|function|exception):: (\S+)\n((?:   :.*\n)*)", re.MULTILINE
 )

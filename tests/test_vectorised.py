@@ -72,12 +72,19 @@ def test_a_branch_is_noticed(root, tmp_path):
     assert "vectorized using" not in report
 
 
-def rules_source(root, tmp_path):
-    """updates.pxd as Cython turns it into C, every function in both types."""
+RULES = {"sgd", "momentum", "adagrad", "adam", "nadam", "rprop", "clip", "follow"}
+ACTIVATIONS = {
+    *("activate", "activate_rest", "apply_derivative", "apply_derivative_rest"),
+    *("slopes_of_inputs", "multiply"),
+}
+
+
+def kernels_source(root, tmp_path, module, extra):
+    """Functions of a .pxd file as Cython turns it into C, in both types."""
     pytest.importorskip("Cython")
-    text = (root / "src/ffnn_fast/engine/updates.pxd").read_text("utf-8")
-    names = re.findall(r"^cdef inline void (\w+)\(\n.*floating\*", text, re.MULTILINE)
-    lines = [f"from ffnn_fast.engine.updates cimport rates_t, {', '.join(names)}"]
+    text = (root / f"src/ffnn_fast/engine/{module}.pxd").read_text("utf-8")
+    names = re.findall(r"^cdef inline void (\w+)\([^)]*floating\*", text, re.MULTILINE)
+    lines = [f"from ffnn_fast.engine.{module} cimport {', '.join(extra + names)}"]
     for name in names:
         head = re.search(rf"^cdef inline void {name}\((.*?)\) noexcept", text, re.M | re.S)[1]
         arguments = re.findall(r"(?:const )?\w+\*? \w+", head)
@@ -96,17 +103,21 @@ def rules_source(root, tmp_path):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_every_rule_is_vectorised(root, tmp_path, level):
+@pytest.mark.parametrize(
+    ("module", "extra", "names"),
+    [("updates", ["rates_t"], RULES), ("activations", [], ACTIVATIONS)],
+)
+def test_every_kernel_is_vectorised(root, tmp_path, module, extra, names, level):
     flags, width = LEVELS[level]
-    source = rules_source(root, tmp_path)
+    source = kernels_source(root, tmp_path, module, extra)
     report, _ = compiled(root, tmp_path, source, flags)
     inside, loops = None, {}
     for line, text in enumerate(source.splitlines(), start=1):
-        if begins := re.match(r"static .*__pyx_fuse_\d__pyx_f_\w+?7updates_(\w+)\(.*{$", text):
+        if begins := re.match(rf"static .*__pyx_fuse_\d__pyx_f_\w+?\d{module}_(\w+)\(.*{{$", text):
             inside = begins[1]
         if inside and re.match(r"\s+for \(", text):
             found = re.search(rf"loops\.c:{line}:.*loop vectorized using {width} byte", report)
             loops.setdefault(inside, []).append(bool(found))
         inside = None if text.startswith("}") else inside
-    assert set(loops) >= {"sgd", "momentum", "adagrad", "adam", "nadam", "rprop", "clip", "follow"}
-    assert all(len(found) == 2 and all(found) for found in loops.values()), loops
+    assert set(loops) >= names
+    assert all(len(loops[name]) >= 2 and all(loops[name]) for name in names), loops

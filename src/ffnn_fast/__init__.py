@@ -5,11 +5,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast.activations import Activation
+from ffnn_fast.checkpoint import Checkpoint
+from ffnn_fast.divergence import DivergedWarning
 from ffnn_fast.history import History
 from ffnn_fast.losses import Loss
 from ffnn_fast.network import Network
 from ffnn_fast.persistence import ModelFileError
 from ffnn_fast.spec import NetworkSpec
+from ffnn_fast.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from ffnn_fast.interchange import from_keras, from_sklearn, from_torch, to_torch
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 __version__ = version("ffnn_fast")
 __all__ = [
     "Activation",
+    "Checkpoint",
+    "DivergedWarning",
+    "EarlyStopping",
     "History",
     "Loss",
     "ModelFileError",

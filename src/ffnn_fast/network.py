@@ -8,14 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast import fitting, inspection, persistence, rate_finder, scoring, solvers, streaming
+from ffnn_fast import (
+    fitting,
+    inspection,
+    machine,
+    persistence,
+    rate_finder,
+    scoring,
+    streaming,
+)
 from ffnn_fast.activations import Activation
 from ffnn_fast.data import as_problem
 from ffnn_fast.execution import Execution
+from ffnn_fast.full_batch import FullBatch
 from ffnn_fast.history import History
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import Loss
-from ffnn_fast.machine import Machine, Problem, aligned_empty
+from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.summary import summary
 from ffnn_fast.validation import as_params, as_rows, positive_float, positive_int
@@ -24,7 +33,7 @@ Array = np.ndarray
 Initializer = str | Callable[[int, int, np.random.Generator], Any]
 
 
-class Network:
+class Network(FullBatch):
     """A feedforward network with L layers: a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
     Parameters
@@ -123,7 +132,7 @@ class Network:
     def _assemble(
         self, spec: NetworkSpec, params: Array, rng: np.random.Generator, run: Execution
     ) -> None:
-        theta = aligned_empty(spec.n_params, spec.dtype)
+        theta = machine.aligned_empty(spec.n_params, spec.dtype)
         theta[:] = params
         self.rng = rng
         self.history = History()
@@ -238,17 +247,6 @@ class Network:
     fit = fitting.fit
     partial_fit = streaming.partial_fit
     find_learning_rate = rate_finder.find_learning_rate
-
-    def gradient_descent(
-        self, X: Any, y: Any, learning_rate: float, max_iterations: int = 1000
-    ) -> History:
-        """The lecture's algorithm: while t++ < max_iterations, θ := θ − η ∇θ over all rows."""
-        return solvers.gradient_descent(
-            self._machine,
-            self._problem(X, y),
-            positive_float(learning_rate, "learning_rate"),
-            positive_int(max_iterations, "max_iterations"),
-        )
 
     def predictor(self, n_rows: int = 1) -> Any:
         """A callable for the lowest latency: ŷ of `n_rows` rows, without a check or an allocation.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from ffnn_fast import training
 from ffnn_fast.data import as_problem
 from ffnn_fast.fitting import Rate, Trainee, drawn_seed, settled_rate
 from ffnn_fast.history import History
-from ffnn_fast.machine import Machine, Problem
+from ffnn_fast.machine import Machine, Problem, all_finite
 from ffnn_fast.optimizers import SGD, Optimizer, StepRule
 from ffnn_fast.options import FitOptions
 from ffnn_fast.run import Run
@@ -126,16 +127,27 @@ def step(
 ) -> float:
     """One step of gradient descent on all rows of a problem; returns the objective before it."""
     rule = StepRule(SGD(learning_rate=learning_rate), seed=drawn_seed(machine.spec, rng))
+    n, before = len(problem.X), machine.params.copy()
+    state, hyper = np.empty((0, len(before)), machine.spec.dtype), np.array([[learning_rate]])
+    order = np.arange(n, dtype=np.int64)
+    with machine.running(), np.errstate(over="ignore", invalid="ignore"):
+        loss = machine.train(problem, order, n, rule, hyper, state, 0, machine.workspace(n))
+    if not (math.isfinite(loss) and all_finite(machine.params)):
+        machine.params[:] = before
+        _again(machine, problem, rule, rng)
+    return loss
+
+
+def _again(machine: Machine, problem: Problem, rule: StepRule, rng: np.random.Generator) -> None:
+    """The same step as a fit, which says what went wrong."""
     options = FitOptions(
         epochs=1,
         batch_size=len(problem.X),
         rule=rule,
-        schedule=Constant(learning_rate),
+        schedule=Constant(rule.optimizer.learning_rate),
         shuffle=False,
     )
-    run = Run.new(machine, problem, None, options, rng, History())
-    training.fit(run)
-    return run.history[-1]["loss"] if run.history else float("nan")
+    training.fit(Run.new(machine, problem, None, options, rng, History()))
 
 
 def _stream(net: Learner, optimizer: Any, learning_rate: Any) -> Stream:

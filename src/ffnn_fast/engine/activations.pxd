@@ -1,6 +1,7 @@
 # h := g(a) and ∇a := ∇h ⊙ g'(a), in place, one pair per activation; softmax works on a row.
 #
-# n elements, k outputs. Loops have one writable pointer, so that the compiler can vectorise them.
+# n elements, k outputs. Loops have one writable pointer, so that the compiler can vectorise them;
+# they call vecmath's functions by their own names, which it always inlines.
 # A bare number beside a float is a double to Cython, and so is what it touches: hence <floating>1.
 
 from libc.string cimport memcpy
@@ -11,8 +12,13 @@ from ffnn_fast.engine.plan cimport (
     SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN, TANH,
 )
 from ffnn_fast.engine.vecmath cimport (
-    elu, exp, expm1, gelu, gelu_slope, gelu_tanh, gelu_tanh_slope, hard_sigmoid, logistic, mish,
-    mish_slope, selu, silu, silu_slope, sin, sin_slope, softplus, softsign, tanh,
+    vm_elu_f32, vm_elu_f64, vm_exp_f32, vm_exp_f64, vm_expm1_f32, vm_expm1_f64, vm_gelu_f32,
+    vm_gelu_f64, vm_gelu_slope_f32, vm_gelu_slope_f64, vm_gelu_tanh_f32, vm_gelu_tanh_f64,
+    vm_gelu_tanh_slope_f32, vm_gelu_tanh_slope_f64, vm_hard_sigmoid_f32, vm_hard_sigmoid_f64,
+    vm_logistic_f32, vm_logistic_f64, vm_mish_f32, vm_mish_f64, vm_mish_slope_f32,
+    vm_mish_slope_f64, vm_selu_f32, vm_selu_f64, vm_silu_f32, vm_silu_f64, vm_silu_slope_f32,
+    vm_silu_slope_f64, vm_sin_f32, vm_sin_f64, vm_sin_slope_f32, vm_sin_slope_f64,
+    vm_softplus_f32, vm_softplus_f64, vm_softsign_f32, vm_softsign_f64, vm_tanh_f32, vm_tanh_f64,
 )
 
 cdef extern from *:
@@ -36,10 +42,10 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
     cdef Py_ssize_t i
     if g == LOGISTIC:
         for i in range(n):
-            z[i] = logistic(z[i])
+            z[i] = vm_logistic_f32(z[i]) if floating is float else vm_logistic_f64(z[i])
     elif g == TANH:
         for i in range(n):
-            z[i] = tanh(z[i])
+            z[i] = vm_tanh_f32(z[i]) if floating is float else vm_tanh_f64(z[i])
     elif g == RELU:
         for i in range(n):
             z[i] = <floating>0 if z[i] < 0 else z[i]
@@ -53,37 +59,37 @@ cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept
             z[i] = z[i] if z[i] > 0 else <floating>SLOPE * z[i]
     elif g == ELU:
         for i in range(n):
-            z[i] = elu(z[i])
+            z[i] = vm_elu_f32(z[i]) if floating is float else vm_elu_f64(z[i])
     elif g == SELU:
         for i in range(n):
-            z[i] = selu(z[i])
+            z[i] = vm_selu_f32(z[i]) if floating is float else vm_selu_f64(z[i])
     elif g == SOFTPLUS:
         for i in range(n):
-            z[i] = softplus(z[i])
+            z[i] = vm_softplus_f32(z[i]) if floating is float else vm_softplus_f64(z[i])
     elif g == SOFTSIGN:
         for i in range(n):
-            z[i] = softsign(z[i])
+            z[i] = vm_softsign_f32(z[i]) if floating is float else vm_softsign_f64(z[i])
     elif g == HARD_SIGMOID:
         for i in range(n):
-            z[i] = hard_sigmoid(z[i])
+            z[i] = vm_hard_sigmoid_f32(z[i]) if floating is float else vm_hard_sigmoid_f64(z[i])
     elif g == EXP:
         for i in range(n):
-            z[i] = exp(z[i])
+            z[i] = vm_exp_f32(z[i]) if floating is float else vm_exp_f64(z[i])
     elif g == GELU:
         for i in range(n):
-            z[i] = gelu(z[i])
+            z[i] = vm_gelu_f32(z[i]) if floating is float else vm_gelu_f64(z[i])
     elif g == GELU_TANH:
         for i in range(n):
-            z[i] = gelu_tanh(z[i])
+            z[i] = vm_gelu_tanh_f32(z[i]) if floating is float else vm_gelu_tanh_f64(z[i])
     elif g == SILU:
         for i in range(n):
-            z[i] = silu(z[i])
+            z[i] = vm_silu_f32(z[i]) if floating is float else vm_silu_f64(z[i])
     elif g == MISH:
         for i in range(n):
-            z[i] = mish(z[i])
+            z[i] = vm_mish_f32(z[i]) if floating is float else vm_mish_f64(z[i])
     elif g == SIN:
         for i in range(n):
-            z[i] = sin(z[i])
+            z[i] = vm_sin_f32(z[i]) if floating is float else vm_sin_f64(z[i])
 
 
 cdef inline void apply_derivative(
@@ -118,7 +124,7 @@ cdef inline void apply_derivative_rest(
             d[i] = d[i] * (<floating>SELU_SCALE if h[i] > 0 else h[i] + <floating>SELU_FLOOR)
     elif g == SOFTPLUS:
         for i in range(n):
-            d[i] = d[i] * -expm1(-h[i])
+            d[i] = d[i] * -(vm_expm1_f32(-h[i]) if floating is float else vm_expm1_f64(-h[i]))
     elif g == SOFTSIGN:
         for i in range(n):
             d[i] = d[i] * (<floating>1 - magnitude(h[i])) * (<floating>1 - magnitude(h[i]))
@@ -153,19 +159,21 @@ cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexc
     cdef Py_ssize_t i
     if g == GELU:
         for i in range(n):
-            a[i] = gelu_slope(a[i])
+            a[i] = vm_gelu_slope_f32(a[i]) if floating is float else vm_gelu_slope_f64(a[i])
     elif g == GELU_TANH:
         for i in range(n):
-            a[i] = gelu_tanh_slope(a[i])
+            a[i] = (
+                vm_gelu_tanh_slope_f32(a[i]) if floating is float else vm_gelu_tanh_slope_f64(a[i])
+            )
     elif g == SILU:
         for i in range(n):
-            a[i] = silu_slope(a[i])
+            a[i] = vm_silu_slope_f32(a[i]) if floating is float else vm_silu_slope_f64(a[i])
     elif g == MISH:
         for i in range(n):
-            a[i] = mish_slope(a[i])
+            a[i] = vm_mish_slope_f32(a[i]) if floating is float else vm_mish_slope_f64(a[i])
     elif g == SIN:
         for i in range(n):
-            a[i] = sin_slope(a[i])
+            a[i] = vm_sin_slope_f32(a[i]) if floating is float else vm_sin_slope_f64(a[i])
 
 
 cdef inline void value_and_slope(
@@ -204,7 +212,7 @@ cdef inline floating exp_row(floating* z, Py_ssize_t k, floating shift) noexcept
     cdef Py_ssize_t j
     cdef floating total = 0
     for j in range(k):
-        z[j] = exp(z[j] - shift)
+        z[j] = vm_exp_f32(z[j] - shift) if floating is float else vm_exp_f64(z[j] - shift)
     for j in range(k):
         total += z[j]
     return total

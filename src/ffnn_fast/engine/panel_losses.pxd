@@ -10,7 +10,7 @@ from ffnn_fast.engine.dropout cimport MAX_S
 from ffnn_fast.engine.losses cimport loss_row, row_of
 from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, plan_t
 from ffnn_fast.engine.products cimport MK_BYTES
-from ffnn_fast.engine.vecmath cimport exp, log
+from ffnn_fast.engine.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log_f32, vm_log_f64
 
 cdef inline void panel_max(const floating* z, Py_ssize_t k, floating* top) noexcept nogil:
     """top_s := max_j z_js"""
@@ -28,11 +28,13 @@ cdef inline void panel_exp(
     """z_js := exp(z_js − top_s), total_s := Σ_j z_js"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
     cdef floating e[MAX_S]
+    cdef floating x
     for s in range(S):
         total[s] = 0
     for j in range(k):
         for s in range(S):
-            e[s] = exp(z[j * S + s] - top[s])
+            x = z[j * S + s] - top[s]
+            e[s] = vm_exp_f32(x) if floating is float else vm_exp_f64(x)
             total[s] += e[s]
         for s in range(S):
             z[j * S + s] = e[s]
@@ -109,7 +111,7 @@ cdef inline double softmax_cross_entropy_panel(
         smooth_panel(z, k, top, kept, share, mass, dot)
     panel_exp(z, k, top, total)
     for s in range(S):
-        top[s] = log(total[s])
+        top[s] = vm_log_f32(total[s]) if floating is float else vm_log_f64(total[s])
     for s in range(n):
         result += w[s] * (<double>mass[s] * top[s] - dot[s])
     if not delta:
