@@ -70,6 +70,12 @@ class Session:
         seconds = perf_counter() - began
         return seconds, fashion.accuracy(training.layers(), problem.activation, X_test, y_test)
 
+    def solve(self, regression, folder, way, limit):
+        """Seconds of a solver's run, and the objective that it reached."""
+        X, y = regression.rows(folder)
+        seconds, layers = self.module.solve(regression, X, y, way, limit, self.threads)
+        return seconds, regression.objective(layers, X, y)
+
     def peak_memory(self, problem, epochs):
         """Bytes that a fit needs beyond what the process, its libraries and the data take."""
         from benches.machine import peak_resident, resident

@@ -17,14 +17,17 @@ FLOORS = {
         *("spec", "activations", "losses", "initializers", "optimizers", "metrics"),
         *("rules", "dropout", "validation", "preprocessing", "reference", "summary"),
     },
-    2: {"training", "solvers", "inspection", "persistence", "config", "threads", "execution"},
-    3: {"network"},
+    2: {
+        *("training", "solvers", "least_squares", "inspection", "persistence", "config"),
+        *("threads", "execution"),
+    },
+    3: {"network", "full_batch"},
     4: {"plotting", "datasets"},  # doors
     5: {"__init__"},  # the name plate
     6: {"cli", "__main__"},  # the front door
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-SIDEWAYS = {0, 1, 2, 6}  # floors whose rooms may use one another, without a circle
+SIDEWAYS = {0, 1, 2, 3, 6}  # floors whose rooms may use one another, without a circle
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 AT_MOST_LINES = 400
 HEAVY = {"pandas", "matplotlib", "rich", "sklearn", "torch"}

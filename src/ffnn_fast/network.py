@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast import inspection, persistence, solvers, training
+from ffnn_fast import inspection, persistence, training
 from ffnn_fast.activations import Activation
 from ffnn_fast.execution import Execution
+from ffnn_fast.full_batch import FullBatch
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import Loss
 from ffnn_fast.spec import NetworkSpec
@@ -29,7 +30,7 @@ Array = np.ndarray
 Initializer = str | Callable[[int, int, np.random.Generator], Any]
 
 
-class Network:
+class Network(FullBatch):
     """A feedforward network with L layers: a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
     Parameters
@@ -307,17 +308,6 @@ class Network:
         )
         generator = self.rng if rng is None else np.random.default_rng(rng)
         return training.fit(self._machine, problem, validation, options, generator)
-
-    def gradient_descent(
-        self, X: Any, y: Any, learning_rate: float, max_iterations: int = 1000
-    ) -> History:
-        """The lecture's algorithm: while t++ < max_iterations, θ := θ − η ∇θ over all rows."""
-        return solvers.gradient_descent(
-            self._machine,
-            self._problem(X, y),
-            positive_float(learning_rate, "learning_rate"),
-            positive_int(max_iterations, "max_iterations"),
-        )
 
     def predictor(self, n_rows: int = 1) -> Any:
         """A callable for the lowest latency: ŷ of `n_rows` rows, without a check or an allocation.

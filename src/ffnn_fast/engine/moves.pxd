@@ -13,7 +13,7 @@ from ffnn_fast.engine.panels cimport UNIT_GRAIN, da_panel, h_rows, panel_count, 
 from ffnn_fast.engine.penalty cimport add_signs
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.products cimport (
-    bias_gradient, online_gradient, sum_of_squares, weight_gradient,
+    MK_ROWS, bias_gradient, online_gradient, sum_of_squares, weight_gradient,
 )
 from ffnn_fast.engine.updates cimport apply_rule, clip, follow, rates_t, rule_t
 
@@ -120,13 +120,13 @@ cdef inline void panels_to_moves(
         first = r = share(plan.n[k], UNIT_GRAIN, thread, threads)
         end = share(plan.n[k], UNIT_GRAIN, thread + 1, threads)
         while r < end:
-            rows = min(block_of(i, IN_CACHE, UNIT_GRAIN), end - r)
+            rows = min(block_of(i, IN_CACHE, MK_ROWS), end - r)
             dW = grad + plan.W[k] + (r if store else first) * i
             db = grad + plan.b[k] + (r if store else first)
             if not rule.frozen[k]:
                 da = da_panel(plan, work, panel_count(plan, n), k, 0) + r * plan.S
                 weight_gradient(
-                    n, rows, plan.n[k], i, da,
+                    n, rows, plan.n[k], i, i, da,
                     h_rows(plan, work, panel_count(plan, n), k - 1, 0), N, <floating>1,
                     <floating>plan.l2[k], params + plan.W[k] + r * i, dW,
                 )
