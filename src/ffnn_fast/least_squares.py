@@ -17,7 +17,7 @@ from scipy.linalg import lapack
 from scipy.special import stdtrit
 
 from ffnn_fast import reference
-from ffnn_fast.activations import OUTPUTS, Activation
+from ffnn_fast.activations import Activation, activation_of
 from ffnn_fast.history import History, Listener, Record
 from ffnn_fast.machine import Machine, Problem, aligned_empty
 from ffnn_fast.spec import NetworkSpec
@@ -56,12 +56,14 @@ class Interval(NamedTuple):
 
 def require_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
     """ValueError unless the network's objective is a sum of squares of a size that fits."""
-    if spec.loss not in CURVATURE or not isinstance(OUTPUTS[spec.output], Activation):
+    if spec.loss not in CURVATURE or not isinstance(activation_of(spec.output), Activation):
         raise ValueError(
             f"levenberg_marquardt needs a regression network with loss {' or '.join(CURVATURE)} "
             f"and an elementwise output; got loss {spec.loss!r} with output {spec.output!r}, for "
             "which minimize(method='L-BFGS-B') works"
         )
+    if spec.missing_targets == "ignore":
+        raise ValueError("levenberg_marquardt needs every target; missing ones suit fit, minimize")
     if any(spec.layer_l1):
         raise ValueError(
             f"levenberg_marquardt needs an objective with second derivatives, which l1 "
@@ -149,7 +151,7 @@ class LeastSquaresFit(History):
         error = (model.machine.forward(X) - Y) ** 2
         self._squares = float((error if weight is None else weight[:, None] * error).sum())
         self._residuals = Y.size
-        self._scale = CURVATURE[self._spec.loss] / len(Y)  # JᵀJ = scale Σ w ∂ŷ ∂ŷᵀ
+        self._scale = CURVATURE[str(self._spec.loss)] / len(Y)  # JᵀJ = scale Σ w ∂ŷ ∂ŷᵀ
 
     @cached_property
     def _factor(self) -> tuple[Array, Array]:

@@ -200,13 +200,13 @@ def loss_gradient(
 def jacobian(plan: Plan, params: Array, X: Array) -> tuple[Array, Array]:
     """ŷ, (n, n_L), and ∂ŷ_ij/∂θ, (n_L, n, P): back_propagation of e_j, its sum over rows undone."""
     spec = plan.spec
-    _, h = forward_propagation(plan, params, X)
+    a, h = forward_propagation(plan, params, X)
     rows = np.empty((spec.n_outputs, len(X), spec.n_params), dtype=spec.dtype)
     for j in range(spec.n_outputs):
         dh_L = np.zeros_like(h[-1])
         dh_L[:, j] = 1
-        da_L = OUTPUTS[spec.output].jacobian_product(h[-1], dh_L)
-        da, _, _, _ = back_propagation(plan, params, h, da_L)
+        da_L = activation_of(spec.output).jacobian_product(a[-1], h[-1], dh_L)
+        da, _, _, _ = back_propagation(plan, params, a, h, da_L)
         for k, (w, b) in enumerate(spec.offsets, start=1):
             rows[j, :, w:b] = (da[k][:, :, None] * h[k - 1][:, None, :]).reshape(len(X), -1)
             rows[j, :, b : b + da[k].shape[1]] = da[k]
@@ -233,7 +233,7 @@ def normal_equations(
     r_ij = √(c w_i / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error, and
     J = ∂r/∂θ; without the penalty. Needs an output other than softmax; Y is (n, n_L).
     """
-    curvature = {"squared_error": 2, "half_squared_error": 1}[plan.spec.loss]
+    curvature = {"squared_error": 2, "half_squared_error": 1}[str(plan.spec.loss)]
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     scale = np.sqrt(curvature * weight / len(X)).astype(plan.spec.dtype)
     y_hat, J = jacobian(plan, params, X)
