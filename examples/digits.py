@@ -5,9 +5,8 @@ Run it with ``python examples/digits.py``; the data come with the package.
 
 import numpy as np
 
-from ffnn_fast import Network
+from ffnn_fast import EarlyStopping, Network
 from ffnn_fast.datasets import load_digits
-from ffnn_fast.stopping import EarlyStopping
 
 CANDIDATES = {
     "one layer of 32, tanh": ([64, 32, 10], {"activation": "tanh"}),
