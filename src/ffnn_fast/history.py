@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 Record = dict[str, float]
 Listener = Callable[[Record], Any]  # is told of each epoch or iteration
-Listener = Callable[[Record], Any]  # is told of each epoch or iteration
 
 
 class History(Sequence[Record]):
