@@ -8,8 +8,8 @@ from ffnn_fast import reference
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import LOSSES, loss_of
+from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.optimizers import SGD, StepRule
-from ffnn_fast.training import Machine, Problem
 
 PROBABILITIES = ("softmax", "logistic")
 POSITIVE = (*PROBABILITIES, "exp", "softplus")

@@ -7,8 +7,8 @@ from problems import HIDDEN, random_params, random_problem, relative_error, twin
 from ffnn_fast import Network, NetworkSpec, reference
 from ffnn_fast.dropout import drop, kept, splitmix
 from ffnn_fast.engine import isa
+from ffnn_fast.machine import Machine, aligned_empty
 from ffnn_fast.optimizers import SGD, Adam, StepRule
-from ffnn_fast.training import Machine, aligned_empty
 
 pytestmark = pytest.mark.engine
 RATES = (0.2, 0.5, 0.3)

@@ -11,7 +11,7 @@ from ffnn_fast import Network, NetworkSpec, reference
 from ffnn_fast.activations import OUTPUTS, Softmax
 from ffnn_fast.engine import isa
 from ffnn_fast.least_squares import CURVATURE, ridge
-from ffnn_fast.training import Machine, aligned_empty
+from ffnn_fast.machine import Machine, aligned_empty
 
 pytestmark = pytest.mark.engine
 ELEMENTWISE = [name for name, g in OUTPUTS.items() if not isinstance(g, Softmax)]

@@ -7,7 +7,7 @@ from problems import PAIRS, options_of, random_params, random_targets, twins
 from ffnn_fast import Loss, Network, NetworkSpec
 from ffnn_fast.engine import isa
 from ffnn_fast.losses import LOSSES, REAL, loss_of
-from ffnn_fast.training import Problem
+from ffnn_fast.machine import Problem
 from ffnn_fast.validation import as_targets
 
 LOG2 = np.log(2)

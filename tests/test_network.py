@@ -121,7 +121,8 @@ def test_fit_records_validation_and_calls_back():
     assert seen == history.records
     assert [record["epoch"] for record in history] == [1, 2, 3]
     assert set(history.keys()) == {
-        "epoch", "loss", "seconds", "accuracy", "val_loss", "val_accuracy",
+        "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "gradient_norm", "learning_rate",
+        "seconds", "samples_per_second",
     }  # fmt: skip
     assert history[-1]["val_loss"] == pytest.approx(net.loss(X, y))
     assert len(history[:2]) == 2

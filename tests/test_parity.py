@@ -20,7 +20,7 @@ from problems import (
 
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast.engine import isa
-from ffnn_fast.training import Machine, Problem
+from ffnn_fast.machine import Machine, Problem
 
 pytestmark = pytest.mark.engine
 FUNCTIONS = (

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from ffnn_fast.history import History
 from ffnn_fast.plotting import learning_curve
-from ffnn_fast.training import History
 
 pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure

@@ -6,8 +6,8 @@ from problems import random_params, random_problem, relative_error, take_steps, 
 
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast.engine import isa
+from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.optimizers import OPTIMIZERS, SGD, Adam, RMSprop, Rprop, StepRule, as_optimizer
-from ffnn_fast.training import Machine, Problem
 
 pytestmark = pytest.mark.engine
 # Steps of rates at which a trajectory is steady; an epsilon below which no entry is divided by its

@@ -9,9 +9,9 @@ from types import ModuleType
 
 import numpy as np
 
+from ffnn_fast.machine import Machine
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.threads import resolve
-from ffnn_fast.training import Machine
 
 ENGINES = ("compiled", "reference")
 MATMULS = ("auto", "own", "blas")

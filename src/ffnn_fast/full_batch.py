@@ -8,7 +8,8 @@ from typing import Any
 
 from ffnn_fast import least_squares, solvers
 from ffnn_fast.execution import Execution
-from ffnn_fast.training import Callback, History, Machine, Problem, aligned_empty
+from ffnn_fast.history import History, Listener
+from ffnn_fast.machine import Machine, Problem, aligned_empty
 from ffnn_fast.validation import (
     as_rows,
     as_sample_weight,
@@ -47,7 +48,7 @@ class FullBatch:
         max_iterations: int = 1000,
         tol: float | None = None,
         options: Mapping[str, Any] | None = None,
-        callback: Callback | None = None,
+        callback: Listener | None = None,
     ) -> solvers.SolverHistory:
         """Minimise the objective over all rows by a method of `scipy.optimize.minimize`.
 
@@ -123,7 +124,7 @@ class FullBatch:
         tol: float = 1e-8,
         damping: float = 1e-3,
         memory_limit: float = 2e9,
-        callback: Callback | None = None,
+        callback: Listener | None = None,
     ) -> least_squares.LeastSquaresFit:
         """Fit a regression network by damped Gauss-Newton steps: the method for small networks.
 
@@ -181,7 +182,7 @@ class FullBatch:
         return self._execution.machine(spec, theta), problem
 
 
-def _as_callback(callback: Any) -> Callback | None:
+def _as_callback(callback: Any) -> Listener | None:
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     return callback

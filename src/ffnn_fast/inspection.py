@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ffnn_fast import reference
+from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.spec import NetworkSpec
-from ffnn_fast.training import Machine, Problem
 
 Array = np.ndarray
 TOLERANCE = 1e-6  # relative error of a central difference in float64 that counts as agreement

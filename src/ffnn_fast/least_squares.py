@@ -16,11 +16,12 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.special import stdtrit
 
-from ffnn_fast import reference, training
+from ffnn_fast import reference
 from ffnn_fast.activations import Activation, activation_of
+from ffnn_fast.history import History, Listener, Record
+from ffnn_fast.machine import Machine, Problem, aligned_empty
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.threads import one_blas_thread
-from ffnn_fast.training import Callback, History, Machine, Problem, Record
 from ffnn_fast.validation import as_rows, positive_float
 
 Array = np.ndarray
@@ -43,7 +44,7 @@ class LevenbergMarquardtOptions:
     max_iterations: int
     tol: float
     damping: float
-    callback: Callback | None = None
+    callback: Listener | None = None
 
 
 class Interval(NamedTuple):
@@ -94,11 +95,11 @@ class _Model:
         P, n, backend = machine.spec.n_params, len(problem.X), machine.backend
         self.ridge = ridge(machine.spec)
         self.H, self.factor = np.empty((P, P)), np.empty((P, P))
-        self.g = training.aligned_empty(P, "float64")
+        self.g = aligned_empty(P, "float64")
         size = max(
             backend.workspace_size(machine.plan, n), backend.normal_workspace_size(machine.plan, n)
         )
-        self.work = training.aligned_empty(size, "float64")
+        self.work = aligned_empty(size, "float64")
 
     def value(self, theta: Array) -> float:
         """The objective at θ."""
@@ -333,7 +334,7 @@ def _iterate(
     return LeastSquaresFit(records, model, theta, message)
 
 
-def _stops(callback: Callback | None, record: Record) -> bool:
+def _stops(callback: Listener | None, record: Record) -> bool:
     try:
         if callback is not None:
             callback(record)

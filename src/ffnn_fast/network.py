@@ -8,23 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast import inspection, persistence, training
+from ffnn_fast import (
+    fitting,
+    inspection,
+    machine,
+    persistence,
+    rate_finder,
+    scoring,
+    streaming,
+)
 from ffnn_fast.activations import Activation
+from ffnn_fast.data import as_problem
 from ffnn_fast.execution import Execution
 from ffnn_fast.full_batch import FullBatch
+from ffnn_fast.history import History
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import Loss
+from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.summary import summary
-from ffnn_fast.training import FitOptions, History, Problem
-from ffnn_fast.validation import (
-    as_params,
-    as_rows,
-    as_sample_weight,
-    as_targets,
-    positive_float,
-    positive_int,
-)
+from ffnn_fast.validation import as_params, as_rows, positive_float, positive_int
 
 Array = np.ndarray
 Initializer = str | Callable[[int, int, np.random.Generator], Any]
@@ -129,9 +132,11 @@ class Network(FullBatch):
     def _assemble(
         self, spec: NetworkSpec, params: Array, rng: np.random.Generator, run: Execution
     ) -> None:
-        theta = training.aligned_empty(spec.n_params, spec.dtype)
+        theta = machine.aligned_empty(spec.n_params, spec.dtype)
         theta[:] = params
         self.rng = rng
+        self.history = History()
+        self.stream: streaming.Stream | None = None
         self._execution = run
         self._machine = run.machine(spec, theta)
 
@@ -139,6 +144,11 @@ class Network(FullBatch):
     def spec(self) -> NetworkSpec:
         """The description of the network."""
         return self._machine.spec
+
+    @property
+    def machine(self) -> Machine:
+        """The network made ready to run; what training works on."""
+        return self._machine
 
     @property
     def params(self) -> Array:
@@ -182,7 +192,7 @@ class Network(FullBatch):
             for one output, else (n, n_L). For one sample the first axis is gone.
         """
         rows, single = as_rows(X, self.spec)
-        predicted = training.predict(self.spec, self._machine.forward(rows))
+        predicted = scoring.predict(self.spec, self._machine.forward(rows))
         return predicted[0] if single else predicted
 
     def predict_proba(self, X: Any) -> Array:
@@ -220,7 +230,7 @@ class Network(FullBatch):
     def score(self, X: Any, y: Any) -> float:
         """Accuracy, or R² (of μ or the middle quantile); missing targets do not count."""
         problem = self._problem(X, y)
-        return training.score(self.spec, self._machine.forward(problem.X), problem)
+        return scoring.score(self.spec, self._machine.forward(problem.X), problem)
 
     def gradient(
         self, X: Any, y: Any, sample_weight: Any = None, *, by_name: bool = False
@@ -231,83 +241,12 @@ class Network(FullBatch):
 
     def step(self, X: Any, y: Any, learning_rate: float) -> float:
         """One step of gradient descent on these rows; returns the objective before it."""
-        problem = self._problem(X, y)
-        learning_rate = positive_float(learning_rate, "learning_rate")
-        options = FitOptions(1, len(problem.X), learning_rate, shuffle=False, metrics=False)
-        return training.fit(self._machine, problem, None, options, self.rng)[0]["loss"]
+        rate = positive_float(learning_rate, "learning_rate")
+        return streaming.step(self._machine, self._problem(X, y), rate, self.rng)
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        epochs: int = 10,
-        batch_size: int = 32,
-        learning_rate: float = 0.1,
-        validation_data: tuple[Any, Any] | None = None,
-        sample_weight: Any = None,
-        shuffle: bool = True,
-        rng: int | np.random.Generator | None = None,
-        metrics: bool = True,
-        callbacks: Sequence[training.Callback] = (),
-    ) -> History:
-        """Minibatch stochastic gradient descent: θ := θ − η ∇θ on each batch of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, n_0)
-            Not copied when it is C-contiguous and of the network's dtype.
-        y : array-like
-            As in `loss`.
-        epochs : int, default 10
-        batch_size : int, default 32
-            Rows per step; 1 is online learning.
-        learning_rate : float, default 0.1
-            η.
-        validation_data : (X, y), optional
-            Rows on which ``val_loss`` and the score are taken after each epoch.
-        sample_weight : array-like of shape (n,), optional
-            Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
-        shuffle : bool, default True
-            Draw a new order of the rows for each epoch.
-        rng : int or Generator, optional
-            For the shuffling; default: the network's own, ``net.rng``.
-        metrics : bool, default True
-            Record accuracy or R² after each epoch, at the cost of a forward pass over the rows.
-        callbacks : sequence of callable
-            Each is called with the record of an epoch when it ends.
-
-        Returns
-        -------
-        History
-            A record per epoch: ``epoch``, ``loss`` (mean over the epoch's steps, before each),
-            ``seconds`` (training alone), ``accuracy`` or ``r2``, ``val_loss``, ``val_accuracy`` or
-            ``val_r2``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is not as described; nothing has been changed then.
-        """
-        problem = self._problem(X, y, sample_weight)
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-                raise TypeError("validation_data must be a pair (X, y)")
-            validation = self._problem(*validation_data, prefix="validation ")
-        for callback in callbacks:
-            if not callable(callback):
-                raise TypeError(f"a callback must be callable, got {callback!r}")
-        options = FitOptions(
-            positive_int(epochs, "epochs"),
-            positive_int(batch_size, "batch_size"),
-            positive_float(learning_rate, "learning_rate"),
-            bool(shuffle),
-            bool(metrics),
-            tuple(callbacks),
-        )
-        generator = self.rng if rng is None else np.random.default_rng(rng)
-        return training.fit(self._machine, problem, validation, options, generator)
+    fit = fitting.fit
+    partial_fit = streaming.partial_fit
+    find_learning_rate = rate_finder.find_learning_rate
 
     def predictor(self, n_rows: int = 1) -> Any:
         """A callable for the lowest latency: ŷ of `n_rows` rows, without a check or an allocation.
@@ -372,6 +311,8 @@ class Network(FullBatch):
             "params": self.params.copy(),
             "rng": self.rng.bit_generator.state,
             "execution": self._execution,
+            "history": self.history,
+            "stream": self.stream and self.stream.copy(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -379,11 +320,10 @@ class Network(FullBatch):
         bit_generator.state = state["rng"]
         rng = np.random.Generator(bit_generator)
         self._assemble(state["spec"], state["params"], rng, state["execution"])
+        self.history, self.stream = state["history"], state["stream"]
 
     def __repr__(self) -> str:
         return summary(self.spec)
 
-    def _problem(self, X: Any, y: Any, sample_weight: Any = None, prefix: str = "") -> Problem:
-        rows, _ = as_rows(X, self.spec, f"{prefix}X")
-        targets = as_targets(y, self.spec, len(rows), f"{prefix}y")
-        return Problem(rows, targets, as_sample_weight(sample_weight, self.spec, len(rows)))
+    def _problem(self, X: Any, y: Any, sample_weight: Any = None) -> Problem:
+        return as_problem(self.spec, X, y, sample_weight)

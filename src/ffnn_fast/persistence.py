@@ -73,7 +73,7 @@ def save(
         "extra": json.dumps(_checked_extra(extra)),
     }
     tensors = _tensors(spec, np.ascontiguousarray(params))
-    write_atomically(target, _ordered(safetensors.numpy.save(tensors, metadata=metadata)))
+    write_atomically(target, packed(tensors, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> tuple[NetworkSpec, np.ndarray, dict[str, str]]:
@@ -137,6 +137,11 @@ def _checked_extra(extra: Mapping[str, str] | None) -> dict[str, str]:
     return dict(extra)
 
 
+def packed(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file; the same content gives the same bytes."""
+    return _ordered(safetensors.numpy.save(dict(tensors), metadata=dict(metadata)))
+
+
 def _ordered(content: bytes) -> bytes:
     """The same file with its header sorted, since safetensors writes metadata in random order."""
     start = 8 + int.from_bytes(content[:8], "little")
@@ -147,11 +152,20 @@ def _ordered(content: bytes) -> bytes:
     return len(padded).to_bytes(8, "little") + padded + content[start:]
 
 
-def write_atomically(target: str, content: bytes) -> None:
-    """Write beside the target, flush to the disk, then replace the target in one step."""
+def write_atomically(target: str, content: bytes, previous: str | None = None) -> None:
+    """Write beside the target, flush to the disk, then replace the target in one step.
+
+    With `previous` the old file lives on under that name, and what a killed process left half
+    written is written over.
+    """
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".ffnn_fast-{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    if previous is None:
+        temporary = os.path.join(folder, f".ffnn_fast-{secrets.token_hex(8)}.tmp")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    else:
+        temporary = os.path.join(folder, f".{os.path.basename(target)}.tmp")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    descriptor = os.open(temporary, flags, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -159,6 +173,8 @@ def write_atomically(target: str, content: bytes) -> None:
             with contextlib.suppress(FileNotFoundError):
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             os.fsync(file.fileno())
+        if previous is not None and os.path.exists(target):
+            os.replace(target, previous)
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

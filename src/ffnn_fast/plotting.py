@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ffnn_fast.training import History
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from ffnn_fast.history import History
 
 LABELS = {"r2": "R²", "accuracy": "accuracy", "loss": "loss"}
 

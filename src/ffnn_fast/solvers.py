@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import optimize
 
+from ffnn_fast.history import History, Listener, Record
+from ffnn_fast.machine import Machine, Problem, aligned_empty
 from ffnn_fast.optimizers import SGD, StepRule
-from ffnn_fast.training import Callback, History, Machine, Problem, Record, aligned_empty
 
 Array = np.ndarray
 GRADIENT_FREE = ("nelder-mead", "powell", "cobyla", "cobyqa")
@@ -164,7 +165,7 @@ class MinimizeOptions:
     max_iterations: int
     tol: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    callback: Callback | None = None
+    callback: Listener | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, str):

@@ -1,246 +1,184 @@
-"""fit: epochs over shuffled rows, what is recorded of each, and who is told.
-
-Works on (plan, params, backend), where the backend is the compiled engine or its reference.
-"""
+"""fit: epochs over shuffled rows, in chunks of steps between which everything is in step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from time import perf_counter
-from types import ModuleType
-from typing import Any, overload
 
 import numpy as np
 
-from ffnn_fast.losses import loss_of
-from ffnn_fast.metrics import accuracy, r2
-from ffnn_fast.optimizers import SGD, StepRule
-from ffnn_fast.spec import NetworkSpec
-from ffnn_fast.threads import one_blas_thread
+from ffnn_fast.callbacks import Callback
+from ffnn_fast.checkpoint import Keeper
+from ffnn_fast.diagnostics import epoch_figures
+from ffnn_fast.divergence import Guard
+from ffnn_fast.history import Record
+from ffnn_fast.interrupts import Interrupts
+from ffnn_fast.machine import all_finite
+from ffnn_fast.run import Run
+from ffnn_fast.schedules import Constant
+from ffnn_fast.scoring import assess
 
 Array = np.ndarray
-Record = dict[str, float]
-Callback = Callable[[Record], Any]
-ALIGNMENT = 64  # bytes; a cache line, and the widest vector
-OPERATIONS_BETWEEN_SIGNALS = 500_000_000  # about 10 ms; an interrupt waits for so many
-STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
+CHUNK = 0.05  # seconds of steps, about, after which signals, limits and clocks are looked at
 
 
-def aligned_empty(n: int, dtype: str) -> Array:
-    """An uninitialised vector of n elements that starts on a 64-byte boundary."""
-    size = n * np.dtype(dtype).itemsize
-    raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size].view(dtype)
+def fit(run: Run) -> None:
+    """Train from where the run is to its end; parameters, state and history change in place.
 
+    A chunk of steps is one call of the backend; how an epoch is cut changes no bit. On
+    KeyboardInterrupt θ, state and counters are those after the last whole step.
 
-@dataclass(frozen=True)
-class Problem:
-    """Rows with their targets and weights, validated: X (n, n_0), Y labels (n,) or (n, n_L)."""
-
-    X: Array
-    Y: Array
-    sample_weight: Array | None = None
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A network that a backend can run: the plan and the parameters it works on, in place.
-
-    ``holds_blas``: the backend calls BLAS from threads of its own, so BLAS must not use more.
+    Raises
+    ------
+    KeyboardInterrupt
+        Unless the options say to return.
+    ValueError
+        If θ is not finite at the start.
     """
-
-    spec: NetworkSpec
-    plan: Any
-    params: Array
-    backend: ModuleType
-    holds_blas: bool = False
-    spare: list[Array] = field(default_factory=list, repr=False)
-
-    def running(self) -> AbstractContextManager[None]:
-        """What must hold while the backend runs."""
-        return one_blas_thread() if self.holds_blas else nullcontext()
-
-    def workspace(self, n: int) -> Array:
-        """Scratch for calls on n rows."""
-        return aligned_empty(self.backend.workspace_size(self.plan, n), self.spec.dtype)
-
-    def forward(self, X: Array) -> Array:
-        """ŷ, (n, n_L)."""
-        out = np.empty((len(X), self.spec.n_outputs), dtype=self.spec.dtype)
-        if len(X) > 1 or self.holds_blas:
-            with self.running():
-                self.backend.forward(self.plan, self.params, X, out, self.workspace(len(X)))
-            return out
-        # One row takes a microsecond: its scratch is kept, each for one thread at a time.
+    if not all_finite(run.params):
+        raise ValueError("the network's parameters hold NaN or infinity")
+    with Interrupts() as interrupts:
+        loop = _Loop(run, interrupts)
         try:
-            work = self.spare.pop()
-        except IndexError:
-            work = self.workspace(1)
-        self.backend.forward(self.plan, self.params, X, out, work)
-        self.spare.append(work)
-        return out
-
-    def loss(self, problem: Problem) -> float:
-        """The objective on a problem."""
-        X, Y, weight = problem.X, problem.Y, problem.sample_weight
-        with self.running():
-            return self.backend.loss(self.plan, self.params, X, Y, weight, self.workspace(len(X)))
-
-    def loss_gradient(self, problem: Problem, grad: Array | None = None) -> tuple[float, Array]:
-        """The objective and ∇θ, (P,), written to `grad` where given."""
-        X, Y, weight = problem.X, problem.Y, problem.sample_weight
-        if grad is None:
-            grad = aligned_empty(self.spec.n_params, self.spec.dtype)
-        with self.running():
-            value = self.backend.loss_gradient(
-                self.plan, self.params, X, Y, weight, grad, self.workspace(len(X))
-            )
-        return value, grad
-
-    def predictor(self, n_rows: int) -> Any:
-        """See `ffnn_fast.Network.predictor`."""
-        work = self.workspace(n_rows)
-        return self.backend.Predictor(self.plan, self.params, n_rows, work)
+            loop.tell("on_train_begin")
+            while run.epoch <= run.options.epochs and not run.history.stopped:
+                loop.epoch()
+            run.stop("epochs")
+            if run.history.stopped != "diverged":
+                loop.keeper.write(run)
+            _settle(run)
+        except KeyboardInterrupt:
+            run.history.stopped = "interrupted"
+            loop.keeper.write(run)
+            if run.options.on_interrupt == "raise":
+                raise
+        finally:
+            loop.tell("on_train_end")
 
 
-class History(Sequence[Record]):
-    """One record per epoch, in order: ``history[-1]["loss"]``, or a column: ``history["loss"]``."""
+class _Loop:
+    """The tools of one call of `fit`."""
 
-    def __init__(self, records: Sequence[Record] = ()) -> None:
-        self.records: list[Record] = list(records)
+    def __init__(self, run: Run, interrupts: Interrupts) -> None:
+        options = run.options
+        self.run, self.interrupts = run, interrupts
+        self.deadline = perf_counter() + options.max_time
+        self.work = run.machine.workspace(options.batch_size)
+        self.guard, self.keeper = Guard(run), Keeper(options.checkpoint)
+        self.per_batch = [callback for callback in options.callbacks if callback.per_batch]
+        steps = run.machine.steps_in(CHUNK, options.rule, options.batch_size)
+        self.chunk = options.batch_size * (1 if self.per_batch else steps)
+        self.hyper = run.hyper(0, 1) if isinstance(options.schedule, Constant) else None
+        self.order = np.arange(run.n_rows, dtype=np.int64)
 
-    @overload
-    def __getitem__(self, key: str) -> list[float]: ...
-    @overload
-    def __getitem__(self, key: int) -> Record: ...
-    @overload
-    def __getitem__(self, key: slice) -> History: ...
-    def __getitem__(self, key: str | int | slice) -> list[float] | Record | History:
-        if isinstance(key, str):
-            if not any(key in record for record in self.records):
-                raise KeyError(f"no record of {key!r}; recorded: {', '.join(self.keys())}")
-            return [record[key] for record in self.records if key in record]
-        if isinstance(key, slice):
-            return History(self.records[key])
-        return self.records[key]
+    def tell(self, hook: str, *args: object, to: list[Callback] | None = None) -> None:
+        """Call a hook of all callbacks."""
+        for callback in self.run.options.callbacks if to is None else to:
+            getattr(callback, hook)(self.run, *args)
 
-    def __len__(self) -> int:
-        return len(self.records)
+    def epoch(self) -> None:
+        """One epoch, or what is left of it, and what is recorded of it."""
+        run, options = self.run, self.run.options
+        if options.checkpoint:
+            run.rng_at_epoch = run.rng.bit_generator.state
+        # One batch of all rows is the same in any order.
+        if options.shuffle and options.batch_size < run.n_rows:
+            self.order = run.rng.permutation(run.n_rows)
+        if run.position == 0:
+            self.tell("on_epoch_begin")
+        self.guard.mark(run)
+        with run.machine.running(), np.errstate(over="ignore", invalid="ignore"):
+            while run.position < run.n_rows:
+                if not self._steps() or (run.position < run.n_rows and self._is_over()):
+                    return
+            _average_epoch(run)
+            record = {"epoch": run.epoch, "loss": run.total / run.n_rows} | self._figures()
+        run.history.records.append(record)
+        self.tell("on_epoch_end", record)
+        self.interrupts.hold()
+        _observe(run, record)
+        run.close_epoch()
+        self.interrupts.release()
+        if perf_counter() > self.deadline:
+            run.stop("max_time")
+        self.keeper.after_epoch(run)
 
-    def __iter__(self) -> Iterator[Record]:
-        return iter(self.records)
-
-    def keys(self) -> list[str]:
-        """Names of what was recorded."""
-        return list(dict.fromkeys(key for record in self.records for key in record))
-
-    def __repr__(self) -> str:
-        if not self.records:
-            return "History(no epochs)"
-        last = ", ".join(f"{key} {value:.6g}" for key, value in self.records[-1].items())
-        return f"History({len(self)} epochs; last: {last})"
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How `fit` runs: everything that is neither the network nor the data."""
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    shuffle: bool = True
-    metrics: bool = True
-    callbacks: Sequence[Callback] = field(default=())
-
-
-def fit(
-    machine: Machine,
-    train: Problem,
-    validation: Problem | None,
-    options: FitOptions,
-    rng: np.random.Generator,
-) -> History:
-    """Minibatch gradient descent; parameters change in place, one record per epoch.
-
-    On KeyboardInterrupt the parameters are those of the last whole step.
-    """
-    history, t = History(), 0
-    n, spec = len(train.X), machine.spec
-    batch_size = min(options.batch_size, n)
-    work = machine.workspace(batch_size)
-    rule = StepRule(SGD(learning_rate=options.learning_rate))
-    hyper = np.array([rule.optimizer.hyper])
-    state = np.zeros((rule.slots, spec.n_params), dtype=spec.dtype)
-    chunk = max(1, OPERATIONS_BETWEEN_SIGNALS // (6 * spec.n_params * batch_size)) * batch_size
-    if batch_size == 1:
-        chunk += -chunk % STEPS_TOGETHER
-    order = np.arange(n, dtype=np.int64)
-    for epoch in range(1, options.epochs + 1):
+    def _steps(self) -> bool:
+        """A chunk of steps; whether all is finite still."""
+        run, options, hold = self.run, self.run.options, self.interrupts.hold
         began = perf_counter()
-        if options.shuffle:
-            rng.shuffle(order)
-        loss = 0.0
-        with machine.running():
-            for start in range(0, n, chunk):
-                rows = order[start : start + chunk]
-                loss += len(rows) * machine.backend.train_epoch(
-                    machine.plan, machine.params, train.X, train.Y, train.sample_weight, rows,
-                    batch_size, rule, hyper, state, t, work,
-                )  # fmt: skip
-                t += -(-len(rows) // batch_size)
-        record = {"epoch": epoch, "loss": loss / n, "seconds": perf_counter() - began}
-        record |= _assessment(machine, train, validation, options.metrics)
-        history.records.append(record)
-        for callback in options.callbacks:
-            callback(record)
-    return history
+        rows = self.order[run.position : run.position + self.chunk]
+        n_steps = -(-len(rows) // options.batch_size)
+        hyper = self.hyper if self.hyper is not None else run.hyper(run.t, n_steps)
+        if self.per_batch:
+            self.tell("on_batch_begin", rows, to=self.per_batch)
+        try:
+            loss = run.machine.train(
+                run.train, rows, options.batch_size, options.rule, hyper, run.state, run.t,
+                self.work, hold,
+            )  # fmt: skip
+            run.total += len(rows) * loss
+            run.t += n_steps
+            run.position += len(rows)
+            run.seconds += perf_counter() - began
+            fine = self.guard.check(run, self.order, loss)
+        finally:
+            self.interrupts.release()
+        if self.per_batch and fine:
+            self.tell("on_batch_end", loss, to=self.per_batch)
+        return fine
+
+    def _is_over(self) -> bool:
+        """Whether the fit is to end within the epoch; if not, a checkpoint may be due."""
+        if perf_counter() > self.deadline:
+            self.run.stop("max_time")
+        if not self.run.history.stopped:
+            self.keeper.within_epoch(self.run)
+        return bool(self.run.history.stopped)
+
+    def _figures(self) -> Record:
+        """What is recorded of an epoch beside its loss."""
+        run, options = self.run, self.run.options
+        judged = run.judged()
+        judge = run.machine if judged is run.params else run.machine.on(judged)
+        record = assess(judge, run.train, options.metrics)
+        if run.validation is not None:
+            record["val_loss"] = judge.loss(run.validation)
+            record |= assess(judge, run.validation, options.metrics, "val_")
+        record |= epoch_figures(run, self.order)
+        record["learning_rate"] = run.learning_rate
+        record["seconds"] = run.seconds
+        record["samples_per_second"] = run.n_rows / max(run.seconds, 1e-9)
+        return record
 
 
-def score_name(spec: NetworkSpec) -> str:
-    """``"accuracy"`` for classifiers, ``"r2"`` for regressors."""
-    return "accuracy" if spec.task == "classification" else "r2"
+def _average_epoch(run: Run) -> None:
+    """Stochastic weight averaging: mean := mean + (θ − mean) / m in the m-th epoch that counts."""
+    averaging = run.options.averaging
+    if averaging is None or averaging.kind != "swa":
+        return
+    m = run.epoch - averaging.start + 1
+    if m > run.mean_of:  # a fit that was interrupted just after this is not resumed before it
+        run.mean_of = m
+        if run.mean is None:
+            run.mean = np.zeros_like(run.params)
+        run.mean += (run.params - run.mean) / run.params.dtype.type(m)
 
 
-def predict(spec: NetworkSpec, y_hat: Array) -> Array:
-    """What ŷ, (n, n_L), says: labels (n,) where a sample has one class, 0/1 per output where each
-    output is a class of its own, ŷ itself for regressors, with all heads of a target (quantiles;
-    means, then logarithms of variances); (n,) where there is one output.
-    """
-    if spec.takes_labels:
-        return y_hat.argmax(axis=1)
-    if spec.task == "classification":
-        y_hat = (y_hat >= 0.5).astype(np.int64)
-    return y_hat[:, 0] if spec.n_outputs == 1 else y_hat
+def _observe(run: Run, record: Record) -> None:
+    """Let schedule and stopping rules see an epoch's record; keep the best parameters."""
+    run.options.schedule.observe(record, run.schedule_memory)
+    for rule, memory in zip(run.options.stopping, run.stopping_memory, strict=True):
+        better = rule.observe(record, memory)
+        if better and rule.restore_best:
+            run.best = run.judged().copy()
+            run.history.best_epoch = memory["epoch"]
+        if verdict := rule.verdict(memory):
+            run.stop(verdict)
 
 
-def score(spec: NetworkSpec, y_hat: Array, problem: Problem) -> float:
-    """Accuracy of classifiers (share of right entries), R² of regressors (mean over targets) of
-    ŷ, of the mean or of the quantile nearest to the median; missing targets do not count.
-    """
-    truth, known = problem.Y, None
-    if spec.missing_targets == "ignore" and truth.ndim == 2:
-        known = ~np.isnan(truth)
-    if spec.task == "regression":
-        return r2(truth, loss_of(spec.loss).point(y_hat, **spec.loss_options), known)
-    predicted = predict(spec, y_hat)
-    if truth.ndim == 2:
-        truth = predict(spec, truth)
-        if known is not None:
-            known = known.reshape(len(truth), -1)[:, : truth[0].size].ravel()
-    return accuracy(truth.ravel(), predicted.ravel(), known)
-
-
-def _assessment(
-    machine: Machine, train: Problem, validation: Problem | None, metrics: bool
-) -> Record:
-    record, name = {}, score_name(machine.spec)
-    if metrics:
-        record[name] = score(machine.spec, machine.forward(train.X), train)
-    if validation is not None:
-        record["val_loss"] = machine.loss(validation)
-        if metrics:
-            record[f"val_{name}"] = score(machine.spec, machine.forward(validation.X), validation)
-    return record
+def _settle(run: Run) -> None:
+    """Leave the network with what was asked for: the best parameters, the average, the last."""
+    average = run.average()
+    if average is not None:
+        run.history.average = average.copy()
+    run.params[:] = run.judged() if run.best is None else run.best

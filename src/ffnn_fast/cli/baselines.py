@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -62,21 +62,3 @@ def nearest_mean(X: Array, labels: Array, n_classes: int) -> Callable[[Array], A
 def split_folds(n: int, k: int, rng: np.random.Generator) -> list[Array]:
     """The rows 0..n-1 in k random parts of nearly equal size."""
     return np.array_split(rng.permutation(n), k)
-
-
-def hold_out(
-    n: int, fraction: float, rng: np.random.Generator, labels: Array | None = None
-) -> tuple[Array, Array]:
-    """Random training rows and held-out rows, both sorted; class by class if `labels` are given.
-
-    Every class keeps at least one training row.
-    """
-    groups: Sequence[Array] = [np.arange(n)]
-    if labels is not None:
-        groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    held = []
-    for group in groups:
-        count = min(round(fraction * len(group)), len(group) - 1)
-        held.append(rng.permutation(group)[:count])
-    test = np.sort(np.concatenate(held))
-    return np.setdiff1d(np.arange(n), test), test

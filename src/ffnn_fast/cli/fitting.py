@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import argparse
 import math
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast.cli.baselines import hold_out, linear_classifier, ridge
+from ffnn_fast.cli.baselines import linear_classifier, ridge
 from ffnn_fast.cli.columns import Target, input_columns, target_column
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.progress import Record, progress
+from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.recipe import KEY, Recipe
 from ffnn_fast.cli.table import read_table, shortened
+from ffnn_fast.divergence import DivergedWarning
+from ffnn_fast.history import History
 from ffnn_fast.metrics import accuracy, r2
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
-from ffnn_fast.training import History
+from ffnn_fast.sampling import hold_out
+from ffnn_fast.schedules import StepDecay
 
 STEPS = 20_000  # about how many the default number of epochs makes
 EPOCHS = (20, 500)  # the least and the most that are made by default
@@ -92,30 +96,21 @@ def fit(prepared: Prepared, args: argparse.Namespace) -> Fitted:
     train, test = prepared.train, prepared.test
     epochs = args.epochs or _default_epochs(len(train), args.batch_size)
     held_out = (X[test], y[test]) if len(test) else None
-    last = epochs // LAST_PART
-    history = History()
-    with progress("training", epochs) as show:
-
-        def tell(record: Record) -> None:
-            record["epoch"] += len(history)  # counted through both stages
-            _refuse_divergence(record)
-            show(record)
-
-        for stage, learning_rate in (
-            (epochs - last, args.learning_rate),
-            (last, args.learning_rate / 10),
-        ):
-            if stage:
-                records = network.fit(
-                    X[train],
-                    y[train],
-                    epochs=stage,
-                    batch_size=args.batch_size,
-                    learning_rate=learning_rate,
-                    validation_data=held_out,
-                    callbacks=[tell],
-                )
-                history = History([*history, *records])
+    with progress("training", epochs) as show, warnings.catch_warnings():
+        warnings.simplefilter("error", DivergedWarning)
+        try:
+            history = network.fit(
+                X[train],
+                y[train],
+                epochs=epochs,
+                batch_size=args.batch_size,
+                learning_rate=StepDecay(args.learning_rate, every=epochs - epochs // LAST_PART),
+                validation_data=held_out,
+                callbacks=[show],
+            )
+        except DivergedWarning as warning:
+            what = str(warning).partition(";")[0]
+            raise CommandError(f"{what}: try a smaller --learning-rate") from None
     report = _report(prepared, network, X)
     summary = {"epochs": str(epochs), "rows": str(len(train))}
     summary |= {
@@ -182,13 +177,6 @@ def _network(prepared: Prepared, args: argparse.Namespace) -> Network:
 def _default_epochs(n: int, batch_size: int) -> int:
     least, most = EPOCHS
     return max(least, min(most, STEPS // math.ceil(n / batch_size)))
-
-
-def _refuse_divergence(record: Record) -> None:
-    if not all(math.isfinite(value) for value in record.values()):
-        raise CommandError(
-            f"training diverged in epoch {record['epoch']:.0f}: try a smaller --learning-rate"
-        )
 
 
 def _report(prepared: Prepared, network: Network, X: np.ndarray) -> list[tuple[str, ...]]:

@@ -6,8 +6,8 @@ import importlib.util
 import io
 
 from ffnn_fast.cli.output import write_file
+from ffnn_fast.history import History
 from ffnn_fast.plotting import learning_curve
-from ffnn_fast.training import History
 
 
 def is_drawable() -> bool:

@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ffnn_fast.cli.baselines import hold_out, nearest_mean, split_folds, tuned_ridge
+from ffnn_fast.cli.baselines import nearest_mean, split_folds, tuned_ridge
 from ffnn_fast.cli.output import say
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.recipe import Recipe
 from ffnn_fast.datasets import load_digits, load_movie_ratings
+from ffnn_fast.history import History
 from ffnn_fast.metrics import accuracy, r2
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
-from ffnn_fast.training import History
+from ffnn_fast.sampling import hold_out
 
 FOLDS = 10
 

@@ -1,0 +1,84 @@
+"""Ctrl-C during long work: heard at once, but never between two things that belong together."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from types import FrameType, TracebackType
+from typing import Any
+
+PATIENCE = 0.02  # seconds; a signal that another thread received does not end a wait
+
+
+def in_background(call: Callable[..., Any], *args: Any) -> Any:
+    """The result of a call that another thread makes, while this one hears signals.
+
+    After a KeyboardInterrupt the call runs on to its end unattended: it must change nothing that
+    is used afterwards.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call(*args)
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    context = copy_context()  # NumPy's handling of floating-point errors lies in it
+
+    def work() -> None:
+        try:
+            results.append(context.run(call, *args))
+        except BaseException as error:  # noqa: BLE001 (raised again, by the thread that waits)
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(PATIENCE)
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+class Interrupts:
+    """Within the block Ctrl-C raises KeyboardInterrupt at once, or when `held` work is done.
+
+    Only where Python's own handler is in place, and in the main thread; elsewhere nothing changes.
+    """
+
+    def __init__(self) -> None:
+        self._holding = False
+        self._pending = False
+        self._installed = False
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._installed = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._installed:
+            signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self._holding:
+            raise KeyboardInterrupt
+        self._pending = True
+
+    def hold(self) -> None:
+        """From now on an interrupt waits."""
+        self._holding = True
+
+    def release(self) -> None:
+        """Until now: one that came meanwhile is raised here."""
+        self._holding = False
+        if self._pending:
+            self._pending = False
+            raise KeyboardInterrupt

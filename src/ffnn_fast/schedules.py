@@ -1,0 +1,338 @@
+"""Learning rates that change while training goes on: η as a function of the steps or epochs done.
+
+u counts what is done before a step: steps, or with ``per="epoch"`` whole epochs; u = 0 at first.
+A schedule is a frozen dataclass. What `ReduceOnPlateau` has to remember lies in a dictionary of
+plain JSON values that training keeps, so that a fit can be resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+Memory = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Base of all schedules; a subclass has a method ``at``, or ``rates`` itself.
+
+    Attributes
+    ----------
+    per : {"step", "epoch"}
+        What u counts, and the unit of every length.
+    """
+
+    per: str = field(default="step", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.per not in ("step", "epoch"):
+            raise ValueError(f"per must be 'step' or 'epoch', got {self.per!r}")
+
+    def at(self, u: Array) -> Array:
+        """η for each u, float64."""
+        raise NotImplementedError(f"{type(self).__name__} has no rates")
+
+    def counts(self, first: int, n: int, steps_per_epoch: int) -> Array:
+        """u of the steps numbered first, ..., first + n - 1, counted from 0."""
+        steps = np.arange(first, first + n)
+        return (steps if self.per == "step" else steps // steps_per_epoch).astype(np.float64)
+
+    def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
+        """η of the steps numbered first, ..., first + n - 1, counted from 0; (n,), or (1,) where
+        all are equal.
+        """
+        return self.at(self.counts(first, n, steps_per_epoch))
+
+    def new_memory(self) -> Memory:
+        """What the schedule remembers at the start of a fit."""
+        return {}
+
+    def observe(self, record: dict[str, float], memory: Memory) -> None:
+        """Look at an epoch's record; `memory` changes in place."""
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """``η = rate``."""
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(self, "rate")
+
+    def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
+        """η, (1,)."""
+        return np.array([self.rate], np.float64)
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """``η = rate · factor^⌊u / every⌋``; u counts epochs unless ``per="step"``."""
+
+    rate: float
+    every: int = 10
+    factor: float = 0.1
+    per: str = field(default="epoch", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(self, "rate", "every", "factor")
+
+    def at(self, u: Array) -> Array:
+        """η for each u."""
+        return self.rate * self.factor ** np.floor(u / self.every)
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """``η = rate · factor^u``; u counts epochs unless ``per="step"``."""
+
+    rate: float
+    factor: float = 0.95
+    per: str = field(default="epoch", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(self, "rate", "factor")
+
+    def at(self, u: Array) -> Array:
+        """η for each u."""
+        return self.rate * self.factor**u
+
+
+@dataclass(frozen=True)
+class InverseScaling(Schedule):
+    """``η = rate / (1 + u)^power``; u counts steps unless ``per="epoch"``."""
+
+    rate: float
+    power: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(self, "rate", "power")
+
+    def at(self, u: Array) -> Array:
+        """η for each u."""
+        return self.rate / (1 + u) ** self.power
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """``η = minimum + (rate − minimum) (1 + cos(π v / T)) / 2`` with warm restarts.
+
+    v is u counted from the last restart. The first cycle has T = period, each next one is `growth`
+    times as long, as in Loshchilov and Hutter, *SGDR* (2017). u counts epochs unless
+    ``per="step"``.
+    """
+
+    rate: float
+    period: int
+    minimum: float = 0.0
+    growth: int = 1
+    per: str = field(default="epoch", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(self, "rate", "period", "growth")
+        if not 0 <= self.minimum < self.rate:
+            raise ValueError(f"minimum must be in [0, rate), got {self.minimum}")
+        if self.growth < 1 or self.growth != int(self.growth):
+            raise ValueError(f"growth must be an integer >= 1, got {self.growth}")
+
+    def at(self, u: Array) -> Array:
+        """η for each u."""
+        T, g = self.period, self.growth
+        share = (u % T) / T
+        if g > 1:
+            # cycle i starts at T (g^i − 1) / (g − 1) and is T g^i long
+            cycle = np.floor(np.log1p(u * (g - 1) / T) / np.log(g) + 1e-12)
+            share = (u - T * (g**cycle - 1) / (g - 1)) / (T * g**cycle)
+        return _half_cosine(self.rate, self.minimum, share)
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up from ``peak / start`` to `peak`, then down to ``peak / (start · end)``, by half cosines.
+
+    The rise takes ``rise · total − 1`` of the ``total − 1`` moves from step to step; after `total`
+    the rate stays. After Smith and Topin, *Super-Convergence* (2018), in PyTorch's form. u counts
+    steps unless ``per="epoch"``.
+    """
+
+    peak: float
+    total: int
+    rise: float = 0.3
+    start: float = 25.0
+    end: float = 1e4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(self, "peak", "total", "rise", "start", "end")
+        if not 1 < self.rise * self.total < self.total:
+            raise ValueError(
+                f"the rise must take more than one and fewer than all of {self.total}, "
+                f"got {self.rise * self.total:g}"
+            )
+
+    def at(self, u: Array) -> Array:
+        """η for each u."""
+        low = self.peak / self.start
+        top, last = self.rise * self.total - 1, self.total - 1
+        up = _half_cosine(low, self.peak, u / top)
+        down = _half_cosine(self.peak, low / self.end, np.minimum((u - top) / (last - top), 1))
+        return np.where(u <= top, up, down)
+
+
+@dataclass(frozen=True)
+class ReduceOnPlateau(Schedule):
+    """``η = max(rate · factor^r, minimum)``; r grows when a figure stays bad.
+
+    After each epoch: the figure is better if it lies below the best by more than
+    ``threshold · |best|`` (above, with ``mode="max"``). After more than `patience` epochs in a row
+    that are not better, r grows by 1, and the next `cooldown` epochs do not count. `monitor` is
+    any name in the record of an epoch.
+    """
+
+    rate: float
+    monitor: str = "val_loss"
+    factor: float = 0.1
+    patience: int = 10
+    threshold: float = 1e-4
+    cooldown: int = 0
+    minimum: float = 0.0
+    mode: str = "min"
+    per: str = field(default="epoch", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(self, "rate", "factor")
+        if self.factor >= 1:
+            raise ValueError(f"factor must be < 1, got {self.factor}")
+        if self.mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max', got {self.mode!r}")
+        for name in ("patience", "threshold", "cooldown", "minimum"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+
+    def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
+        """η, (1,)."""
+        return np.array([memory["rate"]], np.float64)
+
+    def new_memory(self) -> Memory:
+        """The rate, the best figure (None: none yet) and two counters."""
+        return {"rate": self.rate, "best": None, "bad": 0, "rest": 0}
+
+    def observe(self, record: dict[str, float], memory: Memory) -> None:
+        """Count a bad epoch, or remember a better one."""
+        sign = 1 if self.mode == "min" else -1
+        value, best = sign * float(record[self.monitor]), memory["best"]
+        if best is None or value < best - self.threshold * abs(best):
+            memory["best"], memory["bad"] = value, 0
+        else:
+            memory["bad"] += 1
+        if memory["rest"] > 0:
+            memory["rest"] -= 1
+            memory["bad"] = 0
+        if memory["bad"] > self.patience:
+            memory["rate"] = max(memory["rate"] * self.factor, self.minimum)
+            memory["rest"], memory["bad"] = self.cooldown, 0
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """Another schedule, or a rate, times ``start + (1 − start) min(u / length, 1)``.
+
+    The other one goes on from u = 0 below the rise, and keeps its own unit; so every schedule can
+    be warmed up. u counts steps unless ``per="epoch"``.
+    """
+
+    schedule: Schedule | float
+    length: int
+    start: float = 1 / 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "schedule", as_schedule(self.schedule))
+        _positive(self, "length", "start")
+        if self.start > 1:
+            raise ValueError(f"start must be in (0, 1], got {self.start}")
+
+    def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
+        """η of these steps."""
+        rates = as_schedule(self.schedule).rates(first, n, steps_per_epoch, memory)
+        u = self.counts(first, n, steps_per_epoch)
+        if u[0] >= self.length:
+            return rates
+        return rates * (self.start + (1 - self.start) * np.minimum(u / self.length, 1))
+
+    def new_memory(self) -> Memory:
+        """As the other schedule."""
+        return as_schedule(self.schedule).new_memory()
+
+    def observe(self, record: dict[str, float], memory: Memory) -> None:
+        """As the other schedule."""
+        as_schedule(self.schedule).observe(record, memory)
+
+
+@dataclass(frozen=True)
+class Custom(Schedule):
+    """``η = function(u)`` for a function of one's own, from an int to a finite number >= 0."""
+
+    function: Callable[[int], float]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not callable(self.function):
+            raise TypeError(f"a schedule must be callable, got {self.function!r}")
+
+    def at(self, u: Array) -> Array:
+        """η for each u; ValueError if the function gives no rate."""
+        distinct, where = np.unique(u, return_inverse=True)
+        rates = np.array([float(self.function(int(v))) for v in distinct])
+        good = np.isfinite(rates) & (rates >= 0)
+        if not good.all():
+            bad = int(np.argmin(good))
+            raise ValueError(
+                f"the learning rate must be finite and >= 0, got {rates[bad]} "
+                f"after {int(distinct[bad])} {self.per}s"
+            )
+        return rates[where]
+
+
+def as_schedule(value: Any) -> Schedule:
+    """A schedule from a number, a callable of the steps done, or a schedule.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of these, or no finite number > 0.
+    """
+    if isinstance(value, Schedule):
+        return value
+    if callable(value) and not isinstance(value, type):
+        return Custom(value)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"learning_rate must be a number or a schedule, got {value!r}")
+    if not 0 < value < np.inf:
+        raise ValueError(f"learning_rate must be a finite number > 0, got {value}")
+    return Constant(float(value))
+
+
+def _half_cosine(start: float, end: float, share: Array) -> Array:
+    """From start to end while the share goes from 0 to 1."""
+    return end + (start - end) * (1 + np.cos(np.pi * share)) / 2
+
+
+def _positive(schedule: Schedule, *names: str) -> None:
+    for name in names:
+        value = getattr(schedule, name)
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+            raise TypeError(f"{name} must be a number, got {value!r}")
+        if not 0 < value < np.inf:
+            raise ValueError(f"{name} must be finite and > 0, got {value}")

@@ -1,0 +1,56 @@
+"""Figures of a fit for TensorBoard, written with tensorboardX."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ffnn_fast.callbacks import Callback
+from ffnn_fast.history import Record
+
+if TYPE_CHECKING:
+    from ffnn_fast.run import Run
+
+
+class TensorBoard(Callback):
+    """A callback that writes every figure of each epoch into a folder of event files.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        What ``tensorboard --logdir`` reads; made where it does not exist.
+
+    Raises
+    ------
+    ImportError
+        If tensorboardX is not installed.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError as error:
+            raise ImportError(
+                'writing for TensorBoard needs tensorboardX: pip install "ffnn_fast[tensorboard]"',
+                name="tensorboardX",
+            ) from error
+        self.folder = os.fspath(folder)
+        self._make, self._writer = SummaryWriter, None
+
+    _writer: Any
+
+    def on_train_begin(self, run: Run) -> None:
+        """Open the files."""
+        self._writer = self._make(self.folder)
+
+    def on_epoch_end(self, run: Run, record: Record) -> None:
+        """Write the figures; those of validation rows beside those of training rows."""
+        for name, value in record.items():
+            if name != "epoch":
+                part, plain = ("val", name[4:]) if name.startswith("val_") else ("train", name)
+                self._writer.add_scalar(f"{plain}/{part}", value, int(record["epoch"]))
+
+    def on_train_end(self, run: Run) -> None:
+        """Close the files."""
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,151 @@
+"""Callbacks: which hooks are called when, and what the logs and the bar write."""
+
+import csv
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from fits import classes, network
+
+from ffnn_fast.callbacks import Callback, CSVLog, JSONLog, ProgressBar
+from ffnn_fast.checkpoint import Checkpoint
+
+
+class Diary(Callback):
+    """Every hook with what it is told."""
+
+    def __init__(self):
+        self.heard = []
+
+    def on_train_begin(self, run):
+        self.heard.append("train begin")
+
+    def on_epoch_begin(self, run):
+        self.heard.append(f"epoch {run.epoch} begin")
+
+    def on_batch_begin(self, run, rows):
+        self.heard.append(f"{len(rows)} rows")
+
+    def on_batch_end(self, run, loss):
+        self.heard.append(f"step {run.t}")
+        assert np.isfinite(loss)
+
+    def on_epoch_end(self, run, record):
+        assert run.history[-1] is record
+        self.heard.append("epoch end")
+
+    def on_train_end(self, run):
+        self.heard.append("train end")
+
+
+def test_hooks_come_in_order():
+    X, y = classes(50)
+    diary = Diary()
+    network().fit(X, y, epochs=2, callbacks=[diary])
+    assert diary.heard == [
+        "train begin",
+        *("epoch 1 begin", "32 rows", "step 1", "18 rows", "step 2", "epoch end"),
+        *("epoch 2 begin", "32 rows", "step 3", "18 rows", "step 4", "epoch end"),
+        "train end",
+    ]
+
+
+def test_hooks_for_batches_change_no_bit():
+    X, y = classes()
+    told, alone = network(), network()
+    told.fit(X, y, callbacks=[Diary()], optimizer="adam")
+    alone.fit(X, y, optimizer="adam")
+    np.testing.assert_array_equal(told.params, alone.params)
+
+
+def test_only_hooks_for_batches_cut_epochs():
+    assert Diary().per_batch
+    assert not ProgressBar().per_batch
+
+
+def test_a_callback_may_stop_the_fit():
+    class Enough(Callback):
+        def on_epoch_end(self, run, record):
+            if record["epoch"] == 3:
+                run.stop("enough")
+
+    class AtOnce(Callback):
+        def on_batch_end(self, run, loss):
+            run.stop("at once")
+
+    X, y = classes()
+    assert len(network().fit(X, y, callbacks=[Enough()])) == 3
+    net = network()
+    assert len(net.fit(X, y, callbacks=[AtOnce()])) == 0
+    assert net.history.stopped == "at once"
+
+
+def test_what_a_callable_adds_is_kept():
+    X, y = classes()
+    history = network().fit(X, y, epochs=2, callbacks=[lambda record: record.update(more=1.5)])
+    assert history["more"] == [1.5, 1.5]
+
+
+@pytest.mark.parametrize("log", [CSVLog, JSONLog])
+def test_logs(tmp_path, log):
+    X, y = classes()
+    path, net = tmp_path / "log", network()
+    net.fit(X, y, epochs=2, callbacks=[log(path)], checkpoint=tmp_path / "fit")
+    checkpoint = Checkpoint(tmp_path / "fit")
+    history = net.fit(X, y, epochs=4, callbacks=[log(path), checkpoint], resume=True)
+    with open(path, newline="") as file:
+        if log is CSVLog:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        else:
+            rows = [json.loads(line) for line in file]
+    assert rows == history.records
+
+
+def test_the_bar_is_a_few_lines_where_there_is_no_terminal():
+    X, y = classes()
+    said = io.StringIO()
+    network().fit(X, y, epochs=40, callbacks=[ProgressBar(said)])
+    lines = said.getvalue().splitlines()
+    assert len(lines) == 10
+    assert lines[-1].startswith("40/40  loss ")
+    assert "accuracy" in lines[-1]
+
+
+def test_the_bar_is_drawn_on_a_terminal():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    X, y = classes()
+    said = Terminal()
+    network().fit(X, y, epochs=4, callbacks=[ProgressBar(said)])
+    assert "█" * 30 + " 4/4" in said.getvalue()
+    assert said.getvalue().endswith("\n")
+
+
+def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorboardX")
+    from tensorboardX.proto.event_pb2 import Event
+
+    from ffnn_fast.tensorboard import TensorBoard
+
+    X, y = classes()
+    network().fit(X, y, epochs=2, validation_data=(X, y), callbacks=[TensorBoard(tmp_path / "b")])
+    (file,) = (tmp_path / "b").iterdir()
+    content, found, at = file.read_bytes(), [], 0
+    while at < len(content):  # length (8), its checksum (4), the event, its checksum (4)
+        length = int.from_bytes(content[at : at + 8], "little")
+        event = Event.FromString(content[at + 12 : at + 12 + length])
+        found += [(value.tag, event.step) for value in event.summary.value]
+        at += 12 + length + 4
+    assert {("loss/train", 1), ("loss/val", 2), ("accuracy/val", 1)} <= set(found)
+
+
+def test_without_tensorboard(monkeypatch):
+    from ffnn_fast.tensorboard import TensorBoard
+
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match=r'pip install "ffnn_fast\[tensorboard\]"'):
+        TensorBoard("b")

@@ -1,0 +1,291 @@
+"""Checkpoints: a fit that was stopped anywhere and resumed has the bits of an unbroken one."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fits import classes, network
+
+from ffnn_fast import Network, checkpoint
+from ffnn_fast.averaging import Averaging
+from ffnn_fast.callbacks import Callback
+from ffnn_fast.checkpoint import Checkpoint, CheckpointError
+from ffnn_fast.optimizers import OPTIMIZERS
+from ffnn_fast.persistence import ModelFileError
+from ffnn_fast.schedules import Cosine, ReduceOnPlateau, WarmUp
+from ffnn_fast.stopping import EarlyStopping
+
+WORKER = Path(__file__).with_name("killed_fit.py")
+
+
+class StopAt(Callback):
+    """Ctrl-C after so many batches; with 0 never, but batch by batch all the same."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def on_batch_end(self, run, loss):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def options(**given):
+    return {
+        "epochs": 6,
+        "batch_size": 16,
+        "learning_rate": WarmUp(Cosine(0.02, 4), 5),
+        "validation_fraction": 0.2,
+        "early_stopping": EarlyStopping(patience=4),
+        **given,
+    }
+
+
+def losses(history):
+    return [
+        {k: v for k, v in record.items() if k not in ("seconds", "samples_per_second")}
+        for record in history
+    ]
+
+
+def interrupted(path, batches, engine="compiled", **given):
+    """A fit in two parts, the second by another network with another generator."""
+    X, y = classes()
+    first = network(dropout=0.25, engine=engine)
+    with pytest.raises(KeyboardInterrupt):
+        first.fit(X, y, checkpoint=path, callbacks=[StopAt(batches)], **options(**given))
+    second = network(seed=99, dropout=0.25, engine=engine)
+    again = {"checkpoint": path, "resume": True, "callbacks": [StopAt(0)]}
+    history = second.fit(X, y, **again, **options(**given))
+    return second, history
+
+
+@pytest.mark.parametrize("batches", [4, 10, 23])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_resumed_fit_has_the_bits_of_an_unbroken_one(tmp_path, optimizer, batches):
+    X, y = classes()
+    whole = network(dropout=0.25)
+    expected = whole.fit(X, y, callbacks=[StopAt(0)], **options(optimizer=optimizer))
+    net, history = interrupted(tmp_path / "fit", batches, optimizer=optimizer)
+    np.testing.assert_array_equal(net.params, whole.params)
+    assert losses(history) == losses(expected)
+    assert history.stopped == expected.stopped
+    assert net.rng.random() == whole.rng.random()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"averaging": "ema"},
+        {"averaging": Averaging("swa", start=2), "early_stopping": None},
+        {"learning_rate": ReduceOnPlateau(0.1, "loss", 0.5, 0, threshold=0.1)},
+        {"clip_norm": 0.5, "max_norm": 1.0, "frozen": (1,), "optimizer": "adam"},
+        {"shuffle": False},
+        {"batch_size": None, "epochs": 30},
+        {"class_weight": "balanced", "metrics": ["f1"], "diagnostics": True},
+    ],
+)
+def test_every_part_of_a_fit_is_resumed(tmp_path, given):
+    X, y = classes()
+    whole = network(dropout=0.25)
+    expected = whole.fit(X, y, callbacks=[StopAt(0)], **options(**given))
+    net, history = interrupted(tmp_path / "fit", 17, **given)
+    np.testing.assert_array_equal(net.params, whole.params)
+    assert losses(history) == losses(expected)
+
+
+def test_the_reference_engine_resumes_too(tmp_path):
+    X, y = classes()
+    whole = network(dropout=0.25, engine="reference")
+    whole.fit(X, y, **options(optimizer="adam"))
+    net, _ = interrupted(tmp_path / "fit", 17, "reference", optimizer="adam")
+    np.testing.assert_array_equal(net.params, whole.params)
+
+
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937, np.random.SFC64])
+def test_any_generator_is_kept(tmp_path, kind):
+    X, y = classes()
+    whole, net = network(), network()
+    whole.fit(X, y, epochs=4, rng=np.random.Generator(kind(3)))
+    net.fit(X, y, epochs=2, rng=np.random.Generator(kind(3)), checkpoint=tmp_path / "fit")
+    net.fit(X, y, epochs=4, rng=np.random.Generator(kind(4)), resume=tmp_path / "fit")
+    np.testing.assert_array_equal(net.params, whole.params)
+
+
+def test_more_epochs_go_on_where_a_finished_fit_ended(tmp_path):
+    X, y = classes()
+    whole, net = network(), network()
+    whole.fit(X, y, epochs=5, averaging="ema")
+    net.fit(X, y, epochs=3, averaging="ema", checkpoint=tmp_path / "fit")
+    history = net.fit(X, y, epochs=5, averaging="ema", resume=tmp_path / "fit")
+    np.testing.assert_array_equal(net.params, whole.params)
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4, 5]
+
+
+def test_resume_true_starts_anew_where_there_is_nothing(tmp_path):
+    X, y = classes()
+    net, plain = network(), network()
+    net.fit(X, y, checkpoint=tmp_path / "fit", resume=True)
+    plain.fit(X, y)
+    np.testing.assert_array_equal(net.params, plain.params)
+
+
+def test_the_last_two_are_kept_and_nothing_else(tmp_path):
+    X, y = classes()
+    network().fit(X, y, epochs=5, checkpoint=Checkpoint(tmp_path / "fit", every_epochs=2))
+    assert sorted(os.listdir(tmp_path)) == ["fit", "fit.previous"]
+    done = [
+        checkpoint.load(tmp_path / name)[1]["progress"]["epoch"] for name in os.listdir(tmp_path)
+    ]
+    assert sorted(done) == [5, 6]
+
+
+def test_time_writes_within_an_epoch(tmp_path, monkeypatch):
+    positions = []
+    save = checkpoint.save
+    monkeypatch.setattr(
+        checkpoint, "save", lambda run, path: positions.append(run.position) or save(run, path)
+    )
+    X, y = classes(200_000)
+    often = Checkpoint(tmp_path / "fit", every_epochs=None, every_seconds=0.0)
+    network().fit(X, y, epochs=1, batch_size=1, checkpoint=often, metrics=False)
+    assert sum(0 < position < 200_000 for position in positions) >= 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
+def test_a_damaged_file_gives_way_to_the_one_before(tmp_path, damage):
+    X, y = classes()
+    whole, net = network(), network()
+    whole.fit(X, y, epochs=4)
+    net.fit(X, y, epochs=3, checkpoint=tmp_path / "fit")
+    content = bytearray((tmp_path / "fit").read_bytes())
+    content[-40] ^= 1
+    broken = {"cut": content[:-9], "flip": content, "empty": b"", "text": b"hello, world" * 9}
+    (tmp_path / "fit").write_bytes(broken[damage])
+    with pytest.warns(UserWarning, match="going on from the checkpoint before it"):
+        net.fit(X, y, epochs=4, resume=tmp_path / "fit")
+    np.testing.assert_array_equal(net.params, whole.params)
+
+
+def test_two_damaged_files_are_an_error(tmp_path):
+    X, y = classes()
+    net = network()
+    net.fit(X, y, epochs=2, checkpoint=tmp_path / "fit")
+    for name in ("fit", "fit.previous"):
+        (tmp_path / name).write_bytes(b"hello, world" * 9)
+    with pytest.raises(CheckpointError, match="no whole safetensors file"):
+        net.fit(X, y, resume=tmp_path / "fit")
+
+
+def test_a_model_file_is_no_checkpoint_and_the_other_way_round(tmp_path):
+    X, y = classes()
+    net = network()
+    net.save(tmp_path / "net")
+    with pytest.raises(CheckpointError, match="is no checkpoint"):
+        net.fit(X, y, resume=tmp_path / "net")
+    net.fit(X, y, checkpoint=tmp_path / "fit")
+    with pytest.raises(ModelFileError, match="was not written by"):
+        Network.load(tmp_path / "fit")
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"batch_size": 8}, r"options \(batch_size\)"),
+        ({"optimizer": "adam"}, r"options \(rule, schedule\)"),
+        ({"learning_rate": 0.2}, r"options \(rule, schedule\)"),
+        ({"averaging": "ema"}, "options"),
+        ({"rows": 100}, "rows"),
+        ({"net": Network([5, 9, 2])}, "network"),
+    ],
+)
+def test_another_fit_is_refused(tmp_path, given, what):
+    X, y = classes()
+    network().fit(X, y, epochs=2, checkpoint=tmp_path / "fit")
+    net, n = given.pop("net", network()), given.pop("rows", 200)
+    before, state = net.params.copy(), net.rng.bit_generator.state
+    with pytest.raises(CheckpointError, match=f"another {what}"):
+        net.fit(X[:n], y[:n], resume=tmp_path / "fit", **given)
+    np.testing.assert_array_equal(net.params, before)
+    assert net.rng.bit_generator.state == state
+
+
+def test_another_format_is_refused(tmp_path, monkeypatch):
+    X, y = classes()
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", "2")
+    network().fit(X, y, epochs=1, checkpoint=tmp_path / "fit")
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="reads version '1'"):
+        network().fit(X, y, resume=tmp_path / "fit")
+
+
+def test_functions_of_ones_own_cannot_be_written_down(tmp_path):
+    from ffnn_fast import Loss
+
+    own = Loss("own", lambda p, y: ((p - y) ** 2).sum(axis=1), lambda p, y: 2 * (p - y))
+    X, y = classes()
+    net = Network([5, 1], output="identity", loss=own)
+    with pytest.raises(ValueError, match="functions of your own"):
+        net.fit(X, y, checkpoint=tmp_path / "fit")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_checkpoint_has_a_version_and_a_description(tmp_path):
+    X, y = classes()
+    network().fit(X, y, epochs=1, checkpoint=tmp_path / "fit")
+    import safetensors
+
+    with safetensors.safe_open(tmp_path / "fit", framework="numpy") as file:
+        metadata = file.metadata()
+    assert metadata["format"] == "ffnn_fast checkpoint"
+    assert json.loads(metadata["spec"])["layer_sizes"] == [5, 8, 2]
+    assert metadata["library_version"]
+
+
+def kill_until_done(folder, kills, seed):
+    """Fits in processes that are killed at random moments; how often each was."""
+    chance, killed, done = random.Random(seed), 0, 0
+    while killed < kills:
+        process = subprocess.Popen(
+            [sys.executable, WORKER, folder, str(done)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(chance.uniform(0.0, 0.25))
+        alive = process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        if not alive:
+            assert process.returncode == 0
+        killed += alive
+        done = len(list(Path(folder).glob("done-*.npy")))
+    subprocess.run([sys.executable, WORKER, folder, str(done), "last"], check=True)
+    return killed
+
+
+def check_kills(tmp_path, kills):
+    killed = kill_until_done(tmp_path, kills, kills)
+    assert killed == kills
+    import killed_fit
+
+    ends = sorted(tmp_path.glob("done-*.npy"))
+    assert ends
+    for end in ends:
+        number = int(end.stem.partition("-")[2])
+        np.testing.assert_array_equal(np.load(end), killed_fit.fit(number), err_msg=str(number))
+
+
+def test_kill_9_and_resume(tmp_path):
+    check_kills(tmp_path, 6)
+
+
+@pytest.mark.slow
+def test_kill_9_and_resume_two_hundred_times(tmp_path):
+    check_kills(tmp_path, 200)

@@ -1,0 +1,112 @@
+"""A fit that diverges stops at once, says where, and leaves finite parameters."""
+
+import warnings
+
+import numpy as np
+import pytest
+from fits import classes, values
+
+from ffnn_fast import Network
+from ffnn_fast.divergence import DivergedWarning
+from ffnn_fast.optimizers import SGD
+from ffnn_fast.schedules import Custom
+
+
+def explosive(engine="compiled", **given):
+    return Network(
+        [5, 8, 8, 1], activation="relu", output="identity", seed=0, engine=engine, **given
+    )
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("batch_size", [1, 16, None])
+def test_it_stops_with_the_parameters_of_the_last_finite_step(engine, batch_size):
+    X, y = classes()
+    net = explosive(engine)
+    with pytest.warns(DivergedWarning, match=r"epoch \d+, step \d+, layer \d") as caught:
+        history = net.fit(30 * X, y, epochs=50, learning_rate=5.0, batch_size=batch_size)
+    assert history.stopped == "diverged"
+    assert len(history) < 50
+    assert np.isfinite(net.params).all()
+    message = str(caught[0].message)
+    assert "smaller learning rate (it was 5)" in message
+    assert caught[0].filename == __file__
+    step = message.partition("step ")[2].partition(",")[0]
+    again = explosive(engine)
+    with pytest.warns(DivergedWarning, match=f"step {step},"):
+        again.fit(30 * X, y, epochs=50, learning_rate=Custom(lambda u: 5.0), batch_size=batch_size)
+    np.testing.assert_array_equal(again.params, net.params)
+
+
+def test_the_step_is_the_first_that_is_not_finite():
+    X, y = classes(160)
+    at = 13  # of 20 steps in an epoch
+    net, plain = explosive(), explosive()
+
+    def rate(u):
+        return 1e60 if u == at else 1e-3
+
+    with pytest.warns(DivergedWarning, match=r"a parameter is not .* epoch 2, step 34, layer \d"):
+        history = net.fit(
+            X, y, batch_size=8, shuffle=False, learning_rate=lambda u: rate(u - 20), epochs=9
+        )
+    assert len(history) == 1
+    # step 34 has a finite loss still, and infinite parameters after it
+    plain.fit(X, y, batch_size=8, shuffle=False, learning_rate=1e-3, epochs=1)
+    plain.fit(X[:104], y[:104], batch_size=8, shuffle=False, learning_rate=1e-3, epochs=1)
+    np.testing.assert_array_equal(net.params, plain.params)
+
+
+def test_the_layer_is_named():
+    X, y = values()
+    net = Network([3, 4, 4, 1], activation="relu", output="identity", seed=0)
+    net.weights[1][:] *= 1e25
+    net.weights[0][:] *= 1e25
+    with pytest.warns(DivergedWarning, match="the loss is not finite in epoch 1, step 1, layer 2"):
+        net.fit(X, y)
+
+
+def test_the_optimizers_state_goes_back_too():
+    X, y = classes()
+    net = explosive()
+    loss = net.partial_fit(X, y, optimizer="momentum", learning_rate=1e-3)
+    assert np.isfinite(loss)
+    with pytest.warns(DivergedWarning, match="diverged"):
+        net.partial_fit(1e18 * X, y)
+    assert np.isfinite(net.params).all()
+    assert np.isfinite(net.stream.state).all()
+    assert 7 <= net.stream.t < 14
+
+
+def test_one_step_says_so_too():
+    X, y = classes()
+    net = explosive()
+    with pytest.warns(DivergedWarning, match="step 1"):
+        net.step(1e30 * X, y, 1.0)
+    assert np.isfinite(net.params).all()
+
+
+def test_the_best_parameters_are_restored_after_all():
+    X, y = classes(40)
+    net = explosive()
+
+    def rate(u):
+        return 1e-3 if u < 10 else 1e30
+
+    with pytest.warns(DivergedWarning, match="diverged"):
+        history = net.fit(
+            X, y, batch_size=4, epochs=5, learning_rate=rate, validation_data=(X, y),
+            early_stopping=True,
+        )  # fmt: skip
+    assert history.best_epoch == 1
+    assert net.loss(X, y) == history["val_loss"][0]
+
+
+def test_as_an_error():
+    X, y = classes()
+    net = explosive()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DivergedWarning)
+        with pytest.raises(DivergedWarning):
+            net.fit(30 * X, y, optimizer=SGD(learning_rate=5.0))
+    assert np.isfinite(net.params).all()

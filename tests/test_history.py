@@ -1,0 +1,41 @@
+"""History: records, columns, slices, and its picture."""
+
+import pytest
+from fits import classes, network
+
+from ffnn_fast import History
+
+
+def test_columns_rows_and_slices():
+    history = History([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "r2": 0.5}])
+    assert history["loss"] == [2.0, 1.0]
+    assert history["r2"] == [0.5]
+    assert history[-1]["epoch"] == 2
+    assert len(history[:1]) == 1
+    assert history.keys() == ["epoch", "loss", "r2"]
+    assert "loss 1" in repr(history)
+    assert repr(History()) == "History(no epochs)"
+    with pytest.raises(KeyError, match="recorded: epoch, loss, r2"):
+        history["f1"]
+
+
+def test_it_says_why_a_fit_ended_and_how_fast_it_was():
+    X, y = classes()
+    net = network()
+    history = net.fit(X, y, epochs=2)
+    assert net.history is history
+    assert history.stopped == "epochs"
+    last = history[-1]
+    assert last["samples_per_second"] == pytest.approx(200 / last["seconds"])
+
+
+def test_it_draws_itself():
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    X, y = classes()
+    history = network().fit(X, y, epochs=3, validation_data=(X, y))
+    ax = Figure().subplots()
+    assert history.plot(ax=ax) is ax
+    assert len(ax.get_lines()) == 2
+    assert history.plot("accuracy", ax=Figure().subplots()).get_ylabel() == "accuracy"
