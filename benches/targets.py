@@ -26,3 +26,6 @@ ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10}  # of scikit-learn, the sa
 TWO_THREADS = {"products": 1.85, "anywhere": 0.97}  # of one thread, gemm-bound sizes and all
 SHARE_OF_PEAK = {str(MINIBATCH[3]): 0.88}
 SHARE_OF_SWEEP = {str(ONLINE[1]): 0.6}
+SOLVERS = {"MINPACK": 10, "scikit-learn lbfgs": 1}  # times our time
+SAME_MINIMUM = 1e-6  # relative
+ADAMS_TIME = 10  # times that of Levenberg-Marquardt, in which Adam must not be better

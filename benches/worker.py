@@ -70,6 +70,12 @@ class Session:
         seconds = perf_counter() - began
         return seconds, fashion.accuracy(training.layers(), problem.activation, X_test, y_test)
 
+    def solve(self, regression, folder, way, limit):
+        """Seconds of a solver's run, and the objective that it reached."""
+        X, y = regression.rows(folder)
+        seconds, layers = self.module.solve(regression, X, y, way, limit, self.threads)
+        return seconds, regression.objective(layers, X, y)
+
     def script(self, name):
         """Seconds of a script with the contestant's estimators, its score and predictions."""
         from benches import scripts

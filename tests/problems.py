@@ -73,6 +73,19 @@ def random_problem(spec, n, rng, kind="dense", weighted=False):
     return Problem(X, random_targets(spec, n, rng, kind), weight)
 
 
+def smooth(n, rng, n_outputs=1):
+    """Rows of a sum of two tanh units, with a little noise."""
+    X, y, _ = taught(n, rng, n_outputs)
+    return X, y
+
+
+def taught(n, rng, n_outputs):
+    """The same with the θ that made them."""
+    X, A, B = (rng.normal(size=shape) for shape in ((n, 3), (2, 3), (n_outputs, 2)))
+    theta = np.concatenate([A.ravel(), np.zeros(2), B.ravel(), np.zeros(n_outputs)])
+    return X, np.tanh(X @ A.T) @ B.T + 0.1 * rng.normal(size=(n, n_outputs)), theta
+
+
 def random_params(spec, rng):
     """Glorot weights and small random biases; outputs of relu are kept well above zero, since a
     remainder of cancelled terms has no relative accuracy to compare.

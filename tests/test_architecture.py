@@ -24,18 +24,18 @@ FLOORS = {
         *("stopping", "averaging", "callbacks", "checkpoint", "divergence", "diagnostics"),
         *("rate_finder", "streaming", "least_squares"),
     },
-    3: {"network"},
-    4: {"plotting", "datasets", "tensorboard", "sklearn"},  # doors
+    3: {"network", "full_batch"},
+    4: {"plotting", "datasets", "tensorboard", "interchange", "onnx", "sklearn"},  # doors
     5: {"__init__"},  # the name plate
     6: {"cli", "__main__"},  # the front door
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 CONVENIENCES = {("history", "plotting")}  # inside a function: what was recorded draws itself
 BUILT_ON = {"sklearn": "sklearn"}  # a door of classes that inherit from their package's
-SIDEWAYS = {0, 1, 2, 6}  # floors whose rooms may use one another, without a circle
+SIDEWAYS = {0, 1, 2, 3, 6}  # floors whose rooms may use one another, without a circle
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 AT_MOST_LINES = 400
-HEAVY = {"pandas", "matplotlib", "rich", "sklearn", "torch", "tensorboardX"}
+HEAVY = {"pandas", "matplotlib", "rich", "sklearn", "torch", "onnx", "onnxruntime", "tensorboardX"}
 CYTHON_IMPORT = re.compile(
     r"^(?P<indent>\s*)(?:from\s+(?P<source>[\w.]+)\s+c?import\s+(?P<names>[^#\n]+)"
     r"|c?import\s+(?P<plain>[^#\n]+))",
@@ -180,8 +180,9 @@ def complaints(source):
             found.append(f"{arrow.file} is in no room: give {room} a floor")
         elif arrow.target.split(".")[0] == PACKAGE:
             found.append(wrong_arrow(arrow))
-            if room_named(arrow.target) != room:
-                graph.setdefault(room, set()).add(room_named(arrow.target))
+            there = room_named(arrow.target)
+            if there != room and ((room, there) not in CONVENIENCES or arrow.at_top):
+                graph.setdefault(room, set()).add(there)
         else:
             found.append(wrong_package(arrow))
             package = arrow.target.split(".")[0]

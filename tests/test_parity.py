@@ -30,6 +30,8 @@ FUNCTIONS = (
     "train_epoch",
     "update",
     "workspace_size",
+    "normal_equations",
+    "normal_workspace_size",
     "Plan",
     "Predictor",
 )

@@ -1,6 +1,6 @@
 """One file per contestant, each in the best form that an honest user of that library would write.
 
-A contestant's module has ``PACKAGES``, what it needs installed, and one or both of
+A contestant's module has ``PACKAGES``, what it needs installed, and one or more of
 
 ``Training(problem, X, y, threads)``
     ``epoch(order=None)`` runs all steps over the rows as they are or in that order and goes on
@@ -9,6 +9,9 @@ A contestant's module has ``PACKAGES``, what it needs installed, and one or both
 ``ways(problem, threads)``
     ``{name: (statement, namespace)}``: how a prediction is called, for ``timeit``. The result of
     the statement is ŷ; the rows are those of the problem, one batch of them.
+``solve(regression, X, y, way, limit, threads)``
+    Seconds of a solver's run from the regression's start, of so many iterations at most, and the
+    (W_k, b_k) that it found.
 """
 
 import importlib
@@ -27,6 +30,7 @@ FILES = {
     "onnxruntime": "onnx_runtime",
     "bare call": "bare_call",
     "products alone": "products",
+    "MINPACK": "minpack",
 }
 
 

@@ -1,6 +1,7 @@
 """scikit-learn's MLPClassifier, plain SGD or Adam: one ``partial_fit`` is an epoch of steps."""
 
 import warnings
+from time import perf_counter
 
 import numpy as np
 
@@ -55,6 +56,30 @@ def ways(problem, threads):
     X, _ = problem.with_steps(1).rows()
     names = {"model": classifier(problem), "x": X}
     return {"predict_proba(x)": ("model.predict_proba(x)", names)}
+
+
+def solve(regression, X, y, way, limit, threads):
+    """Seconds of `limit` iterations of L-BFGS, or epochs of Adam ("adam 0.001"), and (W_k, b_k)."""
+    from sklearn.neural_network import MLPRegressor
+
+    solver, *rate = way.split()
+    model = MLPRegressor(
+        hidden_layer_sizes=regression.sizes[1:-1], activation="tanh", solver=solver,
+        alpha=regression.l2 * len(X) / 2, batch_size=min(32, len(X)), random_state=0, max_iter=1,
+        tol=regression.tol, max_fun=20 * limit, n_iter_no_change=limit + 1, warm_start=True,
+        learning_rate_init=float(rate[0]) if rate else 0.001,
+    )  # fmt: skip
+    with warnings.catch_warnings(action="ignore"):
+        model.fit(X[:32], y[:32])
+        for coef, intercept, (W, b) in zip(
+            model.coefs_, model.intercepts_, regression.start(), strict=True
+        ):
+            coef[:], intercept[:] = W.T, b
+        model.max_iter, model.n_iter_, model.t_ = limit, 0, 0
+        began = perf_counter()
+        model.fit(X, y)
+        seconds = perf_counter() - began
+    return seconds, [(W.T, b) for W, b in zip(model.coefs_, model.intercepts_, strict=True)]
 
 
 def estimators():

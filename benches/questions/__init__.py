@@ -4,4 +4,4 @@ what is written of them.
 A record is a dictionary that JSON can hold. A table is (title, header, rows).
 """
 
-NAMES = ["step", "latency", "scaling", "roofline", "fit", "estimators", "footprint"]
+NAMES = ["step", "latency", "scaling", "roofline", "fit", "solvers", "estimators", "footprint"]

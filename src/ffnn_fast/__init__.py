@@ -1,6 +1,8 @@
 """ffnn_fast: feedforward networks, fast on a CPU and exact to the textbook."""
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from ffnn_fast.activations import Activation
 from ffnn_fast.checkpoint import Checkpoint
@@ -11,6 +13,10 @@ from ffnn_fast.network import Network
 from ffnn_fast.persistence import ModelFileError
 from ffnn_fast.spec import NetworkSpec
 from ffnn_fast.stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from ffnn_fast.interchange import from_keras, from_sklearn, from_torch, to_torch
+    from ffnn_fast.onnx import to_onnx
 
 __version__ = version("ffnn_fast")
 __all__ = [
@@ -24,8 +30,20 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "__version__",
+    "from_keras",
+    "from_sklearn",
+    "from_torch",
     "show_config",
+    "to_onnx",
+    "to_torch",
 ]
+DOORS = {  # names found in their rooms when they are first asked for
+    "from_keras": "interchange",
+    "from_sklearn": "interchange",
+    "from_torch": "interchange",
+    "to_onnx": "onnx",
+    "to_torch": "interchange",
+}
 
 
 def show_config() -> dict[str, object]:
@@ -33,3 +51,13 @@ def show_config() -> dict[str, object]:
     from ffnn_fast.config import describe
 
     return {"version": __version__, **describe()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in DOORS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{DOORS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *DOORS})

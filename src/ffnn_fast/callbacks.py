@@ -10,13 +10,12 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable
 from time import perf_counter
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ffnn_fast.history import Record
+from ffnn_fast.history import Listener, Record
 
 if TYPE_CHECKING:
     from ffnn_fast.run import Run
@@ -62,7 +61,7 @@ class Callback:
 class Told(Callback):
     """A plain callable, told of each epoch."""
 
-    def __init__(self, function: Callable[[Record], Any]) -> None:
+    def __init__(self, function: Listener) -> None:
         self.function = function
 
     def on_epoch_end(self, run: Run, record: Record) -> None:

@@ -1,15 +1,26 @@
-"""Small real data sets that come with the package; ``data/ATTRIBUTION.md`` has their licences."""
+"""Small real data sets that come with the package, and images from files of your own.
+
+``data/ATTRIBUTION.md`` has the licences of the former.
+"""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
+import math
+import os
+import zipfile
+import zlib
 from dataclasses import dataclass
 from importlib.resources import files
 
 import numpy as np
 
+IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+             "t10k-labels-idx1-ubyte")  # fmt: skip
+NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 MOVIE_SITES = ("RottenTomatoes", "RottenTomatoes_User", "Metacritic", "Metacritic_User", "IMDB")
 
 
@@ -20,6 +31,7 @@ class Dataset:
     Attributes
     ----------
     X : ndarray of shape (n, d), float64
+        Of images from files: uint8.
     y : ndarray of shape (n,)
         int64 labels or float64 values.
     feature_names : tuple of str, length d
@@ -64,6 +76,104 @@ def load_movie_ratings() -> Dataset:
     y = np.array([float(row["Fandango_Ratingvalue"]) for row in rows])
     films = tuple(row["FILM"] for row in rows)
     return Dataset(X, y, MOVIE_SITES, "Fandango_Ratingvalue", films)
+
+
+def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
+    """The array of an IDX file, the format of MNIST and its kin; gzipped or not.
+
+    Two zero bytes, the type of the values, the number of axes, their sizes, the values.
+
+    Returns
+    -------
+    ndarray
+        In the native byte order.
+
+    Raises
+    ------
+    ValueError
+        If the file is no whole IDX file.
+    OSError
+        If it cannot be read.
+    """
+    name = os.fspath(path)
+    with open(name, "rb") as file:
+        raw = file.read()
+    try:
+        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{name!r} is a damaged gzip file: {error}") from error
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES or len(raw) < 4 + 4 * raw[3]:
+        raise ValueError(f"{name!r} is no IDX file")
+    shape = tuple(np.frombuffer(raw, ">u4", raw[3], 4).tolist())
+    kind = np.dtype(IDX_TYPES[raw[2]])
+    start, size = 4 + 4 * raw[3], math.prod(shape)
+    if len(raw) != start + size * kind.itemsize:
+        raise ValueError(
+            f"{name!r} must have {size * kind.itemsize} bytes of values for the shape {shape}, "
+            f"has {len(raw) - start}"
+        )
+    return np.frombuffer(raw, kind, size, start).reshape(shape).astype(kind.newbyteorder("="))
+
+
+def load_images(path: str | os.PathLike[str]) -> tuple[Dataset, Dataset]:
+    """Images to train on and to test on, from files such as those of MNIST or Fashion-MNIST.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A folder with ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the two that
+        begin with ``t10k``, each with ``.gz`` or without; or a ``.npz`` file with the arrays
+        ``x_train``, ``y_train``, ``x_test`` and ``y_test``.
+
+    Returns
+    -------
+    train, test : Dataset
+        ``X`` (n, pixels) uint8, an image a row; ``y`` (n,) int64.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If a file is damaged, or its arrays are not images and their labels.
+    """
+    place = os.fspath(path)
+    arrays = _from_npz(place) if os.path.isfile(place) else _from_idx(place)
+    return _image_rows(place, *arrays[:2]), _image_rows(place, *arrays[2:])
+
+
+def _from_idx(folder: str) -> list[np.ndarray]:
+    arrays = []
+    for name in IDX_FILES:
+        places = [os.path.join(folder, name + ending) for ending in (".gz", "")]
+        found = [place for place in places if os.path.exists(place)]
+        if not found:
+            raise FileNotFoundError(f"there is no {places[1]!r}, nor with .gz")
+        arrays.append(load_idx(found[0]))
+    return arrays
+
+
+def _from_npz(name: str) -> list[np.ndarray]:
+    try:
+        with np.load(name, allow_pickle=False) as file:
+            return [file[key] for key in NPZ_ARRAYS]
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{name!r} is no npz file with {', '.join(NPZ_ARRAYS)}: {error}"
+        ) from error
+
+
+def _image_rows(place: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
+    """A row for each image, (n, height, width) or (n, height, width, colours)."""
+    fits = images.ndim in (3, 4) and labels.shape == images.shape[:1] and len(labels)
+    if not fits or images.dtype != np.uint8 or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{place!r} must hold uint8 images (n, height, width) with n labels; got "
+            f"{images.dtype} {images.shape} and {labels.dtype} {labels.shape}"
+        )
+    rows = images.reshape(len(images), -1)
+    names = tuple(f"pixel_{'_'.join(map(str, at))}" for at in np.ndindex(images.shape[1:]))
+    return Dataset(rows, labels.astype(np.int64), names, "class")
 
 
 def _read(name: str) -> bytes:

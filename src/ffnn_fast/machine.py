@@ -24,6 +24,9 @@ Array = np.ndarray
 ALIGNMENT = 64  # bytes; a cache line, and the widest vector
 STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
 LONG_CALL = 0.15  # seconds; a call that may take longer is made where it holds no signal up
+# Operations a second of a core at matrix products in float32; by the engine's module, or any other.
+SPEED = {"engine_v4": 250e9, "engine_v3": 80e9, "reference": 2e9}
+SPEED_OF_OTHERS = 20e9
 
 
 def aligned_empty(n: int, dtype: str) -> Array:
@@ -121,9 +124,15 @@ class Machine:
     def _call(self, function: Any, operations: int, *args: Any) -> Any:
         """A call with so many operations per parameter; signals are heard while a long one runs."""
         with self.running():
-            if self._seconds(operations) < LONG_CALL:
+            if not self._is_long(operations):
                 return function(self.plan, self.params, *args)
             return in_background(function, self.plan, self.params, *args)
+
+    def _is_long(self, operations: int) -> bool:
+        """Whether so many operations per parameter take long, as gemm-bound work goes."""
+        speed = SPEED.get(self.backend.__name__.rpartition(".")[2], SPEED_OF_OTHERS)
+        seconds = operations * len(self.params) / speed
+        return seconds * (2 if self.spec.dtype == "float64" else 1) > LONG_CALL
 
     def _seconds(self, operations: int) -> float:
         """What so many operations per parameter take, rather too much than too little."""
@@ -134,7 +143,7 @@ class Machine:
         is not so long that signals must be heard within it.
         """
         known = rule.optimizer.compiled or not self.compiled
-        return known and self._seconds(6 * batch_size) < LONG_CALL
+        return known and not self._is_long(6 * batch_size)
 
     def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
         """Steps that take about so long at the most; a figure of the problem, not of the clock."""

@@ -15,12 +15,12 @@ from ffnn_fast import (
     persistence,
     rate_finder,
     scoring,
-    solvers,
     streaming,
 )
 from ffnn_fast.activations import Activation
 from ffnn_fast.data import as_problem
 from ffnn_fast.execution import Execution
+from ffnn_fast.full_batch import FullBatch
 from ffnn_fast.history import History
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import Loss
@@ -33,7 +33,7 @@ Array = np.ndarray
 Initializer = str | Callable[[int, int, np.random.Generator], Any]
 
 
-class Network:
+class Network(FullBatch):
     """A feedforward network with L layers: a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
     Parameters
@@ -247,17 +247,6 @@ class Network:
     fit = fitting.fit
     partial_fit = streaming.partial_fit
     find_learning_rate = rate_finder.find_learning_rate
-
-    def gradient_descent(
-        self, X: Any, y: Any, learning_rate: float, max_iterations: int = 1000
-    ) -> History:
-        """The lecture's algorithm: while t++ < max_iterations, θ := θ − η ∇θ over all rows."""
-        return solvers.gradient_descent(
-            self._machine,
-            self._problem(X, y),
-            positive_float(learning_rate, "learning_rate"),
-            positive_int(max_iterations, "max_iterations"),
-        )
 
     def predictor(self, n_rows: int = 1) -> Any:
         """A callable for the lowest latency: ŷ of `n_rows` rows, without a check or an allocation.

@@ -197,6 +197,54 @@ def loss_gradient(
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
 
 
+def jacobian(plan: Plan, params: Array, X: Array) -> tuple[Array, Array]:
+    """ŷ, (n, n_L), and ∂ŷ_ij/∂θ, (n_L, n, P): back_propagation of e_j, its sum over rows undone."""
+    spec = plan.spec
+    a, h = forward_propagation(plan, params, X)
+    rows = np.empty((spec.n_outputs, len(X), spec.n_params), dtype=spec.dtype)
+    for j in range(spec.n_outputs):
+        dh_L = np.zeros_like(h[-1])
+        dh_L[:, j] = 1
+        da_L = activation_of(spec.output).jacobian_product(a[-1], h[-1], dh_L)
+        da, _, _, _ = back_propagation(plan, params, a, h, da_L)
+        for k, (w, b) in enumerate(spec.offsets, start=1):
+            rows[j, :, w:b] = (da[k][:, :, None] * h[k - 1][:, None, :]).reshape(len(X), -1)
+            rows[j, :, b : b + da[k].shape[1]] = da[k]
+    return h[-1], rows
+
+
+def normal_workspace_size(plan: Plan, n: int) -> int:
+    """Elements of scratch for `normal_equations` on `n` rows: none."""
+    return 0
+
+
+def normal_equations(
+    plan: Plan,
+    params: Array,
+    X: Array,
+    Y: Array,
+    sample_weight: Array | None,
+    JTJ: Array,
+    JTr: Array,
+    work: Array | None,
+) -> float:
+    """JTJ := lower triangle of JᵀJ, (P, P), JTr := Jᵀr, (P,); returns ½ Σ r², the mean loss.
+
+    r_ij = √(c w_i / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error, and
+    J = ∂r/∂θ; without the penalty. Needs an output other than softmax; Y is (n, n_L).
+    """
+    curvature = {"squared_error": 2, "half_squared_error": 1}[str(plan.spec.loss)]
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    scale = np.sqrt(curvature * weight / len(X)).astype(plan.spec.dtype)
+    y_hat, J = jacobian(plan, params, X)
+    r = (scale[:, None] * (y_hat - Y)).T.ravel()
+    J = (scale[:, None] * J).reshape(len(r), -1)
+    lower = np.tri(len(JTr), dtype=bool)
+    JTJ[lower] = (J.T @ J)[lower]
+    JTr[:] = J.T @ r
+    return 0.5 * float((r.astype(np.float64) ** 2).sum())
+
+
 def update(
     plan: Plan, rule: StepRule, hyper: Array, params: Array, grad: Array, state: Array, t: int
 ) -> None:

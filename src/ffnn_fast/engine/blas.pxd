@@ -3,7 +3,7 @@
 # A row-major matrix is its transpose to Fortran, so operands and transpositions are swapped here.
 # The casts drop const, which scipy's signatures lack; BLAS does not write to its inputs.
 
-from scipy.linalg.cython_blas cimport dgemm, dgemv, sgemm, sgemv
+from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk, sgemm, sgemv, ssyrk
 
 ctypedef fused floating:
     float
@@ -34,3 +34,13 @@ cdef inline void gemv(
         sgemv(ta, &n, &m, &alpha, <float*>A, &lda, <float*>x, &one, &beta, y, &one)
     else:
         dgemv(ta, &n, &m, &alpha, <double*>A, &lda, <double*>x, &one, &beta, y, &one)
+
+
+cdef inline void syrk(
+    int n, int k, floating alpha, const floating* A, int lda, floating beta, floating* C, int ldc,
+) noexcept nogil:
+    """Lower triangle of C := alpha A Aᵀ + beta C; A is (n, k), C is (n, n)."""
+    if floating is float:
+        ssyrk(b"U", b"T", &n, &k, &alpha, <float*>A, &lda, &beta, C, &ldc)
+    else:
+        dsyrk(b"U", b"T", &n, &k, &alpha, <double*>A, &lda, &beta, C, &ldc)

@@ -112,7 +112,7 @@ cdef inline double deferred_panel(
             o * sizeof(floating),
         )
     gather_panel[floating](n, o, da, NULL, D, NULL, S)
-    weight_gradient(n, o, o, i, D, blocks, S, -eta, <floating>1, W, W)
+    weight_gradient(n, o, o, i, i, D, blocks, S, -eta, <floating>1, W, W)
     return total
 
 

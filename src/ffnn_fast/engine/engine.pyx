@@ -339,3 +339,4 @@ def train_epoch(
 include "predictor.pxi"
 include "rule_door.pxi"
 include "vecmath_door.pxi"
+include "least_squares.pxi"

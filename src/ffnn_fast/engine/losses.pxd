@@ -63,7 +63,7 @@ cdef inline floating value(const plan_t* plan, floating p, floating y) noexcept 
     if y != 0:
         total -= y * log(p)
     if loss == BINARY_CROSS_ENTROPY and y != 1:
-        total -= (<floating>1 - y) * log(<floating>1 - p)
+        total -= (1 - y) * log(1 - p)
     return total
 
 
@@ -87,7 +87,7 @@ cdef inline floating slope(const plan_t* plan, floating p, floating y) noexcept 
     if y != 0:
         total -= y / p
     if loss == BINARY_CROSS_ENTROPY and y != 1:
-        total += (<floating>1 - y) / (<floating>1 - p)
+        total += (1 - y) / (1 - p)
     return total
 
 

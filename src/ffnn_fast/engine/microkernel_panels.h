@@ -215,23 +215,23 @@ static inline void fn(backward)(ptrdiff_t n, ptrdiff_t out, ptrdiff_t in, const 
     fn(product)(1, n, in, out, W, NULL, dA, dH);
 }
 
-/* C := alpha dA^T H + beta D over n samples, `rows` rows: C, D (rows, in), dA the same rows of
- * panels of width out, H as blocks of N samples; D is read only if beta is not 0.
+/* C := alpha dA^T H + beta D over n samples, `rows` rows: C, D (rows, in), rows ld apart, dA the same
+ * rows of panels of width out, H as blocks of N samples; D is read only if beta is not 0.
  * Gradient: alpha = scale, beta = l2, D = W. SGD: alpha = -eta scale, beta = 1 - eta l2, D = C. */
 static inline void fn(weight_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t out, ptrdiff_t in,
-                                       const real *dA, const real *blocks, ptrdiff_t N, real alpha,
-                                       real beta, const real *D, real *C)
+                                       ptrdiff_t ld, const real *dA, const real *blocks,
+                                       ptrdiff_t N, real alpha, real beta, const real *D, real *C)
 {
     const ptrdiff_t size = fn(panel_size)(out);
     for (ptrdiff_t i = 0; i < in; i += S)
         MK_FOR_TILES(r, m, rows) {
-            const real *a = dA + r * S, *B = blocks + i * N, *d = D + r * in + i;
-            real *c = C + r * in + i;
+            const real *a = dA + r * S, *B = blocks + i * N, *d = D + r * ld + i;
+            real *c = C + r * ld + i;
             const ptrdiff_t cols = in - i;
             if (cols > LANES)
-                MK_TILE(m, fn(gradient_tile), 2, n, a, size, B, alpha, beta, d, c, in, cols);
+                MK_TILE(m, fn(gradient_tile), 2, n, a, size, B, alpha, beta, d, c, ld, cols);
             else
-                MK_TILE(m, fn(gradient_tile), 1, n, a, size, B, alpha, beta, d, c, in, cols);
+                MK_TILE(m, fn(gradient_tile), 1, n, a, size, B, alpha, beta, d, c, ld, cols);
         }
 }
 

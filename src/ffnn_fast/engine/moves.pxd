@@ -126,7 +126,7 @@ cdef inline void panels_to_moves(
             if not rule.frozen[k]:
                 da = da_panel(plan, work, panel_count(plan, n), k, 0) + r * plan.S
                 weight_gradient(
-                    n, rows, plan.n[k], i, da,
+                    n, rows, plan.n[k], i, i, da,
                     h_rows(plan, work, panel_count(plan, n), k - 1, 0), N, <floating>1,
                     <floating>plan.l2[k], params + plan.W[k] + r * i, dW,
                 )

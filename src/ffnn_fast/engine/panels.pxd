@@ -24,6 +24,12 @@ from ffnn_fast.engine.products cimport (
     panels_forward, weight_gradient,
 )
 
+cdef extern from *:
+    """
+    #define mk_fetch(p) __builtin_prefetch(p, 0, 2)
+    """
+    void fetch "mk_fetch"(const void* p) noexcept nogil
+
 cdef enum:
     UNIT_GRAIN = 4  # output units are dealt out in fours
     GROUP = 16       # panels that go through the layers together, where that is better
@@ -241,26 +247,53 @@ cdef inline void panels_to_deltas(
         first = last
 
 
+cdef inline void fetch_ahead(
+    const plan_t* plan, const floating* X, const int64_t* order, Py_ssize_t n, Py_ssize_t i,
+    int thread, int threads,
+) noexcept nogil:
+    """Sends for features i..i+S-1 of the rows X[order] that a thread will take of the next n"""
+    cdef Py_ssize_t panels = panel_count(plan, n), r, line
+    cdef Py_ssize_t first = share(panels, 1, thread, threads) * plan.S
+    cdef Py_ssize_t end = min(n, share(panels, 1, thread + 1, threads) * plan.S)
+    for r in range(first, end):
+        line = i
+        while line < min(plan.n[0], i + plan.S):
+            fetch(X + order[r] * plan.n[0] + line)
+            line += 64 // sizeof(floating)
+
+
 cdef inline void panels_to_units(
     const plan_t* plan, Py_ssize_t n, floating alpha, double keep, double decay,
-    const floating* D, floating* C, floating* work, int thread, int threads,
+    const floating* D, floating* C, floating* work, const floating* X, const int64_t* following,
+    Py_ssize_t ahead, int thread, int threads,
 ) noexcept nogil:
     """Phase two, a thread's units: C := alpha ∇θ + (keep + decay l2_k) D; D, C (P,)
 
     Biases have no l2. ∇θ, that of the losses, is never stored by itself: C may be the gradient, or
-    θ one step on.
+    θ one step on. The `ahead` rows X[following] come next: they travel to the cache meanwhile.
     """
-    cdef Py_ssize_t count = panel_count(plan, n), N = count * plan.S, k, r, rows, at
+    cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, N = count * S, k, r, rows, at, i
+    cdef Py_ssize_t width, strip
+    cdef floating beta
     cdef const floating* da
     for k in range(1, plan.L + 1):
+        width = plan.n[k - 1]
         r = share(plan.n[k], UNIT_GRAIN, thread, threads)
         rows = share(plan.n[k], UNIT_GRAIN, thread + 1, threads) - r
-        da = da_panel(plan, work, count, k, 0) + r * plan.S
-        at = plan.W[k] + r * plan.n[k - 1]
-        weight_gradient(
-            n, rows, plan.n[k], plan.n[k - 1], da, h_rows(plan, work, count, k - 1, 0), N,
-            alpha, <floating>(keep + decay * plan.l2[k]), D + at, C + at,
-        )
+        da = da_panel(plan, work, count, k, 0) + r * S
+        at = plan.W[k] + r * width
+        beta = <floating>(keep + decay * plan.l2[k])
+        strip = S if k == 1 and ahead > 0 else width
+        i = 0
+        while i < width:
+            weight_gradient(
+                n, rows, plan.n[k], min(strip, width - i), width, da,
+                h_rows(plan, work, count, k - 1, 0) + i * N, N, alpha, beta, D + at + i,
+                C + at + i,
+            )
+            if k == 1 and ahead > 0:
+                fetch_ahead(plan, X, following, ahead, i, thread, threads)
+            i += strip
         at = plan.b[k] + r
         bias_gradient(n, rows, plan.n[k], da, alpha, <floating>keep, D + at, C + at)
 

@@ -28,10 +28,10 @@ cdef extern from "microkernel.h" nogil:
     void mk_backward_f64(ptrdiff_t n, ptrdiff_t o, ptrdiff_t i, const double* W,
                          const double* dA, double* dH)
     void mk_weight_gradient_f32(
-        ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const float* dA,
+        ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, ptrdiff_t ld, const float* dA,
         const float* blocks, ptrdiff_t N, float alpha, float beta, const float* D, float* C)
     void mk_weight_gradient_f64(
-        ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const double* dA,
+        ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, ptrdiff_t ld, const double* dA,
         const double* blocks, ptrdiff_t N, double alpha, double beta, const double* D, double* C)
     void mk_bias_gradient_f32(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, const float* dA,
                               float alpha, float beta, const float* d, float* c)
@@ -142,15 +142,15 @@ cdef inline void panels_backward(
 
 
 cdef inline void weight_gradient(
-    Py_ssize_t n, Py_ssize_t rows, Py_ssize_t o, Py_ssize_t i, const floating* dA,
+    Py_ssize_t n, Py_ssize_t rows, Py_ssize_t o, Py_ssize_t i, Py_ssize_t ld, const floating* dA,
     const floating* blocks, Py_ssize_t N, floating alpha, floating beta, const floating* D,
     floating* C,
 ) noexcept nogil:
-    """C := alpha dAᵀ H + beta D for `rows` rows of W"""
+    """C := alpha dAᵀ H + beta D for `rows` rows and i columns of W; rows of C, D are ld apart"""
     if floating is float:
-        mk_weight_gradient_f32(n, rows, o, i, dA, blocks, N, alpha, beta, D, C)
+        mk_weight_gradient_f32(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C)
     else:
-        mk_weight_gradient_f64(n, rows, o, i, dA, blocks, N, alpha, beta, D, C)
+        mk_weight_gradient_f64(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C)
 
 
 cdef inline void bias_gradient(

@@ -75,11 +75,11 @@ cdef inline void loss_and_gradient(
                 total += sum_of(sums, panel_count(plan, rows)) / n
             if start == 0:
                 panels_to_units[floating](
-                    plan, rows, 1, 0, 1, params, grad, work, thread, threads
+                    plan, rows, 1, 0, 1, params, grad, work, NULL, NULL, 0, thread, threads
                 )
             else:
                 panels_to_units[floating](
-                    plan, rows, 1, 1, 0, grad, grad, work, thread, threads
+                    plan, rows, 1, 1, 0, grad, grad, work, NULL, NULL, 0, thread, threads
                 )
         elif thread == 0:
             total += 1.0 / n * gradient_block(
@@ -210,7 +210,8 @@ cdef inline void train_steps(
             if thread == 0:
                 total[0] += sum_of(sums, panel_count(plan, rows))
             panels_to_units(
-                plan, rows, -eta, 1, -eta, params, params, scratch, thread, threads
+                plan, rows, -eta, 1, -eta, params, params, scratch, X, order + start + rows,
+                min(batch_size, n - start - rows), thread, threads,
             )
         else:
             set_rates(rule, hyper, t, &rates)

@@ -1,8 +1,10 @@
-"""Pictures with matplotlib: each function takes axes, draws on them and returns them."""
+"""Learning curves: what a history recorded, over the epochs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from ffnn_fast.plotting.canvas import BLUE, ORANGE, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,14 +40,19 @@ def learning_curve(history: History, ax: Axes | None = None, metric: str = "loss
     recorded = [key for key in (metric, f"val_{metric}") if key in known]
     if not recorded:
         raise ValueError(f"history has no {metric!r}; recorded: {', '.join(known) or 'nothing'}")
-    if ax is None:
-        ax = _new_axes()
+    ax = one_axes(ax)
     from matplotlib.ticker import MaxNLocator
 
     for key in recorded:
         epochs = [record["epoch"] for record in history if key in record]
-        label = "validation" if key.startswith("val_") else "training"
-        ax.plot(epochs, history[key], marker="" if len(epochs) > 1 else "o", label=label)
+        held_out = key.startswith("val_")
+        ax.plot(
+            epochs,
+            history[key],
+            color=ORANGE if held_out else BLUE,
+            marker="" if len(epochs) > 1 else "o",
+            label="validation" if held_out else "training",
+        )
     ax.set_xlabel("epoch")
     ax.set_ylabel(LABELS.get(metric, metric))
     ax.margins(x=0)
@@ -53,13 +60,3 @@ def learning_curve(history: History, ax: Axes | None = None, metric: str = "loss
     ax.grid(alpha=0.3)
     ax.legend()
     return ax
-
-
-def _new_axes() -> Axes:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            'drawing needs matplotlib: pip install "ffnn_fast[plot]"', name="matplotlib"
-        ) from error
-    return plt.subplots()[1]

@@ -1,0 +1,38 @@
+"""``command-help`` shows what ``ffnn-fast COMMAND --help`` shows, so that the page cannot rot."""
+
+import argparse
+import os
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from ffnn_fast.cli import build_parser
+
+WIDTH = "90"
+
+
+class CommandHelp(SphinxDirective):
+    """The help of the command named by the argument; of ``ffnn-fast`` itself without one."""
+
+    optional_arguments = 1
+
+    def run(self):
+        parser = build_parser()
+        if self.arguments:
+            found = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+            parser = found[0].choices[self.arguments[0]]
+        before, os.environ["COLUMNS"] = os.environ.get("COLUMNS"), WIDTH
+        try:
+            text = parser.format_help()
+        finally:
+            if before is None:
+                del os.environ["COLUMNS"]
+            else:
+                os.environ["COLUMNS"] = before
+        shown = nodes.literal_block(text, text, language="text")
+        return [shown]
+
+
+def setup(app):
+    app.add_directive("command-help", CommandHelp)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,216 @@
+"""What ``ffnn-fast course`` does: images, one run with an optimizer, and its results."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast.cli.course import ACTIVATIONS, LOSSES
+from ffnn_fast.cli.output import CommandError, say
+from ffnn_fast.cli.progress import progress
+from ffnn_fast.datasets import load_images
+from ffnn_fast.divergence import DivergedWarning
+from ffnn_fast.network import Network
+from ffnn_fast.optimizers import SGD, Adam, Momentum, NAdam, Nesterov, Optimizer, RMSprop
+
+CLASSES = 10
+HELD_OUT = 10  # one training image in so many is for validation
+RANDOM = 0.1  # standard deviation of "random" weights
+USUAL_RATES = {
+    "sgd": 0.1,
+    "momentum": 0.05,
+    "nag": 0.05,
+    "rmsprop": 0.001,
+    "adam": 0.001,
+    "nadam": 0.001,
+}
+LEAST_RATE = 1e-6  # annealing gives up below it
+
+Records = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images as rows of values 0 to 1, (n, pixels) float32, and their labels (n,)."""
+
+    X: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Images:
+    """The parts of a data set."""
+
+    train: Part
+    validation: Part
+    test: Part
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run: what it was made with, a record per epoch, and how it does on the test images."""
+
+    optimizer: str
+    learning_rate: float
+    history: Records
+    test_accuracy: float
+    confusion: np.ndarray
+
+    @property
+    def seconds(self) -> float:
+        """Time of the steps alone."""
+        return sum(record["seconds"] for record in self.history)
+
+
+def load(folder: str, name: str, seed: int) -> Images:
+    """The data set in `folder`, a tenth of the training images drawn for validation."""
+    places = [os.path.join(folder, part) for part in (name, name.replace("_", "-"))]
+    places += [f"{place}.npz" for place in places] + [folder]
+    try:
+        found = next(place for place in places if os.path.exists(place))
+        train, test = load_images(found)
+    except (StopIteration, FileNotFoundError) as error:
+        raise CommandError(f"{folder} has no {name}: {error or 'no such folder'}") from error
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    parts = [_part(train.X, train.y), _part(test.X, test.y)]
+    if any(part.y.max() >= CLASSES for part in parts) or parts[0].X.shape[1] != parts[1].X.shape[1]:
+        raise CommandError(f"{found} is not a data set of {CLASSES} classes and one size of image")
+    order = np.random.default_rng(seed).permutation(len(train.y))
+    held_out, rest = np.split(order, [len(order) // HELD_OUT])
+    if not len(held_out):
+        raise CommandError(f"{found} has {len(order)} training images: too few")
+    whole, last = parts
+    return Images(
+        Part(whole.X[rest], whole.y[rest]), Part(whole.X[held_out], whole.y[held_out]), last
+    )
+
+
+def learn(images: Images, args: argparse.Namespace, optimizer: str, rate: float) -> Result:
+    """Train a new network with one optimizer, and judge it."""
+    pixels = images.train.X.shape[1]
+    net = Network(
+        [pixels, *[args.hidden_size] * args.num_layers, CLASSES],
+        activation=ACTIVATIONS[args.activation],
+        output="softmax",
+        loss=LOSSES[args.loss],
+        initializer="glorot_uniform" if args.weight_init == "Xavier" else _random,
+        l2=args.weight_decay,
+        seed=args.seed,
+    )
+    train = _anneal if args.anneal else _train
+    with progress(optimizer, args.epochs) as show, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergedWarning)
+        history = train(net, images, args, _optimizer(optimizer, rate, args), show)
+    confusion = np.zeros((CLASSES, CLASSES), np.int64)
+    np.add.at(confusion, (images.test.y, net.predict(images.test.X)), 1)
+    accuracy = float(np.trace(confusion) / confusion.sum())
+    return Result(optimizer, rate, history, accuracy, confusion)
+
+
+def table(results: list[Result]) -> list[tuple[str, ...]]:
+    """A row for each run, under a title."""
+    head = ("optimizer", "rate", "loss", "validation", "accuracy", "test accuracy", "time")
+    rows = [
+        (
+            result.optimizer,
+            f"{result.learning_rate:g}",
+            *(f"{result.history[-1][key]:.4f}" for key in ("loss", "val_loss", "val_accuracy")),
+            f"{result.test_accuracy:.4f}",
+            f"{result.seconds:.2f} s",
+        )
+        for result in results
+    ]
+    return [head, *rows]
+
+
+def _part(X: np.ndarray, y: np.ndarray) -> Part:
+    return Part(X.astype(np.float32) / np.float32(255), y.astype(np.int64))
+
+
+def _random(fan_out: int, fan_in: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(0, RANDOM, (fan_out, fan_in))
+
+
+def _optimizer(name: str, rate: float, args: argparse.Namespace) -> Optimizer:
+    moments = {"beta_1": args.beta1, "beta_2": args.beta2, "epsilon": args.epsilon}
+    made: dict[str, Any] = {
+        "sgd": lambda: SGD(learning_rate=rate),
+        "momentum": lambda: Momentum(learning_rate=rate, momentum=args.momentum),
+        "nag": lambda: Nesterov(learning_rate=rate, momentum=args.momentum),
+        "rmsprop": lambda: RMSprop(learning_rate=rate, rho=args.beta, epsilon=args.epsilon),
+        "adam": lambda: Adam(learning_rate=rate, **moments),
+        "nadam": lambda: NAdam(learning_rate=rate, **moments),
+    }
+    return made[name]()
+
+
+def _train(
+    net: Network, images: Images, args: argparse.Namespace, optimizer: Optimizer, show: Any
+) -> Records:
+    """All epochs at one rate."""
+    history = net.fit(
+        images.train.X,
+        images.train.y,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        optimizer=optimizer,
+        validation_data=(images.validation.X, images.validation.y),
+        callbacks=[show],
+    )
+    if history.stopped == "diverged":
+        raise CommandError(
+            f"{optimizer.name} diverged at a rate of {optimizer.learning_rate:g}: try a smaller -lr"
+        )
+    return list(history)
+
+
+def _anneal(
+    net: Network, images: Images, args: argparse.Namespace, optimizer: Optimizer, show: Any
+) -> Records:
+    """Epoch by epoch; one after which the validation loss is higher is done again at half the rate,
+    from the parameters and the optimizer's state before it.
+    """
+    train, validation = images.train, images.validation
+    records: Records = []
+    rate, best = optimizer.learning_rate, net.loss(validation.X, validation.y)
+    while len(records) < args.epochs and rate >= LEAST_RATE:
+        before = net.copy()
+        order = net.rng.permutation(len(train.y))
+        began = perf_counter()
+        loss = net.partial_fit(
+            train.X[order],
+            train.y[order],
+            batch_size=args.batch_size,
+            optimizer=None if net.stream else replace(optimizer, learning_rate=rate),
+            learning_rate=rate if net.stream else None,
+        )
+        spent = perf_counter() - began
+        val_loss = net.loss(validation.X, validation.y)
+        if not val_loss <= best:
+            rate /= 2
+            say(f"the validation loss rose to {val_loss:.4f}: again, with a rate of {rate:g}")
+            net.params[:], net.stream = before.params, before.stream
+            continue
+        best = val_loss
+        records.append(
+            {
+                "epoch": len(records) + 1,
+                "loss": loss,
+                "accuracy": net.score(train.X, train.y),
+                "val_loss": val_loss,
+                "val_accuracy": net.score(validation.X, validation.y),
+                "learning_rate": rate,
+                "seconds": spent,
+            }
+        )
+        show(records[-1])
+    if not records:
+        raise CommandError(f"no rate down to {LEAST_RATE:g} lowers the validation loss")
+    return records

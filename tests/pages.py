@@ -1,0 +1,112 @@
+"""Code blocks of Markdown pages: found, run in order, their output held against what is shown.
+
+A page is one program: its ``python`` blocks share their names. A ``text`` block below one shows
+what it prints; numbers in it may differ a little, and ``...`` stands for anything.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+FENCE = re.compile(r"^```([\w+-]+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NEEDS = re.compile(r"\A---\n(?:.*\n)*?needs: *(.+)\n")
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?", re.IGNORECASE)
+TOLERANCE = 0.02  # relative; training in float32 ends a little differently on other processors
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its lines, and where they begin."""
+
+    page: Path
+    line: int
+    kind: str
+    text: str
+
+    def __str__(self):
+        return f"{self.page.name}, line {self.line}"
+
+
+def blocks(page):
+    """The fenced blocks of a page, directives aside."""
+    text = page.read_text("utf-8")
+    return [
+        Block(page, text.count("\n", 0, found.start(2)) + 1, found[1], found[2])
+        for found in FENCE.finditer(text)
+    ]
+
+
+def needs(page):
+    """The optional packages that the page's front matter names."""
+    found = NEEDS.match(page.read_text("utf-8"))
+    return re.split(r"[\s,]+", found[1].strip("[] ")) if found else []
+
+
+def run_python(page, folder):
+    """Run a page's Python in a folder; AssertionError where it prints something else."""
+    names, printed = {"__name__": "__main__"}, None
+    with contextlib.chdir(folder), np.printoptions():
+        for block in blocks(page):
+            if block.kind == "python":
+                printed = io.StringIO()
+                code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
+                with contextlib.redirect_stdout(printed):
+                    exec(code, names)
+            elif block.kind == "text" and printed is not None:
+                said = printed.getvalue()
+                assert alike(said, block.text), f"{block}: it prints\n{said}"
+                printed = None
+
+
+def run_shell(page, folder):
+    """Run a page's ``ffnn-fast`` lines in a folder; other lines only install or build."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for line in shell_lines(page):
+        if line.startswith("ffnn-fast"):
+            ran = subprocess.run(
+                shlex.split(line),
+                cwd=folder,
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert ran.returncode == 0, f"{line}\n{ran.stdout}\n{ran.stderr}"
+
+
+def shell_lines(page):
+    """The lines of a page's shell blocks without their comments."""
+    text = "".join(block.text for block in blocks(page) if block.kind == "sh")
+    lines = text.replace("\\\n", " ").splitlines()
+    return [bare for line in lines if (bare := re.split(r" +#", line)[0].strip())]
+
+
+def alike(said, shown):
+    """Whether a text is the one shown, but for spaces, a little in the numbers, and ``...``."""
+    said, shown = " ".join(said.split()), " ".join(shown.split())
+    parts = [re.escape(NUMBER.sub("\0", part)) for part in shown.split("...")]
+    pattern = ".*?".join(part.replace("\0", f"({NUMBER.pattern})") for part in parts)
+    found = re.fullmatch(pattern, said, re.DOTALL)
+    if not found:
+        return False
+    expected = [number for part in shown.split("...") for number in NUMBER.findall(part)]
+    return all(map(near, expected, found.groups()))
+
+
+def near(shown, said):
+    """Whether a number is the one shown, within two units of its last digit or TOLERANCE."""
+    if re.fullmatch(r"[-+]?\d+", shown):
+        return int(shown) == float(said)
+    digits = re.match(r"[-+]?\d+\.?(\d*)", shown)[1]
+    exponent = re.search(r"e([-+]?\d+)$", shown, re.IGNORECASE)
+    unit = 10.0 ** ((int(exponent[1]) if exponent else 0) - len(digits))
+    value = float(shown)
+    return abs(float(said) - value) <= max(2 * unit, TOLERANCE * abs(value))
