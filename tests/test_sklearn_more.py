@@ -270,7 +270,6 @@ def test_threads_change_no_bit(iris):
 
 
 def test_levenberg_marquardt(diabetes):
-    pytest.importorskip("ffnn_fast.least_squares")
     X, y = diabetes
     settings = {"hidden_layer_sizes": 3, "activation": "tanh", "alpha": 1.0, "random_state": 0}
     weight = np.linspace(0.5, 2, len(X))

@@ -10,12 +10,20 @@ import numpy as np
 from scipy import optimize
 from sklearn.exceptions import ConvergenceWarning
 
+from ffnn_fast.least_squares import (
+    LevenbergMarquardtOptions,
+    levenberg_marquardt,
+    require_least_squares,
+)
 from ffnn_fast.machine import Machine, Problem, aligned_empty
 from ffnn_fast.sklearn.core import Core
 from ffnn_fast.sklearn.epochs import Rows
 
 Array = np.ndarray
-LINES = "https://scikit-learn.org/stable/modules/preprocessing.html"
+MEMORY = 2e9  # bytes that the matrices of Levenberg-Marquardt may take
+DAMPING = 1e-3
+TINY = 1e-16  # for a tolerance of 0
+ADVICE = "https://scikit-learn.org/stable/modules/preprocessing.html"
 
 
 def minimize(est: Any, core: Core, rows: Rows) -> None:
@@ -68,7 +76,7 @@ def _lbfgs(est: Any, machine: Machine, problem: Problem) -> float:
         warnings.warn(
             f"lbfgs failed to converge after {est.n_iter_} iteration(s) (status={found.status}):\n"
             f"{found.message}{limit if est.n_iter_ == est.max_iter else ''}\n"
-            f"Scaling the data may help, see {LINES}",
+            f"Scaling the data may help, see {ADVICE}",
             ConvergenceWarning,
             stacklevel=6,
         )
@@ -77,12 +85,6 @@ def _lbfgs(est: Any, machine: Machine, problem: Problem) -> float:
 
 def _lm(est: Any, machine: Machine, problem: Problem) -> float:
     """Levenberg-Marquardt: damped Gauss-Newton steps for squared errors."""
-    from ffnn_fast.least_squares import (
-        LevenbergMarquardtOptions,
-        levenberg_marquardt,
-        require_least_squares,
-    )
-
     require_least_squares(machine.spec, MEMORY)
     options = LevenbergMarquardtOptions(est.max_iter, est.tol or TINY, DAMPING)
     target = machine.params.copy()
@@ -97,8 +99,3 @@ def _lm(est: Any, machine: Machine, problem: Problem) -> float:
             stacklevel=6,
         )
     return float(machine.loss(problem))
-
-
-MEMORY = 2e9  # bytes that the matrices of Levenberg-Marquardt may take
-DAMPING = 1e-3
-TINY = 1e-16  # for a tolerance of 0
