@@ -29,7 +29,7 @@ INTERNAL = {
 # work on a fit under way, or are what a method of Network calls.
 PARTLY = {"checkpoint", "divergence", "inspection", "least_squares", "rate_finder", "solvers"}
 DIRECTIVE = re.compile(
-    r"^\.\. auto(module|class|function|exception):: (\S+)\n((?:   :.*\n)*)", re.MULTILINE
+    r"^\.\. auto(module|class|function|data|exception):: (\S+)\n((?:   :.*\n)*)", re.MULTILINE
 )
 INSTALL = re.compile(r'python3 -m venv \.venv && \.venv/bin/pip install "\.\[(\w+)\]"')
 

@@ -30,7 +30,7 @@ def test_so_many_checks_run(kind):
 @parametrize_with_checks(
     [
         *(kind(solver=solver, max_iter=100) for kind in LEAST for solver in ("lbfgs", "sgd")),
-        MLPClassifier(class_weight="balanced", activation="logistic", early_stopping=True),
+        MLPClassifier(activation="logistic", loss="squared_error", max_iter=100, n_threads=1),
         MLPRegressor(hidden_layer_sizes=(6, 5), activation=["tanh", "gelu"], loss="huber"),
         MLPRegressor(hidden_layer_sizes=4, solver="lm"),
     ]

@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validat
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ffnn_fast import from_sklearn
 from ffnn_fast.sklearn import TRUSTED, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -126,6 +127,12 @@ def test_set_parameters_count_after_a_fit():
     h = np.tanh(X @ model.coefs_[0] + model.intercepts_[0])
     a = h @ model.coefs_[1] + model.intercepts_[1]
     np.testing.assert_allclose(tanh, np.exp(a) / np.exp(a).sum(axis=1, keepdims=True), rtol=1e-9)
+
+
+def test_a_fitted_estimator_becomes_a_network():
+    model = small().fit(X, y)
+    net = from_sklearn(model)
+    np.testing.assert_array_equal(net.predict_proba(X), model.predict_proba(X))
 
 
 def test_partial_fit_is_not_for_full_batches():
