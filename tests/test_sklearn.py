@@ -9,6 +9,7 @@ from sklearn import neural_network as theirs
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from ffnn_fast import sklearn as ours
 
@@ -32,6 +33,13 @@ SETTINGS = [
     {"activation": "tanh", "hidden_layer_sizes": (20, 10), "batch_size": 50, "alpha": 1.0},
     {"activation": "identity", "hidden_layer_sizes": (), "tol": 0.0, "n_iter_no_change": np.inf},
 ]
+
+
+@pytest.fixture(autouse=True)
+def one_blas_thread():
+    """scikit-learn's BLAS waits for whole time slices where others use the cores."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def named(settings):
