@@ -39,10 +39,9 @@ class Shuffled:
 
     def fit(self, epochs, seed):
         """The orders are those that ``Network.fit`` draws from the same seed."""
-        rng, order = np.random.default_rng(seed), np.arange(len(self.X))
+        rng = np.random.default_rng(seed)
         for _ in range(epochs):
-            rng.shuffle(order)
-            self.epoch(order)
+            self.epoch(rng.permutation(len(self.X)))
 
 
 def load(name):

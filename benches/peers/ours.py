@@ -128,13 +128,13 @@ def adam(net, X, Y, learning_rate, epochs):
     from ffnn_fast.optimizers import StepRule
     from ffnn_fast.rules import Adam
 
-    machine, rng, order = net._machine, np.random.default_rng(0), np.arange(len(X))
+    machine, rng = net._machine, np.random.default_rng(0)
     rule = StepRule(Adam(learning_rate=learning_rate))
     hyper = np.array([rule.optimizer.hyper])
     state, t = np.zeros((rule.slots, net.spec.n_params), X.dtype), 0
     work = machine.workspace(32)
     for _ in range(epochs):
-        rng.shuffle(order)
+        order = rng.permutation(len(X))
         machine.backend.train_epoch(
             machine.plan, machine.params, X, Y, None, order, 32, rule, hyper, state, t, work
         )

@@ -1,9 +1,11 @@
 """How near is a step to what the machine allows, and what do its matrix products alone cost?"""
 
+from time import sleep
+
 from benches import probe, targets
 from benches.charts import shares
 from benches.problems import MINIBATCH, ONLINE, WIDE
-from benches.race import OURS, Contestant, cores_available, race
+from benches.race import BREATH, OURS, Contestant, cores_available, race
 from benches.report import at_least, in_units
 
 PRODUCTS = "products alone"
@@ -14,6 +16,7 @@ def bound(arena, problem, threads):
     one read and one write of every parameter.
     """
     worker = arena.worker(Contestant(PRODUCTS, threads, threads))
+    sleep(BREATH["teams"])  # its idle BLAS threads would share a core with the loops of the probe
     products = problem.products_per_step / worker("probe", "peak", problem.dtype, threads)
     if problem.batch_size > 1:
         return "products at the FMA peak", products
