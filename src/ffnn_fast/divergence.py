@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 
 from ffnn_fast.inspection import trace
-from ffnn_fast.machine import aligned_empty, all_finite
+from ffnn_fast.machine import aligned_empty
 from ffnn_fast.run import Run
+from ffnn_fast.validation import all_finite
 
 Array = np.ndarray
 STEPS_BETWEEN_MARKS = 1000  # a copy of θ and of the state is then lost among the steps
@@ -57,10 +58,10 @@ class Guard:
         run.state[...] = self.state
         run.t, run.position = self.t, self.position
         rows = order[:0]
-        before, loss = self, math.nan
+        loss = math.nan
         while run.position < len(order):
             rows = order[run.position : run.position + batch]
-            before.params[:], before.state[...] = run.params, run.state
+            self.params[:], self.state[...] = run.params, run.state
             loss = run.machine.train(
                 run.train,
                 rows,
@@ -76,7 +77,7 @@ class Guard:
             if not (math.isfinite(loss) and all_finite(run.params)):
                 break
         step, after = run.t, run.params.copy()
-        run.params[:], run.state[...] = before.params, before.state
+        run.params[:], run.state[...] = self.params, self.state
         run.t -= 1
         run.position -= len(rows)
         run.stop("diverged")

@@ -5,7 +5,6 @@ The backend is the compiled engine or its reference; both have the same function
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -192,9 +191,3 @@ class Machine:
             update(plan, rule, hyper[min(step, len(hyper) - 1)], self.params, grad, state, t)
             total += len(rows) * loss
         return total / len(order)
-
-
-def all_finite(vector: Array) -> bool:
-    """Whether no entry is NaN or infinite, in one pass where that is so."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return math.isfinite(vector.sum()) or bool(np.isfinite(vector).all())

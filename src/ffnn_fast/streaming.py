@@ -13,12 +13,12 @@ from ffnn_fast import training
 from ffnn_fast.data import as_problem
 from ffnn_fast.fitting import Rate, Trainee, drawn_seed, settled_rate
 from ffnn_fast.history import History
-from ffnn_fast.machine import Machine, Problem, all_finite
+from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.optimizers import SGD, Optimizer, StepRule
 from ffnn_fast.options import FitOptions
 from ffnn_fast.run import Run
 from ffnn_fast.schedules import Constant, Memory, Schedule
-from ffnn_fast.validation import positive_int
+from ffnn_fast.validation import all_finite, positive_int
 
 Array = np.ndarray
 CHUNK_BYTES = 16 << 20  # of rows that are brought into the network's dtype at a time

@@ -12,10 +12,10 @@ from ffnn_fast.diagnostics import epoch_figures
 from ffnn_fast.divergence import Guard
 from ffnn_fast.history import Record
 from ffnn_fast.interrupts import Interrupts
-from ffnn_fast.machine import all_finite
 from ffnn_fast.run import Run
 from ffnn_fast.schedules import Constant
 from ffnn_fast.scoring import assess
+from ffnn_fast.validation import all_finite
 
 Array = np.ndarray
 CHUNK = 0.05  # seconds of steps, about, after which signals, limits and clocks are looked at

@@ -123,7 +123,7 @@ def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = Fals
         with np.errstate(over="ignore"):
             converted = np.ascontiguousarray(array, dtype=dtype)
     bad = np.isinf(converted) if allow_nan else None
-    if bad.any() if bad is not None else not _all_finite(converted):
+    if bad.any() if bad is not None else not all_finite(converted):
         bad = ~np.isfinite(converted) if bad is None else bad
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         where = f"row {at[0]}" + (f", column {at[1]}" if len(at) > 1 else "")
@@ -134,7 +134,8 @@ def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = Fals
     return converted
 
 
-def _all_finite(array: Array) -> bool:
+def all_finite(array: Array) -> bool:
+    """Whether no entry is NaN or infinite."""
     if array.size > SMALL:
         # A finite sum proves that all are finite; einsum takes it three times as fast as sum.
         with np.errstate(over="ignore", invalid="ignore"):

@@ -26,6 +26,7 @@ from ffnn_fast.engine.products cimport (
     MK_BYTES, gather_panel, panel_size, panel_to_rows, panels_backward, panels_forward,
     weight_gradient,
 )
+from ffnn_fast.engine.rows cimport padded
 
 cdef enum:
     DEFER_FROM = 1 << 13  # elements of W_1: 64×64 comes out even, 128×128 gains a third
@@ -42,7 +43,7 @@ cdef inline bint defers(const plan_t* plan) noexcept nogil:
 
 cdef inline Py_ssize_t rows_size(const plan_t* plan) noexcept nogil:
     """Elements from a, S rows of layer 1, to what follows it"""
-    return plan.S * ((plan.n[1] + 15) // 16 * 16)
+    return plan.S * padded(plan.n[1])
 
 
 cdef inline Py_ssize_t deferred_size(const plan_t* plan) noexcept nogil:

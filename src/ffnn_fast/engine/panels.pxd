@@ -13,7 +13,7 @@
 from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.activations cimport (
-    activate, activate_rest, apply_derivative, apply_derivative_rest, multiply, value_and_slope,
+    activate, activate_rest, apply_any_derivative, multiply, value_and_slope,
 )
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.dropout cimport drop_panel
@@ -207,13 +207,8 @@ cdef inline void backward_panels(
                     h_panel(plan, work, count, k - 1, p), da_panel(plan, work, count, k - 1, p),
                     plan.n[k - 1] * S,
                 )
-            elif plan.g[k - 1] > SOFTMAX:
-                apply_derivative_rest(
-                    plan.g[k - 1], h_panel(plan, work, count, k - 1, p),
-                    da_panel(plan, work, count, k - 1, p), plan.n[k - 1] * S,
-                )
             else:
-                apply_derivative(
+                apply_any_derivative(
                     plan.g[k - 1], h_panel(plan, work, count, k - 1, p),
                     da_panel(plan, work, count, k - 1, p), plan.n[k - 1] * S,
                 )

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ffnn_fast.activations import ACTIVATIONS, ALIASES, Activation
-from ffnn_fast.machine import Problem, all_finite
+from ffnn_fast.machine import Problem
 from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
 from ffnn_fast.schedules import Schedule
 from ffnn_fast.sklearn.core import Core, dense, threads
@@ -24,6 +24,7 @@ from ffnn_fast.sklearn.epochs import Epochs, Judge, Rows, batch_rows, fit_epochs
 from ffnn_fast.sklearn.full_batch import minimize
 from ffnn_fast.sklearn.steps import new_steps
 from ffnn_fast.spec import NetworkSpec
+from ffnn_fast.validation import all_finite
 
 Array = np.ndarray
 FULL_BATCH = ("lbfgs", "lm")
