@@ -155,7 +155,8 @@ def test_copies_are_independent_and_continue_alike(make, engine):
 
 
 def test_save_and_load(tmp_path):
-    net = Network([2, 3, 2], seed=0, l2=0.5)
+    net = Network([2, 3, 2], seed=0, l2=0.5, l1=(0.0, 0.25))
+    assert net.spec.layer_l1 == (0.0, 0.25)
     net.save(tmp_path / "net.safetensors", extra={"note": "a"})
     again = Network.load(tmp_path / "net.safetensors")
     assert again.spec == net.spec

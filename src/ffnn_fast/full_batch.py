@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ffnn_fast import solvers
 from ffnn_fast.execution import Execution
 from ffnn_fast.history import History, Listener
 from ffnn_fast.machine import Machine, Problem, aligned_empty
@@ -17,8 +18,8 @@ from ffnn_fast.validation import (
     positive_int,
 )
 
-if TYPE_CHECKING:  # they load much of SciPy, which a network needs for nothing else
-    from ffnn_fast import least_squares, solvers
+if TYPE_CHECKING:  # loads parts of SciPy that a network needs for nothing else
+    from ffnn_fast import least_squares
 
 
 class FullBatch:
@@ -31,8 +32,6 @@ class FullBatch:
         self, X: Any, y: Any, learning_rate: float, max_iterations: int = 1000
     ) -> History:
         """The lecture's algorithm: while t++ < max_iterations, θ := θ − η ∇θ over all rows."""
-        from ffnn_fast import solvers
-
         rows, _ = as_rows(X, self._machine.spec)
         problem = Problem(rows, as_targets(y, self._machine.spec, len(rows)))
         return solvers.gradient_descent(
@@ -90,8 +89,6 @@ class FullBatch:
             If an argument is not as described, or the objective is not finite at the start;
             nothing has been changed then.
         """
-        from ffnn_fast import solvers
-
         given = solvers.MinimizeOptions(
             method,
             positive_int(max_iterations, "max_iterations"),
@@ -118,8 +115,6 @@ class FullBatch:
         >>> bool(found.fun < 1e-2)
         True
         """
-        from ffnn_fast import solvers
-
         return solvers.Objective(*self._in_double(X, y, sample_weight))
 
     def levenberg_marquardt(

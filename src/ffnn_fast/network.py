@@ -49,8 +49,9 @@ class Network(FullBatch):
         Seeds the generator that draws the weights and then shuffles the rows.
     initializer : str or callable, default "auto"
         See `ffnn_fast.initializers.initialize`; biases start at zero.
-    l2 : float, default 0.0
-        Coefficient of the penalty ``l2/2 · Σ‖W_k‖²``.
+    l2, l1 : float or sequence of float, default 0.0
+        Coefficients of the penalty ``Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|``, one for all layers or one
+        for each.
     engine : {"compiled", "reference"}, optional
         Default: the environment variable ``FFNN_FAST_ENGINE``, else ``compiled``.
     n_threads : int, optional
@@ -103,13 +104,14 @@ class Network(FullBatch):
         dtype: str = "float32",
         seed: int | np.random.Generator | None = None,
         initializer: Initializer = "auto",
-        l2: float = 0.0,
+        l2: float | Sequence[float] = 0.0,
+        l1: float | Sequence[float] = 0.0,
         engine: str | None = None,
         n_threads: int | None = None,
         matmul: str = "auto",
     ) -> None:
         spec = NetworkSpec(
-            layer_sizes, activation, output, loss, dtype, l2,  # type: ignore[arg-type]
+            layer_sizes, activation, output, loss, dtype, l2, l1,  # type: ignore[arg-type]
             loss_options=loss_options or {},
             dropout=dropout,  # type: ignore[arg-type]
             missing_targets=missing_targets,

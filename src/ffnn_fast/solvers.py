@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import optimize
 
 from ffnn_fast.history import History, Listener, Record
 from ffnn_fast.machine import Machine, Problem, aligned_empty
 from ffnn_fast.optimizers import SGD, StepRule
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Array = np.ndarray
 GRADIENT_FREE = ("nelder-mead", "powell", "cobyla", "cobyqa")
@@ -151,7 +153,7 @@ class SolverHistory(History):
         What SciPy says, with its counts.
     """
 
-    def __init__(self, records: list[Record], result: optimize.OptimizeResult) -> None:
+    def __init__(self, records: list[Record], result: OptimizeResult) -> None:
         super().__init__(records)
         self.result = result
         self.converged, self.message = bool(result.success), str(result.message)
@@ -192,6 +194,8 @@ def minimize(
     machine: Machine, problem: Problem, target: Array, options: MinimizeOptions
 ) -> SolverHistory:
     """`scipy.optimize.minimize` on the flat θ; `target` gets the best θ seen, whatever happens."""
+    from scipy import optimize  # half of the time that the package would take to import
+
     objective = Objective(machine, problem)
     records: list[Record] = []
     start, began = machine.params.copy(), perf_counter()

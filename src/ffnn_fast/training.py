@@ -165,10 +165,23 @@ def _average_epoch(run: Run) -> None:
 
 
 def _observe(run: Run, record: Record) -> None:
-    """Let schedule and stopping rules see an epoch's record; keep the best parameters."""
-    run.options.schedule.observe(record, run.schedule_memory)
-    for rule, memory in zip(run.options.stopping, run.stopping_memory, strict=True):
-        better = rule.observe(record, memory)
+    """Let schedule and stopping rules see an epoch's record; keep the best parameters.
+
+    Raises
+    ------
+    ValueError
+        If one looks at a figure that neither the fit nor a callback has recorded.
+    """
+    try:
+        run.options.schedule.observe(record, run.schedule_memory)
+        seen = [
+            rule.observe(record, memory)
+            for rule, memory in zip(run.options.stopping, run.stopping_memory, strict=True)
+        ]
+    except KeyError as error:
+        known = ", ".join(record)
+        raise ValueError(f"{error.args[0]!r} is not recorded; recorded: {known}") from None
+    for rule, memory, better in zip(run.options.stopping, run.stopping_memory, seen, strict=True):
         if better and rule.restore_best:
             run.best = run.judged().copy()
             run.history.best_epoch = memory["epoch"]
