@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     on = f"{len(rows)} rows of {os.path.basename(args.data)}"
     results: list[tuple[str, ...]] = [(f"on {on}", *names), ("network", *values)]
     if args.json:
-        say(json.dumps(_plain(judged, found), ensure_ascii=False))
+        say(json.dumps(_plain(judged, found)))
     else:
         _show(results, judging.tables(judged), len(table) - len(rows))
     if args.report:
@@ -85,6 +85,8 @@ def _targets(table: Table, recipe: Recipe, drop: bool) -> tuple[np.ndarray, np.n
     """The rows that have a target (m,), and what they have (m,), as the network learnt it."""
     import numpy as np
 
+    from ffnn_fast.cli.table import shortened
+
     name, target = _column(table, recipe), recipe.target
     missing = table.missing(name, recipe.missing)
     if missing.any() and not drop:
@@ -100,16 +102,14 @@ def _targets(table: Table, recipe: Recipe, drop: bool) -> tuple[np.ndarray, np.n
         table.complain(name, bad, recipe.missing, "")
         return rows, target.encode(values[rows])
     texts = table.texts(name, recipe.missing)[rows]
-    known = _known(target.classes)
+    meant = _meant(set(texts), target.classes)
     for row, text in zip(rows, texts, strict=True):
-        if known(text) is None:
-            from ffnn_fast.cli.table import shortened
-
+        if meant[text] is None:
             raise CommandError(
                 f"{table.path}, line {table.lines[row]}: the model does not know the class "
                 f"{text!r} of {target.name!r}; it knows {shortened(target.classes)}"
             )
-    return rows, target.encode(np.array([known(text) for text in texts], dtype=object))
+    return rows, target.encode(np.array([meant[text] for text in texts], dtype=object))
 
 
 def _column(table: Table, recipe: Recipe) -> str:
@@ -127,15 +127,12 @@ def _column(table: Table, recipe: Recipe) -> str:
     return table.names[recipe.columns.index(name)]
 
 
-def _known(classes: tuple[str, ...]) -> Any:
-    """A function from a text to the class it means, or None: 1.0 means the class 1."""
+def _meant(texts: set[str], classes: tuple[str, ...]) -> dict[str, str | None]:
+    """The class that each text means, or None: 1.0 means the class 1."""
+    names = set(classes)
     numbers = {_number(name): name for name in classes}
     numbers.pop(None, None)
-
-    def find(text: str) -> str | None:
-        return text if text in classes else numbers.get(_number(text))
-
-    return find
+    return {text: text if text in names else numbers.get(_number(text)) for text in texts}
 
 
 def _number(text: str) -> float | None:
