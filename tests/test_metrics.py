@@ -7,11 +7,16 @@ from ffnn_fast.metrics import (
     Metric,
     accuracy,
     as_metric,
+    calibration_curve,
+    confusion_matrix,
+    expected_calibration_error,
     f1,
     log_loss,
     mae,
+    precision_recall,
     r2,
     rmse,
+    roc_auc,
     top_k_accuracy,
 )
 
@@ -138,3 +143,95 @@ def test_names_and_functions():
 def test_refused_shapes(call):
     with pytest.raises(ValueError, match=r"expected|k must be"):
         call()
+
+
+class TestConfusion:
+    def test_agrees_with_scikit_learn(self, rng):
+        sklearn = pytest.importorskip("sklearn.metrics")
+        y, p = rng.integers(0, 6, 300), rng.integers(0, 5, 300)
+        matrix = confusion_matrix(y, p, 8)
+        assert matrix.dtype == np.int64
+        expected = sklearn.confusion_matrix(y, p, labels=range(8))
+        np.testing.assert_array_equal(matrix, expected)
+        np.testing.assert_array_equal(confusion_matrix(y, p), expected[:6, :6])
+        theirs = sklearn.precision_recall_fscore_support(y, p, labels=range(8), zero_division=0)
+        for ours, other in zip(precision_recall(matrix), theirs, strict=True):
+            np.testing.assert_allclose(ours, other, rtol=1e-14)
+
+    def test_small_integers_do_not_overflow(self):
+        y = np.arange(100, dtype=np.uint8)
+        assert (confusion_matrix(y, y) == np.eye(100)).all()
+        assert confusion_matrix([True, False], [True, True]).tolist() == [[0, 1], [0, 1]]
+
+    def test_refusals(self):
+        with pytest.raises(ValueError, match=r"labels in 0\.\.1, got 2"):
+            confusion_matrix([0, 1], [2, 0], 2)
+        with pytest.raises(ValueError, match=r"labels in 0\.\.1, got -1"):
+            confusion_matrix([0, -1], [1, 0])
+        with pytest.raises(TypeError, match="integer labels, got float64"):
+            confusion_matrix([0.0], [1])
+        with pytest.raises(ValueError, match="at least one sample"):
+            confusion_matrix([], [])
+        with pytest.raises(ValueError, match=r"\(c, c\), got \(2, 3\)"):
+            precision_recall(np.ones((2, 3)))
+
+
+class TestCalibration:
+    @pytest.mark.parametrize("bins", [1, 5, 10])
+    def test_agrees_with_scikit_learn(self, rng, bins):
+        sklearn = pytest.importorskip("sklearn.calibration")
+        p = np.append(rng.beta(0.3, 0.3, 200).round(2), [0, 0.1, 0.5, 1])
+        y = rng.random(204) < p
+        said, share, count = calibration_curve(y, p, bins)
+        their_share, their_said = sklearn.calibration_curve(y, p, n_bins=bins)
+        np.testing.assert_allclose(said, their_said, rtol=1e-12)
+        np.testing.assert_allclose(share, their_share, rtol=1e-12)
+        assert count.sum() == 204
+
+    def test_error_by_hand(self):
+        # bins [0, 0.5] and (0.5, 1]: |0 − 0.25| of two, |1 − 0.8| of one
+        error = expected_calibration_error([0, 0, 1], [0.2, 0.3, 0.8], 2)
+        assert error == pytest.approx((2 * 0.25 + 0.2) / 3)
+        assert expected_calibration_error([True, False], [1.0, 0.0]) == 0
+
+    def test_float32_that_is_not_quite_one(self):
+        said, _, count = calibration_curve([1, 1], np.float32([1.0, 0.99999994]))
+        assert count.tolist() == [2]
+        assert said[0] == pytest.approx(1)
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            (([0, 1], [0.5, 1.5]), r"in \[0, 1\]"),
+            (([0, 1], [0.5, np.nan]), r"in \[0, 1\]"),
+            (([0, 2], [0.5, 0.5]), "expected 0 and 1"),
+            (([0, 1], [0.5]), "shape"),
+            (([0, 1], [0.5, 0.5], 0), "bins must be at least 1, got 0"),
+        ],
+    )
+    def test_refusals(self, given, message):
+        with pytest.raises(ValueError, match=message):
+            calibration_curve(*given)
+
+
+class TestRocAuc:
+    def test_agrees_with_scikit_learn(self, rng):
+        sklearn = pytest.importorskip("sklearn.metrics")
+        for digits in (0, 1, 8):  # many ties, some, none
+            s = rng.normal(size=150).round(digits)
+            y = s + rng.normal(size=150) > 0
+            assert roc_auc(y, s) == pytest.approx(sklearn.roc_auc_score(y, s), rel=1e-12)
+
+    def test_by_hand(self):
+        assert roc_auc([0, 1], [0.2, 0.3]) == 1
+        assert roc_auc([0, 1], [0.3, 0.2]) == 0
+        assert roc_auc([0, 1, 0, 1], [7, 7, 7, 7]) == 0.5
+
+    @pytest.mark.parametrize("y", [[0, 0], [1, 1]])
+    def test_one_class(self, y):
+        with pytest.raises(ValueError, match="both classes"):
+            roc_auc(y, [0.1, 0.2])
+
+    def test_nan(self):
+        with pytest.raises(ValueError, match="no NaN"):
+            roc_auc([0, 1], [0.1, np.nan])

@@ -165,6 +165,142 @@ def mae(values: Any, predicted: Any) -> float:
     return float(np.mean(_mean_error(values, predicted, np.abs)))
 
 
+def confusion_matrix(labels: Any, predicted: Any, n_classes: int | None = None) -> np.ndarray:
+    """How often each class was said where each was true.
+
+    Parameters
+    ----------
+    labels, predicted : array-like of int, shape (n,), n >= 1
+    n_classes : int, optional
+        Default: the largest label and one.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_classes, n_classes)
+        A row for each true class, a column for each class said.
+
+    Raises
+    ------
+    TypeError
+        If the labels are no integers.
+    ValueError
+        As `accuracy`; also for a label outside 0..n_classes-1.
+    """
+    truth, said = np.asarray(labels), np.asarray(predicted)
+    _check_shapes(truth, said, dimensions=(1,))
+    if not {truth.dtype.kind, said.dtype.kind} <= set("iub"):
+        raise TypeError(f"expected integer labels, got {truth.dtype} and {said.dtype}")
+    truth, said = truth.astype(np.int64), said.astype(np.int64)
+    low, high = min(truth.min(), said.min()), max(truth.max(), said.max())
+    k = int(high) + 1 if n_classes is None else n_classes
+    if low < 0 or high >= k:
+        raise ValueError(f"expected labels in 0..{k - 1}, got {low if low < 0 else high}")
+    return np.bincount(truth * k + said, minlength=k * k).reshape(k, k)
+
+
+def precision_recall(
+    confusion: Any,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Precision, recall and F1 of each class, and how many samples it has, from a confusion matrix.
+
+    Precision is the right share of those said to be of the class, recall the right share of those
+    that are, F1 their harmonic mean; 0 where there are none.
+
+    Parameters
+    ----------
+    confusion : array-like of shape (c, c)
+        As `confusion_matrix` gives it.
+
+    Returns
+    -------
+    precision, recall, f1 : ndarray of float64, shape (c,)
+    support : ndarray of shape (c,)
+
+    Raises
+    ------
+    ValueError
+        If `confusion` is not square.
+    """
+    counts = np.asarray(confusion)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(f"expected shape (c, c), got {counts.shape}")
+    right, said, support = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    f1_scores = 2 * right / np.maximum(said + support, 1)
+    return right / np.maximum(said, 1), right / np.maximum(support, 1), f1_scores, support
+
+
+def calibration_curve(
+    happened: Any, probability: Any, bins: int = 10
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How often what was said to have a probability happened, bin by bin of the probability.
+
+    The bins are equally wide, so that each answers the same question, "of what was called about
+    95 % likely, how much happened?", for every model; of equally full ones most would lie at 0 and
+    1, where a good classifier says nearly everything.
+
+    Parameters
+    ----------
+    happened : array-like of bool, or of 0 and 1, shape (n,), n >= 1
+    probability : array-like of shape (n,), in [0, 1]
+    bins : int, default 10
+        The bins are [0, 1/bins], (1/bins, 2/bins], ...
+
+    Returns
+    -------
+    mean_probability, share : ndarray of float64, shape (m,)
+        Of the m <= bins bins that hold any: the mean of what was said, the share that happened.
+    count : ndarray of int64, shape (m,)
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, values are out of range, or `bins` is less than 1.
+    """
+    y, p = _checked_events(happened, probability)
+    if not np.all((p >= 0) & (p <= 1)):
+        raise ValueError("expected probabilities in [0, 1]")
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1, got {bins}")
+    place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], p)
+    count, said, true = (np.bincount(place, weights, bins) for weights in (None, p, y))
+    full = count > 0
+    return said[full] / count[full], true[full] / count[full], count[full]
+
+
+def expected_calibration_error(happened: Any, probability: Any, bins: int = 10) -> float:
+    """Mean over all samples of |share − mean probability| of their bin in `calibration_curve`.
+
+    Parameters and errors are those of `calibration_curve`.
+    """
+    said, share, count = calibration_curve(happened, probability, bins)
+    return float((count * np.abs(share - said)).sum() / count.sum())
+
+
+def roc_auc(happened: Any, score: Any) -> float:
+    """Chance that a sample where it happened has a higher score than one where it did not.
+
+    That is the area under the ROC curve; a tie counts half.
+
+    Parameters
+    ----------
+    happened : array-like of bool, or of 0 and 1, shape (n,)
+    score : array-like of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a score is NaN, or it happened always or never.
+    """
+    y, s = _checked_events(happened, score)
+    yes = int(y.sum())
+    no = len(y) - yes
+    if np.isnan(s).any() or not yes or not no:
+        raise ValueError(f"expected scores of both classes and no NaN, got {yes} and {no} samples")
+    _, place, count = np.unique(s, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    return float((rank[y == 1].sum() - yes * (yes + 1) / 2) / (yes * no))
+
+
 @dataclass(frozen=True)
 class Metric:
     """A figure to record of an epoch.
@@ -236,6 +372,15 @@ def _mean_error(
     known = ~np.isnan(values)
     errors = size(np.where(known, values - predicted, 0)).sum(axis=0)
     return errors / np.maximum(known.sum(axis=0), 1)
+
+
+def _checked_events(happened: Any, number: Any) -> tuple[np.ndarray, np.ndarray]:
+    """0 and 1, (n,), and the numbers that go with them, (n,), in float64."""
+    y, numbers = np.asarray(happened, np.float64), np.asarray(number, np.float64)
+    _check_shapes(y, numbers, dimensions=(1,))
+    if not np.all((y == 0) | (y == 1)):
+        raise ValueError("expected 0 and 1 (or True and False) for what happened")
+    return y, numbers
 
 
 def _check_shapes(true: np.ndarray, predicted: np.ndarray, dimensions: tuple[int, ...]) -> None:

@@ -11,20 +11,25 @@ def summary(spec: NetworkSpec) -> str:
     """Dtype, loss, a line per layer with the shapes of W_k and b_k, and the parameter count."""
     title = f"Network  {spec.dtype}, loss {loss_of(spec.loss).name}"
     title += "".join(f", {name} {value}" for name, value in _settings(spec).items())
-    head = ("layer", "activation", "W", "b", "parameters")
-    rows = [head, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
-    layers = zip(spec.layer_activations, spec.shapes, strict=True)
-    for k, (g, (o, i)) in enumerate(layers, start=1):
-        place = "output" if k == spec.n_layers else "hidden"
-        rows.append(
-            (f"{k} ({place})", activation_of(g).name, f"({o}, {i})", f"({o},)", f"{o * i + o:,}")
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    rows = layers(spec)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
     return "\n".join([title, *lines, f"total {spec.n_params:,}"])
+
+
+def layers(spec: NetworkSpec) -> list[tuple[str, ...]]:
+    """A row for each layer, under a head: its activation, the shapes of W_k and b_k, parameters."""
+    head = ("layer", "activation", "W", "b", "parameters")
+    rows: list[tuple[str, ...]] = [head, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
+    for k, (g, (o, i)) in enumerate(zip(spec.layer_activations, spec.shapes, strict=True), start=1):
+        place = "output" if k == spec.n_layers else "hidden"
+        rows.append(
+            (f"{k} ({place})", activation_of(g).name, f"({o}, {i})", f"({o},)", f"{o * i + o:,}")
+        )
+    return rows
 
 
 def _settings(spec: NetworkSpec) -> dict[str, str]:

@@ -16,6 +16,7 @@ from ffnn_fast.cli.output import CommandError, say
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.datasets import load_images
 from ffnn_fast.divergence import DivergedWarning
+from ffnn_fast.metrics import confusion_matrix
 from ffnn_fast.network import Network
 from ffnn_fast.optimizers import SGD, Adam, Momentum, NAdam, Nesterov, Optimizer, RMSprop
 
@@ -108,8 +109,7 @@ def learn(images: Images, args: argparse.Namespace, optimizer: str, rate: float)
     with progress(optimizer, args.epochs) as show, warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergedWarning)
         history = train(net, images, args, _optimizer(optimizer, rate, args), show)
-    confusion = np.zeros((CLASSES, CLASSES), np.int64)
-    np.add.at(confusion, (images.test.y, net.predict(images.test.X)), 1)
+    confusion = confusion_matrix(images.test.y, net.predict(images.test.X), CLASSES)
     accuracy = float(np.trace(confusion) / confusion.sum())
     return Result(optimizer, rate, history, accuracy, confusion)
 

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from ffnn_fast.cli.output import write_file
 from ffnn_fast.history import History
-from ffnn_fast.plotting import learning_curve
+from ffnn_fast.plotting import confusion_matrix, learning_curve
 
 if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ffnn_fast.cli.assignment import Result
@@ -52,26 +50,10 @@ def draw_results(results: Sequence[Result], path: str, title: str) -> None:
             ax.grid(alpha=0.3)
     loss.legend()
     best = max(results, key=lambda result: result.history[-1]["val_accuracy"])
-    _draw_confusion(matrix, best.confusion)
+    confusion_matrix(best.confusion, matrix)
     matrix.set_title(f"{best.optimizer}: {best.test_accuracy:.1%} of the test images")
     figure.suptitle(title, parse_math=False)
     _write(figure, path)
-
-
-def _draw_confusion(ax: Axes, confusion: np.ndarray) -> None:
-    """Counts as text on shades: a row for each true class, a column for each said."""
-    shares = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
-    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (truth, said), count in zip(_places(confusion), confusion.flat, strict=True):
-        colour = "white" if shares[truth, said] > 0.5 else "black"
-        ax.text(said, truth, str(count), ha="center", va="center", color=colour, fontsize=8)
-    labels = range(len(confusion))
-    ax.set(xticks=labels, yticks=labels, xlabel="said", ylabel="true class")
-
-
-def _places(matrix: np.ndarray) -> list[tuple[int, int]]:
-    rows, columns = matrix.shape
-    return [(r, c) for r in range(rows) for c in range(columns)]
 
 
 def _write(figure: Figure, path: str) -> None:

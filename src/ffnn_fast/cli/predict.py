@@ -6,9 +6,16 @@ import argparse
 import csv
 import io
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ffnn_fast.cli import options
 from ffnn_fast.cli.output import CommandError, check_output, say, write_file
+
+if TYPE_CHECKING:
+    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.cli.table import Table
+    from ffnn_fast.network import Network
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -35,39 +42,49 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict and write; returns the exit code."""
-    from ffnn_fast.cli.recipe import load_model
-    from ffnn_fast.cli.table import read_table
+    from ffnn_fast.cli.answers import check_probabilities, columns
 
     if args.output:
         check_output(args.output, args.model, args.data)
-    network, recipe = load_model(args.model)
-    if recipe is None:
-        raise CommandError(
-            f"{args.model} does not say how to read a table: ffnn-fast train did not write it; "
-            "use Network.load in Python"
-        )
-    target = recipe.target
-    if args.proba and target.task == "regression":
-        raise CommandError(f"--proba is for classes, but {target.name!r} has values")
-    header = args.header
-    if header == "auto":
-        header = "yes" if recipe.header else "no"
-    table = read_table(args.data, header, args.delimiter)
-    X = recipe.matrix(table).astype(network.spec.dtype)
-    answers = network.predict_proba(X) if args.proba else target.decode(network.predict(X))
-    names = list(target.classes) if args.proba else [target.name]
-    rows = answers.reshape(len(X), -1).tolist()
-    content = _csv(names, rows)
+    network, recipe = load(args.model)
+    if args.proba:
+        check_probabilities(network.spec, recipe.target)
+    X = recipe.matrix(read(args, recipe)).astype(network.spec.dtype)
+    told = columns(network.spec, recipe.target, network.forward(X), proba=args.proba)
+    content = _csv(list(told), zip(*(values.tolist() for values in told.values()), strict=True))
     if args.output:
         write_file(args.output, content)
-        say(f"{len(rows)} predictions of {target.name} in {args.output}")
+        say(f"{len(X)} predictions of {recipe.target.name} in {args.output}")
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     return 0
 
 
-def _csv(names: list[str], rows: list[list[object]]) -> bytes:
+def load(path: str) -> tuple[Network, Recipe]:
+    """The network of a model file, and how it reads a table."""
+    from ffnn_fast.cli.recipe import load_model
+
+    network, recipe = load_model(path)
+    if recipe is None:
+        raise CommandError(
+            f"{path} does not say how to read a table: ffnn-fast train did not write it; "
+            "use Network.load in Python"
+        )
+    return network, recipe
+
+
+def read(args: argparse.Namespace, recipe: Recipe) -> Table:
+    """The table ``args.data``, by default with a header if the training table had one."""
+    from ffnn_fast.cli.table import read_table
+
+    header = args.header
+    if header == "auto":
+        header = "yes" if recipe.header else "no"
+    return read_table(args.data, header, args.delimiter)
+
+
+def _csv(names: list[str], rows: Iterable[Iterable[object]]) -> bytes:
     """UTF-8 text; floats with as many digits as distinguish them."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

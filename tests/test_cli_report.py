@@ -1,0 +1,227 @@
+"""Reports are whole pages that fetch nothing, say nothing a user wrote as code, and do not vary."""
+
+import re
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from judged import PRICE
+
+from ffnn_fast import Network
+from ffnn_fast.cli import judging, report
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.preprocessing import TargetEncoder
+
+pytest.importorskip("matplotlib")
+EVIL = ("<script>alert(1)</script>", '$\\frac id="x"', "的>& xlink:href")
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, its words, and the tags that stay open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.words = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def classes(names=EVIL, *, hidden=(6,), **options):
+    """A report of a network on some rows of these classes."""
+    rng = np.random.default_rng(0)
+    target = TargetEncoder("<target>", "classification", names)
+    X, y = rng.normal(size=(90, 3)), np.arange(90) % len(names)
+    width = 1 if options.get("output") == "logistic" else len(names)
+    net = Network([3, *hidden, width], seed=0, **options)
+    history = net.fit(X, y, epochs=2, batch_size=16, validation_data=(X, y))
+    judged = judging.judge(net, target, X, y)
+    heads, values = judging.cells(judging.scores(judged))
+    results = [("on the 90 rows", *heads), ("network", *values)]
+    facts = [("data <file>", "a & b.csv")]
+    return report.Report("a & b <c>", facts, net, results, judged, history, "the 90 <rows>")
+
+
+def values(loss="squared_error", heads=1, **options):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.normal(size=60)
+    net = Network([2, 4, heads], output="identity", loss=loss, loss_options=options, seed=0)
+    judged = judging.judge(net, PRICE, X, y)
+    return report.Report("prices", [], net, [("on", "R2")], judged, None, "the 60 rows")
+
+
+def read(made, folder):
+    path = folder / "report.html"
+    report.write(made, str(path))
+    return path.read_text("utf-8")
+
+
+def labels(page):
+    return [svg["aria-label"] for svg in page.named("svg")]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """The page of three classes with evil names."""
+    return read(classes(), tmp_path_factory.mktemp("report"))
+
+
+class TestPage:
+    def test_every_tag_is_closed(self, text):
+        assert Page(text).open == []
+
+    def test_nothing_is_fetched_and_nothing_runs(self, text):
+        page = Page(text)
+        assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
+        assert not re.search(r"https?://|@import|javascript:", text)
+        for _, attributes in page.tags:
+            assert not any(name.startswith("on") for name in attributes)
+            for name in ("src", "href", "xlink:href"):
+                assert attributes.get(name, "#").startswith(("#", "data:image/png;base64,"))
+        assert "default-src 'none'" in page.named("meta")[2]["content"]
+
+    def test_what_users_wrote_is_text(self, text):
+        page = Page(text)
+        for name in (*EVIL, "a & b <c>", "data <file>", "a & b.csv", "Judged on the 90 <rows>."):
+            assert name in page.words, name
+        drawn = "".join(text[place : text.index("</svg>", place)] for place in find(text, "<svg"))
+        assert {*EVIL[1:], "<script>a…ipt>"} <= set(Page(drawn).words)
+
+    def test_its_parts_in_order(self, text):
+        page = Page(text)
+        heads = re.findall(r"<h2 id=\"[\w-]+\">(.*?)</h2>", text)
+        assert heads == [
+            "Results", "Learning", "Answers", "Calibration", "Network", "How it was made",
+        ]  # fmt: skip
+        assert labels(page) == [
+            *("loss over the epochs", "accuracy over the epochs", "gradient_norm over the epochs"),
+            *("confusion matrix", "calibration of the probabilities", "network"),
+        ]
+        assert all(svg["role"] == "img" for svg in page.named("svg"))
+        assert {cell.get("scope") for cell in page.named("th")} == {"col", "row"}
+        assert len(page.named("caption")) == len(page.named("table")) == 5
+        assert page.named("html") == [{"lang": "en"}]
+        assert "width=device-width" in page.named("meta")[1]["content"]
+
+    def test_ids_are_unique_and_there(self, text):
+        counted = Counter(
+            attributes["id"] for _, attributes in Page(text).tags if "id" in attributes
+        )
+        assert set(counted.values()) == {1}
+        pointed = re.findall(r'(?:url\(|href=")#([\w-]+)', text)
+        assert len(pointed) > 50
+        assert set(pointed) <= set(counted)
+
+    def test_the_same_bytes_again(self, text, tmp_path):
+        assert read(classes(), tmp_path) == text
+
+
+def find(text, part):
+    return [found.start() for found in re.finditer(re.escape(part), text)]
+
+
+class TestContents:
+    def test_two_classes_by_one_output(self, tmp_path):
+        made = classes(("no", "yes"), output="logistic", loss="binary_cross_entropy")
+        page = Page(read(made, tmp_path))
+        assert "How often the class yes was the true one" in " ".join(page.words)
+        assert "yes" in page.words
+
+    def test_margins_have_no_calibration(self, tmp_path):
+        page = Page(read(classes(output="identity", loss="hinge"), tmp_path))
+        assert "Calibration" not in page.words
+        assert "confusion matrix" in labels(page)
+
+    def test_many_classes_and_a_wide_network(self, tmp_path):
+        names = tuple(f"c{c}" for c in range(40))
+        page = Page(read(classes(names, hidden=(30,)), tmp_path))
+        assert "network" not in labels(page)
+        assert "the most frequent confusions" in page.words
+        assert set(names) <= set(page.words)
+
+    def test_values(self, tmp_path):
+        text = read(values(), tmp_path)
+        page = Page(text)
+        assert labels(page) == ["predicted against actual", "residuals", "network"]
+        assert "size of the errors" in page.words
+        assert "Learning" not in page.words
+        assert "How it was made" not in page.words
+        assert page.open == []
+
+    def test_quantiles(self, tmp_path):
+        made = values("quantile", 2, quantiles=(0.2, 0.8))
+        page = Page(read(made, tmp_path))
+        found = judging.coverage(made.judged)
+        assert [name for name in found if name in page.words] == ["below 0.2", "below 0.8"]
+        assert f"{found['below 0.2'][1]:.4f}" in page.words
+
+    def test_a_mean_and_its_uncertainty(self, tmp_path):
+        assert "within 90%" in Page(read(values("gaussian_nll", 2), tmp_path)).words
+
+
+class TestPng:
+    @pytest.mark.parametrize("made", [classes, values])
+    def test_all_pictures_in_a_grid(self, tmp_path, made):
+        from matplotlib.image import imread
+
+        path = tmp_path / "r.PNG"
+        report.write(made(), str(path))
+        pixels = imread(path)
+        rows, columns = (2, 3) if made is classes else (1, 3)
+        assert pixels.shape[1] > 400 * columns
+        assert pixels.shape[0] > 400 * rows
+        again = path.read_bytes()
+        report.write(made(), str(path))
+        assert path.read_bytes() == again
+
+
+class TestRefusals:
+    def test_other_files(self, tmp_path):
+        for name in ("r.pdf", "r", "r.html.gz"):
+            with pytest.raises(CommandError, match=r"must end in \.html or \.png, got"):
+                report.write(values(), str(tmp_path / name))
+        assert not list(tmp_path.iterdir())
+
+    def test_files_that_are_needed(self, tmp_path):
+        data = tmp_path / "data.html"
+        data.write_text("a")
+        with pytest.raises(CommandError, match="the command needs that file"):
+            report.check(str(data), str(data))
+
+    def test_without_matplotlib(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        with pytest.raises(CommandError, match=r'needs matplotlib: pip install "ffnn_fast\[cli\]"'):
+            report.write(values(), str(tmp_path / "r.html"))
+
+    @pytest.mark.parametrize("name", ["r.html", "r.png"])
+    def test_whole_or_not_at_all(self, tmp_path, monkeypatch, name):
+        path = tmp_path / name
+        path.write_text("before")
+        made = values()
+
+        def fail(*args, **kwargs):
+            raise MemoryError
+
+        monkeypatch.setattr(report.plotting, "binned_residuals", fail)
+        with pytest.raises(MemoryError):
+            report.write(made, str(path))
+        assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [(name, "before")]
