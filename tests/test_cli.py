@@ -111,14 +111,14 @@ def test_demo_leaves_models_that_predict(demo):
     assert 2 < ratings.min() < ratings.max() < 5.5
 
 
-def test_train_writes_model_and_picture(people):
+def test_train_writes_model_and_report(people):
     options = ["--target", "tall", "--epochs", "60"]
     shown = run("train", "people.csv", *options, "-o", "tall.safetensors", cwd=people)
     network, baseline = score(shown, "network")[0], score(shown, "most frequent class")[0]
     assert network > 0.85 > baseline
     assert "missing values become the mean" in shown
     assert "2 numeric and 1 categorical columns make 5 inputs" in shown
-    assert (people / "tall.png").read_bytes().startswith(b"\x89PNG")
+    assert (people / "tall.html").read_text("utf-8").startswith("<!DOCTYPE html>")
     info = run("info", "tall.safetensors", cwd=people)
     assert f"written by ffnn_fast {__version__}" in info
     assert repr(Network.load(people / "tall.safetensors")) in info
@@ -127,7 +127,7 @@ def test_train_writes_model_and_picture(people):
 
 
 def test_predict_from_raw_rows(people):
-    options = ["--target", "-1", "--no-plot", "--epochs", "5", "--seed", "7"]
+    options = ["--target", "-1", "--no-report", "--epochs", "5", "--seed", "7"]
     run("train", "people.csv", *options, "-o", "m.safetensors", cwd=people)
     shown = run("predict", "m.safetensors", "people.csv", cwd=people)
     rows = read_csv(people / "people.csv")
@@ -146,10 +146,10 @@ def test_predict_from_raw_rows(people):
 
 def test_the_reported_score_is_that_of_the_predictions(prices):
     options = ["--target", "3", "--test-fraction", "0", "--dtype", "float64", "--epochs", "60"]
-    outputs = ["-o", "m.safetensors", "--plot", "curve.png"]
+    outputs = ["-o", "m.safetensors", "--report", "curve.png"]
     shown = run("train", "prices.csv", *options, *outputs, cwd=prices)
     assert "on the 200 training rows" in shown
-    r2, rmse = score(shown, "network")
+    r2, rmse, _ = score(shown, "network")
     assert r2 > 0.99
     truth = np.array([float(row[2]) for row in read_csv(prices / "prices.csv")])
     predicted = run("predict", "m.safetensors", "prices.csv", cwd=prices).split()
@@ -168,7 +168,7 @@ def test_the_reported_score_is_that_of_the_predictions(prices):
 )
 def test_losses(people, loss, network_says, capsys, monkeypatch):
     monkeypatch.chdir(people)
-    options = ["--target", "tall", "--no-plot", "--epochs", "30", "--loss", loss]
+    options = ["--target", "tall", "--no-report", "--epochs", "30", "--loss", loss]
     assert main(["train", "people.csv", *options, "-o", "m.safetensors"]) == 0
     shown = capsys.readouterr().out
     assert network_says in shown
@@ -179,7 +179,7 @@ def test_losses(people, loss, network_says, capsys, monkeypatch):
 
 def test_california_housing(shared_data, tmp_path):
     data = shared_data / "california-housing" / "housing.csv"
-    options = ["--target", "median_house_value", "--epochs", "4", "--no-plot"]
+    options = ["--target", "median_house_value", "--epochs", "4", "--no-report"]
     shown = run("train", data, *options, "-o", "m.safetensors", cwd=tmp_path)
     assert score(shown, "network")[0] > score(shown, "linear model")[0] > 0.6
     predicted = run("predict", "m.safetensors", data, cwd=tmp_path).split()[1:]
@@ -190,7 +190,7 @@ def test_california_housing(shared_data, tmp_path):
 
 def test_adult(shared_data, tmp_path):
     data = shared_data / "adult"
-    options = ["--target", "15", "--epochs", "4", "--hidden", "32", "--no-plot"]
+    options = ["--target", "15", "--epochs", "4", "--hidden", "32", "--no-report"]
     shown = run("train", data / "adult-train.csv", *options, "-o", "m.safetensors", cwd=tmp_path)
     assert "6 numeric and 8 categorical columns" in shown
     predicted = run("predict", "m.safetensors", data / "adult-test.csv", cwd=tmp_path).split()[1:]
@@ -218,7 +218,7 @@ def test_help_and_version(capsys):
 
 def test_a_bar_on_a_terminal(prices):
     ours, theirs = pty.openpty()
-    options = ["--target", "3", "--epochs", "30", "--no-plot", "-o", "m.safetensors"]
+    options = ["--target", "3", "--epochs", "30", "--no-report", "-o", "m.safetensors"]
     command = [*COMMAND, "train", "prices.csv", *options]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     ran = subprocess.Popen(command, cwd=prices, stdout=theirs, stderr=theirs, env=environment)
@@ -257,7 +257,7 @@ def test_a_reader_that_goes_away(people):
         "4",
         "-o",
         "m.st",
-        "--no-plot",
+        "--no-report",
         "--epochs",
         "1",
         cwd=people,

@@ -88,7 +88,43 @@ def test_tables(refused, tmp_path, content, message):
         (["--l2", "-1"], "--l2"),
         (["--hidden", "8,0"], "--hidden: expected widths such as 64,32"),
         (["--hidden", "8,x"], "--hidden"),
-        (["--activation", "swish"], "invalid choice: 'swish'"),
+        (["--activation", "swish"], "--activation: expected one of identity, logistic"),
+        (["--activation", "relu,relu,relu"], "one activation per hidden layer (2), got 3"),
+        (["--dropout", "1"], "--dropout: expected a number of at least 0 and below 1"),
+        (["--dropout", "0.1,0.1"], "one dropout rate for each of h_0 to h_2 (3), got 2"),
+        (["--initializer", "best"], "--initializer: expected one of auto, glorot_uniform"),
+        (["--optimizer", "best"], "--optimizer: expected one of sgd, momentum"),
+        (["--optimizer", "adam:beta=1"], "got 'beta=1'; adam takes beta_1, beta_2, epsilon"),
+        (["--optimizer", "adam:beta_1=2"], "beta_1 must be >= 0 and < 1, got 2"),
+        (["--optimizer", "sgd:x=1"], "expected no settings, got 'x=1'; sgd takes none"),
+        (["--schedule", "step:every=0"], "every must be finite and > 0, got 0"),
+        (["--schedule", "step:every=often"], "every must be a number, got 'often'"),
+        (["--warm-up", "-1"], "--warm-up"),
+        (["--early-stopping", "soon"], "--early-stopping: expected a number of epochs, got 'soon'"),
+        (["--early-stopping", "5", "--validation-fraction", "0"], "need validation rows"),
+        (["--early-stopping", "5:monitor=val_f1"], "'val_f1' is not recorded"),
+        (["--averaging", "ema:decay=2"], "decay must be in (0, 1), got 2"),
+        (["--frozen", "9"], "the network has layers 1 to 3, got [9] in frozen"),
+        (["--clip-norm", "0"], "--clip-norm: expected a number above 0"),
+        (["--max-time", "0"], "--max-time"),
+        (["--metrics", "auc"], "--metrics: a metric must be one of accuracy"),
+        (["--loss", "huber:delta=-1"], "delta must be a number in [1e-06, 1e+06], got -1"),
+        (["--loss", "hinge"], "for classes, but 'y' has values"),
+        (["--class-weight", "balanced"], "--class-weight is for classes, but 'y' has values"),
+        (["--class-weight", "heavy"], "expected balanced, or weights of classes such as yes=2"),
+        (["--weights", "z"], "no column 'z'"),
+        (["--weights", "b"], "column 'b': 'u' is not a number"),
+        (["--solver", "newton"], "--solver: expected one of levenberg_marquardt"),
+        (["--solver", "bfgs", "--batch-size", "3"], "--batch-size is for steps, not for --solver"),
+        (["--solver", "bfgs:speed=3"], "Unknown solver options: speed"),
+        (["--solver", "levenberg_marquardt", "--loss", "huber"], "needs a regression network with"),
+        (["--log", "run.txt"], "--log must end in .csv or .jsonl, got run.txt"),
+        (["--resume"], "--resume needs the --checkpoint to go on from"),
+        (["--checkpoint", "no/run.ckpt"], "there is no folder no"),
+        (["--test", "none.csv"], "none.csv: No such file"),
+        (["--test", "data.csv", "--report", "data.csv"], "--report must end in .html or .png"),
+        (["--start", "none.safetensors"], "none.safetensors: No such file"),
+        (["--threads", "0"], "--threads"),
         (["--dtype", "float16"], "--dtype"),
         (["--seed", "-1"], "--seed"),
         (["--test-fraction", "1"], "--test-fraction: expected a number of at least 0 and below 1"),
@@ -103,8 +139,9 @@ def test_tables(refused, tmp_path, content, message):
         (["--header", "no"], "no column 'y'; its columns: 1, 2, 3"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
-        (["--plot", "p.png", "--no-plot"], "not allowed with"),
-        (["--plot", "m.safetensors"], "the command needs that file; choose another"),
+        (["--report", "p.png", "--no-report"], "contradict each other"),
+        (["--report", "p.gif"], "--report must end in .html or .png, got p.gif"),
+        (["-o", "m.html"], "the command needs that file; choose another"),
         (["-o", "no/m.safetensors"], "no/m.safetensors: there is no folder no"),
         (["-o", "."], "not a regular file"),
         (["-o", os.devnull], "not a regular file"),
@@ -147,11 +184,11 @@ def test_without_pandas(refused, tmp_path, monkeypatch):
 def test_without_matplotlib(refused, tmp_path, monkeypatch, capsys):
     (tmp_path / "data.csv").write_text(GOOD)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert "--plot needs matplotlib" in refused(*train("--plot", "p.png"))
+    assert "--report needs matplotlib" in refused(*train("--report", "p.png"))
     assert "matplotlib" in refused("demo", "--out", ".")
     assert main(train("--epochs", "2")) == 0
-    assert "note: no learning curve without matplotlib" in capsys.readouterr().out
-    assert not (tmp_path / "m.png").exists()
+    assert "note: no report without matplotlib" in capsys.readouterr().out
+    assert not (tmp_path / "m.html").exists()
 
 
 def test_what_is_unexpected(refused, tmp_path, monkeypatch):
@@ -274,7 +311,7 @@ def test_damaged_models(refused, tmp_path, model):
 
 def test_regressors_have_no_probabilities(refused, tmp_path):
     (tmp_path / "data.csv").write_text(GOOD)
-    assert main(train("--epochs", "1", "--no-plot")) == 0
+    assert main(train("--epochs", "1", "--no-report")) == 0
     assert "--proba is for classes" in refused("predict", "m.safetensors", "data.csv", "--proba")
     said = refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
     assert "the command needs that file" in said

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ffnn_fast.cli import course, demo, doctor, evaluate, info, options, predict, train
+from ffnn_fast.cli import config, course, demo, doctor, evaluate, info, options, predict, train
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.persistence import ModelFileError
 
@@ -31,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        args = build_parser().parse_args(argv)
+        parser = build_parser()
+        args = parser.parse_args(argv)
+        if getattr(args, "config", None):
+            args = config.merged(parser, argv, args)
         code: int = args.run(args)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -69,7 +72,9 @@ def build_parser() -> options.Parser:
     parser.add_argument(
         "--debug", action="store_true", help="show a traceback where something unexpected fails"
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(
+        required=True, dest="command", metavar="COMMAND", title="commands"
+    )
     for command in COMMANDS:
         command.add_parser(commands)
     return parser

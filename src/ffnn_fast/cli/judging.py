@@ -103,11 +103,10 @@ def scores(judged: Judged) -> dict[str, float]:
     the target's units; the share of the rows ``below 0.1`` and so on of quantiles, and ``within
     90%`` of a mean and its uncertainty.
     """
-    truth, said, spec = judged.truth, judged.predicted, judged.spec
+    truth, spec = judged.truth, judged.spec
+    found = simple_scores(judged.target, truth, judged.predicted)
     if not judged.classifies:
-        values = {"r2": r2(truth, said), "rmse": rmse(truth, said), "mae": mae(truth, said)}
-        return values | {name: share for name, (_, share) in coverage(judged).items()}
-    found = {"accuracy": accuracy(truth, said), "f1": f1(truth, said)}
+        return found | {name: share for name, (_, share) in coverage(judged).items()}
     if spec.gives_probabilities:
         found["log_loss"] = log_loss(truth, judged.y_hat)
     if len(judged.target.classes) == 2:
@@ -115,6 +114,13 @@ def scores(judged: Judged) -> dict[str, float]:
         if 0 < happened.sum() < len(happened):
             found["roc_auc"] = roc_auc(happened, score)
     return found
+
+
+def simple_scores(target: TargetEncoder, truth: Array, said: Array) -> dict[str, float]:
+    """Those of the figures that any answers have, labels or values, (n,)."""
+    if target.task == "classification":
+        return {"accuracy": accuracy(truth, said), "f1": f1(truth, said)}
+    return {"r2": r2(truth, said), "rmse": rmse(truth, said), "mae": mae(truth, said)}
 
 
 def coverage(judged: Judged) -> dict[str, tuple[float, float]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
 
 from ffnn_fast.cli.output import CommandError
 
@@ -65,6 +65,54 @@ def sizes(text: str) -> tuple[int, ...]:
             f"expected widths such as 64,32 (or none for no hidden layer), got {text!r}"
         )
     return values
+
+
+def or_word(word: str, parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The type of an option that takes a word, or else what `parse` takes."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return word if text.strip().lower() == word else parse(text)
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentTypeError(f"{error} (or say {word})") from error
+
+    return parsed
+
+
+def one_or_each(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The type of an option that takes one value for all layers, or one for each: "0.1,0.2"."""
+
+    def parsed(text: str) -> Any:
+        values = tuple(parse(part.strip()) for part in text.split(","))
+        return values[0] if len(values) == 1 else values
+
+    return parsed
+
+
+def one_of(known: Iterable[str]) -> Callable[[str], str]:
+    """The type of a name."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(known)}; got {text!r}")
+        return text
+
+    return parse
+
+
+def class_weight(text: str) -> str | dict[str, float]:
+    """The type of ``--class-weight``: "balanced", or "yes=2,no=1"."""
+    if text.strip() == "balanced":
+        return "balanced"
+    found = {}
+    for part in text.split(","):
+        name, equals, value = part.rpartition("=")
+        if not equals:
+            raise argparse.ArgumentTypeError(
+                f"expected balanced, or weights of classes such as yes=2,no=1; got {text!r}"
+            )
+        found[name.strip()] = number(0)(value)
+    return found
 
 
 def names(text: str) -> tuple[str, ...]:

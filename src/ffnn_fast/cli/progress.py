@@ -8,20 +8,19 @@ import sys
 from collections.abc import Callable, Iterator
 
 from ffnn_fast.cli.output import say
+from ffnn_fast.metrics import METRICS
 
 Record = dict[str, float]
-FIGURES = {
-    "loss": "loss",
-    "accuracy": "accuracy",
-    "r2": "R2",
-    "val_accuracy": "held-out",
-    "val_r2": "held-out",
-}
+NAMES = {"r2": "R2", "f1": "F1"}
 
 
 def figures(record: Record) -> str:
-    """The figures of an epoch as text."""
-    shown = [f"{name} {record[key]:.4f}" for key, name in FIGURES.items() if key in record]
+    """Loss and metrics of an epoch as text, those of rows held out beside those of training."""
+    shown = []
+    for key in ("loss", *METRICS, *(name for name in record if name.startswith("top_"))):
+        if key in record:
+            held = f" (held-out {record[f'val_{key}']:.4f})" if f"val_{key}" in record else ""
+            shown.append(f"{NAMES.get(key, key)} {record[key]:.4f}{held}")
     return "  ".join(shown)
 
 
@@ -41,14 +40,20 @@ def progress(label: str, epochs: int, lines: int = 10) -> Iterator[Callable[[Rec
         with _bar(label, epochs) as callback:
             yield callback
         return
-    every = max(1, epochs // lines)
+    every, untold = max(1, epochs // lines), Record()
 
     def tell(record: Record) -> None:
-        epoch = int(record["epoch"])
-        if epoch % every == 0 or epoch == epochs:
-            say(f"{label}  epoch {epoch}/{epochs}  {figures(record)}")
+        say(f"{label}  epoch {int(record['epoch'])}/{epochs}  {figures(record)}")
 
-    yield tell
+    def hear(record: Record) -> None:
+        nonlocal untold
+        untold = record if int(record["epoch"]) % every else {}
+        if not untold:
+            tell(record)
+
+    yield hear
+    if untold:
+        tell(untold)
 
 
 @contextlib.contextmanager

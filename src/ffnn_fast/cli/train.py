@@ -1,176 +1,109 @@
-"""``ffnn-fast train``: learn one column of a CSV file from the others."""
+"""``ffnn-fast train``: learn one column of a table from the others."""
 
 from __future__ import annotations
 
 import argparse
 import os
 
-from ffnn_fast.activations import ACTIVATIONS, ALIASES
-from ffnn_fast.cli import options
+from ffnn_fast.cli import config, train_options
 from ffnn_fast.cli.output import CommandError, aligned, check_output, say
-from ffnn_fast.cli.table import DEFAULT_MISSING
 
-LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", "half_squared_error")
+SECTIONS = ("data", "model", "training", "ending", "records", "machine")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Declare the command and its options."""
     parser = commands.add_parser(
         "train",
-        help="train a network on your own CSV file",
-        description="Trains a network to predict one column of a CSV file from the others, and "
+        help="train a network on your own table",
+        description="Trains a network to predict one column of a table from the others, and "
         "writes a model file that predicts from raw rows (ffnn-fast predict).",
-        epilog="example: ffnn-fast train houses.csv --target price -o houses.safetensors",
+        epilog="example: ffnn-fast train houses.csv --target price -o houses.safetensors\n\n"
+        + train_options.described_settings(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("data", help="CSV file of UTF-8 text")
+    parser.add_argument("file", nargs="?", metavar="data", help="table to learn from")
+    parser.add_argument("--data", help=argparse.SUPPRESS)  # the same, from a file of options
     parser.add_argument(
         "--target",
-        required=True,
         metavar="COLUMN",
         help="the column to predict: its name, or its number (1 is the first, -1 the last)",
     )
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="MODEL", help="the model file to write"
-    )
-    _add_data_options(parser.add_argument_group("data"))
-    _add_model_options(parser.add_argument_group("model construction"))
-    _add_training_options(parser.add_argument_group("training"))
-    picture = parser.add_argument_group("learning curve").add_mutually_exclusive_group()
-    picture.add_argument(
-        "--plot", metavar="PNG", help="where to draw it (default: beside the model)"
-    )
-    picture.add_argument("--no-plot", action="store_true", help="do not draw it")
-
-
-def _add_data_options(group: argparse._ArgumentGroup) -> None:
-    options.add_table_options(group)
-    group.add_argument(
-        "--task",
-        choices=("auto", "classification", "regression"),
-        default="auto",
-        help="auto: classes if the target is text or has few whole numbers (default: auto)",
-    )
-    group.add_argument(
-        "--categorical",
-        type=options.names,
-        default=(),
-        metavar="A,B",
-        help="columns of numbers that name categories",
-    )
-    group.add_argument(
-        "--drop", type=options.names, default=(), metavar="A,B", help="columns to leave out"
-    )
-    group.add_argument(
-        "--missing",
-        type=options.names,
-        default=DEFAULT_MISSING,
-        metavar="WORDS",
-        help=f"words for a missing value, besides nothing (default: {','.join(DEFAULT_MISSING)})",
-    )
-    group.add_argument(
-        "--drop-missing-target",
-        action="store_true",
-        help="leave out rows whose target is missing (default: refuse them)",
-    )
-    group.add_argument(
-        "--test-fraction",
-        type=options.number(0, 1),
-        default=0.2,
-        metavar="F",
-        help="share of the rows held out of training to judge it (default: %(default)s)",
-    )
-
-
-def _add_model_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--hidden",
-        type=options.sizes,
-        default=(64, 64),
-        metavar="64,64",
-        help="widths of the hidden layers, or none (default: 64,64)",
-    )
-    group.add_argument(
-        "--activation",
-        choices=(*ACTIVATIONS, *ALIASES),
-        default="tanh",
-        metavar="NAME",
-        help=f"of the hidden layers: {', '.join(ACTIVATIONS)} (default: %(default)s)",
-    )
-    group.add_argument(
-        "--loss",
-        choices=("auto", *LOSSES),
-        default="auto",
-        metavar="NAME",
-        help=f"{', '.join(LOSSES)} (default: cross_entropy for classes, else squared_error)",
-    )
-    group.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-
-
-def _add_training_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--epochs",
-        type=options.whole(1),
-        metavar="N",
-        help="passes over the rows (default: as many as make about 20000 steps, 20 to 500)",
-    )
-    group.add_argument(
-        "--batch-size",
-        type=options.whole(1),
-        default=32,
-        metavar="N",
-        help="rows per step (default: %(default)s)",
-    )
-    group.add_argument(
-        "--learning-rate",
-        type=options.number(0, above=True),
-        default=0.05,
-        metavar="ETA",
-        help="length of a step; a tenth of it in the last quarter of the epochs "
-        "(default: %(default)s)",
-    )
-    group.add_argument(
-        "--l2",
-        type=options.number(0),
-        default=1e-4,
-        metavar="L",
-        help="penalty on the weights, L/2 times the sum of their squares (default: %(default)s)",
-    )
-    group.add_argument(
-        "--seed",
-        type=options.whole(0),
-        default=0,
-        metavar="N",
-        help="of the split, the weights and the order of the rows (default: %(default)s)",
-    )
+    parser.add_argument("-o", "--output", metavar="MODEL", help="the model file to write")
+    config.add_option(parser, SECTIONS)
+    train_options.add_data_options(parser.add_argument_group("data"))
+    train_options.add_model_options(parser.add_argument_group("model"))
+    train_options.add_training_options(parser.add_argument_group("training"))
+    train_options.add_ending_options(parser.add_argument_group("ending"))
+    train_options.add_record_options(parser.add_argument_group("records"))
+    train_options.add_machine_options(parser.add_argument_group("machine"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and write the model; returns the exit code."""
-    from ffnn_fast.cli import fitting
-    from ffnn_fast.cli.picture import draw, is_drawable
+    _check(args)
+    from ffnn_fast.cli import building, fitting, judging, picture, preparing, report
 
-    picture = None if args.no_plot else args.plot or f"{os.path.splitext(args.output)[0]}.png"
-    check_output(args.output, args.data)
-    if picture:
-        check_output(picture, args.data, args.output)
-    if picture and not is_drawable():
-        if args.plot:
-            raise CommandError('--plot needs matplotlib: pip install "ffnn_fast[cli]"')
-        say('note: no learning curve without matplotlib: pip install "ffnn_fast[cli]"')
-        picture = None
-    prepared = fitting.prepare(args)
+    page = None if args.no_report else args.report or f"{os.path.splitext(args.output)[0]}.html"
+    _check_outputs(args, page)
+    if page and not picture.is_drawable():
+        if args.report:
+            raise CommandError('--report needs matplotlib: pip install "ffnn_fast[cli]"')
+        say('note: no report without matplotlib: pip install "ffnn_fast[cli]"')
+        page = None
+    prepared = preparing.prepare(args)
     for note in prepared.notes:
         say(note)
-    fitted = fitting.fit(prepared, args)
-    say(repr(fitted.network))
-    say()
-    say(aligned(fitted.report))
-    say()
-    fitted.save(args.output)
-    say(f"model           {args.output}")
-    if picture:
-        draw(fitted.history, picture, os.path.basename(args.data))
-        say(f"learning curve  {picture}")
+    with fitting.refusals():
+        network = building.network(prepared, args)
+    say(f"\n{network!r}\n")
+    fitted = fitting.fit(network, prepared, args)
+    rows, where = prepared.judged
+    X = prepared.X[rows].astype(network.spec.dtype)
+    judged = judging.judge(network, prepared.recipe.target, X, prepared.y[rows])
+    results = fitting.results(prepared, judged)
+    fitted.save(args.output, results)
+    say(f"{fitted.ended}\n")
+    say(aligned(results))
+    for heading, table in judging.tables(judged):
+        say(f"\n  {heading}\n{aligned(table)}")
+    say(f"\nmodel   {args.output}")
+    if page:
+        facts = [("data", args.data), *fitted.how.items()]
+        title = f"{prepared.recipe.target.name}, from {os.path.basename(args.data)}"
+        report.write(
+            report.Report(title, facts, network, results, judged, fitted.history, where), page
+        )
+        say(f"report  {page}")
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what is missing or does not go together, before anything is read."""
+    args.data = args.file or args.data
+    for name, shown in (("data", "a table"), ("target", "--target"), ("output", "--output")):
+        if not getattr(args, name):
+            raise CommandError(f"train needs {shown} (see ffnn-fast train --help)")
+    if args.resume and not args.checkpoint:
+        raise CommandError("--resume needs the --checkpoint to go on from")
+    if args.no_report and args.report:
+        raise CommandError("--no-report and --report contradict each other")
+    if args.report and not args.report.lower().endswith((".html", ".png")):
+        raise CommandError(f"--report must end in .html or .png, got {args.report}")
+    if args.log and not args.log.lower().endswith((".csv", ".jsonl")):
+        raise CommandError(f"--log must end in .csv or .jsonl, got {args.log}")
+    try:
+        train_options.checked_metrics(args.metrics or ())
+    except ValueError as error:
+        raise CommandError(f"--metrics: {error}") from error
+
+
+def _check_outputs(args: argparse.Namespace, page: str | None) -> None:
+    """Refuse files that cannot be written, or that the command reads or writes as well."""
+    needed = [path for path in (args.data, args.test) if path]
+    for path in (args.output, page, args.log, args.checkpoint):
+        if path:
+            check_output(path, *needed)
+            needed.append(path)

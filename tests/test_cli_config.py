@@ -1,0 +1,113 @@
+"""Options from a file are the options themselves; what is given on the command line comes first."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ffnn_fast import Network
+from ffnn_fast.cli import main
+
+TOML = """
+data = "houses.csv"
+target = "price"
+output = "m.safetensors"
+no-report = true
+no_shuffle = false
+
+[model]
+hidden = [8, 4]
+activation = ["relu", "tanh"]
+loss = {name = "quantile", quantiles = [0.1, 0.9]}
+dropout = [0.0, 0.1, 0.2]
+
+[training]
+epochs = 6
+optimizer = {name = "adam", beta_1 = 0.8}
+learning-rate = 0.01
+warm_up = {steps = 5, start = 0.5}
+
+[ending]
+early_stopping = {epochs = 2, monitor = "loss"}
+"""
+OPTIONS = [
+    *("houses.csv", "--target", "price", "-o", "m.safetensors", "--no-report"),
+    *("--hidden", "8,4", "--activation", "relu,tanh", "--loss", "quantile:quantiles=0.1/0.9"),
+    *("--dropout", "0,0.1,0.2", "--epochs", "6", "--optimizer", "adam:beta_1=0.8"),
+    *("--learning-rate", "0.01", "--warm-up", "5:start=0.5", "--early-stopping", "2:monitor=loss"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _houses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(5)
+    rows = [f"{s:.1f},{1000 * s:.0f}" for s in rng.uniform(40, 200, 60)]
+    (tmp_path / "houses.csv").write_text("\n".join(["size,price", *rows]))
+
+
+def trained(*options):
+    assert main(["train", *options]) == 0
+    return Network.load("m.safetensors")
+
+
+def test_a_file_of_options_is_those_options(tmp_path):
+    expected = trained(*OPTIONS)
+    (tmp_path / "run.toml").write_text(TOML)
+    got = trained("--config", "run.toml")
+    assert got.spec == expected.spec
+    np.testing.assert_array_equal(got.params, expected.params)
+
+
+def test_json(tmp_path):
+    plain = {
+        "data": "houses.csv",
+        "target": "price",
+        "output": "m.safetensors",
+        "no-report": True,
+        "epochs": 3,
+        "checkpoint": None,
+        "training": {"learning_rate": 0.02},
+    }
+    (tmp_path / "run.JSON").write_text(json.dumps(plain))
+    got = trained("--config", "run.JSON")
+    expected = trained(*OPTIONS[:6], "--epochs", "3", "--learning-rate", "0.02")
+    np.testing.assert_array_equal(got.params, expected.params)
+
+
+def test_the_command_line_comes_first(tmp_path):
+    (tmp_path / "run.toml").write_text(TOML.replace("houses.csv", "nowhere.csv"))
+    got = trained("--hidden", "5", "--activation", "relu", "--config", "run.toml", "houses.csv",
+                  "--dropout", "0")  # fmt: skip
+    assert got.spec.layer_sizes == (1, 5, 2)
+    assert got.spec.loss == "quantile"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("run.toml", "epochs = 0", "run.toml: argument --epochs: expected a whole number"),
+        ("run.toml", "epochs = ", "run.toml: Invalid value (at "),
+        ("run.toml", "epoch = 3", "run.toml: unrecognized arguments: --epoch=3"),
+        ("run.toml", "[layers]\nhidden = 3", "run.toml: unrecognized arguments: --layers=hidden=3"),
+        ("run.toml", "hidden = [[3]]", "run.toml: hidden must be a text, a number or a list"),
+        ("run.toml", "config = 'a.toml'", "run.toml: a file of options cannot name another"),
+        ("run.toml", "optimizer = {name = 'adam', beta = 1}", "run.toml: argument --optimizer"),
+        ("run.json", "[1]", "run.json must hold an object of options, got list"),
+        ("run.json", "{", "run.json: Expecting property name"),
+        ("run.toml", "\xff", "run.toml: 'utf-8' codec"),
+        ("run.toml", "epochs = 3", "train needs a table"),
+        ("run.toml", "data = 'houses.csv'", "train needs --target"),
+        ("run.toml", "data = 'houses.csv'\ntarget = 'price'", "train needs --output"),
+        ("none.toml", None, "none.toml: No such file"),
+    ],
+)
+def test_refusals(tmp_path, capsys, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_bytes(text.encode("latin-1"))
+    before = sorted(tmp_path.iterdir())
+    assert main(["train", "--config", name]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"ffnn-fast: error: {message}")
+    assert said.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before

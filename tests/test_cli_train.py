@@ -1,0 +1,299 @@
+"""What ``ffnn-fast train`` offers is what training offers: an option gives the same parameters."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from ffnn_fast import Network
+from ffnn_fast.averaging import Averaging
+from ffnn_fast.cli import build_parser, main, preparing
+from ffnn_fast.cli.building import RATE
+from ffnn_fast.losses import LOSSES
+from ffnn_fast.optimizers import SGD, Adam, NAdam
+from ffnn_fast.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, StepDecay, WarmUp
+from ffnn_fast.stopping import EarlyStopping
+
+EPOCHS = 12
+BATCHES = 5  # of an epoch: 160 rows train, 32 at a time
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a table of houses (200 rows: a price, whether it is dear, a weight)."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(5)
+    size, rooms = rng.uniform(40, 200, 200).round(1), rng.integers(1, 7, 200)
+    price = (1000 * size + 5000 * rooms + rng.normal(0, 5000, 200)).round()
+    rows = [
+        f"{s},{r},{int(p)},{'dear' if p > 130_000 else 'cheap'},{w}"
+        for s, r, p, w in zip(size, rooms, price, rng.integers(0, 4, 200), strict=True)
+    ]
+    text = "\n".join(["size,rooms,price,dear,weight", *rows]) + "\n"
+    (tmp_path / "houses.csv").write_text(text)
+    return tmp_path
+
+
+def train(*options, target="price", drop="dear,weight", code=0):
+    """Run the command with small layers."""
+    common = ["--target", target, "-o", "m.safetensors", "--no-report", "--drop", drop]
+    assert main(["train", "houses.csv", *common, *options]) == code
+    return Network.load("m.safetensors") if code == 0 else None
+
+
+def prepared(*options, target="price", drop="dear,weight"):
+    """The rows as the command sees them."""
+    common = ["train", "houses.csv", "--target", target, "-o", "m", "--drop", drop]
+    args = build_parser().parse_args([*common, *options])
+    args.data = args.file
+    return preparing.prepare(args)
+
+
+def small(n_inputs, n_outputs=1, **options):
+    """A network as the command makes one with ``--hidden 8``."""
+    given = {"activation": "tanh", "output": "identity", "l2": 1e-4, "seed": 0, **options}
+    return Network([n_inputs, 8, n_outputs], **given)
+
+
+def decay(rate):
+    return StepDecay(rate, every=EPOCHS - EPOCHS // 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {"learning_rate": decay(RATE)}),
+        (["--batch-size", "all"], {"batch_size": None}),
+        (["--no-shuffle"], {"shuffle": False}),
+        (["--learning-rate", "0.02"], {"learning_rate": decay(0.02)}),
+        (
+            ["--optimizer", "adam:beta_1=0.8,epsilon=1e-6"],
+            {"optimizer": Adam(beta_1=0.8, epsilon=1e-6), "learning_rate": decay(0.001)},
+        ),
+        (
+            ["--optimizer", "nadam", "--schedule", "constant"],
+            {"optimizer": NAdam(), "learning_rate": Constant(0.002)},
+        ),
+        (["--schedule", "step:every=3,factor=0.5"], {"learning_rate": StepDecay(RATE, 3, 0.5)}),
+        (["--schedule", "cosine:minimum=0.01"], {"learning_rate": Cosine(RATE, EPOCHS, 0.01)}),
+        (
+            ["--schedule", "cosine:per=step"],
+            {"learning_rate": Cosine(RATE, EPOCHS * BATCHES, per="step")},
+        ),
+        (["--schedule", "one-cycle"], {"learning_rate": OneCycle(RATE, EPOCHS * BATCHES)}),
+        (
+            ["--warm-up", "20:start=0.1", "--schedule", "constant"],
+            {"learning_rate": WarmUp(RATE, 20, 0.1)},
+        ),
+        (
+            ["--schedule", "plateau:patience=1,monitor=loss"],
+            {"learning_rate": ReduceOnPlateau(RATE, "loss", patience=1)},
+        ),
+        (["--clip-value", "0.01"], {"clip_value": 0.01}),
+        (["--clip-norm", "0.05"], {"clip_norm": 0.05}),
+        (["--max-norm", "0.3"], {"max_norm": 0.3}),
+        (["--averaging", "ema:decay=0.9"], {"averaging": Averaging("ema", decay=0.9)}),
+        (["--averaging", "swa:start=3"], {"averaging": Averaging("swa", start=3)}),
+        (["--frozen", "1"], {"frozen": [1]}),
+        (["--tol", "0.5"], {"tol": 0.5}),
+        (
+            ["--early-stopping", "1:monitor=loss,restore_best=false"],
+            {"early_stopping": EarlyStopping("loss", 1, restore_best=False)},
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_of_training(here, options, expected):
+    got = train("--hidden", "8", "--epochs", str(EPOCHS), *options)
+    rows = prepared()
+    X, y = rows.X[rows.train].astype(np.float32), rows.y[rows.train]
+    net = small(2)
+    net.fit(X, y, epochs=EPOCHS, **{"learning_rate": decay(RATE), **expected})
+    np.testing.assert_array_equal(got.params, net.params)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--activation", "relu"], {"activation": "relu"}),
+        (["--dropout", "0.2"], {"dropout": 0.2}),
+        (["--dropout", "0.1,0.3"], {"dropout": (0.1, 0.3)}),
+        (["--l2", "0.01,0"], {"l2": (0.01, 0.0)}),
+        (["--l1", "0.001", "--l2", "0"], {"l1": 0.001, "l2": 0.0}),
+        (["--initializer", "lecun_normal"], {"initializer": "lecun_normal"}),
+        (["--dtype", "float64"], {"dtype": "float64"}),
+        (["--seed", "3"], {"seed": 3}),
+        (["--engine", "reference"], {"engine": "reference"}),
+        (["--loss", "huber:delta=0.5"], {"loss": "huber", "loss_options": {"delta": 0.5}}),
+        (["--loss", "log-cosh", "--threads", "2"], {"loss": "log_cosh"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_of_the_network(here, options, expected):
+    got = train("--hidden", "8", "--epochs", "3", *options)
+    rows = prepared(*options)
+    net = small(2, **expected)
+    X, y = rows.X[rows.train].astype(net.spec.dtype), rows.y[rows.train]
+    net.fit(X, y, epochs=3, learning_rate=StepDecay(RATE, every=3))
+    assert got.spec == net.spec
+    np.testing.assert_array_equal(got.params, net.params)
+
+
+def test_layers_of_their_own(here):
+    got = train("--hidden", "9,5,3", "--activation", "relu,tanh,sigmoid", "--epochs", "1")
+    assert got.spec.layer_sizes == (2, 9, 5, 3, 1)
+    assert got.spec.activations == ("relu", "tanh", "logistic")
+    assert train("--hidden", "none", "--epochs", "1").spec.layer_sizes == (2, 1)
+
+
+@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if not loss.classifies])
+def test_every_loss_for_values_learns(here, capsys, loss):
+    settings = ":quantiles=0.1/0.5/0.9" if loss == "quantile" else ""
+    optimizer = ["--optimizer", "adam", "--learning-rate", "0.02"]
+    scale = "price_in_100000" if loss == "poisson" else "price"
+    if loss == "poisson":
+        lines = (here / "houses.csv").read_text().splitlines()
+        rows = [line.split(",") for line in lines[1:]]
+        small_prices = [[r[0], r[1], str(int(r[2]) / 1e5), r[3], r[4]] for r in rows]
+        text = [lines[0].replace("price", scale), *map(",".join, small_prices)]
+        (here / "houses.csv").write_text("\n".join(text))
+    net = train("--loss", loss + settings, "--epochs", "40", *optimizer, target=scale)
+    assert net.spec.loss == loss
+    network = next(li for li in capsys.readouterr().out.splitlines() if "  network " in li)
+    assert float(network.split()[1]) > 0.95
+
+
+@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if loss.classifies])
+def test_every_loss_for_classes_learns(here, capsys, loss):
+    train("--loss", loss, "--epochs", "20", target="dear", drop="price,weight")
+    network = next(li for li in capsys.readouterr().out.splitlines() if "  network " in li)
+    assert float(network.split()[1]) > 0.85
+
+
+def test_an_output_with_bounds_learns_values_as_they_are(here):
+    lines = (here / "houses.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    shares = [",".join([r[0], r[1], str(int(r[2]) / 3e5), *r[3:]]) for r in rows]
+    (here / "houses.csv").write_text("\n".join([lines[0], *shares]))
+    net = train("--output-activation", "logistic", "--epochs", "30")
+    assert net.spec.output == "logistic"
+    assert prepared("--output-activation", "logistic").recipe.target.scale == 1.0
+    assert main(["predict", "m.safetensors", "houses.csv", "-o", "p.csv"]) == 0
+    said = np.array((here / "p.csv").read_text().split()[1:], dtype=float)
+    assert 0 < said.min() < said.max() < 1
+
+
+def test_solvers(here, capsys):
+    names = ["levenberg_marquardt:damping=0.01", "l-bfgs-b:maxcor=5", "CG".lower()]
+    losses = []
+    for name in names:
+        options = ["--solver", name, "--epochs", "60", "--hidden", "4", "--dtype", "float64"]
+        net = train(*options)
+        rows = prepared()
+        losses.append(net.loss(rows.X[rows.train], rows.y[rows.train]))
+    assert max(losses) < 0.03
+    assert "solving  epoch" in capsys.readouterr().out
+    net = small(2, dtype="float64")
+    net.levenberg_marquardt(rows.X[rows.train], rows.y[rows.train], max_iterations=3)
+    got = train("--solver", "levenberg_marquardt", "--epochs", "3", "--hidden", "8",
+                "--dtype", "float64")  # fmt: skip
+    np.testing.assert_array_equal(got.params, net.params)
+
+
+def test_weights_of_rows_and_classes(here, monkeypatch):
+    seen = []
+    fit = Network.fit
+    monkeypatch.setattr(
+        Network,
+        "fit",
+        lambda net, X, y, **given: seen.append((y, given)) or fit(net, X, y, **given),
+    )
+    train("--weights", "weight", "--class-weight", "dear=3", "--epochs", "1", target="dear",
+          drop="price")  # fmt: skip
+    train("--class-weight", "balanced", "--epochs", "1", target="dear", drop="price,weight")
+    rows = prepared("--weights", "weight", target="dear", drop="price")
+    assert rows.recipe.inputs.feature_names == ["size", "rooms"]
+    (y, given), (y_2, balanced) = seen
+    np.testing.assert_array_equal(
+        given["sample_weight"], rows.weight[rows.train] * np.where(y == 1, 3, 1)
+    )
+    by_class = [balanced["sample_weight"][y_2 == label].sum() for label in (0, 1)]
+    assert by_class[0] == pytest.approx(by_class[1]) == pytest.approx(len(y_2) / 2)
+
+
+def test_nothing_is_chosen_by_the_rows_that_judge(here, monkeypatch, capsys):
+    seen = []
+    fit = Network.fit
+    monkeypatch.setattr(
+        Network,
+        "fit",
+        lambda net, X, y, **given: seen.append((X, given)) or fit(net, X, y, **given),
+    )
+    train("--early-stopping", "2", "--epochs", "30")
+    train("--schedule", "plateau", "--epochs", "2")
+    train("--epochs", "2")
+    assert [len(X) for X, _ in seen] == [144, 144, 160]
+    assert [len(given["validation_data"][0]) for _, given in seen] == [16, 16, 40]
+    rows = prepared("--early-stopping", "2")
+    sets = [set(rows.train), set(rows.validation), set(rows.test)]
+    assert sum(map(len, sets)) == len(set.union(*sets)) == 200
+    assert "16 to validate, 40 held out" in capsys.readouterr().out
+
+
+def test_rows_of_another_file_judge(here, capsys):
+    lines = (here / "houses.csv").read_text().splitlines()
+    (here / "test.csv").write_text("\n".join([lines[0], *lines[151:]]))
+    (here / "houses.csv").write_text("\n".join(lines[:151]))
+    train("--test", "test.csv", "--epochs", "40")
+    assert "150 rows to train on, 50 held out" in capsys.readouterr().out
+    rows = prepared("--test", "test.csv")
+    assert rows.train.tolist() == list(range(150))
+    assert rows.test.tolist() == list(range(150, 200))
+
+
+def test_resume_ends_with_the_same_bits(here):
+    options = ["--schedule", "constant", "--checkpoint", "run.ckpt", "--epochs"]
+    train(*options, "4")
+    resumed = train(*options, "9", "--resume")
+    for path in here.glob("run.ckpt*"):
+        path.unlink()
+    np.testing.assert_array_equal(resumed.params, train(*options, "9").params)
+
+
+def test_start_from_a_model(here, capsys):
+    train("--epochs", "5", "--hidden", "8", "--activation", "relu")
+    (here / "m.safetensors").rename(here / "first.safetensors")
+    before = Network.load("first.safetensors")
+    net = train("--start", "first.safetensors", "--epochs", "3", "--frozen", "1")
+    assert net.spec == before.spec
+    np.testing.assert_array_equal(net.weights[0], before.weights[0])
+    assert (net.weights[1] != before.weights[1]).any()
+    net.save("bare.safetensors")
+    train("--start", "bare.safetensors", code=2)
+    train("--start", "first.safetensors", "--hidden", "9", code=2)
+    said = capsys.readouterr().err.splitlines()
+    assert "bare.safetensors does not say how to read a table" in said[0]
+    assert "--start has the network: leave out --hidden" in said[1]
+
+
+def test_records(here, capsys):
+    pytest.importorskip("tensorboardX")
+    train("--epochs", "4", "--log", "log.csv", "--metrics", "r2,mae", "--diagnostics")
+    head, *rows = (here / "log.csv").read_text().splitlines()
+    assert len(rows) == 4
+    assert {"loss", "val_loss", "mae", "val_r2", "dead_units_1"} <= set(head.split(","))
+    assert "mae 0." in capsys.readouterr().out
+    train("--epochs", "4", "--log", "log.jsonl", "--tensorboard", "board")
+    lines = (here / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert list((here / "board").iterdir())
+
+
+def test_find_a_learning_rate(here, capsys):
+    train("--learning-rate", "find", "--epochs", "2", "--hidden", "8")
+    rows = prepared()
+    X, y = rows.X[rows.train].astype(np.float32), rows.y[rows.train]
+    rate = small(2).find_learning_rate(X, y, optimizer=SGD(), rng=0).suggestion
+    assert f"learning rate {rate:.3g}, found by a trial" in capsys.readouterr().out
+    assert math.isfinite(rate)
