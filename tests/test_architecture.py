@@ -35,7 +35,10 @@ BUILT_ON = {"sklearn": "sklearn"}  # a door of classes that inherit from their p
 SIDEWAYS = {0, 1, 2, 3, 6}  # floors whose rooms may use one another, without a circle
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 AT_MOST_LINES = 400
-HEAVY = {"pandas", "matplotlib", "rich", "sklearn", "torch", "onnx", "onnxruntime", "tensorboardX"}
+HEAVY = {
+    *("pandas", "polars", "pyarrow", "matplotlib", "rich", "sklearn", "torch", "onnx"),
+    *("onnxruntime", "tensorboardX"),
+}
 CYTHON_IMPORT = re.compile(
     r"^(?P<indent>\s*)(?:from\s+(?P<source>[\w.]+)\s+c?import\s+(?P<names>[^#\n]+)"
     r"|c?import\s+(?P<plain>[^#\n]+))",

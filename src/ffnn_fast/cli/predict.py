@@ -1,4 +1,4 @@
-"""``ffnn-fast predict``: what a model says of the rows of a CSV file."""
+"""``ffnn-fast predict``: what a model says of the rows of a table."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import sys
 
 from ffnn_fast.cli import options
 from ffnn_fast.cli.output import CommandError, check_output, say, write_file
+from ffnn_fast.cli.table import FORMATS
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Declare the command and its options."""
     parser = commands.add_parser(
         "predict",
-        help="predict for the raw rows of a CSV file",
-        description="Predicts the target for each row of a CSV file that has the columns of the "
+        help="predict for the raw rows of a table",
+        description="Predicts the target for each row of a file that has the columns of the "
         "training table; other columns, and the target, are ignored.",
         epilog="example: ffnn-fast predict houses.safetensors new.csv -o predicted.csv",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
     parser.add_argument("model", help="model file that ffnn-fast train wrote")
-    parser.add_argument("data", help="CSV file of UTF-8 text")
+    parser.add_argument("data", help=FORMATS)
     parser.add_argument(
         "-o", "--output", metavar="CSV", help="the file to write (default: standard output)"
     )
@@ -36,7 +37,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predict and write; returns the exit code."""
     from ffnn_fast.cli.recipe import load_model
-    from ffnn_fast.cli.table import read_table
 
     if args.output:
         check_output(args.output, args.model, args.data)
@@ -49,10 +49,7 @@ def run(args: argparse.Namespace) -> int:
     target = recipe.target
     if args.proba and target.task == "regression":
         raise CommandError(f"--proba is for classes, but {target.name!r} has values")
-    header = args.header
-    if header == "auto":
-        header = "yes" if recipe.header else "no"
-    table = read_table(args.data, header, args.delimiter)
+    table = recipe.read(args.data, args.header, args.delimiter)
     X = recipe.matrix(table).astype(network.spec.dtype)
     answers = network.predict_proba(X) if args.proba else target.decode(network.predict(X))
     names = list(target.classes) if args.proba else [target.name]

@@ -1,4 +1,4 @@
-"""``ffnn-fast train``: learn one column of a CSV file from the others."""
+"""``ffnn-fast train``: learn one column of a table from the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from ffnn_fast.activations import ACTIVATIONS, ALIASES
 from ffnn_fast.cli import options
 from ffnn_fast.cli.output import CommandError, aligned, check_output, say
-from ffnn_fast.cli.table import DEFAULT_MISSING
+from ffnn_fast.cli.table import DEFAULT_MISSING, FORMATS
 
 LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", "half_squared_error")
 
@@ -17,14 +17,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Declare the command and its options."""
     parser = commands.add_parser(
         "train",
-        help="train a network on your own CSV file",
-        description="Trains a network to predict one column of a CSV file from the others, and "
+        help="train a network on your own table",
+        description="Trains a network to predict one column of a file from the others, and "
         "writes a model file that predicts from raw rows (ffnn-fast predict).",
         epilog="example: ffnn-fast train houses.csv --target price -o houses.safetensors",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("data", help="CSV file of UTF-8 text")
+    parser.add_argument("data", help=FORMATS)
     parser.add_argument(
         "--target",
         required=True,
