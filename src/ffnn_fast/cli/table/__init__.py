@@ -10,10 +10,10 @@ from pathlib import Path
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table.npz import read_npz
 from ffnn_fast.cli.table.parquet import read_parquet
-from ffnn_fast.cli.table.table import DEFAULT_MISSING, Table, shortened
+from ffnn_fast.cli.table.table import DEFAULT_MISSING, EXACT, Table, shortened
 from ffnn_fast.cli.table.text import read_text
 
-__all__ = ["DEFAULT_MISSING", "FORMATS", "Table", "read_table", "shortened"]
+__all__ = ["DEFAULT_MISSING", "EXACT", "FORMATS", "Table", "read_table", "shortened"]
 
 FORMATS = "CSV or TSV (UTF-8 text), Parquet or npz, gzipped or not; - for standard input"
 GZIP = b"\x1f\x8b"
