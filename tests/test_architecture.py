@@ -36,15 +36,8 @@ SIDEWAYS = {0, 1, 2, 3, 6}  # floors whose rooms may use one another, without a 
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 AT_MOST_LINES = 400
 HEAVY = {
-    "scipy",
-    "pandas",
-    "matplotlib",
-    "rich",
-    "sklearn",
-    "torch",
-    "onnx",
-    "onnxruntime",
-    "tensorboardX",
+    *("scipy", "pandas", "polars", "pyarrow", "matplotlib", "rich", "sklearn", "torch", "onnx"),
+    *("onnxruntime", "tensorboardX"),
 }
 CYTHON_IMPORT = re.compile(
     r"^(?P<indent>\s*)(?:from\s+(?P<source>[\w.]+)\s+c?import\s+(?P<names>[^#\n]+)"

@@ -16,7 +16,6 @@ import pytest
 from ffnn_fast import Network, __version__
 from ffnn_fast.cli import main
 
-pytest.importorskip("pandas")
 COMMAND = [sys.executable, "-W", "error", "-m", "ffnn_fast"]
 
 
@@ -201,7 +200,7 @@ def test_adult(shared_data, tmp_path):
 
 def test_doctor(tmp_path):
     shown = run("doctor", cwd=tmp_path)
-    for fact in (__version__, "ISA level", "BLAS", "threads", "CPU features", "pandas"):
+    for fact in (__version__, "ISA level", "BLAS", "threads", "CPU features", "pyarrow"):
         assert fact in shown
     assert re.search(r"compiled beside reference: .* ok$", shown, re.MULTILINE)
 

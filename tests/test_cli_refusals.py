@@ -13,7 +13,6 @@ from ffnn_fast.cli import main
 from ffnn_fast.cli.recipe import KEY, Recipe
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
-pytest.importorskip("pandas")
 GOOD = "a,b,y\n" + "".join(f"{i},{'uv'[i % 2]},{i * 0.3:.1f}\n" for i in range(40))
 CLASSES = "a,y\n" + "".join(f"{i},{'uv'[i % 2]}\n" for i in range(40))
 
@@ -173,12 +172,6 @@ def test_a_folder_that_cannot_be_written(refused, tmp_path):
     (tmp_path / "data.csv").write_text(GOOD)
     (tmp_path / "closed").mkdir(mode=0o500)
     assert "permission denied" in refused(*train("-o", "closed/m.safetensors"))
-
-
-def test_without_pandas(refused, tmp_path, monkeypatch):
-    (tmp_path / "data.csv").write_text(GOOD)
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    assert 'needs pandas: pip install "ffnn_fast[cli]"' in refused(*train())
 
 
 def test_without_matplotlib(refused, tmp_path, monkeypatch, capsys):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import Table
+from ffnn_fast.cli.table import EXACT, Table
 
 FEW_CLASSES = 20  # a target of at most so many whole numbers is taken for classes
 ROWS_PER_CLASS = 5  # if so many rows at least share each of them on average
@@ -42,7 +42,8 @@ def target_column(table: Table, name: str, task: str, words: Sequence[str]) -> T
         table.complain(name, bad, words, "; if the target is a class, say --task classification")
         return Target(task, values, missing)
     texts = table.texts(name, words)
-    if not bad.any() and len(set(texts[~missing])) > len(np.unique(known)):
+    exact = not bad.any() and bool((np.abs(known) <= EXACT).all())
+    if exact and len(set(texts[~missing])) > len(np.unique(known)):
         texts[~missing] = [f"{value:.17g}" for value in known]
     n_classes = len(set(texts[~missing]))
     if n_classes > max(2, len(known) / 2):

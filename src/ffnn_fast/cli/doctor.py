@@ -8,7 +8,7 @@ import platform
 
 from ffnn_fast.cli.output import aligned, say
 
-OPTIONAL = ("rich", "pandas", "matplotlib")
+OPTIONAL = {"rich": "cli", "matplotlib": "cli", "pyarrow": "parquet", "onnx": "onnx"}
 TOLERANCE = 1e-12  # relative, float64
 
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         ("ffnn_fast", __version__),
         ("Python", f"{platform.python_version()} on {platform.system()} {facts['machine']}"),
         *((name, importlib.metadata.version(name)) for name in ("numpy", "scipy", "safetensors")),
-        *((name, _version(name)) for name in OPTIONAL),
+        *((name, _version(name, extra)) for name, extra in OPTIONAL.items()),
         ("engine", f"{used.engine}, ISA level {facts['isa_level']}"),
         ("threads", f"at most {used.n_threads}, unless asked otherwise"),
         ("ISA levels that run here", ", ".join(facts["isa_available"])),
@@ -53,11 +53,11 @@ def run(args: argparse.Namespace) -> int:
     return 0 if agrees else 1
 
 
-def _version(name: str) -> str:
+def _version(name: str, extra: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return 'not installed: pip install "ffnn_fast[cli]"'
+        return f'not installed: pip install "ffnn_fast[{extra}]"'
 
 
 def _disagreement() -> float:

@@ -53,12 +53,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge the model and show the results; returns the exit code."""
     from ffnn_fast.cli import judging, report
-    from ffnn_fast.cli.predict import load, read
+    from ffnn_fast.cli.predict import load
 
     if args.report:
         report.check(args.report, args.model, args.data)
     network, recipe = load(args.model)
-    table = read(args, recipe)
+    table = recipe.read(args.data, args.header, args.delimiter)
     rows, y = _targets(table, recipe, args.drop_missing_target)
     X = recipe.matrix(table).astype(network.spec.dtype)[rows]
     judged = judging.judge(network, recipe.target, X, y)
@@ -91,7 +91,7 @@ def _targets(table: Table, recipe: Recipe, drop: bool) -> tuple[np.ndarray, np.n
     missing = table.missing(name, recipe.missing)
     if missing.any() and not drop:
         raise CommandError(
-            f"{table.path}, line {table.lines[int(np.argmax(missing))]}: the target is missing "
+            f"{table.where(int(np.argmax(missing)))}: the target is missing "
             f"({missing.sum()} such rows); say --drop-missing-target to leave them out"
         )
     rows = np.flatnonzero(~missing)
@@ -103,10 +103,10 @@ def _targets(table: Table, recipe: Recipe, drop: bool) -> tuple[np.ndarray, np.n
         return rows, target.encode(values[rows])
     texts = table.texts(name, recipe.missing)[rows]
     meant = _meant(set(texts), target.classes)
-    for row, text in zip(rows, texts, strict=True):
+    for row, text in zip(rows.tolist(), texts, strict=True):
         if meant[text] is None:
             raise CommandError(
-                f"{table.path}, line {table.lines[row]}: the model does not know the class "
+                f"{table.where(row)}: the model does not know the class "
                 f"{text!r} of {target.name!r}; it knows {shortened(target.classes)}"
             )
     return rows, target.encode(np.array([meant[text] for text in texts], dtype=object))

@@ -121,16 +121,17 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def add_table_options(group: argparse._ArgumentGroup) -> None:
-    """Options that say how a CSV file is to be read."""
+    """Options that say how a text file is to be read."""
     group.add_argument(
         "--header",
         choices=("auto", "yes", "no"),
         default="auto",
-        help="whether the first line names the columns (default: %(default)s)",
+        help="whether the first line of a text names the columns (default: %(default)s)",
     )
     group.add_argument(
         "--delimiter",
         default="auto",
         metavar="CHARACTER",
-        help="what separates fields: a character, or 'tab' (default: found out from , ; tab and |)",
+        help="what separates the fields of a text: a character, or 'tab' (default: found out from "
+        ", ; tab and |)",
     )

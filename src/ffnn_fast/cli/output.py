@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from types import ModuleType
 
 from ffnn_fast.persistence import write_atomically
 
@@ -38,16 +37,6 @@ def seconds(value: float) -> str:
     if value < 1e-3:
         return f"{value * 1e6:.1f} us"
     return f"{value * 1e3:.2f} ms" if value < 1 else f"{value:.2f} s"
-
-
-def require(name: str, purpose: str) -> ModuleType:
-    """The optional module `name`, or a CommandError that says how to install it."""
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise CommandError(f'{purpose} needs {name}: pip install "ffnn_fast[cli]"') from error
 
 
 def check_output(path: str, *inputs: str) -> None:

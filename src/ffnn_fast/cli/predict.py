@@ -1,4 +1,4 @@
-"""``ffnn-fast predict``: what a model says of the rows of a CSV file."""
+"""``ffnn-fast predict``: what a model says of the rows of a table."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from ffnn_fast.cli import options
 from ffnn_fast.cli.output import CommandError, check_output, say, write_file
+from ffnn_fast.cli.table import FORMATS
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.recipe import Recipe
-    from ffnn_fast.cli.table import Table
     from ffnn_fast.network import Network
 
 
@@ -22,15 +22,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Declare the command and its options."""
     parser = commands.add_parser(
         "predict",
-        help="predict for the raw rows of a CSV file",
-        description="Predicts the target for each row of a CSV file that has the columns of the "
+        help="predict for the raw rows of a table",
+        description="Predicts the target for each row of a file that has the columns of the "
         "training table; other columns, and the target, are ignored.",
         epilog="example: ffnn-fast predict houses.safetensors new.csv -o predicted.csv",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
     parser.add_argument("model", help="model file that ffnn-fast train wrote")
-    parser.add_argument("data", help="CSV file of UTF-8 text")
+    parser.add_argument("data", help=FORMATS)
     parser.add_argument(
         "-o", "--output", metavar="CSV", help="the file to write (default: standard output)"
     )
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     network, recipe = load(args.model)
     if args.proba:
         check_probabilities(network.spec, recipe.target)
-    X = recipe.matrix(read(args, recipe)).astype(network.spec.dtype)
+    table = recipe.read(args.data, args.header, args.delimiter)
+    X = recipe.matrix(table).astype(network.spec.dtype)
     told = columns(network.spec, recipe.target, network.forward(X), proba=args.proba)
     content = _csv(list(told), zip(*(values.tolist() for values in told.values()), strict=True))
     if args.output:
@@ -72,16 +73,6 @@ def load(path: str) -> tuple[Network, Recipe]:
             "use Network.load in Python"
         )
     return network, recipe
-
-
-def read(args: argparse.Namespace, recipe: Recipe) -> Table:
-    """The table ``args.data``, by default with a header if the training table had one."""
-    from ffnn_fast.cli.table import read_table
-
-    header = args.header
-    if header == "auto":
-        header = "yes" if recipe.header else "no"
-    return read_table(args.data, header, args.delimiter)
 
 
 def _csv(names: list[str], rows: Iterable[Iterable[object]]) -> bytes:

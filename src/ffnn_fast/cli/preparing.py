@@ -114,7 +114,7 @@ def _known(table: Table, args: argparse.Namespace, task: str, judging: bool = Fa
     if target.missing.any() and not args.drop_missing_target:
         row = int(np.argmax(target.missing))
         raise CommandError(
-            f"{table.path}, line {table.lines[row]}: the target is missing "
+            f"{table.where(row)}: the target is missing "
             f"({target.missing.sum()} such rows); say --drop-missing-target to leave them out"
         )
     rows = np.flatnonzero(~target.missing)
@@ -134,7 +134,7 @@ def _weights(table: Table, name: str, words: Sequence[str]) -> Array:
     if wrong.any():
         row = int(np.argmax(wrong))
         raise CommandError(
-            f"{table.path}, line {table.lines[row]}, column {name!r}: a weight must be a number "
+            f"{table.where(row)}, column {name!r}: a weight must be a number "
             f">= 0, got {'nothing' if np.isnan(values[row]) else f'{values[row]:g}'}"
         )
     if not values.any():

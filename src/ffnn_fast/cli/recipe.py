@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import Table, shortened
+from ffnn_fast.cli.table import Table, read_table, shortened
 from ffnn_fast.network import Network
 from ffnn_fast.persistence import ModelFileError, load
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
@@ -44,6 +44,10 @@ class Recipe:
     target: TargetEncoder
     summary: dict[str, str] = field(default_factory=dict)
 
+    def read(self, path: str, header: str = "auto", delimiter: str = "auto") -> Table:
+        """The table in a file, by `read_table`; "auto" stands for the header of the training."""
+        return read_table(path, header, delimiter, assumed="yes" if self.header else "no")
+
     def matrix(self, table: Table) -> np.ndarray:
         """The input matrix, (n, d) float64, of a table; other columns than the inputs are ignored.
 
@@ -60,7 +64,7 @@ class Recipe:
                 encoded[column.name], bad = table.numbers(name, self.missing)
                 table.complain(name, bad, self.missing, "")
             else:
-                encoded[column.name] = table.texts(name, self.missing)
+                encoded[column.name] = table.texts(name, self.missing, column.levels)
         X = self.inputs.transform(encoded)
         _check_range(table, X, self.inputs.feature_names)
         return X
@@ -170,8 +174,8 @@ def _check_range(table: Table, X: np.ndarray, features: list[str]) -> None:
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise CommandError(
-            f"{table.path}, line {table.lines[row]}: the value of {features[column]!r} is too far "
-            "from those of the training rows to compute with"
+            f"{table.where(row)}: the value of {features[column]!r} is too far from those of the "
+            "training rows to compute with"
         )
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from ffnn_fast import plotting
 from ffnn_fast.cli.judging import Judged
-from ffnn_fast.cli.output import CommandError, check_output, require, write_file
+from ffnn_fast.cli.output import CommandError, check_output, write_file
+from ffnn_fast.cli.picture import is_drawable
 from ffnn_fast.history import History
 from ffnn_fast.network import Network
 
@@ -90,7 +91,8 @@ def check(path: str, *inputs: str) -> None:
     """
     if os.path.splitext(path)[1].lower() not in SUFFIXES:
         raise CommandError(f"the name of a report must end in .html or .png, got {path}")
-    require("matplotlib", "a report")
+    if not is_drawable():
+        raise CommandError('a report needs matplotlib: pip install "ffnn_fast[cli]"')
     check_output(path, *inputs)
 
 

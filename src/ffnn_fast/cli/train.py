@@ -7,6 +7,7 @@ import os
 
 from ffnn_fast.cli import config, train_options
 from ffnn_fast.cli.output import CommandError, aligned, check_output, say
+from ffnn_fast.cli.table import FORMATS
 
 SECTIONS = ("data", "model", "training", "ending", "records", "machine")
 
@@ -24,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("file", nargs="?", metavar="data", help="table to learn from")
+    parser.add_argument("file", nargs="?", metavar="data", help=FORMATS)
     parser.add_argument("--data", help=argparse.SUPPRESS)  # the same, from a file of options
     parser.add_argument(
         "--target",

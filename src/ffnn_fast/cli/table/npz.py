@@ -1,0 +1,97 @@
+"""Arrays that ``numpy.savez`` wrote as the columns of a table; nothing is unpickled."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+
+import numpy as np
+
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.table.table import Table, shortened
+from ffnn_fast.cli.table.typed import Column, make_table
+
+NAMES = "feature_names"
+
+
+def read_npz(path: str, raw: bytes) -> Table:
+    """The table in the bytes of an npz file.
+
+    An array (n,) is a column under its name; an array (n, k, ...) is k·... columns, under the
+    names in the array ``feature_names`` if that has as many, else name_1, name_2, ...
+
+    Raises
+    ------
+    CommandError
+        If the file is damaged or holds no arrays, or these are not of one length.
+    """
+    arrays, pickled = _arrays(path, raw)
+    names = _feature_names(arrays)
+    if names:
+        del arrays[NAMES]
+    if not arrays:
+        raise CommandError(f"{path} holds no arrays of numbers or texts")
+    lengths = {len(array) if array.ndim else -1 for array in arrays.values()}
+    if len(lengths) > 1 or -1 in lengths:
+        shapes = [f"{name} {_length(array)}" for name, array in arrays.items()]
+        raise CommandError(
+            f"{path} must hold arrays with one entry per row each, but their lengths differ: "
+            f"{shortened(shapes)}"
+        )
+    columns = [Column(name, "object, which would need unpickling", None) for name in pickled]
+    for name, array in arrays.items():
+        columns += _columns(name, array, names)
+    return make_table(path, columns, lengths.pop())
+
+
+def _arrays(path: str, raw: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays by name, and the names of those that only pickle can read."""
+    arrays, pickled = {}, []
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
+            for name in archive.files:
+                try:
+                    array = archive[name]
+                except ValueError as error:
+                    if "allow_pickle" not in str(error):
+                        raise
+                    pickled.append(name)
+                    continue
+                if not isinstance(array, np.ndarray):
+                    raise CommandError(
+                        f"{path} is a zip file, but not of arrays: {name!r} is none; of zip "
+                        "files only those of numpy.savez are read"
+                    )
+                arrays[name] = array
+    except (ValueError, OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        raise CommandError(f"{path} is no whole npz file: {error}") from error
+    return arrays, pickled
+
+
+def _feature_names(arrays: dict[str, np.ndarray]) -> list[str]:
+    """The names of the columns of an array that has as many, or nothing."""
+    given = arrays.get(NAMES)
+    if given is None or given.ndim != 1 or given.dtype.kind not in "UT":
+        return []
+    widths = {_width(array) for array in arrays.values() if array.ndim > 1}
+    return [str(name).strip() for name in given] if len(given) in widths else []
+
+
+def _columns(name: str, array: np.ndarray, names: list[str]) -> list[Column]:
+    kind = str(array.dtype)
+    if array.ndim == 1:
+        return [Column(name, kind, array)]
+    width = _width(array)
+    if width != len(names):
+        names = [f"{name}_{k}" for k in range(1, width + 1)]
+    flat = np.asfortranarray(array.reshape(len(array), width))  # each column in one piece
+    return [Column(names[k], kind, flat[:, k]) for k in range(width)]
+
+
+def _width(array: np.ndarray) -> int:
+    return int(np.prod(array.shape[1:]))
+
+
+def _length(array: np.ndarray) -> str:
+    return str(len(array)) if array.ndim else "(a single value)"

@@ -1,0 +1,348 @@
+"""Every format holds the same table: text, Parquet, npz, gzipped or not, in a file or piped."""
+
+import csv
+import datetime
+import decimal
+import gzip
+import io
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from ffnn_fast import Network
+from ffnn_fast.cli import main
+from ffnn_fast.cli.columns import input_columns, target_column
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.recipe import KEY, Recipe
+from ffnn_fast.cli.table import parquet, read_table, typed
+from ffnn_fast.preprocessing import TableEncoder, TargetEncoder
+
+WORDS = ("NA", "?")
+N = 60
+READERS = ("pyarrow", "polars", "pandas")
+
+
+def a_table():
+    """Columns as lists: numbers, whole numbers, categories as numbers and texts, classes; gaps."""
+    rng = np.random.default_rng(5)
+    size = [None if i % 9 == 0 else round(float(v), 3) for i, v in enumerate(rng.normal(size=N))]
+    town = [(None, "Gent, east", 'the "old" town', "Århus")[i % 4] for i in range(N)]
+    zone = [None if i % 11 == 0 else int(v) for i, v in enumerate(rng.integers(1, 5, N))]
+    count = [int(v) for v in rng.integers(0, 10**6, N)]
+    fits = [bool(v) for v in rng.integers(0, 2, N)]
+    kind = [int(v) for v in rng.integers(1, 4, N)]
+    return {"size": size, "town": town, "zone": zone, "count": count, "fits": fits, "kind": kind}
+
+
+def write_csv(path, columns, delimiter=","):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def write_parquet(path, columns):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as files
+
+    files.write_table(pyarrow.table(columns), path)
+
+
+def write_npz(path, columns):
+    kinds = {float: np.nan, str: ""}
+    arrays = {}
+    for name, values in columns.items():
+        filler = kinds.get(type(next(v for v in values if v is not None)), np.nan)
+        arrays[name] = np.array([filler if v is None else v for v in values])
+    np.savez(path, **arrays)
+
+
+def write_model(path, table, target="kind", categorical=("zone",)):
+    """A model file with the recipe that this table gives, its network not trained."""
+    found = target_column(table, target, "classification", WORDS)
+    raw = input_columns(table, {target}, categorical, WORDS)
+    inputs = TableEncoder.fit(raw)
+    classes = TargetEncoder.fit(target, found.values, found.task)
+    recipe = Recipe(table.has_header, table.names, WORDS, inputs, classes)
+    net = Network([len(inputs.feature_names), 8, len(classes.classes)], seed=1)
+    net.save(path, extra={KEY: recipe.to_json()})
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The same table in every format."""
+    folder = tmp_path_factory.mktemp("tables")
+    write_csv(folder / "t.csv", a_table())
+    write_csv(folder / "t.tsv", a_table(), "\t")
+    write_npz(folder / "t.npz", a_table())
+    write_parquet(folder / "t.parquet", a_table())
+    for name in ("t.csv", "t.parquet", "t.npz"):
+        with gzip.open(folder / f"{name}.packed", "wb") as file:
+            file.write((folder / name).read_bytes())
+    return folder
+
+
+FILES = ["t.csv", "t.tsv", "t.parquet", "t.npz", "t.csv.packed", "t.parquet.packed", "t.npz.packed"]
+
+
+def test_a_model_of_one_format_predicts_the_same_from_the_others(folder, capsysbinary):
+    recipes, answers = [], {}
+    for name in ("t.csv", "t.parquet", "t.npz"):
+        model = str(folder / f"{name}.safetensors")
+        recipes.append(write_model(model, read_table(str(folder / name))))
+        for other in FILES:
+            assert main(["predict", model, str(folder / other), "--proba"]) == 0
+            answers[name, other] = capsysbinary.readouterr().out
+    assert recipes[0].inputs == recipes[1].inputs == recipes[2].inputs
+    assert recipes[0].target == recipes[1].target == recipes[2].target
+    assert recipes[0].target.classes == ("1", "2", "3")
+    levels = [getattr(column, "levels", None) for column in recipes[0].inputs.columns]
+    assert ("1", "2", "3", "4", None) in levels
+    assert len(set(answers.values())) == 1
+    assert len(answers["t.csv", "t.npz"].splitlines()) == N + 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_columns(folder, name):
+    table = read_table(str(folder / name))
+    assert (len(table), table.has_header, table.names) == (N, True, tuple(a_table()))
+    for column, expected in a_table().items():
+        texts = table.texts(column, WORDS)
+        assert texts.tolist() == [None if v is None else str(v) for v in expected]
+        if column in ("size", "zone", "count", "kind"):
+            numbers, bad = table.numbers(column, WORDS)
+            wanted = np.array([np.nan if v is None else v for v in expected], dtype=float)
+            np.testing.assert_array_equal(numbers, wanted)
+            assert not bad.any()
+
+
+class Piped:
+    """Standard input that holds these bytes."""
+
+    def __init__(self, content):
+        self.buffer = io.BytesIO(content)
+
+
+@pytest.mark.parametrize("name", ["t.csv.packed", "t.npz", "t.parquet"])
+def test_standard_input(folder, name, tmp_path, monkeypatch, capsysbinary):
+    model = str(folder / "model.safetensors")
+    write_model(model, read_table(str(folder / "t.csv")))
+    assert main(["predict", model, str(folder / name)]) == 0
+    expected = capsysbinary.readouterr().out
+    monkeypatch.setattr(sys, "stdin", Piped((folder / name).read_bytes()))
+    assert main(["predict", model, "-"]) == 0
+    assert capsysbinary.readouterr().out == expected
+
+
+def test_train_from_standard_input(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", Piped((folder / "t.parquet.packed").read_bytes()))
+    options = ["--target", "kind", "--categorical", "zone", "--epochs", "1", "-o", "m.safetensors"]
+    assert main(["train", "-", *options]) == 0
+    assert "standard input: " in capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", Piped(b"a,kind\n1,2\n3\n"))
+    assert main(["train", "-", *options]) == 2
+    assert "standard input, line 3: 1 fields" in capsys.readouterr().err
+
+
+def test_text_needs_no_package(folder, monkeypatch):
+    for name in READERS:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("t.csv", "t.csv.packed", "t.npz"):
+        assert len(read_table(str(folder / name))) == N
+    with pytest.raises(CommandError, match=r"needs pyarrow, polars or pandas: pip .*fast\[parquet"):
+        read_table(str(folder / "t.parquet"))
+
+
+def test_polars_comes_after_pyarrow(folder, monkeypatch):
+    pytest.importorskip("polars")
+    expected = read_table(str(folder / "t.parquet"))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    found = read_table(str(folder / "t.parquet"))
+    for name in expected.names:
+        np.testing.assert_array_equal(found.cells[name], expected.cells[name])
+
+
+def typed_columns():
+    pyarrow = pytest.importorskip("pyarrow")
+    day, moment = datetime.date(2020, 1, 2), datetime.datetime(2020, 1, 2, 3, 4, 5)
+    price = [decimal.Decimal("1.10"), None, decimal.Decimal("3.00")]
+    array = pyarrow.array
+    return {  # what is stored, and the cells or the type that come out
+        "byte": (array([1, 2, 255], pyarrow.uint8()), [1.0, 2.0, 255.0]),
+        "whole": (array([1, None, -3], pyarrow.int64()), [1.0, np.nan, -3.0]),
+        "huge": (array([2**64 - 1, 1, 2**53 + 1], pyarrow.uint64()),
+                 ["18446744073709551615", "1", "9007199254740993"]),
+        "half": (array(np.array([0.5, 1, 2], "f2")), [0.5, 1.0, 2.0]),
+        "single": (array([0.5, None, 2], pyarrow.float32()), [0.5, np.nan, 2.0]),
+        "price": (array(price), [1.1, np.nan, 3.0]),
+        "flag": (array([True, None, False]), ["True", "", "False"]),
+        "text": (array([" a, b ", None, ""]), ["a, b", "", ""]),
+        "long": (array(["x", None, "y"], pyarrow.large_string()), ["x", "", "y"]),
+        "code": (array(["p", None, "q"]).dictionary_encode(), ["p", "", "q"]),
+        "number": (array([7, None, 8]).dictionary_encode(), [7.0, np.nan, 8.0]),
+        "day": (array([day, None, day]), ["2020-01-02", "", "2020-01-02"]),
+        "moment": (array([moment, None, moment.replace(second=0)]),
+                   ["2020-01-02T03:04:05", "", "2020-01-02T03:04"]),
+        "zoned": (array([moment, None, moment], pyarrow.timestamp("ms", tz="Europe/Berlin")),
+                  ["2020-01-02T03:04:05", "", "2020-01-02T03:04:05"]),
+        "list": (array([[1], [2], None]), None),
+        "record": (array([{"a": 1}, None, {"a": 2}]), None),
+        "bytes": (array([b"a", None, b"c"]), None),
+        "time": (array([datetime.time(1), None, datetime.time(2)]), None),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("package", READERS)
+def test_types_of_parquet(package):
+    pytest.importorskip(package)
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as files
+
+    stored = io.BytesIO()
+    files.write_table(pyarrow.table({k: a for k, (a, _) in typed_columns().items()}), stored)
+    n_rows, columns = getattr(parquet, f"by_{package}")(stored.getvalue())
+    table = typed.make_table("t", columns, n_rows)
+    for name, (_, expected) in typed_columns().items():
+        if expected is None:
+            with pytest.raises(CommandError, match=f"column '{name}' is of type .*--drop {name}"):
+                table.texts(name, WORDS)
+        else:
+            wanted = np.array(expected, dtype=object if isinstance(expected[-1], str) else float)
+            np.testing.assert_array_equal(table.cells[name], wanted)
+            assert table.cells[name].dtype == wanted.dtype
+
+
+def test_a_column_without_use_may_be_dropped(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_parquet("t.parquet", {**a_table(), "path": [[i, i] for i in range(N)]})
+    options = ["--target", "kind", "--epochs", "1", "-o", "m.safetensors"]
+    assert main(["train", "t.parquet", *options]) == 2
+    assert "column 'path' is of type list<" in capsys.readouterr().err
+    table = read_table("t.parquet")
+    assert table.find("path") == table.find("-1") == "path"
+    assert set(input_columns(table, {"kind", "path"}, (), WORDS)) == set(a_table()) - {"kind"}
+    write_csv("t.csv", a_table())
+    write_model("model.safetensors", read_table("t.csv"))
+    assert main(["predict", "model.safetensors", "t.parquet"]) == 0
+
+
+def test_whole_numbers_that_float64_would_round_keep_their_digits(tmp_path):
+    first = 2**60
+    ids = [first + i % 3 for i in range(N)]
+    write_npz(tmp_path / "t.npz", {"x": list(range(N)), "id": ids})
+    table = read_table(str(tmp_path / "t.npz"))
+    found = target_column(table, "id", "classification", WORDS)
+    assert set(found.values) == {str(first), str(first + 1), str(first + 2)}
+    np.testing.assert_array_equal(table.numbers("id", WORDS)[0], np.array(ids, dtype=float))
+
+
+def test_npz(tmp_path):
+    path = tmp_path / "t.npz"
+    images = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
+    days = np.array(["2020-01-01", "NaT", "2020-01-03", "2020-01-04"], "M8[s]")
+    np.savez(path, pixel=images, y=np.array([True, False, True, True]), day=days)
+    table = read_table(str(path))
+    assert table.names == (*(f"pixel_{k}" for k in range(1, 7)), "y", "day")
+    for k in range(6):
+        values, bad = table.numbers(f"pixel_{k + 1}", WORDS)
+        np.testing.assert_array_equal(values, images.reshape(4, 6)[:, k])
+        assert not bad.any()
+    assert table.texts("y", WORDS).tolist() == ["True", "False", "True", "True"]
+    assert table.texts("day", WORDS).tolist() == ["2020-01-01", None, "2020-01-03", "2020-01-04"]
+    names = np.array(["a", "b"])
+    np.savez(path, X=np.ones((4, 2)), y=np.arange(4), feature_names=names)
+    assert read_table(str(path)).names == ("a", "b", "y")
+    np.savez(path, X=np.ones((2, 3)), feature_names=names)
+    assert read_table(str(path)).names == ("X_1", "X_2", "X_3", "feature_names")
+
+
+def saved(**arrays):
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def zipped(**entries):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, entry in entries.items():
+            archive.writestr(name, entry)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda: saved(x=np.ones(3), y=np.ones((4, 2))), r"lengths differ: x 3, y 4"),
+        (lambda: saved(x=np.ones(3), y=np.float64(1)), r"x 3, y \(a single value\)"),
+        (saved, "holds no arrays"),
+        (lambda: saved(x=np.array([[1], None], dtype=object)), "holds no arrays"),
+        (lambda: saved(x=np.ones(0), y=np.ones(0)), "has no rows"),
+        (lambda: saved(x=np.ones((3, 1)), x_1=np.ones(3)), "'x_1' more than once; rename one$"),
+        (lambda: zipped(a="1,2"), "zip file, but not of arrays: 'a' is none"),
+        (lambda: saved(x=np.ones(3))[:100], "no whole npz file"),
+        (lambda: b"PAR1" + 100 * b"-", "no whole Parquet file: its end is missing"),
+        (lambda: b"PAR1" + 100 * b"-" + b"PAR1", "no whole Parquet file: "),
+        (lambda: gzip.compress(b"a,b\n1,2\n")[:-3], "no whole gzip file"),
+        (lambda: b"\x1f\x8b" + 50 * b"-", "no whole gzip file"),
+        (lambda: gzip.compress(b""), "t is empty"),
+    ],
+)
+def test_files_that_are_refused(tmp_path, monkeypatch, content, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t").write_bytes(content())
+    with pytest.raises(CommandError, match=message):
+        read_table("t")
+
+
+@pytest.mark.parametrize("package", READERS)
+def test_damaged_parquet_files(folder, package):
+    pytest.importorskip(package)
+    whole = (folder / "t.parquet").read_bytes()
+    with pytest.raises(parquet._DamagedError):
+        getattr(parquet, f"by_{package}")(whole[:40] + whole[90:])
+
+
+def test_typed_values(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pickled = np.array([{}, 1, 2, 3], dtype=object)
+    np.savez("t.npz", x=[1.5, -999, np.inf, np.nan], y=[3, 4, 5, 6], z=pickled, c=np.ones(4) * 1j)
+    table = read_table("t.npz")
+    assert table.missing("x", ["-999"]).tolist() == [False, True, False, True]
+    values, bad = table.numbers("x", ["-999", "inf"])
+    np.testing.assert_array_equal(values, [1.5, np.nan, np.nan, np.nan])
+    assert not bad.any()
+    with pytest.raises(
+        CommandError, match=r"t.npz, row 3, column 'x': 'inf' is not finite; .*NA,i"
+    ):
+        table.complain("x", table.numbers("x", ["NA"])[1], ["NA"], "")
+    assert table.texts("x", ["-999"]).tolist() == ["1.5", None, "inf", None]
+    for name, kind in (("z", "object, which would need unpickling"), ("c", "complex128")):
+        with pytest.raises(CommandError, match=f"column '{name}' is of type {kind}, neither"):
+            table.numbers(name, WORDS)
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.npz", "t.npz.packed"])
+def test_options_of_text_are_for_text(folder, name):
+    path = str(folder / name)
+    with pytest.raises(CommandError, match=r"--header no is for text, but .* is (Parquet|npz)"):
+        read_table(path, header="no")
+    with pytest.raises(CommandError, match="--delimiter ; is for text"):
+        read_table(path, delimiter=";")
+    assert read_table(path, header="yes").names == read_table(path, assumed="no").names
+
+
+def test_a_model_without_names_goes_by_position(folder, tmp_path, capsysbinary):
+    write_csv(tmp_path / "t.csv", a_table())
+    lines = (tmp_path / "t.csv").read_text("utf-8").splitlines(keepends=True)
+    (tmp_path / "t.csv").write_text("".join(lines[1:]), "utf-8")
+    model = str(tmp_path / "m.safetensors")
+    write_model(model, read_table(str(tmp_path / "t.csv")), "6", ("3",))
+    assert main(["predict", model, str(tmp_path / "t.csv")]) == 0
+    expected = capsysbinary.readouterr().out
+    assert main(["predict", model, str(folder / "t.parquet")]) == 0
+    assert capsysbinary.readouterr().out == expected

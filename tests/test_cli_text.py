@@ -1,0 +1,81 @@
+"""Delimited text: one pass over its rows, texts as they stand there, and what is a number."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from ffnn_fast.cli.columns import target_column
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.table import read_table, text
+
+WORDS = ("NA", "?")
+
+
+def write_csv(path, columns):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("cells", "known", "expected"),
+    [
+        (["3.0", "x", ""], ("3", "x"), ["3", "x", None]),
+        (["3", "03", "4"], ("3.0", "4"), ["3.0", "03", "4"]),
+        (["3", "3.0", "-3"], ("3", "3.0", "-3.0", None), ["3", "3.0", "-3.0"]),
+    ],
+)
+def test_whole_numbers_are_known_by_both_spellings(tmp_path, cells, known, expected):
+    write_csv(tmp_path / "t.csv", {"a": cells, "b": [1, 2, 3]})
+    table = read_table(str(tmp_path / "t.csv"), header="yes")
+    assert table.texts("a", WORDS, known).tolist() == expected
+
+
+def test_what_a_number_is(tmp_path):
+    numbers = ["1", "+5.", ".5", "-1e5", "1E+3", "00012", "9" * 30, "1e-400"]
+    others = ["1_000", "1e", "nan", "-nan", "0x10", "1,5", "True", "٣", "1 000", "inf", "1e400"]
+    write_csv(tmp_path / "t.csv", {"n": [*numbers, "x"], "one": [0] * 9})
+    values, bad = read_table(str(tmp_path / "t.csv")).numbers("n", WORDS)
+    np.testing.assert_array_equal(values[:-1], [float(v) for v in numbers])
+    assert bad.tolist() == [False] * 8 + [True]
+    for other in others:
+        write_csv(tmp_path / "t.csv", {"n": ["1", other], "one": [0, 0]})
+        values, bad = read_table(str(tmp_path / "t.csv"), "yes").numbers("n", WORDS)
+        assert bad.tolist() == [False, True], other
+        assert not np.isfinite(values[1])
+
+
+def test_rows_of_text_in_many_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "FEW", 50)
+    rng = np.random.default_rng(0)
+    kinds = ["plain", " padded ", "a,b", 'say "x"', "two\nlines", "", "1.5", "Å"]
+    rows = [[kinds[k] for k in rng.integers(0, len(kinds), 3)] + [str(i)] for i in range(1000)]
+    write_csv(tmp_path / "t.csv", dict(zip("abcd", zip(*rows, strict=True), strict=True)))
+    table = read_table(str(tmp_path / "t.csv"))
+    for name, column in zip("abcd", zip(*rows, strict=True), strict=True):
+        assert table.cells[name].tolist() == [cell.strip() for cell in column]
+    begins = 2 + np.cumsum([0, *(1 + "".join(row).count("\n") for row in rows[:-1])])
+    np.testing.assert_array_equal(table.lines, begins)
+    assert table.where(7) == f"{tmp_path}/t.csv, line {begins[7]}"
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n \n"])
+def test_the_last_row(tmp_path, end):
+    path = tmp_path / "t.csv"
+    path.write_bytes(f'\ufeffa,y\n1,2\n3,"4"{end}'.encode())
+    assert read_table(str(path)).cells["y"].tolist() == ["2", "4"]
+    path.write_text(f'a,y\n1,2\n3,"4{end}')
+    with pytest.raises(CommandError, match="line 3: the row does not end; is a double quote open"):
+        read_table(str(path))
+
+
+def test_classes_that_are_numbers(tmp_path):
+    write_csv(tmp_path / "t.csv", {"y": ["1", "1.0", "2", "2"], "x": [1, 2, 3, 4]})
+    found = target_column(read_table(str(tmp_path / "t.csv")), "y", "classification", WORDS)
+    assert found.values.tolist() == ["1", "1", "2", "2"]
+    huge = [str(2**60), str(2**60 + 1)] * 2
+    write_csv(tmp_path / "t.csv", {"y": huge, "x": [1, 2, 3, 4]})
+    found = target_column(read_table(str(tmp_path / "t.csv")), "y", "classification", WORDS)
+    assert found.values.tolist() == huge
