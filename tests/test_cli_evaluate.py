@@ -110,7 +110,7 @@ class TestClasses:
     def test_classes_that_are_numbers(self, folder, told):
         target = TargetEncoder("y", "classification", ("1", "2"))
         models.save(folder / "m.safetensors", target, [-1, 1, 0, 0])
-        plain = json.loads(told("evaluate", "a,y\n-1,1.0\n1,2\n1,+2e0\n", "--json"))
+        plain = json.loads(told("evaluate", "a,y\n-1,1.0\n1,2\n1,2.0\n", "--json"))
         assert plain["confusion_matrix"] == [[1, 0], [0, 2]]
 
     def test_missing_targets(self, folder, told):

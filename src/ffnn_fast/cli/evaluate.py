@@ -9,14 +9,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast.cli import options
-from ffnn_fast.cli.output import CommandError, aligned, say
+from ffnn_fast.cli.output import aligned, say
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ffnn_fast.cli.judging import Judged
     from ffnn_fast.cli.recipe import Recipe
-    from ffnn_fast.cli.table import Table
     from ffnn_fast.network import Network
 
 
@@ -59,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         report.check(args.report, args.model, args.data)
     network, recipe = load(args.model)
     table = recipe.read(args.data, args.header, args.delimiter)
-    rows, y = _targets(table, recipe, args.drop_missing_target)
+    rows, y = recipe.targets(table, drop_missing=args.drop_missing_target)
     X = recipe.matrix(table).astype(network.spec.dtype)[rows]
     judged = judging.judge(network, recipe.target, X, y)
     found = judging.scores(judged)
@@ -79,67 +76,6 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             say(f"\nreport  {args.report}")
     return 0
-
-
-def _targets(table: Table, recipe: Recipe, drop: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that have a target (m,), and what they have (m,), as the network learnt it."""
-    import numpy as np
-
-    from ffnn_fast.cli.table import shortened
-
-    name, target = _column(table, recipe), recipe.target
-    missing = table.missing(name, recipe.missing)
-    if missing.any() and not drop:
-        raise CommandError(
-            f"{table.where(int(np.argmax(missing)))}: the target is missing "
-            f"({missing.sum()} such rows); say --drop-missing-target to leave them out"
-        )
-    rows = np.flatnonzero(~missing)
-    if not len(rows):
-        raise CommandError(f"{table.path} has no row with a target")
-    if target.task == "regression":
-        values, bad = table.numbers(name, recipe.missing)
-        table.complain(name, bad, recipe.missing, "")
-        return rows, target.encode(values[rows])
-    texts = table.texts(name, recipe.missing)[rows]
-    meant = _meant(set(texts), target.classes)
-    for row, text in zip(rows.tolist(), texts, strict=True):
-        if meant[text] is None:
-            raise CommandError(
-                f"{table.where(row)}: the model does not know the class "
-                f"{text!r} of {target.name!r}; it knows {shortened(target.classes)}"
-            )
-    return rows, target.encode(np.array([meant[text] for text in texts], dtype=object))
-
-
-def _column(table: Table, recipe: Recipe) -> str:
-    """The name in `table` of the target, which has its place where there are no names to go by."""
-    name = recipe.target.name
-    if recipe.header and table.has_header:
-        if name not in table.names:
-            raise CommandError(f"{table.path} lacks the target, column {name}")
-        return name
-    if len(table.names) != len(recipe.columns):
-        raise CommandError(
-            f"{table.path} has {len(table.names)} columns; without names to go by, the target is "
-            f"found only among the {len(recipe.columns)} columns of the training table"
-        )
-    return table.names[recipe.columns.index(name)]
-
-
-def _meant(texts: set[str], classes: tuple[str, ...]) -> dict[str, str | None]:
-    """The class that each text means, or None: 1.0 means the class 1."""
-    names = set(classes)
-    numbers = {_number(name): name for name in classes}
-    numbers.pop(None, None)
-    return {text: text if text in names else numbers.get(_number(text)) for text in texts}
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _show(results: Any, tables: Any, gone: int) -> None:

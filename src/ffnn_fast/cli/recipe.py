@@ -69,6 +69,53 @@ class Recipe:
         _check_range(table, X, self.inputs.feature_names)
         return X
 
+    def targets(self, table: Table, *, drop_missing: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of a table that have a target, (m,), and what they have, encoded, (m,).
+
+        Raises
+        ------
+        CommandError
+            If the table has no such column, a target is missing and not to be dropped, it is no
+            number where one is needed, or a class that is not known.
+        """
+        name, target = self._target_place(table), self.target
+        missing = table.missing(name, self.missing)
+        if missing.any() and not drop_missing:
+            raise CommandError(
+                f"{table.where(int(np.argmax(missing)))}: the target is missing "
+                f"({missing.sum()} such rows); say --drop-missing-target to leave them out"
+            )
+        rows = np.flatnonzero(~missing)
+        if not len(rows):
+            raise CommandError(f"{table.path} has no row with a target")
+        if target.task == "regression":
+            values, bad = table.numbers(name, self.missing)
+            table.complain(name, bad, self.missing, "")
+            return rows, target.encode(values[rows])
+        texts = table.texts(name, self.missing, target.classes)
+        strange = np.array([text not in target.classes for text in texts[rows]])
+        if strange.any():
+            row = int(rows[np.argmax(strange)])
+            raise CommandError(
+                f"{table.where(row)}: the model does not know the class {texts[row]!r} of "
+                f"{name!r}; it knows {shortened(target.classes)}"
+            )
+        return rows, target.encode(texts[rows])
+
+    def _target_place(self, table: Table) -> str:
+        """The name in `table` of the target, which has its place where no names are to go by."""
+        name = self.target.name
+        if self.header and table.has_header:
+            if name not in table.names:
+                raise CommandError(f"{table.path} lacks the target, column {name}")
+            return name
+        if len(table.names) != len(self.columns):
+            raise CommandError(
+                f"{table.path} has {len(table.names)} columns; without names to go by, the target "
+                f"is found only among the {len(self.columns)} columns of the training table"
+            )
+        return table.names[self.columns.index(name)]
+
     def _places(self, table: Table) -> dict[str, str]:
         """The name in `table` of each column of the training table."""
         if self.header and table.has_header:
