@@ -56,7 +56,8 @@ def classes(names=EVIL, *, hidden=(6,), **options):
     history = net.fit(X, y, epochs=2, batch_size=16, validation_data=(X, y))
     judged = judging.judge(net, target, X, y)
     heads, values = judging.cells(judging.scores(judged))
-    results = [("on the 90 rows", *heads), ("network", *values)]
+    others = ("<i>linear", *["<b>0"] * len(values))
+    results = [("on the 90 rows", *heads), ("network", *values), others]
     facts = [("data <file>", "a & b.csv")]
     return report.Report("a & b <c>", facts, net, results, judged, history, "the 90 <rows>")
 
@@ -101,8 +102,9 @@ class TestPage:
 
     def test_what_users_wrote_is_text(self, text):
         page = Page(text)
-        for name in (*EVIL, "a & b <c>", "data <file>", "a & b.csv", "Judged on the 90 <rows>."):
+        for name in (*EVIL, "a & b <c>", "data <file>", "a & b.csv", "<i>linear", "<b>0"):
             assert name in page.words, name
+        assert "Judged on the 90 <rows>." in page.words
         drawn = "".join(text[place : text.index("</svg>", place)] for place in find(text, "<svg"))
         assert {*EVIL[1:], "<script>a…ipt>"} <= set(Page(drawn).words)
 
