@@ -121,7 +121,7 @@ def test_tables(refused, tmp_path, content, message):
         (["--resume"], "--resume needs the --checkpoint to go on from"),
         (["--checkpoint", "no/run.ckpt"], "there is no folder no"),
         (["--test", "none.csv"], "none.csv: No such file"),
-        (["--test", "data.csv", "--report", "data.csv"], "--report must end in .html or .png"),
+        (["--test", "data.csv", "--report", "data.csv"], "must end in .html or .png"),
         (["--start", "none.safetensors"], "none.safetensors: No such file"),
         (["--threads", "0"], "--threads"),
         (["--dtype", "float16"], "--dtype"),
@@ -139,7 +139,7 @@ def test_tables(refused, tmp_path, content, message):
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
         (["--report", "p.png", "--no-report"], "contradict each other"),
-        (["--report", "p.gif"], "--report must end in .html or .png, got p.gif"),
+        (["--report", "p.gif"], "a report must end in .html or .png, got p.gif"),
         (["-o", "m.html"], "the command needs that file; choose another"),
         (["-o", "no/m.safetensors"], "no/m.safetensors: there is no folder no"),
         (["-o", "."], "not a regular file"),
@@ -177,7 +177,7 @@ def test_a_folder_that_cannot_be_written(refused, tmp_path):
 def test_without_matplotlib(refused, tmp_path, monkeypatch, capsys):
     (tmp_path / "data.csv").write_text(GOOD)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert "--report needs matplotlib" in refused(*train("--report", "p.png"))
+    assert "a report needs matplotlib" in refused(*train("--report", "p.png"))
     assert "matplotlib" in refused("demo", "--out", ".")
     assert main(train("--epochs", "2")) == 0
     assert "note: no report without matplotlib" in capsys.readouterr().out

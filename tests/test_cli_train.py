@@ -272,7 +272,9 @@ def test_start_from_a_model(here, capsys):
     net.save("bare.safetensors")
     train("--start", "bare.safetensors", code=2)
     train("--start", "first.safetensors", "--hidden", "9", code=2)
+    train("--start", "first.safetensors", target="dear", code=2)
     said = capsys.readouterr().err.splitlines()
+    assert "first.safetensors predicts 'price', not 'dear'" in said[2]
     assert "bare.safetensors does not say how to read a table" in said[0]
     assert "--start has the network: leave out --hidden" in said[1]
 

@@ -157,7 +157,7 @@ def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Ar
 def results(prepared: Prepared, judged: Judged) -> Table:
     """A table: the network's figures, and those of two simple models on the same rows."""
     train, target = prepared.train, prepared.recipe.target
-    rows, title = prepared.judged
+    rows, on = prepared.judged
     known, others = prepared.y[train], prepared.X[rows]
     if judged.classifies:
         k = len(target.classes)
@@ -174,7 +174,7 @@ def results(prepared: Prepared, judged: Judged) -> Table:
             "mean of the training rows": target.decode(mean),
         }
     names, values = judging.cells(judging.scores(judged))
-    table: Table = [(title, *names), ("network", *values)]
+    table: Table = [(f"on {on}", *names), ("network", *values)]
     for name, said in models.items():
         figures = judging.cells(judging.simple_scores(judged.target, judged.truth, said))[1]
         table.append((name, *figures, *("" for _ in names[len(figures) :])))

@@ -62,11 +62,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def load(path: str) -> tuple[Network, Recipe]:
+def load(path: str, *, engine: str | None = None) -> tuple[Network, Recipe]:
     """The network of a model file, and how it reads a table."""
     from ffnn_fast.cli.recipe import load_model
 
-    network, recipe = load_model(path)
+    network, recipe = load_model(path, engine=engine)
     if recipe is None:
         raise CommandError(
             f"{path} does not say how to read a table: ffnn-fast train did not write it; "

@@ -10,7 +10,8 @@ import numpy as np
 
 from ffnn_fast.cli.columns import Target, input_columns, target_column
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.recipe import Recipe, load_model
+from ffnn_fast.cli.predict import load
+from ffnn_fast.cli.recipe import Recipe
 from ffnn_fast.cli.table import Table, read_table, shortened
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
@@ -53,49 +54,41 @@ class Prepared:
     def judged(self) -> tuple[Array, str]:
         """The rows that judge the network, and what to call them."""
         if len(self.test):
-            return self.test, f"on the {len(self.test)} held-out rows"
-        return self.train, f"on the {len(self.train)} training rows"
-
-
-@dataclass(frozen=True)
-class Known:
-    """The rows of a table whose target is known: their places, values and weights."""
-
-    table: Table
-    rows: Array
-    target: Target
-    weight: Array | None
-
-    @property
-    def values(self) -> Array:
-        """Targets, (number of rows,)."""
-        return self.target.values[self.rows]
+            return self.test, f"the {len(self.test)} held-out rows"
+        return self.train, f"the {len(self.train)} training rows"
 
 
 def prepare(args: argparse.Namespace) -> Prepared:
     """Read the tables, split the rows, and learn the encoding from the training rows."""
-    start, old = load_model(args.start, engine=args.engine) if args.start else (None, None)
-    if start is not None and old is None:
-        raise CommandError(f"{args.start} does not say how to read a table: train did not write it")
-    task = args.task if old is None else old.target.task
-    known = _known(read_table(args.data, args.header, args.delimiter), args, task)
+    start, recipe = load(args.start, engine=args.engine) if args.start else (None, None)
     rng = np.random.default_rng(args.seed)
-    train, validation, test = _split(known, args, rng)
-    if len(train) < 2:
-        raise CommandError(f"{args.data} leaves {len(train)} rows to train on: too few")
-    recipe, left_out = (old, []) if old is not None else _learnt(known, train, args)
-    X, y = _encoded(recipe, known)
-    weight = known.weight
+    if recipe is None:
+        table = read_table(args.data, args.header, args.delimiter)
+        column = target_column(table, table.find(args.target), args.task, args.missing)
+        rows = _rows(table, column, args.drop_missing_target)
+        parts = _split(column.values[rows], column.task, args, rng)
+        recipe, left_out = _learnt(table, column, rows[parts[0]], args)
+        y = recipe.target.encode(column.values[rows])
+    else:
+        table, left_out = recipe.read(args.data, args.header, args.delimiter), []
+        if args.target and table.find(args.target) != recipe.target_place(table):
+            raise CommandError(f"{args.start} predicts {recipe.target.name!r}, not {args.target!r}")
+        rows, y = recipe.targets(table, drop_missing=args.drop_missing_target)
+        parts = _split(y, recipe.target.task, args, rng)
+    train, validation, test = parts
+    X, weight = recipe.matrix(table)[rows], None
+    if args.weights:
+        weight = _weights(table, table.find(args.weights), args.missing)[rows]
     if args.test:
-        table = read_table(args.test, args.header, args.delimiter)
-        others = _known(table, args, recipe.target.task, judging=True)
-        X_test, y_test = _encoded(recipe, others)
-        test = np.arange(len(X), len(X) + len(X_test))
-        X, y = np.concatenate([X, X_test]), np.concatenate([y, y_test])
-        if weight is not None:
-            weight = np.concatenate([weight, np.ones(len(X_test))])
+        others = recipe.read(args.test, args.header, args.delimiter)
+        judging, y_test = recipe.targets(others, drop_missing=args.drop_missing_target)
+        test = np.arange(len(X), len(X) + len(judging))
+        X = np.concatenate([X, recipe.matrix(others)[judging]])
+        y = np.concatenate([y, y_test])
+        weight = None if weight is None else np.concatenate([weight, np.ones(len(judging))])
     weight = _by_class(weight, args, recipe, y, train)
-    notes = _notes(known, recipe, (len(train), len(validation), len(test)), left_out)
+    counts = (len(train), len(validation), len(test), len(table) - len(rows))
+    notes = _notes(table.path, recipe, counts, left_out)
     return Prepared(recipe, X, y, weight, train, validation, test, notes, start)
 
 
@@ -108,22 +101,17 @@ def looks_at_validation(args: argparse.Namespace) -> bool:
     return bool(by_stopping or by_plateau)
 
 
-def _known(table: Table, args: argparse.Namespace, task: str, judging: bool = False) -> Known:
-    name = table.find(args.target)
-    target = target_column(table, name, task, args.missing)
-    if target.missing.any() and not args.drop_missing_target:
-        row = int(np.argmax(target.missing))
+def _rows(table: Table, target: Target, drop_missing: bool) -> Array:
+    """The rows whose target is known."""
+    if target.missing.any() and not drop_missing:
         raise CommandError(
-            f"{table.where(row)}: the target is missing "
+            f"{table.where(int(np.argmax(target.missing)))}: the target is missing "
             f"({target.missing.sum()} such rows); say --drop-missing-target to leave them out"
         )
     rows = np.flatnonzero(~target.missing)
     if not len(rows):
         raise CommandError(f"{table.path} has no row with a target")
-    weight = None
-    if args.weights and not judging:
-        weight = _weights(table, table.find(args.weights), args.missing)[rows]
-    return Known(table, rows, target, weight)
+    return rows
 
 
 def _weights(table: Table, name: str, words: Sequence[str]) -> Array:
@@ -143,12 +131,12 @@ def _weights(table: Table, name: str, words: Sequence[str]) -> Array:
 
 
 def _split(
-    known: Known, args: argparse.Namespace, rng: np.random.Generator
+    targets: Array, task: str, args: argparse.Namespace, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:
     """Training, validation and test rows, class by class where there are classes."""
-    classes = known.values if known.target.task == "classification" else None
+    classes = targets if task == "classification" else None
     held = 0.0 if args.test else args.test_fraction
-    train, test = hold_out(len(known.rows), held, rng, classes)
+    train, test = hold_out(len(targets), held, rng, classes)
     followed = args.validation_fraction
     if followed is None:
         followed = VALIDATED if looks_at_validation(args) else 0.0
@@ -160,12 +148,15 @@ def _split(
             "--early-stopping and --schedule plateau need validation rows: say a larger "
             "--validation-fraction, or monitor=loss"
         )
+    if len(rest) < 2:
+        raise CommandError(f"{args.data} leaves {len(rest)} rows to train on: too few")
     return train[rest], train[validation], test
 
 
-def _learnt(known: Known, train: Array, args: argparse.Namespace) -> tuple[Recipe, list[str]]:
+def _learnt(
+    table: Table, column: Target, train: Array, args: argparse.Namespace
+) -> tuple[Recipe, list[str]]:
     """The recipe that these training rows give, and the names of columns that never vary."""
-    table = known.table
     name = table.find(args.target)
     dropped = [table.find(column) for column in args.drop]
     if name in dropped:
@@ -175,8 +166,8 @@ def _learnt(known: Known, train: Array, args: argparse.Namespace) -> tuple[Recip
     categorical = [table.find(column) for column in args.categorical]
     raw = input_columns(table, {name, *dropped}, categorical, args.missing)
     try:
-        target = TargetEncoder.fit(name, known.values, known.target.task)
-        inputs = TableEncoder.fit({key: v[known.rows][train] for key, v in raw.items()})
+        target = TargetEncoder.fit(name, column.values[~column.missing], column.task)
+        inputs = TableEncoder.fit({key: values[train] for key, values in raw.items()})
     except ValueError as error:
         raise CommandError(f"{table.path}: {error}") from error
     if _keeps_values(args):
@@ -190,14 +181,6 @@ def _keeps_values(args: argparse.Namespace) -> bool:
     """Whether the network learns values as they are: its output has bounds, or counts."""
     counts = args.loss is not None and args.loss.name == "poisson"
     return counts or args.output_activation not in (None, "identity", "linear")
-
-
-def _encoded(recipe: Recipe, known: Known) -> tuple[Array, Array]:
-    X = recipe.matrix(known.table)[known.rows]
-    try:
-        return X, recipe.target.encode(known.values)
-    except ValueError as error:
-        raise CommandError(f"{known.table.path}: {error}") from error
 
 
 def _by_class(
@@ -223,14 +206,15 @@ def _by_class(
 
 
 def _notes(
-    known: Known, recipe: Recipe, counts: tuple[int, int, int], left_out: Sequence[str]
+    path: str, recipe: Recipe, counts: tuple[int, int, int, int], left_out: Sequence[str]
 ) -> list[str]:
+    """Lines for people; counts: rows to train, to validate, held out, and without a target."""
     columns, target = recipe.inputs.columns, recipe.target
     numeric = [column for column in columns if isinstance(column, NumericColumn)]
     kind = f"{len(target.classes)} classes" if target.classes else "regression"
     followed = f"{counts[1]} to validate, " if counts[1] else ""
     notes = [
-        f"{known.table.path}: {counts[0]} rows to train on, {followed}{counts[2]} held out; "
+        f"{path}: {counts[0]} rows to train on, {followed}{counts[2]} held out; "
         f"{len(numeric)} numeric and {len(columns) - len(numeric)} categorical columns make "
         f"{len(recipe.inputs.feature_names)} inputs; target {target.name} ({kind})"
     ]
@@ -240,9 +224,8 @@ def _notes(
             f"note: missing values become the mean of the training rows, and are marked by an "
             f"input of their own: {shortened(marked)}"
         )
-    gone = len(known.table) - len(known.rows)
-    if gone:
-        notes.append(f"note: left out {gone} rows without a target")
+    if counts[3]:
+        notes.append(f"note: left out {counts[3]} rows without a target")
     if left_out:
         notes.append(f"note: left out, as they never vary: {shortened(left_out)}")
     return notes

@@ -78,7 +78,7 @@ class Recipe:
             If the table has no such column, a target is missing and not to be dropped, it is no
             number where one is needed, or a class that is not known.
         """
-        name, target = self._target_place(table), self.target
+        name, target = self.target_place(table), self.target
         missing = table.missing(name, self.missing)
         if missing.any() and not drop_missing:
             raise CommandError(
@@ -102,7 +102,7 @@ class Recipe:
             )
         return rows, target.encode(texts[rows])
 
-    def _target_place(self, table: Table) -> str:
+    def target_place(self, table: Table) -> str:
         """The name in `table` of the target, which has its place where no names are to go by."""
         name = self.target.name
         if self.header and table.has_header:

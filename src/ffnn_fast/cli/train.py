@@ -48,12 +48,12 @@ def run(args: argparse.Namespace) -> int:
     from ffnn_fast.cli import building, fitting, judging, picture, preparing, report
 
     page = None if args.no_report else args.report or f"{os.path.splitext(args.output)[0]}.html"
-    _check_outputs(args, page)
-    if page and not picture.is_drawable():
-        if args.report:
-            raise CommandError('--report needs matplotlib: pip install "ffnn_fast[cli]"')
+    if args.report:
+        report.check(args.report)
+    elif page and not picture.is_drawable():
         say('note: no report without matplotlib: pip install "ffnn_fast[cli]"')
         page = None
+    _check_outputs(args, page)
     prepared = preparing.prepare(args)
     for note in prepared.notes:
         say(note)
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         network = building.network(prepared, args)
     say(f"\n{network!r}\n")
     fitted = fitting.fit(network, prepared, args)
-    rows, where = prepared.judged
+    rows, on = prepared.judged
     X = prepared.X[rows].astype(network.spec.dtype)
     judged = judging.judge(network, prepared.recipe.target, X, prepared.y[rows])
     results = fitting.results(prepared, judged)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         facts = [("data", args.data), *fitted.how.items()]
         title = f"{prepared.recipe.target.name}, from {os.path.basename(args.data)}"
         report.write(
-            report.Report(title, facts, network, results, judged, fitted.history, where), page
+            report.Report(title, facts, network, results, judged, fitted.history, on), page
         )
         say(f"report  {page}")
     return 0
@@ -85,14 +85,12 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what is missing or does not go together, before anything is read."""
     args.data = args.file or args.data
     for name, shown in (("data", "a table"), ("target", "--target"), ("output", "--output")):
-        if not getattr(args, name):
+        if not (getattr(args, name) or (name == "target" and args.start)):
             raise CommandError(f"train needs {shown} (see ffnn-fast train --help)")
     if args.resume and not args.checkpoint:
         raise CommandError("--resume needs the --checkpoint to go on from")
     if args.no_report and args.report:
         raise CommandError("--no-report and --report contradict each other")
-    if args.report and not args.report.lower().endswith((".html", ".png")):
-        raise CommandError(f"--report must end in .html or .png, got {args.report}")
     if args.log and not args.log.lower().endswith((".csv", ".jsonl")):
         raise CommandError(f"--log must end in .csv or .jsonl, got {args.log}")
     try:
