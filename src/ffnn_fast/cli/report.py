@@ -151,7 +151,7 @@ def _curves(history: History) -> list[Picture]:
         def draw(ax: Axes) -> Any:
             return plotting.learning_curve(history, ax, name)
 
-        return Picture("learning", f"{name} over the epochs", "", draw)
+        return Picture("learning", f"{name.replace('_', ' ')} over the epochs", "", draw)
 
     return [curve(name) for name in list(names)[:MOST_CURVES]]
 

@@ -44,6 +44,7 @@ def predicted_against_actual(truth: Any, predicted: Any, ax: Axes | None = None)
     _points(ax, y, said)
     ax.set_title(f"R² {r2(y, said):.4f}, RMSE {rmse(y, said):.4g}", size=10, color=INK)
     ax.set_xlabel("true value")
+    ax.locator_params(axis="x", nbins=6)  # large numbers have long names
     ax.set_ylabel("predicted value")
     ax.grid(alpha=0.3)
     return ax
@@ -89,6 +90,7 @@ def binned_residuals(truth: Any, predicted: Any, ax: Axes | None = None, *, bins
     ax.vlines(middle, low, high, color=ORANGE, lw=1.5, label="10th to 90th percentile")
     ax.plot(middle, mean, "o", color=ORANGE, markersize=5, label="mean")
     ax.set_xlabel("predicted value")
+    ax.locator_params(axis="x", nbins=6)  # large numbers have long names
     ax.set_ylabel("true less predicted")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)

@@ -54,7 +54,7 @@ def learning_curve(history: History, ax: Axes | None = None, metric: str = "loss
             label="validation" if held_out else "training",
         )
     ax.set_xlabel("epoch")
-    ax.set_ylabel(LABELS.get(metric, metric))
+    ax.set_ylabel(LABELS.get(metric, metric.replace("_", " ")))
     ax.margins(x=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
