@@ -67,8 +67,7 @@ def houses(tmp_path):
     price = (1000 * size + 30_000 * (town == "north")).round()
     rows = [f"{s},{t},{p}" for s, t, p in zip(size, town, price, strict=True)]
     (tmp_path / "houses.csv").write_text("\n".join(["size,town,price", *rows]) + "\n")
-    new = [row.rsplit(",", 1)[0] for row in rows[:5]]
-    (tmp_path / "new.csv").write_text("\n".join(["size,town", *new]) + "\n")
+    (tmp_path / "new.csv").write_text("\n".join(["size,town,price", *rows[:5]]) + "\n")
     return tmp_path
 
 
