@@ -66,8 +66,14 @@ def test_the_last_row(tmp_path, end):
     path = tmp_path / "t.csv"
     path.write_bytes(f'\ufeffa,y\n1,2\n3,"4"{end}'.encode())
     assert read_table(str(path)).cells["y"].tolist() == ["2", "4"]
-    path.write_text(f'a,y\n1,2\n3,"4{end}')
-    with pytest.raises(CommandError, match="line 3: the row does not end; is a double quote open"):
+    for last in ('3,"4', '"', '3,"', '"3,4'):
+        path.write_text(f"a,y\n1,2\n{last}{end}")
+        with pytest.raises(CommandError, match="line 3: the row does not end; is a double quote"):
+            read_table(str(path))
+    path.write_text('"",\n""')
+    assert read_table(str(path), "no").cells["1"].tolist() == [""]
+    path.write_text('""\n ')
+    with pytest.raises(CommandError, match="is empty"):
         read_table(str(path))
 
 
