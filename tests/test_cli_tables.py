@@ -105,6 +105,20 @@ def test_a_model_of_one_format_predicts_the_same_from_the_others(folder, capsysb
     assert len(answers["t.csv", "t.npz"].splitlines()) == N + 1
 
 
+def test_whole_numbers_that_another_program_wrote_with_a_point(folder, tmp_path, capsysbinary):
+    columns = {**a_table(), "zone": [v if v is None else float(v) for v in a_table()["zone"]]}
+    write_csv(tmp_path / "t.csv", columns)
+    assert ",2.0," in (tmp_path / "t.csv").read_text("utf-8")
+    answers = set()
+    for table in (folder / "t.parquet", tmp_path / "t.csv"):
+        model = str(tmp_path / "m.safetensors")
+        write_model(model, read_table(str(table)))
+        for other in (folder / "t.csv", folder / "t.npz", tmp_path / "t.csv"):
+            assert main(["predict", model, str(other), "--proba"]) == 0
+            answers.add(capsysbinary.readouterr().out)
+    assert len(answers) == 1
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_columns(folder, name):
     table = read_table(str(folder / name))
@@ -176,6 +190,7 @@ def typed_columns():
         "whole": (array([1, None, -3], pyarrow.int64()), [1.0, np.nan, -3.0]),
         "huge": (array([2**64 - 1, 1, 2**53 + 1], pyarrow.uint64()),
                  ["18446744073709551615", "1", "9007199254740993"]),
+        "gappy": (array([2**60 + 1, None, -5]), ["1152921504606846977", "", "-5"]),
         "half": (array(np.array([0.5, 1, 2], "f2")), [0.5, 1.0, 2.0]),
         "single": (array([0.5, None, 2], pyarrow.float32()), [0.5, np.nan, 2.0]),
         "price": (array(price), [1.1, np.nan, 3.0]),

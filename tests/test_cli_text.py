@@ -77,6 +77,16 @@ def test_the_last_row(tmp_path, end):
         read_table(str(path))
 
 
+def test_the_header_that_a_model_expects(tmp_path):
+    path = str(tmp_path / "t.csv")
+    write_csv(path, {"a": ["a", "u"], "b": ["v", "b"]})
+    assert read_table(path).names == ("1", "2")
+    assert read_table(path, assumed="yes").names == ("a", "b")
+    assert read_table(path, "no", assumed="yes").names == ("1", "2")
+    write_csv(path, {"a": [1, 2], "b": [3, 4]})
+    assert read_table(path, assumed="no").names == ("1", "2")
+
+
 def test_classes_that_are_numbers(tmp_path):
     write_csv(tmp_path / "t.csv", {"y": ["1", "1.0", "2", "2"], "x": [1, 2, 3, 4]})
     found = target_column(read_table(str(tmp_path / "t.csv")), "y", "classification", WORDS)
