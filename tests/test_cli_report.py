@@ -115,7 +115,7 @@ class TestPage:
             "Results", "Learning", "Answers", "Calibration", "Network", "How it was made",
         ]  # fmt: skip
         assert labels(page) == [
-            *("loss over the epochs", "accuracy over the epochs", "gradient_norm over the epochs"),
+            *("loss over the epochs", "accuracy over the epochs", "gradient norm over the epochs"),
             *("confusion matrix", "calibration of the probabilities", "network"),
         ]
         assert all(svg["role"] == "img" for svg in page.named("svg"))

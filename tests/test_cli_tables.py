@@ -21,7 +21,7 @@ from ffnn_fast.preprocessing import TableEncoder, TargetEncoder
 
 WORDS = ("NA", "?")
 N = 60
-READERS = ("pyarrow", "polars", "pandas")
+READERS = {"pyarrow": "by_pyarrow", "polars": "by_polars", "fastparquet": "by_pandas"}
 
 
 def a_table():
@@ -105,6 +105,20 @@ def test_a_model_of_one_format_predicts_the_same_from_the_others(folder, capsysb
     assert len(answers["t.csv", "t.npz"].splitlines()) == N + 1
 
 
+def test_whole_numbers_that_another_program_wrote_with_a_point(folder, tmp_path, capsysbinary):
+    columns = {**a_table(), "zone": [v if v is None else float(v) for v in a_table()["zone"]]}
+    write_csv(tmp_path / "t.csv", columns)
+    assert ",2.0," in (tmp_path / "t.csv").read_text("utf-8")
+    answers = set()
+    for table in (folder / "t.parquet", tmp_path / "t.csv"):
+        model = str(tmp_path / "m.safetensors")
+        write_model(model, read_table(str(table)))
+        for other in (folder / "t.csv", folder / "t.npz", tmp_path / "t.csv"):
+            assert main(["predict", model, str(other), "--proba"]) == 0
+            answers.add(capsysbinary.readouterr().out)
+    assert len(answers) == 1
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_columns(folder, name):
     table = read_table(str(folder / name))
@@ -153,7 +167,7 @@ def test_text_needs_no_package(folder, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     for name in ("t.csv", "t.csv.packed", "t.npz"):
         assert len(read_table(str(folder / name))) == N
-    with pytest.raises(CommandError, match=r"needs pyarrow, polars or pandas: pip .*fast\[parquet"):
+    with pytest.raises(CommandError, match=r"needs pyarrow, polars or pandas .*fast\[parquet"):
         read_table(str(folder / "t.parquet"))
 
 
@@ -176,6 +190,7 @@ def typed_columns():
         "whole": (array([1, None, -3], pyarrow.int64()), [1.0, np.nan, -3.0]),
         "huge": (array([2**64 - 1, 1, 2**53 + 1], pyarrow.uint64()),
                  ["18446744073709551615", "1", "9007199254740993"]),
+        "gappy": (array([2**60 + 1, None, -5]), ["1152921504606846977", "", "-5"]),
         "half": (array(np.array([0.5, 1, 2], "f2")), [0.5, 1.0, 2.0]),
         "single": (array([0.5, None, 2], pyarrow.float32()), [0.5, np.nan, 2.0]),
         "price": (array(price), [1.1, np.nan, 3.0]),
@@ -204,9 +219,12 @@ def test_types_of_parquet(package):
 
     stored = io.BytesIO()
     files.write_table(pyarrow.table({k: a for k, (a, _) in typed_columns().items()}), stored)
-    n_rows, columns = getattr(parquet, f"by_{package}")(stored.getvalue())
+    n_rows, columns = getattr(parquet, READERS[package])(stored.getvalue())
     table = typed.make_table("t", columns, n_rows)
+    loose = {"record", "time", "half"} if package == "fastparquet" else set()
     for name, (_, expected) in typed_columns().items():
+        if name in loose:
+            continue
         if expected is None:
             with pytest.raises(CommandError, match=f"column '{name}' is of type .*--drop {name}"):
                 table.texts(name, WORDS)
@@ -304,7 +322,7 @@ def test_damaged_parquet_files(folder, package):
     pytest.importorskip(package)
     whole = (folder / "t.parquet").read_bytes()
     with pytest.raises(parquet._DamagedError):
-        getattr(parquet, f"by_{package}")(whole[:40] + whole[90:])
+        getattr(parquet, READERS[package])(whole[:40] + whole[90:])
 
 
 def test_typed_values(tmp_path, monkeypatch):

@@ -66,9 +66,25 @@ def test_the_last_row(tmp_path, end):
     path = tmp_path / "t.csv"
     path.write_bytes(f'\ufeffa,y\n1,2\n3,"4"{end}'.encode())
     assert read_table(str(path)).cells["y"].tolist() == ["2", "4"]
-    path.write_text(f'a,y\n1,2\n3,"4{end}')
-    with pytest.raises(CommandError, match="line 3: the row does not end; is a double quote open"):
+    for last in ('3,"4', '"', '3,"', '"3,4'):
+        path.write_text(f"a,y\n1,2\n{last}{end}")
+        with pytest.raises(CommandError, match="line 3: the row does not end; is a double quote"):
+            read_table(str(path))
+    path.write_text('"",\n""')
+    assert read_table(str(path), "no").cells["1"].tolist() == [""]
+    path.write_text('""\n ')
+    with pytest.raises(CommandError, match="is empty"):
         read_table(str(path))
+
+
+def test_the_header_that_a_model_expects(tmp_path):
+    path = str(tmp_path / "t.csv")
+    write_csv(path, {"a": ["a", "u"], "b": ["v", "b"]})
+    assert read_table(path).names == ("1", "2")
+    assert read_table(path, assumed="yes").names == ("a", "b")
+    assert read_table(path, "no", assumed="yes").names == ("1", "2")
+    write_csv(path, {"a": [1, 2], "b": [3, 4]})
+    assert read_table(path, assumed="no").names == ("1", "2")
 
 
 def test_classes_that_are_numbers(tmp_path):

@@ -72,7 +72,7 @@ def save(
         "spec": json.dumps(spec.to_dict()),
         "extra": json.dumps(_checked_extra(extra)),
     }
-    tensors = _tensors(spec, np.ascontiguousarray(params))
+    tensors = named_tensors(spec, np.ascontiguousarray(params))
     write_atomically(target, packed(tensors, metadata))
 
 
@@ -105,7 +105,7 @@ def load(path: str | os.PathLike[str]) -> tuple[NetworkSpec, np.ndarray, dict[st
         raise ModelFileError(f"{name!r} {error}") from error.__cause__
 
 
-def _tensors(spec: NetworkSpec, vector: np.ndarray) -> dict[str, np.ndarray]:
+def named_tensors(spec: NetworkSpec, vector: np.ndarray) -> dict[str, np.ndarray]:
     """Views of θ under torch's names: layer k is module 2(k − 1), its activation the next."""
     named = {}
     for k, (W, b) in enumerate(zip(spec.weights(vector), spec.biases(vector), strict=True)):
@@ -245,7 +245,7 @@ def _read_params(file: Any, spec: NetworkSpec) -> np.ndarray:
                 f"description says {shape} and {TENSOR_TYPES[spec.dtype]}"
             )
     params = np.empty(spec.n_params, spec.dtype)
-    for name, view in _tensors(spec, params).items():
+    for name, view in named_tensors(spec, params).items():
         view[...] = file.get_tensor(name)
     if not np.isfinite(params).all():
         raise ModelFileError("holds parameters that are NaN or infinite")

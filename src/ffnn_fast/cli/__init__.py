@@ -6,11 +6,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ffnn_fast.cli import config, course, demo, doctor, evaluate, info, options, predict, train
+from ffnn_fast.cli import (
+    config,
+    course,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    info,
+    options,
+    predict,
+    train,
+)
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.persistence import ModelFileError
 
-COMMANDS = (demo, train, predict, evaluate, course, info, doctor)
+COMMANDS = (demo, train, predict, evaluate, export, course, info, doctor)
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 

@@ -24,7 +24,7 @@ def read_parquet(path: str, raw: bytes) -> Table:
     Raises
     ------
     CommandError
-        If the file is damaged, or neither pyarrow nor polars nor pandas can be imported.
+        If the file is damaged, or neither pyarrow nor polars nor fastparquet can be imported.
     """
     if not raw.endswith(MAGIC):
         raise CommandError(f"{path} is no whole Parquet file: its end is missing, or encrypted")
@@ -37,7 +37,8 @@ def read_parquet(path: str, raw: bytes) -> Table:
             raise CommandError(f"{path} is no whole Parquet file: {error}") from error
         return make_table(path, columns, n_rows)
     raise CommandError(
-        'reading Parquet files needs pyarrow, polars or pandas: pip install "ffnn_fast[parquet]"'
+        "reading Parquet files needs pyarrow, polars or pandas (with fastparquet): "
+        'pip install "ffnn_fast[parquet]"'
     )
 
 
@@ -98,12 +99,17 @@ def by_polars(raw: bytes) -> tuple[int, list[Column]]:
 
 
 def by_pandas(raw: bytes) -> tuple[int, list[Column]]:
-    """How many rows, and the columns, as pandas reads them with the engine that it finds."""
+    """How many rows, and the columns, as pandas holds them.
+
+    Without pyarrow it needs fastparquet, which is asked itself: ``pandas.read_parquet`` would have
+    it turn whole numbers into floats where one is missing.
+    """
+    import fastparquet
     import pandas
 
     try:
-        frame = pandas.read_parquet(io.BytesIO(raw))
-    except (ValueError, OSError, RuntimeError) as error:
+        frame = fastparquet.ParquetFile(io.BytesIO(raw)).to_pandas()
+    except Exception as error:  # of a damaged file it raises whatever comes
         raise _DamagedError(error) from error
 
     def values(series: Any, kind: str) -> np.ndarray | None:

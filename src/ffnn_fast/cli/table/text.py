@@ -19,7 +19,7 @@ DELIMITERS = (",", ";", "\t", "|")
 SAMPLE = 100  # rows that are looked at to find out delimiter and header
 BLOCK = 256  # rows that are held as rows at a time
 FEW = 1024  # as long as a column has so few different texts, equal ones share their memory
-END = ["\0"]  # the row after the last, unless a double quote is still open there
+LAST, END = '"\0"', ["\0"]  # a line behind the text; its row, unless a quote is still open
 
 
 def read_text(path: str, raw: bytes, header: str, delimiter: str) -> Table:
@@ -58,7 +58,7 @@ def _check_text(path: str, raw: bytes) -> None:
 def _rows(raw: bytes, delimiter: str) -> Any:
     """A reader of the rows and of `END` behind them."""
     text = io.TextIOWrapper(io.BytesIO(raw), "utf-8-sig", newline="")
-    return csv.reader(chain(text, END), delimiter=delimiter, skipinitialspace=True)
+    return csv.reader(chain(text, [LAST]), delimiter=delimiter, skipinitialspace=True)
 
 
 def _is_blank(row: Sequence[str]) -> bool:
@@ -93,13 +93,16 @@ def _numbered(path: str, raw: bytes, delimiter: str) -> Iterator[tuple[int, list
     different lengths.
     """
     width, first, before = 0, 0, 0
-    row: list[str] = []
     reader = _rows(raw, delimiter)
     try:
         for row in reader:
             line, before = before + 1, reader.line_num
             if row == END or _is_blank(row):
                 continue
+            if "\0" in row[-1]:
+                raise CommandError(
+                    f"{path}, line {line}: the row does not end; is a double quote open?"
+                )
             if not width:
                 width, first = len(row), line
             if len(row) != width:
@@ -115,8 +118,8 @@ def _numbered(path: str, raw: bytes, delimiter: str) -> Iterator[tuple[int, list
             f"{path} has one column only; inputs and target are needed, say --delimiter if the "
             "fields are separated by something else than , ; tab or |"
         )
-    if row != END:
-        raise CommandError(f"{path}, line {line}: the row does not end; is a double quote open?")
+    if not width:
+        raise CommandError(f"{path} is empty")
 
 
 def _columns(path: str, raw: bytes, delimiter: str) -> tuple[list[np.ndarray], np.ndarray]:

@@ -1,0 +1,155 @@
+"""``ffnn-fast export``: a model file in the formats that other programs read."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from ffnn_fast.cli.output import CommandError, aligned, check_output, say, write_file
+
+if TYPE_CHECKING:
+    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.network import Network
+
+FORMATS = ("onnx", "safetensors")
+MOST = 8  # inputs, outputs or tensors that are shown
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "export",
+        help="write a model for other programs: ONNX, or plain safetensors",
+        description="Writes a model as ONNX, with the preprocessing of raw columns in the graph, "
+        "or as a safetensors file with nothing but the tensors of a torch.nn.Sequential. What was "
+        "written is checked; the exit code is 1 if it computes something else than the model.",
+        epilog="example: ffnn-fast export houses.safetensors --to onnx",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("model", help="model file")
+    parser.add_argument(
+        "--to", choices=FORMATS, help="the format (default: what the name of the output ends in)"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="the file to write (default: the model's name with the format's ending)",
+    )
+    parser.add_argument(
+        "--bare",
+        action="store_true",
+        help="ONNX of the network alone, which takes standardised inputs",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "float64"),
+        help="the type of the numbers (default: the model's)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write and check; returns the exit code."""
+    from ffnn_fast.cli.recipe import load_model
+
+    kind = _kind(args.to, args.output)
+    path = args.output or f"{os.path.splitext(args.model)[0]}.{kind}"
+    check_output(path, args.model)
+    network, recipe = load_model(args.model)
+    dtype = args.dtype or network.spec.dtype
+    if kind == "safetensors":
+        return _to_safetensors(network, path, dtype)
+    if recipe is None and not args.bare:
+        say(f"note: {args.model} has no preprocessing: this is the network alone")
+    return _to_onnx(network, None if args.bare else recipe, path, dtype)
+
+
+def _kind(wanted: str | None, output: str | None) -> str:
+    """The format that the options say."""
+    suffix = os.path.splitext(output or "")[1].lower().removeprefix(".")
+    if wanted is None and suffix not in FORMATS:
+        raise CommandError("say --to onnx or --to safetensors, or a file that ends so with -o")
+    if wanted is not None and suffix in FORMATS and suffix != wanted:
+        raise CommandError(f"--to {wanted} does not go with -o {output}: its name says {suffix}")
+    return wanted or suffix
+
+
+def _to_onnx(network: Network, recipe: Recipe | None, path: str, dtype: str) -> int:
+    from ffnn_fast.cli.comparison import TOLERANCE, compare
+    from ffnn_fast.onnx import to_onnx
+    from ffnn_fast.onnx.columns import as_preprocessing, check_fit
+
+    given = None if recipe is None else recipe.to_json()
+    preprocessing = as_preprocessing(given)
+    if preprocessing is not None:
+        try:
+            check_fit(preprocessing, network.spec)
+        except ValueError as error:
+            raise CommandError(
+                f"the preprocessing cannot be expressed in ONNX: {error}; say --bare to export "
+                "the network alone"
+            ) from error
+    try:
+        model = to_onnx(network, path, preprocessing=given, dtype=dtype)
+    except (ImportError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    found = compare(path, network, recipe, dtype)
+    passed = found.difference <= TOLERANCE
+    verdict = f"{found.difference:.1e} of the largest output  {'ok' if passed else 'FAILED'}"
+    _report(
+        path,
+        ("inputs", [_described(value) for value in model.graph.input]),
+        ("outputs", [_described(value) for value in model.graph.output]),
+        ("check", [f"{found.n_rows} random rows, by {found.runtime}"]),
+        ("difference", [verdict]),
+    )
+    return 0 if passed else 1
+
+
+def _described(value: Any) -> str:
+    """Name, shape and type of an input or output of an ONNX graph."""
+    from onnx import helper
+
+    tensor = value.type.tensor_type
+    shape = ", ".join(size.dim_param or str(size.dim_value) for size in tensor.shape.dim)
+    kind = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    return f"{value.name} ({shape}) {'text' if kind.hasobject else kind}"
+
+
+def _to_safetensors(network: Network, path: str, dtype: str) -> int:
+    import numpy as np
+    from safetensors.numpy import load
+
+    from ffnn_fast.persistence import named_tensors, packed
+
+    with np.errstate(over="ignore"):
+        params = network.params.astype(dtype)
+    if not np.isfinite(params).all():
+        raise CommandError(f"{dtype} cannot hold parameters as large as {max(abs(network.params))}")
+    names = ", ".join(map(str, network.spec.layer_activations))
+    tensors = named_tensors(network.spec, params)
+    write_file(path, packed(tensors, {"format": "pt", "activations": names}))
+    with open(path, "rb") as file:
+        again = load(file.read())
+    same = again.keys() == tensors.keys() and all(
+        again[name].dtype == tensor.dtype and np.array_equal(again[name], tensor)
+        for name, tensor in tensors.items()
+    )
+    _report(
+        path,
+        ("inputs", [str(network.spec.n_inputs)]),
+        ("outputs", [str(network.spec.n_outputs)]),
+        ("tensors", [f"{name} {tensor.shape} {dtype}" for name, tensor in tensors.items()]),
+        ("activations", [names]),
+        ("check", [f"read again, every tensor is the model's  {'ok' if same else 'FAILED'}"]),
+    )
+    return 0 if same else 1
+
+
+def _report(path: str, *facts: tuple[str, list[str]]) -> None:
+    from ffnn_fast.cli.table import shortened
+
+    say(f"{path}: {os.path.getsize(path):,} bytes")
+    say(aligned([(name, shortened(texts, MOST)) for name, texts in facts], right=False))
