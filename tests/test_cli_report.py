@@ -10,7 +10,8 @@ import pytest
 from judged import PRICE
 
 from ffnn_fast import Network
-from ffnn_fast.cli import judging, report
+from ffnn_fast.cli import judging
+from ffnn_fast.cli.judging import report
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.preprocessing import TargetEncoder
 

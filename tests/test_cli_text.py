@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from ffnn_fast.cli.columns import target_column
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import read_table, text
+from ffnn_fast.cli.training.columns import target_column
 
 WORDS = ("NA", "?")
 

@@ -8,8 +8,9 @@ import pytest
 
 from ffnn_fast import Network
 from ffnn_fast.averaging import Averaging
-from ffnn_fast.cli import build_parser, main, preparing
-from ffnn_fast.cli.building import RATE
+from ffnn_fast.cli import build_parser, main
+from ffnn_fast.cli.training import preparing
+from ffnn_fast.cli.training.building import RATE
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.optimizers import SGD, Adam, NAdam
 from ffnn_fast.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, StepDecay, WarmUp

@@ -49,7 +49,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge the model and show the results; returns the exit code."""
-    from ffnn_fast.cli import judging, report
+    from ffnn_fast.cli import judging
+    from ffnn_fast.cli.judging import report
     from ffnn_fast.cli.predict import load
 
     if args.report:

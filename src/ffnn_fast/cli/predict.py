@@ -42,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict and write; returns the exit code."""
-    from ffnn_fast.cli.answers import check_probabilities, columns
+    from ffnn_fast.cli.judging.answers import check_probabilities, columns
 
     if args.output:
         check_output(args.output, args.model, args.data)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ffnn_fast.cli.baselines import nearest_mean, split_folds, tuned_ridge
 from ffnn_fast.cli.output import say
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.recipe import Recipe
+from ffnn_fast.cli.training.baselines import nearest_mean, split_folds, tuned_ridge
 from ffnn_fast.datasets import load_digits, load_movie_ratings
 from ffnn_fast.history import History
 from ffnn_fast.metrics import accuracy, r2

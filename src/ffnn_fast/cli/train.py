@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 
-from ffnn_fast.cli import config, train_options
+from ffnn_fast.cli import config
 from ffnn_fast.cli.output import CommandError, aligned, check_output, say
 from ffnn_fast.cli.table import FORMATS
+from ffnn_fast.cli.training import options
 
 SECTIONS = ("data", "model", "training", "ending", "records", "machine")
 
@@ -20,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Trains a network to predict one column of a table from the others, and "
         "writes a model file that predicts from raw rows (ffnn-fast predict).",
         epilog="example: ffnn-fast train houses.csv --target price -o houses.safetensors\n\n"
-        + train_options.described_settings(),
+        + options.described_settings(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -34,18 +35,20 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("-o", "--output", metavar="MODEL", help="the model file to write")
     config.add_option(parser, SECTIONS)
-    train_options.add_data_options(parser.add_argument_group("data"))
-    train_options.add_model_options(parser.add_argument_group("model"))
-    train_options.add_training_options(parser.add_argument_group("training"))
-    train_options.add_ending_options(parser.add_argument_group("ending"))
-    train_options.add_record_options(parser.add_argument_group("records"))
-    train_options.add_machine_options(parser.add_argument_group("machine"))
+    options.add_data_options(parser.add_argument_group("data"))
+    options.add_model_options(parser.add_argument_group("model"))
+    options.add_training_options(parser.add_argument_group("training"))
+    options.add_ending_options(parser.add_argument_group("ending"))
+    options.add_record_options(parser.add_argument_group("records"))
+    options.add_machine_options(parser.add_argument_group("machine"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and write the model; returns the exit code."""
     _check(args)
-    from ffnn_fast.cli import building, fitting, judging, picture, preparing, report
+    from ffnn_fast.cli import judging, picture
+    from ffnn_fast.cli.judging import report
+    from ffnn_fast.cli.training import building, fitting, preparing
 
     page = None if args.no_report else args.report or f"{os.path.splitext(args.output)[0]}.html"
     if args.report:
@@ -94,7 +97,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.log and not args.log.lower().endswith((".csv", ".jsonl")):
         raise CommandError(f"--log must end in .csv or .jsonl, got {args.log}")
     try:
-        train_options.checked_metrics(args.metrics or ())
+        options.checked_metrics(args.metrics or ())
     except ValueError as error:
         raise CommandError(f"--metrics: {error}") from error
 

@@ -102,7 +102,7 @@ def write(report: Report, path: str) -> None:
     if os.path.splitext(path)[1].lower() == ".png":
         content = _png(report)
     else:
-        from ffnn_fast.cli.page import page
+        from ffnn_fast.cli.judging.page import page
 
         with drawing():
             content = page(report, pictures(report)).encode("utf-8")

@@ -8,10 +8,10 @@ from typing import Any
 
 from ffnn_fast.averaging import Averaging
 from ffnn_fast.callbacks import Callback, CSVLog, JSONLog
-from ffnn_fast.cli.choices import Choice
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.preparing import Prepared
-from ffnn_fast.cli.train_options import SCHEDULES
+from ffnn_fast.cli.training.choices import Choice
+from ffnn_fast.cli.training.options import SCHEDULES
+from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import TargetEncoder

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ffnn_fast.cli.columns import Target, input_columns, target_column
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.predict import load
 from ffnn_fast.cli.recipe import Recipe
 from ffnn_fast.cli.table import Table, read_table, shortened
+from ffnn_fast.cli.training.columns import Target, input_columns, target_column
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 from ffnn_fast.sampling import class_weights, hold_out

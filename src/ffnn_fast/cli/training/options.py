@@ -9,8 +9,8 @@ from typing import Any
 from ffnn_fast.activations import ACTIVATIONS, ALIASES
 from ffnn_fast.averaging import Averaging
 from ffnn_fast.cli import options
-from ffnn_fast.cli.choices import choice, count, settings_of
 from ffnn_fast.cli.table import DEFAULT_MISSING
+from ffnn_fast.cli.training.choices import choice, count, settings_of
 from ffnn_fast.execution import ENGINES
 from ffnn_fast.initializers import INITIALIZERS
 from ffnn_fast.losses import LOSSES

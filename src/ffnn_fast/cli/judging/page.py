@@ -13,7 +13,7 @@ from ffnn_fast.cli import judging
 from ffnn_fast.summary import layers
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.report import Picture, Report
+    from ffnn_fast.cli.judging.report import Picture, Report
 
 TAG = re.compile(r"<[^>]+>")  # in a picture of matplotlib: "<" and ">" of texts are escaped
 ID = re.compile(r' id="([^"]*)"')

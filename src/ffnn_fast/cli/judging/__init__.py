@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffnn_fast.cli import answers
+from ffnn_fast.cli.judging import answers
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.metrics import (
     accuracy,

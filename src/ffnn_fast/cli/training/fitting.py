@@ -11,14 +11,15 @@ from time import perf_counter
 
 import numpy as np
 
-from ffnn_fast.cli import building, judging
-from ffnn_fast.cli.baselines import linear_classifier, ridge
+from ffnn_fast.cli import judging
 from ffnn_fast.cli.judging import Judged, Table
 from ffnn_fast.cli.output import CommandError, say
-from ffnn_fast.cli.preparing import Prepared
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.recipe import KEY, Recipe
-from ffnn_fast.cli.train_options import LEVENBERG_MARQUARDT
+from ffnn_fast.cli.training import building
+from ffnn_fast.cli.training.baselines import linear_classifier, ridge
+from ffnn_fast.cli.training.options import LEVENBERG_MARQUARDT
+from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.divergence import DivergedWarning
 from ffnn_fast.history import History
 from ffnn_fast.network import Network

@@ -1,0 +1,1 @@
+"""From tables and options to a trained network: what ``ffnn-fast train`` is made of."""
