@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import textwrap
 
 from ffnn_fast.cli import config
 from ffnn_fast.cli.output import CommandError, aligned, check_output, say
@@ -18,8 +19,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "train",
         help="train a network on your own table",
-        description="Trains a network to predict one column of a table from the others, and "
-        "writes a model file that predicts from raw rows (ffnn-fast predict).",
+        description=textwrap.fill(
+            "Trains a network to predict one column of a table from the others, and writes a "
+            "model file that predicts from raw rows (ffnn-fast predict)."
+        ),
         epilog="example: ffnn-fast train houses.csv --target price -o houses.safetensors\n\n"
         + options.described_settings(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

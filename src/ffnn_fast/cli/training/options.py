@@ -43,7 +43,10 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 LEVENBERG_MARQUARDT = "levenberg_marquardt"
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "optimizer": {name: settings_of(o, ["learning_rate"]) for name, o in OPTIMIZERS.items()},
-    "schedule": {name: settings_of(kind, RATES) for name, kind in SCHEDULES.items()},
+    "schedule": {
+        name: {} if kind is Constant else settings_of(kind, RATES)
+        for name, kind in SCHEDULES.items()
+    },
     "loss": {
         name: {key: option.default for key, option in loss.options.items()}
         for name, loss in LOSSES.items()
