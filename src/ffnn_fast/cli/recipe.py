@@ -13,6 +13,7 @@ from ffnn_fast.cli.table import Table, shortened
 from ffnn_fast.network import Network
 from ffnn_fast.persistence import ModelFileError, load
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
+from ffnn_fast.spec import NetworkSpec
 
 KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
@@ -141,14 +142,15 @@ def load_model(path: str, *, engine: str | None = None) -> tuple[Network, Recipe
     if KEY in extra:
         try:
             recipe = Recipe.from_json(extra[KEY])
-            _check_fit(recipe, spec.n_inputs, spec.n_outputs, spec.task)
+            _check_fit(recipe, spec)
         except ValueError as error:
             raise ModelFileError(f"{path!r} has a bad {KEY!r} entry: {error}") from error
     return Network.from_params(spec, params, engine=engine), recipe
 
 
-def _check_fit(recipe: Recipe, n_inputs: int, n_outputs: int, task: str) -> None:
+def _check_fit(recipe: Recipe, spec: NetworkSpec) -> None:
     """Whether a recipe and a network belong together."""
+    n_inputs, n_outputs, task = spec.n_inputs, spec.n_outputs, spec.task
     width, classes = len(recipe.inputs.feature_names), len(recipe.target.classes)
     if recipe.target.task == "regression":
         outputs = n_outputs == 1 and task == "regression"
@@ -156,10 +158,11 @@ def _check_fit(recipe: Recipe, n_inputs: int, n_outputs: int, task: str) -> None
         outputs = task == "classification" and (
             n_outputs == classes or (n_outputs, classes) == (1, 2)
         )
-    if width != n_inputs or not outputs:
+    if width != n_inputs or not outputs or spec.heads:
         raise ValueError(
             f"it makes {width} inputs and {classes} classes ({recipe.target.task}), but the "
-            f"network has {n_inputs} inputs and {n_outputs} outputs ({task})"
+            f"network has {n_inputs} inputs and {n_outputs} outputs ({task}) "
+            f"in {len(spec.head_widths)} heads"
         )
 
 
