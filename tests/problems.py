@@ -1,5 +1,6 @@
 """Networks with data to run them on, for every test that compares or differentiates."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -44,6 +45,8 @@ def random_targets(spec, n, rng, kind="dense"):
     """Targets in the domain of the loss: labels (n,) when `kind` says so, where a sample has one
     class, else (n, T), in part NaN where the network ignores missing ones.
     """
+    if spec.heads:
+        return np.hstack([random_targets(one, n, rng) for one in single_heads(spec)])
     k, domain = spec.n_targets, loss_of(spec.loss).targets
     if kind == "labels" and spec.takes_labels:
         return rng.integers(0, k, n)
@@ -61,6 +64,12 @@ def random_targets(spec, n, rng, kind="dense"):
         missing = rng.random((n, 1 if whole else k)) < 0.3
         y[np.broadcast_to(missing, y.shape)] = np.nan
     return y.astype(spec.dtype)
+
+
+def single_heads(spec):
+    """For each of several heads the network that has it alone."""
+    below = spec.layer_sizes[:-1]
+    return [replace(spec, layer_sizes=(*below, width), heads=()) for width in spec.heads]
 
 
 def random_problem(spec, n, rng, kind="dense", weighted=False):

@@ -277,6 +277,12 @@ def test_forged_recipes(refused, tmp_path, model, path, value):
         assert "has a bad 'preprocessing' entry" in refused(*command)
 
 
+def test_a_recipe_of_one_target_beside_several_heads(refused, tmp_path, model):
+    recipe = forged(model(), ["target", "classes"], ["no", "yes", "maybe", "never"])
+    Network([3, 4, 4], heads=(2, 2), seed=0).save(tmp_path / "m.safetensors", extra={KEY: recipe})
+    assert "4 outputs (classification) in 2 heads" in refused("info", "m.safetensors")
+
+
 @pytest.mark.parametrize("extra", ["{", "[]", "3", "[" * 100_000])
 def test_recipes_that_are_none(refused, model, extra):
     model(extra=extra)

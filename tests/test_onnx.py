@@ -248,6 +248,10 @@ def test_refusals(rng, tmp_path, monkeypatch):
     ]:
         with pytest.raises(ValueError, match=message):
             to_onnx(net, tmp_path / "never.onnx", preprocessing=bad)
+    heads = Network((3, 4), heads=(2, 2))
+    four = TargetEncoder("kind", "classification", ("w", "x", "y", "z"))
+    with pytest.raises(ValueError, match="one column, but the network has 2 heads"):
+        to_onnx(heads, preprocessing=(three, four))
     with pytest.raises(TypeError, match="must be a TableEncoder"):
         to_onnx(net, preprocessing=[three, kinds])
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):

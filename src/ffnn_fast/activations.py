@@ -88,6 +88,29 @@ class Softmax:
         return h * (dh - (dh * h).sum(axis=1, keepdims=True))
 
 
+@dataclass(frozen=True)
+class SoftmaxHeads(Softmax):
+    """A softmax over each of several heads, which lie side by side in a_L and in ŷ."""
+
+    widths: tuple[int, ...] = ()
+
+    def function(self, a: Array) -> Array:
+        """ŷ for pre-activations (n, k), head by head."""
+        heads = by_head(self.widths, a)
+        return np.hstack([Softmax.function(self, *head) for head in heads])
+
+    def jacobian_product(self, a: Array, h: Array, dh: Array) -> Array:
+        """∇a, head by head: J has no entries between heads."""
+        heads = by_head(self.widths, a, h, dh)
+        return np.hstack([Softmax.jacobian_product(self, *head) for head in heads])
+
+
+def by_head(widths: tuple[int, ...], *arrays: Array) -> list[tuple[Array, ...]]:
+    """For each head its columns, (n, width), of every array (n, k); all columns without widths."""
+    cuts = np.cumsum(widths)[:-1]
+    return list(zip(*(np.split(array, cuts, axis=1) for array in arrays), strict=True))
+
+
 def logistic(a: Array) -> Array:
     """σ(a) = 1 / (1 + e^−a), written with e^−|a| so that nothing overflows."""
     e = np.exp(-np.abs(a))
@@ -204,8 +227,12 @@ OUTPUTS: dict[str, Activation | Softmax] = {**ACTIVATIONS, "softmax": Softmax()}
 ALIASES = {"linear": "identity", "sigmoid": "logistic"}
 
 
-def activation_of(g: str | Activation) -> Activation | Softmax:
-    """The formulas of a checked name, or of an activation of the user's own."""
+def activation_of(g: str | Activation, heads: tuple[int, ...] = ()) -> Activation | Softmax:
+    """The formulas of a checked name, or of an activation of the user's own; of a softmax those of
+    its heads, if it has several.
+    """
+    if heads and g == "softmax":
+        return SoftmaxHeads(widths=heads)
     return OUTPUTS[g] if isinstance(g, str) else g
 
 

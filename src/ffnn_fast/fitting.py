@@ -109,7 +109,8 @@ def fit(
     metrics : bool or sequence of str, callable or Metric, default True
         What to record after each epoch, at the cost of a forward pass over the rows: names of
         `ffnn_fast.metrics.METRICS`, ``top_<k>``, or functions of (truth, prediction). True:
-        accuracy or R². With any, the norm of the gradient is recorded too.
+        accuracy or R². With any, the norm of the gradient is recorded too. Of several heads
+        ``accuracy``, ``f1`` and ``top_<k>`` are means.
     diagnostics : bool, default False
         Record for each layer the gradient's norm, the size of updates and the share of dead units;
         see `ffnn_fast.diagnostics`.

@@ -54,7 +54,7 @@ class Loss:
         What messages and summaries call it.
     value : callable
         ``value(y_hat, y)``, arrays of shape (n, n_L), to the loss of every sample, (n,), or the
-        share of every output in it, (n, n_L).
+        share of every output in it, (n, n_L); of several heads one at a time, (n, width).
     gradient : callable
         ``gradient(y_hat, y)``: ∂ℓ/∂ŷ, (n, n_L).
     targets : Domain, default any real number

@@ -42,7 +42,7 @@ class Network(FullBatch):
         n_0, n_1, ..., n_L: inputs, hidden units, outputs.
     activation : str, Activation or sequence of them, default "tanh"
         g of the hidden layers, one for all or one per layer.
-    output, loss, loss_options, dropout, missing_targets
+    output, loss, loss_options, dropout, missing_targets, heads
         See `NetworkSpec`, also for all names of activations and losses.
     dtype : {"float32", "float64"}, default "float32"
     seed : int, Generator or None
@@ -101,6 +101,7 @@ class Network(FullBatch):
         loss_options: Mapping[str, Any] | None = None,
         dropout: float | Sequence[float] = 0.0,
         missing_targets: str = "refuse",
+        heads: Sequence[int] = (),
         dtype: str = "float32",
         seed: int | np.random.Generator | None = None,
         initializer: Initializer = "auto",
@@ -115,6 +116,7 @@ class Network(FullBatch):
             loss_options=loss_options or {},
             dropout=dropout,  # type: ignore[arg-type]
             missing_targets=missing_targets,
+            heads=heads,  # type: ignore[arg-type]
         )  # fmt: skip
         rng = np.random.default_rng(seed)
         run = Execution(engine, n_threads, matmul)
@@ -189,16 +191,18 @@ class Network(FullBatch):
         Returns
         -------
         ndarray
-            One class per sample: labels, (n,) int64. One output with binary cross-entropy: 0 or 1,
-            (n,); several: 0 or 1 each, (n, n_L). Regression: ŷ with all heads of a target, (n,)
-            for one output, else (n, n_L). For one sample the first axis is gone.
+            One class per sample: labels, (n,) int64; several softmax heads: a column of labels for
+            each, (n, number of heads). One output with binary cross-entropy: 0 or 1, (n,); several:
+            0 or 1 each, (n, n_L). Regression: ŷ with all heads of a target, (n,) for one output,
+            else (n, n_L). For one sample the first axis is gone.
         """
         rows, single = as_rows(X, self.spec)
         predicted = scoring.predict(self.spec, self._machine.forward(rows))
         return predicted[0] if single else predicted
 
     def predict_proba(self, X: Any) -> Array:
-        """Class probabilities: (n, n_L); for one logistic output (n, 2), columns of 0 and 1.
+        """Class probabilities, (n, n_L), heads side by side; for one logistic output (n, 2), those
+        of 0 and 1.
 
         Raises
         ------
@@ -222,15 +226,17 @@ class Network(FullBatch):
         ----------
         X : array-like of shape (n, n_0) or (n_0,)
         y : array-like
-            Labels (n,) of integers 0..n_L-1, one-hot or soft targets (n, n_L), or values (n,) or
-            (n, T), T = ``spec.n_targets``.
+            Labels (n,) of integers 0..n_L-1, for several heads a column for each; one-hot or soft
+            targets (n, n_L), or values (n,) or (n, T), T = ``spec.n_targets``.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0; only their ratios count.
         """
         return self._machine.loss(self._problem(X, y, sample_weight))
 
     def score(self, X: Any, y: Any) -> float:
-        """Accuracy, or R² (of μ or the middle quantile); missing targets do not count."""
+        """Accuracy, the mean over heads if there are several; or R² (of μ or the middle quantile).
+        Missing targets do not count.
+        """
         problem = self._problem(X, y)
         return scoring.score(self.spec, self._machine.forward(problem.X), problem)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ffnn_fast.activations import activation_of
+from ffnn_fast.activations import activation_of, by_head
 from ffnn_fast.dropout import Mask, drop
 from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
 from ffnn_fast.optimizers import StepRule
@@ -68,12 +68,20 @@ def forward_propagation(
     )
     for k, (W, b, g, rate) in enumerate(layers):
         a.append(b + drop(h[k], mask, k, rate) @ W.T)
-        h.append(activation_of(g).function(a[-1]))
+        h.append(activation_of(g, spec.heads).function(a[-1]))
     return a, h
 
 
 def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample (module 4.3), (n,); canonical pairs are computed from a_L."""
+    """ℓ(ŷ, y) of every sample (module 4.3), (n,), a sum over heads; those of canonical pairs are
+    computed from a_L.
+    """
+    heads = by_head(plan.spec.heads, a_L, y_hat, y)
+    return np.sum([losses_of_head(plan, *head) for head in heads], axis=0)
+
+
+def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
+    """ℓ(ŷ, y) of every sample, (n,), for the outputs and targets of one head."""
     spec = plan.spec
     loss = loss_of(spec.loss)
     canonical = CANONICAL.get((spec.output, spec.loss))
@@ -90,18 +98,25 @@ def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
 def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
     """∇a_L of every sample (module 4.5): −(e(y) − ŷ) for canonical pairs, else J_Oᵀ ∇ŷ."""
     spec = plan.spec
+    heads = by_head(spec.heads, y_hat, y)
+    gradient = np.hstack([gradient_of_head(plan, *head) for head in heads])
+    if (spec.output, spec.loss) in CANONICAL:
+        return gradient
+    return activation_of(spec.output, spec.heads).jacobian_product(a_L, y_hat, gradient)
+
+
+def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
+    """−(e(y) − ŷ) for canonical pairs, else ∇ŷ, for the outputs and targets of one head."""
+    spec = plan.spec
     loss = loss_of(spec.loss)
-    canonical = (spec.output, spec.loss) in CANONICAL
-    if canonical:
+    if (spec.output, spec.loss) in CANONICAL:
         gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
     else:
         gradient = loss.gradient(y_hat, y, **spec.loss_options)
     if spec.missing_targets == "ignore":
-        missing = loss.over_outputs(np.isnan(y), spec.n_outputs)
+        missing = loss.over_outputs(np.isnan(y), y_hat.shape[1])
         gradient = np.where(missing, np.zeros((), gradient.dtype), gradient)
-    if canonical:
-        return gradient
-    return activation_of(spec.output).jacobian_product(a_L, y_hat, gradient)
+    return gradient
 
 
 def back_propagation(
@@ -142,7 +157,10 @@ def penalty(plan: Plan, params: Array) -> float:
 
 
 def dense_targets(plan: Plan, Y: Array) -> Array:
-    """Y as (n, T) targets: integer labels ℓ become e(ℓ), the one-hot vectors of module 4.5."""
+    """Y as (n, T) targets: integer labels ℓ become e(ℓ), the one-hot vectors of module 4.5.
+
+    Those of several heads are dense already.
+    """
     if Y.ndim == 2:
         return Y
     return np.eye(plan.spec.n_outputs, dtype=plan.spec.dtype)[Y]
@@ -205,7 +223,7 @@ def jacobian(plan: Plan, params: Array, X: Array) -> tuple[Array, Array]:
     for j in range(spec.n_outputs):
         dh_L = np.zeros_like(h[-1])
         dh_L[:, j] = 1
-        da_L = activation_of(spec.output).jacobian_product(a[-1], h[-1], dh_L)
+        da_L = activation_of(spec.output, spec.heads).jacobian_product(a[-1], h[-1], dh_L)
         da, _, _, _ = back_propagation(plan, params, a, h, da_L)
         for k, (w, b) in enumerate(spec.offsets, start=1):
             rows[j, :, w:b] = (da[k][:, :, None] * h[k - 1][:, None, :]).reshape(len(X), -1)

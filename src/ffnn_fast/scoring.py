@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ffnn_fast.activations import by_head
 from ffnn_fast.history import Record
 from ffnn_fast.losses import loss_of
 from ffnn_fast.machine import Machine, Problem
@@ -22,10 +23,13 @@ def score_name(spec: NetworkSpec) -> str:
 
 
 def predict(spec: NetworkSpec, y_hat: Array) -> Array:
-    """What ŷ, (n, n_L), says: labels (n,) where a sample has one class, 0/1 per output where each
-    output is a class of its own, ŷ itself for regressors, with all heads of a target (quantiles;
-    means, then logarithms of variances); (n,) where there is one output.
+    """What ŷ, (n, n_L), says: labels (n,) where a sample has one class, a column of labels for each
+    of several softmax heads, 0/1 per output where each output is a class of its own, ŷ itself for
+    regressors, with all heads of a target (quantiles; means, then logarithms of variances); (n,)
+    where there is one output.
     """
+    if spec.heads:
+        return np.stack([head.argmax(axis=1) for (head,) in by_head(spec.heads, y_hat)], axis=1)
     if spec.takes_labels:
         return y_hat.argmax(axis=1)
     if spec.task == "classification":
@@ -45,6 +49,8 @@ def score(spec: NetworkSpec, y_hat: Array, problem: Problem) -> float:
     predicted = predict(spec, y_hat)
     if truth.ndim == 2:
         truth = predict(spec, truth)
+        if known is not None and spec.heads:
+            known = np.stack([head.all(axis=1) for (head,) in by_head(spec.heads, known)], axis=1)
         if known is not None:
             known = known.reshape(len(truth), -1)[:, : truth[0].size].ravel()
     return accuracy(truth.ravel(), predicted.ravel(), known)
@@ -80,6 +86,8 @@ def _value(spec: NetworkSpec, metric: Metric, y_hat: Array, problem: Problem) ->
     if metric is METRICS[score_name(spec)]:
         return score(spec, y_hat, problem)
     truth = problem.Y
+    if spec.heads and (metric is METRICS["f1"] or metric.name.startswith("top_")):
+        return _mean_over_heads(spec, metric, y_hat, truth)
     if spec.missing_targets == "ignore" and truth.ndim == 2 and metric.name not in KNOW_MISSING:
         whole = ~np.isnan(truth).any(axis=1)
         truth, y_hat = truth[whole], y_hat[whole]
@@ -91,6 +99,17 @@ def _value(spec: NetworkSpec, metric: Metric, y_hat: Array, problem: Problem) ->
         return float(metric.function(_narrow(truth), _narrow(said)))
     said = predict(spec, y_hat)
     return float(metric.function(truth if truth.ndim == 1 else predict(spec, truth), said))
+
+
+def _mean_over_heads(spec: NetworkSpec, metric: Metric, y_hat: Array, truth: Array) -> float:
+    """The mean of a metric of labels over the heads, each on the rows where its target is known."""
+    values = []
+    for p, y in by_head(spec.heads, y_hat, truth):
+        known = ~np.isnan(y).any(axis=1)
+        said = p[known] if metric.takes == "outputs" else p[known].argmax(axis=1)
+        if known.any():
+            values.append(metric.function(y[known].argmax(axis=1), said))
+    return float(np.mean(values)) if values else float("nan")
 
 
 def _narrow(values: Array) -> Array:

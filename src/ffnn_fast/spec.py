@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ffnn_fast.activations import Activation, activation_name, output_name
+from ffnn_fast.activations import Activation, activation_name, activation_of, output_name
 from ffnn_fast.losses import CANONICAL_LOSS, LOSSES, Loss, loss_of
 
 DTYPES = ("float32", "float64")
@@ -59,6 +59,10 @@ class NetworkSpec:
         ``ignore``: a target that is NaN adds neither to the loss nor to the gradient, and the
         loss remains a mean over all samples. Of a distribution or one-hot row all or none may be
         missing.
+    heads : tuple of int, default ()
+        Widths of several softmax heads, each at least 2, that lie side by side in the outputs and
+        add up to n_L: each tells one thing of a row, its loss is its own, and the loss of a sample
+        is their sum; smoothing and missing targets go head by head. (): one softmax over all.
 
     Raises
     ------
@@ -76,6 +80,7 @@ class NetworkSpec:
     loss_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     dropout: float | tuple[float, ...] = 0.0
     missing_targets: str = "refuse"
+    heads: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # the dataclass is frozen for everyone else
@@ -106,12 +111,18 @@ class NetworkSpec:
             raise ValueError(
                 f"{self.loss} needs at least 2 outputs; for one use 'binary_cross_entropy'"
             )
-        heads = loss_of(self.loss).heads(**self.loss_options)
-        if heads > 1 and self.output == "softmax":
+        each = loss_of(self.loss).heads(**self.loss_options)
+        if each > 1 and self.output == "softmax":
             raise ValueError(f"{self.loss} needs outputs of their own, not a softmax over all")
-        if self.n_outputs % heads:
+        if self.n_outputs % each:
             raise ValueError(
-                f"{self.loss} needs {heads} outputs for each target, got {self.n_outputs} outputs"
+                f"{self.loss} needs {each} outputs for each target, got {self.n_outputs} outputs"
+            )
+        put(self, "heads", _checked_heads(self.heads, self.n_outputs))
+        if self.heads and (self.output != "softmax" or self.loss == "quantile"):
+            raise ValueError(
+                "heads are those of a softmax output with a loss other than quantile, got "
+                f"{activation_of(self.output).name} and {loss_of(self.loss).name}"
             )
 
     @property
@@ -133,6 +144,11 @@ class NetworkSpec:
     def n_targets(self) -> int:
         """Columns of dense targets: n_L, but where the loss has several outputs for each."""
         return self.n_outputs // loss_of(self.loss).heads(**self.loss_options)
+
+    @property
+    def head_widths(self) -> tuple[int, ...]:
+        """Outputs of each head; all of them where there is one."""
+        return self.heads or (self.n_outputs,)
 
     @property
     def dropout_rates(self) -> tuple[float, ...]:
@@ -196,9 +212,9 @@ class NetworkSpec:
 
     @property
     def takes_labels(self) -> bool:
-        """Whether a sample belongs to one class of n_L >= 2, so that targets may be labels."""
+        """Whether a sample belongs to one class of n_L >= 2: targets may be labels, (n,)."""
         one_of = self.output == "softmax" or self.loss in ("cross_entropy", "hinge")
-        return self.n_outputs > 1 and one_of
+        return self.n_outputs > 1 and one_of and not self.heads
 
     def weights(self, vector: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views W_1, ..., W_L, each (n_k, n_{k-1}), of a vector laid out like θ, shape (P,)."""
@@ -232,7 +248,7 @@ class NetworkSpec:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain JSON values.
+        """The description as plain JSON values; without heads their entry is left out.
 
         Raises
         ------
@@ -244,7 +260,8 @@ class NetworkSpec:
                 "a network with functions of your own cannot be written down, since their code "
                 f"would be lost: {', '.join(map(repr, self.own_functions))}"
             )
-        return {name: _plain(value) for name, value in vars(self).items()}
+        plain = {name: _plain(value) for name, value in vars(self).items()}
+        return plain if self.heads else {n: value for n, value in plain.items() if n != "heads"}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> NetworkSpec:
@@ -302,6 +319,22 @@ def _checked_activations(
             f"got {len(names)}: {list(names)}"
         )
     return tuple(activation_name(name) for name in names)
+
+
+def _checked_heads(heads: Any, n_outputs: int) -> tuple[int, ...]:
+    if isinstance(heads, (str, bytes)) or not isinstance(heads, (Sequence, np.ndarray)):
+        raise TypeError(f"heads must be a sequence of integers, got {heads!r}")
+    for width in heads:
+        if isinstance(width, (bool, np.bool_)) or not isinstance(width, (int, np.integer)):
+            raise TypeError(f"heads must be integers, got {width!r} in {list(heads)}")
+    if len(heads) == 0:
+        return ()
+    if len(heads) == 1 or min(heads) < 2 or sum(heads) != n_outputs:
+        raise ValueError(
+            f"heads must be two or more widths of at least 2 that add up to the {n_outputs} "
+            f"outputs, got {list(heads)}; leave them out for one softmax over all"
+        )
+    return tuple(int(width) for width in heads)
 
 
 def _checked_options(loss: Loss, given: Any) -> dict[str, Any]:

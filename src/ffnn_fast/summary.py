@@ -44,6 +44,8 @@ def _settings(spec: NetworkSpec) -> dict[str, str]:
         each = given if isinstance(given, tuple) else (given,)
         if any(each):
             chosen[name] = " ".join(f"{one:g}" for one in each)
+    if spec.heads:
+        chosen["heads"] = " ".join(map(str, spec.heads))
     if spec.missing_targets != "refuse":
         chosen["missing targets"] = spec.missing_targets
     return chosen

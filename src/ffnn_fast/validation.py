@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast.activations import by_head
 from ffnn_fast.losses import REAL, Domain, loss_of
 from ffnn_fast.spec import NetworkSpec
 
@@ -45,7 +46,8 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     """Targets as labels, (n,) int64, or as (n, T) values of the network's dtype.
 
     Labels are integers 0..n_L-1; dense targets are checked against the domain of the loss, and may
-    be NaN where the network ignores missing ones.
+    be NaN where the network ignores missing ones. Labels of several heads, a column each, become
+    dense.
 
     Raises
     ------
@@ -56,10 +58,12 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     k = spec.n_targets
     if given.ndim == 0 and n == 1:
         given = given[None]
-    elif given.ndim == 1 and n == 1 and len(given) == k > 1:
+    elif given.ndim == 1 and n == 1 and 1 < len(given) in (k, len(spec.heads)):
         given = given[None, :]
     if given.ndim == 0 or given.ndim > 2 or len(given) != n:
         raise ValueError(f"{name} must have one entry per row ({n}), got shape {given.shape}")
+    if spec.heads and given.shape != (n, k):
+        return _labels_of_heads(given, spec, name)
     if given.ndim == 1 and k > 1:
         return _labels(given, spec, name)
     if given.ndim == 1:
@@ -69,9 +73,10 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     ignore = spec.missing_targets == "ignore"
     dense = as_finite(given, spec.dtype, name, allow_nan=ignore)
     loss = loss_of(spec.loss)
-    if ignore and loss.targets.row != "any":
-        _check_whole_rows(dense, loss.name, name)
-    _check_domain(dense, loss.targets, loss.name, name)
+    for (head,) in by_head(spec.heads, dense):
+        if ignore and loss.targets.row != "any":
+            _check_whole_rows(head, loss.name, name)
+        _check_domain(head, loss.targets, loss.name, name)
     return dense
 
 
@@ -187,6 +192,29 @@ def _labels(given: Array, spec: NetworkSpec, name: str) -> Array:
             f"({int(bad.sum())} such rows)"
         )
     return np.ascontiguousarray(given, dtype=np.int64)
+
+
+def _labels_of_heads(given: Array, spec: NetworkSpec, name: str) -> Array:
+    """Labels (n, number of heads) as one-hot rows within each head, (n, n_L)."""
+    n, widths = len(given), np.array(spec.heads)
+    wanted = f"labels of shape ({n}, {len(widths)}), a column for each head"
+    if given.shape != (n, len(widths)):
+        raise ValueError(
+            f"{name} must be {wanted}, or of shape ({n}, {spec.n_outputs}), got {given.shape}"
+        )
+    if given.dtype.kind == "f":
+        raise TypeError(f"{name} must be integer {wanted}, got {given.dtype}")
+    bad = (given < 0) | (given >= widths)
+    if bad.any():
+        row, j = (int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"column {j} of {name} must be class labels 0..{widths[j] - 1}, got {given[row, j]} "
+            f"in row {row} ({int(bad.sum())} such entries)"
+        )
+    dense = np.zeros((n, spec.n_outputs), spec.dtype)
+    starts = np.cumsum(widths) - widths
+    dense[np.arange(n)[:, None], given.astype(np.int64) + starts] = 1
+    return dense
 
 
 def _check_domain(y: Array, domain: Domain, loss: str, name: str) -> None:

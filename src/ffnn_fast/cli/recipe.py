@@ -211,7 +211,8 @@ def _check_fit(recipe: Recipe, spec: NetworkSpec) -> None:
     if width != spec.n_inputs or not outputs:
         raise ValueError(
             f"it makes {width} inputs and {classes} classes ({recipe.target.task}), but the "
-            f"network has {spec.n_inputs} inputs and {n_outputs} outputs ({task})"
+            f"network has {spec.n_inputs} inputs and {n_outputs} outputs ({task}) "
+            f"in {len(spec.head_widths)} heads"
         )
 
 

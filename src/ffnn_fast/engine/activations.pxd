@@ -23,6 +23,7 @@ from ffnn_fast.engine.vecmath cimport (
 
 cdef extern from *:
     """
+    #define ff_rare(condition) __builtin_expect((condition) != 0, 0)
     #define FF_SLOPE 0.01                                /* of leaky_relu for a < 0 */
     #define FF_SELU_SCALE 1.0507009873554804934193349852946    /* selu's lambda */
     #define FF_SELU_FLOOR 1.7580993408473768599402175208123    /* lambda alpha */
@@ -30,6 +31,7 @@ cdef extern from *:
     const double SLOPE "FF_SLOPE"
     const double SELU_SCALE "FF_SELU_SCALE"
     const double SELU_FLOOR "FF_SELU_FLOOR"
+    bint rare "ff_rare"(bint condition) noexcept nogil  # keeps a branch out of the way
 
 
 cdef inline floating magnitude(floating x) noexcept nogil:
@@ -225,15 +227,6 @@ cdef inline void scale_row(floating* z, Py_ssize_t k, floating alpha) noexcept n
         z[j] = alpha * z[j]
 
 
-cdef inline void activate_output(
-    Py_ssize_t O, floating* z, Py_ssize_t n, Py_ssize_t k
-) noexcept nogil:
-    """z := O(z) for n rows of k; softmax_j = exp(z_j − max) / Σ_i exp(z_i − max)"""
-    cdef Py_ssize_t r
-    cdef floating* row
-    if O != SOFTMAX:
-        activate_any(O, z, n * k)
-        return
-    for r in range(n):
-        row = z + r * k
-        scale_row(row, k, <floating>1 / exp_row(row, k, row_max(row, k)))
+cdef inline void softmax_row(floating* z, Py_ssize_t k) noexcept nogil:
+    """z_j := exp(z_j − max) / Σ_i exp(z_i − max)"""
+    scale_row(z, k, <floating>1 / exp_row(z, k, row_max(z, k)))

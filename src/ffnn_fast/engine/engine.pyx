@@ -62,7 +62,8 @@ cdef class Plan:
 
     def __cinit__(self, spec, int n_threads=1, str matmul="own"):
         cdef Py_ssize_t k, L = spec.n_layers, stride = L + 2
-        cdef Py_ssize_t* memory = <Py_ssize_t*>PyMem_Malloc(9 * stride * sizeof(Py_ssize_t))
+        cdef Py_ssize_t size = 9 * stride + len(spec.head_widths)
+        cdef Py_ssize_t* memory = <Py_ssize_t*>PyMem_Malloc(size * sizeof(Py_ssize_t))
         cdef double* penalties = <double*>PyMem_Malloc(2 * stride * sizeof(double))
         self.c.n, self.c.l1 = memory, penalties
         if memory is NULL or penalties is NULL:
@@ -72,6 +73,7 @@ cdef class Plan:
         self.c.W, self.c.b, self.c.g = memory + 2 * stride, memory + 3 * stride, memory + 4 * stride
         self.c.panel, self.c.panel_below = memory + 5 * stride, memory + 6 * stride
         self.c.block_below, self.c.threshold = memory + 7 * stride, memory + 8 * stride
+        self.c.head = memory + 9 * stride
         self.spec = spec
         self.n_threads = n_threads
         self.is_double = spec.dtype == "float64"
@@ -142,15 +144,18 @@ cdef const floating* _dense(object Y, Py_ssize_t n, Py_ssize_t k, floating unuse
 
 
 cdef const int64_t* _labels(
-    object Y, Py_ssize_t n, Py_ssize_t k, const int64_t[::1] order=None
+    Plan plan, object Y, Py_ssize_t n, const int64_t[::1] order=None
 ) except? NULL:
-    """Pointer to labels (n,), those of all rows or of `order` in 0..k-1; NULL when Y is dense"""
+    """Pointer to labels (n,), those of all rows or of `order` in 0..n_L-1; NULL when Y is dense
+
+    Targets of several heads are dense.
+    """
     cdef const int64_t[::1] labels
-    cdef Py_ssize_t r
+    cdef Py_ssize_t r, k = plan.c.n[plan.c.L]
     if Y.ndim != 1:
         return NULL
     labels = Y
-    _require(labels.shape[0] == n, "Y")
+    _require(labels.shape[0] == n and plan.c.heads == 1, "Y")
     if order is None:
         for r in range(n):
             _require(0 <= labels[r] < k, "a label in Y")
@@ -204,7 +209,7 @@ cdef double _loss(
 ) except? -1:
     cdef Py_ssize_t n = X.shape[0]
     cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
-    cdef const int64_t* labels = _labels(Y, n, plan.c.n[plan.c.L])
+    cdef const int64_t* labels = _labels(plan, Y, n)
     cdef const floating* weight = _optional[floating](sample_weight, n)
     cdef plan_t c = masked(&plan.c, mask)
     cdef double value
@@ -229,7 +234,7 @@ cdef double _loss_gradient(
 ) except? -1:
     cdef Py_ssize_t n = X.shape[0]
     cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
-    cdef const int64_t* labels = _labels(Y, n, plan.c.n[plan.c.L])
+    cdef const int64_t* labels = _labels(plan, Y, n)
     cdef const floating* weight = _optional[floating](sample_weight, n)
     cdef plan_t c = masked(&plan.c, mask)
     cdef double value = 0
@@ -266,7 +271,7 @@ cdef double _train_epoch(
     for r in range(m):
         _require(0 <= order[r] < n, "a row in order")
     cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
-    cdef const int64_t* labels = _labels(Y, n, plan.c.n[plan.c.L], order)
+    cdef const int64_t* labels = _labels(plan, Y, n, order)
     cdef const floating* weight = _optional[floating](sample_weight, n)
     cdef Py_ssize_t steps = (m + batch_size - 1) // batch_size, stride = hyper.shape[1]
     _require(hyper.shape[0] == 1 or hyper.shape[0] == steps, "hyper")

@@ -21,7 +21,7 @@ MOST_DROPPED = 2**31 - 1
 
 
 cdef int fill_functions(plan_t* c, spec) except -1:
-    """Codes of g_k, O and the loss, the options of the loss, the rates of dropout"""
+    """Codes of g_k, O and the loss, the heads, the options of the loss, the rates of dropout"""
     cdef Py_ssize_t k
     levels = spec.loss_options.get("quantiles", ())
     c.level = <double*>PyMem_Malloc((c.L + len(levels)) * sizeof(double))
@@ -32,6 +32,9 @@ cdef int fill_functions(plan_t* c, spec) except -1:
     c.loss = LOSSES[spec.loss]
     c.canonical = (spec.output, spec.loss) in CANONICAL
     c.targets, c.missing = spec.n_targets, spec.missing_targets == "ignore"
+    c.heads = len(spec.head_widths)
+    for k in range(c.heads):
+        c.head[k] = spec.head_widths[k]
     c.smoothing = spec.loss_options.get("label_smoothing", 0)
     c.delta = spec.loss_options.get("delta", 0)
     c.quantiles = len(levels)

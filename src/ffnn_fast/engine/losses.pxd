@@ -1,14 +1,16 @@
 # ℓ(ŷ, y) of one sample and its ∇a_L. Targets are dense (y, T values) or a label, y = e(label).
 #
-# k outputs; z holds a_L on entry. Canonical pairs have ∇a_L = ŷ − y and a value that never takes
-# the logarithm of a rounded probability; every other pair goes through the Jacobian product.
+# k outputs, of one head where there are several; z holds a_L on entry. Canonical pairs have
+# ∇a_L = ŷ − y and a value that never takes the logarithm of a rounded probability; every other pair
+# goes through the Jacobian product.
 # A target that is NaN is passed over where the plan says so.
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.activations cimport (
-    activate_output, apply_any_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
+    activate_any, apply_any_derivative, exp_row, magnitude, rare, row_max, scale_row,
+    slopes_of_inputs, softmax_row,
 )
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.plan cimport (
@@ -282,7 +284,10 @@ cdef inline double general_loss(
     if delta and O >= GELU:
         memcpy(spare, z, k * sizeof(floating))
         slopes_of_inputs(O, spare, k)
-    activate_output(O, z, 1, k)
+    if O == SOFTMAX:
+        softmax_row(z, k)
+    else:
+        activate_any(O, z, k)
     if delta and O < GELU:
         memcpy(spare, z, k * sizeof(floating))
     total = loss_and_slopes(plan, z, y, label, k, delta)
@@ -302,12 +307,11 @@ cdef inline double general_loss(
     return total
 
 
-cdef inline double loss_row(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, floating scale,
-    bint delta, floating* spare,
+cdef inline double loss_of_head(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    floating scale, bint delta, floating* spare,
 ) noexcept nogil:
-    """Returns ℓ; when delta, z := scale ∇a_L, else z is spent; spare: k of scratch"""
-    cdef Py_ssize_t k = plan.n[plan.L]
+    """ℓ of the k outputs of a head; when delta, z := scale ∇a_L, else z is spent"""
     if plan.canonical and plan.loss == CROSS_ENTROPY:
         return softmax_cross_entropy(plan, z, y, label, k, scale, delta)
     if plan.canonical and plan.loss == BINARY_CROSS_ENTROPY:
@@ -315,3 +319,26 @@ cdef inline double loss_row(
     if plan.canonical and plan.loss == POISSON:
         return exp_poisson(plan, z, y, label, k, scale, delta)
     return general_loss(plan, z, y, label, k, scale, delta, spare)
+
+
+cdef inline double loss_of_heads(
+    const plan_t* plan, floating* z, const floating* y, floating scale, bint delta, floating* spare,
+) noexcept nogil:
+    """ℓ, the sum over several heads, whose targets are dense; z as in loss_row"""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(plan.heads):
+        total += loss_of_head(plan, z, y, 0, plan.head[i], scale, delta, spare)
+        z += plan.head[i]
+        y += plan.head[i]
+    return total
+
+
+cdef inline double loss_row(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, floating scale,
+    bint delta, floating* spare,
+) noexcept nogil:
+    """Returns ℓ; when delta, z := scale ∇a_L, else z is spent; spare: n_L of scratch"""
+    if rare(plan.heads > 1):
+        return loss_of_heads(plan, z, y, scale, delta, spare)
+    return loss_of_head(plan, z, y, label, plan.n[plan.L], scale, delta, spare)

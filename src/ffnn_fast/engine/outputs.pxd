@@ -5,7 +5,7 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.activations cimport activate_output
+from ffnn_fast.engine.activations cimport activate_any, rare, softmax_row
 from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.deferred cimport deferred_size
 from ffnn_fast.engine.online cimport forward_first, forward_rest, online_size
@@ -13,7 +13,7 @@ from ffnn_fast.engine.panels cimport (
     outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
 )
 from ffnn_fast.engine.penalty cimport penalty
-from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.plan cimport SOFTMAX, plan_t
 from ffnn_fast.engine.rows cimport forward_block, gather, losses_block, padded
 
 cdef enum:
@@ -38,6 +38,24 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
     return sums_size(plan, n) + max(size, online_size(plan) + deferred_size(plan))
 
 
+cdef inline void activate_outputs(const plan_t* plan, floating* z, Py_ssize_t n) noexcept nogil:
+    """z := O(z) for n rows of n_L, head by head"""
+    cdef Py_ssize_t O = plan.g[plan.L], k = plan.n[plan.L], r, i
+    cdef floating* row
+    if O != SOFTMAX:
+        activate_any(O, z, n * k)
+        return
+    if rare(plan.heads > 1):
+        for r in range(n):
+            row = z + r * k
+            for i in range(plan.heads):
+                softmax_row(row, plan.head[i])
+                row += plan.head[i]
+        return
+    for r in range(n):
+        softmax_row(z + r * k, k)
+
+
 cdef inline void forward_rows(
     const plan_t* plan, const floating* params, const floating* X, Py_ssize_t n, floating* out,
     floating* work, int thread, int threads,
@@ -50,7 +68,7 @@ cdef inline void forward_rows(
         for start in range(n):
             forward_first(plan, params, X + start * plan.n[0], work)
             z = forward_rest(plan, params, work, False)
-            activate_output(plan.g[plan.L], z, 1, k)
+            activate_outputs(plan, z, 1)
             memcpy(out + start * k, z, k * sizeof(floating))
     elif plan.own:
         outputs_of_panels[floating](
@@ -62,7 +80,7 @@ cdef inline void forward_rows(
             z = forward_block(
                 plan, params, X + start * plan.n[0], rows, work, padded(rows), False
             )
-            activate_output(plan.g[plan.L], z, rows, k)
+            activate_outputs(plan, z, rows)
             memcpy(out + start * k, z, rows * k * sizeof(floating))
             start += rows
 

@@ -50,21 +50,22 @@ cdef inline void panel_scale(
             z[j * S + s] *= alpha[s]
 
 
-cdef inline void activate_output_panel(
-    Py_ssize_t O, floating* z, Py_ssize_t k
-) noexcept nogil:
-    """z := O(z), sample by sample"""
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s
+cdef inline void activate_output_panel(const plan_t* plan, floating* z) noexcept nogil:
+    """z := O(z), sample by sample and head by head"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s, i, k
     cdef floating top[MAX_S]
     cdef floating total[MAX_S]
-    if O != SOFTMAX:
-        activate_any(O, z, k * S)
+    if plan.g[plan.L] != SOFTMAX:
+        activate_any(plan.g[plan.L], z, plan.n[plan.L] * S)
         return
-    panel_max(z, k, top)
-    panel_exp(z, k, top, total)
-    for s in range(S):
-        total[s] = <floating>1 / total[s]
-    panel_scale(z, k, total)
+    for i in range(plan.heads):
+        k = plan.head[i]
+        panel_max(z, k, top)
+        panel_exp(z, k, top, total)
+        for s in range(S):
+            total[s] = <floating>1 / total[s]
+        panel_scale(z, k, total)
+        z += k * S
 
 
 cdef inline void smooth_panel(
@@ -84,8 +85,11 @@ cdef inline double softmax_cross_entropy_panel(
     const plan_t* plan, floating* z, Py_ssize_t k, const floating* Y, const int64_t* labels,
     const floating* weight, const int64_t* order, Py_ssize_t n, double scale, bint delta,
 ) noexcept nogil:
-    """Σ_s w_s ℓ_s, ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale w_s (ŷ − y), y smoothed"""
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s, row
+    """Σ_s w_s ℓ_s, ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale w_s (ŷ − y), y smoothed
+
+    For a head of k outputs, whose columns of the targets begin at Y.
+    """
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), T = plan.targets, j, s, row
     cdef floating top[MAX_S]
     cdef floating total[MAX_S]
     cdef floating dot[MAX_S]
@@ -100,13 +104,13 @@ cdef inline double softmax_cross_entropy_panel(
         mass[s], dot[s] = 1, 0
         if Y is NULL:
             dot[s] = z[labels[row] * S + s] - top[s]
-        elif plan.missing and Y[row * k] != Y[row * k]:
+        elif plan.missing and Y[row * T] != Y[row * T]:
             mass[s] = w[s] = 0
         else:
             mass[s] = 0
             for j in range(k):
-                mass[s] += Y[row * k + j]
-                dot[s] += Y[row * k + j] * (z[j * S + s] - top[s])
+                mass[s] += Y[row * T + j]
+                dot[s] += Y[row * T + j] * (z[j * S + s] - top[s])
     if share != 0:
         smooth_panel(z, k, top, kept, share, mass, dot)
     panel_exp(z, k, top, total)
@@ -126,9 +130,9 @@ cdef inline double softmax_cross_entropy_panel(
         row = row_of(order, s)
         if Y is NULL:
             z[labels[row] * S + s] -= kept * w[s]
-        elif not (plan.missing and Y[row * k] != Y[row * k]):
+        elif not (plan.missing and Y[row * T] != Y[row * T]):
             for j in range(k):
-                z[j * S + s] -= kept * w[s] * Y[row * k + j]
+                z[j * S + s] -= kept * w[s] * Y[row * T + j]
         if share != 0:
             for j in range(k):
                 z[j * S + s] -= share * w[s]
@@ -144,7 +148,14 @@ cdef inline double losses_panel(
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = plan.n[plan.L], j, s, row
     cdef double w = 1, total = 0
     if plan.canonical and plan.loss == CROSS_ENTROPY:
-        return softmax_cross_entropy_panel(plan, z, k, Y, labels, weight, order, n, scale, delta)
+        for j in range(plan.heads):
+            k = plan.head[j]
+            total += softmax_cross_entropy_panel(
+                plan, z, k, Y, labels, weight, order, n, scale, delta
+            )
+            z += k * S
+            Y = NULL if Y is NULL else Y + k
+        return total
     for s in range(n):
         row = row_of(order, s)
         for j in range(k):

@@ -314,7 +314,7 @@ cdef inline void outputs_of_panels(
             z, row = h_panel(plan, work, group, plan.L, p), (first + p) * S
             rows = min(S, n - row)
             if out is not NULL:
-                activate_output_panel(plan.g[plan.L], z, k)
+                activate_output_panel(plan, z)
                 panel_to_rows(rows, k, z, out + row * k)
             else:
                 sums[first + p] = losses_panel(

@@ -56,6 +56,8 @@ cdef struct plan_t:
     bint penalised       # whether any of them is not 0
     bint has_l1          # whether any l1[k] is not 0
     Py_ssize_t targets   # columns of dense targets
+    Py_ssize_t heads     # over each of which the output is a softmax, if it is one; else 1
+    Py_ssize_t* head     # outputs of each, side by side
     bint missing         # a target that is NaN is passed over
     double smoothing     # of labels
     double delta         # of huber

@@ -20,6 +20,7 @@ def network_of(
     loss: str,
     execution: dict[str, Any],
     dropout: float | tuple[float, ...] = 0.0,
+    heads: tuple[int, ...] = (),
 ) -> Network:
     """The network with these W_k, b_k and g_1, ..., O; ValueError if they do not fit together."""
     sizes: list[int] = []
@@ -39,5 +40,7 @@ def network_of(
     params = np.concatenate(parts)
     *hidden, output = activations
     dtype = params.dtype.name
-    spec = NetworkSpec(tuple(sizes), tuple(hidden), output, loss, dtype, dropout=dropout)
+    spec = NetworkSpec(
+        tuple(sizes), tuple(hidden), output, loss, dtype, dropout=dropout, heads=heads
+    )
     return Network.from_params(spec, params, **execution)

@@ -32,7 +32,8 @@ def from_sklearn(estimator: Any, **execution: Any) -> Network:
     Network
         Of the dtype of the coefficients. A classifier of two classes has one logistic output; its
         labels count from 0, so that ``estimator.classes_[net.predict(X)]`` are the estimator's.
-        The penalty ``alpha`` is left behind: scikit-learn divides it by the rows of a batch.
+        `ffnn_fast.sklearn.MLPClassifier` of several columns gives a network of several heads. The
+        penalty ``alpha`` is left behind: scikit-learn divides it by the rows of a batch.
 
     Raises
     ------
@@ -63,5 +64,7 @@ def from_sklearn(estimator: Any, **execution: Any) -> Network:
         (np.asarray(W).T, np.asarray(b))
         for W, b in zip(estimator.coefs_, estimator.intercepts_, strict=True)
     ]
-    hidden = (estimator.activation,) * (len(layers) - 1)
-    return network_of(layers, (*hidden, estimator.out_activation_), loss, execution)
+    names = (*(estimator.activation,) * (len(layers) - 1), estimator.out_activation_)
+    classes = getattr(estimator, "classes_", None)
+    heads = tuple(map(len, classes)) if isinstance(classes, list) else ()
+    return network_of(layers, names, loss, execution, heads=heads)

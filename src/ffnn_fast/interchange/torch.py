@@ -114,8 +114,12 @@ def to_torch(net: Network) -> nn.Sequential:
     ImportError
         If torch is not installed.
     ValueError
-        If torch.nn has no module for one of the activations.
+        If torch.nn has no module for one of the activations, or for several softmax heads.
     """
+    if net.spec.heads:
+        raise ValueError(
+            f"torch.nn has no module for a softmax over each of the heads {list(net.spec.heads)}"
+        )
     torch = _torch()
     modules = []
     for k, g in enumerate(net.spec.layer_activations, start=1):

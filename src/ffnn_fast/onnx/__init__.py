@@ -10,7 +10,7 @@ import numpy as np
 
 from ffnn_fast.network import Network
 from ffnn_fast.onnx.columns import Given, answers, as_preprocessing, check_fit, features
-from ffnn_fast.onnx.graph import Graph, activate, checked_activations
+from ffnn_fast.onnx.graph import Graph, activate, checked_activations, softmax_of_heads
 from ffnn_fast.persistence import write_atomically
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def _layers(graph: Graph, net: Network, names: list[str], h: str) -> str:
         W = graph.constant(net.weights[k - 1], name=f"W_{k}")
         b = graph.constant(net.biases[k - 1], name=f"b_{k}")
         a = graph.add("Gemm", h, W, b, name=f"a_{k}", transB=1)
+        if net.spec.heads and k == len(names):
+            return softmax_of_heads(graph, net.spec.heads, a, "y_hat")
         h = activate(graph, g, a, "y_hat" if k == len(names) else f"h_{k}")
     return h
 

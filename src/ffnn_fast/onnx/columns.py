@@ -53,6 +53,8 @@ def check_fit(given: Preprocessing, spec: NetworkSpec) -> None:
         raise ValueError("a column without a name cannot be an input of an ONNX model")
     if given.target is None:
         return
+    if spec.heads:
+        raise ValueError(f"the target is one column, but the network has {len(spec.heads)} heads")
     task, classes = given.target.task, len(given.target.classes)
     fits = spec.n_outputs == 1 if task == "regression" else max(spec.n_outputs, 2) == classes
     if task != spec.task or not fits:

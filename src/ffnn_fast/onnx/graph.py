@@ -42,6 +42,17 @@ class Graph:
         self.nodes.append(make(op, inputs, [name], name=f"{op}:{name}", **attributes))
         return name
 
+    def split(self, value: str, widths: tuple[int, ...]) -> list[str]:
+        """`value`, (n, Σ widths), cut into parts of these widths."""
+        names = [self.fresh("part") for _ in widths]
+        cuts = self.constant(widths, "int64", "widths")
+        self.nodes.append(
+            self.onnx.helper.make_node(
+                "Split", [value, cuts], names, name=f"Split:{names[0]}", axis=1
+            )
+        )
+        return names
+
     def cast(self, value: str, dtype: str, name: str | None = None) -> str:
         """`value` as another type of element."""
         return self.add("Cast", value, name=name, to=self._type(dtype))
@@ -166,3 +177,10 @@ def activate(graph: Graph, g: str, a: str, h: str) -> str:
         return COMPOSED[g](graph, a, h)
     op, attributes = OPERATORS[g]
     return graph.add(op, a, name=h, **attributes)
+
+
+def softmax_of_heads(graph: Graph, widths: tuple[int, ...], a: str, y_hat: str) -> str:
+    """ŷ, a softmax over each of several heads, a value called `y_hat`."""
+    heads = graph.split(a, widths)
+    shares = [activate(graph, "softmax", head, "shares") for head in heads]
+    return graph.add("Concat", *shares, name=y_hat, axis=1)

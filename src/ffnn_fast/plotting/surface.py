@@ -8,6 +8,9 @@ import numpy as np
 
 from ffnn_fast.network import Network
 from ffnn_fast.plotting.canvas import INK, class_colours, one_axes
+from ffnn_fast.scoring import predict
+from ffnn_fast.spec import NetworkSpec
+from ffnn_fast.validation import as_targets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +41,8 @@ def decision_surface(
     X : array-like of shape (n, 2), optional
         Samples to draw, which also set the limits.
     y : array-like, optional
-        Their labels, (n,), one-hot targets, (n, n_L), or values, (n,) or (n, n_L).
+        Their labels, (n,), for several heads a column each, one-hot targets, (n, n_L), or values,
+        (n,) or (n, n_L).
     ax : matplotlib.axes.Axes, optional
         Default: axes of a new figure.
     limits : ((x_min, x_max), (y_min, y_max)), optional
@@ -47,7 +51,7 @@ def decision_surface(
         Points along each side, at least 2.
     output : int, optional
         Which output to draw, from 0: needed for several values, or several labels that do not
-        exclude each other.
+        exclude each other. Of several softmax heads: which head, with all its classes.
 
     Returns
     -------
@@ -76,10 +80,7 @@ def decision_surface(
     target = None if y is None else _target(net, np.asarray(y), output)
     ax = one_axes(ax, 5.6, 4.6)
     if spec.task == "classification":
-        p = y_hat if spec.takes_labels else y_hat[..., [output, output]]
-        if not spec.takes_labels:
-            p = np.stack([1 - p[..., 0], p[..., 0]], axis=-1)
-        _draw_classes(ax, x, z, p, points, target)
+        _draw_classes(ax, x, z, _probabilities(spec, y_hat, output), points, target)
     else:
         _draw_values(ax, x, z, y_hat[..., output], points, target)
     ax.set_xlim(*extent[0])
@@ -89,15 +90,25 @@ def decision_surface(
     return ax
 
 
+def _probabilities(spec: NetworkSpec, y_hat: np.ndarray, output: int) -> np.ndarray:
+    """Of classes that exclude each other: all outputs, a head's, or not this one and this one."""
+    if spec.takes_labels:
+        return y_hat
+    if spec.heads:
+        start = sum(spec.heads[:output])
+        return y_hat[..., start : start + spec.heads[output]]
+    return np.stack([1 - y_hat[..., output], y_hat[..., output]], axis=-1)
+
+
 def _checked_output(net: Network, output: int | None) -> int:
-    """Which output is drawn; 0 where labels exclude each other, since then all are."""
-    n = net.spec.n_outputs
+    """Which output or head is drawn; 0 where labels exclude each other, since then all are."""
+    n, what = len(net.spec.heads) or net.spec.n_outputs, "heads" if net.spec.heads else "outputs"
     if net.spec.takes_labels:
         if output is not None:
             raise ValueError("all classes are drawn at once: leave output out")
         return 0
     if output is None and n > 1:
-        raise ValueError(f"the network has {n} outputs: say which by output=0..{n - 1}")
+        raise ValueError(f"the network has {n} {what}: say which by output=0..{n - 1}")
     if output is not None and not 0 <= output < n:
         raise ValueError(f"output must be in 0..{n - 1}, got {output}")
     return output or 0
@@ -119,6 +130,8 @@ def _limits(points: np.ndarray | None, limits: Limits | None) -> Limits:
 
 def _target(net: Network, y: np.ndarray, output: int) -> np.ndarray:
     """Labels or values of the samples, (n,)."""
+    if net.spec.heads:
+        return predict(net.spec, as_targets(y, net.spec, len(y)))[:, output]
     if y.ndim == 2 and net.spec.takes_labels:
         return y.argmax(axis=1)
     return y[:, output] if y.ndim == 2 else y

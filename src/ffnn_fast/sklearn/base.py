@@ -110,7 +110,7 @@ class BaseMLP(BaseEstimator):
             float32 and float64 are kept, all else becomes float64. A sparse matrix is made dense
             once: n_samples · n_features numbers. Rows that are C-contiguous are not copied.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Class labels, indicators of several labels, or numbers.
+            Class labels (a classifier's may have several columns), indicators, or numbers.
         sample_weight : array-like of shape (n_samples,), optional
         X_val, y_val, sample_weight_val : array-like, optional
             Rows to judge by after each epoch, in place of a share of X: ``validation_scores_`` and

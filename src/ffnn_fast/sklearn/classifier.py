@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,13 +18,17 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
+from sklearn.utils.validation import check_is_fitted
 
 from ffnn_fast.activations import Activation
 from ffnn_fast.machine import Problem
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
+from ffnn_fast.sklearn import columns
 from ffnn_fast.sklearn.base import ANY, SAME, BaseMLP
+from ffnn_fast.sklearn.columns import MULTIOUTPUT
 from ffnn_fast.sklearn.core import Core
+from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
 MULTICLASS, MULTILABEL = "multiclass", "multilabel"
@@ -35,6 +40,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     The parameters up to `max_fun` are scikit-learn's, with its defaults and meanings; so are the
     attributes. For the same ``random_state`` and rows in float64, solvers ``lbfgs``, ``sgd`` and
     ``adam`` take the same steps up to rounding.
+
+    Where y has several columns of labels that are not indicators (``multiclass-multioutput``), the
+    network has a softmax over the classes of each, on hidden layers that all share.
 
     Parameters
     ----------
@@ -61,8 +69,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss_options : dict, optional
         ``{"label_smoothing": 0.1}`` of log_loss.
     class_weight : "balanced" or dict of label to weight, optional
-        Multiplies `sample_weight`; for several labels at once as
-        `sklearn.utils.class_weight.compute_sample_weight`.
+        Multiplies `sample_weight`; for several labels or columns at once "balanced" or a list of a
+        dict for each, as for `sklearn.utils.class_weight.compute_sample_weight`.
     dropout : float or list of one per layer, default 0.0
         Share of hidden units left out of a step; a list begins with that of the inputs.
     weight_decay : float, default 0.01
@@ -77,7 +85,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
+    classes_ : ndarray of shape (n_classes,), or for several columns a list of such
     coefs_, intercepts_ : list of ndarray
         (n_{k-1}, n_k) and (n_k,) of each layer.
     loss_, best_loss_, loss_curve_, n_iter_, t_, n_layers_, n_outputs_, out_activation_
@@ -106,9 +114,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({"log_loss", "squared_error"})],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
     _y_numeric = False
+    classes_: Any
 
     def __init__(
         self,
@@ -138,7 +147,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_fun: int = 15000,
         loss: str = "log_loss",
         loss_options: dict[str, Any] | None = None,
-        class_weight: str | Mapping[Any, float] | None = None,
+        class_weight: str | Mapping[Any, float] | list[Mapping[Any, float]] | None = None,
         dropout: float | Sequence[float] = 0.0,
         weight_decay: float = 0.01,
         callbacks: Any = None,
@@ -185,7 +194,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ----------
         X, y, sample_weight
             As in `fit`.
-        classes : array-like of shape (n_classes,), optional
+        classes : array-like of shape (n_classes,), or for several columns a list of such, optional
             All labels there will be; needed at the first call.
 
         Returns
@@ -194,13 +203,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         first = "coefs_" not in vars(self)
         asked = classes is not None or "classes_" not in vars(self)
-        if asked and _check_partial_fit_first_call(self, classes):
+        if columns.are_classes(classes):
+            self.classes_ = columns.same_classes(classes, vars(self).get("classes_"))
+        elif asked and _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith(MULTILABEL)
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
         return self._partial_fit(X, y, sample_weight, first)
 
     def predict(self, X: Any) -> Array:
-        """Predict the class of each of the rows X, or for several labels 0 or 1 of each.
+        """Predict the class of each of the rows X, or for several labels 0 or 1 of each, or for
+        several columns the class of each.
 
         Parameters
         ----------
@@ -209,9 +221,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_columns)
         """
         y_hat = self._forward(X)
+        if self._kind == MULTIOUTPUT:
+            return columns.labels_of(y_hat, self.classes_)
         if self._kind == MULTICLASS:
             return self.classes_.take(y_hat.argmax(axis=1))
         if self._kind == MULTILABEL:
@@ -219,29 +233,58 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         says_second = (y_hat[:, 0] > 0.5).astype(np.intp)
         return self.classes_.take(says_second if len(self.classes_) > 1 else 0 * says_second)
 
-    def predict_proba(self, X: Any) -> Array:
-        """Probabilities of the classes, (n_samples, n_classes), of the network's dtype.
+    def predict_proba(self, X: Any) -> Array | list[Array]:
+        """Probabilities of the classes, (n_samples, n_classes), of the network's dtype; for several
+        columns a list of such, one for each.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         """
         y_hat = self._forward(X)
+        if self._kind == MULTIOUTPUT:
+            return columns.by_column(y_hat, self.classes_)
         return np.hstack([1 - y_hat, y_hat]) if y_hat.shape[1] == 1 else y_hat
 
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: Any) -> Array | list[Array]:
         """Logarithms of `predict_proba`."""
         y_prob = self.predict_proba(X)
+        if isinstance(y_prob, list):
+            return [np.log(head) for head in y_prob]
         return np.log(y_prob, out=y_prob)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy; for several labels or columns the share of rows whose labels are all right.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        """
+        check_is_fitted(self)
+        if self._kind != MULTIOUTPUT:
+            return float(super().score(X, y, sample_weight))
+        truth, said = np.asarray(y), self.predict(X)
+        if truth.shape != said.shape:
+            raise ValueError(f"y must have shape {said.shape}, got {truth.shape}")
+        return float(np.average((truth == said).all(axis=1), weights=sample_weight))
 
     @property
     def _kind(self) -> str:
-        """multiclass, multilabel or binary."""
+        """multiclass, multilabel, multiclass-multioutput or binary."""
+        if isinstance(self.classes_, list):
+            return MULTIOUTPUT
         kind = self._label_binarizer.y_type_
         return MULTILABEL if kind.startswith(MULTILABEL) else kind
 
     def _output(self) -> str:
-        return "softmax" if self._kind == MULTICLASS else "logistic"
+        return "softmax" if self._kind in (MULTICLASS, MULTIOUTPUT) else "logistic"
+
+    def _spec(self, sizes: tuple[int, ...], dtype: str) -> NetworkSpec:
+        spec = super()._spec(sizes, dtype)
+        if self._kind != MULTIOUTPUT:
+            return spec
+        return replace(spec, heads=tuple(len(known) for known in self.classes_))
 
     def _engine_loss(self) -> str:
         if self.loss == "squared_error":
@@ -256,11 +299,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Labels 0..k-1, (n,), or 0 and 1 for each class, (n, k)."""
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if classes == ANY:
+        if classes == ANY and columns.are_columns(y):
+            self.classes_ = columns.classes_of(columns.columns_of(y))
+        elif classes == ANY:
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(y, classes)
+        if self._kind == MULTIOUTPUT:
+            return columns.one_hot(y, self.classes_, dtype)
         if self._kind == MULTILABEL:
             indicators = self._label_binarizer.transform(y)
             return np.ascontiguousarray(indicators, dtype=dtype)
@@ -268,6 +315,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _check_classes(self, y: Any, allowed: str) -> None:
         """ValueError if there are other classes than before."""
+        if self._kind == MULTIOUTPUT:
+            columns.check(y, self.classes_, allowed == SAME)
+            return
         classes = unique_labels(y)
         if allowed == SAME:
             if set(classes) != set(self.classes_):
@@ -288,10 +338,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return (places == 1).astype(dtype).reshape(-1, 1)
 
     def _quickly_encoded(self, y: Any, core: Core, n: int) -> Array | None:
-        plain = type(y) is np.ndarray and y.shape == (n,) and y.dtype == self.classes_.dtype
-        if not plain or self._kind == MULTILABEL or self.class_weight is not None:
+        if self._kind in (MULTILABEL, MULTIOUTPUT) or self.class_weight is not None:
             return None
-        if self.warm_start or y.dtype.kind == "O":
+        plain = type(y) is np.ndarray and y.shape == (n,) and y.dtype == self.classes_.dtype
+        if not plain or self.warm_start or y.dtype.kind == "O":
             return None
         places = self.classes_.searchsorted(y)
         known = self.classes_.take(places, mode="clip") == y
@@ -322,14 +372,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _grade(self, y_hat: Array, held: Problem) -> float:
         """The share of rows whose labels are all right."""
         Y = held.Y
-        if Y.ndim == 1:
+        if self._kind == MULTIOUTPUT:
+            right = columns.are_right(y_hat, Y, self.classes_)
+        elif Y.ndim == 1:
             right = y_hat.argmax(axis=1) == Y
         else:
             right = ((y_hat > 0.5) == (Y > 0.5)).all(axis=1)
         return float(np.average(right, weights=held.sample_weight))
 
     def __sklearn_tags__(self) -> Any:
-        """Several labels at once are accepted."""
+        """Several labels at once and several columns of them are accepted."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
         return tags
