@@ -1,9 +1,10 @@
-"""The networks that benches run, with random rows and start; the same for every contestant.
+"""The networks that contestants run, with random rows and start; the same for every contestant.
 
 NumPy only: a worker imports no library but the one it measures.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class Problem:
     sizes: tuple[int, ...]
     batch_size: int
     activation: str = "tanh"
-    dtype: str = "float32"
+    dtype: Literal["float32", "float64"] = "float32"
     learning_rate: float = 0.01
     steps: int = 4  # of a check; a turn takes as many as fill it
     optimizer: str = "sgd"
