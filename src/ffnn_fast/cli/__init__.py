@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ffnn_fast.cli import course, demo, doctor, info, options, predict, train
+from ffnn_fast.cli import bench, course, demo, doctor, info, options, predict, train
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.persistence import ModelFileError
 
-COMMANDS = (demo, train, predict, course, info, doctor)
+COMMANDS = (demo, train, predict, course, info, doctor, bench)
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 

@@ -84,4 +84,5 @@ ADAM = [
     replace(problem, optimizer="adam", learning_rate=0.001)
     for problem in (MINIBATCH[0], MINIBATCH[3])
 ]
+ONE_PREDICTION = Problem((8, 64, 64, 4), 1)
 WIDE = Problem((784, 2048, 2048, 10), 1024, steps=2)
