@@ -46,7 +46,7 @@ def test_tables_and_json(tmp_path, monkeypatch, capsys):
     for words in (
         ["CPU"],
         ["ISA", "level"],
-        ["16-32-4,", "1", "thread", "time", "step", "middle", "half", "times", "ours"],
+        ["small:", "16-32-4,", "1", "thread", "time", "step", "middle", "half", "times", "ours"],
         ["one", "row", "through", "8-64-64-4,", "time", "per", "call"],
         ["ffnn_fast", "1.00"],
         ["reference"],

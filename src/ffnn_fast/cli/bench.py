@@ -47,7 +47,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "over the rounds, the middle half of them, and the median of the ratios within each "
         "round: above 1, ffnn_fast is faster. Takes about a minute; close everything else.",
         epilog=f"Cases: {'; '.join(f'{name}: {what}' for name, what in CASES.items())}. "
-        f"Contestants: {', '.join(NAMES[len(CASES) :])}.",
+        f"Contestants: {', '.join(NAMES[len(CASES) :])}. The reference is ours in plain NumPy; a "
+        "bare call does nothing.",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
@@ -109,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
 
     def leave_out(text: str) -> None:
         left_out.append(text.strip())
-        line.say(text)
+        line.say(text.splitlines()[0])  # a library may have much to say
 
     rounds = args.rounds or (3 if args.quick else 7)
     arena = Arena(rounds, 0.01 if args.quick else 0.03, leave_out, line.show)
@@ -219,7 +220,7 @@ def _entered(names: list[str], threads: int) -> list[Contestant]:
 def _table(name: str, threads: int, records: list[Record]) -> str:
     """The figures of a case."""
     per = "call" if name == "latency" else "step"
-    title = f"{CASES[name]}, {threads} thread{'s' if threads > 1 else ''}"
+    title = f"{name}: {CASES[name]}, {threads} thread{'s' if threads > 1 else ''}"
     rows = [(title, f"time per {per}", "middle half", "times ours")]
     for record in records:
         low, high = (seconds(value) for value in record["quartiles"])
@@ -232,19 +233,21 @@ def _table(name: str, threads: int, records: list[Record]) -> str:
 def _show_machine(described: dict[str, Any], line: Line) -> None:
     """The machine, and what may spoil the figures."""
     from ffnn_fast.racing.arena import can_hold
-    from ffnn_fast.racing.machine import QUIET
+    from ffnn_fast.racing.machine import NOT_INSTALLED, QUIET
 
     cores, load = described["cores"], described["load"][0]
+    libraries = {k: v for k, v in described["libraries"].items() if v != NOT_INSTALLED}
     rows = [
         ("CPU", f"{described['cpu']}, {cores} core{'s' if cores > 1 else ''} in use"),
         ("caches", ", ".join(f"{k} {size}" for k, size in described["caches"].items())),
         ("engine", f"ISA level {described['isa_level']}, {described['architecture']}"),
         ("system", f"{described['os']}, Python {described['python']}"),
-        ("libraries", ", ".join(f"{k} {v}" for k, v in described["libraries"].items())),
+        ("libraries", ", ".join(f"{k} {v}" for k, v in libraries.items())),
         ("BLAS", ", ".join(described["blas"])),
         ("load average", f"{load}"),
     ]
     line.say(aligned([row for row in rows if row[1]], right=False))
+    line.say("\n  all in float32, with tanh, softmax and cross-entropy")
     if load > QUIET:
         line.say("\n  warning: somebody else is at work here, so the figures will be noisy")
     if not can_hold():

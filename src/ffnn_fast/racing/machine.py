@@ -12,6 +12,7 @@ from typing import Any
 from ffnn_fast.racing.arena import cores_available
 
 LIBRARIES = ["numpy", "scipy", "scikit-learn", "torch", "jax", "onnxruntime", "ffnn_fast"]
+NOT_INSTALLED = "not installed"
 QUIET = 0.5  # load average above which somebody else is at work
 
 
@@ -41,7 +42,7 @@ def versions() -> dict[str, str]:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
+            found[name] = NOT_INSTALLED
     return found
 
 
