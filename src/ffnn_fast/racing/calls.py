@@ -62,6 +62,7 @@ def enter(
     found: dict[Way, Callable[[], float]] = {}
 
     def prepare(worker: Worker) -> None:
+        worker("keep_memory")
         for way in worker("ways", problem):
             if contestant.peer != YARDSTICK and not agree(worker("answer", way), right):
                 raise ContestantError(f"{way} gives another answer than the reference")

@@ -26,6 +26,9 @@ MOST_BYTES = 64 << 20  # of rows in a turn
 # Seconds for the last contestant's threads to fall asleep: idle OpenBLAS threads keep a core for a
 # tenth of a second, in which whoever else needs that core waits for whole time slices.
 BREATH = {"alone": 0.005, "teams": 0.2}
+# Seconds of steps before a turn of several threads: those that have slept may wake on one core and
+# share it for the twentieth of a second that the system takes to part them; JAX's often do.
+WARM = 0.1
 
 
 def take_turns(
@@ -175,6 +178,7 @@ def entered(arena: Arena, problem: Problem, contestant: Contestant) -> Callable[
     steps = []
 
     def prepare(worker: Worker) -> None:
+        worker("keep_memory")
         check(worker, problem)
         steps.append(settle(worker, problem, arena.seconds))
 
@@ -183,8 +187,9 @@ def entered(arena: Arena, problem: Problem, contestant: Contestant) -> Callable[
     worker, number = arena.worker(contestant), steps[0]
 
     def turn() -> float:
-        if contestant.threads > 1:  # threads that have slept may wake on one core: JAX's often do
-            worker("epoch")
+        warm = WARM if contestant.threads > 1 else 0.0
+        while warm > 0:
+            warm -= worker("epoch")
         seconds: float = worker("epoch")
         return seconds / number
 

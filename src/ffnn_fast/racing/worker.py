@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ffnn_fast.racing.problems import Problem
 
 
+LARGE = 30 << 20  # bytes; glibc learns from what is below 32 MB
+
+
 class Session:
     """What the parent may ask for, by name."""
 
@@ -32,6 +35,17 @@ class Session:
         self.training: Any = None
         self.calls_of: dict[str, tuple[str, dict[str, Any]]] = {}
         self.timers: dict[str, Timer] = {}
+
+    def keep_memory(self) -> None:
+        """Lets malloc keep what is freed, as in any process that has freed a large array once.
+
+        In a new process glibc gives memory back and fetches it page by page again, in every step,
+        or does not: it hangs on the sizes of what was freed before.
+        """
+        import numpy as np
+
+        freed = np.empty(LARGE, np.uint8)
+        del freed
 
     def train(self, problem: Problem) -> None:
         """A training of the problem from its start, ready to run."""
