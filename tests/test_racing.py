@@ -13,7 +13,7 @@ from ffnn_fast.racing import peers
 from ffnn_fast.racing.arena import Arena, Contestant, ContestantError, Worker, cores_available
 from ffnn_fast.racing.calls import race_calls
 from ffnn_fast.racing.problems import Problem
-from ffnn_fast.racing.race import check, race, summary, take_turns
+from ffnn_fast.racing.race import check, entered, race, summary, take_turns
 
 TINY = Problem((3, 5, 3), 4, steps=3)
 TRAINERS = [
@@ -38,12 +38,12 @@ def arena(said):
     arena.close()
 
 
-def entered(*names):
+def contestants(*names):
     return [Contestant(name) for name in names]
 
 
 def test_a_race_has_figures_for_all_and_leaves_out_whoever_fails(arena, said):
-    records = race(arena, TINY, entered("ffnn_fast", "reference", "numpy", *FAULTY))
+    records = race(arena, TINY, contestants("ffnn_fast", "reference", "numpy", *FAULTY))
     assert [r["contestant"] for r in records] == ["ffnn_fast", "reference", "numpy"]
     assert records[0]["ratio"] == 1
     for r in records:
@@ -60,8 +60,8 @@ def test_a_race_has_figures_for_all_and_leaves_out_whoever_fails(arena, said):
 
 
 def test_without_the_first_there_is_nothing_to_compare_with(arena, said):
-    assert race(arena, TINY, entered("wrong", "numpy")) == []
-    assert race(arena, TINY, entered("mortal", "numpy")) == []
+    assert race(arena, TINY, contestants("wrong", "numpy")) == []
+    assert race(arena, TINY, contestants("mortal", "numpy")) == []
     assert len(said) == 2
 
 
@@ -82,7 +82,7 @@ def test_what_is_not_installed_is_named_once(arena, said, monkeypatch):
     found = peers.find_spec
     monkeypatch.setattr(peers, "find_spec", lambda name: None if name == "onnx" else found(name))
     for _ in range(2):
-        assert arena.present(entered("numpy", "onnxruntime")) == entered("numpy")
+        assert arena.present(contestants("numpy", "onnxruntime")) == contestants("numpy")
     assert arena.absent.keys() == {"onnxruntime"}
     assert len(said) == 1
     assert said[0].startswith("  onnxruntime left out: onnx")
@@ -140,6 +140,19 @@ def test_turns_alternate_and_one_that_fails_is_lost():
     order.clear()
     with pytest.raises(ContestantError, match="gone"):
         take_turns(turns, 3, 0)
+
+
+@pytest.mark.parametrize(("threads", "epochs"), [(1, 1), (2, 4)])
+def test_teams_are_warm_before_their_turn(monkeypatch, threads, epochs):
+    asked = []
+    contestant = Contestant("numpy", threads, threads)
+    arena = Arena(workers={contestant: lambda name: asked.append(name) or 0.04})
+    monkeypatch.setattr("ffnn_fast.racing.race.check", lambda worker, problem: None)
+    monkeypatch.setattr("ffnn_fast.racing.race.settle", lambda worker, problem, seconds: 2)
+    turn = entered(arena, TINY, contestant)
+    asked.clear()
+    assert turn() == 0.02
+    assert asked == ["epoch"] * epochs
 
 
 def test_problems_are_the_same_for_all():
