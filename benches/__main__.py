@@ -4,10 +4,9 @@ import argparse
 from pathlib import Path
 from time import perf_counter
 
-from benches import machine, questions, report
-from benches.race import ROOT, Arena
-
-QUIET = 0.5  # load average above which somebody else is at work
+from benches import questions, report
+from benches.arena import ROOT, Arena
+from ffnn_fast.racing import machine
 
 
 def arguments():
@@ -32,11 +31,12 @@ def main():
     given = arguments()
     if not given.report:
         described = machine.describe()
-        if described["load"][0] > QUIET:
+        if described["load"][0] > machine.QUIET:
             print(f"load average {described['load'][0]}: figures will be noisy")
         form = "full" if given.full else "quick"
-        arena = Arena(given.full, given.rounds or (31 if given.full else 7),
-                      given.seconds or (0.1 if given.full else 0.03), given.data)  # fmt: skip
+        rounds = given.rounds or (31 if given.full else 7)
+        seconds = given.seconds or (0.1 if given.full else 0.03)
+        arena = Arena(rounds, seconds, print, full=given.full, data=given.data)
         try:
             for name in given.only:
                 began = perf_counter()

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benches.problems import MINIBATCH, ONLINE
 from ffnn_fast import Network
+from ffnn_fast.racing.problems import MINIBATCH, ONLINE
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 ENGINES = ["compiled", "reference"]

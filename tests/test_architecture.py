@@ -27,7 +27,7 @@ FLOORS = {
     3: {"network", "full_batch"},
     4: {"plotting", "datasets", "tensorboard", "interchange", "onnx", "sklearn"},  # doors
     5: {"__init__"},  # the name plate
-    6: {"cli", "__main__"},  # the front door
+    6: {"cli", "racing", "__main__"},  # the front door, and races to be watched from it
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 CONVENIENCES = {("history", "plotting")}  # inside a function: what was recorded draws itself
@@ -37,7 +37,7 @@ DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 AT_MOST_LINES = 400
 HEAVY = {
     *("scipy", "pandas", "polars", "pyarrow", "matplotlib", "rich", "sklearn", "torch", "onnx"),
-    *("onnxruntime", "tensorboardX"),
+    *("jax", "onnxruntime", "tensorboardX"),
 }
 CYTHON_IMPORT = re.compile(
     r"^(?P<indent>\s*)(?:from\s+(?P<source>[\w.]+)\s+c?import\s+(?P<names>[^#\n]+)"

@@ -4,9 +4,10 @@ import numpy as np
 
 from benches import fashion, targets
 from benches.charts import bars
-from benches.problems import Problem
-from benches.race import OURS, Contestant, cores_available, summary, take_turns
 from benches.report import at_least, at_most, in_units, per
+from ffnn_fast.racing.arena import OURS, Contestant, cores_available
+from ffnn_fast.racing.problems import Problem
+from ffnn_fast.racing.race import summary, take_turns
 
 FOLDER = "fashion-mnist"
 CASE = Problem((784, 128, 10), 128, learning_rate=0.1)

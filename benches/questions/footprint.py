@@ -11,10 +11,12 @@ from time import perf_counter
 
 from packaging.requirements import Requirement
 
+from benches.arena import ROOT, Arena
 from benches.charts import weights
-from benches.problems import Problem
-from benches.race import OURS, ROOT, Contestant, Worker, take_turns
 from benches.report import in_megabytes, in_units
+from ffnn_fast.racing.arena import OURS, Contestant, Worker
+from ffnn_fast.racing.problems import Problem
+from ffnn_fast.racing.race import take_turns
 
 BARE = "bare Python"
 IMPORTS = {  # contestant: (statement, distribution)
@@ -77,7 +79,7 @@ def wheel_bytes(distribution):
 
 def fit_memory(peer):
     """Bytes before a fit of Fashion-MNIST's size, and bytes the fit needs beyond; a new process."""
-    worker = Worker(Contestant(peer))
+    worker = Worker(Contestant(peer), Arena.session)
     try:
         worker("train", FIT)
         worker("epoch")

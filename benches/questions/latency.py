@@ -1,60 +1,18 @@
 """How long does one call take that predicts one row (in full: also a few and many rows)?"""
 
-import numpy as np
-
 from benches import targets
 from benches.charts import bars
-from benches.problems import Problem
-from benches.race import OURS, Contestant, ContestantError, summary, take_turns
 from benches.report import at_least, at_most, in_units, per
+from ffnn_fast.racing.arena import OURS
+from ffnn_fast.racing.calls import BASE, YARDSTICK, race_calls
+from ffnn_fast.racing.problems import ONE_PREDICTION as CASE
+from ffnn_fast.racing.problems import Problem
 
-CASE = Problem((8, 64, 64, 4), 1)
 MORE = [
     Problem((16, 32, 4), 1), Problem((784, 128, 10), 1), Problem((8, 64, 64, 4), 32),
     Problem((784, 128, 10), 1024),
 ]  # fmt: skip
-PEERS = ["bare call", "numpy", "onnxruntime", "torch", "jax", "scikit-learn"]
-BASE = (OURS, "predictor(x, out)")
-TOLERANCE = 1e-5
-
-
-def answers(problem):
-    """ŷ by our reference in float64."""
-    from ffnn_fast import Network
-
-    net = Network(problem.sizes, activation=problem.activation, dtype="float64", engine="reference")
-    for W, b, (W_0, b_0) in zip(net.weights, net.biases, problem.start(), strict=True):
-        W[:], b[:] = W_0, b_0
-    return net.forward(problem.with_steps(1).rows()[0])
-
-
-def agree(got, right):
-    """Whether an answer is ŷ, or the class that ŷ says."""
-    if got.shape == right.shape[:1]:
-        return (got == right.argmax(axis=1)).all()
-    return np.allclose(got.reshape(right.shape), right, atol=TOLERANCE)
-
-
-def number_for(worker, way, seconds):
-    """Calls that last about so long."""
-    number = 1
-    while (took := worker("calls", way, number)) < seconds / 2:
-        number = int(number * min(20, 1 + seconds / max(took, 1e-9)))
-    return number
-
-
-def enter(arena, problem, contestant, turns):
-    """Adds a turn for each of the contestant's ways."""
-    right = answers(problem)
-
-    def prepare(worker):
-        for way in worker("ways", problem):
-            if contestant.peer != "bare call" and not agree(worker("answer", way), right):
-                raise ContestantError(f"{way} gives another answer than the reference")
-            number = number_for(worker, way, arena.seconds)
-            turns[contestant.peer, way] = lambda way=way, n=number: worker("calls", way, n) / n
-
-    arena.attempt(contestant, prepare)
+PEERS = [YARDSTICK, "numpy", "onnxruntime", "torch", "jax", "scikit-learn"]
 
 
 def run(arena):
@@ -63,17 +21,7 @@ def run(arena):
     peers = [OURS, *PEERS, *(["torch.compile"] if arena.full else [])]
     for problem in [CASE, *(MORE if arena.full else [])]:
         print(f"  {problem}", flush=True)
-        turns = {}
-        for contestant in arena.present([Contestant(peer) for peer in peers]):
-            enter(arena, problem, contestant, turns)
-        if BASE not in turns:
-            continue
-        found = summary(take_turns(turns, arena.rounds), BASE)
-        records += [
-            {"problem": str(problem), "case": problem.name, "batch_size": problem.batch_size,
-             "peer": peer, "way": way, **figures}
-            for (peer, way), figures in found.items()
-        ]  # fmt: skip
+        records += race_calls(arena, problem, peers)
     return records
 
 
@@ -87,8 +35,8 @@ def promises(records):
             what = f"one row, {CASE.name}: {peer} / predictor(x, out)"
             found.append(at_least(what, min(ratios), least))
     seconds = {(r["peer"], r["way"]): r["seconds"] for r in here}
-    if ("bare call", "two arrays") in seconds:
-        above = seconds[BASE] - seconds["bare call", "two arrays"]
+    if (YARDSTICK, "two arrays") in seconds:
+        above = seconds[BASE] - seconds[YARDSTICK, "two arrays"]
         what = f"one row, {CASE.name}: predictor(x, out) above a bare call, µs"
         found.append(at_most(what, above * 1e6, targets.ABOVE_BARE_CALL * 1e6))
     return found

@@ -4,9 +4,10 @@ from time import sleep
 
 from benches import probe, targets
 from benches.charts import shares
-from benches.problems import MINIBATCH, ONLINE, WIDE
-from benches.race import BREATH, OURS, Contestant, cores_available, race
 from benches.report import at_least, in_units
+from ffnn_fast.racing.arena import OURS, Contestant, cores_available
+from ffnn_fast.racing.problems import MINIBATCH, ONLINE, WIDE
+from ffnn_fast.racing.race import BREATH, race
 
 PRODUCTS = "products alone"
 

@@ -2,9 +2,10 @@
 
 from benches import targets
 from benches.charts import curves
-from benches.problems import MINIBATCH, ONLINE, WIDE, Problem
-from benches.race import OURS, Contestant, cores_available, race
 from benches.report import at_least, in_units
+from ffnn_fast.racing.arena import OURS, Contestant, cores_available
+from ffnn_fast.racing.problems import MINIBATCH, ONLINE, WIDE, Problem
+from ffnn_fast.racing.race import race
 
 PEERS = [OURS, "numpy", "torch", "jax"]
 GEMM_BOUND = [MINIBATCH[-1], Problem((1024, 1024, 1024, 10), 256), WIDE]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ffnn_fast.cli import (
+    bench,
     config,
     course,
     demo,
@@ -21,7 +22,7 @@ from ffnn_fast.cli import (
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.persistence import ModelFileError
 
-COMMANDS = (demo, train, predict, evaluate, export, course, info, doctor)
+COMMANDS = (demo, train, predict, evaluate, export, course, info, doctor, bench)
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 

@@ -34,6 +34,8 @@ def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
 
 def seconds(value: float) -> str:
     """A duration with a unit that suits it."""
+    if value < 1e-6:
+        return f"{value * 1e9:.0f} ns"
     if value < 1e-3:
         return f"{value * 1e6:.1f} us"
     return f"{value * 1e3:.2f} ms" if value < 1 else f"{value:.2f} s"

@@ -1,9 +1,10 @@
-"""The networks that benches run, with random rows and start; the same for every contestant.
+"""The networks that contestants run, with random rows and start; the same for every contestant.
 
 NumPy only: a worker imports no library but the one it measures.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class Problem:
     sizes: tuple[int, ...]
     batch_size: int
     activation: str = "tanh"
-    dtype: str = "float32"
+    dtype: Literal["float32", "float64"] = "float32"
     learning_rate: float = 0.01
     steps: int = 4  # of a check; a turn takes as many as fill it
     optimizer: str = "sgd"
@@ -83,4 +84,5 @@ ADAM = [
     replace(problem, optimizer="adam", learning_rate=0.001)
     for problem in (MINIBATCH[0], MINIBATCH[3])
 ]
+ONE_PREDICTION = Problem((8, 64, 64, 4), 1)
 WIDE = Problem((784, 2048, 2048, 10), 1024, steps=2)

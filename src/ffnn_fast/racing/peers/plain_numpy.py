@@ -2,15 +2,17 @@
 subtraction of flat vectors, and online steps work on vectors instead of matrices of one row.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
-from benches.peers import Shuffled
-from benches.problems import BETA_1, BETA_2, EPSILON, flat
+from ffnn_fast.racing.peers import Shuffled, Ways
+from ffnn_fast.racing.problems import BETA_1, BETA_2, EPSILON, Layers, Problem, flat
 
 PACKAGES = ("numpy",)
 
 
-def views(vector, layers):
+def views(vector: np.ndarray, layers: Layers) -> Layers:
     """(W_k, b_k) as views of one vector."""
     found, at = [], 0
     for W, b in layers:
@@ -20,7 +22,7 @@ def views(vector, layers):
     return found
 
 
-def times_derivative(activation, dh, h):
+def times_derivative(activation: str, dh: np.ndarray, h: np.ndarray) -> None:
     """dh := dh ⊙ g'(a), from h = g(a), which it may destroy."""
     if activation == "relu":
         np.multiply(dh, h > 0, out=dh)
@@ -30,7 +32,7 @@ def times_derivative(activation, dh, h):
         np.multiply(dh, h, out=dh)
 
 
-def activate(activation, a):
+def activate(activation: str, a: np.ndarray) -> None:
     """g(a) in place."""
     if activation == "relu":
         np.maximum(a, 0, out=a)
@@ -41,7 +43,7 @@ def activate(activation, a):
 class Training(Shuffled):
     """Parameters, gradient and every intermediate result, allocated once."""
 
-    def __init__(self, problem, X, y, threads):
+    def __init__(self, problem: Problem, X: np.ndarray, y: np.ndarray, threads: int) -> None:
         start, self.problem = problem.start(), problem
         self.X, self.y, self.L = X, y, len(start)
         self.params = flat(start)
@@ -58,7 +60,7 @@ class Training(Shuffled):
         self.t = 0
         self.m, self.v, self.spare = (np.zeros_like(self.params) for _ in range(3))
 
-    def epoch(self, order=None):
+    def epoch(self, order: np.ndarray | None = None) -> None:
         """Online steps or minibatch steps."""
         size = self.problem.batch_size
         if size == 1:
@@ -74,7 +76,7 @@ class Training(Shuffled):
                 np.take(self.X, rows, axis=0, out=gathered, mode="clip")
                 self.batch(gathered, self.y[rows])
 
-    def one(self, x, label):
+    def one(self, x: np.ndarray, label: int) -> None:
         """A step on one sample, x of shape (n_0,)."""
         h = [x, *self.h[1:]]
         for k, (W, b) in enumerate(self.theta, start=1):
@@ -98,7 +100,7 @@ class Training(Shuffled):
                 times_derivative(self.problem.activation, da, h[k - 1])
         self.move()
 
-    def batch(self, X, y):
+    def batch(self, X: np.ndarray, y: np.ndarray) -> None:
         """A step on a batch, X of shape (batch_size, n_0)."""
         h = [X, *self.h[1:]]
         for k, (W, b) in enumerate(self.theta, start=1):
@@ -122,11 +124,11 @@ class Training(Shuffled):
                 times_derivative(self.problem.activation, da, h[k - 1])
         self.move()
 
-    def descend(self):
+    def descend(self) -> None:
         """The gradient holds the learning rate already."""
         self.params -= self.grad
 
-    def adam(self):
+    def adam(self) -> None:
         """A step from the gradient, which it destroys, over flat vectors."""
         self.t += 1
         m, v, g, spare = self.m, self.v, self.grad, self.spare
@@ -144,12 +146,12 @@ class Training(Shuffled):
         spare *= self.problem.learning_rate / (1 - BETA_1**self.t)
         self.params -= spare
 
-    def layers(self):
+    def layers(self) -> Layers:
         """Views of the parameters."""
         return self.theta
 
 
-def forward(layers, activation, x):
+def forward(layers: Layers, activation: str, x: np.ndarray) -> np.ndarray:
     """ŷ of the rows x."""
     for W, b in layers[:-1]:
         x = x @ W
@@ -164,7 +166,7 @@ def forward(layers, activation, x):
     return x
 
 
-def ways(problem, threads):
+def ways(problem: Problem, threads: int) -> Ways:
     """A function of a few NumPy calls."""
     layers = [(np.ascontiguousarray(W.T), b) for W, b in problem.start()]
     X, _ = problem.with_steps(1).rows()

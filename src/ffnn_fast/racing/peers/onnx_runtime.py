@@ -1,11 +1,16 @@
 """ONNX Runtime, inference only: ``session.run``, and bound buffers, its way without allocation."""
 
+from __future__ import annotations
+
 import numpy as np
+
+from ffnn_fast.racing.peers import Ways
+from ffnn_fast.racing.problems import Problem
 
 PACKAGES = ("onnx", "onnxruntime")
 
 
-def model_bytes(problem):
+def model_bytes(problem: Problem) -> bytes:
     """The network as Gemm, Tanh or Relu, ..., Softmax."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -24,7 +29,7 @@ def model_bytes(problem):
     return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
 
 
-def ways(problem, threads):
+def ways(problem: Problem, threads: int) -> Ways:
     """A session that may use this many threads."""
     import onnxruntime
 

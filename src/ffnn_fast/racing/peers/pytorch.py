@@ -4,15 +4,20 @@ Faster than nn.Sequential with torch.optim.SGD, foreach or fused, at every size 
 is what torch.optim.Adam(fused=True) calls, which is faster than foreach and than the plain loop.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from benches.peers import Shuffled
-from benches.problems import BETA_1, BETA_2, EPSILON
+from ffnn_fast.racing.peers import Shuffled, Ways
+from ffnn_fast.racing.problems import BETA_1, BETA_2, EPSILON, Layers, Problem
 
 PACKAGES = ("torch",)
 
 
-def logits(params, activation, x):
+def logits(params: list[Any], activation: str, x: Any) -> Any:
     """a_L of the rows x; params is [W_1, b_1, W_2, ...]."""
     import torch
     from torch.nn.functional import linear
@@ -23,7 +28,7 @@ def logits(params, activation, x):
     return linear(x, params[-2], params[-1])
 
 
-def tensors(problem):
+def tensors(problem: Problem) -> list[Any]:
     """The problem's start as [W_1, b_1, W_2, ...]."""
     import torch
 
@@ -33,7 +38,7 @@ def tensors(problem):
 class Training(Shuffled):
     """Parameters and rows as tensors; the batches are views made once."""
 
-    def __init__(self, problem, X, y, threads):
+    def __init__(self, problem: Problem, X: np.ndarray, y: np.ndarray, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
@@ -44,7 +49,7 @@ class Training(Shuffled):
         self.batches = list(zip(self.X.split(size), self.y.split(size), strict=True))
         self.step = self.make_step()
 
-    def make_step(self):
+    def make_step(self) -> Callable[[Any, Any], None]:
         """One step on a batch."""
         import torch
         from torch.nn.functional import cross_entropy
@@ -53,7 +58,7 @@ class Training(Shuffled):
         for part in params:
             part.requires_grad_()
 
-        def step(x, y):
+        def step(x: Any, y: Any) -> None:
             grads = torch.autograd.grad(cross_entropy(logits(params, g, x), y), params)
             with torch.no_grad():
                 torch._foreach_add_(params, grads, alpha=-rate)
@@ -61,7 +66,7 @@ class Training(Shuffled):
         means, squares = ([torch.zeros_like(part) for part in params] for _ in range(2))
         counts = [torch.zeros(()) for _ in params]
 
-        def adam(x, y):
+        def adam(x: Any, y: Any) -> None:
             grads = torch.autograd.grad(cross_entropy(logits(params, g, x), y), params)
             with torch.no_grad():
                 torch._foreach_add_(counts, 1)
@@ -72,7 +77,7 @@ class Training(Shuffled):
 
         return adam if self.problem.optimizer == "adam" else step
 
-    def epoch(self, order=None):
+    def epoch(self, order: np.ndarray | None = None) -> None:
         """Steps over the views, or over rows gathered batch by batch."""
         import torch
 
@@ -83,13 +88,13 @@ class Training(Shuffled):
         for rows in torch.from_numpy(order).split(self.problem.batch_size):
             self.step(self.X[rows], self.y[rows])
 
-    def layers(self):
+    def layers(self) -> Layers:
         """PyTorch's layout is ours."""
         arrays = [np.asarray(part.detach()) for part in self.params]
         return list(zip(arrays[::2], arrays[1::2], strict=True))
 
 
-def ways(problem, threads):
+def ways(problem: Problem, threads: int) -> Ways:
     """A function of tensors without autograd, and the usual Sequential."""
     import torch
     from torch import nn
@@ -98,14 +103,14 @@ def ways(problem, threads):
     torch.set_grad_enabled(False)
     params = tensors(problem)
     g = nn.ReLU if problem.activation == "relu" else nn.Tanh
-    modules = []
+    modules: list[Any] = []
     for W, b in zip(params[::2], params[1::2], strict=True):
         linear = nn.Linear(W.shape[1], W.shape[0])
         linear.weight, linear.bias = nn.Parameter(W), nn.Parameter(b)
         modules += [linear, g()]
     model = nn.Sequential(*modules[:-1], nn.Softmax(dim=1)).eval()
 
-    def forward(x):
+    def forward(x: Any) -> Any:
         return torch.softmax(logits(params, problem.activation, x), 1)
 
     X, _ = problem.with_steps(1).rows()

@@ -1,15 +1,20 @@
-"""The machine under the figures, and the memory of this process."""
+"""The machine under the figures."""
+
+from __future__ import annotations
 
 import datetime
 import os
 import platform
-import resource
-import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from ffnn_fast.racing.arena import cores_available
 
 LIBRARIES = ["numpy", "scipy", "scikit-learn", "torch", "jax", "onnxruntime", "ffnn_fast"]
-STATUS = Path("/proc/self/status")
+NOT_INSTALLED = "not installed"
+KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
+QUIET = 0.5  # load average above which somebody else is at work
 
 
 def cpu_name() -> str:
@@ -17,7 +22,7 @@ def cpu_name() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def caches() -> dict[str, str]:
@@ -38,20 +43,18 @@ def versions() -> dict[str, str]:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
+            found[name] = NOT_INSTALLED
     return found
 
 
-def describe() -> dict:
+def describe() -> dict[str, Any]:
     """What must stand beside a figure."""
-    import ffnn_fast
+    from ffnn_fast.config import describe as describe_engine
 
-    config = ffnn_fast.show_config()
+    config = describe_engine()
     return {
         "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": len(cores_available()),
         "caches": caches(),
         "architecture": platform.machine(),
         "isa_level": config["isa_level"],
@@ -59,28 +62,7 @@ def describe() -> dict:
         "python": platform.python_version(),
         "libraries": versions(),
         "blas": [f"{b['internal_api']} {b['version']}" for b in config["blas"]],
+        "environment": {name: os.environ[name] for name in KERNELS if name in os.environ},
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "load": [round(value, 2) for value in os.getloadavg()],
     }
-
-
-def resident() -> int:
-    """Bytes in memory now; from here on `peak_resident` counts anew where the system lets it."""
-    if not STATUS.exists():
-        return peak_resident()
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def peak_resident() -> int:
-    """The most bytes that were in memory (getrusage would count the parent's, before exec)."""
-    if STATUS.exists():
-        return _status("VmHWM")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
-
-
-def _status(key: str) -> int:
-    lines = STATUS.read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))

@@ -1,0 +1,165 @@
+"""``ffnn-fast bench``: tables and JSON of a quick race, refusals, and what Ctrl-C leaves behind."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ffnn_fast.cli import bench, main
+from ffnn_fast.racing import peers
+from ffnn_fast.racing.arena import cores_available
+
+QUICK = ["bench", "--quick", "--rounds", "2"]
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """A function that runs a command which must be refused before any work."""
+    monkeypatch.chdir(tmp_path)
+
+    def check(*args):
+        assert main(["bench", *args]) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert shown.err.startswith("ffnn-fast: error: ")
+        assert shown.err.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+        return shown.err
+
+    return check
+
+
+@pytest.fixture
+def without_torch(monkeypatch):
+    found = peers.find_spec
+    monkeypatch.setattr(peers, "find_spec", lambda name: None if name == "torch" else found(name))
+
+
+def test_tables_and_json(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    only = ["--only", "small", "latency", "numpy", "reference"]
+    assert main([*QUICK, *only, "--json", "b.json"]) == 0
+    shown, told = capsys.readouterr()
+    assert told == ""
+    for words in (
+        ["CPU"],
+        ["ISA", "level"],
+        ["small:", "16-32-4,", "1", "thread", "time", "step", "middle", "half", "times", "ours"],
+        ["one", "row", "through", "8-64-64-4,", "time", "per", "call"],
+        ["ffnn_fast", "1.00"],
+        ["reference"],
+        ["numpy", "to"],
+        ["ffnn_fast:", "predictor(x,", "out)", "1.00"],
+        ["numpy:", "a", "function"],
+        ["2", "rounds"],
+        ["warning:", "environment", "unset"],
+    ):
+        assert any(set(words) <= set(line.split()) for line in shown.splitlines()), (words, shown)
+    content = json.loads((tmp_path / "b.json").read_text("utf-8"))
+    assert content["machine"]["cores"] == len(cores_available())
+    assert content["machine"]["libraries"]["numpy"] != "not installed"
+    assert (content["rounds"], content["left_out"], content["not_installed"]) == (2, [], [])
+    steps = {r["contestant"]: r for r in content["records"] if r["name"] == "small"}
+    assert list(steps) == ["ffnn_fast", "reference", "numpy"]
+    assert steps["ffnn_fast"]["ratio"] == 1
+    assert steps["numpy"]["seconds"] > 0
+    assert {r["peer"] for r in content["records"] if r["name"] == "latency"} == {
+        "ffnn_fast",
+        "numpy",
+    }
+
+
+def test_absent_libraries_are_named_at_the_end(without_torch, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(bench, "_race", lambda arena, *case: asked.append(case) or [])
+    assert main(["bench", "--quick", "--only", "small"]) == 1
+    shown = capsys.readouterr().out
+    assert "small: no figures" in shown
+    assert "torch" in shown.splitlines()[-1]
+    assert shown.splitlines()[-1].startswith("not installed, so left out: ")
+    assert shown.endswith('; pip install "ffnn_fast[peers]"\n')
+    assert [(name, threads) for name, threads, _ in asked] == [("small", 1)]
+    assert "torch" not in asked[0][2]
+
+
+def test_cases_and_threads(monkeypatch):
+    def cases(*argv):
+        return bench._cases(main_parser().parse_args(["bench", *argv]))
+
+    from ffnn_fast.cli import build_parser as main_parser
+
+    monkeypatch.setattr("ffnn_fast.racing.arena.cores_available", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr("ffnn_fast.threads.available", lambda: 4)
+    once = [(name, 1) for name in ("small", "online", "minibatch", "adam", "wide")]
+    usual = [(name, threads) for name, threads, _ in cases()]
+    assert usual == [*once, ("wide", 4), ("latency", 1)]
+    given = cases("--only", "wide", "online", "--threads", "2", "3")
+    assert [(name, threads) for name, threads, _ in given] == [
+        ("online", 1), ("wide", 2), ("wide", 3)
+    ]  # fmt: skip
+    assert cases("--only", "onnxruntime") == [("latency", 1, ["ffnn_fast", "onnxruntime"])]
+    assert all(names == ["ffnn_fast"] for _, _, names in cases("--only", "ffnn_fast"))
+    compiled = {name for name, _, names in cases("--only", "torch.compile") if names[1:]}
+    assert compiled == {"small", "online", "minibatch", "wide", "latency"}
+    assert not any("torch.compile" in names for _, _, names in cases())
+    monkeypatch.setattr("ffnn_fast.racing.arena.cores_available", lambda: [3])
+    assert [threads for _, threads, _ in cases("--only", "wide")] == [1]
+
+
+def test_one_core_enters_jax_once():
+    assert [str(c) for c in bench._entered(["ffnn_fast", "jax"], 1)] == ["ffnn_fast", "jax"]
+    twice = [str(c) for c in bench._entered(["ffnn_fast", "jax"], 2)]
+    assert twice == ["ffnn_fast", "jax", "jax, one core"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--threads", "0"], "expected a whole number of at least 1, got '0'"),
+        (["--threads", "99999"], f"this process may use {len(cores_available())} cores"),
+        (["--rounds", "none"], "expected a whole number of at least 1, got 'none'"),
+        (["--only", "fastai"], "invalid choice: 'fastai'"),
+        (["--only", "bare call", "wide"], "bare call takes no part in wide"),
+        (["--json", "nowhere/b.json"], "there is no folder nowhere"),
+        (["--full"], "unrecognized arguments: --full"),
+    ],
+)
+def test_bad_options_are_refused(refused, args, message):
+    assert message in refused(*args)
+
+
+def test_an_absent_library_that_was_asked_for_is_refused(refused, without_torch):
+    said = refused("--only", "torch", "--json", "b.json")
+    assert 'torch is not installed: pip install "ffnn_fast[peers]"' in said
+
+
+def test_the_live_line_is_for_terminals(monkeypatch, capsys):
+    line = bench.Line()
+    line.show("numpy")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    line = bench.Line()
+    line.show("numpy " * 100)
+    line.say("done")
+    shown = capsys.readouterr()
+    assert shown.out == "done\n"
+    assert shown.err.startswith("\r\033[Knumpy numpy")
+    assert shown.err.endswith("\r\033[K")
+    assert len(shown.err) < 300
+
+
+def test_interrupted(tmp_path):
+    """Output ends only when no worker is left that holds it."""
+    command = [sys.executable, "-m", "ffnn_fast", "bench", "--only", "small", "reference",
+               "--rounds", "100000"]  # fmt: skip
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipe) as process:
+        while "load average" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told == "ffnn-fast: error: interrupted\n"
