@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from importlib.resources import files
 
 import numpy as np
@@ -246,6 +247,21 @@ def test_interrupt(people):
     _, said = ran.communicate(timeout=30)
     assert (ran.returncode, said) == (130, "ffnn-fast: error: interrupted\n")
     assert [path.name for path in people.iterdir()] == ["people.csv"]
+
+
+def test_interrupt_and_finish(people):
+    options = ["--target", "tall", "--epochs", "1000000", "-o", "m.safetensors", "--no-report"]
+    command = [*COMMAND, "train", "people.csv", *options, "--finish-on-interrupt", "--log", "l.csv"]
+    ran = subprocess.Popen(command, cwd=people, stdout=subprocess.PIPE, text=True)
+    log = people / "l.csv"
+    while not (log.exists() and log.read_text().count("\n") > 2):  # under way
+        time.sleep(0.02)
+    ran.send_signal(signal.SIGINT)
+    shown, _ = ran.communicate(timeout=30)
+    assert ran.returncode == 0
+    assert "; interrupted" in shown
+    assert score(shown, "network")[0] > 0.8
+    assert (people / "m.safetensors").exists()
 
 
 def test_a_reader_that_goes_away(people):

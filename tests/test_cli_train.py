@@ -128,6 +128,7 @@ def test_options_of_training(here, options, expected):
         (["--engine", "reference"], {"engine": "reference"}),
         (["--loss", "huber:delta=0.5"], {"loss": "huber", "loss_options": {"delta": 0.5}}),
         (["--loss", "log-cosh", "--threads", "2"], {"loss": "log_cosh"}),
+        (["--matmul", "blas"], {"matmul": "blas"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -254,7 +255,8 @@ def test_rows_of_another_file_judge(here, capsys):
 
 
 def test_resume_ends_with_the_same_bits(here):
-    options = ["--schedule", "constant", "--checkpoint", "run.ckpt", "--epochs"]
+    options = ["--schedule", "constant", "--checkpoint", "run.ckpt", "--checkpoint-every", "2"]
+    options += ["--epochs"]
     train(*options, "4")
     resumed = train(*options, "9", "--resume")
     for path in here.glob("run.ckpt*"):

@@ -100,6 +100,13 @@ def one_of(known: Iterable[str]) -> Callable[[str], str]:
     return parse
 
 
+def epochs_or_seconds(text: str) -> tuple[int | None, float | None]:
+    """The type of ``--checkpoint-every``: "5" epochs, or "60s"."""
+    if text.strip().endswith("s"):
+        return None, number(0, above=True)(text.strip()[:-1])
+    return whole(1)(text), None
+
+
 def class_weight(text: str) -> str | dict[str, float]:
     """The type of ``--class-weight``: "balanced", or "yes=2,no=1"."""
     if text.strip() == "balanced":

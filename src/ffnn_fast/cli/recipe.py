@@ -79,15 +79,7 @@ class Recipe:
             number where one is needed, or a class that is not known.
         """
         name, target = self.target_place(table), self.target
-        missing = table.missing(name, self.missing)
-        if missing.any() and not drop_missing:
-            raise CommandError(
-                f"{table.where(int(np.argmax(missing)))}: the target is missing "
-                f"({missing.sum()} such rows); say --drop-missing-target to leave them out"
-            )
-        rows = np.flatnonzero(~missing)
-        if not len(rows):
-            raise CommandError(f"{table.path} has no row with a target")
+        rows = table.known(table.missing(name, self.missing), drop_missing=drop_missing)
         if target.task == "regression":
             values, bad = table.numbers(name, self.missing)
             table.complain(name, bad, self.missing, "")

@@ -93,8 +93,9 @@ def _check(args: argparse.Namespace) -> None:
     for name, shown in (("data", "a table"), ("target", "--target"), ("output", "--output")):
         if not (getattr(args, name) or (name == "target" and args.start)):
             raise CommandError(f"train needs {shown} (see ffnn-fast train --help)")
-    if args.resume and not args.checkpoint:
-        raise CommandError("--resume needs the --checkpoint to go on from")
+    for name in ("resume", "checkpoint_every"):
+        if getattr(args, name) and not args.checkpoint:
+            raise CommandError(f"--{name.replace('_', '-')} needs a --checkpoint")
     if args.no_report and args.report:
         raise CommandError("--no-report and --report contradict each other")
     if args.log and not args.log.lower().endswith((".csv", ".jsonl")):

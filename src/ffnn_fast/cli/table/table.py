@@ -101,6 +101,24 @@ class Table:
         cells[self.missing(name, words)] = None
         return cells
 
+    def known(self, missing: np.ndarray, *, drop_missing: bool) -> np.ndarray:
+        """The rows whose target is not `missing`, (n,) bool.
+
+        Raises
+        ------
+        CommandError
+            If a target is missing and such rows are not to be dropped, or no row has one.
+        """
+        if missing.any() and not drop_missing:
+            raise CommandError(
+                f"{self.where(int(np.argmax(missing)))}: the target is missing ({missing.sum()} "
+                "such rows); say --drop-missing-target to leave them out"
+            )
+        rows = np.flatnonzero(~missing)
+        if not len(rows):
+            raise CommandError(f"{self.path} has no row with a target")
+        return rows
+
     def complain(self, name: str, bad: np.ndarray, words: Sequence[str], advice: str) -> None:
         """Raise CommandError for the first of the rows `bad`, (n,) bool, if there is one."""
         if not bad.any():

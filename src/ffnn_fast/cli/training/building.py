@@ -8,6 +8,7 @@ from typing import Any
 
 from ffnn_fast.averaging import Averaging
 from ffnn_fast.callbacks import Callback, CSVLog, JSONLog
+from ffnn_fast.checkpoint import Checkpoint
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.training.choices import Choice
 from ffnn_fast.cli.training.options import SCHEDULES
@@ -39,7 +40,11 @@ def network(prepared: Prepared, args: argparse.Namespace) -> Network:
             raise CommandError(f"--start has the network: leave out --{_dashed(given[0])}")
         begun = prepared.start
         return Network.from_params(
-            begun.spec, begun.params, engine=args.engine, n_threads=args.threads
+            begun.spec,
+            begun.params,
+            engine=args.engine,
+            n_threads=args.threads,
+            matmul=args.matmul,
         )
     target = prepared.recipe.target
     output, width, loss = _output(target, args)
@@ -58,6 +63,7 @@ def network(prepared: Prepared, args: argparse.Namespace) -> Network:
         seed=args.seed,
         engine=args.engine,
         n_threads=args.threads,
+        matmul=args.matmul,
     )
 
 
@@ -143,8 +149,9 @@ def fit_options(args: argparse.Namespace, n: int, rate: float) -> dict[str, Any]
         "max_time": args.max_time,
         "averaging": _averaging(args),
         "frozen": args.frozen or (),
-        "checkpoint": args.checkpoint,
+        "checkpoint": _checkpoint(args),
         "resume": args.resume,
+        "on_interrupt": "return" if args.finish_on_interrupt else "raise",
     }
 
 
@@ -202,6 +209,13 @@ def _schedule(args: argparse.Namespace, rate: float, epochs: int, steps: int) ->
         length, settings = args.warm_up
         schedule = WarmUp(schedule, length, **settings)
     return schedule
+
+
+def _checkpoint(args: argparse.Namespace) -> Checkpoint | None:
+    if args.checkpoint is None:
+        return None
+    epochs, every_seconds = args.checkpoint_every or (1, None)
+    return Checkpoint(args.checkpoint, epochs, every_seconds)
 
 
 def _stopping(args: argparse.Namespace) -> EarlyStopping | None:

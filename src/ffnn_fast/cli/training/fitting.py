@@ -30,6 +30,7 @@ OF_STEPS = (
     *("optimizer", "learning_rate", "schedule", "warm_up", "batch_size", "early_stopping", "tol"),
     *("max_time", "averaging", "clip_value", "clip_norm", "max_norm", "frozen", "no_shuffle"),
     *("diagnostics", "metrics", "log", "tensorboard", "checkpoint", "resume"),
+    *("checkpoint_every", "finish_on_interrupt"),
     *("validation_fraction",),
 )
 

@@ -11,7 +11,7 @@ from ffnn_fast.averaging import Averaging
 from ffnn_fast.cli import options
 from ffnn_fast.cli.table import DEFAULT_MISSING
 from ffnn_fast.cli.training.choices import choice, count, settings_of
-from ffnn_fast.execution import ENGINES
+from ffnn_fast.execution import ENGINES, MATMULS
 from ffnn_fast.initializers import INITIALIZERS
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.metrics import METRICS, as_metric
@@ -269,9 +269,21 @@ def add_ending_options(group: argparse._ArgumentGroup) -> None:
         "--checkpoint", metavar="FILE", help="where to write the training down after each epoch"
     )
     group.add_argument(
+        "--checkpoint-every",
+        type=options.epochs_or_seconds,
+        metavar="N",
+        help="epochs, or seconds as 60s, from one to the next (default: 1)",
+    )
+    group.add_argument(
         "--resume",
         action="store_true",
         help="go on from --checkpoint, if it is there, to the same bits as without a break",
+    )
+    group.add_argument(
+        "--finish-on-interrupt",
+        action="store_true",
+        help="when Ctrl-C ends the training, go on to its results with the last whole step "
+        "(default: write nothing)",
     )
 
 
@@ -308,6 +320,12 @@ def add_machine_options(group: argparse._ArgumentGroup) -> None:
         "--threads", type=options.whole(1), metavar="N", help="at most (default: all there are)"
     )
     group.add_argument("--engine", choices=ENGINES, help="(default: compiled)")
+    group.add_argument(
+        "--matmul",
+        choices=MATMULS,
+        default="auto",
+        help="whose matrix products the compiled engine uses (default: %(default)s)",
+    )
 
 
 def described_settings() -> str:

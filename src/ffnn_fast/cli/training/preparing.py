@@ -65,7 +65,7 @@ def prepare(args: argparse.Namespace) -> Prepared:
     if recipe is None:
         table = read_table(args.data, args.header, args.delimiter)
         column = target_column(table, table.find(args.target), args.task, args.missing)
-        rows = _rows(table, column, args.drop_missing_target)
+        rows = table.known(column.missing, drop_missing=args.drop_missing_target)
         parts = _split(column.values[rows], column.task, args, rng)
         recipe, left_out = _learnt(table, column, rows[parts[0]], args)
         y = recipe.target.encode(column.values[rows])
@@ -99,19 +99,6 @@ def looks_at_validation(args: argparse.Namespace) -> bool:
     plateau = schedule and schedule.name == "plateau"
     by_plateau = plateau and schedule.settings.get("monitor", "val_loss").startswith("val_")
     return bool(by_stopping or by_plateau)
-
-
-def _rows(table: Table, target: Target, drop_missing: bool) -> Array:
-    """The rows whose target is known."""
-    if target.missing.any() and not drop_missing:
-        raise CommandError(
-            f"{table.where(int(np.argmax(target.missing)))}: the target is missing "
-            f"({target.missing.sum()} such rows); say --drop-missing-target to leave them out"
-        )
-    rows = np.flatnonzero(~target.missing)
-    if not len(rows):
-        raise CommandError(f"{table.path} has no row with a target")
-    return rows
 
 
 def _weights(table: Table, name: str, words: Sequence[str]) -> Array:
