@@ -101,6 +101,7 @@ def test_tables(refused, tmp_path, content, message):
         (["--warm-up", "-1"], "--warm-up"),
         (["--early-stopping", "soon"], "--early-stopping: expected a number of epochs, got 'soon'"),
         (["--early-stopping", "5", "--validation-fraction", "0"], "need validation rows"),
+        (["--early-stopping", "5:monitor=3"], "monitor must be the name of a figure, got 3"),
         (["--early-stopping", "5:monitor=val_f1"], "'val_f1' is not recorded"),
         (["--averaging", "ema:decay=2"], "decay must be in (0, 1), got 2"),
         (["--frozen", "9"], "the network has layers 1 to 3, got [9] in frozen"),

@@ -43,6 +43,8 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.monitor, str):
+            raise TypeError(f"monitor must be the name of a figure, got {self.monitor!r}")
         if isinstance(self.patience, bool) or not isinstance(self.patience, int):
             raise TypeError(f"patience must be an integer, got {self.patience!r}")
         if self.patience < 1:

@@ -95,10 +95,10 @@ def prepare(args: argparse.Namespace) -> Prepared:
 def looks_at_validation(args: argparse.Namespace) -> bool:
     """Whether something is chosen by figures of rows that do not train."""
     stopping, schedule = args.early_stopping, args.schedule
-    by_stopping = stopping and stopping[1].get("monitor", "val_loss").startswith("val_")
-    plateau = schedule and schedule.name == "plateau"
-    by_plateau = plateau and schedule.settings.get("monitor", "val_loss").startswith("val_")
-    return bool(by_stopping or by_plateau)
+    watching = [stopping[1]] if stopping else []
+    if schedule and schedule.name == "plateau":
+        watching.append(schedule.settings)
+    return any(str(one.get("monitor", "val_loss")).startswith("val_") for one in watching)
 
 
 def _weights(table: Table, name: str, words: Sequence[str]) -> Array:
