@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ffnn_fast.cli.options import flag
 from ffnn_fast.cli.output import CommandError
 
 HEADS = ("name", "steps", "epochs")  # in a table that sets an option: what stands before the colon
@@ -48,7 +49,7 @@ def merged(
 def _arguments(path: str, sections: Sequence[str]) -> Iterator[str]:
     """The entries of a file as arguments: ``--key=value``, or ``--key`` for true."""
     for key, value in _entries(_read(path), sections):
-        name = f"--{key.replace('_', '-')}"
+        name = flag(key)
         if key == "config":
             raise CommandError(f"{path}: a file of options cannot name another one")
         if isinstance(value, bool):

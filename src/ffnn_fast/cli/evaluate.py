@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast.cli import options
-from ffnn_fast.cli.output import aligned, say
+from ffnn_fast.cli.output import aligned, say, titled
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.judging import Judged
@@ -22,14 +22,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="judge a model on rows whose target is known",
-        description="Predicts the target for each row of a CSV file that has the columns of the "
+        description="Predicts the target for each row of a file that has the columns of the "
         "training table, and shows how the predictions agree with the target that it holds.",
         epilog="example: ffnn-fast evaluate houses.safetensors more.csv --report houses.html",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("model", help="model file that ffnn-fast train wrote")
-    parser.add_argument("data", help="CSV file of UTF-8 text")
+    options.add_model_and_data(parser)
     parser.add_argument(
         "--report",
         metavar="FILE",
@@ -40,11 +39,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     group = parser.add_argument_group("data")
     options.add_table_options(group)
-    group.add_argument(
-        "--drop-missing-target",
-        action="store_true",
-        help="leave out rows whose target is missing (default: refuse them)",
-    )
+    options.add_drop_missing_target(group)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,8 +79,7 @@ def _show(results: Any, tables: Any, gone: int) -> None:
         say(f"note: left out {gone} rows without a target\n")
     say(aligned(results))
     for title, rows in tables:
-        say(f"\n  {title}")
-        say(aligned(rows))
+        say(titled(title, rows))
 
 
 def _plain(judged: Judged, found: dict[str, float]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.table import FORMATS
 
 
 class Parser(argparse.ArgumentParser):
@@ -125,6 +126,26 @@ def class_weight(text: str) -> str | dict[str, float]:
 def names(text: str) -> tuple[str, ...]:
     """The type of a list of names, separated by commas; an empty text is no name."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def flag(name: str) -> str:
+    """An option as it is typed: ``--clip-norm`` for clip_norm."""
+    return f"--{name.replace('_', '-')}"
+
+
+def add_model_and_data(parser: argparse.ArgumentParser) -> None:
+    """The arguments of a command that reads a table with a model."""
+    parser.add_argument("model", help="model file that ffnn-fast train wrote")
+    parser.add_argument("data", help=FORMATS)
+
+
+def add_drop_missing_target(group: argparse._ArgumentGroup) -> None:
+    """What to do with rows that have no target."""
+    group.add_argument(
+        "--drop-missing-target",
+        action="store_true",
+        help="leave out rows whose target is missing (default: refuse them)",
+    )
 
 
 def add_table_options(group: argparse._ArgumentGroup) -> None:

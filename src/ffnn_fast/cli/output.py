@@ -32,6 +32,11 @@ def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
     return "\n".join(lines)
 
 
+def titled(title: str, rows: Sequence[Sequence[str]]) -> str:
+    """A table below a title and an empty line."""
+    return f"\n  {title}\n{aligned(rows)}"
+
+
 def seconds(value: float) -> str:
     """A duration with a unit that suits it."""
     if value < 1e-6:

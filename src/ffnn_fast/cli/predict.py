@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from ffnn_fast.cli import options
 from ffnn_fast.cli.output import CommandError, check_output, say, write_file
-from ffnn_fast.cli.table import FORMATS
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.recipe import Recipe
@@ -29,8 +28,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("model", help="model file that ffnn-fast train wrote")
-    parser.add_argument("data", help=FORMATS)
+    options.add_model_and_data(parser)
     parser.add_argument(
         "-o", "--output", metavar="CSV", help="the file to write (default: standard output)"
     )

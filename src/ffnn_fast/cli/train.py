@@ -7,7 +7,8 @@ import os
 import textwrap
 
 from ffnn_fast.cli import config
-from ffnn_fast.cli.output import CommandError, aligned, check_output, say
+from ffnn_fast.cli.options import flag
+from ffnn_fast.cli.output import CommandError, aligned, check_output, say, titled
 from ffnn_fast.cli.table import FORMATS
 from ffnn_fast.cli.training import options
 
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     say(f"{fitted.ended}\n")
     say(aligned(results))
     for heading, table in judging.tables(judged):
-        say(f"\n  {heading}\n{aligned(table)}")
+        say(titled(heading, table))
     say(f"\nmodel   {args.output}")
     if page:
         facts = [("data", args.data), *fitted.how.items()]
@@ -95,7 +96,7 @@ def _check(args: argparse.Namespace) -> None:
             raise CommandError(f"train needs {shown} (see ffnn-fast train --help)")
     for name in ("resume", "checkpoint_every"):
         if getattr(args, name) and not args.checkpoint:
-            raise CommandError(f"--{name.replace('_', '-')} needs a --checkpoint")
+            raise CommandError(f"{flag(name)} needs a --checkpoint")
     if args.no_report and args.report:
         raise CommandError("--no-report and --report contradict each other")
     if args.log and not args.log.lower().endswith((".csv", ".jsonl")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,11 +19,9 @@ Way = tuple[str, str]  # the peer and what it is called by
 
 def answers(problem: Problem) -> np.ndarray:
     """ŷ by our reference in float64."""
-    from ffnn_fast.network import Network
+    from ffnn_fast.racing.peers.ours import network
 
-    net = Network(problem.sizes, activation=problem.activation, dtype="float64", engine="reference")
-    for W, b, (W_0, b_0) in zip(net.weights, net.biases, problem.start(), strict=True):
-        W[:], b[:] = W_0, b_0
+    net = network(replace(problem, dtype="float64"), 1, "reference")
     return net.forward(problem.with_steps(1).rows()[0])
 
 

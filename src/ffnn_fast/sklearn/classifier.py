@@ -284,7 +284,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         spec = super()._spec(sizes, dtype)
         if self._kind != MULTIOUTPUT:
             return spec
-        return replace(spec, heads=tuple(len(known) for known in self.classes_))
+        return replace(spec, heads=columns.widths_of(self.classes_))
 
     def _engine_loss(self) -> str:
         if self.loss == "squared_error":

@@ -9,6 +9,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from ffnn_fast.activations import by_head
+
 Array = np.ndarray
 MULTIOUTPUT = "multiclass-multioutput"
 
@@ -95,9 +97,14 @@ def one_hot(y: Array, classes: list[Array], dtype: str) -> Array:
     return np.hstack(blocks).astype(dtype)
 
 
+def widths_of(classes: list[Array]) -> tuple[int, ...]:
+    """How many classes each column has."""
+    return tuple(len(known) for known in classes)
+
+
 def by_column(y_hat: Array, classes: list[Array]) -> list[Array]:
     """The outputs of each column's head, (n, k_j)."""
-    return np.split(y_hat, np.cumsum([len(known) for known in classes])[:-1], axis=1)
+    return [head for (head,) in by_head(widths_of(classes), y_hat)]
 
 
 def labels_of(y_hat: Array, classes: list[Array]) -> Array:
@@ -110,5 +117,5 @@ def labels_of(y_hat: Array, classes: list[Array]) -> Array:
 
 def are_right(y_hat: Array, Y: Array, classes: list[Array]) -> Array:
     """Whether the likeliest classes of a row are those of Y, one-hot, in every column, (n,)."""
-    pairs = zip(by_column(y_hat, classes), by_column(Y, classes), strict=True)
+    pairs = by_head(widths_of(classes), y_hat, Y)
     return np.all([said.argmax(axis=1) == y.argmax(axis=1) for said, y in pairs], axis=0)

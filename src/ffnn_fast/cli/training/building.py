@@ -9,6 +9,7 @@ from typing import Any
 from ffnn_fast.averaging import Averaging
 from ffnn_fast.callbacks import Callback, CSVLog, JSONLog
 from ffnn_fast.checkpoint import Checkpoint
+from ffnn_fast.cli.options import flag
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.training.choices import Choice
 from ffnn_fast.cli.training.options import SCHEDULES
@@ -37,7 +38,7 @@ def network(prepared: Prepared, args: argparse.Namespace) -> Network:
     if prepared.start is not None:
         given = [name for name in OF_THE_NETWORK if getattr(args, name) is not None]
         if given:
-            raise CommandError(f"--start has the network: leave out --{_dashed(given[0])}")
+            raise CommandError(f"--start has the network: leave out {flag(given[0])}")
         begun = prepared.start
         return Network.from_params(
             begun.spec,
@@ -227,7 +228,3 @@ def _stopping(args: argparse.Namespace) -> EarlyStopping | None:
 
 def _averaging(args: argparse.Namespace) -> Averaging | None:
     return Averaging(args.averaging.name, **args.averaging.settings) if args.averaging else None
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")

@@ -13,6 +13,7 @@ import numpy as np
 
 from ffnn_fast.cli import judging
 from ffnn_fast.cli.judging import Judged, Table
+from ffnn_fast.cli.options import flag
 from ffnn_fast.cli.output import CommandError, say
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.recipe import KEY, Recipe
@@ -132,9 +133,9 @@ def _solve(
     """A full-batch solver's iterations."""
     given = [name for name in OF_STEPS if getattr(args, name)]
     if given:
-        raise CommandError(f"--{given[0].replace('_', '-')} is for steps, not for --solver")
+        raise CommandError(f"{flag(given[0])} is for steps, not for --solver")
     X, y, weight = _part(prepared, prepared.train, network.spec.dtype)
-    name, settings = args.solver
+    name, settings = args.solver.name, dict(args.solver.settings)
     most = args.epochs or ITERATIONS
     with progress("solving", most) as show:
         history: History

@@ -88,11 +88,7 @@ def add_data_options(group: argparse._ArgumentGroup) -> None:
         metavar="WORDS",
         help=f"words for a missing value, besides nothing (default: {','.join(DEFAULT_MISSING)})",
     )
-    group.add_argument(
-        "--drop-missing-target",
-        action="store_true",
-        help="leave out rows whose target is missing (default: refuse them)",
-    )
+    options.add_drop_missing_target(group)
     group.add_argument(
         "--test",
         metavar="FILE",
