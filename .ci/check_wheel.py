@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 MAX_BYTES = 3_000_000
 ALLOWED = {".py", ".so", ".pyd", ".pxd", ".pyi", ".typed"}
-DATA = "ffnn_fast/data/"
+DATA = "ffnn_fast/_dataset_files/"
 
 
 def complaints(wheel):

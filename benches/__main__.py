@@ -6,7 +6,7 @@ from time import perf_counter
 
 from benches import questions, report
 from benches.arena import ROOT, Arena
-from ffnn_fast.racing import machine
+from ffnn_fast._bench import machine
 
 
 def arguments():

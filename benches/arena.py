@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from benches import peers  # noqa: F401  (enters the contestants of the benches)
-from ffnn_fast.racing import arena
+from ffnn_fast._bench import arena
 
 ROOT = Path(__file__).resolve().parents[1]
 

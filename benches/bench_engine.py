@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ffnn_fast import Network
-from ffnn_fast.racing.problems import MINIBATCH, ONLINE
+from ffnn_fast._bench.problems import MINIBATCH, ONLINE
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 ENGINES = ["compiled", "reference"]

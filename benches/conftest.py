@@ -3,7 +3,7 @@
 import pytest
 from threadpoolctl import threadpool_limits
 
-from ffnn_fast.racing.machine import describe
+from ffnn_fast._bench.machine import describe
 
 
 def pytest_report_header() -> list[str]:

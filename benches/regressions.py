@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffnn_fast.racing.problems import Layers
+from ffnn_fast._bench.problems import Layers
 
 WINE = "wine-quality/winequality-red.csv"
 

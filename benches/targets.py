@@ -1,6 +1,6 @@
 """What was promised: the least ratio of a contestant's time to ours, or the least figure."""
 
-from ffnn_fast.racing.problems import ADAM, MINIBATCH, ONLINE, WIDE
+from ffnn_fast._bench.problems import ADAM, MINIBATCH, ONLINE, WIDE
 
 CASES = [*ONLINE, *MINIBATCH, WIDE]
 EVERY_PEER = ["numpy", "scikit-learn", "torch", "torch.compile", "jax"]

@@ -3,7 +3,7 @@
 from time import perf_counter
 
 from benches import peers
-from ffnn_fast.racing import worker
+from ffnn_fast._bench import worker
 
 
 class Session(worker.Session):

@@ -30,9 +30,9 @@ def exact_empty(n, dtype):
 def exact_buffers():
     """Under the sanitizers no buffer has slack in which a small overflow could hide."""
     if os.environ.get("FFNN_FAST_SANITIZE") == "1":
-        from ffnn_fast import machine
+        from ffnn_fast._runtime import bound_network
 
-        machine.aligned_empty = exact_empty
+        bound_network.aligned_empty = exact_empty
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from fits import classes, network
+from support.fits import classes, network
 
+from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast.callbacks import Callback, CSVLog, JSONLog, ProgressBar
-from ffnn_fast.checkpoint import Checkpoint
 
 
 class Diary(Callback):

@@ -11,18 +11,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fits import classes, network
+from support import released
+from support.fits import classes, network
 
-from ffnn_fast import Network, checkpoint
-from ffnn_fast.averaging import Averaging
+from ffnn_fast import Network
+from ffnn_fast._model.model_files import ModelFileError
+from ffnn_fast._training import checkpoint
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
+from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.callbacks import Callback
-from ffnn_fast.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast.optimizers import OPTIMIZERS
-from ffnn_fast.persistence import ModelFileError
 from ffnn_fast.schedules import Cosine, ReduceOnPlateau, WarmUp
-from ffnn_fast.stopping import EarlyStopping
 
-WORKER = Path(__file__).with_name("killed_fit.py")
+WORKER = (sys.executable, "-m", "support.killed_fit")
+TESTS = Path(__file__).parent
 
 
 class StopAt(Callback):
@@ -254,7 +257,7 @@ def kill_until_done(folder, kills, seed):
     chance, killed, done = random.Random(seed), 0, 0
     while killed < kills:
         process = subprocess.Popen(
-            [sys.executable, WORKER, folder, str(done)], stdout=subprocess.PIPE, text=True
+            [*WORKER, folder, str(done)], stdout=subprocess.PIPE, text=True, cwd=TESTS
         )
         assert process.stdout.readline() == "ready\n"
         time.sleep(chance.uniform(0.0, 0.25))
@@ -266,14 +269,14 @@ def kill_until_done(folder, kills, seed):
             assert process.returncode == 0
         killed += alive
         done = len(list(Path(folder).glob("done-*.npy")))
-    subprocess.run([sys.executable, WORKER, folder, str(done), "last"], check=True)
+    subprocess.run([*WORKER, folder, str(done), "last"], check=True, cwd=TESTS)
     return killed
 
 
 def check_kills(tmp_path, kills):
     killed = kill_until_done(tmp_path, kills, kills)
     assert killed == kills
-    import killed_fit
+    from support import killed_fit
 
     ends = sorted(tmp_path.glob("done-*.npy"))
     assert ends
@@ -289,3 +292,11 @@ def test_kill_9_and_resume(tmp_path):
 @pytest.mark.slow
 def test_kill_9_and_resume_two_hundred_times(tmp_path):
     check_kills(tmp_path, 200)
+
+
+def test_a_released_checkpoint_resumes(root):
+    """Written by version 0.1 in its first layout: class names and options must not change."""
+    folder, net = root / "tests" / "fixtures", released.network()
+    path = folder / "checkpoint-v1.safetensors"
+    net.fit(*released.rows(), epochs=6, resume=path, **released.options())
+    np.testing.assert_allclose(net.params, np.load(folder / "checkpoint-v1.npy"), rtol=1e-3)

@@ -94,7 +94,7 @@ def test_demo_fails_where_too_little_was_learnt(capsys):
 
 def test_demo_leaves_models_that_predict(demo):
     folder, _ = demo
-    data = files("ffnn_fast").joinpath("data")
+    data = files("ffnn_fast").joinpath("_dataset_files")
     assert {path.name for path in (folder / "out").iterdir()} == {
         *("digits.safetensors", "digits.png", "movies.safetensors", "movies.png")
     }

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from ffnn_fast._bench import peers
+from ffnn_fast._bench.arena import cores_available
 from ffnn_fast.cli import bench, main
-from ffnn_fast.racing import peers
-from ffnn_fast.racing.arena import cores_available
 
 QUICK = ["bench", "--quick", "--rounds", "2"]
 
@@ -91,8 +91,8 @@ def test_cases_and_threads(monkeypatch):
 
     from ffnn_fast.cli import build_parser as main_parser
 
-    monkeypatch.setattr("ffnn_fast.racing.arena.cores_available", lambda: [0, 1, 2, 3])
-    monkeypatch.setattr("ffnn_fast.threads.available", lambda: 4)
+    monkeypatch.setattr("ffnn_fast._bench.arena.cores_available", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr("ffnn_fast._runtime.threads.available", lambda: 4)
     once = [(name, 1) for name in ("small", "online", "minibatch", "adam", "wide")]
     usual = [(name, threads) for name, threads, _ in cases()]
     assert usual == [*once, ("wide", 4), ("latency", 1)]
@@ -105,7 +105,7 @@ def test_cases_and_threads(monkeypatch):
     compiled = {name for name, _, names in cases("--only", "torch.compile") if names[1:]}
     assert compiled == {"small", "online", "minibatch", "wide", "latency"}
     assert not any("torch.compile" in names for _, _, names in cases())
-    monkeypatch.setattr("ffnn_fast.racing.arena.cores_available", lambda: [3])
+    monkeypatch.setattr("ffnn_fast._bench.arena.cores_available", lambda: [3])
     assert [threads for _, threads, _ in cases("--only", "wide")] == [1]
 
 

@@ -4,9 +4,9 @@ import json
 import re
 import sys
 
-import judged as models
 import numpy as np
 import pytest
+from support import judged as models
 
 from ffnn_fast import Network, metrics
 from ffnn_fast.cli import judging, main

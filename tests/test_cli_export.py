@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 import pytest
-from problems import random_params
 from safetensors import safe_open
+from support.problems import random_params
 
 import ffnn_fast.onnx
 from ffnn_fast import Network, NetworkSpec

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from judged import PRICE
+from support.judged import PRICE
 
 from ffnn_fast import Network
 from ffnn_fast.cli import judging

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from ffnn_fast import Network
-from ffnn_fast.averaging import Averaging
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.cli import build_parser, main
 from ffnn_fast.cli.training import preparing
 from ffnn_fast.cli.training.building import RATE
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.optimizers import SGD, Adam, NAdam
 from ffnn_fast.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, StepDecay, WarmUp
-from ffnn_fast.stopping import EarlyStopping
 
 EPOCHS = 12
 BATCHES = 5  # of an epoch: 160 rows train, 32 at a time

@@ -11,7 +11,7 @@ import pytest
 
 from ffnn_fast.datasets import load_digits, load_movie_ratings
 
-DATA = files("ffnn_fast").joinpath("data")
+DATA = files("ffnn_fast").joinpath("_dataset_files")
 SHA256 = {
     "digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
     "fandango_score_comparison.csv": (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fits import classes, network
+from support.fits import classes, network
 
 from ffnn_fast import Network
 

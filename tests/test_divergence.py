@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
-from fits import classes, values
+from support.fits import classes, values
 
 from ffnn_fast import Network
-from ffnn_fast.divergence import DivergedWarning
+from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast.optimizers import SGD
 from ffnn_fast.schedules import Custom
 

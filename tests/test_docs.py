@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
-from pages import alike, blocks, needs, run_python, run_shell, shell_lines
+from support.pages import alike, blocks, needs, run_python, run_shell, shell_lines
 
 import ffnn_fast
 from ffnn_fast import cli
@@ -19,15 +19,8 @@ PAGES = sorted(
     page for page in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(page.parts)
 )
 KINDS = {"python", "text", "sh"}
-# Rooms whose names are for the house itself; what users meet of them is in the name plate.
-INTERNAL = {
-    *("cli", "config", "data", "engine", "execution", "fitting", "full_batch", "interrupts"),
-    *("machine", "network", "options", "persistence", "run", "sampling", "scoring", "spec"),
-    *("streaming", "summary", "threads", "training", "validation", "history", "rules"),
-}
-# Rooms of which users meet only some names, with the reason why the others are not for them: they
-# work on a fit under way, or are what a method of Network calls.
-PARTLY = {"checkpoint", "divergence", "inspection", "least_squares", "rate_finder", "solvers"}
+# Public modules whose names are documented elsewhere: under the name of the package, or not at all.
+INTERNAL = {"cli", "engine", "full_batch", "history", "network"}
 DIRECTIVE = re.compile(
     r"^\.\. auto(module|class|function|data|exception):: (\S+)\n((?:   :.*\n)*)", re.MULTILINE
 )
@@ -96,7 +89,7 @@ def public_names():
         room = path.stem
         if path.suffix not in (".py", "") or room.startswith("_"):
             continue
-        if room not in INTERNAL | PARTLY:
+        if room not in INTERNAL:
             module = importlib.import_module(f"ffnn_fast.{room}")
             offered = getattr(module, "__all__", None) or [
                 part

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from problems import HIDDEN, random_params, random_problem, relative_error, twins
+from support.problems import HIDDEN, random_params, random_problem, relative_error, twins
 
 from ffnn_fast import Network, NetworkSpec, reference
-from ffnn_fast.dropout import drop, kept, splitmix
+from ffnn_fast._model.dropout_masks import drop, kept, splitmix
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast.engine import isa
-from ffnn_fast.machine import Machine, aligned_empty
 from ffnn_fast.optimizers import SGD, Adam, StepRule
 
 pytestmark = pytest.mark.engine
@@ -131,7 +131,7 @@ def test_steps_of_training(engine, optimizer, activation, batch_size, matmul, dt
     hyper = np.array([optimizer.hyper], dtype=float)
 
     def trained(backend, pieces, n_threads=1):
-        machine = Machine(spec, backend.Plan(spec, n_threads, matmul), params.copy(), backend)
+        machine = BoundNetwork(spec, backend.Plan(spec, n_threads, matmul), params.copy(), backend)
         state, t = np.zeros((rule.slots, spec.n_params), dtype), 3
         for piece in pieces:
             backend.train_epoch(
@@ -167,7 +167,7 @@ def test_a_rate_of_zero_changes_no_bit(engine, dtype, rng):
     problem, params = random_problem(plain, 50, rng), random_params(plain, rng)
     results = []
     for spec, mask in ((plain, None), (zero, (1, 1))):
-        machine, grad = Machine(spec, engine.Plan(spec), params, engine), params.copy()
+        machine, grad = BoundNetwork(spec, engine.Plan(spec), params, engine), params.copy()
         engine.loss_gradient(
             machine.plan, params, problem.X, problem.Y, None, grad, machine.workspace(50), mask
         )

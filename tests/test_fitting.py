@@ -5,14 +5,14 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from fits import classes, network, values
+from support.fits import classes, network, values
 
 from ffnn_fast import Network
-from ffnn_fast.averaging import Averaging
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import SGD, Adam, Optimizer
 from ffnn_fast.schedules import ReduceOnPlateau, StepDecay, WarmUp
-from ffnn_fast.stopping import EarlyStopping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def test_a_fraction_is_held_out_by_the_generator():
     two.fit(X, y, validation_fraction=0.25, epochs=3, rng=7)
     np.testing.assert_array_equal(one.params, two.params)
     assert "val_accuracy" in history.keys()  # noqa: SIM118
-    from ffnn_fast.sampling import hold_out
+    from ffnn_fast._training.sampling import hold_out
 
     generator = np.random.default_rng(7)
     train, held = hold_out(100, 0.25, generator, y)
@@ -287,19 +287,19 @@ def test_missing_targets_do_not_count():
 
 
 def test_without_metrics_nothing_else_is_computed(monkeypatch):
-    from ffnn_fast.machine import Machine
+    from ffnn_fast._runtime.bound_network import BoundNetwork
 
     for name in ("forward", "loss_gradient"):
-        monkeypatch.setattr(Machine, name, None)
+        monkeypatch.setattr(BoundNetwork, name, None)
     X, y = classes()
     assert "gradient_norm" not in network().fit(X, y, metrics=False)[-1]
 
 
 def test_a_short_epoch_is_one_call_of_the_engine(monkeypatch):
-    from ffnn_fast.machine import Machine
+    from ffnn_fast._runtime.bound_network import BoundNetwork
 
-    calls, train = [], Machine.train
-    monkeypatch.setattr(Machine, "train", lambda *args: calls.append(1) or train(*args))
+    calls, train = [], BoundNetwork.train
+    monkeypatch.setattr(BoundNetwork, "train", lambda *args: calls.append(1) or train(*args))
     X, y = classes(6400)
     network().fit(X, y, epochs=3, batch_size=1)
     assert len(calls) == 3
@@ -309,18 +309,18 @@ def test_an_epoch_in_pieces_has_the_same_bits(monkeypatch):
     X, y = classes(1000)
     whole, pieces = network(dropout=0.2), network(dropout=0.2)
     whole.fit(X, y, epochs=2, optimizer="adam", batch_size=8)
-    monkeypatch.setattr("ffnn_fast.training.CHUNK", 1e-5)
+    monkeypatch.setattr("ffnn_fast._training.loop.CHUNK", 1e-5)
     pieces.fit(X, y, epochs=2, optimizer="adam", batch_size=8)
     np.testing.assert_array_equal(whole.params, pieces.params)
 
 
 def test_a_memory_mapped_file_is_not_copied(tmp_path, monkeypatch):
-    from ffnn_fast.machine import Machine
+    from ffnn_fast._runtime.bound_network import BoundNetwork
 
     X, y = classes(500)
     np.save(tmp_path / "X.npy", X)
-    mapped, seen, train = np.load(tmp_path / "X.npy", mmap_mode="r"), [], Machine.train
-    monkeypatch.setattr(Machine, "train", lambda *args: seen.append(args[1].X) or train(*args))
+    mapped, seen, train = np.load(tmp_path / "X.npy", mmap_mode="r"), [], BoundNetwork.train
+    monkeypatch.setattr(BoundNetwork, "train", lambda *args: seen.append(args[1].X) or train(*args))
     net, other = network(), network()
     net.fit(mapped, y)
     other.fit(X, y)

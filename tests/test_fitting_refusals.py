@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from fits import classes, network
+from support.fits import classes, network
 
-from ffnn_fast.averaging import Averaging
-from ffnn_fast.checkpoint import Checkpoint
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.checkpoint import Checkpoint
+from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.optimizers import SGD
 from ffnn_fast.schedules import Exponential, ReduceOnPlateau
-from ffnn_fast.stopping import EarlyStopping
 
 X, Y = classes(20)
 BAD = [

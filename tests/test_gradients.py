@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from problems import HIDDEN, PAIRS, machines, options_of, random_params, random_problem
+from support.problems import HIDDEN, PAIRS, machines, options_of, random_params, random_problem
 
 from ffnn_fast import NetworkSpec, reference
+from ffnn_fast._runtime.inspection import GradientCheck, check_gradients
 from ffnn_fast.engine import isa
-from ffnn_fast.inspection import GradientCheck, check_gradients
 
 pytestmark = pytest.mark.engine
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from problems import (
+from support.problems import (
     options_of,
     random_params,
     random_problem,
@@ -16,12 +16,14 @@ from problems import (
     twins,
 )
 
-from ffnn_fast import Loss, Network, NetworkSpec, persistence, reference
+from ffnn_fast import Loss, Network, NetworkSpec, reference
+from ffnn_fast._model import model_files
+from ffnn_fast._model.arrays import as_targets
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast.activations import by_head
 from ffnn_fast.engine import isa
 from ffnn_fast.interchange import to_torch
-from ffnn_fast.machine import Machine, Problem
-from ffnn_fast.validation import as_targets
 
 LOSSES = ("cross_entropy", "squared_error", "half_squared_error", "absolute", "hinge")
 HEADS = [(2, 3), (5, 2, 9), (17, 3, 2, 2, 33)]
@@ -43,7 +45,7 @@ def test_loss_and_gradient_are_the_sum_of_networks_of_one_head(loss, missing, rn
     options = {"loss_options": options_of("softmax", loss), "missing_targets": missing}
     spec = described((3, 2, 4), loss, **options)
     problem, params = random_problem(spec, 30, rng, weighted=True), random_params(spec, rng)
-    whole = Machine(spec, reference.Plan(spec), params, reference)
+    whole = BoundNetwork(spec, reference.Plan(spec), params, reference)
     value, grad = whole.loss_gradient(problem)
     total, summed, y_hat = 0.0, np.zeros_like(grad), []
     cut = spec.offsets[-1][0]
@@ -51,8 +53,8 @@ def test_loss_and_gradient_are_the_sum_of_networks_of_one_head(loss, missing, rn
     for one, (first, end) in zip(single_heads(spec), pairwise(starts), strict=True):
         W, b = spec.weights(params)[-1][first:end], spec.biases(params)[-1][first:end]
         theta = np.concatenate([params[:cut], W.ravel(), b])
-        machine = Machine(one, reference.Plan(one), theta, reference)
-        part = Problem(problem.X, problem.Y[:, first:end], problem.sample_weight)
+        machine = BoundNetwork(one, reference.Plan(one), theta, reference)
+        part = Samples(problem.X, problem.Y[:, first:end], problem.sample_weight)
         loss_of_one, slopes = machine.loss_gradient(part)
         total += loss_of_one
         summed[:cut] += slopes[:cut]
@@ -102,7 +104,7 @@ def test_steps_of_training(engine, matmul, loss, dtype, rtol, rng):
     options = {"loss_options": options_of("softmax", loss), "missing_targets": "ignore"}
     spec = described((3, 2, 6), loss, dtype, (70, 11), **options)
     problem, params = random_problem(spec, 45, rng, weighted=True), random_params(spec, rng)
-    ours = Machine(spec, engine.Plan(spec, 2, matmul), params.copy(), engine)
+    ours = BoundNetwork(spec, engine.Plan(spec, 2, matmul), params.copy(), engine)
     theirs = twins(spec, params, engine)[1]
     order = np.concatenate([rng.permutation(45) for _ in range(20)])
     for batch_size in (1, 7, 32):
@@ -127,7 +129,7 @@ def test_a_loss_of_ones_own_is_taken_head_by_head(rng):
     own, named = (described((2, 3), loss) for loss in (halves, "half_squared_error"))
     problem, params = random_problem(own, 9, rng), random_params(own, rng)
     results = [
-        Machine(spec, reference.Plan(spec), params, reference).loss_gradient(problem)
+        BoundNetwork(spec, reference.Plan(spec), params, reference).loss_gradient(problem)
         for spec in (own, named)
     ]
     assert results[0][0] == pytest.approx(results[1][0])
@@ -140,7 +142,7 @@ def test_same_bits_for_any_number_of_threads(engine, dtype, rng):
     problem, params = random_problem(spec, 700, rng, weighted=True), random_params(spec, rng)
     results = []
     for threads in (1, 2, 3):
-        machine = Machine(spec, engine.Plan(spec, threads), params.copy(), engine)
+        machine = BoundNetwork(spec, engine.Plan(spec, threads), params.copy(), engine)
         losses = train(machine, problem, np.arange(700), 300, 0.01)
         _, grad = machine.loss_gradient(problem)
         results.append((machine.params, machine.forward(problem.X), grad, losses))
@@ -155,7 +157,7 @@ def test_the_engine_takes_no_labels_for_several_heads(engine, rng):
     ours, _ = twins(spec, random_params(spec, rng), engine)
     X = random_problem(spec, 5, rng).X
     with pytest.raises(ValueError, match="Y does not fit"):
-        ours.loss(Problem(X, np.zeros(5, np.int64)))
+        ours.loss(Samples(X, np.zeros(5, np.int64)))
 
 
 def test_labels_become_one_hot_within_each_head():
@@ -279,7 +281,7 @@ def test_a_model_file_keeps_the_heads(learned, tmp_path):
     again = Network.load(tmp_path / "net.safetensors")
     assert again.spec == net.spec
     np.testing.assert_array_equal(again.forward(X), net.forward(X))
-    assert persistence.load(tmp_path / "net.safetensors")[0].heads == (2, 3)
+    assert model_files.load(tmp_path / "net.safetensors")[0].heads == (2, 3)
 
 
 def test_a_fit_is_resumed(tmp_path, learned):

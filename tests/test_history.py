@@ -1,7 +1,7 @@
 """History: records, columns, slices, and its picture."""
 
 import pytest
-from fits import classes, network
+from support.fits import classes, network
 
 from ffnn_fast import History
 

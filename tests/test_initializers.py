@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.initializers import INITIALIZERS, initialize
-from ffnn_fast.spec import NetworkSpec
 
 SIZES = (300, 200, 150)
 FORMULAS = {

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from problems import random_params, relative_error
+from support.problems import random_params, relative_error
 
 from ffnn_fast import Activation, Network, NetworkSpec
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS

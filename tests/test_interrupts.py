@@ -7,11 +7,11 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from fits import classes, network
+from support.fits import classes, network
 
 from ffnn_fast import Network
+from ffnn_fast._runtime.interrupts import Interrupts, in_background
 from ffnn_fast.callbacks import Callback
-from ffnn_fast.interrupts import Interrupts, in_background
 
 SOON = 0.2  # seconds
 
@@ -47,7 +47,7 @@ def test_a_fit_ends_soon_with_whole_steps(engine, batch_size):
 
 
 def test_parameters_are_those_of_a_whole_number_of_steps(tmp_path):
-    from ffnn_fast import checkpoint
+    from ffnn_fast._training import checkpoint
 
     X, y = classes(5000)
     net = network()
@@ -128,7 +128,7 @@ def test_errors_of_work_in_the_background_arrive():
 
 
 def test_a_long_call_is_made_in_the_background(monkeypatch):
-    monkeypatch.setattr("ffnn_fast.machine.LONG_CALL", 1e-9)
+    monkeypatch.setattr("ffnn_fast._runtime.bound_network.LONG_CALL", 1e-9)
     X, y = classes()
     long = network(dropout=0.2)
     long.fit(X, y, optimizer="adam")

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from problems import smooth
 from scipy import optimize, stats
+from support.problems import smooth
 
 from ffnn_fast import Network
-from ffnn_fast.least_squares import CURVATURE
+from ffnn_fast._solvers.levenberg_marquardt import CURVATURE
 
 pytestmark = pytest.mark.engine
 

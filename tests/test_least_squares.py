@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from problems import random_params, random_problem, relative_error, smooth, taught, twins
 from scipy import optimize
+from support.problems import random_params, random_problem, relative_error, smooth, taught, twins
 
 from ffnn_fast import Network, NetworkSpec, reference
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast._solvers.levenberg_marquardt import CURVATURE, ridge
 from ffnn_fast.activations import OUTPUTS, Softmax
 from ffnn_fast.engine import isa
-from ffnn_fast.least_squares import CURVATURE, ridge
-from ffnn_fast.machine import Machine, aligned_empty
 
 pytestmark = pytest.mark.engine
 ELEMENTWISE = [name for name, g in OUTPUTS.items() if not isinstance(g, Softmax)]
@@ -104,7 +104,8 @@ def test_same_bits_for_any_number_of_threads(engine, sizes, dtype, rng):
     spec = NetworkSpec(sizes, "tanh", "identity", dtype=dtype)
     problem, params = random_problem(spec, 700, rng, weighted=True), random_params(spec, rng)
     alone, *teams = (
-        normal(Machine(spec, engine.Plan(spec, t), params, engine), problem) for t in (1, 2, 3, 5)
+        normal(BoundNetwork(spec, engine.Plan(spec, t), params, engine), problem)
+        for t in (1, 2, 3, 5)
     )
     for team in teams:
         for got, expected in zip(team, alone, strict=True):

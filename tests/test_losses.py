@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from problems import PAIRS, options_of, random_params, random_targets, twins
+from support.problems import PAIRS, options_of, random_params, random_targets, twins
 
 from ffnn_fast import Loss, Network, NetworkSpec
+from ffnn_fast._model.arrays import as_targets
+from ffnn_fast._model.samples import Samples
 from ffnn_fast.engine import isa
 from ffnn_fast.losses import LOSSES, REAL, loss_of
-from ffnn_fast.machine import Problem
-from ffnn_fast.validation import as_targets
 
 LOG2 = np.log(2)
 # loss, options, ŷ, y, ℓ, ∂ℓ/∂ŷ for one sample, worked out on paper
@@ -54,9 +54,9 @@ def test_values_by_hand(name, options, y_hat, y, value, gradient):
     spec = NetworkSpec((1, p.shape[1]), (), "identity", name, "float64", loss_options=options)
     X = np.ones((1, 1))
     for machine in one_layer(spec, p, 1):
-        found, grad = machine.loss_gradient(Problem(X, y))
+        found, grad = machine.loss_gradient(Samples(X, y))
         assert found == pytest.approx(value, rel=1e-12, abs=1e-15)
-        assert machine.loss(Problem(X, y)) == pytest.approx(value, rel=1e-12, abs=1e-15)
+        assert machine.loss(Samples(X, y)) == pytest.approx(value, rel=1e-12, abs=1e-15)
         np.testing.assert_allclose(spec.biases(grad)[0], gradient, rtol=1e-12, atol=1e-15)
 
 
@@ -77,7 +77,7 @@ def test_label_smoothing_as_in_torch(dtype):
     rtol = 1e-6 if dtype == "float32" else 1e-12
     for Y in (np.array([2, 0]), np.eye(3, dtype=dtype)[[2, 0]]):
         for machine in one_layer(spec, P, 2):
-            value, grad = machine.loss_gradient(Problem(np.eye(2, dtype=dtype), Y))
+            value, grad = machine.loss_gradient(Samples(np.eye(2, dtype=dtype), Y))
             assert value == pytest.approx(expected, rel=rtol)
             np.testing.assert_allclose(spec.weights(grad)[0].T, slopes / 2, rtol=1e-4, atol=1e-7)
 
@@ -98,13 +98,13 @@ def test_missing_targets_are_passed_over(output, loss, n, dtype, rtol, rng):
     Y = random_targets(spec, n, rng)
     Y[0] = np.nan
     ours, theirs = twins(spec, random_params(spec, rng), isa.engine)
-    value, grad = ours.loss_gradient(Problem(X, Y))
-    expected, expected_grad = theirs.loss_gradient(Problem(X, Y))
+    value, grad = ours.loss_gradient(Samples(X, Y))
+    expected, expected_grad = theirs.loss_gradient(Samples(X, Y))
     assert value == pytest.approx(expected, rel=rtol)
     np.testing.assert_allclose(grad, expected_grad, rtol=0, atol=rtol * np.abs(grad).max() + 1e-300)
     known = ~np.isnan(Y).all(axis=1)
     if known.any():  # a sample with nothing known counts in the mean only
-        rest = ours.loss(Problem(X[known], Y[known]))
+        rest = ours.loss(Samples(X[known], Y[known]))
         assert value == pytest.approx(rest * known.sum() / n, rel=10 * rtol)
     else:
         assert value == 0
@@ -113,7 +113,7 @@ def test_missing_targets_are_passed_over(output, loss, n, dtype, rtol, rng):
 def test_one_missing_entry_takes_its_share_only():
     spec = NetworkSpec((1, 2), (), "identity", "absolute", "float64", missing_targets="ignore")
     for machine in one_layer(spec, np.array([[1.0, 5.0]]), 1):
-        value, grad = machine.loss_gradient(Problem(np.ones((1, 1)), np.array([[np.nan, 2.0]])))
+        value, grad = machine.loss_gradient(Samples(np.ones((1, 1)), np.array([[np.nan, 2.0]])))
         assert value == 3
         np.testing.assert_array_equal(spec.biases(grad)[0], [0, 1])
 

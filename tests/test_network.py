@@ -202,7 +202,7 @@ def test_show_config():
 
 
 def test_a_matching_array_is_not_copied(tmp_path):
-    from ffnn_fast.validation import as_rows
+    from ffnn_fast._model.arrays import as_rows
 
     X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (10, 3))
     X[:] = 1

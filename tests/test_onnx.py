@@ -5,9 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from problems import random_params, relative_error
+from support.problems import random_params, relative_error
 
-from ffnn_fast import Activation, Network, NetworkSpec, persistence
+from ffnn_fast import Activation, Network, NetworkSpec
+from ffnn_fast._model import model_files
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.cli import main
 from ffnn_fast.onnx import graph, to_onnx
@@ -208,7 +209,7 @@ def trained(tmp_path, rng):
 def test_model_of_the_command_line(trained, runtime, capsys):
     path, table, cells = trained
     net = Network.load(path)
-    text = persistence.load(path)[2]["preprocessing"]
+    text = model_files.load(path)[2]["preprocessing"]
     run = runner(to_onnx(net, preprocessing=text), runtime)
     size = np.array([[float(cell or "nan")] for cell, _ in cells])
     town = np.array([[cell] for _, cell in cells], dtype=object)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from golden import optimizers as golden
-from problems import random_params
+from support.problems import random_params
 
 from ffnn_fast import NetworkSpec, optimizers, reference
 from ffnn_fast.engine import isa

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import (
+from support.problems import (
     HIDDEN,
     PAIRS,
     machines,
@@ -19,8 +19,9 @@ from problems import (
 )
 
 from ffnn_fast import NetworkSpec, reference
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast.engine import isa
-from ffnn_fast.machine import Machine, Problem
 
 pytestmark = pytest.mark.engine
 FUNCTIONS = (
@@ -185,7 +186,7 @@ def test_a_value_does_not_depend_on_the_other_rows(engine, dtype, rng):
 def test_large_pre_activations_stay_finite(engine, dtype, rng):
     spec = NetworkSpec((2, 3), dtype=dtype)
     ours, theirs = twins(spec, random_params(spec, rng) * 1e4, engine)
-    problem = Problem(np.array([[1.0, -1.0], [3.0, 2.0]], dtype=dtype), np.array([0, 2]))
+    problem = Samples(np.array([[1.0, -1.0], [3.0, 2.0]], dtype=dtype), np.array([0, 2]))
     value, grad = ours.loss_gradient(problem)
     assert np.isfinite(value)
     assert np.isfinite(grad).all()
@@ -229,7 +230,7 @@ def test_same_bits_for_any_number_of_threads(engine, sizes, batch_size, dtype, r
     params, order = random_params(spec, rng), rng.permutation(1600)
     results = []
     for n_threads in (1, 2, 3, 5):
-        machine = Machine(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+        machine = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
         losses = train(machine, problem, order, batch_size, 0.01)
         value, grad = machine.loss_gradient(problem)
         results.append((machine.params, machine.forward(problem.X), grad, losses, value))
@@ -244,7 +245,7 @@ def test_a_team_on_few_rows(engine, n, dtype, rng):
     """Shares of less than a group of panels, each in scratch of its own."""
     spec = NetworkSpec((300, 2100, 7), "relu", dtype=dtype)
     problem, params = random_problem(spec, n, rng), random_params(spec, rng)
-    alone, team = (Machine(spec, engine.Plan(spec, t), params, engine) for t in (1, 4))
+    alone, team = (BoundNetwork(spec, engine.Plan(spec, t), params, engine) for t in (1, 4))
     np.testing.assert_array_equal(team.forward(problem.X), alone.forward(problem.X))
     assert team.loss(problem) == alone.loss(problem)
     np.testing.assert_array_equal(team.loss_gradient(problem)[1], alone.loss_gradient(problem)[1])
@@ -256,7 +257,7 @@ def test_either_product(engine, matmul, n, dtype, rtol, rng):
     spec = NetworkSpec((21, 34, 13, 4), "relu", dtype=dtype, l2=1e-3)
     problem = random_problem(spec, n, rng, weighted=True)
     params = random_params(spec, rng)
-    ours = Machine(spec, engine.Plan(spec, 2, matmul), params.copy(), engine)
+    ours = BoundNetwork(spec, engine.Plan(spec, 2, matmul), params.copy(), engine)
     _, theirs = twins(spec, params, engine)
     assert relative_error(ours.forward(problem.X), theirs.forward(problem.X)) <= rtol
     assert ours.loss(problem) == pytest.approx(theirs.loss(problem), rel=rtol)

@@ -12,10 +12,12 @@ import tempfile
 import numpy as np
 import pytest
 import safetensors.numpy
+from support import released
 
-from ffnn_fast import persistence
-from ffnn_fast.persistence import load, save
-from ffnn_fast.spec import NetworkSpec
+from ffnn_fast import Network
+from ffnn_fast._model import model_files
+from ffnn_fast._model.model_files import load, save
+from ffnn_fast._model.spec import NetworkSpec
 
 SPEC = NetworkSpec((3, 5, 4, 2), ("tanh", "relu"), l2=0.25)
 
@@ -149,9 +151,9 @@ def test_full_disk_leaves_the_folder_as_it_was(path, monkeypatch, call, existing
             full()
 
     if call == "write":
-        monkeypatch.setattr(persistence.os, "fdopen", FullDisk)
+        monkeypatch.setattr(model_files.os, "fdopen", FullDisk)
     else:
-        monkeypatch.setattr(persistence.os, call, full)
+        monkeypatch.setattr(model_files.os, call, full)
     with pytest.raises(OSError, match="No space left"):
         save(path, SPEC, params_of(SPEC))
     monkeypatch.undo()
@@ -164,7 +166,7 @@ def test_interruption_leaves_no_temporary_file(path, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(persistence.os, "replace", interrupt)
+    monkeypatch.setattr(model_files.os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         save(path, SPEC, params_of(SPEC))
     assert list(path.parent.iterdir()) == []
@@ -182,8 +184,8 @@ def test_file_and_folder_are_synced_in_order(path, monkeypatch):
         done.append("replace")
         replace(*names)
 
-    monkeypatch.setattr(persistence.os, "fsync", record_fsync)
-    monkeypatch.setattr(persistence.os, "replace", record_replace)
+    monkeypatch.setattr(model_files.os, "fsync", record_fsync)
+    monkeypatch.setattr(model_files.os, "replace", record_replace)
     save(path, SPEC, params_of(SPEC))
     assert done == ["file", "replace", "folder"]
 
@@ -197,7 +199,7 @@ def test_folder_that_cannot_be_synced(path, monkeypatch, code, fails):
             raise OSError(code, os.strerror(code))
         fsync(descriptor)
 
-    monkeypatch.setattr(persistence.os, "fsync", refuse_folders)
+    monkeypatch.setattr(model_files.os, "fsync", refuse_folders)
     if fails:
         with pytest.raises(OSError, match="Input/output"):
             save(path, SPEC, params_of(SPEC))
@@ -214,14 +216,14 @@ def test_missing_folder(tmp_path):
 AS_NOBODY = """
 import os, sys
 import numpy as np
-from ffnn_fast import persistence
-from ffnn_fast.spec import NetworkSpec
+from ffnn_fast._model import model_files
+from ffnn_fast._model.spec import NetworkSpec
 
 spec = NetworkSpec((2, 2))
-persistence.version = lambda name: "0"  # the metadata may lie where only root reads
+model_files.version = lambda name: "0"  # the metadata may lie where only root reads
 os.setuid(65534)
 try:
-    persistence.save(sys.argv[1], spec, np.zeros(spec.n_params, "float32"))
+    model_files.save(sys.argv[1], spec, np.zeros(spec.n_params, "float32"))
 except PermissionError:
     print("refused")
 """
@@ -274,7 +276,16 @@ def test_extra_must_map_strings_to_strings(path, extra):
 
 
 def test_header_that_could_not_be_read_is_not_written(path, monkeypatch):
-    monkeypatch.setattr(persistence, "MAX_HEADER_BYTES", 2000)
+    monkeypatch.setattr(model_files, "MAX_HEADER_BYTES", 2000)
     with pytest.raises(ValueError, match="extra is too long"):
         save(path, SPEC, params_of(SPEC), {"a": "b" * 2000})
     assert not path.exists()
+
+
+def test_a_released_file_of_version_2_opens(root):
+    folder = root / "tests" / "fixtures"
+    net = Network.load(folder / "model-v2.safetensors")
+    assert net.spec == released.network().spec
+    np.testing.assert_array_equal(net.params, released.network().params)
+    expected = np.load(folder / "model-v2.npy")
+    np.testing.assert_allclose(net.forward(released.rows()[0][:4]), expected, rtol=1e-5)

@@ -11,8 +11,8 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffnn_fast.persistence import ModelFileError, load, save
-from ffnn_fast.spec import NetworkSpec
+from ffnn_fast._model.model_files import ModelFileError, load, save
+from ffnn_fast._model.spec import NetworkSpec
 
 SPEC = NetworkSpec((3, 5, 4, 2), ("tanh", "relu"), l2=0.25)
 VALID = {"format": "ffnn_fast", "format_version": "1", "extra": "{}"}

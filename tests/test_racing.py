@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import FAULTY
+from support.planted import FAULTY
 
-from ffnn_fast.racing import peers
-from ffnn_fast.racing.arena import Arena, Contestant, ContestantError, Worker, cores_available
-from ffnn_fast.racing.calls import race_calls
-from ffnn_fast.racing.problems import Problem
-from ffnn_fast.racing.race import check, entered, race, summary, take_turns
+from ffnn_fast._bench import peers
+from ffnn_fast._bench.arena import Arena, Contestant, ContestantError, Worker, cores_available
+from ffnn_fast._bench.calls import race_calls
+from ffnn_fast._bench.problems import Problem
+from ffnn_fast._bench.race import check, entered, race, summary, take_turns
 
 TINY = Problem((3, 5, 3), 4, steps=3)
 TRAINERS = [
@@ -22,7 +22,7 @@ TRAINERS = [
 
 
 class Planted(Arena):
-    session = "planted"
+    session = "support.planted"
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_every_trainer_computes_our_steps(name):
 
 
 def test_a_library_is_measured_alone_on_its_cores():
-    worker = Worker(Contestant("numpy"), "planted")
+    worker = Worker(Contestant("numpy"), "support.planted")
     loaded, environment, cores = worker("process")
     worker.close()
     assert {"scipy", "threadpoolctl", "ffnn_fast.network"}.isdisjoint(loaded)
@@ -147,8 +147,8 @@ def test_teams_are_warm_before_their_turn(monkeypatch, threads, epochs):
     asked = []
     contestant = Contestant("numpy", threads, threads)
     arena = Arena(workers={contestant: lambda name: asked.append(name) or 0.04})
-    monkeypatch.setattr("ffnn_fast.racing.race.check", lambda worker, problem: None)
-    monkeypatch.setattr("ffnn_fast.racing.race.settle", lambda worker, problem, seconds: 2)
+    monkeypatch.setattr("ffnn_fast._bench.race.check", lambda worker, problem: None)
+    monkeypatch.setattr("ffnn_fast._bench.race.settle", lambda worker, problem, seconds: 2)
     turn = entered(arena, TINY, contestant)
     asked.clear()
     assert turn() == 0.02
@@ -164,6 +164,6 @@ def test_problems_are_the_same_for_all():
 
 
 def test_the_package_does_not_load_its_races():
-    code = "import ffnn_fast, sys; print('ffnn_fast.racing' in sys.modules)"
+    code = "import ffnn_fast, sys; print('ffnn_fast._bench' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fits import classes, network, values
+from support.fits import classes, network, values
 
 from ffnn_fast import Network
 

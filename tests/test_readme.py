@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import blocks, run_shell, shell_lines
+from support.pages import blocks, run_shell, shell_lines
 
 from ffnn_fast import Network
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ffnn_fast.sampling import class_weights, hold_out
+from ffnn_fast._training.sampling import class_weights, hold_out
 
 
 def test_rows_are_held_out_class_by_class(rng):

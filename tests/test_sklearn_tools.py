@@ -45,7 +45,8 @@ def test_workers_of_joblib_share_the_cores():
 
 def test_a_worker_uses_what_it_is_given():
     code = (
-        "from ffnn_fast.sklearn.core import threads; from ffnn_fast.threads import resolve;"
+        "from ffnn_fast.sklearn.core import threads;"
+        "from ffnn_fast._runtime.threads import resolve;"
         "print(threads(None), resolve(threads(3)))"
     )
     for given, expected in {"1": "1 3", "": "None 3"}.items():

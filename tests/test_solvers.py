@@ -5,7 +5,7 @@ import pytest
 from scipy import optimize
 
 from ffnn_fast import Network
-from ffnn_fast.solvers import GRADIENT_FREE, METHODS
+from ffnn_fast._solvers.minimizers import GRADIENT_FREE, METHODS
 
 pytestmark = pytest.mark.engine
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ffnn_fast import NetworkSpec
-from ffnn_fast.spec import REQUIRED
+from ffnn_fast._model.spec import REQUIRED
 
 
 def test_layout_is_layer_by_layer():

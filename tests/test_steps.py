@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from problems import random_params, random_problem, relative_error, take_steps, twins
+from support.problems import random_params, random_problem, relative_error, take_steps, twins
 
 from ffnn_fast import NetworkSpec, reference
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast.engine import isa
-from ffnn_fast.machine import Machine, Problem
 from ffnn_fast.optimizers import OPTIMIZERS, SGD, Adam, RMSprop, Rprop, StepRule, as_optimizer
 
 pytestmark = pytest.mark.engine
@@ -43,7 +44,7 @@ def both(engine, spec, problem, order, batch_size, rule, rng, rtol, matmul="own"
     params = random_params(spec, rng)
     ours, theirs = twins(spec, params, engine)
     if matmul != "own":
-        ours = Machine(spec, engine.Plan(spec, 2, matmul), ours.params, engine)
+        ours = BoundNetwork(spec, engine.Plan(spec, 2, matmul), ours.params, engine)
     loss, state = take_steps(ours, problem, order, batch_size, rule)
     expected_loss, expected_state = take_steps(theirs, problem, order, batch_size, rule)
     assert loss == pytest.approx(expected_loss, rel=rtol)
@@ -107,7 +108,7 @@ def test_same_bits_for_any_threads_and_pieces(engine, optimizer, batch_size, dty
     for options in ({}, {"clip_norm": 0.1, "clip_value": 0.1, "max_norm": 0.5, "average": 0.5}):
         rule, results = StepRule(RULES[optimizer], **options), []
         for n_threads, pieces in ((1, 1), (2, 2), (3, 7), (5, 1)):
-            machine = Machine(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+            machine = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
             _, state = take_steps(machine, problem, order, batch_size, rule, pieces)
             results.append((machine.params, state))
         for other in results[1:]:
@@ -122,7 +123,7 @@ def test_same_bits_for_teams_on_large_networks(engine, dtype, rng):
     for options in ({}, {"clip_norm": 0.1, "max_norm": 1.0, "average": 0.5, "frozen": (2,)}):
         rule, results = StepRule(Adam(), **options), []
         for n_threads in (1, 2, 3, 5):
-            machine = Machine(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+            machine = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
             loss, state = take_steps(machine, problem, order, 256, rule)
             results.append((machine.params, state, loss))
         for other in results[1:]:
@@ -140,12 +141,12 @@ def test_a_schedule_gives_each_step_its_numbers(engine, optimizer, batch_size, d
     hyper[:, 0] *= np.linspace(1, 5, steps)
     rule, params = StepRule(RULES[optimizer]), random_params(spec, rng)
     ours, theirs = twins(spec, params, engine)
-    cut = Machine(spec, ours.plan, params.copy(), engine)
+    cut = BoundNetwork(spec, ours.plan, params.copy(), engine)
     for machine, pieces in ((ours, 1), (theirs, 1), (cut, 3)):
         take_steps(machine, problem, order, batch_size, rule, pieces, hyper)
     assert relative_error(ours.params, theirs.params) <= rtol
     np.testing.assert_array_equal(cut.params, ours.params)
-    constant = Machine(spec, ours.plan, params.copy(), engine)
+    constant = BoundNetwork(spec, ours.plan, params.copy(), engine)
     take_steps(constant, problem, order, batch_size, rule)
     assert relative_error(constant.params, ours.params) > 1e-4
     with pytest.raises(ValueError, match="hyper"):
@@ -158,7 +159,7 @@ def test_an_epoch_is_gradients_and_updates(engine, rows, dtype, rtol, rng):
     problem, order = random_problem(spec, rows, rng), np.arange(rows)
     rule = StepRule(RULES["adam"], clip_norm=0.3, max_norm=1.0, average=0.5)
     ours, _ = twins(spec, random_params(spec, rng), engine)
-    by_hand = Machine(spec, ours.plan, ours.params.copy(), engine)
+    by_hand = BoundNetwork(spec, ours.plan, ours.params.copy(), engine)
     state = np.zeros((3, spec.n_params), dtype=dtype)
     for t in (1, 2, 3):
         _, grad = by_hand.loss_gradient(problem)
@@ -206,14 +207,14 @@ def test_penalty_of_each_layer(engine, matmul, n, dtype, rtol, rng):
     params = random_params(spec, rng)
     spec.weights(params)[1][0] = 0  # sign(0) = 0
     problem = random_problem(spec, n, rng)
-    theirs = Machine(spec, reference.Plan(spec), params, reference)
-    ours = Machine(spec, engine.Plan(spec, 2, matmul), params, engine)
+    theirs = BoundNetwork(spec, reference.Plan(spec), params, reference)
+    ours = BoundNetwork(spec, engine.Plan(spec, 2, matmul), params, engine)
     assert ours.loss(problem) == pytest.approx(theirs.loss(problem), rel=rtol)
     (value, grad), (expected, expected_grad) = (m.loss_gradient(problem) for m in (ours, theirs))
     assert value == pytest.approx(expected, rel=rtol)
     assert relative_error(grad, expected_grad) <= rtol
     plain = NetworkSpec(SIZES, "tanh", dtype=dtype)
-    bare = Machine(plain, engine.Plan(plain, 2, matmul), params, engine)
+    bare = BoundNetwork(plain, engine.Plan(plain, 2, matmul), params, engine)
     W = [w.astype(np.float64) for w in spec.weights(params)]
     added = sum(
         l2 / 2 * (w**2).sum() + l1 * np.abs(w).sum()
@@ -235,7 +236,7 @@ def test_l2_of_each_layer_online(engine, dtype, rtol, rng):
 
 def test_not_a_number_stays(engine, dtype):
     spec = NetworkSpec((2, 2, 2), dtype=dtype)
-    problem = Problem(np.ones((4, 2), dtype), np.array([0, 1, 0, 1]))
+    problem = Samples(np.ones((4, 2), dtype), np.array([0, 1, 0, 1]))
     for name in OPTIMIZERS:
         for options in ({}, {"clip_value": 0.1, "clip_norm": 0.1, "max_norm": 1.0}):
             params = np.full(spec.n_params, 0.1, dtype)

@@ -5,9 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
-from fits import classes, network
+from support.fits import classes, network
 
-from ffnn_fast import streaming
+from ffnn_fast._training import partial_fit as streaming
 from ffnn_fast.optimizers import Adam
 from ffnn_fast.schedules import Constant, InverseScaling
 
@@ -54,10 +54,10 @@ def test_a_memory_mapped_file_is_read_piece_by_piece(tmp_path, monkeypatch):
     np.save(tmp_path / "X.npy", X.astype(np.float64))
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     monkeypatch.setattr(streaming, "CHUNK_BYTES", 4000)
-    sizes, problem = [], streaming.as_problem
+    sizes, problem = [], streaming.as_samples
     monkeypatch.setattr(
         streaming,
-        "as_problem",
+        "as_samples",
         lambda spec, X, *rest: sizes.append(len(X)) or problem(spec, X, *rest),
     )
     net, other = network(), network()

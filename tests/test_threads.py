@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from ffnn_fast import Network, threads
+from ffnn_fast import Network
+from ffnn_fast._runtime import threads
 
 SIZES = [64, 128, 128, 10]
 

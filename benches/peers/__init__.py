@@ -1,6 +1,6 @@
 """Contestants of the benches alone, and what the benches ask of some beyond steps and predictions.
 
-``ffnn_fast.racing.peers`` says what a contestant's module has. The modules here may also have
+``ffnn_fast._bench.peers`` says what a contestant's module has. The modules here may also have
 
 ``solve(regression, X, y, way, limit, threads)``
     Seconds of a solver's run from the regression's start, of so many iterations at most, and the
@@ -11,7 +11,7 @@
 
 import importlib
 
-from ffnn_fast.racing.peers import MODULES
+from ffnn_fast._bench.peers import MODULES
 
 MODULES |= {
     "products alone": "benches.peers.products",

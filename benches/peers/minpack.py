@@ -37,7 +37,7 @@ def solve(regression, X, y, way, limit, threads):
     """Seconds of a whole run of at most `limit` evaluations, and (W_k, b_k)."""
     from scipy.optimize import least_squares
 
-    from ffnn_fast.racing.problems import flat
+    from ffnn_fast._bench.problems import flat
 
     i, o, _ = regression.sizes
     residuals, jacobian = residuals_and_jacobian(regression, X, y)

@@ -31,7 +31,7 @@ def solve(regression, X, y, way, limit, threads):
 def adam(net, X, Y, learning_rate, epochs):
     """Epochs of the engine's Adam over shuffled rows, in batches of 32."""
     from ffnn_fast.optimizers import StepRule
-    from ffnn_fast.rules import Adam
+    from ffnn_fast.optimizers._rules import Adam
 
     machine, rng = net._machine, np.random.default_rng(0)
     rule = StepRule(Adam(learning_rate=learning_rate))

@@ -5,8 +5,8 @@ import numpy as np
 from benches import scripts, targets
 from benches.charts import bars
 from benches.report import at_least, at_most, in_units
-from ffnn_fast.racing.arena import OURS, Contestant, ContestantError
-from ffnn_fast.racing.race import summary, take_turns
+from ffnn_fast._bench.arena import OURS, Contestant, ContestantError
+from ffnn_fast._bench.race import summary, take_turns
 
 PEER = "scikit-learn"
 SAME = 1e-6  # of probabilities

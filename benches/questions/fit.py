@@ -5,9 +5,9 @@ import numpy as np
 from benches import fashion, targets
 from benches.charts import bars
 from benches.report import at_least, at_most, in_units, per
-from ffnn_fast.racing.arena import OURS, Contestant, cores_available
-from ffnn_fast.racing.problems import Problem
-from ffnn_fast.racing.race import summary, take_turns
+from ffnn_fast._bench.arena import OURS, Contestant, cores_available
+from ffnn_fast._bench.problems import Problem
+from ffnn_fast._bench.race import summary, take_turns
 
 FOLDER = "fashion-mnist"
 CASE = Problem((784, 128, 10), 128, learning_rate=0.1)

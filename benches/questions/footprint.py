@@ -14,9 +14,9 @@ from packaging.requirements import Requirement
 from benches.arena import ROOT, Arena
 from benches.charts import weights
 from benches.report import in_megabytes, in_units
-from ffnn_fast.racing.arena import OURS, Contestant, Worker
-from ffnn_fast.racing.problems import Problem
-from ffnn_fast.racing.race import take_turns
+from ffnn_fast._bench.arena import OURS, Contestant, Worker
+from ffnn_fast._bench.problems import Problem
+from ffnn_fast._bench.race import take_turns
 
 BARE = "bare Python"
 IMPORTS = {  # contestant: (statement, distribution)

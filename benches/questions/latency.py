@@ -3,10 +3,10 @@
 from benches import targets
 from benches.charts import bars
 from benches.report import at_least, at_most, in_units, per
-from ffnn_fast.racing.arena import OURS
-from ffnn_fast.racing.calls import BASE, YARDSTICK, race_calls
-from ffnn_fast.racing.problems import ONE_PREDICTION as CASE
-from ffnn_fast.racing.problems import Problem
+from ffnn_fast._bench.arena import OURS
+from ffnn_fast._bench.calls import BASE, YARDSTICK, race_calls
+from ffnn_fast._bench.problems import ONE_PREDICTION as CASE
+from ffnn_fast._bench.problems import Problem
 
 MORE = [
     Problem((16, 32, 4), 1), Problem((784, 128, 10), 1), Problem((8, 64, 64, 4), 32),

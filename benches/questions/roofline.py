@@ -5,9 +5,9 @@ from time import sleep
 from benches import probe, targets
 from benches.charts import shares
 from benches.report import at_least, in_units
-from ffnn_fast.racing.arena import OURS, Contestant, cores_available
-from ffnn_fast.racing.problems import MINIBATCH, ONLINE, WIDE
-from ffnn_fast.racing.race import BREATH, race
+from ffnn_fast._bench.arena import OURS, Contestant, cores_available
+from ffnn_fast._bench.problems import MINIBATCH, ONLINE, WIDE
+from ffnn_fast._bench.race import BREATH, race
 
 PRODUCTS = "products alone"
 

@@ -3,9 +3,9 @@
 from benches import targets
 from benches.charts import curves
 from benches.report import at_least, in_units
-from ffnn_fast.racing.arena import OURS, Contestant, cores_available
-from ffnn_fast.racing.problems import MINIBATCH, ONLINE, WIDE, Problem
-from ffnn_fast.racing.race import race
+from ffnn_fast._bench.arena import OURS, Contestant, cores_available
+from ffnn_fast._bench.problems import MINIBATCH, ONLINE, WIDE, Problem
+from ffnn_fast._bench.race import race
 
 PEERS = [OURS, "numpy", "torch", "jax"]
 GEMM_BOUND = [MINIBATCH[-1], Problem((1024, 1024, 1024, 10), 256), WIDE]

@@ -4,8 +4,8 @@ from benches import targets
 from benches.charts import bars
 from benches.regressions import BESIDE_ADAM, BESIDE_LBFGS, SAME_MINIMUM
 from benches.report import at_least, at_most, in_units, per
-from ffnn_fast.racing.arena import OURS, Contestant, cores_available
-from ffnn_fast.racing.race import summary, take_turns
+from ffnn_fast._bench.arena import OURS, Contestant, cores_available
+from ffnn_fast._bench.race import summary, take_turns
 
 LM, LBFGS = "levenberg_marquardt", "lbfgs"
 ITERATIONS = {LM: 50, LBFGS: 300, "to the minimum": 2000}

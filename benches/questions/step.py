@@ -5,9 +5,9 @@ from dataclasses import replace
 from benches import targets
 from benches.charts import bars
 from benches.report import at_least, in_units, per
-from ffnn_fast.racing.arena import OURS, Contestant, cores_available
-from ffnn_fast.racing.problems import ADAM, MINIBATCH, ONLINE, WIDE, Problem
-from ffnn_fast.racing.race import race
+from ffnn_fast._bench.arena import OURS, Contestant, cores_available
+from ffnn_fast._bench.problems import ADAM, MINIBATCH, ONLINE, WIDE, Problem
+from ffnn_fast._bench.race import race
 
 MORE = [
     Problem((8, 64, 64, 4), 1), Problem((100, 50, 3), 16), Problem((784, 256, 10), 128),

@@ -4,15 +4,15 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from ffnn_fast._model.model_files import ModelFileError
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._training.checkpoint import Checkpoint
+from ffnn_fast._training.divergence import DivergedWarning
+from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.activations import Activation
-from ffnn_fast.checkpoint import Checkpoint
-from ffnn_fast.divergence import DivergedWarning
 from ffnn_fast.history import History
 from ffnn_fast.losses import Loss
 from ffnn_fast.network import Network
-from ffnn_fast.persistence import ModelFileError
-from ffnn_fast.spec import NetworkSpec
-from ffnn_fast.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from ffnn_fast.interchange import from_keras, from_sklearn, from_torch, to_torch
@@ -48,7 +48,7 @@ DOORS = {  # names found in their rooms when they are first asked for
 
 def show_config() -> dict[str, object]:
     """Version, engine level and the BLAS libraries loaded, as a dictionary."""
-    from ffnn_fast.config import describe
+    from ffnn_fast._runtime.build_info import describe
 
     return {"version": __version__, **describe()}
 

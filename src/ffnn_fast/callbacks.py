@@ -18,7 +18,7 @@ import numpy as np
 from ffnn_fast.history import Listener, Record
 
 if TYPE_CHECKING:
-    from ffnn_fast.run import Run
+    from ffnn_fast._training.fit_state import FitState
 
 WIDTH = 30  # characters of a full bar
 LINES = 10  # about how many the bar writes where there is no terminal
@@ -39,32 +39,32 @@ class Callback:
         begin, end = type(self).on_batch_begin, type(self).on_batch_end
         return begin is not Callback.on_batch_begin or end is not Callback.on_batch_end
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: FitState) -> None:
         """Before the first epoch; a resumed fit has a history already."""
 
-    def on_epoch_begin(self, run: Run) -> None:
+    def on_epoch_begin(self, run: FitState) -> None:
         """Before the first batch of an epoch."""
 
-    def on_batch_begin(self, run: Run, rows: np.ndarray) -> None:
+    def on_batch_begin(self, run: FitState, rows: np.ndarray) -> None:
         """Before a step; `rows` are the numbers of the batch's rows."""
 
-    def on_batch_end(self, run: Run, loss: float) -> None:
+    def on_batch_end(self, run: FitState, loss: float) -> None:
         """After a step; `loss` is the batch's, before it."""
 
-    def on_epoch_end(self, run: Run, record: Record) -> None:
+    def on_epoch_end(self, run: FitState, record: Record) -> None:
         """After an epoch; `record` is the last of the history and may be added to."""
 
-    def on_train_end(self, run: Run) -> None:
+    def on_train_end(self, run: FitState) -> None:
         """After the last epoch, or when the fit has ended in any other way."""
 
 
-class Told(Callback):
+class EpochFunction(Callback):
     """A plain callable, told of each epoch."""
 
     def __init__(self, function: Listener) -> None:
         self.function = function
 
-    def on_epoch_end(self, run: Run, record: Record) -> None:
+    def on_epoch_end(self, run: FitState, record: Record) -> None:
         """Call it with the record."""
         self.function(record)
 
@@ -75,7 +75,7 @@ def as_callback(value: Any) -> Callback:
         return value
     if not callable(value):
         raise TypeError(f"a callback must be callable or a Callback, got {value!r}")
-    return Told(value)
+    return EpochFunction(value)
 
 
 class _Log(Callback):
@@ -90,19 +90,19 @@ class _Log(Callback):
     def _write(self, record: Record) -> None:
         raise NotImplementedError
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: FitState) -> None:
         """Open the file."""
         self._file = open(self.path, "w", encoding="utf-8", newline="")  # noqa: SIM115
         for record in run.history:
             self._write(record)
 
-    def on_epoch_end(self, run: Run, record: Record) -> None:
+    def on_epoch_end(self, run: FitState, record: Record) -> None:
         """Write a line, through to the operating system."""
         self._write(record)
         if self._file:
             self._file.flush()
 
-    def on_train_end(self, run: Run) -> None:
+    def on_train_end(self, run: FitState) -> None:
         """Close the file."""
         if self._file:
             self._file.close()
@@ -118,7 +118,7 @@ class CSVLog(_Log):
         Replaced where it exists.
     """
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: FitState) -> None:
         """Open the file."""
         self._table: csv.DictWriter[str] | None = None
         super().on_train_begin(run)
@@ -163,12 +163,12 @@ class ProgressBar(Callback):
     def _file(self) -> IO[str]:
         return self._given or sys.stderr
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: FitState) -> None:
         """Start the clock."""
         self._began = perf_counter()
         self._drawn = 0.0
 
-    def on_epoch_end(self, run: Run, record: Record) -> None:
+    def on_epoch_end(self, run: FitState, record: Record) -> None:
         """Draw, unless that was done a moment ago."""
         done, epochs = int(record["epoch"]), run.options.epochs
         if self._file.isatty():
@@ -180,7 +180,7 @@ class ProgressBar(Callback):
         elif done % max(1, epochs // LINES) == 0 or done == epochs:
             self._file.write(self._text(record, epochs) + "\n")
 
-    def on_train_end(self, run: Run) -> None:
+    def on_train_end(self, run: FitState) -> None:
         """Leave the line."""
         if self._drawn:
             self._file.write("\n")

@@ -1,6 +1,6 @@
 """Small real data sets that come with the package, and images from files of your own.
 
-``data/ATTRIBUTION.md`` has the licences of the former.
+``_dataset_files/ATTRIBUTION.md`` has the licences of the former.
 """
 
 from __future__ import annotations
@@ -177,4 +177,4 @@ def _image_rows(place: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
 
 
 def _read(name: str) -> bytes:
-    return files("ffnn_fast").joinpath("data", name).read_bytes()
+    return files("ffnn_fast").joinpath("_dataset_files", name).read_bytes()

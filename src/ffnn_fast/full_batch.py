@@ -6,34 +6,35 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast import solvers
-from ffnn_fast.execution import Execution
-from ffnn_fast.history import History, Listener
-from ffnn_fast.machine import Machine, Problem, aligned_empty
-from ffnn_fast.validation import (
+from ffnn_fast._model.arrays import (
     as_rows,
     as_sample_weight,
     as_targets,
     positive_float,
     positive_int,
 )
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast._runtime.settings import Settings
+from ffnn_fast._solvers import minimizers as solvers
+from ffnn_fast.history import History, Listener
 
 if TYPE_CHECKING:  # loads parts of SciPy that a network needs for nothing else
-    from ffnn_fast import least_squares
+    from ffnn_fast._solvers import levenberg_marquardt as least_squares
 
 
 class FullBatch:
     """The full-batch solvers of `ffnn_fast.Network`."""
 
-    _machine: Machine
-    _execution: Execution
+    _machine: BoundNetwork
+    _execution: Settings
 
     def gradient_descent(
         self, X: Any, y: Any, learning_rate: float, max_iterations: int = 1000
     ) -> History:
         """The lecture's algorithm: while t++ < max_iterations, θ := θ − η ∇θ over all rows."""
         rows, _ = as_rows(X, self._machine.spec)
-        problem = Problem(rows, as_targets(y, self._machine.spec, len(rows)))
+        problem = Samples(rows, as_targets(y, self._machine.spec, len(rows)))
         return solvers.gradient_descent(
             self._machine,
             problem,
@@ -162,7 +163,7 @@ class FullBatch:
             If an argument is not as described, the loss is no squared error, P is too large, or
             the objective is not finite at the start; nothing has been changed then.
         """
-        from ffnn_fast import least_squares
+        from ffnn_fast._solvers import levenberg_marquardt as least_squares
 
         least_squares.require_least_squares(
             self._machine.spec, positive_float(memory_limit, "memory_limit")
@@ -176,14 +177,14 @@ class FullBatch:
         machine, problem = self._in_double(X, y, sample_weight)
         return least_squares.levenberg_marquardt(machine, problem, self._machine.params, options)
 
-    def _in_double(self, X: Any, y: Any, sample_weight: Any) -> tuple[Machine, Problem]:
+    def _in_double(self, X: Any, y: Any, sample_weight: Any) -> tuple[BoundNetwork, Samples]:
         """The network on a copy of θ, and the rows: both in float64."""
         spec = replace(self._machine.spec, dtype="float64")
         rows, _ = as_rows(X, spec)
         targets = as_targets(y, spec, len(rows))
         theta = aligned_empty(spec.n_params, spec.dtype)
         theta[:] = self._machine.params
-        problem = Problem(rows, targets, as_sample_weight(sample_weight, spec, len(rows)))
+        problem = Samples(rows, targets, as_sample_weight(sample_weight, spec, len(rows)))
         return self._execution.machine(spec, theta), problem
 
 

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import Activation, activation_of
-from ffnn_fast.spec import NetworkSpec
 
 Initializer = Callable[[int, int, np.random.Generator], Any]
 

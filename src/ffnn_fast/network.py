@@ -8,26 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast import (
-    fitting,
-    inspection,
-    machine,
-    persistence,
-    rate_finder,
-    scoring,
-    streaming,
-)
+from ffnn_fast._model import model_files, predictions
+from ffnn_fast._model.arrays import as_params, as_rows, positive_float, positive_int
+from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._model.summary import summary
+from ffnn_fast._runtime import inspection
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast._runtime.settings import Settings
+from ffnn_fast._training import fit as fitting
+from ffnn_fast._training import partial_fit as streaming
+from ffnn_fast._training import rate_finder
 from ffnn_fast.activations import Activation
-from ffnn_fast.data import as_problem
-from ffnn_fast.execution import Execution
 from ffnn_fast.full_batch import FullBatch
 from ffnn_fast.history import History
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import Loss
-from ffnn_fast.machine import Machine, Problem
-from ffnn_fast.spec import NetworkSpec
-from ffnn_fast.summary import summary
-from ffnn_fast.validation import as_params, as_rows, positive_float, positive_int
 
 Array = np.ndarray
 Initializer = str | Callable[[int, int, np.random.Generator], Any]
@@ -119,7 +115,7 @@ class Network(FullBatch):
             heads=heads,  # type: ignore[arg-type]
         )  # fmt: skip
         rng = np.random.default_rng(seed)
-        run = Execution(engine, n_threads, matmul)
+        run = Settings(engine, n_threads, matmul)
         self._assemble(spec, initialize(spec, initializer, rng), rng, run)
 
     @classmethod
@@ -129,14 +125,14 @@ class Network(FullBatch):
         `engine`, `n_threads` and `matmul` are as for `Network`.
         """
         net = cls.__new__(cls)
-        run = Execution(**execution)
+        run = Settings(**execution)
         net._assemble(spec, as_params(params, spec), np.random.default_rng(), run)
         return net
 
     def _assemble(
-        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, run: Execution
+        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, run: Settings
     ) -> None:
-        theta = machine.aligned_empty(spec.n_params, spec.dtype)
+        theta = aligned_empty(spec.n_params, spec.dtype)
         theta[:] = params
         self.rng = rng
         self.history = History()
@@ -150,7 +146,7 @@ class Network(FullBatch):
         return self._machine.spec
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> BoundNetwork:
         """The network made ready to run; what training works on."""
         return self._machine
 
@@ -197,7 +193,7 @@ class Network(FullBatch):
             else (n, n_L). For one sample the first axis is gone.
         """
         rows, single = as_rows(X, self.spec)
-        predicted = scoring.predict(self.spec, self._machine.forward(rows))
+        predicted = predictions.predict(self.spec, self._machine.forward(rows))
         return predicted[0] if single else predicted
 
     def predict_proba(self, X: Any) -> Array:
@@ -238,7 +234,7 @@ class Network(FullBatch):
         Missing targets do not count.
         """
         problem = self._problem(X, y)
-        return scoring.score(self.spec, self._machine.forward(problem.X), problem)
+        return predictions.score(self.spec, self._machine.forward(problem.X), problem)
 
     def gradient(
         self, X: Any, y: Any, sample_weight: Any = None, *, by_name: bool = False
@@ -287,7 +283,7 @@ class Network(FullBatch):
 
     def save(self, path: str | os.PathLike[str], extra: Mapping[str, str] | None = None) -> None:
         """Write the network to a safetensors file, atomically; `extra` goes into its header."""
-        persistence.save(path, self.spec, self.params, extra)
+        model_files.save(path, self.spec, self.params, extra)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **execution: Any) -> Network:
@@ -296,10 +292,10 @@ class Network(FullBatch):
         Raises
         ------
         FileNotFoundError
-        ffnn_fast.persistence.ModelFileError
+        ffnn_fast._model.model_files.ModelFileError
             If the file is not such a file, is damaged, or is of another format version.
         """
-        spec, params, _ = persistence.load(path)
+        spec, params, _ = model_files.load(path)
         return cls.from_params(spec, params, **execution)
 
     def copy(self) -> Network:
@@ -333,5 +329,5 @@ class Network(FullBatch):
     def __repr__(self) -> str:
         return summary(self.spec)
 
-    def _problem(self, X: Any, y: Any, sample_weight: Any = None) -> Problem:
-        return as_problem(self.spec, X, y, sample_weight)
+    def _problem(self, X: Any, y: Any, sample_weight: Any = None) -> Samples:
+        return as_samples(self.spec, X, y, sample_weight)

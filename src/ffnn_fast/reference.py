@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ffnn_fast._model.dropout_masks import Mask, drop
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import activation_of, by_head
-from ffnn_fast.dropout import Mask, drop
 from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
 from ffnn_fast.optimizers import StepRule
-from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
 CLIP_FLOOR = 1e-6  # added to ‖∇θ‖ by torch.nn.utils.clip_grad_norm_

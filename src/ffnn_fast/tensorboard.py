@@ -9,7 +9,7 @@ from ffnn_fast.callbacks import Callback
 from ffnn_fast.history import Record
 
 if TYPE_CHECKING:
-    from ffnn_fast.run import Run
+    from ffnn_fast._training.fit_state import FitState
 
 
 class TensorBoard(Callback):
@@ -39,18 +39,18 @@ class TensorBoard(Callback):
 
     _writer: Any
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: FitState) -> None:
         """Open the files."""
         self._writer = self._make(self.folder)
 
-    def on_epoch_end(self, run: Run, record: Record) -> None:
+    def on_epoch_end(self, run: FitState, record: Record) -> None:
         """Write the figures; those of validation rows beside those of training rows."""
         for name, value in record.items():
             if name != "epoch":
                 part, plain = ("val", name[4:]) if name.startswith("val_") else ("train", name)
                 self._writer.add_scalar(f"{plain}/{part}", value, int(record["epoch"]))
 
-    def on_train_end(self, run: Run) -> None:
+    def on_train_end(self, run: FitState) -> None:
         """Close the files."""
         if self._writer is not None:
             self._writer.close()

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast.cli import (
     bench,
     config,
@@ -20,7 +21,6 @@ from ffnn_fast.cli import (
     train,
 )
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.persistence import ModelFileError
 
 COMMANDS = (demo, train, predict, evaluate, export, course, info, doctor, bench)
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast.cli.course import ACTIVATIONS, LOSSES
 from ffnn_fast.cli.output import CommandError, say
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.datasets import load_images
-from ffnn_fast.divergence import DivergedWarning
 from ffnn_fast.metrics import confusion_matrix
 from ffnn_fast.network import Network
 from ffnn_fast.optimizers import SGD, Adam, Momentum, NAdam, Nesterov, Optimizer, RMSprop

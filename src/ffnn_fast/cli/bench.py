@@ -13,9 +13,9 @@ from ffnn_fast.cli import options, output
 from ffnn_fast.cli.output import CommandError, aligned, check_output, seconds, write_file
 
 if TYPE_CHECKING:
-    from ffnn_fast.racing.arena import Arena, Contestant
-    from ffnn_fast.racing.problems import Problem
-    from ffnn_fast.racing.race import Record
+    from ffnn_fast._bench.arena import Arena, Contestant
+    from ffnn_fast._bench.problems import Problem
+    from ffnn_fast._bench.race import Record
 
 OURS = "ffnn_fast"
 CASES = {
@@ -96,8 +96,8 @@ class Line:
 
 def run(args: argparse.Namespace) -> int:
     """Race, show the tables; returns the exit code."""
-    from ffnn_fast.racing import machine
-    from ffnn_fast.racing.arena import Arena
+    from ffnn_fast._bench import machine
+    from ffnn_fast._bench.arena import Arena
 
     began, line = perf_counter(), Line()
     if args.json:
@@ -136,8 +136,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _cases(args: argparse.Namespace) -> list[tuple[str, int, list[str]]]:
     """What is to be run: (case, threads, contestants with ours first); CommandError if nothing."""
-    from ffnn_fast.racing.arena import cores_available
-    from ffnn_fast.threads import available
+    from ffnn_fast._bench.arena import cores_available
+    from ffnn_fast._runtime.threads import available
 
     cores = len(cores_available())
     if args.threads and max(args.threads) > cores:
@@ -170,7 +170,7 @@ def _peers(name: str, wanted: set[str]) -> tuple[str, ...]:
 
 def _absent(args: argparse.Namespace) -> list[str]:
     """Contestants that are not installed; CommandError where one of them was asked for."""
-    from ffnn_fast.racing import peers
+    from ffnn_fast._bench import peers
 
     asked = set(args.only or ())
     contestants = [name for name in NAMES if name not in CASES]
@@ -184,7 +184,7 @@ def _absent(args: argparse.Namespace) -> list[str]:
 
 def _problem(name: str) -> Problem:
     """The network of a case and how it is trained."""
-    from ffnn_fast.racing.problems import ADAM, MINIBATCH, ONE_PREDICTION, ONLINE
+    from ffnn_fast._bench.problems import ADAM, MINIBATCH, ONE_PREDICTION, ONLINE
 
     return {
         "small": ONLINE[0],
@@ -198,8 +198,8 @@ def _problem(name: str) -> Problem:
 
 def _race(arena: Arena, name: str, threads: int, names: list[str]) -> list[Record]:
     """Records of a case."""
-    from ffnn_fast.racing.calls import race_calls
-    from ffnn_fast.racing.race import race
+    from ffnn_fast._bench.calls import race_calls
+    from ffnn_fast._bench.race import race
 
     problem = _problem(name)
     if name == "latency":
@@ -209,7 +209,7 @@ def _race(arena: Arena, name: str, threads: int, names: list[str]) -> list[Recor
 
 def _entered(names: list[str], threads: int) -> list[Contestant]:
     """With as many cores as threads; JAX also on one, where it may be faster."""
-    from ffnn_fast.racing.arena import Contestant, can_hold
+    from ffnn_fast._bench.arena import Contestant, can_hold
 
     entered = [Contestant(peer, threads, threads) for peer in names]
     if threads > 1 and "jax" in names and can_hold():
@@ -232,8 +232,8 @@ def _table(name: str, threads: int, records: list[Record]) -> str:
 
 def _show_machine(described: dict[str, Any], line: Line) -> None:
     """The machine, and what may spoil the figures."""
-    from ffnn_fast.racing.arena import can_hold
-    from ffnn_fast.racing.machine import NOT_INSTALLED, QUIET
+    from ffnn_fast._bench.arena import can_hold
+    from ffnn_fast._bench.machine import NOT_INSTALLED, QUIET
 
     cores, load = described["cores"], described["load"][0]
     libraries = {k: v for k, v in described["libraries"].items() if v != NOT_INSTALLED}

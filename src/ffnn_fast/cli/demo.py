@@ -13,10 +13,10 @@ from ffnn_fast.cli.output import CommandError, aligned, check_output, say, secon
 if TYPE_CHECKING:
     import numpy as np
 
+    from ffnn_fast._model.spec import NetworkSpec
+    from ffnn_fast._runtime.inspection import GradientCheck
     from ffnn_fast.cli.problems import Outcome
-    from ffnn_fast.inspection import GradientCheck
     from ffnn_fast.network import Network
-    from ffnn_fast.spec import NetworkSpec
 
 CHECKED_ROWS = 2  # rows of a gradient check
 TIMED_EPOCHS = 3  # the fastest of them counts
@@ -100,8 +100,8 @@ def _check(spec: NetworkSpec, X: np.ndarray, y: np.ndarray) -> GradientCheck:
 
 def _timings(network: Network, X: np.ndarray, y: np.ndarray) -> list[tuple[str, ...]]:
     """Time per epoch of engine and reference, one thread each."""
+    from ffnn_fast._runtime.threads import one_blas_thread
     from ffnn_fast.network import Network
-    from ffnn_fast.threads import one_blas_thread
 
     rows: list[tuple[str, ...]] = [
         (f"time per epoch of {len(X)} rows, one thread", "engine", "reference", "ratio")

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Show the facts; returns the exit code."""
     del args
     from ffnn_fast import __version__
-    from ffnn_fast.config import describe
+    from ffnn_fast._runtime.build_info import describe
     from ffnn_fast.network import Network
 
     facts, used = describe(), Network([1, 1], output="identity")

@@ -122,7 +122,7 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
     import numpy as np
     from safetensors.numpy import load
 
-    from ffnn_fast.persistence import named_tensors, packed
+    from ffnn_fast._model.model_files import named_tensors, packed
 
     with np.errstate(over="ignore"):
         params = network.params.astype(dtype)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ffnn_fast.persistence import write_atomically
+from ffnn_fast._model.model_files import write_atomically
 
 
 class CommandError(Exception):

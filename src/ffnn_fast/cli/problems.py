@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ffnn_fast._training.sampling import hold_out
 from ffnn_fast.cli.output import say
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.recipe import Recipe
@@ -15,7 +16,6 @@ from ffnn_fast.history import History
 from ffnn_fast.metrics import accuracy, r2
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
-from ffnn_fast.sampling import hold_out
 
 FOLDS = 10
 

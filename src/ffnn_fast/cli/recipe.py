@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.model_files import ModelFileError, load
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import Table, read_table, shortened
 from ffnn_fast.network import Network
-from ffnn_fast.persistence import ModelFileError, load
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
-from ffnn_fast.spec import NetworkSpec
 
 KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}

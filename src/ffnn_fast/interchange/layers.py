@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.network import Network
-from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
 Layer = tuple[Array, Array | None]  # W_k, (n_k, n_{k-1}), and b_k, (n_k,), or None for zeros

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast.network import Network
 from ffnn_fast.onnx.columns import Given, answers, as_preprocessing, check_fit, features
 from ffnn_fast.onnx.graph import Graph, activate, checked_activations, softmax_of_heads
-from ffnn_fast.persistence import write_atomically
 
 if TYPE_CHECKING:
     from onnx import ModelProto

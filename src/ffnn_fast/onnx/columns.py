@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.onnx.graph import ML, Graph
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
-from ffnn_fast.spec import NetworkSpec
 
 Given = TableEncoder | tuple[TableEncoder, TargetEncoder] | str
 Block = tuple[str, list[int]]  # a value, (n, width), and the inputs, of 0..n_0-1, that it holds

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.network import Network
 from ffnn_fast.plotting.canvas import DIVERGING, FAINT, INK, one_axes
-from ffnn_fast.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ffnn_fast._model.arrays import as_targets
+from ffnn_fast._model.predictions import predict
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.network import Network
 from ffnn_fast.plotting.canvas import INK, class_colours, one_axes
-from ffnn_fast.scoring import predict
-from ffnn_fast.spec import NetworkSpec
-from ffnn_fast.validation import as_targets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,16 +15,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ffnn_fast._model.arrays import all_finite
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import ACTIVATIONS, ALIASES, Activation
-from ffnn_fast.machine import Problem
 from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
 from ffnn_fast.schedules import Schedule
 from ffnn_fast.sklearn.core import Core, dense, threads
 from ffnn_fast.sklearn.epochs import Epochs, Judge, Rows, batch_rows, fit_epochs
 from ffnn_fast.sklearn.full_batch import minimize
 from ffnn_fast.sklearn.steps import new_steps
-from ffnn_fast.spec import NetworkSpec
-from ffnn_fast.validation import all_finite
 
 Array = np.ndarray
 FULL_BATCH = ("lbfgs", "lm")
@@ -172,7 +172,7 @@ class BaseMLP(BaseEstimator):
         self,
         core: Core,
         given: Given,
-        held: Problem | None,
+        held: Samples | None,
         rng: Callable[[], np.random.RandomState],
         fresh: bool,
         incremental: bool = False,
@@ -185,8 +185,8 @@ class BaseMLP(BaseEstimator):
         which = None
         if self.early_stopping and held is None:
             which, rest = self._split(given, rng())
-            part = Problem(given.X[rest], given.Y[rest], _take(given.weight, rest))
-            held = Problem(part.X, part.Y, _mean_one(part.sample_weight, core.spec.dtype))
+            part = Samples(given.X[rest], given.Y[rest], _take(given.weight, rest))
+            held = Samples(part.X, part.Y, _mean_one(part.sample_weight, core.spec.dtype))
         rows = self._rows(core, given, which)
         size = batch_rows(self.batch_size, len(rows.which))
         epochs = Epochs(core, rows, self._steps, float(self.alpha), size)
@@ -311,7 +311,7 @@ class BaseMLP(BaseEstimator):
             and bool(all_finite(X))
         )
 
-    def _validation_rows(self, core: Core, X: Any, y: Any, weight: Any) -> Problem:
+    def _validation_rows(self, core: Core, X: Any, y: Any, weight: Any) -> Samples:
         X, y = validate_data(
             self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, order="C",
             reset=False, y_numeric=self._y_numeric,
@@ -319,7 +319,7 @@ class BaseMLP(BaseEstimator):
         if weight is not None:
             weight = _mean_one(_check_sample_weight(weight, X, dtype=np.float64), core.spec.dtype)
         Y = self._encoded(y, core.spec.dtype, KNOWN)
-        return Problem(dense(X, core.spec.dtype), Y, weight)
+        return Samples(dense(X, core.spec.dtype), Y, weight)
 
     def _split(self, given: Given, rng: np.random.RandomState) -> tuple[Array, Array]:
         """Numbers of the rows to train on and of those held out, as scikit-learn draws them."""
@@ -335,12 +335,12 @@ class BaseMLP(BaseEstimator):
         return train, held
 
     def _rows(self, core: Core, given: Given, which: Array | None) -> Rows:
-        problem = Problem(given.X, given.Y, given.weight)
+        problem = Samples(given.X, given.Y, given.weight)
         if which is None:
             which = np.arange(len(given.X))
         return Rows(problem, which, self._constant(given.Y), self._shown_over(core))
 
-    def _judge(self, core: Core, held: Problem) -> Judge:
+    def _judge(self, core: Core, held: Samples) -> Judge:
         constant, over = self._constant(held.Y), self._shown_over(core)
         offset = 0.0 if constant is None else np.average(constant, weights=held.sample_weight)
         return Judge(

@@ -20,15 +20,15 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import Activation
-from ffnn_fast.machine import Problem
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
 from ffnn_fast.sklearn import columns
 from ffnn_fast.sklearn.base import ANY, SAME, BaseMLP
 from ffnn_fast.sklearn.columns import MULTIOUTPUT
 from ffnn_fast.sklearn.core import Core
-from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
 MULTICLASS, MULTILABEL = "multiclass", "multilabel"
@@ -369,7 +369,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _shown_over(self, core: Core) -> int:
         return 1
 
-    def _grade(self, y_hat: Array, held: Problem) -> float:
+    def _grade(self, y_hat: Array, held: Samples) -> float:
         """The share of rows whose labels are all right."""
         Y = held.Y
         if self._kind == MULTIOUTPUT:

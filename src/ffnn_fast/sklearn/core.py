@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast.execution import Execution
-from ffnn_fast.machine import Machine, aligned_empty
-from ffnn_fast.spec import NetworkSpec
-from ffnn_fast.threads import available
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast._runtime.settings import Settings
+from ffnn_fast._runtime.threads import available
 
 Array = np.ndarray
 MACHINES_KEPT = 8  # with penalties of their own: those of full batches, of short ones
@@ -36,9 +36,9 @@ class Core:
         self.params = aligned_empty(spec.n_params, spec.dtype)
         self.coefs = [W.T for W in spec.weights(self.params)]
         self.intercepts = list(spec.biases(self.params))
-        self.execution = Execution(n_threads=n_threads)
+        self.execution = Settings(n_threads=n_threads)
         self.machine = self.execution.machine(spec, self.params)
-        self._penalised: dict[float, Machine] = {0.0: self.machine}
+        self._penalised: dict[float, BoundNetwork] = {0.0: self.machine}
 
     def adopt(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> None:
         """Take over weights that are not views of θ, such as a user's own.
@@ -73,7 +73,7 @@ class Core:
             self.coefs[k][...] = rng.uniform(-bound, bound, (fan_in, fan_out))
             self.intercepts[k][...] = rng.uniform(-bound, bound, fan_out)
 
-    def penalised(self, l2: float, keep: bool = True) -> Machine:
+    def penalised(self, l2: float, keep: bool = True) -> BoundNetwork:
         """The network with the penalty ``l2/2 · Σ‖W_k‖²``."""
         machine = self._penalised.get(l2)
         if machine is None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ffnn_fast.machine import Problem
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._training.loop import CHUNK
 from ffnn_fast.sklearn.core import Core
 from ffnn_fast.sklearn.steps import Steps
-from ffnn_fast.training import CHUNK
 
 Array = np.ndarray
 MOST_ROWS = 200  # of a batch by default
@@ -28,7 +28,7 @@ class Rows:
     what the data's part of the loss is divided by where it is shown.
     """
 
-    problem: Problem
+    problem: Samples
     which: Array
     constant: Array | None = None
     shown_over: int = 1
@@ -60,7 +60,7 @@ class Epochs:
         """Steps over rows in this order; the mean over the rows of the loss before each step."""
         n, total = len(order), 0.0
         weight, sums = self._weights(order)
-        problem = Problem(self.rows.problem.X, self.rows.problem.Y, weight)
+        problem = Samples(self.rows.problem.X, self.rows.problem.Y, weight)
         before = self.core.squares() if self.rows.shown_over > 1 else 0.0
         for start, end, l2 in self._stretches(n, sums):
             machine = self.core.penalised(l2, keep=sums is None)

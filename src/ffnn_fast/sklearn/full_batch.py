@@ -10,12 +10,13 @@ import numpy as np
 from scipy import optimize
 from sklearn.exceptions import ConvergenceWarning
 
-from ffnn_fast.least_squares import (
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast._solvers.levenberg_marquardt import (
     LevenbergMarquardtOptions,
     levenberg_marquardt,
     require_least_squares,
 )
-from ffnn_fast.machine import Machine, Problem, aligned_empty
 from ffnn_fast.sklearn.core import Core
 from ffnn_fast.sklearn.epochs import Rows
 
@@ -44,7 +45,7 @@ def minimize(est: Any, core: Core, rows: Rows) -> None:
     est.loss_ = (loss + constant - penalty) / rows.shown_over + penalty
 
 
-def _in_double(core: Core, problem: Problem, alpha: float) -> tuple[Machine, Problem, float]:
+def _in_double(core: Core, problem: Samples, alpha: float) -> tuple[BoundNetwork, Samples, float]:
     """The network on a copy of θ with the penalty alpha/(2 S) · Σ‖W_k‖², and its rows."""
     weight, S = problem.sample_weight, float(len(problem.X))
     if weight is not None:
@@ -55,10 +56,10 @@ def _in_double(core: Core, problem: Problem, alpha: float) -> tuple[Machine, Pro
     theta[:] = core.params
     Y = problem.Y if problem.Y.ndim == 1 else problem.Y.astype(np.float64, copy=False)
     X = problem.X.astype(np.float64, copy=False)
-    return core.execution.machine(spec, theta), Problem(X, Y, weight), alpha / S
+    return core.execution.machine(spec, theta), Samples(X, Y, weight), alpha / S
 
 
-def _lbfgs(est: Any, machine: Machine, problem: Problem) -> float:
+def _lbfgs(est: Any, machine: BoundNetwork, problem: Samples) -> float:
     """SciPy's L-BFGS-B with scikit-learn's limits."""
 
     def objective(theta: Array) -> tuple[float, Array]:
@@ -83,7 +84,7 @@ def _lbfgs(est: Any, machine: Machine, problem: Problem) -> float:
     return float(found.fun)
 
 
-def _lm(est: Any, machine: Machine, problem: Problem) -> float:
+def _lm(est: Any, machine: BoundNetwork, problem: Samples) -> float:
     """Levenberg-Marquardt: damped Gauss-Newton steps for squared errors."""
     require_least_squares(machine.spec, MEMORY)
     options = LevenbergMarquardtOptions(est.max_iter, est.tol or TINY, DAMPING)

@@ -12,9 +12,9 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from ffnn_fast._model.samples import Samples
 from ffnn_fast.activations import Activation
 from ffnn_fast.losses import loss_of
-from ffnn_fast.machine import Problem
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
 from ffnn_fast.sklearn.base import ANY, BaseMLP
@@ -273,7 +273,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _shown_over(self, core: Core) -> int:
         return core.spec.n_targets if self.loss == "squared_error" else 1
 
-    def _grade(self, y_hat: Array, held: Problem) -> float:
+    def _grade(self, y_hat: Array, held: Samples) -> float:
         """R², the mean over targets; NaN where ŷ is not finite."""
         said, y, weight = self._point(y_hat), held.Y, held.sample_weight
         if not np.isfinite(said).all():

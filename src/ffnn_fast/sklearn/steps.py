@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.optimizers import OPTIMIZERS, Momentum, Nesterov, Optimizer, StepRule
 from ffnn_fast.schedules import Memory, Schedule, as_schedule
-from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
 SMALLEST_RATE = 1e-6  # at which an adaptive rate ends the fit instead of falling

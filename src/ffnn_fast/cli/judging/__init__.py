@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.cli.judging import answers
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.metrics import (
@@ -23,7 +24,6 @@ from ffnn_fast.metrics import (
 from ffnn_fast.network import Network
 from ffnn_fast.plotting.confusion import shortened
 from ffnn_fast.preprocessing import TargetEncoder
-from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
 Table = list[tuple[str, ...]]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ffnn_fast._model.predictions import predict
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.losses import loss_of
 from ffnn_fast.preprocessing import TargetEncoder
-from ffnn_fast.scoring import predict
-from ffnn_fast.spec import NetworkSpec
 
 Array = np.ndarray
 

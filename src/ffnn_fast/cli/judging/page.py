@@ -9,8 +9,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ffnn_fast import __version__
+from ffnn_fast._model.summary import layers
 from ffnn_fast.cli import judging
-from ffnn_fast.summary import layers
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.judging.report import Picture, Report

@@ -6,9 +6,10 @@ import argparse
 import math
 from typing import Any
 
-from ffnn_fast.averaging import Averaging
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.checkpoint import Checkpoint
+from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.callbacks import Callback, CSVLog, JSONLog
-from ffnn_fast.checkpoint import Checkpoint
 from ffnn_fast.cli.options import flag
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.training.choices import Choice
@@ -16,10 +17,9 @@ from ffnn_fast.cli.training.options import SCHEDULES
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.network import Network
+from ffnn_fast.optimizers._rules import OPTIMIZERS, Optimizer
 from ffnn_fast.preprocessing import TargetEncoder
-from ffnn_fast.rules import OPTIMIZERS, Optimizer
 from ffnn_fast.schedules import Schedule, StepDecay, WarmUp
-from ffnn_fast.stopping import EarlyStopping
 
 STEPS = 20_000  # about how many the default number of epochs makes
 EPOCHS = (20, 500)  # the least and the most that are made by default

@@ -11,6 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
+from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast.cli import judging
 from ffnn_fast.cli.judging import Judged, Table
 from ffnn_fast.cli.options import flag
@@ -21,7 +22,6 @@ from ffnn_fast.cli.training import building
 from ffnn_fast.cli.training.baselines import linear_classifier, ridge
 from ffnn_fast.cli.training.options import LEVENBERG_MARQUARDT
 from ffnn_fast.cli.training.preparing import Prepared
-from ffnn_fast.divergence import DivergedWarning
 from ffnn_fast.history import History
 from ffnn_fast.network import Network
 

@@ -6,16 +6,18 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from ffnn_fast._runtime.settings import ENGINES, MATMULS
+from ffnn_fast._solvers.minimizers import METHODS
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.activations import ACTIVATIONS, ALIASES
-from ffnn_fast.averaging import Averaging
 from ffnn_fast.cli import options
 from ffnn_fast.cli.table import DEFAULT_MISSING
 from ffnn_fast.cli.training.choices import choice, count, settings_of
-from ffnn_fast.execution import ENGINES, MATMULS
 from ffnn_fast.initializers import INITIALIZERS
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.metrics import METRICS, as_metric
-from ffnn_fast.rules import OPTIMIZERS
+from ffnn_fast.optimizers._rules import OPTIMIZERS
 from ffnn_fast.schedules import (
     Constant,
     Cosine,
@@ -27,8 +29,6 @@ from ffnn_fast.schedules import (
     StepDecay,
     WarmUp,
 )
-from ffnn_fast.solvers import METHODS
-from ffnn_fast.stopping import EarlyStopping
 
 RATES = ("rate", "peak", "schedule")  # what a schedule starts from: --learning-rate
 SCHEDULES: dict[str, Callable[..., Schedule]] = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ffnn_fast._training.sampling import class_weights, hold_out
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.predict import load
 from ffnn_fast.cli.recipe import Recipe
@@ -15,7 +16,6 @@ from ffnn_fast.cli.table import Table, read_table, shortened
 from ffnn_fast.cli.training.columns import Target, input_columns, target_column
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
-from ffnn_fast.sampling import class_weights, hold_out
 
 Array = np.ndarray
 VALIDATED = 0.1  # share of the training rows, where something is chosen by the validation

@@ -1,0 +1,68 @@
+"""The machine under the figures."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ffnn_fast._bench.arena import cores_available
+
+LIBRARIES = ["numpy", "scipy", "scikit-learn", "torch", "jax", "onnxruntime", "ffnn_fast"]
+NOT_INSTALLED = "not installed"
+KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
+QUIET = 0.5  # load average above which somebody else is at work
+
+
+def cpu_name() -> str:
+    """The processor's name as the operating system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def caches() -> dict[str, str]:
+    """Sizes of the first core's caches."""
+    found = {}
+    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = (
+            (index / name).read_text().strip() for name in ("level", "type", "size")
+        )
+        found[f"L{level} {kind.lower()}"] = size
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that are installed."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = NOT_INSTALLED
+    return found
+
+
+def describe() -> dict[str, Any]:
+    """What must stand beside a figure."""
+    from ffnn_fast._runtime.build_info import describe as describe_engine
+
+    config = describe_engine()
+    return {
+        "cpu": cpu_name(),
+        "cores": len(cores_available()),
+        "caches": caches(),
+        "architecture": platform.machine(),
+        "isa_level": config["isa_level"],
+        "os": platform.platform(),
+        "python": platform.python_version(),
+        "libraries": versions(),
+        "blas": [f"{b['internal_api']} {b['version']}" for b in config["blas"]],
+        "environment": {name: os.environ[name] for name in KERNELS if name in os.environ},
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "load": [round(value, 2) for value in os.getloadavg()],
+    }

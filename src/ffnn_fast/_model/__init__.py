@@ -1,0 +1,1 @@
+"""The description of a network, its files, and arrays checked against it."""

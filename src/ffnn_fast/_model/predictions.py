@@ -1,0 +1,114 @@
+"""What ŷ says of each row, and how good it is by each metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast.activations import by_head
+from ffnn_fast.history import Record
+from ffnn_fast.losses import loss_of
+from ffnn_fast.metrics import METRICS, Metric, accuracy, r2
+
+Array = np.ndarray
+KNOW_MISSING = ("rmse", "mae")  # metrics that leave out what is NaN themselves
+
+
+def score_name(spec: NetworkSpec) -> str:
+    """``"accuracy"`` for classifiers, ``"r2"`` for regressors."""
+    return "accuracy" if spec.task == "classification" else "r2"
+
+
+def predict(spec: NetworkSpec, y_hat: Array) -> Array:
+    """What ŷ, (n, n_L), says: labels (n,) where a sample has one class, a column of labels for each
+    of several softmax heads, 0/1 per output where each output is a class of its own, ŷ itself for
+    regressors, with all heads of a target (quantiles; means, then logarithms of variances); (n,)
+    where there is one output.
+    """
+    if spec.heads:
+        return np.stack([head.argmax(axis=1) for (head,) in by_head(spec.heads, y_hat)], axis=1)
+    if spec.takes_labels:
+        return y_hat.argmax(axis=1)
+    if spec.task == "classification":
+        y_hat = (y_hat >= 0.5).astype(np.int64)
+    return y_hat[:, 0] if spec.n_outputs == 1 else y_hat
+
+
+def score(spec: NetworkSpec, y_hat: Array, problem: Samples) -> float:
+    """Accuracy of classifiers (share of right entries), R² of regressors (mean over targets) of
+    ŷ, of the mean or of the quantile nearest to the median; missing targets do not count.
+    """
+    truth, known = problem.Y, None
+    if spec.missing_targets == "ignore" and truth.ndim == 2:
+        known = ~np.isnan(truth)
+    if spec.task == "regression":
+        return r2(truth, loss_of(spec.loss).point(y_hat, **spec.loss_options), known)
+    predicted = predict(spec, y_hat)
+    if truth.ndim == 2:
+        truth = predict(spec, truth)
+        if known is not None and spec.heads:
+            known = np.stack([head.all(axis=1) for (head,) in by_head(spec.heads, known)], axis=1)
+        if known is not None:
+            known = known.reshape(len(truth), -1)[:, : truth[0].size].ravel()
+    return accuracy(truth.ravel(), predicted.ravel(), known)
+
+
+def labels(spec: NetworkSpec, Y: Array) -> Array:
+    """The class of each row, (n,), of targets of a classifier in any form.
+
+    Raises
+    ------
+    ValueError
+        If a row has no single class.
+    """
+    if Y.ndim == 1:
+        return Y
+    if spec.task != "classification" or not (spec.takes_labels or spec.n_outputs == 1):
+        raise ValueError("expected a classifier with one class per row")
+    return predict(spec, Y)
+
+
+def metric_values(
+    spec: NetworkSpec, y_hat: Array, samples: Samples, metrics: Sequence[Metric], prefix: str = ""
+) -> Record:
+    """Each metric of ŷ on the samples, under its name after the prefix."""
+    return {f"{prefix}{metric.name}": _value(spec, metric, y_hat, samples) for metric in metrics}
+
+
+def _value(spec: NetworkSpec, metric: Metric, y_hat: Array, problem: Samples) -> float:
+    """A metric of ŷ; rows with a missing target count only where a metric knows of such."""
+    if metric is METRICS[score_name(spec)]:
+        return score(spec, y_hat, problem)
+    truth = problem.Y
+    if spec.heads and (metric is METRICS["f1"] or metric.name.startswith("top_")):
+        return _mean_over_heads(spec, metric, y_hat, truth)
+    if spec.missing_targets == "ignore" and truth.ndim == 2 and metric.name not in KNOW_MISSING:
+        whole = ~np.isnan(truth).any(axis=1)
+        truth, y_hat = truth[whole], y_hat[whole]
+    if metric.takes == "outputs":
+        ranks = truth.ndim == 2 and spec.takes_labels and metric.name.startswith("top_")
+        return float(metric.function(labels(spec, truth) if ranks else truth, y_hat))
+    if spec.task == "regression":
+        said = loss_of(spec.loss).point(y_hat, **spec.loss_options)
+        return float(metric.function(_narrow(truth), _narrow(said)))
+    said = predict(spec, y_hat)
+    return float(metric.function(truth if truth.ndim == 1 else predict(spec, truth), said))
+
+
+def _mean_over_heads(spec: NetworkSpec, metric: Metric, y_hat: Array, truth: Array) -> float:
+    """The mean of a metric of labels over the heads, each on the rows where its target is known."""
+    values = []
+    for p, y in by_head(spec.heads, y_hat, truth):
+        known = ~np.isnan(y).any(axis=1)
+        said = p[known] if metric.takes == "outputs" else p[known].argmax(axis=1)
+        if known.any():
+            values.append(metric.function(y[known].argmax(axis=1), said))
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _narrow(values: Array) -> Array:
+    """(n,) where there is one column."""
+    return values[:, 0] if values.shape[1] == 1 else values

@@ -1,0 +1,51 @@
+"""A network's description as a table for people."""
+
+from __future__ import annotations
+
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast.activations import activation_of
+from ffnn_fast.losses import loss_of
+
+
+def summary(spec: NetworkSpec) -> str:
+    """Dtype, loss, a line per layer with the shapes of W_k and b_k, and the parameter count."""
+    title = f"Network  {spec.dtype}, loss {loss_of(spec.loss).name}"
+    title += "".join(f", {name} {value}" for name, value in _settings(spec).items())
+    rows = layers(spec)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([title, *lines, f"total {spec.n_params:,}"])
+
+
+def layers(spec: NetworkSpec) -> list[tuple[str, ...]]:
+    """A row for each layer, under a head: its activation, the shapes of W_k and b_k, parameters."""
+    head = ("layer", "activation", "W", "b", "parameters")
+    rows: list[tuple[str, ...]] = [head, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
+    for k, (g, (o, i)) in enumerate(zip(spec.layer_activations, spec.shapes, strict=True), start=1):
+        place = "output" if k == spec.n_layers else "hidden"
+        rows.append(
+            (f"{k} ({place})", activation_of(g).name, f"({o}, {i})", f"({o},)", f"{o * i + o:,}")
+        )
+    return rows
+
+
+def _settings(spec: NetworkSpec) -> dict[str, str]:
+    """What differs from the defaults, beside the layers."""
+    options = loss_of(spec.loss).options
+    chosen = {
+        name: f"{value}"
+        for name, value in spec.loss_options.items()
+        if value != options[name].default
+    }
+    for name, given in (("l2", spec.l2), ("l1", spec.l1), ("dropout", spec.dropout)):
+        each = given if isinstance(given, tuple) else (given,)
+        if any(each):
+            chosen[name] = " ".join(f"{one:g}" for one in each)
+    if spec.heads:
+        chosen["heads"] = " ".join(map(str, spec.heads))
+    if spec.missing_targets != "refuse":
+        chosen["missing targets"] = spec.missing_targets
+    return chosen

@@ -1,0 +1,1 @@
+"""A network bound to an engine, and how it runs."""

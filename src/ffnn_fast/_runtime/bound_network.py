@@ -1,0 +1,180 @@
+"""A network that a backend can run, with every call that training and prediction make of it.
+
+The backend is the compiled engine or its reference; both have the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast import reference
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._runtime.interrupts import in_background
+from ffnn_fast._runtime.threads import one_blas_thread
+from ffnn_fast.optimizers import StepRule
+
+Array = np.ndarray
+ALIGNMENT = 64  # bytes; a cache line, and the widest vector
+STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
+LONG_CALL = 0.15  # seconds; a call that may take longer is made where it holds no signal up
+# Operations a second of a core at matrix products in float32; by the engine's module, or any other.
+SPEED = {"engine_v4": 250e9, "engine_v3": 80e9, "reference": 2e9}
+SPEED_OF_OTHERS = 20e9
+
+
+def aligned_empty(n: int, dtype: str) -> Array:
+    """An uninitialised vector of n elements that starts on a 64-byte boundary."""
+    size = n * np.dtype(dtype).itemsize
+    raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size].view(dtype)
+
+
+@dataclass(frozen=True)
+class BoundNetwork:
+    """A network that a backend can run: the plan and the parameters it works on, in place.
+
+    ``holds_blas``: the backend calls BLAS from threads of its own, so BLAS must not use more.
+    """
+
+    spec: NetworkSpec
+    plan: Any
+    params: Array
+    backend: ModuleType
+    holds_blas: bool = False
+    spare: list[Array] = field(default_factory=list, repr=False)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the backend is the compiled engine."""
+        return self.backend is not reference
+
+    def on(self, params: Array) -> BoundNetwork:
+        """The same network with other parameters, (P,)."""
+        return replace(self, params=params, spare=[])
+
+    def running(self) -> AbstractContextManager[None]:
+        """What must hold while the backend runs."""
+        return one_blas_thread() if self.holds_blas else nullcontext()
+
+    def workspace(self, n: int) -> Array:
+        """Scratch for calls on n rows."""
+        return aligned_empty(self.backend.workspace_size(self.plan, n), self.spec.dtype)
+
+    def forward(self, X: Array) -> Array:
+        """ŷ, (n, n_L)."""
+        out = np.empty((len(X), self.spec.n_outputs), dtype=self.spec.dtype)
+        if len(X) > 1 or self.holds_blas:
+            self._call(self.backend.forward, 2 * len(X), X, out, self.workspace(len(X)))
+            return out
+        # One row takes a microsecond: its scratch is kept, each for one thread at a time.
+        try:
+            work = self.spare.pop()
+        except IndexError:
+            work = self.workspace(1)
+        self.backend.forward(self.plan, self.params, X, out, work)
+        self.spare.append(work)
+        return out
+
+    def loss(self, problem: Samples) -> float:
+        """The objective on a problem."""
+        X, Y, weight = problem.X, problem.Y, problem.sample_weight
+        work = self.workspace(len(X))
+        return self._call(self.backend.loss, 2 * len(X), X, Y, weight, work)
+
+    def loss_gradient(
+        self, problem: Samples, grad: Array | None = None, mask: tuple[int, int] | None = None
+    ) -> tuple[float, Array]:
+        """The objective and ∇θ, (P,), written to `grad` where given; with a mask, a seed and a
+        step, under dropout.
+        """
+        X, Y, weight = problem.X, problem.Y, problem.sample_weight
+        if grad is None:
+            grad = aligned_empty(len(self.params), self.spec.dtype)
+        given = (X, Y, weight, grad, self.workspace(len(X)), *([] if mask is None else [mask]))
+        value = self._call(self.backend.loss_gradient, 6 * len(X), *given)
+        return value, grad
+
+    def predictor(self, n_rows: int) -> Any:
+        """See `ffnn_fast.Network.predictor`."""
+        work = self.workspace(n_rows)
+        return self.backend.Predictor(self.plan, self.params, n_rows, work)
+
+    def _call(self, function: Any, operations: int, *args: Any) -> Any:
+        """A call with so many operations per parameter; signals are heard while a long one runs."""
+        with self.running():
+            if not self._is_long(operations):
+                return function(self.plan, self.params, *args)
+            return in_background(function, self.plan, self.params, *args)
+
+    def _is_long(self, operations: int) -> bool:
+        """Whether so many operations per parameter take long, as gemm-bound work goes."""
+        speed = SPEED.get(self.backend.__name__.rpartition(".")[2], SPEED_OF_OTHERS)
+        seconds = operations * len(self.params) / speed
+        return seconds * (2 if self.spec.dtype == "float64" else 1) > LONG_CALL
+
+    def _seconds(self, operations: int) -> float:
+        """What so many operations per parameter take, rather too much than too little."""
+        return operations * len(self.params) / (20e9 if self.compiled else 2e9)
+
+    def runs_whole(self, rule: StepRule, batch_size: int) -> bool:
+        """Whether the backend can be left alone with several steps: it knows the rule, and a step
+        is not so long that signals must be heard within it.
+        """
+        known = rule.optimizer.compiled or not self.compiled
+        return known and not self._is_long(6 * batch_size)
+
+    def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
+        """Steps that take about so long at the most; a figure of the problem, not of the clock."""
+        in_python = 1e-4 * self.spec.n_layers + 2e-8 * len(self.params)
+        alone = self.compiled and self.runs_whole(rule, batch_size)
+        step = (1e-6 if alone else in_python) + self._seconds(6 * batch_size)
+        steps = max(1, int(seconds / step))
+        if batch_size == 1 and steps > STEPS_TOGETHER:
+            steps -= steps % STEPS_TOGETHER
+        return steps
+
+    def train(
+        self,
+        problem: Samples,
+        order: Array,
+        batch_size: int,
+        rule: StepRule,
+        hyper: Array,
+        state: Array,
+        t: int,
+        work: Array,
+        hold: Callable[[], None] = lambda: None,
+    ) -> float:
+        """Steps t+1, t+2, ... as the backends' ``train_epoch``; also with rules of one's own.
+
+        `hold` is called before the first change of θ.
+        """
+        if self.runs_whole(rule, batch_size):
+            hold()
+            return self.backend.train_epoch(
+                self.plan, self.params, problem.X, problem.Y, problem.sample_weight, order,
+                batch_size, rule, hyper, state, t, work,
+            )  # fmt: skip
+        update, plan = self.backend.update, self.plan
+        if not rule.optimizer.compiled:
+            update, plan = reference.update, reference.Plan(self.spec)
+        grad = aligned_empty(len(self.params), self.spec.dtype)
+        total, drops = 0.0, any(self.spec.dropout_rates)
+        for step, start in enumerate(range(0, len(order), batch_size)):
+            rows = order[start : start + batch_size]
+            # All rows are one batch in their own order: nothing to gather.
+            batch = problem if len(rows) == len(problem.X) else problem.rows(rows)
+            t += 1
+            loss, _ = self.loss_gradient(batch, grad, (rule.seed, t) if drops else None)
+            hold()
+            update(plan, rule, hyper[min(step, len(hyper) - 1)], self.params, grad, state, t)
+            total += len(rows) * loss
+        return total / len(order)

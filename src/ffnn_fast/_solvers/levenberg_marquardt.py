@@ -1,0 +1,344 @@
+"""Levenberg-Marquardt: regression by damped Gauss-Newton steps, and the intervals that follow.
+
+The objective is ½‖r‖² + ½ θᵀ Λ θ with r_ij = √(c w_i / n) (ŷ_ij − y_ij), where c is ∂²ℓ/∂ŷ²: 2 for
+squared_error, 1 for half_squared_error; Λ holds l2_k for weights and 0 for biases. With J = ∂r/∂θ
+its Gauss-Newton Hessian is H = JᵀJ + Λ and its gradient g = Jᵀr + Λθ. All of it is in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.linalg import lapack
+from scipy.special import stdtrit
+
+from ffnn_fast import reference
+from ffnn_fast._model.arrays import as_rows, positive_float
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast._runtime.threads import one_blas_thread
+from ffnn_fast.activations import Activation, activation_of
+from ffnn_fast.history import History, Listener, Record
+
+Array = np.ndarray
+CURVATURE = {"squared_error": 2.0, "half_squared_error": 1.0}  # c
+FLAT = "the gradient is zero within tol"
+SETTLED = "the objective no longer changes within tol"
+STILL = "the parameters no longer move within tol"
+STUCK = "no step lowers the objective"
+STOPPED = "the callback raised StopIteration"
+SLOW = "max_iterations reached"
+CONVERGED = (FLAT, SETTLED, STILL)
+MATRICES = 2  # (P, P) arrays that a fit holds: H and its factor
+ROWS_AT_ONCE = 256  # new rows whose ∂ŷ/∂θ is held at once
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardtOptions:
+    """How `levenberg_marquardt` runs; see `ffnn_fast.Network.levenberg_marquardt`."""
+
+    max_iterations: int
+    tol: float
+    damping: float
+    callback: Listener | None = None
+
+
+class Interval(NamedTuple):
+    """Lower and upper ends, each (n,) for one output, else (n, n_L)."""
+
+    lower: Array
+    upper: Array
+
+
+def require_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
+    """ValueError unless the network's objective is a sum of squares of a size that fits."""
+    if spec.loss not in CURVATURE or not isinstance(activation_of(spec.output), Activation):
+        raise ValueError(
+            f"levenberg_marquardt needs a regression network with loss {' or '.join(CURVATURE)} "
+            f"and an elementwise output; got loss {spec.loss!r} with output {spec.output!r}, for "
+            "which minimize(method='L-BFGS-B') works"
+        )
+    if spec.missing_targets == "ignore":
+        raise ValueError("levenberg_marquardt needs every target; missing ones suit fit, minimize")
+    if any(spec.layer_l1):
+        raise ValueError(
+            f"levenberg_marquardt needs an objective with second derivatives, which l1 "
+            f"{spec.l1} has not; use l2, or fit"
+        )
+    needed = MATRICES * 8 * spec.n_params**2
+    if needed > memory_limit:
+        raise ValueError(
+            f"levenberg_marquardt needs {MATRICES} matrices of {spec.n_params} by "
+            f"{spec.n_params} parameters, {needed / 1e9:.3g} GB; memory_limit is "
+            f"{memory_limit / 1e9:.3g} GB. minimize(method='L-BFGS-B') needs next to none"
+        )
+
+
+def ridge(spec: NetworkSpec) -> Array:
+    """The diagonal of Λ, (P,)."""
+    diagonal = np.zeros(spec.n_params)
+    for W, l2 in zip(spec.weights(diagonal), spec.layer_l2, strict=True):
+        W[:] = l2
+    return diagonal
+
+
+class _Model:
+    """The objective with its quadratic model H, g at a point; buffers are made once."""
+
+    def __init__(self, machine: BoundNetwork, problem: Samples) -> None:
+        self.machine = machine
+        self.data = (problem.X, problem.Y, problem.sample_weight)
+        P, n, backend = machine.spec.n_params, len(problem.X), machine.backend
+        self.ridge = ridge(machine.spec)
+        self.H, self.factor = np.empty((P, P)), np.empty((P, P))
+        self.g = aligned_empty(P, "float64")
+        size = max(
+            backend.workspace_size(machine.plan, n), backend.normal_workspace_size(machine.plan, n)
+        )
+        self.work = aligned_empty(size, "float64")
+
+    def value(self, theta: Array) -> float:
+        """The objective at θ."""
+        return self.machine.backend.loss(self.machine.plan, theta, *self.data, self.work)
+
+    def move(self, theta: Array) -> None:
+        """H, its lower triangle, and g := those of θ."""
+        self.machine.backend.normal_equations(
+            self.machine.plan, theta, *self.data, self.H, self.g, self.work
+        )
+        self.H.flat[:: len(theta) + 1] += self.ridge
+        self.g += self.ridge * theta
+
+    def step(self, mu: float) -> Array | None:
+        """−(H + μI)⁻¹ g; None where rounding, or NaN, has left that indefinite."""
+        self.factor[...] = self.H
+        self.factor.flat[:: len(self.g) + 1] += mu
+        # To Fortran the lower triangle of a row-major matrix is an upper one.
+        _, failed = lapack.dpotrf(self.factor.T, clean=0, overwrite_a=1)
+        if failed:
+            return None
+        return -lapack.dpotrs(self.factor.T, self.g)[0]
+
+    def cosine(self, value: float) -> float:
+        """The largest cosine of the angle between the residuals, Λ's too, and a column of J."""
+        lengths = np.sqrt(self.H.diagonal() * 2 * value)
+        cosines = np.divide(np.abs(self.g), lengths, out=np.zeros_like(lengths), where=lengths > 0)
+        return float(cosines.max())
+
+
+class LeastSquaresFit(History):
+    """What `levenberg_marquardt` returns: a record per iteration, and how sure the fit is.
+
+    Attributes
+    ----------
+    converged : bool
+    message : str
+        Why it ended.
+    params : ndarray of shape (P,)
+        θ where it ended, float64.
+    """
+
+    def __init__(self, records: list[Record], model: _Model, params: Array, message: str) -> None:
+        super().__init__(records)
+        self.message, self.params = message, params
+        self.converged = message in CONVERGED
+        self._spec, self._ridge, self._H = model.machine.spec, model.ridge, model.H
+        X, Y, weight = model.data
+        error = (model.machine.forward(X) - Y) ** 2
+        self._squares = float((error if weight is None else weight[:, None] * error).sum())
+        self._residuals = Y.size
+        self._scale = CURVATURE[str(self._spec.loss)] / len(Y)  # JᵀJ = scale Σ w ∂ŷ ∂ŷᵀ
+
+    @cached_property
+    def _factor(self) -> tuple[Array, Array]:
+        """Cholesky factor of D H D, for LAPACK's upper triangle, and the diagonal of D."""
+        diagonal = self._H.diagonal()
+        D = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1))
+        scaled = np.tril(self._H) * D[:, None] * D
+        size = float(np.abs(scaled + np.tril(scaled, -1).T).sum(axis=0).max())
+        factor, failed = lapack.dpotrf(scaled.T, clean=0, overwrite_a=1)
+        certain = 0.0 if failed else float(lapack.dpocon(factor, size)[0])
+        if not certain > len(D) * np.finfo(float).eps:
+            raise ValueError(
+                f"the data do not determine all {len(D)} parameters (reciprocal condition of the "
+                f"normal equations {certain:.1e}), so there is no covariance; use fewer units or "
+                "an l2 penalty"
+            )
+        return factor, D
+
+    @cached_property
+    def _inverse(self) -> Array:
+        """H⁻¹, (P, P)."""
+        factor, D = self._factor
+        upper = np.triu(lapack.dpotri(factor)[0])
+        return (upper + np.triu(upper, 1).T) * D[:, None] * D
+
+    @cached_property
+    def effective_parameters(self) -> float:
+        """tr(2 M − M²) for M = H⁻¹ JᵀJ: P without a penalty, less with one."""
+        if not self._ridge.any():
+            return float(len(self.params))
+        # M = I − H⁻¹Λ, so tr(2 M − M²) = P − tr((H⁻¹Λ)²)
+        return len(self.params) - float(self._ridge @ self._inverse**2 @ self._ridge)
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """Residuals, n · n_L, less the effective parameters."""
+        return self._residuals - self.effective_parameters
+
+    @property
+    def residual_variance(self) -> float:
+        """s² = Σ w (ŷ − y)² / degrees_of_freedom, of an observation of weight 1.
+
+        Raises
+        ------
+        ValueError
+            If there are not more residuals than effective parameters.
+        """
+        if self.degrees_of_freedom <= 0:
+            raise ValueError(
+                f"{self._residuals} residuals leave no degrees of freedom beside "
+                f"{self.effective_parameters:.1f} effective parameters"
+            )
+        return self._squares / self.degrees_of_freedom
+
+    def covariance(self) -> Array:
+        """Cov(θ) = s² c/n · H⁻¹ JᵀJ H⁻¹, (P, P): without a penalty s² (Σ w ∂ŷᵀ ∂ŷ)⁻¹."""
+        inverse = self._inverse
+        return self._scale * self.residual_variance * (inverse - inverse * self._ridge @ inverse)
+
+    def interval(self, X: Any, level: float = 0.95, of: str = "mean") -> Interval:
+        """Where ŷ, or a new observation, lies with this probability, by the delta method.
+
+        Half the width is t · √(g Cov(θ) gᵀ), g = ∂ŷ/∂θ, for the mean response at a row; for an
+        observation of weight 1, t · √(s² + g Cov(θ) gᵀ). t is Student's quantile for
+        `degrees_of_freedom`. Exact for a linear network; else as good as the linearisation. All
+        outputs are taken to have errors of the same variance, independent of one another.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+        level : float, default 0.95
+        of : {"mean", "observation"}, default "mean"
+
+        Returns
+        -------
+        Interval
+            ``(lower, upper)``, each shaped as the network's `predict`, float64.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described; if the data do not determine the parameters.
+
+        References
+        ----------
+        .. [1] Bates & Watts, Nonlinear Regression Analysis and Its Applications, 1988, section 2.3
+        .. [2] De Veaux, Schumi, Schweinsberg & Ungar, Prediction intervals for neural networks
+               via nonlinear regression, Technometrics 40, 1998 (with the penalty)
+        """
+        rows, single = as_rows(X, self._spec)
+        if not 0 < positive_float(level, "level") < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level}")
+        if of not in ("mean", "observation"):
+            raise ValueError(f"of must be 'mean' or 'observation', got {of!r}")
+        noise, plan = self.residual_variance, reference.Plan(self._spec)
+        y_hat, variance = np.empty((2, len(rows), self._spec.n_outputs))
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            y_hat[part], gradients = reference.jacobian(plan, self.params, rows[part])
+            for j, g in enumerate(gradients):
+                variance[part, j] = noise * self._scale * self._spread(g)
+        if of == "observation":
+            variance += noise
+        half = stdtrit(self.degrees_of_freedom, (1 + level) / 2) * np.sqrt(variance)
+        ends = (y_hat - half, y_hat + half)
+        if self._spec.n_outputs == 1:
+            ends = (ends[0][:, 0], ends[1][:, 0])
+        return Interval(*(end[0] if single else end for end in ends))
+
+    def _spread(self, g: Array) -> Array:
+        """g H⁻¹ JᵀJ H⁻¹ gᵀ of each row of g (m, P)."""
+        factor, D = self._factor
+        solved = lapack.dpotrs(factor, (g * D).T)[0] * D[:, None]
+        spread = (g.T * solved).sum(axis=0) - self._ridge @ solved**2
+        return np.maximum(spread, 0)
+
+
+def levenberg_marquardt(
+    machine: BoundNetwork, problem: Samples, target: Array, options: LevenbergMarquardtOptions
+) -> LeastSquaresFit:
+    """Steps −(H + μI)⁻¹ g; `target` receives every θ that lowers the objective.
+
+    The damping μ starts at ``damping`` · max diag H. After a step with gain ratio ρ = (decrease of
+    the objective) / (decrease of the quadratic model) > 0 it is multiplied by
+    max(1/3, 1 − (2ρ − 1)³); after a step that is refused, by ν = 2, 4, 8, ... [1]_ [2]_
+
+    References
+    ----------
+    .. [1] Madsen, Nielsen & Tingleff, Methods for non-linear least squares problems, 2nd edition,
+           DTU 2004, algorithm 3.16
+    .. [2] Hagan & Menhaj, Training feedforward networks with the Marquardt algorithm, IEEE
+           Transactions on Neural Networks 5, 1994
+    """
+    with one_blas_thread():
+        return _iterate(_Model(machine, problem), machine.params, target, options)
+
+
+def _iterate(
+    model: _Model, theta: Array, target: Array, options: LevenbergMarquardtOptions
+) -> LeastSquaresFit:
+    records: list[Record] = []
+    value = model.value(theta)
+    if not np.isfinite(value):
+        raise ValueError(f"the objective at the initial parameters is {value}, not finite")
+    model.move(theta)
+    mu, nu = options.damping * float(model.H.diagonal().max()), 2.0
+    message = FLAT if model.cosine(value) <= options.tol else None
+    while message is None:
+        began, size = perf_counter(), float(np.linalg.norm(theta))
+        step = model.step(mu)
+        ahead = np.inf if step is None else model.value(theta + step)
+        promised = 0.0 if step is None else 0.5 * float(step @ (mu * step - model.g))
+        gain = (value - ahead) / promised if promised > 0 else -np.inf
+        moved = np.inf if step is None else float(np.linalg.norm(step))
+        change = max(abs(value - ahead), promised)
+        if gain > 0:
+            theta += step
+            target[:] = theta
+            value = ahead
+            model.move(theta)
+            mu, nu = mu * max(1 / 3, 1 - (2 * gain - 1) ** 3), 2.0
+        else:
+            mu, nu = mu * nu, 2 * nu
+        records.append(
+            {
+                "epoch": len(records) + 1, "loss": value,
+                "gradient_norm": float(np.linalg.norm(model.g)), "damping": mu,
+                "seconds": perf_counter() - began,
+            }
+        )  # fmt: skip
+        endings = {
+            FLAT: model.cosine(value) <= options.tol,
+            SETTLED: change <= options.tol * value,
+            STILL: moved <= options.tol * size,
+            STUCK: not mu < np.inf,
+            SLOW: len(records) == options.max_iterations,
+            STOPPED: _stops(options.callback, records[-1]),
+        }
+        message = next((why for why, holds in endings.items() if holds), None)
+    return LeastSquaresFit(records, model, theta, message)
+
+
+def _stops(callback: Listener | None, record: Record) -> bool:
+    try:
+        if callback is not None:
+            callback(record)
+    except StopIteration:
+        return True
+    return False

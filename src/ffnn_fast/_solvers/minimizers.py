@@ -1,0 +1,229 @@
+"""Full-batch solvers: gradient descent as the lecture writes it, and SciPy's minimisers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast.history import History, Listener, Record
+from ffnn_fast.optimizers import SGD, StepRule
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
+Array = np.ndarray
+GRADIENT_FREE = ("nelder-mead", "powell", "cobyla", "cobyqa")
+HESSIAN = ("dogleg", "trust-exact")
+HESSIAN_PRODUCT = ("trust-ncg", "trust-krylov")
+METHODS = (
+    *("l-bfgs-b", "bfgs", "cg", "newton-cg", "tnc", "slsqp", "trust-constr"),
+    *(*HESSIAN, *HESSIAN_PRODUCT, *GRADIENT_FREE),
+)
+CENTRAL = float(np.cbrt(np.finfo(float).eps))  # the step of a central difference, relative
+
+
+def gradient_descent(
+    machine: BoundNetwork, problem: Samples, learning_rate: float, max_iterations: int
+) -> History:
+    """The lecture's algorithm (modules 4.2, 4.8), all rows at each step; θ changes in place.
+
+    ::
+
+        t ← 0
+        while t++ < max_iterations:
+            h_1..h_{L-1}, a_1..a_L, ŷ = forward_propagation(θ)
+            ∇θ = back_propagation(h_1..h_{L-1}, a_1..a_L, y, ŷ)
+            θ ← θ − η ∇θ
+    """
+    history, spec = History(), machine.spec
+    grad = aligned_empty(spec.n_params, spec.dtype)
+    rule = StepRule(SGD(learning_rate=learning_rate))
+    hyper = np.array(rule.optimizer.hyper)
+    state = np.zeros((rule.slots, spec.n_params), dtype=spec.dtype)
+    t = 0
+    while t < max_iterations:
+        t += 1
+        began = perf_counter()
+        loss, _ = machine.loss_gradient(problem, grad)
+        machine.backend.update(machine.plan, rule, hyper, machine.params, grad, state, t)
+        history.records.append({"epoch": t, "loss": loss, "seconds": perf_counter() - began})
+    return history
+
+
+class Evaluation(NamedTuple):
+    """The objective at a θ, with ∇θ where that was asked for."""
+
+    theta: Array
+    value: float
+    gradient: Array | None
+
+
+class Objective:
+    """The objective and ∇θ as functions of θ, in float64, for solvers of your own.
+
+    Unpacks to two callables, ``fun, jac = net.objective(X, y)``: ``fun(theta) -> float`` and
+    ``jac(theta) -> ndarray (P,)``, which at the same θ cost one evaluation between them. (Until the
+    first call of ``jac`` a value alone is computed; from then on, both at once.) The network's own
+    θ is neither read nor changed. Make one for each thread.
+
+    Attributes
+    ----------
+    best : Evaluation or None
+        The lowest finite value so far, with its ``theta``.
+    evaluations : int
+        How many there were.
+    """
+
+    def __init__(self, machine: BoundNetwork, problem: Samples) -> None:
+        self._machine, self._data = machine, (problem.X, problem.Y, problem.sample_weight)
+        self._work = machine.workspace(len(problem.X))
+        self._last: Evaluation | None = None
+        self.best: Evaluation | None = None
+        self.evaluations = 0
+        self._both = False
+
+    def __iter__(self) -> Iterator[Callable[[Any], Any]]:
+        return iter((self.fun, self.jac))
+
+    def fun(self, theta: Any) -> float:
+        """The objective at θ, (P,)."""
+        return self.at(theta).value
+
+    def jac(self, theta: Any) -> Array:
+        """∇θ at θ, (P,): an array of the caller's own."""
+        self._both = True
+        gradient = self.at(theta).gradient
+        return np.empty(0) if gradient is None else gradient.copy()
+
+    def hessian_product(self, theta: Any, v: Any) -> Array:
+        """∇²ℒ v, (P,), by a central difference of gradients along v."""
+        length = float(np.linalg.norm(v))
+        if length == 0:
+            return np.zeros_like(v)
+        h = CENTRAL * (1 + float(np.linalg.norm(theta))) / length * np.asarray(v)
+        return (self.jac(theta + h) - self.jac(theta - h)) * (length / (2 * np.linalg.norm(h)))
+
+    def hessian(self, theta: Any) -> Array:
+        """∇²ℒ, (P, P), from P such products."""
+        rows = np.array([self.hessian_product(theta, e) for e in np.eye(len(theta))])
+        return (rows + rows.T) / 2
+
+    def at(self, theta: Any) -> Evaluation:
+        """What is remembered of θ, or a new evaluation; ValueError if θ is not (P,)."""
+        given = np.asarray(theta, dtype=np.float64)
+        for seen in (self._last, self.best):
+            if seen is None or (self._both and seen.gradient is None):
+                continue
+            if np.array_equal(seen.theta, given):
+                return seen
+        shape = self._machine.params.shape
+        if given.shape != shape:
+            raise ValueError(f"theta must have shape {shape}, got {given.shape}")
+        self._machine.params[:] = given
+        value, gradient = self._evaluate()
+        self.evaluations += 1
+        self._last = Evaluation(given.copy(), value, gradient)
+        if np.isfinite(value) and (self.best is None or value <= self.best.value):
+            self.best = self._last
+        return self._last
+
+    def _evaluate(self) -> tuple[float, Array | None]:
+        machine = self._machine
+        call = (machine.plan, machine.params, *self._data)
+        with machine.running():
+            if not self._both:
+                return machine.backend.loss(*call, self._work), None
+            gradient = aligned_empty(machine.spec.n_params, "float64")
+            return machine.backend.loss_gradient(*call, gradient, self._work), gradient
+
+
+class SolverHistory(History):
+    """A record per iteration, and how it ended.
+
+    Attributes
+    ----------
+    converged : bool
+    message : str
+    result : scipy.optimize.OptimizeResult
+        What SciPy says, with its counts.
+    """
+
+    def __init__(self, records: list[Record], result: OptimizeResult) -> None:
+        super().__init__(records)
+        self.result = result
+        self.converged, self.message = bool(result.success), str(result.message)
+
+
+@dataclass(frozen=True)
+class MinimizeOptions:
+    """How `minimize` runs; see `ffnn_fast.Network.minimize`."""
+
+    method: str
+    max_iterations: int
+    tol: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    callback: Listener | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.method, str):
+            raise TypeError(f"method must be the name of a SciPy minimiser, got {self.method!r}")
+        if self.method.lower() not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
+
+    def for_scipy(self, objective: Objective) -> dict[str, Any]:
+        """Keyword arguments of `scipy.optimize.minimize`; TNC counts evaluations alone."""
+        name = self.method.lower()
+        limit = "maxfun" if name == "tnc" else "maxiter"
+        asked: dict[str, Any] = {"method": name, "tol": self.tol}
+        asked["options"] = {limit: self.max_iterations} | dict(self.options)
+        if name not in GRADIENT_FREE:
+            asked["jac"] = objective.jac
+        if name in HESSIAN:
+            asked["hess"] = objective.hessian
+        if name in HESSIAN_PRODUCT:
+            asked["hessp"] = objective.hessian_product
+        return asked
+
+
+def minimize(
+    machine: BoundNetwork, problem: Samples, target: Array, options: MinimizeOptions
+) -> SolverHistory:
+    """`scipy.optimize.minimize` on the flat θ; `target` gets the best θ seen, whatever happens."""
+    from scipy import optimize  # half of the time that the package would take to import
+
+    objective = Objective(machine, problem)
+    records: list[Record] = []
+    start, began = machine.params.copy(), perf_counter()
+    first = objective.fun(start)
+    if not np.isfinite(first):
+        raise ValueError(f"the objective at the initial parameters is {first}, not finite")
+
+    def note(theta: Array, *_: Any) -> None:
+        nonlocal began
+        seen, now = objective.at(theta), perf_counter()
+        record: Record = {"epoch": len(records) + 1, "loss": seen.value}
+        if seen.gradient is not None:
+            record["gradient_norm"] = float(np.linalg.norm(seen.gradient))
+        record["seconds"], began = now - began, now
+        records.append(record)
+        if options.callback is not None:
+            options.callback(record)
+
+    try:
+        result = optimize.minimize(
+            objective.fun, start, callback=note, **options.for_scipy(objective)
+        )
+    except StopIteration:  # of the callback, in a method that does not look for it
+        result = optimize.OptimizeResult(
+            success=False, message="`callback` raised `StopIteration`."
+        )
+    finally:
+        if objective.best is not None:
+            target[:] = objective.best.theta
+    return SolverHistory(records, result)

@@ -1,0 +1,63 @@
+"""How a fit runs: everything that is neither the network nor the data, checked and settled."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.checkpoint import Checkpoint
+from ffnn_fast._training.stopping import EarlyStopping
+from ffnn_fast.callbacks import Callback
+from ffnn_fast.metrics import Metric
+from ffnn_fast.optimizers import StepRule
+from ffnn_fast.schedules import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """What `ffnn_fast._training.loop.fit` is asked to do; see `ffnn_fast.Network.fit` for each."""
+
+    epochs: int
+    batch_size: int
+    rule: StepRule
+    schedule: Schedule
+    shuffle: bool = True
+    metrics: tuple[Metric, ...] = ()
+    gradient_norm: bool = False
+    diagnostics: bool = False
+    callbacks: tuple[Callback, ...] = ()
+    stopping: tuple[EarlyStopping, ...] = ()
+    averaging: Averaging | None = None
+    checkpoint: Checkpoint | None = None
+    max_time: float = math.inf
+    on_interrupt: str = "raise"
+
+    @property
+    def batch_by_batch(self) -> bool:
+        """Whether a callback wants to be told of every batch."""
+        return any(callback.per_batch for callback in self.callbacks)
+
+    def described(self) -> dict[str, Any]:
+        """What must be the same for a fit to be resumed, as JSON values."""
+        rule = dataclasses.replace(self.rule, seed=0)
+        return {
+            "batch_size": self.batch_size,
+            "rule": described(rule),
+            "schedule": described(self.schedule),
+            "shuffle": self.shuffle,
+            "stopping": [described(rule) for rule in self.stopping],
+            "averaging": described(self.averaging),
+        }
+
+
+def described(value: Any) -> Any:
+    """A dataclass with its fields, a function by its name, anything else by its repr."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {
+            part.name: described(getattr(value, part.name)) for part in dataclasses.fields(value)
+        }
+        return {"class": type(value).__qualname__, **parts}
+    return getattr(value, "__qualname__", None) or repr(value)

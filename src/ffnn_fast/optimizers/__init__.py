@@ -1,0 +1,33 @@
+"""Optimizers by name, and all of a step that is not the gradient."""
+
+from ffnn_fast.optimizers._rules import (
+    OPTIMIZERS,
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Momentum,
+    NAdam,
+    Nesterov,
+    Optimizer,
+    RMSprop,
+    Rprop,
+    as_optimizer,
+)
+from ffnn_fast.optimizers._step_rule import StepRule
+
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Momentum",
+    "NAdam",
+    "Nesterov",
+    "Optimizer",
+    "RMSprop",
+    "Rprop",
+    "StepRule",
+    "as_optimizer",
+]

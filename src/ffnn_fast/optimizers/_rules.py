@@ -1,0 +1,415 @@
+"""The rules of the optimizers: one over one flat vector, with one step counter t.
+
+A rule of one's own is a subclass of `Optimizer`: a frozen dataclass with a `rule` in NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+Array = np.ndarray
+Hyper = tuple[float, ...]
+
+
+def _number(default: float, low: float, high: float, includes_low: bool = False) -> Any:
+    """A hyperparameter between two bounds."""
+    return field(default=default, metadata={"bounds": (low, high, includes_low)})
+
+
+def _positive(default: float) -> Any:
+    return _number(default, 0.0, np.inf)
+
+
+def _share(default: float) -> Any:
+    return _number(default, 0.0, 1.0, includes_low=True)
+
+
+def checked_number(
+    value: Any, name: str, low: float, high: float, includes_low: bool = False
+) -> float:
+    """`value` as a float in (low, high), or in [low, high) when `includes_low`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not (low < value < high or (includes_low and value == low)):
+        least = f">= {low:g}" if includes_low else f"> {low:g}"
+        most = "finite" if high == np.inf else f"< {high:g}"
+        raise ValueError(f"{name} must be {least} and {most}, got {value}")
+    return float(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """A rule θ_t := rule(θ_{t-1}, ∇θ); a subclass says which.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        Step size; finite and > 0.
+
+    Attributes
+    ----------
+    name : str
+        What `as_optimizer` and the files call it.
+    slots : int
+        State vectors of length P that the rule keeps; they start at zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a hyperparameter is no number or out of its bounds.
+
+    Examples
+    --------
+    A rule of one's own, signed steps:
+
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from ffnn_fast.optimizers import Optimizer
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Sign(Optimizer):
+    ...     name = "sign"
+    ...     def rule(self, hyper, params, grad, state, t):
+    ...         (learning_rate,) = hyper
+    ...         params -= learning_rate * np.sign(grad)
+    >>> Sign(learning_rate=0.5).hyper
+    (0.5,)
+    """
+
+    learning_rate: float = _positive(0.01)
+    name: ClassVar[str] = ""
+    slots: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            if "bounds" in part.metadata:
+                value = getattr(self, part.name)
+                checked = checked_number(value, part.name, *part.metadata["bounds"])
+                object.__setattr__(self, part.name, checked)
+
+    @property
+    def hyper(self) -> Hyper:
+        """The hyperparameters in the order of the fields; the learning rate is entry 0."""
+        return tuple(float(getattr(self, part.name)) for part in fields(self))
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled engine has this rule: the rules of this module, as they are."""
+        return type(self) is OPTIMIZERS.get(self.name)
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step, in place.
+
+        Parameters
+        ----------
+        hyper : sequence of float
+            Values to use instead of this object's own; laid out like `hyper`.
+        params, grad : array of shape (n,)
+            θ and ∇θ of the entries that move. `grad` is only read.
+        state : array of shape (slots, n)
+        t : int
+            Number of the step, from 1.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no rule")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD(Optimizer):
+    """Gradient descent, on a batch or on all the data (lecture module 4.2).
+
+    * ``params := params - learning_rate * grad``
+    """
+
+    learning_rate: float = _positive(0.1)
+    name: ClassVar[str] = "sgd"
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        (learning_rate,) = map(float, hyper)
+        params -= learning_rate * grad
+
+
+@dataclass(frozen=True, kw_only=True)
+class Momentum(Optimizer):
+    """Gradient descent with a heavy ball (Polyak, 1964).
+
+    * ``v := momentum * v + grad``
+    * ``params := params - learning_rate * v``
+
+    ``torch.optim.SGD(momentum=...)`` with no dampening: the learning rate stands outside v, so a
+    change of it acts at once.
+    """
+
+    learning_rate: float = _positive(0.01)
+    momentum: float = _share(0.9)
+    name: ClassVar[str] = "momentum"
+    slots: ClassVar[int] = 1
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, momentum = map(float, hyper)
+        (v,) = state
+        v *= momentum
+        v += grad
+        params -= learning_rate * v
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nesterov(Optimizer):
+    """Nesterov's accelerated gradient, with ∇θ taken at θ itself (Sutskever et al., 2013).
+
+    * ``v := momentum * v + grad``
+    * ``params := params - learning_rate * (grad + momentum * v)``
+
+    ``torch.optim.SGD(momentum=..., nesterov=True)``.
+    """
+
+    learning_rate: float = _positive(0.01)
+    momentum: float = _share(0.9)
+    name: ClassVar[str] = "nesterov"
+    slots: ClassVar[int] = 1
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, momentum = map(float, hyper)
+        (v,) = state
+        v *= momentum
+        v += grad
+        params -= learning_rate * (grad + momentum * v)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaGrad(Optimizer):
+    """Steps shrink by the sum of squares so far (Duchi, Hazan, Singer, 2011).
+
+    * ``s := s + grad**2``
+    * ``params := params - learning_rate * grad / (sqrt(s) + epsilon)``
+
+    ``torch.optim.Adagrad`` with no decay of its rate; epsilon stands outside the root.
+    """
+
+    learning_rate: float = _positive(0.01)
+    epsilon: float = _positive(1e-10)
+    name: ClassVar[str] = "adagrad"
+    slots: ClassVar[int] = 1
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, epsilon = map(float, hyper)
+        (s,) = state
+        s += grad * grad
+        params -= learning_rate * grad / (np.sqrt(s) + epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RMSprop(Optimizer):
+    """Steps shrink by a moving mean of squares (Tieleman, Hinton, 2012), with or without momentum.
+
+    * ``s := rho * s + (1 - rho) * grad**2``
+    * ``v := momentum * v + grad / (sqrt(s) + epsilon)``
+    * ``params := params - learning_rate * v``
+
+    ``torch.optim.RMSprop`` (rho is its ``alpha``), not centred; s is not corrected for its start at
+    zero; epsilon stands outside the root. v is kept only with a momentum.
+    """
+
+    learning_rate: float = _positive(0.01)
+    rho: float = _share(0.99)
+    momentum: float = _share(0.0)
+    epsilon: float = _positive(1e-8)
+    name: ClassVar[str] = "rmsprop"
+
+    @property
+    def slots(self) -> int:  # type: ignore[override]
+        """State vectors: s, and v where there is momentum."""
+        return 2 if self.momentum > 0 else 1
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, rho, momentum, epsilon = map(float, hyper)
+        s = state[0]
+        s += (1 - rho) * (grad * grad - s)
+        scaled = grad / (np.sqrt(s) + epsilon)
+        if len(state) > 1:
+            v = state[1]
+            v *= momentum
+            v += scaled
+            scaled = v
+        params -= learning_rate * scaled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Optimizer):
+    """Moving means of the gradient and of its square (Kingma, Ba, 2015).
+
+    * ``m := beta_1 * m + (1 - beta_1) * grad``
+    * ``v := beta_2 * v + (1 - beta_2) * grad**2``
+    * ``m_hat := m / (1 - beta_1**t)`` and ``v_hat := v / (1 - beta_2**t)``
+    * ``params := params - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``
+
+    ``torch.optim.Adam``: both means are corrected for their start at zero; epsilon is added to the
+    corrected root ("Algorithm 1" of the paper, not its "epsilon hat").
+    """
+
+    learning_rate: float = _positive(0.001)
+    beta_1: float = _share(0.9)
+    beta_2: float = _share(0.999)
+    epsilon: float = _positive(1e-8)
+    name: ClassVar[str] = "adam"
+    slots: ClassVar[int] = 2
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, beta_1, beta_2, epsilon = map(float, hyper)
+        m, root = _moments(state, grad, beta_1, beta_2, t)
+        params -= learning_rate / (1 - beta_1**t) * m / (root + epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead (Dozat, 2016).
+
+    * ``mu_i := beta_1 * (1 - 0.96**(i * momentum_decay) / 2)`` and ``pi_t := mu_1 * ... * mu_t``
+    * m, v and v_hat as in `Adam`
+    * ``m_hat := mu_(t+1) * m / (1 - pi_(t+1)) + (1 - mu_t) * grad / (1 - pi_t)``
+    * ``params := params - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``
+
+    ``torch.optim.NAdam``; the products pi are those of the present hyperparameters.
+    """
+
+    learning_rate: float = _positive(0.002)
+    beta_1: float = _share(0.9)
+    beta_2: float = _share(0.999)
+    epsilon: float = _positive(1e-8)
+    momentum_decay: float = _number(0.004, 0.0, np.inf, includes_low=True)
+    name: ClassVar[str] = "nadam"
+    slots: ClassVar[int] = 2
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, beta_1, beta_2, epsilon, decay = map(float, hyper)
+        m, root = _moments(state, grad, beta_1, beta_2, t)
+        product, i = 1.0, 0
+        while i < t and product > 1e-17:  # below that, 1 - product is 1
+            i += 1
+            product *= beta_1 * (1 - 0.5 * 0.96 ** (i * decay))
+        mu, following = (beta_1 * (1 - 0.5 * 0.96 ** (j * decay)) for j in (t, t + 1))
+        m_hat = following / (1 - product * following) * m + (1 - mu) / (1 - product) * grad
+        params -= learning_rate * m_hat / (root + epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW(Optimizer):
+    """Adam with decay of the parameters beside the gradient (Loshchilov, Hutter, 2019).
+
+    * ``params := params - learning_rate * weight_decay * params``
+    * then as `Adam`
+
+    ``torch.optim.AdamW``: all of θ decays, biases too. The decay is no part of the objective; `l2`
+    of a network is.
+    """
+
+    learning_rate: float = _positive(0.001)
+    beta_1: float = _share(0.9)
+    beta_2: float = _share(0.999)
+    epsilon: float = _positive(1e-8)
+    weight_decay: float = _number(0.01, 0.0, np.inf, includes_low=True)
+    name: ClassVar[str] = "adamw"
+    slots: ClassVar[int] = 2
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, beta_1, beta_2, epsilon, weight_decay = map(float, hyper)
+        m, root = _moments(state, grad, beta_1, beta_2, t)
+        params *= 1 - learning_rate * weight_decay
+        params -= learning_rate / (1 - beta_1**t) * m / (root + epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rprop(Optimizer):
+    """Steps by the sign of ∇θ alone, each entry with a size of its own (Riedmiller, Braun, 1993).
+
+    For steps on all the data; batches change the signs by chance.
+
+    * ``size := clip(size * eta_plus, ...)`` where grad has kept its sign,
+      ``clip(size * eta_minus, ...)`` where it has changed, within ``step_min .. step_max``
+    * where the sign has changed, ``grad := 0``: no step, and no comparison at the next
+    * ``params := params - sign(grad) * size``
+
+    ``torch.optim.Rprop`` (iRprop−, without going back). The first size is the learning rate, which
+    has no effect later.
+    """
+
+    learning_rate: float = _positive(0.01)
+    eta_minus: float = _number(0.5, 0.0, 1.0)
+    eta_plus: float = _number(1.2, 1.0, np.inf)
+    step_min: float = _positive(1e-6)
+    step_max: float = _positive(50.0)
+    name: ClassVar[str] = "rprop"
+    slots: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.step_min > self.step_max:
+            raise ValueError(f"step_min {self.step_min:g} is above step_max {self.step_max:g}")
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, eta_minus, eta_plus, step_min, step_max = map(float, hyper)
+        previous, size = state
+        size[size == 0] = learning_rate  # no step has been made yet
+        kept = grad * previous
+        size *= np.select([kept > 0, kept < 0], [eta_plus, eta_minus], 1.0).astype(size.dtype)
+        np.clip(size, step_min, step_max, out=size)
+        previous[...] = np.where(kept < 0, 0, grad)
+        params -= np.sign(previous) * size
+
+
+def _moments(
+    state: Array, grad: Array, beta_1: float, beta_2: float, t: int
+) -> tuple[Array, Array]:
+    """Adam's m, and sqrt(v / (1 - beta_2**t)), after this gradient."""
+    m, v = state
+    m += (1 - beta_1) * (grad - m)
+    v += (1 - beta_2) * (grad * grad - v)
+    return m, np.sqrt(v) / (1 - beta_2**t) ** 0.5
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    rule.name: rule
+    for rule in (SGD, Momentum, Nesterov, AdaGrad, RMSprop, Adam, NAdam, AdamW, Rprop)
+}
+
+
+def as_optimizer(value: Any, learning_rate: float | None = None) -> Optimizer:
+    """An optimizer from a name, a class or an object that is one.
+
+    Parameters
+    ----------
+    value : str, Optimizer or subclass of Optimizer
+        Names are the keys of `OPTIMIZERS`.
+    learning_rate : float, optional
+        For a name or a class; default: its own. An object has one already.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `value` is none of these, or a learning rate is given beside an object.
+    """
+    given = {} if learning_rate is None else {"learning_rate": learning_rate}
+    if isinstance(value, Optimizer):
+        if given:
+            raise ValueError(
+                f"learning_rate is given twice: {learning_rate} and in {value!r}; "
+                "leave one of them out"
+            )
+        return value
+    if isinstance(value, str):
+        if value not in OPTIMIZERS:
+            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {value!r}")
+        value = OPTIMIZERS[value]
+    if isinstance(value, type) and issubclass(value, Optimizer):
+        return value(**given)
+    raise TypeError(f"optimizer must be a name, an Optimizer or a class of them, got {value!r}")
