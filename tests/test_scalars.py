@@ -18,7 +18,7 @@ def test_integers_become_int(value):
 
 @pytest.mark.parametrize("value", [*NO_NUMBER, 1.0, np.float32(1)])
 def test_what_is_no_integer_is_refused(value):
-    with pytest.raises(TypeError, match="^n must be an integer, got "):
+    with pytest.raises(TypeError, match=r"^n must be an integer, got "):
         as_int(value, "n")
 
 
@@ -45,7 +45,7 @@ def test_numbers_become_float(value):
 
 @pytest.mark.parametrize("value", NO_NUMBER)
 def test_what_is_no_number_is_refused(value):
-    with pytest.raises(TypeError, match="^x must be a number, got "):
+    with pytest.raises(TypeError, match=r"^x must be a number, got "):
         as_float(value, "x")
 
 
