@@ -22,7 +22,7 @@ LAYERS = [
     {"reference"},
     {"_runtime"},
     {"_training", "_solvers"},
-    {"network", "full_batch", *INTEGRATIONS},
+    {"network", *INTEGRATIONS},
     {"__init__"},
     {"cli", "_bench", "__main__"},
 ]
@@ -46,12 +46,11 @@ PENDING_ARROWS = (
     "ffnn_fast/callbacks.py:",
     "ffnn_fast/history.py:",
     "ffnn_fast/initializers.py:",
-    "ffnn_fast/network.py:",
     "circle: ffnn_fast._model.predictions,",
     "circle: ffnn_fast.cli.assignment,",
     "circle: ffnn_fast.cli.judging.page,",
 )
-PENDING_NAMES = {"reference", "sklearn", "columns", "full_batch", "options", "table", "worker"}
+PENDING_NAMES = {"reference", "sklearn", "columns", "options", "table", "worker"}
 PENDING_NAMES |= {"problems", "machine"}
 PENDING_LONG = {
     "src/ffnn_fast/cli/training/options.py",

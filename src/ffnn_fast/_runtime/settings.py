@@ -44,7 +44,7 @@ class Settings:
         """The most threads a call may use."""
         return resolve(self.n_threads)
 
-    def machine(self, spec: NetworkSpec, params: np.ndarray) -> BoundNetwork:
+    def bind(self, spec: NetworkSpec, params: np.ndarray) -> BoundNetwork:
         """The network made ready to run, on these very parameters.
 
         Functions of the user's own are run by the reference engine: the compiled one calls no

@@ -1,15 +1,11 @@
-"""The door to training: what a user says of a fit, checked and settled before any work starts.
-
-`Network` has these functions as methods; to them it is a `Trainee`.
-"""
+"""The arguments of a fit: checked and completed before any work starts."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +14,11 @@ from ffnn_fast._model.predictions import score_name
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._training import checkpoint as checkpoints
-from ffnn_fast._training import loop
-from ffnn_fast._training.averaging import Averaging, as_averaging
+from ffnn_fast._training.averaging import as_averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.fit_data import FitData, checked_data
 from ffnn_fast._training.fit_options import FitOptions
+from ffnn_fast._training.fit_request import FitRequest, Path
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.stopping import EarlyStopping, stop_below
 from ffnn_fast.callbacks import as_callback
@@ -31,173 +27,65 @@ from ffnn_fast.metrics import METRICS, Metric, as_metric
 from ffnn_fast.optimizers import Optimizer, StepRule, as_optimizer
 from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_schedule
 
-Rate = float | Schedule | Callable[[int], float] | None
-Path = str | os.PathLike[str]
 
+def prepare(
+    bound: BoundNetwork, net_rng: np.random.Generator, X: Any, y: Any, request: FitRequest
+) -> FitState:
+    """A fit at its start, or where a checkpoint left it; see `ffnn_fast.Network.fit`.
 
-class Trainee(Protocol):
-    """What has a machine and a generator, and keeps the history of its last fit."""
-
-    rng: np.random.Generator
-    history: History
-
-    @property
-    def machine(self) -> BoundNetwork:
-        """The network made ready to run."""
-
-
-def fit(
-    net: Trainee,
-    X: Any,
-    y: Any,
-    *,
-    epochs: int = 10,
-    batch_size: int | None = 32,
-    optimizer: str | Optimizer | type[Optimizer] = "sgd",
-    learning_rate: Rate = None,
-    validation_data: tuple[Any, ...] | None = None,
-    validation_fraction: float = 0.0,
-    sample_weight: Any = None,
-    class_weight: str | Mapping[int, float] | None = None,
-    shuffle: bool = True,
-    rng: int | np.random.Generator | None = None,
-    metrics: bool | Iterable[str | Metric | Callable[[Any, Any], float]] = True,
-    diagnostics: bool = False,
-    callbacks: Iterable[Any] = (),
-    early_stopping: EarlyStopping | bool | None = None,
-    tol: float | None = None,
-    max_time: float | None = None,
-    averaging: str | Averaging | None = None,
-    clip_value: float = math.inf,
-    clip_norm: float = math.inf,
-    max_norm: float = math.inf,
-    frozen: Iterable[int] = (),
-    checkpoint: Path | Checkpoint | None = None,
-    resume: Path | bool = False,
-    on_interrupt: str = "raise",
-) -> History:
-    """Train on minibatches, epoch after epoch.
-
-    Parameters
-    ----------
-    X : array-like of shape (n, n_0)
-        Not copied when it is C-contiguous and of the network's dtype, as a memory-mapped file may
-        be.
-    y : array-like
-        As in `loss`.
-    epochs : int, default 10
-    batch_size : int or None, default 32
-        Rows per step; 1 is online learning, None all rows at once.
-    optimizer : str or Optimizer, default "sgd"
-        A name, or an object of `ffnn_fast.optimizers`; or of a subclass of your own.
-    learning_rate : float, Schedule or callable, optional
-        η; a schedule of `ffnn_fast.schedules`, or a function from the steps done to η. Default: the
-        optimizer's.
-    validation_data : (X, y) or (X, y, sample_weight), optional
-        Rows on which ``val_loss`` and the metrics are taken after each epoch.
-    validation_fraction : float, default 0.0
-        Share of the rows to hold out for that instead, class by class where there are classes,
-        chosen by the generator; copies the rows.
-    sample_weight : array-like of shape (n,), optional
-        Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
-    class_weight : "balanced" or mapping of label to weight, optional
-        Balanced: inverse to how often the class occurs. Multiplies `sample_weight`.
-    shuffle : bool, default True
-        Draw a new order of the rows for each epoch.
-    rng : int or Generator, optional
-        For shuffling, holding out and dropout; default: the network's own, ``net.rng``.
-    metrics : bool or sequence of str, callable or Metric, default True
-        What to record after each epoch, at the cost of a forward pass over the rows: names of
-        `ffnn_fast.metrics.METRICS`, ``top_<k>``, or functions of (truth, prediction). True:
-        accuracy or R². With any, the norm of the gradient is recorded too. Of several heads
-        ``accuracy``, ``f1`` and ``top_<k>`` are means.
-    diagnostics : bool, default False
-        Record for each layer the gradient's norm, the size of updates and the share of dead units;
-        see `ffnn_fast._training.diagnostics`.
-    callbacks : sequence of callable or Callback
-        A callable is called with the record of each epoch; see `ffnn_fast.callbacks`. A schedule,
-        an `EarlyStopping` or a `Checkpoint` may stand here as well.
-    early_stopping : EarlyStopping or bool, optional
-        Stop when a figure does not become better; True: the validation loss, 10 epochs.
-    tol : float, optional
-        Stop when the training loss falls by no more than this for 10 epochs in a row.
-    max_time : float, optional
-        Seconds after which to stop, within an epoch too.
-    averaging : {"ema", "swa"} or Averaging, optional
-        Average the parameters on the way, and end with the average.
-    clip_value, clip_norm, max_norm : float, default inf
-        Bounds of each entry of ∇θ, of ‖∇θ‖, and of the norm of the weights into each unit.
-    frozen : sequence of int, default ()
-        Layers k = 1..L that stay as they are.
-    checkpoint : path or Checkpoint, optional
-        Where to write the fit down after each epoch, so that it can be resumed.
-    resume : path or bool, default False
-        Go on from that checkpoint, with the same rows and options (`epochs` may differ), to the
-        same bits as without a break; the network's parameters and the generator's state are
-        replaced. True: from `checkpoint` if it exists, else from the start.
-    on_interrupt : {"raise", "return"}, default "raise"
-        After Ctrl-C the parameters are those of the last whole step; then raise KeyboardInterrupt
-        (``net.history`` has the history), or return.
-
-    Returns
-    -------
-    History
-        A record per epoch: ``epoch``, ``loss`` (mean over the epoch's steps, before each, dropout
-        and penalties included), the metrics, ``val_loss``, ``val_<metric>``, ``gradient_norm`` (on
-        at most 1024 rows of the last batch, after it), ``learning_rate`` (of the last step),
-        ``seconds`` (of the steps alone), ``samples_per_second``.
-
-    Warns
-    -----
-    DivergedWarning
-        When the loss or a parameter is not finite any more: the fit stops and the parameters are
-        those before that step.
+    `net_rng` is the network's generator, used unless the request has one.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described; nothing has been changed then.
+        If an argument is not as described there; nothing has been changed then.
     """
-    spec, parts = net.machine.spec, list(callbacks)
-    learning_rate = _either(learning_rate, parts, Schedule, "learning_rate")
-    stopping = _either(early_stopping or None, parts, EarlyStopping, "early_stopping")
-    kept = _either(checkpoint, parts, Checkpoint, "checkpoint")
+    spec, parts = bound.spec, list(request.callbacks)
+    learning_rate = _either(request.learning_rate, parts, Schedule, "learning_rate")
+    stopping = _either(request.early_stopping or None, parts, EarlyStopping, "early_stopping")
+    kept = _either(request.checkpoint, parts, Checkpoint, "checkpoint")
     data = checked_data(
-        spec, X, y, sample_weight, class_weight, validation_data, validation_fraction
-    )
-    rule, schedule = settled_rate(optimizer, learning_rate)
-    average = as_averaging(averaging)
+        spec, X, y, request.sample_weight, request.class_weight, request.validation_data,
+        request.validation_fraction,
+    )  # fmt: skip
+    rule, schedule = settled_rate(request.optimizer, learning_rate)
+    average = as_averaging(request.averaging)
     decay = average.decay if average and average.kind == "ema" else 0.0
-    step = StepRule(rule, clip_value, clip_norm, max_norm, layers(frozen, spec), decay)
-    chosen = _metrics(metrics, spec)
-    size = len(data.rows.X) if batch_size is None else positive_int(batch_size, "batch_size")
+    clips = (request.clip_value, request.clip_norm, request.max_norm)
+    step = StepRule(rule, *clips, layers(request.frozen, spec), decay)
+    chosen = _metrics(request.metrics, spec)
+    size = request.batch_size
+    size = len(data.rows.X) if size is None else positive_int(size, "batch_size")
+    limit = request.max_time
     options = FitOptions(
-        epochs=positive_int(epochs, "epochs"),
+        epochs=positive_int(request.epochs, "epochs"),
         batch_size=size,
         rule=step,
         schedule=schedule,
-        shuffle=bool(shuffle),
+        shuffle=bool(request.shuffle),
         metrics=chosen,
         gradient_norm=bool(chosen),
-        diagnostics=bool(diagnostics),
+        diagnostics=bool(request.diagnostics),
         callbacks=tuple(as_callback(part) for part in parts),
-        stopping=_stopping(stopping, tol, chosen),
+        stopping=_stopping(stopping, request.tol, chosen),
         averaging=average,
         checkpoint=kept if kept is None or isinstance(kept, Checkpoint) else Checkpoint(kept),
-        max_time=math.inf if max_time is None else positive_float(max_time, "max_time"),
-        on_interrupt=on_interrupt,
+        max_time=math.inf if limit is None else positive_float(limit, "max_time"),
+        on_interrupt=request.on_interrupt,
     )
     _check_monitors(options, data)
     if options.checkpoint:
         spec.to_dict()  # refuses what cannot be written down
-    generator = net.rng if rng is None else np.random.default_rng(rng)
-    run = _start(net, data, options, generator, resume)
-    loop.fit(run)
-    return run.history
+    rng = net_rng if request.rng is None else np.random.default_rng(request.rng)
+    return _start(bound, data, options, rng, request.resume)
 
 
 def _start(
-    net: Trainee, data: FitData, options: FitOptions, rng: np.random.Generator, resume: Path | bool
+    bound: BoundNetwork,
+    data: FitData,
+    options: FitOptions,
+    rng: np.random.Generator,
+    resume: Path | bool,
 ) -> FitState:
     """The fit at its start, or where a checkpoint left it."""
     content, before = _content(resume, options.checkpoint), rng.bit_generator.state
@@ -211,15 +99,13 @@ def _start(
         seed = drawn_seed(data.spec, rng) if content is None else checkpoints.seed(content)
         if seed:
             options = replace(options, rule=replace(options.rule, seed=seed))
-        history = History()
-        run = FitState.new(net.machine, train, validation, options, rng, history)
+        run = FitState.new(bound, train, validation, options, rng, History())
         run.rng_at_start = start
         if content is not None:
             checkpoints.restore(run, content)
     except ValueError:
         rng.bit_generator.state = before
         raise
-    net.history = history
     return run
 
 
