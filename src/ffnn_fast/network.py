@@ -34,7 +34,7 @@ from ffnn_fast._training.fit_request import (
 from ffnn_fast._training.rate_finder import RateCurve
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.activations import Activation
-from ffnn_fast.history import History, Listener
+from ffnn_fast.history import History, RecordCallback
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import Loss
 from ffnn_fast.metrics import Metric
@@ -512,7 +512,7 @@ class Network:
         max_iterations: int = 1000,
         tol: float | None = None,
         options: Mapping[str, Any] | None = None,
-        callback: Listener | None = None,
+        callback: RecordCallback | None = None,
     ) -> minimizers.SolverHistory:
         """Minimise the objective over all rows by a method of `scipy.optimize.minimize`.
 
@@ -586,7 +586,7 @@ class Network:
         tol: float = 1e-8,
         damping: float = 1e-3,
         memory_limit: float = 2e9,
-        callback: Listener | None = None,
+        callback: RecordCallback | None = None,
     ) -> LeastSquaresFit:
         """Fit a regression network by damped Gauss-Newton steps: the method for small networks.
 

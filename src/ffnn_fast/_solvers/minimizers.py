@@ -12,7 +12,7 @@ import numpy as np
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._scalars import as_float, as_int
-from ffnn_fast.history import History, Listener, Record
+from ffnn_fast.history import History, Record, RecordCallback
 from ffnn_fast.optimizers import SGD, StepRule
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class MinimizeOptions:
     max_iterations: int
     tol: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    callback: Listener | None = None
+    callback: RecordCallback | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, str):
