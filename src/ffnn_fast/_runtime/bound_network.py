@@ -9,13 +9,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ffnn_fast import reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.threads import one_blas_thread
 from ffnn_fast.optimizers import StepRule
@@ -27,6 +29,23 @@ LONG_CALL = 0.15  # seconds; a call that may take longer is made where it holds 
 # Operations a second of a core at matrix products in float32; by the engine's module, or any other.
 SPEED = {"engine_v4": 250e9, "engine_v3": 80e9, "reference": 2e9}
 SPEED_OF_OTHERS = 20e9
+
+
+@public()
+class PredictFunction(Protocol):
+    """What `ffnn_fast.Network.predictor` returns: ``predict(x, out=None) -> ŷ``."""
+
+    def __call__(self, x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Write ŷ for `x`, n_rows · n_0 elements, to `out`, n_rows · n_L elements; return it.
+
+        Both are C-contiguous and of the network's dtype. Without `out` the result is an array that
+        the next call overwrites.
+
+        Raises
+        ------
+        ValueError
+            If dtype, number of elements or layout differ.
+        """
 
 
 def aligned_empty(n: int, dtype: str) -> Array:
@@ -102,7 +121,7 @@ class BoundNetwork:
         value = self._call(self.backend.loss_gradient, 6 * len(X), *given)
         return value, grad
 
-    def predictor(self, n_rows: int) -> Any:
+    def predictor(self, n_rows: int) -> PredictFunction:
         """See `ffnn_fast.Network.predictor`."""
         work = self.workspace(n_rows)
         return self.backend.Predictor(self.plan, self.params, n_rows, work)

@@ -20,6 +20,7 @@ from ffnn_fast import reference
 from ffnn_fast._model.arrays import as_rows
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._runtime.threads import one_blas_thread
 from ffnn_fast._scalars import as_choice, as_float, as_int
@@ -57,6 +58,7 @@ class LevenbergMarquardtOptions:
         check_callback(self.callback)
 
 
+@public()
 class Interval(NamedTuple):
     """Lower and upper ends, each (n,) for one output, else (n, n_L)."""
 
@@ -141,6 +143,7 @@ class _Model:
         return float(cosines.max())
 
 
+@public()
 class LeastSquaresFit(History):
     """What `levenberg_marquardt` returns: a record per iteration, and how sure the fit is.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._scalars import as_float, as_int
 from ffnn_fast.history import History, Record, RecordCallback
@@ -65,6 +66,7 @@ def check_callback(callback: Any) -> None:
         raise TypeError(f"callback must be callable, got {callback!r}")
 
 
+@public()
 class Evaluation(NamedTuple):
     """The objective at a θ, with ∇θ where that was asked for."""
 
@@ -73,6 +75,7 @@ class Evaluation(NamedTuple):
     gradient: Array | None
 
 
+@public()
 class Objective:
     """The objective and ∇θ as functions of θ, in float64, for solvers of your own.
 
@@ -152,6 +155,7 @@ class Objective:
             return bound.backend.loss_gradient(*call, gradient, self._work), gradient
 
 
+@public()
 class SolverHistory(History):
     """A record per iteration, and how it ended.
 
