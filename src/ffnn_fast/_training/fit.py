@@ -18,9 +18,10 @@ from ffnn_fast._training.averaging import as_averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.fit_data import FitData, checked_data
 from ffnn_fast._training.fit_options import FitOptions
-from ffnn_fast._training.fit_request import FitRequest, Path
+from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.stopping import EarlyStopping, stop_below
+from ffnn_fast._training.types import PathLike
 from ffnn_fast.callbacks import as_callback
 from ffnn_fast.history import History
 from ffnn_fast.metrics import METRICS, Metric, as_metric
@@ -85,7 +86,7 @@ def _start(
     data: FitData,
     options: FitOptions,
     rng: np.random.Generator,
-    resume: Path | bool,
+    resume: PathLike | bool,
 ) -> FitState:
     """The fit at its start, or where a checkpoint left it."""
     content, before = _content(resume, options.checkpoint), rng.bit_generator.state
@@ -114,7 +115,7 @@ def drawn_seed(spec: NetworkSpec, rng: np.random.Generator) -> int:
     return int(rng.integers(2**63)) if any(spec.dropout_rates) else 0
 
 
-def _content(resume: Path | bool, checkpoint: Checkpoint | None) -> checkpoints.Content | None:
+def _content(resume: PathLike | bool, checkpoint: Checkpoint | None) -> checkpoints.Content | None:
     """The checkpoint to go on from, or None."""
     if resume is True:
         if checkpoint is None:

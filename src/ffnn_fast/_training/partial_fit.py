@@ -16,8 +16,8 @@ from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._training import loop
 from ffnn_fast._training.fit import drawn_seed, settled_rate
 from ffnn_fast._training.fit_options import FitOptions
-from ffnn_fast._training.fit_request import PartialFitRequest
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History
 from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.schedules import Constant, Memory, Schedule
@@ -46,14 +46,17 @@ def partial_fit(
     rng: np.random.Generator,
     stream: Stream | None,
     data: tuple[Any, Any, Any],
-    request: PartialFitRequest,
+    *,
+    batch_size: int,
+    optimizer: OptimizerLike | None,
+    learning_rate: RateLike,
 ) -> tuple[float, Stream]:
     """The mean loss and the stream after the rows; see `ffnn_fast.Network.partial_fit`.
 
     `data` is (X, y, sample_weight); `stream` is that of the calls before, if there were any.
     """
-    size = positive_int(request.batch_size, "batch_size")
-    stream = _stream(bound.spec, rng, stream, request)
+    size = positive_int(batch_size, "batch_size")
+    stream = _stream(bound.spec, rng, stream, optimizer, learning_rate)
     X, y, sample_weight = data
     chunks = _pieces(X, y, sample_weight, size, bound) if y is not None else iter(X)
     total, n = 0.0, 0
@@ -123,10 +126,13 @@ def _again(bound: BoundNetwork, samples: Samples, rule: StepRule, rng: np.random
 
 
 def _stream(
-    spec: NetworkSpec, rng: np.random.Generator, known: Stream | None, request: PartialFitRequest
+    spec: NetworkSpec,
+    rng: np.random.Generator,
+    known: Stream | None,
+    optimizer: OptimizerLike | None,
+    learning_rate: RateLike,
 ) -> Stream:
     """The stream of the calls before, with another rate if one is given; or a new one."""
-    optimizer, learning_rate = request.optimizer, request.learning_rate
     if known is not None and optimizer is None:
         if learning_rate is None:
             return known
