@@ -15,7 +15,7 @@ from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast._training.rate_finder import RateCurve
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.activations import Activation
-from ffnn_fast.history import History
+from ffnn_fast.history import History, register_plot
 from ffnn_fast.losses import Loss
 from ffnn_fast.network import Network
 
@@ -70,6 +70,15 @@ def show_config() -> dict[str, object]:
     from ffnn_fast._runtime.build_info import describe
 
     return {"version": __version__, **describe()}
+
+
+def _learning_curve(history: History, ax: Any, metric: str) -> Any:
+    from ffnn_fast.plotting import learning_curve
+
+    return learning_curve(history, ax, metric)
+
+
+register_plot(_learning_curve)
 
 
 def __getattr__(name: str) -> Any:

@@ -28,7 +28,7 @@ from ffnn_fast._training.fit_request import FitRequest, RateFinderRequest
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
 from ffnn_fast.activations import Activation
-from ffnn_fast.history import History, Listener
+from ffnn_fast.history import History, RecordCallback
 from ffnn_fast.initializers import Initializer, initialize
 from ffnn_fast.losses import Loss
 
@@ -649,7 +649,7 @@ class Network:
         max_iterations: int = 1000,
         tol: float | None = None,
         options: Mapping[str, Any] | None = None,
-        callback: Listener | None = None,
+        callback: RecordCallback | None = None,
     ) -> minimizers.SolverHistory:
         """Minimise the objective over all rows by a method of `scipy.optimize.minimize`.
 
@@ -738,7 +738,7 @@ class Network:
         tol: float = 1e-8,
         damping: float = 1e-3,
         memory_limit: float = 2e9,
-        callback: Listener | None = None,
+        callback: RecordCallback | None = None,
     ) -> LeastSquaresFit:
         """Fit a regression network by damped Gauss-Newton steps: the method for small networks.
 

@@ -26,7 +26,7 @@ from ffnn_fast._runtime.threads import one_blas_thread
 from ffnn_fast._scalars import as_choice, as_float, as_int
 from ffnn_fast._solvers.minimizers import check_callback
 from ffnn_fast.activations import Activation, activation_of
-from ffnn_fast.history import History, Listener, Record
+from ffnn_fast.history import History, Record, RecordCallback
 
 Array = np.ndarray
 CURVATURE = {"squared_error": 2.0, "half_squared_error": 1.0}  # c
@@ -48,7 +48,7 @@ class LevenbergMarquardtOptions:
     max_iterations: int
     tol: float
     damping: float
-    callback: Listener | None = None
+    callback: RecordCallback | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # the dataclass is frozen for everyone else
@@ -346,7 +346,7 @@ def _iterate(
     return LeastSquaresFit(records, model, theta, message)
 
 
-def _stops(callback: Listener | None, record: Record) -> bool:
+def _stops(callback: RecordCallback | None, record: Record) -> bool:
     try:
         if callback is not None:
             callback(record)

@@ -13,7 +13,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._scalars import as_float, as_int
-from ffnn_fast.history import History, Listener, Record
+from ffnn_fast.history import History, Record, RecordCallback
 from ffnn_fast.optimizers import SGD, StepRule
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class MinimizeOptions:
     max_iterations: int
     tol: float | None = None
     options: Mapping[str, Any] | None = None
-    callback: Listener | None = None
+    callback: RecordCallback | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, str):

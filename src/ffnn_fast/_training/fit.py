@@ -1,22 +1,23 @@
-"""The arguments of a fit: checked and completed before any work starts."""
+"""The arguments of `Network.fit`: checked and completed before any work starts."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.arrays import positive_float, positive_int
 from ffnn_fast._model.predictions import score_name
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast._training import checkpoint as checkpoints
+from ffnn_fast._scalars import as_bool, as_choice, as_float, as_generator, as_int
+from ffnn_fast._training import checkpoint_files
 from ffnn_fast._training.averaging import as_averaging
-from ffnn_fast._training.checkpoint import Checkpoint
-from ffnn_fast._training.fit_data import FitData, checked_data
+from ffnn_fast._training.checkpoint import Checkpoint, as_checkpoint
+from ffnn_fast._training.fit_data import FitData, as_fit_data
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.fit_state import FitState
@@ -32,7 +33,7 @@ from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_
 def prepare(
     bound: BoundNetwork, net_rng: np.random.Generator, X: Any, y: Any, request: FitRequest
 ) -> FitState:
-    """A fit at its start, or where a checkpoint left it; see `ffnn_fast.Network.fit`.
+    """The state of a fit at its start, or that of a checkpoint; see `ffnn_fast.Network.fit`.
 
     `net_rng` is the network's generator, used unless the request has one.
 
@@ -41,44 +42,44 @@ def prepare(
     TypeError, ValueError
         If an argument is not as described there; nothing has been changed then.
     """
-    spec, parts = bound.spec, list(request.callbacks)
-    learning_rate = _either(request.learning_rate, parts, Schedule, "learning_rate")
-    stopping = _either(request.early_stopping or None, parts, EarlyStopping, "early_stopping")
-    kept = _either(request.checkpoint, parts, Checkpoint, "checkpoint")
-    data = checked_data(
-        spec, X, y, request.sample_weight, request.class_weight, request.validation_data,
-        request.validation_fraction,
-    )  # fmt: skip
-    rule, schedule = settled_rate(request.optimizer, learning_rate)
+    spec = bound.spec
+    data = as_fit_data(spec, X, y, request)
+    options = _as_options(spec, len(data.samples.X), request)
+    _check_monitors(options, data)
+    if options.checkpoint:
+        spec.to_dict()  # raises if the description cannot be written
+    rng = net_rng if request.rng is None else as_generator(request.rng, "rng")
+    return _start(bound, data, options, rng, request.resume)
+
+
+def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
+    """The options of a fit on n rows."""
+    callbacks = list(_as_iterable(request.callbacks, "callbacks"))
+    learning_rate = _single(request.learning_rate, callbacks, Schedule, "learning_rate")
+    stopping = _single(request.early_stopping, callbacks, EarlyStopping, "early_stopping")
+    checkpoint = _single(request.checkpoint, callbacks, Checkpoint, "checkpoint")
+    rule, schedule = as_rule_and_schedule(request.optimizer, learning_rate)
     average = as_averaging(request.averaging)
     decay = average.decay if average and average.kind == "ema" else 0.0
     clips = (request.clip_value, request.clip_norm, request.max_norm)
-    step = StepRule(rule, *clips, layers(request.frozen, spec), decay)
-    chosen = _metrics(request.metrics, spec)
-    size = request.batch_size
-    size = len(data.rows.X) if size is None else positive_int(size, "batch_size")
-    limit = request.max_time
-    options = FitOptions(
-        epochs=positive_int(request.epochs, "epochs"),
-        batch_size=size,
-        rule=step,
+    metrics = _as_metrics(request.metrics, spec)
+    size, limit = request.batch_size, request.max_time
+    return FitOptions(
+        epochs=as_int(request.epochs, "epochs"),
+        batch_size=n if size is None else as_int(size, "batch_size"),
+        rule=StepRule(rule, *clips, as_frozen_layers(request.frozen, spec), decay),
         schedule=schedule,
-        shuffle=bool(request.shuffle),
-        metrics=chosen,
-        gradient_norm=bool(chosen),
-        diagnostics=bool(request.diagnostics),
-        callbacks=tuple(as_callback(part) for part in parts),
-        stopping=_stopping(stopping, request.tol, chosen),
+        shuffle=as_bool(request.shuffle, "shuffle"),
+        metrics=metrics,
+        gradient_norm=bool(metrics),
+        diagnostics=as_bool(request.diagnostics, "diagnostics"),
+        callbacks=tuple(as_callback(callback) for callback in callbacks),
+        stopping=_as_stopping_rules(stopping, request.tol, metrics),
         averaging=average,
-        checkpoint=kept if kept is None or isinstance(kept, Checkpoint) else Checkpoint(kept),
-        max_time=math.inf if limit is None else positive_float(limit, "max_time"),
-        on_interrupt=request.on_interrupt,
+        checkpoint=as_checkpoint(checkpoint),
+        max_time=math.inf if limit is None else as_float(limit, "max_time", closed="right"),
+        on_interrupt=as_choice(request.on_interrupt, "on_interrupt", ("raise", "return")),
     )
-    _check_monitors(options, data)
-    if options.checkpoint:
-        spec.to_dict()  # refuses what cannot be written down
-    rng = net_rng if request.rng is None else np.random.default_rng(request.rng)
-    return _start(bound, data, options, rng, request.resume)
 
 
 def _start(
@@ -88,116 +89,128 @@ def _start(
     rng: np.random.Generator,
     resume: PathLike | bool,
 ) -> FitState:
-    """The fit at its start, or where a checkpoint left it."""
+    """The state of a fit at its start, or that of a checkpoint."""
     content, before = _content(resume, options.checkpoint), rng.bit_generator.state
     if content is not None:
-        rng.bit_generator.state = checkpoints.start_state(content)
+        rng.bit_generator.state = checkpoint_files.rng_at_start(content)
     start = rng.bit_generator.state
     try:
         train, validation = data.split(rng)
         if options.batch_size > len(train.X):
             options = replace(options, batch_size=len(train.X))
-        seed = drawn_seed(data.spec, rng) if content is None else checkpoints.seed(content)
+        seed = (
+            draw_dropout_seed(data.spec, rng)
+            if content is None
+            else checkpoint_files.dropout_seed(content)
+        )
         if seed:
             options = replace(options, rule=replace(options.rule, seed=seed))
-        run = FitState.new(bound, train, validation, options, rng, History())
-        run.rng_at_start = start
+        state = FitState.new(bound, train, validation, options, rng, History())
+        state.rng_at_start = start
         if content is not None:
-            checkpoints.restore(run, content)
+            checkpoint_files.restore(state, content)
     except ValueError:
         rng.bit_generator.state = before
         raise
-    return run
+    return state
 
 
-def drawn_seed(spec: NetworkSpec, rng: np.random.Generator) -> int:
-    """A seed for the masks of dropout; nothing is drawn for a network without."""
+def draw_dropout_seed(spec: NetworkSpec, rng: np.random.Generator) -> int:
+    """A seed for the dropout masks; 0, without a draw, for a network without dropout."""
     return int(rng.integers(2**63)) if any(spec.dropout_rates) else 0
 
 
-def _content(resume: PathLike | bool, checkpoint: Checkpoint | None) -> checkpoints.Content | None:
-    """The checkpoint to go on from, or None."""
-    if resume is True:
-        if checkpoint is None:
-            raise ValueError("resume=True needs a checkpoint to go on from; or give its path")
-        return checkpoints.load(checkpoint.path) if checkpoints.exists(checkpoint.path) else None
-    if resume is False or resume is None:
+def _content(
+    resume: PathLike | bool, checkpoint: Checkpoint | None
+) -> checkpoint_files.Content | None:
+    """The checkpoint to resume from, or None."""
+    if resume is None or (isinstance(resume, (bool, np.bool_)) and not resume):
         return None
-    return checkpoints.load(resume)
+    if not isinstance(resume, (bool, np.bool_)):
+        if not isinstance(resume, (str, os.PathLike)):
+            raise TypeError(f"resume must be a path, True or False, got {resume!r}")
+        return checkpoint_files.load(resume)
+    if checkpoint is None:
+        raise ValueError("resume=True needs a checkpoint to go on from; or give its path")
+    exists = checkpoint_files.exists(checkpoint.path)
+    return checkpoint_files.load(checkpoint.path) if exists else None
 
 
-def settled_rate(optimizer: Any, learning_rate: Any) -> tuple[Optimizer, Schedule]:
-    """The optimizer and its learning rate's schedule."""
-    if learning_rate is None or not (
-        isinstance(learning_rate, Schedule) or callable(learning_rate)
-    ):
-        rule = as_optimizer(optimizer, learning_rate)
-        return rule, Constant(rule.learning_rate)
-    return as_optimizer(optimizer), as_schedule(learning_rate)
+def as_rule_and_schedule(optimizer: Any, learning_rate: Any) -> tuple[Optimizer, Schedule]:
+    """The optimizer and the schedule of its learning rate; None: the optimizer's own rate."""
+    if isinstance(learning_rate, Schedule) or callable(learning_rate):
+        return as_optimizer(optimizer), as_schedule(learning_rate)
+    rule = as_optimizer(optimizer, learning_rate)
+    return rule, Constant(rule.learning_rate)
 
 
-def layers(frozen: Iterable[int], spec: NetworkSpec) -> tuple[int, ...]:
-    """Layers that stay as they are; ValueError if the network has no such layer, or no other."""
-    given = tuple(frozen)
-    beyond = [k for k in given if isinstance(k, int) and k > spec.n_layers]
+def as_frozen_layers(frozen: Any, spec: NetworkSpec) -> tuple[int, ...]:
+    """Sorted numbers of layers; ValueError for one the network does not have, or for all."""
+    layers = sorted({as_int(k, "a layer number in frozen") for k in _as_iterable(frozen, "frozen")})
+    beyond = [k for k in layers if k > spec.n_layers]
     if beyond:
         raise ValueError(f"the network has layers 1 to {spec.n_layers}, got {beyond} in frozen")
-    if len(set(given)) == spec.n_layers:
+    if len(layers) == spec.n_layers:
         raise ValueError("all layers are frozen: nothing is left to train")
-    return given
+    return tuple(layers)
 
 
-def _either(value: Any, parts: list[Any], kind: type, name: str) -> Any:
-    """The value, or the one part of that kind, which is taken out of the parts."""
-    found = [part for part in parts if isinstance(part, kind)]
-    parts[:] = [part for part in parts if not isinstance(part, kind)]
-    given = [*([] if value is None else [value]), *found]
+def _as_iterable(value: Any, name: str) -> Iterable[Any]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be a sequence, got {value!r}")
+    return value
+
+
+def _single(value: Any, callbacks: list[Any], kind: type, name: str) -> Any:
+    """The value, or the one callback of that kind; it is removed from the callbacks."""
+    found = [callback for callback in callbacks if isinstance(callback, kind)]
+    callbacks[:] = [callback for callback in callbacks if not isinstance(callback, kind)]
+    given = [*([] if value is None or value is False else [value]), *found]
     if len(given) > 1:
         raise ValueError(f"{name} is given more than once: {given}")
     return given[0] if given else None
 
 
-def _metrics(asked: Any, spec: NetworkSpec) -> tuple[Metric, ...]:
-    if isinstance(asked, (bool, np.bool_)):
-        return (METRICS[score_name(spec)],) if asked else ()
-    if isinstance(asked, str) or not isinstance(asked, Iterable):
-        raise TypeError(f"metrics must be a bool or a sequence, got {asked!r}")
-    chosen = tuple(as_metric(value) for value in asked)
+def _as_metrics(metrics: Any, spec: NetworkSpec) -> tuple[Metric, ...]:
+    if isinstance(metrics, (bool, np.bool_)):
+        return (METRICS[score_name(spec)],) if metrics else ()
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        raise TypeError(f"metrics must be a bool or a sequence, got {metrics!r}")
+    chosen = tuple(as_metric(value) for value in metrics)
     names = [metric.name for metric in chosen]
     if len(set(names)) < len(names):
         raise ValueError(f"each metric needs a name of its own, got {names}")
     return chosen
 
 
-def _stopping(
-    asked: Any, tol: float | None, metrics: tuple[Metric, ...]
+def _as_stopping_rules(
+    stopping: Any, tol: float | None, metrics: tuple[Metric, ...]
 ) -> tuple[EarlyStopping, ...]:
     rules = []
-    if asked is not None:
-        rule = EarlyStopping() if asked is True else asked
-        if not isinstance(rule, EarlyStopping):
-            raise TypeError(f"early_stopping must be an EarlyStopping or a bool, got {asked!r}")
-        rules.append(rule.with_mode({m.name: m.larger_is_better for m in metrics}))
+    if isinstance(stopping, (bool, np.bool_)):
+        stopping = EarlyStopping() if stopping else None
+    if stopping is not None:
+        if not isinstance(stopping, EarlyStopping):
+            raise TypeError(f"early_stopping must be an EarlyStopping or a bool, got {stopping!r}")
+        rules.append(stopping.with_mode({m.name: m.larger_is_better for m in metrics}))
     if tol is not None:
-        rules.append(stop_below(tol))
+        rules.append(stop_below(as_float(tol, "tol", closed="left")))
     return tuple(rules)
 
 
 def _check_monitors(options: FitOptions, data: FitData) -> None:
-    """ValueError if something is to be watched that will not be recorded."""
-    if options.on_interrupt not in ("raise", "return"):
-        raise ValueError(f"on_interrupt must be 'raise' or 'return', got {options.on_interrupt!r}")
+    """ValueError if a rule monitors a figure that will not be recorded."""
     names = [metric.name for metric in options.metrics]
     known = ["loss", *names, "learning_rate"]
-    if data.validates:
+    if data.has_validation:
         known += ["val_loss", *(f"val_{name}" for name in names)]
     if options.gradient_norm or options.diagnostics:
         known.append("gradient_norm")
     schedule = options.schedule
     while isinstance(schedule, WarmUp):
         schedule = as_schedule(schedule.schedule)
-    watched = [rule.monitor for rule in options.stopping]
-    watched += [schedule.monitor] if isinstance(schedule, ReduceOnPlateau) else []
-    unknown = [name for name in watched if name not in known]
+    monitored = [rule.monitor for rule in options.stopping]
+    monitored += [schedule.monitor] if isinstance(schedule, ReduceOnPlateau) else []
+    unknown = [name for name in monitored if name not in known]
     if unknown and not options.callbacks and not options.diagnostics:
         raise ValueError(f"{unknown[0]!r} is not recorded; recorded: {', '.join(known)}")

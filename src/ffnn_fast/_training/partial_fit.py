@@ -1,20 +1,21 @@
-"""partial_fit: rows as they come, without ever having them all."""
+"""Training on rows as they arrive: `Network.partial_fit` and `Network.step`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.arrays import all_finite, positive_float, positive_int
+from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._scalars import as_float, as_int
 from ffnn_fast._training import loop
-from ffnn_fast._training.fit import drawn_seed, settled_rate
+from ffnn_fast._training.fit import as_rule_and_schedule, draw_dropout_seed
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.types import OptimizerLike, RateLike
@@ -23,22 +24,34 @@ from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.schedules import Constant, Memory, Schedule
 
 Array = np.ndarray
-CHUNK_BYTES = 16 << 20  # of rows that are brought into the network's dtype at a time
+CHUNK_BYTES = 16 << 20  # of rows that are converted to the network's dtype at a time
 
 
 @dataclass
 class Stream:
-    """What training remembers between calls of `partial_fit`."""
+    """The state of training between calls of `partial_fit`.
+
+    Attributes
+    ----------
+    optimizer_state : ndarray of shape (slots, P)
+    t : int
+        The number of completed steps, over all calls.
+    schedule_memory : dict
+    """
 
     rule: StepRule
     schedule: Schedule
-    state: Array
+    optimizer_state: Array
     t: int = 0
-    memory: Memory = field(default_factory=dict)
+    schedule_memory: Memory = field(default_factory=dict)
 
     def copy(self) -> Stream:
-        """An independent one."""
-        return replace(self, state=self.state.copy(), memory=dict(self.memory))
+        """An independent copy."""
+        return replace(
+            self,
+            optimizer_state=self.optimizer_state.copy(),
+            schedule_memory=dict(self.schedule_memory),
+        )
 
 
 def partial_fit(
@@ -55,16 +68,21 @@ def partial_fit(
 
     `data` is (X, y, sample_weight); `stream` is that of the calls before, if there were any.
     """
-    size = positive_int(batch_size, "batch_size")
+    size = as_int(batch_size, "batch_size")
     stream = _stream(bound.spec, rng, stream, optimizer, learning_rate)
     X, y, sample_weight = data
-    chunks = _pieces(X, y, sample_weight, size, bound) if y is not None else iter(X)
+    if y is not None:
+        chunks = _pieces(X, y, sample_weight, size, bound)
+    elif isinstance(X, Iterable):
+        chunks = iter(X)
+    else:
+        raise TypeError(f"without y, X must be an iterable of chunks, got {X!r}")
     total, n = 0.0, 0
     for chunk in chunks:
         if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
             raise TypeError("without y, X must give chunks (X, y) or (X, y, sample_weight)")
         samples = as_samples(bound.spec, *chunk)
-        history = _learn(bound, rng, stream, samples, size)
+        history = _train_once(bound, rng, stream, samples, size)
         if history.stopped == "diverged":
             break
         total += len(samples.X) * history[-1]["loss"]
@@ -72,14 +90,14 @@ def partial_fit(
     return (total / n if n else float("nan")), stream
 
 
-def _learn(
+def _train_once(
     bound: BoundNetwork,
     rng: np.random.Generator,
     stream: Stream,
     samples: Samples,
     batch_size: int,
 ) -> History:
-    """One pass over the rows of a chunk."""
+    """One pass over the rows of a chunk, which updates θ and the stream."""
     options = FitOptions(
         epochs=1,
         batch_size=min(batch_size, len(samples.X)),
@@ -87,34 +105,38 @@ def _learn(
         schedule=stream.schedule,
         shuffle=False,
     )
-    run = FitState.new(bound, samples, None, options, rng, History())
-    run.state, run.t, run.schedule_memory = stream.state, stream.t, stream.memory
+    state = FitState.new(bound, samples, None, options, rng, History())
+    state.optimizer_state, state.schedule_memory = stream.optimizer_state, stream.schedule_memory
+    state.t = stream.t
     try:
-        loop.fit(run)
+        loop.fit(state)
     finally:
-        stream.t = run.t
-    return run.history
+        stream.t = state.t
+    return state.history
 
 
 def step(
     bound: BoundNetwork, rng: np.random.Generator, samples: Samples, learning_rate: float
 ) -> float:
     """One step of gradient descent on all rows; returns the objective before it."""
-    learning_rate = positive_float(learning_rate, "learning_rate")
-    rule = StepRule(SGD(learning_rate=learning_rate), seed=drawn_seed(bound.spec, rng))
+    learning_rate = as_float(learning_rate, "learning_rate")
+    rule = StepRule(SGD(learning_rate=learning_rate), seed=draw_dropout_seed(bound.spec, rng))
     n, before = len(samples.X), bound.params.copy()
-    state, hyper = np.empty((0, len(before)), bound.spec.dtype), np.array([[learning_rate]])
-    order = np.arange(n, dtype=np.int64)
+    optimizer_state = np.empty((0, len(before)), bound.spec.dtype)
+    hyper = np.array([[learning_rate]])
+    order, work = np.arange(n, dtype=np.int64), bound.workspace(n)
     with bound.running(), np.errstate(over="ignore", invalid="ignore"):
-        loss = bound.train(samples, order, n, rule, hyper, state, 0, bound.workspace(n))
+        loss = bound.train(samples, order, n, rule, hyper, optimizer_state, 0, work)
     if not (math.isfinite(loss) and all_finite(bound.params)):
         bound.params[:] = before
-        _again(bound, samples, rule, rng)
+        _warn_of_divergence(bound, rng, samples, rule)
     return loss
 
 
-def _again(bound: BoundNetwork, samples: Samples, rule: StepRule, rng: np.random.Generator) -> None:
-    """The same step as a fit, which says what went wrong."""
+def _warn_of_divergence(
+    bound: BoundNetwork, rng: np.random.Generator, samples: Samples, rule: StepRule
+) -> None:
+    """Repeat the step as a fit, which finds the layer and warns."""
     options = FitOptions(
         epochs=1,
         batch_size=len(samples.X),
@@ -132,25 +154,25 @@ def _stream(
     optimizer: OptimizerLike | None,
     learning_rate: RateLike,
 ) -> Stream:
-    """The stream of the calls before, with another rate if one is given; or a new one."""
+    """The known stream, with another rate if one is given; a new stream for another optimizer."""
     if known is not None and optimizer is None:
         if learning_rate is None:
             return known
-        rule, schedule = settled_rate(type(known.rule.optimizer), learning_rate)
+        rule, schedule = as_rule_and_schedule(type(known.rule.optimizer), learning_rate)
         if isinstance(schedule, Constant):
             rule = replace(known.rule.optimizer, learning_rate=schedule.rate)
         else:
             rule = known.rule.optimizer
         return replace(
             known, rule=replace(known.rule, optimizer=rule), schedule=schedule,
-            memory=schedule.new_memory(),
+            schedule_memory=schedule.new_memory(),
         )  # fmt: skip
-    rule, schedule = settled_rate(optimizer or "sgd", learning_rate)
+    rule, schedule = as_rule_and_schedule(optimizer or "sgd", learning_rate)
     if known is not None and known.rule.optimizer == rule and known.schedule == schedule:
         return known
-    step = StepRule(rule, seed=drawn_seed(spec, rng))
-    state = np.zeros((step.slots, spec.n_params), spec.dtype)
-    return Stream(step, schedule, state, memory=schedule.new_memory())
+    step = StepRule(rule, seed=draw_dropout_seed(spec, rng))
+    optimizer_state = np.zeros((step.slots, spec.n_params), spec.dtype)
+    return Stream(step, schedule, optimizer_state, schedule_memory=schedule.new_memory())
 
 
 def _pieces(

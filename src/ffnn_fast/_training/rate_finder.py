@@ -1,4 +1,4 @@
-"""Which learning rate: the loss while the rate grows from step to step."""
+"""The learning rate range test: the loss while the rate grows from step to step."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.arrays import positive_float, positive_int
 from ffnn_fast._model.samples import as_samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast._training.fit import drawn_seed, layers
+from ffnn_fast._scalars import as_float, as_generator, as_int
+from ffnn_fast._training.fit import as_frozen_layers, draw_dropout_seed
 from ffnn_fast._training.fit_request import RateFinderRequest
 from ffnn_fast.optimizers import StepRule, as_optimizer
 
 Array = np.ndarray
 SMOOTHING = 0.9  # weight of the past in the smoothed loss
-TOO_LARGE = 4.0  # times the smallest smoothed loss: from there on nothing is learnt
+TOO_LARGE = 4.0  # times the smallest smoothed loss: the test ends
 
 
 @dataclass(frozen=True)
 class RateCurve:
-    """Outcome of `find_learning_rate`.
+    """The result of `ffnn_fast.Network.find_learning_rate`.
 
     Attributes
     ----------
@@ -47,22 +47,20 @@ def find_learning_rate(
 ) -> RateCurve:
     """See `ffnn_fast.Network.find_learning_rate`; neither the network nor `net_rng` changes."""
     samples = as_samples(bound.spec, X, y, request.sample_weight)
-    lowest = positive_float(request.lowest, "lowest")
-    highest = positive_float(request.highest, "highest")
+    lowest = as_float(request.lowest, "lowest")
+    highest = as_float(request.highest, "highest")
     if lowest >= highest:
         raise ValueError(f"lowest must be below highest, got {lowest} and {highest}")
-    steps = positive_int(request.steps, "steps")
-    if steps < 3:
-        raise ValueError(f"steps must be at least 3, got {steps}")
+    steps = as_int(request.steps, "steps", 3)
     n, size = len(samples.X), request.batch_size
-    batch_size = n if size is None else min(n, positive_int(size, "batch_size"))
-    generator = _copied(net_rng) if request.rng is None else np.random.default_rng(request.rng)
-    seed = drawn_seed(bound.spec, generator)
-    frozen = layers(request.frozen, bound.spec)
+    batch_size = n if size is None else min(n, as_int(size, "batch_size"))
+    generator = _copied(net_rng) if request.rng is None else as_generator(request.rng, "rng")
+    seed = draw_dropout_seed(bound.spec, generator)
+    frozen = as_frozen_layers(request.frozen, bound.spec)
     rule = StepRule(as_optimizer(request.optimizer), frozen=frozen, seed=seed)
     trial = bound.on(bound.params.copy())
     rates = np.geomspace(lowest, highest, steps)
-    state = np.zeros((rule.slots, bound.spec.n_params), bound.spec.dtype)
+    optimizer_state = np.zeros((rule.slots, bound.spec.n_params), bound.spec.dtype)
     work, hyper = bound.workspace(batch_size), np.array([rule.optimizer.hyper])
     losses: list[float] = []
     smoothed: list[float] = []
@@ -74,7 +72,7 @@ def find_learning_rate(
                 order = np.concatenate([order, generator.permutation(n)])
             rows, order = order[:batch_size], order[batch_size:]
             hyper[0, 0] = rate
-            loss = trial.train(samples, rows, batch_size, rule, hyper, state, t, work)
+            loss = trial.train(samples, rows, batch_size, rule, hyper, optimizer_state, t, work)
             mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
             smooth = mean / (1 - SMOOTHING ** (t + 1))
             if not math.isfinite(smooth) or (smoothed and smooth > TOO_LARGE * min(smoothed)):
@@ -82,7 +80,7 @@ def find_learning_rate(
             losses.append(loss)
             smoothed.append(smooth)
     if len(losses) < 3:
-        raise ValueError(f"the loss explodes at once: try a lowest rate below {lowest:g}")
+        raise ValueError(f"the loss diverges at the lowest rate: try one below {lowest:g}")
     tried = rates[: len(losses)]
     return RateCurve(
         tried, np.array(losses), np.array(smoothed), float(tried[np.argmin(smoothed)]) / 10

@@ -9,7 +9,7 @@ from typing import Any
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.callbacks import Callback
-from ffnn_fast.history import Listener
+from ffnn_fast.history import RecordCallback
 from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
@@ -18,4 +18,4 @@ PathLike = str | os.PathLike[str]
 RateLike = float | Schedule | Callable[[int], float] | None
 OptimizerLike = str | Optimizer | type[Optimizer]
 MetricsLike = bool | Iterable[str | Metric | Callable[[Any, Any], float]]
-CallbackLike = Callback | Listener | Schedule | EarlyStopping | Checkpoint
+CallbackLike = Callback | RecordCallback | Schedule | EarlyStopping | Checkpoint
