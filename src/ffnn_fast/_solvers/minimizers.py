@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -180,7 +180,7 @@ class MinimizeOptions:
     method: str
     max_iterations: int
     tol: float | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] | None = None
     callback: RecordCallback | None = None
 
     def __post_init__(self) -> None:
@@ -188,7 +188,7 @@ class MinimizeOptions:
             raise TypeError(f"method must be the name of a SciPy minimiser, got {self.method!r}")
         if self.method.lower() not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
-        if not isinstance(self.options, Mapping):
+        if self.options is not None and not isinstance(self.options, Mapping):
             raise TypeError(f"options must be a mapping, got {self.options!r}")
         check_callback(self.callback)
         put = object.__setattr__  # the dataclass is frozen for everyone else
@@ -200,7 +200,7 @@ class MinimizeOptions:
         name = self.method.lower()
         limit = "maxfun" if name == "tnc" else "maxiter"
         asked: dict[str, Any] = {"method": name, "tol": self.tol}
-        asked["options"] = {limit: self.max_iterations} | dict(self.options)
+        asked["options"] = {limit: self.max_iterations} | dict(self.options or {})
         if name not in GRADIENT_FREE:
             asked["jac"] = objective.jac
         if name in HESSIAN:

@@ -19,9 +19,10 @@ from ffnn_fast._training.averaging import as_averaging
 from ffnn_fast._training.checkpoint import Checkpoint, as_checkpoint
 from ffnn_fast._training.fit_data import FitData, as_fit_data
 from ffnn_fast._training.fit_options import FitOptions
-from ffnn_fast._training.fit_request import FitRequest, Path
+from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.stopping import EarlyStopping, stop_below
+from ffnn_fast._training.types import PathLike
 from ffnn_fast.callbacks import as_callback
 from ffnn_fast.history import History
 from ffnn_fast.metrics import METRICS, Metric, as_metric
@@ -86,7 +87,7 @@ def _start(
     data: FitData,
     options: FitOptions,
     rng: np.random.Generator,
-    resume: Path | bool,
+    resume: PathLike | bool,
 ) -> FitState:
     """The state of a fit at its start, or that of a checkpoint."""
     content, before = _content(resume, options.checkpoint), rng.bit_generator.state
@@ -119,7 +120,9 @@ def draw_dropout_seed(spec: NetworkSpec, rng: np.random.Generator) -> int:
     return int(rng.integers(2**63)) if any(spec.dropout_rates) else 0
 
 
-def _content(resume: Path | bool, checkpoint: Checkpoint | None) -> checkpoint_files.Content | None:
+def _content(
+    resume: PathLike | bool, checkpoint: Checkpoint | None
+) -> checkpoint_files.Content | None:
     """The checkpoint to resume from, or None."""
     if resume is None or (isinstance(resume, (bool, np.bool_)) and not resume):
         return None

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.stopping import EarlyStopping
-from ffnn_fast.metrics import Metric
-from ffnn_fast.optimizers import Optimizer
-from ffnn_fast.schedules import Schedule
-
-Rate = float | Schedule | Callable[[int], float] | None
-Path = str | os.PathLike[str]
-Rule = str | Optimizer | type[Optimizer]
+from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +20,17 @@ class FitRequest:
 
     epochs: int
     batch_size: int | None
-    optimizer: Rule
-    learning_rate: Rate
-    validation_data: tuple[Any, ...] | None
+    optimizer: OptimizerLike
+    learning_rate: RateLike
+    validation_data: Sequence[ArrayLike | None] | None
     validation_fraction: float
-    sample_weight: Any
+    sample_weight: ArrayLike | None
     class_weight: str | Mapping[int, float] | None
     shuffle: bool
     rng: int | np.random.Generator | None
-    metrics: bool | Iterable[str | Metric | Callable[[Any, Any], float]]
+    metrics: MetricsLike
     diagnostics: bool
-    callbacks: Iterable[Any]
+    callbacks: Iterable[CallbackLike]
     early_stopping: EarlyStopping | bool | None
     tol: float | None
     max_time: float | None
@@ -46,18 +39,9 @@ class FitRequest:
     clip_norm: float
     max_norm: float
     frozen: Iterable[int]
-    checkpoint: Path | Checkpoint | None
-    resume: Path | bool
+    checkpoint: PathLike | Checkpoint | None
+    resume: PathLike | bool
     on_interrupt: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartialFitRequest:
-    """The options of `ffnn_fast.Network.partial_fit`."""
-
-    batch_size: int
-    optimizer: Rule | None
-    learning_rate: Rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +52,7 @@ class RateFinderRequest:
     highest: float
     steps: int
     batch_size: int | None
-    optimizer: Rule
-    sample_weight: Any
+    optimizer: OptimizerLike
+    sample_weight: ArrayLike | None
     frozen: Iterable[int]
     rng: int | np.random.Generator | None

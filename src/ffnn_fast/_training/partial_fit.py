@@ -17,8 +17,8 @@ from ffnn_fast._scalars import as_float, as_int
 from ffnn_fast._training import loop
 from ffnn_fast._training.fit import as_rule_and_schedule, draw_dropout_seed
 from ffnn_fast._training.fit_options import FitOptions
-from ffnn_fast._training.fit_request import PartialFitRequest
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History
 from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.schedules import Constant, Memory, Schedule
@@ -59,14 +59,17 @@ def partial_fit(
     rng: np.random.Generator,
     stream: Stream | None,
     data: tuple[Any, Any, Any],
-    request: PartialFitRequest,
+    *,
+    batch_size: int,
+    optimizer: OptimizerLike | None,
+    learning_rate: RateLike,
 ) -> tuple[float, Stream]:
     """The mean loss and the stream after the rows; see `ffnn_fast.Network.partial_fit`.
 
     `data` is (X, y, sample_weight); `stream` is that of the calls before, if there were any.
     """
-    size = as_int(request.batch_size, "batch_size")
-    stream = _stream(bound.spec, rng, stream, request)
+    size = as_int(batch_size, "batch_size")
+    stream = _stream(bound.spec, rng, stream, optimizer, learning_rate)
     X, y, sample_weight = data
     if y is not None:
         chunks = _pieces(X, y, sample_weight, size, bound)
@@ -145,10 +148,13 @@ def _warn_of_divergence(
 
 
 def _stream(
-    spec: NetworkSpec, rng: np.random.Generator, known: Stream | None, request: PartialFitRequest
+    spec: NetworkSpec,
+    rng: np.random.Generator,
+    known: Stream | None,
+    optimizer: OptimizerLike | None,
+    learning_rate: RateLike,
 ) -> Stream:
     """The known stream, with another rate if one is given; a new stream for another optimizer."""
-    optimizer, learning_rate = request.optimizer, request.learning_rate
     if known is not None and optimizer is None:
         if learning_rate is None:
             return known
