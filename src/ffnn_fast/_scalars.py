@@ -104,10 +104,13 @@ def as_generator(value: Any, name: str) -> np.random.Generator:
     Raises
     ------
     TypeError, ValueError
-        If `numpy.random.default_rng` does not take it.
+        If it is a bool, a string or a float, or `numpy.random.default_rng` does not take it.
     """
+    seed = _plain(value)
     try:
-        return np.random.default_rng(value)
+        if isinstance(seed, (bool, str, float)):
+            raise TypeError("no seed")
+        return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {value!r}"

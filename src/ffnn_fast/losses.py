@@ -7,13 +7,14 @@ output and loss whose ∇a_L is ŷ − y; there the value comes from a_L, finite
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._scalars import as_float
+from ffnn_fast._scalars import as_bool, as_choice, as_float, convert_fields
 
 __all__ = [
     "CANONICAL",
@@ -37,11 +38,23 @@ FLOOR = 2.0**-64  # the poisson loss takes a smaller ŷ for this, so that log ŷ
 
 @dataclass(frozen=True)
 class Domain:
-    """Where targets lie: entries in [low, high], rows that are any, a distribution or one-hot."""
+    """The domain of targets.
+
+    Parameters
+    ----------
+    low, high : float, default -inf and inf
+        Bounds of each entry.
+    row : {"any", "distribution", "one-hot"}, default "any"
+        What a row must be.
+    """
 
     low: float = -np.inf
     high: float = np.inf
     row: str = "any"
+
+    def __post_init__(self) -> None:
+        convert_fields(self, as_float, "low", "high", low=-math.inf, closed="both")
+        convert_fields(self, as_choice, "row", choices=("any", "distribution", "one-hot"))
 
 
 REAL = Domain()
@@ -112,6 +125,7 @@ class Loss:
             raise TypeError(f"the name of a loss must be a string, got {self.name!r}")
         if not (callable(self.value) and callable(self.gradient)):
             raise TypeError(f"loss {self.name!r}: value and gradient must be callable")
+        convert_fields(self, as_bool, "classifies", "joint", "blocked")
 
     def over_outputs(self, missing: Array, n_outputs: int) -> Array:
         """What is missing (n, T), for every output (n, n_L)."""
