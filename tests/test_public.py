@@ -126,7 +126,7 @@ def test_classes_of_results_are_pickled_by_public_paths():
     line = Network([3, 1], output="identity", dtype="float64", seed=0)
     values = [
         net.spec, net.find_learning_rate(X, y), net.trace(X, y), net.check_gradients(X[:4], y[:4]),
-        net.minimize(X, y, max_iterations=2), line.levenberg_marquardt(X, X[:, 0], max_iterations=3),
+        net.minimize(X, y, max_iterations=2), line.levenberg_marquardt(X, X[:, 0]),
     ]  # fmt: skip
     for value in values:
         data = pickle.dumps(value, protocol=3)
