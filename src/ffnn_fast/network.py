@@ -35,6 +35,8 @@ from ffnn_fast.losses import Loss
 if TYPE_CHECKING:  # loads SciPy
     from ffnn_fast._solvers.levenberg_marquardt import LeastSquaresFit
 
+__all__ = ["Network"]
+
 Array = NDArray[Any]
 
 

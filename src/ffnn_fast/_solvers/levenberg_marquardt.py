@@ -51,7 +51,7 @@ class LevenbergMarquardtOptions:
     callback: RecordCallback | None = None
 
     def __post_init__(self) -> None:
-        put = object.__setattr__  # the dataclass is frozen for everyone else
+        put = object.__setattr__  # a frozen dataclass has no other way
         put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
         for name in ("tol", "damping"):
             put(self, name, as_float(getattr(self, name), name))

@@ -191,7 +191,7 @@ class MinimizeOptions:
         if self.options is not None and not isinstance(self.options, Mapping):
             raise TypeError(f"options must be a mapping, got {self.options!r}")
         check_callback(self.callback)
-        put = object.__setattr__  # the dataclass is frozen for everyone else
+        put = object.__setattr__  # a frozen dataclass has no other way
         put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
         put(self, "tol", None if self.tol is None else as_float(self.tol, "tol"))
 
