@@ -150,12 +150,12 @@ def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
 def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
     """ℓ(ŷ, y) of every sample, (n,), for the outputs and targets of one head."""
     spec = plan.spec
-    loss = loss_of(spec.loss)
+    formulas = loss_of(spec.loss)
     canonical = CANONICAL.get((spec.output, spec.loss))
     if canonical is not None:
         losses = canonical(a_L, y, **spec.loss_options)
     else:
-        losses = loss.value(y_hat, y, **spec.loss_options)
+        losses = formulas.value(y_hat, y, **spec.loss_options)
     if spec.missing_targets == "ignore":
         missing = np.isnan(y) if losses.ndim == 2 else np.isnan(y).any(axis=1)
         losses = np.where(missing, np.zeros((), losses.dtype), losses)
@@ -175,13 +175,13 @@ def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
 def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
     """−(e(y) − ŷ) for canonical pairs, else ∇ŷ, for the outputs and targets of one head."""
     spec = plan.spec
-    loss = loss_of(spec.loss)
+    formulas = loss_of(spec.loss)
     if (spec.output, spec.loss) in CANONICAL:
         gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
     else:
-        gradient = loss.gradient(y_hat, y, **spec.loss_options)
+        gradient = formulas.gradient(y_hat, y, **spec.loss_options)
     if spec.missing_targets == "ignore":
-        missing = loss.over_outputs(np.isnan(y), y_hat.shape[1])
+        missing = formulas.over_outputs(np.isnan(y), y_hat.shape[1])
         gradient = np.where(missing, np.zeros((), gradient.dtype), gradient)
     return gradient
 

@@ -86,8 +86,8 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # a frozen dataclass has no other way
-        put(self, "layer_sizes", _checked_sizes(self.layer_sizes))
-        put(self, "activations", _checked_activations(self.activations, self.n_layers - 1))
+        put(self, "layer_sizes", _as_sizes(self.layer_sizes))
+        put(self, "activations", _as_activations(self.activations, self.n_layers - 1))
         put(self, "output", output_name(self.output))
         loss = self.loss
         if loss in (None, "auto"):
@@ -95,12 +95,12 @@ class NetworkSpec:
         if not isinstance(loss, Loss) and loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {loss!r}")
         put(self, "loss", loss)
-        put(self, "loss_options", _checked_options(loss_of(loss), self.loss_options))
-        put(self, "dropout", _checked_dropout(self.dropout, self.n_layers))
+        put(self, "loss_options", _as_options(loss_of(loss), self.loss_options))
+        put(self, "dropout", _as_dropout(self.dropout, self.n_layers))
         put(self, "missing_targets", as_choice(self.missing_targets, "missing_targets", MISSING))
-        put(self, "dtype", _checked_dtype(self.dtype))
-        put(self, "l2", _checked_penalty(self.l2, "l2", self.n_layers))
-        put(self, "l1", _checked_penalty(self.l1, "l1", self.n_layers))
+        put(self, "dtype", _as_dtype(self.dtype))
+        put(self, "l2", _as_penalty(self.l2, "l2", self.n_layers))
+        put(self, "l1", _as_penalty(self.l1, "l1", self.n_layers))
         if self.output == "softmax" and self.n_outputs < 2:
             raise ValueError(
                 "a softmax output needs at least 2 units, since one unit is always 1; "
@@ -117,7 +117,7 @@ class NetworkSpec:
             raise ValueError(
                 f"{self.loss} needs {each} outputs for each target, got {self.n_outputs} outputs"
             )
-        put(self, "heads", _checked_heads(self.heads, self.n_outputs))
+        put(self, "heads", _as_heads(self.heads, self.n_outputs))
         if self.heads and (self.output != "softmax" or self.loss == "quantile"):
             raise ValueError(
                 "heads are those of a softmax output with a loss other than quantile, got "
@@ -282,11 +282,11 @@ class NetworkSpec:
         try:
             return cls(**plain)
         except TypeError as error:
-            raise ValueError(f"bad network description: {error}") from error
+            raise ValueError(f"invalid network description: {error}") from error
 
 
-def _checked_sizes(sizes: Any) -> tuple[int, ...]:
-    given = _checked_sequence(sizes, "layer_sizes", "a layer size")
+def _as_sizes(sizes: Any) -> tuple[int, ...]:
+    given = _as_integers(sizes, "layer_sizes", "a layer size")
     if len(given) < 2:
         raise ValueError(f"layer_sizes needs at least inputs and outputs, got {list(given)}")
     if max(given) > MAX_SIZE:
@@ -294,7 +294,7 @@ def _checked_sizes(sizes: Any) -> tuple[int, ...]:
     return given
 
 
-def _checked_sequence(values: Any, name: str, each: str) -> tuple[int, ...]:
+def _as_integers(values: Any, name: str, each: str) -> tuple[int, ...]:
     """Positive integers."""
     if isinstance(values, (str, bytes)) or not isinstance(values, (Sequence, np.ndarray)):
         raise TypeError(f"{name} must be a sequence of integers, got {values!r}")
@@ -308,7 +308,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _checked_activations(
+def _as_activations(
     names: Sequence[str | Activation] | str | Activation, n_hidden: int
 ) -> tuple[str | Activation, ...]:
     if isinstance(names, (str, Activation)):
@@ -323,8 +323,8 @@ def _checked_activations(
     return tuple(activation_name(name) for name in names)
 
 
-def _checked_heads(heads: Any, n_outputs: int) -> tuple[int, ...]:
-    widths = _checked_sequence(heads, "heads", "a width in heads")
+def _as_heads(heads: Any, n_outputs: int) -> tuple[int, ...]:
+    widths = _as_integers(heads, "heads", "a width in heads")
     if widths and (len(widths) == 1 or min(widths) < 2 or sum(widths) != n_outputs):
         raise ValueError(
             f"heads must be two or more widths of at least 2 with sum {n_outputs}, the number of "
@@ -333,7 +333,7 @@ def _checked_heads(heads: Any, n_outputs: int) -> tuple[int, ...]:
     return widths
 
 
-def _checked_options(loss: Loss, given: Any) -> dict[str, Any]:
+def _as_options(loss: Loss, given: Any) -> dict[str, Any]:
     """Every option of the loss, checked."""
     if not isinstance(given, Mapping):
         raise TypeError(f"loss_options must be a mapping, got {given!r}")
@@ -351,7 +351,7 @@ def _checked_options(loss: Loss, given: Any) -> dict[str, Any]:
     return checked
 
 
-def _checked_dropout(dropout: Any, n_layers: int) -> float | tuple[float, ...]:
+def _as_dropout(dropout: Any, n_layers: int) -> float | tuple[float, ...]:
     several = isinstance(dropout, (Sequence, np.ndarray)) and not isinstance(dropout, str)
     if not several or np.ndim(dropout) == 0:
         return as_float(dropout, "a dropout rate", 0.0, 1.0, "left")
@@ -364,7 +364,7 @@ def _checked_dropout(dropout: Any, n_layers: int) -> float | tuple[float, ...]:
     return rates
 
 
-def _checked_dtype(dtype: Any) -> str:
+def _as_dtype(dtype: Any) -> str:
     try:
         name = "None" if dtype is None else np.dtype(dtype).name
     except TypeError:
@@ -374,7 +374,7 @@ def _checked_dtype(dtype: Any) -> str:
     return name
 
 
-def _checked_penalty(given: Any, name: str, n_layers: int) -> float | tuple[float, ...]:
+def _as_penalty(given: Any, name: str, n_layers: int) -> float | tuple[float, ...]:
     if not isinstance(given, (tuple, list)):
         return as_float(given, name, closed="left")
     if len(given) != n_layers:
