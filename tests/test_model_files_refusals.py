@@ -91,9 +91,7 @@ def test_changed_bytes_load_or_are_refused(tmp_path_factory, data):
 @pytest.mark.parametrize("junk", [b"", b"hello", b"\0" * 64, pickle.dumps({"a": 1}), b"PK\3\4" * 9])
 def test_other_files_are_refused(path, junk):
     path.write_bytes(junk)
-    with pytest.raises(
-        ModelFileError, match=r"model\.safetensors' is not a complete safetensors"
-    ):
+    with pytest.raises(ModelFileError, match=r"model\.safetensors' is not a complete safetensors"):
         load(path)
 
 
