@@ -36,7 +36,7 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "onnx": {"onnx", "cli", "_bench"},
     "sklearn": {"sklearn", "cli", "_bench"},
     "torch": {"interchange", "_bench"},
-    **{name: {"cli"} for name in ("pandas", "polars", "pyarrow", "fastparquet", "rich")},
+    **{name: {"cli"} for name in ("pyarrow", "rich")},
     **{name: {"cli", "_bench"} for name in ("onnxruntime", "jax")},
 }
 BASE_CLASSES_FROM = {("sklearn", "sklearn")}  # ... but for these, which inherit from its classes
@@ -51,7 +51,7 @@ PENDING_ARROWS = (
     "circle: ffnn_fast.cli.assignment,",
     "circle: ffnn_fast.cli.judging.page,",
 )
-PENDING_NAMES = {"reference", "sklearn", "columns", "full_batch", "options", "table", "worker"}
+PENDING_NAMES = {"reference", "sklearn", "columns", "full_batch", "options", "worker"}
 PENDING_NAMES |= {"problems", "machine"}
 PENDING_LONG = {
     "src/ffnn_fast/cli/training/options.py",
@@ -170,7 +170,7 @@ def test_a_planted_arrow_is_found(tmp_path, file, line, complaint):
         "engine/engine.pyx": "cimport cython\nfrom ffnn_fast.engine.blas cimport gemm\n",
         "plotting/a.py": "def f():\n    import matplotlib.pyplot\n",
         "sklearn/core.py": "from sklearn.base import BaseEstimator\n",
-        "cli/__init__.py": "from ffnn_fast import __version__\ndef f():\n    import rich, pandas\n",
+        "cli/__init__.py": "from ffnn_fast import __version__\ndef f():\n    import rich\n",
         "__init__.py": "__version__ = '0'\n",
     }.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
