@@ -36,7 +36,7 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "onnx": {"onnx", "cli", "_bench"},
     "sklearn": {"sklearn", "cli", "_bench"},
     "torch": {"interchange", "_bench"},
-    **{name: {"cli"} for name in ("pyarrow", "rich")},
+    **{name: {"cli"} for name in ("jinja2", "pyarrow", "rich")},
     **{name: {"cli", "_bench"} for name in ("onnxruntime", "jax")},
 }
 BASE_CLASSES_FROM = {("sklearn", "sklearn")}  # ... but for these, which inherit from its classes
@@ -49,7 +49,6 @@ PENDING_ARROWS = (
     "ffnn_fast/network.py:",
     "circle: ffnn_fast._model.predictions,",
     "circle: ffnn_fast.cli.assignment,",
-    "circle: ffnn_fast.cli.judging.page,",
 )
 PENDING_NAMES = {"reference", "sklearn", "columns", "full_batch", "options", "worker"}
 PENDING_NAMES |= {"problems", "machine"}
