@@ -93,7 +93,8 @@ def test_sparse_rows_are_the_same_as_dense_ones(iris, form, monkeypatch):
     X, y = iris
     dense = MLPClassifier(5, max_iter=10, random_state=0).fit(X, y)
     model = MLPClassifier(5, max_iter=10, random_state=0).fit(form(X), y)
-    monkeypatch.setattr("ffnn_fast.sklearn.core.BLOCK_BYTES", 7 * 4 * 8)  # seven rows at a time
+    # Seven rows at a time.
+    monkeypatch.setattr("ffnn_fast.sklearn._estimator_network.BLOCK_BYTES", 7 * 4 * 8)
     np.testing.assert_array_equal(model.predict_proba(form(X)), dense.predict_proba(X))
     model.partial_fit(form(X[:5]), y[:5])
 

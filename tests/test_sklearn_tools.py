@@ -45,7 +45,7 @@ def test_workers_of_joblib_share_the_cores():
 
 def test_a_worker_uses_what_it_is_given():
     code = (
-        "from ffnn_fast.sklearn.core import threads;"
+        "from ffnn_fast.sklearn._estimator_network import threads;"
         "from ffnn_fast._runtime.threads import resolve;"
         "print(threads(None), resolve(threads(3)))"
     )

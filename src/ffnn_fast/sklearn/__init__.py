@@ -13,8 +13,8 @@ except ImportError as error:
         'the estimators need scikit-learn: pip install "ffnn_fast[sklearn]"', name="sklearn"
     ) from error
 
-from ffnn_fast.sklearn.classifier import MLPClassifier
-from ffnn_fast.sklearn.regressor import MLPRegressor
+from ffnn_fast.sklearn._classifier import MLPClassifier
+from ffnn_fast.sklearn._regressor import MLPRegressor
 
 __all__ = ["TRUSTED", "MLPClassifier", "MLPRegressor"]
 
@@ -29,8 +29,8 @@ TRUSTED = (
     "ffnn_fast.optimizers._rules.Rprop",
     "ffnn_fast.optimizers._rules.SGD",
     "ffnn_fast.optimizers._step_rule.StepRule",
-    "ffnn_fast.sklearn.classifier.MLPClassifier",
-    "ffnn_fast.sklearn.regressor.MLPRegressor",
-    "ffnn_fast.sklearn.steps.Steps",
+    "ffnn_fast.sklearn._classifier.MLPClassifier",
+    "ffnn_fast.sklearn._regressor.MLPRegressor",
+    "ffnn_fast.sklearn._steps.Steps",
 )
 """Types in the state of a fitted estimator, for ``skops.io.load(file, trusted=TRUSTED)``."""

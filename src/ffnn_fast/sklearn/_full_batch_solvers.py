@@ -17,8 +17,8 @@ from ffnn_fast._solvers.levenberg_marquardt import (
     levenberg_marquardt,
     require_least_squares,
 )
-from ffnn_fast.sklearn.core import Core
-from ffnn_fast.sklearn.epochs import Rows
+from ffnn_fast.sklearn._epochs import Rows
+from ffnn_fast.sklearn._estimator_network import Core
 
 Array = np.ndarray
 MEMORY = 2e9  # bytes that the matrices of Levenberg-Marquardt may take

@@ -25,10 +25,10 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import Activation
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
-from ffnn_fast.sklearn import columns
-from ffnn_fast.sklearn.base import ANY, SAME, BaseMLP
-from ffnn_fast.sklearn.columns import MULTIOUTPUT
-from ffnn_fast.sklearn.core import Core
+from ffnn_fast.sklearn import _label_columns as label_columns
+from ffnn_fast.sklearn._base import ANY, SAME, BaseMLP
+from ffnn_fast.sklearn._estimator_network import Core
+from ffnn_fast.sklearn._label_columns import MULTIOUTPUT
 
 Array = np.ndarray
 MULTICLASS, MULTILABEL = "multiclass", "multilabel"
@@ -203,8 +203,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         first = "coefs_" not in vars(self)
         asked = classes is not None or "classes_" not in vars(self)
-        if columns.are_classes(classes):
-            self.classes_ = columns.same_classes(classes, vars(self).get("classes_"))
+        if label_columns.are_classes(classes):
+            self.classes_ = label_columns.same_classes(classes, vars(self).get("classes_"))
         elif asked and _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith(MULTILABEL)
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
@@ -225,7 +225,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         y_hat = self._forward(X)
         if self._kind == MULTIOUTPUT:
-            return columns.labels_of(y_hat, self.classes_)
+            return label_columns.labels_of(y_hat, self.classes_)
         if self._kind == MULTICLASS:
             return self.classes_.take(y_hat.argmax(axis=1))
         if self._kind == MULTILABEL:
@@ -243,7 +243,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         y_hat = self._forward(X)
         if self._kind == MULTIOUTPUT:
-            return columns.by_column(y_hat, self.classes_)
+            return label_columns.by_column(y_hat, self.classes_)
         return np.hstack([1 - y_hat, y_hat]) if y_hat.shape[1] == 1 else y_hat
 
     def predict_log_proba(self, X: Any) -> Array | list[Array]:
@@ -284,7 +284,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         spec = super()._spec(sizes, dtype)
         if self._kind != MULTIOUTPUT:
             return spec
-        return replace(spec, heads=columns.widths_of(self.classes_))
+        return replace(spec, heads=label_columns.widths_of(self.classes_))
 
     def _engine_loss(self) -> str:
         if self.loss == "squared_error":
@@ -299,15 +299,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Labels 0..k-1, (n,), or 0 and 1 for each class, (n, k)."""
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if classes == ANY and columns.are_columns(y):
-            self.classes_ = columns.classes_of(columns.columns_of(y))
+        if classes == ANY and label_columns.are_columns(y):
+            self.classes_ = label_columns.classes_of(label_columns.columns_of(y))
         elif classes == ANY:
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(y, classes)
         if self._kind == MULTIOUTPUT:
-            return columns.one_hot(y, self.classes_, dtype)
+            return label_columns.one_hot(y, self.classes_, dtype)
         if self._kind == MULTILABEL:
             indicators = self._label_binarizer.transform(y)
             return np.ascontiguousarray(indicators, dtype=dtype)
@@ -316,7 +316,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _check_classes(self, y: Any, allowed: str) -> None:
         """ValueError if there are other classes than before."""
         if self._kind == MULTIOUTPUT:
-            columns.check(y, self.classes_, allowed == SAME)
+            label_columns.check(y, self.classes_, allowed == SAME)
             return
         classes = unique_labels(y)
         if allowed == SAME:
@@ -373,7 +373,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """The share of rows whose labels are all right."""
         Y = held.Y
         if self._kind == MULTIOUTPUT:
-            right = columns.are_right(y_hat, Y, self.classes_)
+            right = label_columns.are_right(y_hat, Y, self.classes_)
         elif Y.ndim == 1:
             right = y_hat.argmax(axis=1) == Y
         else:

@@ -21,10 +21,10 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import ACTIVATIONS, ALIASES, Activation
 from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
 from ffnn_fast.schedules import Schedule
-from ffnn_fast.sklearn.core import Core, dense, threads
-from ffnn_fast.sklearn.epochs import Epochs, Judge, Rows, batch_rows, fit_epochs
-from ffnn_fast.sklearn.full_batch import minimize
-from ffnn_fast.sklearn.steps import new_steps
+from ffnn_fast.sklearn._epochs import Epochs, Judge, Rows, batch_rows, fit_epochs
+from ffnn_fast.sklearn._estimator_network import Core, dense, threads
+from ffnn_fast.sklearn._full_batch_solvers import minimize
+from ffnn_fast.sklearn._steps import new_steps
 
 Array = np.ndarray
 FULL_BATCH = ("lbfgs", "lm")

@@ -17,8 +17,8 @@ from ffnn_fast.activations import Activation
 from ffnn_fast.losses import loss_of
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
-from ffnn_fast.sklearn.base import ANY, BaseMLP
-from ffnn_fast.sklearn.core import Core
+from ffnn_fast.sklearn._base import ANY, BaseMLP
+from ffnn_fast.sklearn._estimator_network import Core
 
 Array = np.ndarray
 LOSSES = {  # scikit-learn's names, and this library's

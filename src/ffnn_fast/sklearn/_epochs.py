@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._training.loop import CHUNK
-from ffnn_fast.sklearn.core import Core
-from ffnn_fast.sklearn.steps import Steps
+from ffnn_fast.sklearn._estimator_network import Core
+from ffnn_fast.sklearn._steps import Steps
 
 Array = np.ndarray
 MOST_ROWS = 200  # of a batch by default
