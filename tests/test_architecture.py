@@ -16,19 +16,19 @@ INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
 # cli, _bench → integrations, network → _training | _solvers → _runtime → reference → _model →
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
 LAYERS = [
-    {"engine", "_scalars", "_text"},
+    {"engine", "_scalars", "_text", "_public"},
     FORMULAS,
     {"_model"},
     {"reference", "plotting"},
     {"_runtime"},
     {"_training", "_solvers"},
-    {"network", "full_batch", *INTEGRATIONS},
+    {"network", *INTEGRATIONS},
     {"__init__"},
     {"cli", "_bench", "__main__"},
 ]
 LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 MAY_USE_THEIR_LAYER = FORMULAS | {"cli", "__main__"}
-NUMPY_ONLY = FORMULAS | {"_scalars", "_text", "reference"}
+NUMPY_ONLY = FORMULAS | {"_scalars", "_text", "_public", "reference"}
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 OWNERS = {  # the units that import an optional package, always inside functions ...
     "matplotlib": {"plotting", "cli"},
@@ -46,12 +46,11 @@ PENDING_ARROWS = (
     "ffnn_fast/callbacks.py:",
     "ffnn_fast/history.py:",
     "ffnn_fast/initializers.py:",
-    "ffnn_fast/network.py:",
     "circle: ffnn_fast._model.predictions,",
     "circle: ffnn_fast.cli.assignment,",
     "circle: ffnn_fast.cli.judging.page,",
 )
-PENDING_NAMES = {"reference", "full_batch", "options", "table", "worker"}
+PENDING_NAMES = {"reference", "options", "table", "worker"}
 PENDING_NAMES |= {"problems", "machine"}
 PENDING_LONG = {
     "src/ffnn_fast/cli/training/options.py",

@@ -10,34 +10,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ffnn_fast._scalars import as_float, convert_fields
+
 Array = np.ndarray
 Hyper = tuple[float, ...]
 
 
-def _number(default: float, low: float, high: float, includes_low: bool = False) -> Any:
-    """A hyperparameter between two bounds."""
-    return field(default=default, metadata={"bounds": (low, high, includes_low)})
+def _number(default: float, low: float, high: float, closed: str = "neither") -> Any:
+    """A hyperparameter between two bounds; `closed` as for `as_float`."""
+    return field(default=default, metadata={"bounds": (low, high, closed)})
 
 
 def _positive(default: float) -> Any:
     return _number(default, 0.0, np.inf)
 
 
-def _share(default: float) -> Any:
-    return _number(default, 0.0, 1.0, includes_low=True)
-
-
-def checked_number(
-    value: Any, name: str, low: float, high: float, includes_low: bool = False
-) -> float:
-    """`value` as a float in (low, high), or in [low, high) when `includes_low`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not (low < value < high or (includes_low and value == low)):
-        least = f">= {low:g}" if includes_low else f"> {low:g}"
-        most = "finite" if high == np.inf else f"< {high:g}"
-        raise ValueError(f"{name} must be {least} and {most}, got {value}")
-    return float(value)
+def _fraction(default: float) -> Any:
+    return _number(default, 0.0, 1.0, "left")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +74,8 @@ class Optimizer:
     def __post_init__(self) -> None:
         for part in fields(self):
             if "bounds" in part.metadata:
-                value = getattr(self, part.name)
-                checked = checked_number(value, part.name, *part.metadata["bounds"])
-                object.__setattr__(self, part.name, checked)
+                low, high, closed = part.metadata["bounds"]
+                convert_fields(self, as_float, part.name, low=low, high=high, closed=closed)
 
     @property
     def hyper(self) -> Hyper:
@@ -143,7 +131,7 @@ class Momentum(Optimizer):
     """
 
     learning_rate: float = _positive(0.01)
-    momentum: float = _share(0.9)
+    momentum: float = _fraction(0.9)
     name: ClassVar[str] = "momentum"
     slots: ClassVar[int] = 1
 
@@ -167,7 +155,7 @@ class Nesterov(Optimizer):
     """
 
     learning_rate: float = _positive(0.01)
-    momentum: float = _share(0.9)
+    momentum: float = _fraction(0.9)
     name: ClassVar[str] = "nesterov"
     slots: ClassVar[int] = 1
 
@@ -216,8 +204,8 @@ class RMSprop(Optimizer):
     """
 
     learning_rate: float = _positive(0.01)
-    rho: float = _share(0.99)
-    momentum: float = _share(0.0)
+    rho: float = _fraction(0.99)
+    momentum: float = _fraction(0.0)
     epsilon: float = _positive(1e-8)
     name: ClassVar[str] = "rmsprop"
 
@@ -254,8 +242,8 @@ class Adam(Optimizer):
     """
 
     learning_rate: float = _positive(0.001)
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
     epsilon: float = _positive(1e-8)
     name: ClassVar[str] = "adam"
     slots: ClassVar[int] = 2
@@ -280,10 +268,10 @@ class NAdam(Optimizer):
     """
 
     learning_rate: float = _positive(0.002)
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
     epsilon: float = _positive(1e-8)
-    momentum_decay: float = _number(0.004, 0.0, np.inf, includes_low=True)
+    momentum_decay: float = _number(0.004, 0.0, np.inf, "left")
     name: ClassVar[str] = "nadam"
     slots: ClassVar[int] = 2
 
@@ -312,10 +300,10 @@ class AdamW(Optimizer):
     """
 
     learning_rate: float = _positive(0.001)
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
     epsilon: float = _positive(1e-8)
-    weight_decay: float = _number(0.01, 0.0, np.inf, includes_low=True)
+    weight_decay: float = _number(0.01, 0.0, np.inf, "left")
     name: ClassVar[str] = "adamw"
     slots: ClassVar[int] = 2
 
