@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ffnn_fast._public import public
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int, convert_fields
 
 KINDS = ("ema", "swa")
 
 
+@public()
 @dataclass(frozen=True)
 class Averaging:
     """Average θ while it is trained; the average often generalises better than the last θ.

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ffnn_fast._model.model_files import ModelFileError
+from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float, as_int, convert_fields
 
 
+@public()
 class CheckpointError(ModelFileError):
     """The file is damaged, or is not a checkpoint of this fit."""
 
 
+@public()
 @dataclass(frozen=True)
 class Checkpoint:
     """When and where a fit writes checkpoints.

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from ffnn_fast._model.arrays import all_finite
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import aligned_empty
 from ffnn_fast._runtime.inspection import trace
 from ffnn_fast._training.fit_state import FitState
@@ -17,6 +18,7 @@ STEPS_PER_SNAPSHOT = 1000  # then the time for a copy of θ and the optimizer st
 MAX_TRACED_ROWS = 1024
 
 
+@public()
 class DivergedWarning(UserWarning):
     """A fit has stopped because its loss or a parameter is not a finite number."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.samples import as_samples
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._scalars import as_float, as_generator, as_int
 from ffnn_fast._training.fit import as_frozen_layers, draw_dropout_seed
@@ -20,6 +21,7 @@ SMOOTHING = 0.9  # weight of the past in the smoothed loss
 TOO_LARGE = 4.0  # times the smallest smoothed loss: the test ends
 
 
+@public()
 @dataclass(frozen=True)
 class RateCurve:
     """The result of `ffnn_fast.Network.find_learning_rate`.

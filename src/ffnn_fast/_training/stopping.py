@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ffnn_fast._public import public
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int, convert_fields
 from ffnn_fast.history import Record
 from ffnn_fast.metrics import METRICS
@@ -13,6 +14,7 @@ Memory = dict[str, Any]
 PATIENCE_OF_TOL = 10  # epochs in a row
 
 
+@public()
 @dataclass(frozen=True)
 class EarlyStopping:
     """Stop when a figure has not improved for some epochs in a row.

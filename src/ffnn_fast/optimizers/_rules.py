@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float, convert_fields
 
 Array = np.ndarray
@@ -29,6 +30,7 @@ def _fraction(default: float) -> Any:
     return _number(default, 0.0, 1.0, "left")
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
     """A rule θ_t := rule(θ_{t-1}, ∇θ); a subclass says which.
@@ -103,6 +105,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no rule")
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class SGD(Optimizer):
     """Gradient descent, on a batch or on all the data (lecture module 4.2).
@@ -119,6 +122,7 @@ class SGD(Optimizer):
         params -= learning_rate * grad
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Momentum(Optimizer):
     """Gradient descent with a heavy ball (Polyak, 1964).
@@ -144,6 +148,7 @@ class Momentum(Optimizer):
         params -= learning_rate * v
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Nesterov(Optimizer):
     """Nesterov's accelerated gradient, with ∇θ taken at θ itself (Sutskever et al., 2013).
@@ -168,6 +173,7 @@ class Nesterov(Optimizer):
         params -= learning_rate * (grad + momentum * v)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class AdaGrad(Optimizer):
     """Steps shrink by the sum of squares so far (Duchi, Hazan, Singer, 2011).
@@ -191,6 +197,7 @@ class AdaGrad(Optimizer):
         params -= learning_rate * grad / (np.sqrt(s) + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class RMSprop(Optimizer):
     """Steps shrink by a moving mean of squares (Tieleman, Hinton, 2012), with or without momentum.
@@ -228,6 +235,7 @@ class RMSprop(Optimizer):
         params -= learning_rate * scaled
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """Moving means of the gradient and of its square (Kingma, Ba, 2015).
@@ -255,6 +263,7 @@ class Adam(Optimizer):
         params -= learning_rate / (1 - beta_1**t) * m / (root + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class NAdam(Optimizer):
     """Adam with Nesterov's look ahead (Dozat, 2016).
@@ -288,6 +297,7 @@ class NAdam(Optimizer):
         params -= learning_rate * m_hat / (root + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Optimizer):
     """Adam with decay of the parameters beside the gradient (Loshchilov, Hutter, 2019).
@@ -315,6 +325,7 @@ class AdamW(Optimizer):
         params -= learning_rate / (1 - beta_1**t) * m / (root + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Rprop(Optimizer):
     """Steps by the sign of ∇θ alone, each entry with a size of its own (Riedmiller, Braun, 1993).

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float, as_int, convert_fields
 from ffnn_fast.optimizers._rules import Optimizer
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True)
 class StepRule:
     """All of a step that is not the gradient, in this order.
