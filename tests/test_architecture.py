@@ -52,7 +52,6 @@ PENDING_NAMES |= {"problems", "machine"}
 PENDING_LONG = {
     "src/ffnn_fast/cli/training/options.py",
     "src/ffnn_fast/engine/vecmath.h",
-    "src/ffnn_fast/sklearn/_base.py",
 }
 HEAVY = {"scipy", *OWNERS}
 

@@ -45,9 +45,9 @@ def test_workers_of_joblib_share_the_cores():
 
 def test_a_worker_uses_what_it_is_given():
     code = (
-        "from ffnn_fast.sklearn._estimator_network import threads;"
+        "from ffnn_fast.sklearn._estimator_network import thread_limit;"
         "from ffnn_fast._runtime.threads import resolve;"
-        "print(threads(None), resolve(threads(3)))"
+        "print(thread_limit(None), resolve(thread_limit(3)))"
     )
     for given, expected in {"1": "1 3", "": "None 3"}.items():
         environment = os.environ | {"OMP_NUM_THREADS": given}

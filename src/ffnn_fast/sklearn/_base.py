@@ -1,42 +1,45 @@
-"""What both estimators share: parameters, checks of what is given, fit and partial_fit."""
+"""The base class of both estimators: validation of the input, fit and partial_fit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast.activations import ACTIVATIONS, ALIASES, Activation
-from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
-from ffnn_fast.schedules import Schedule
-from ffnn_fast.sklearn._epochs import Epochs, Judge, Rows, batch_rows, fit_epochs
-from ffnn_fast.sklearn._estimator_network import Core, dense, threads
-from ffnn_fast.sklearn._full_batch_solvers import minimize
-from ffnn_fast.sklearn._steps import new_steps
+from ffnn_fast.sklearn._epochs import (
+    EpochRunner,
+    TrainingRows,
+    Validation,
+    fit_epochs,
+    rows_per_batch,
+)
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense, thread_limit
+from ffnn_fast.sklearn._full_batch_solvers import fit_full_batch
+from ffnn_fast.sklearn._optimizer_state import OptimizerState, new_optimizer_state
+from ffnn_fast.sklearn._parameters import CONSTRAINTS, FULL_BATCH
 
 Array = np.ndarray
-FULL_BATCH = ("lbfgs", "lm")
-STOCHASTIC = {*OPTIMIZERS} - {"momentum", "nesterov"}  # those two are solver="sgd"
-ANY, SAME, KNOWN = "any", "same", "known"  # classes of y: new ones, those there are, some of them
+ANY, SAME, KNOWN = "any", "same", "known"  # classes that y may have: any, all known, some known
 SPARSE = ["csr", "csc"]
 FLOATS = (np.float64, np.float32)
+EpochCallback = Callable[[dict[str, float]], object]
+Callbacks = EpochCallback | Sequence[EpochCallback] | None
 
 
 @dataclass(frozen=True)
-class Given:
-    """Rows as an estimator was given them, checked: X dense, (n, n_0), targets encoded."""
+class TrainingData:
+    """Validated input of a fit: X dense, (n, n_0), encoded targets, weights (n,) in float64."""
 
     X: Array
     Y: Array
@@ -44,80 +47,48 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Start:
-    """Weights of a user's own to begin with, per layer (n_{k-1}, n_k) and (n_k,), or None."""
+class InitialWeights:
+    """The user's initial weights, per layer (n_{k-1}, n_k) and (n_k,), or None."""
 
-    coefs: Sequence[Any] | None = None
-    intercepts: Sequence[Any] | None = None
+    coefs: Sequence[npt.ArrayLike] | None = None
+    intercepts: Sequence[npt.ArrayLike] | None = None
 
 
 class BaseMLP(BaseEstimator):
     """Parameters and methods of `MLPClassifier` and `MLPRegressor`."""
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({*ACTIVATIONS, *ALIASES}), list, tuple, Activation],
-        "solver": [StrOptions({*FULL_BATCH, *STOCHASTIC}), Optimizer],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [
-            StrOptions({"constant", "invscaling", "adaptive"}),
-            Schedule,
-            callable,
-        ],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "loss_options": [dict, None],
-        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "callbacks": [callable, list, tuple, None],
-        "n_threads": [Integral, None],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
         *,
         X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-        coef_init: Any = None,
-        intercept_init: Any = None,
-    ) -> Any:
+        y_val: npt.ArrayLike | None = None,
+        sample_weight_val: npt.ArrayLike | None = None,
+        coef_init: Sequence[npt.ArrayLike] | None = None,
+        intercept_init: Sequence[npt.ArrayLike] | None = None,
+    ) -> Self:
         """Fit the network to rows X and targets y.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 and float64 are kept, all else becomes float64. A sparse matrix is made dense
-            once: n_samples · n_features numbers. Rows that are C-contiguous are not copied.
+            float32 and float64 are kept; other types are converted to float64. A sparse matrix is
+            converted to a dense one. C-contiguous rows are not copied.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Class labels (a classifier's may have several columns), indicators, or numbers.
+            Classifier: labels, columns of labels or an indicator matrix. Regressor: numbers.
         sample_weight : array-like of shape (n_samples,), optional
+            Weights >= 0, at least one of them > 0. Default: 1 for each row.
         X_val, y_val, sample_weight_val : array-like, optional
-            Rows to judge by after each epoch, in place of a share of X: ``validation_scores_`` and
-            ``validation_loss_curve_`` are recorded on them, and `early_stopping` stops by them.
+            Validation data in place of a random part of X: ``validation_scores_`` and
+            ``validation_loss_curve_`` are computed on it after each epoch, and `early_stopping`
+            uses the score.
         coef_init, intercept_init : sequence of array-like, optional
-            Weights (n_{k-1}, n_k) and biases (n_k,) of every layer to start from; nothing is drawn
-            for them then.
+            Initial weights (n_{k-1}, n_k) and biases (n_k,) of every layer. Default: random ones.
 
         Returns
         -------
@@ -126,74 +97,75 @@ class BaseMLP(BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            When `max_iter` ends the fit.
+            If `max_iter` ended the fit.
 
         Raises
         ------
         ValueError, TypeError
-            If something is not as described, or training left the finite numbers.
+            If an argument or parameter is not as described, or a weight is not finite after the
+            fit.
         """
         if (X_val is None) != (y_val is None):
-            raise ValueError("give X_val and y_val, or neither")
+            raise ValueError("X_val and y_val must be passed together")
         hidden = self._hidden_sizes()
         fresh = not self.warm_start or "coefs_" not in vars(self)
-        given = self._checked(X, y, sample_weight, fresh)
+        data = self._validated(X, y, sample_weight, fresh)
         rng = self._generator()
-        core = self._begin(given, hidden, fresh, Start(coef_init, intercept_init), rng)
-        held = None
+        net = self._begin(data, hidden, fresh, InitialWeights(coef_init, intercept_init), rng)
+        validation = None
         if X_val is not None:
-            held = self._validation_rows(core, X_val, y_val, sample_weight_val)
+            validation = self._validation_samples(net, X_val, y_val, sample_weight_val)
         if self.solver in FULL_BATCH:
-            minimize(self, core, self._rows(core, given, None))
+            fit_full_batch(self, net, self._training_rows(net, data, None))
         else:
-            self._fit_stochastic(core, given, held, rng, fresh)
-        return self._finished(core)
+            self._fit_stochastic(net, data, validation, rng, fresh)
+        return self._finished(net)
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Any:
-        """One epoch over the rows, from the optimizer's last state."""
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
+        """One epoch over the rows, from the last state of weights and optimizer."""
         if first:
             self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         if first:
-            given = self._checked(X, y, sample_weight, True, incremental=True)
+            data = self._validated(X, y, sample_weight, True, incremental=True)
             rng = self._generator()
-            core = self._begin(given, self._hidden_sizes(), True, Start(), rng)
+            net = self._begin(data, self._hidden_sizes(), True, InitialWeights(), rng)
         else:
-            core, rng = self._ready(), self._generator()
-            self.coefs_, self.intercepts_ = list(core.coefs), list(core.intercepts)
-            given = self._quickly_checked(core, X, y, sample_weight) or self._checked(
+            net, rng = self._current_network(), self._generator()
+            self.coefs_, self.intercepts_ = list(net.coefs), list(net.intercepts)
+            data = self._quickly_validated(net, X, y, sample_weight) or self._validated(
                 X, y, sample_weight, False, incremental=True
             )
-        self._fit_stochastic(core, given, None, rng, first, incremental=True)
-        return self._finished(core)
+        self._fit_stochastic(net, data, None, rng, first, incremental=True)
+        return self._finished(net)
 
     def _fit_stochastic(
         self,
-        core: Core,
-        given: Given,
-        held: Samples | None,
+        net: EstimatorNetwork,
+        data: TrainingData,
+        validation: Samples | None,
         rng: Callable[[], np.random.RandomState],
         fresh: bool,
         incremental: bool = False,
     ) -> None:
         if fresh or "loss_curve_" not in vars(self):
-            self._open_curves(core, held is not None)
-        if not incremental or "_steps" not in vars(self):
-            seed = int(rng().randint(2**31 - 1)) if any(core.spec.dropout_rates) else 0
-            self._steps = new_steps(self, core.spec, seed)
-        which = None
-        if self.early_stopping and held is None:
-            which, rest = self._split(given, rng())
-            part = Samples(given.X[rest], given.Y[rest], _take(given.weight, rest))
-            held = Samples(part.X, part.Y, _mean_one(part.sample_weight, core.spec.dtype))
-        rows = self._rows(core, given, which)
-        size = batch_rows(self.batch_size, len(rows.which))
-        epochs = Epochs(core, rows, self._steps, float(self.alpha), size)
-        judge = None if held is None else self._judge(core, held)
-        fit_epochs(self, epochs, judge, rng, 1 if incremental else self.max_iter, incremental)
+            self._reset_curves(net, validation is not None)
+        if not incremental or "_optimizer_state" not in vars(self):
+            seed = int(rng().randint(2**31 - 1)) if any(net.spec.dropout_rates) else 0
+            self._optimizer_state = new_optimizer_state(self, net.spec, seed)
+        indices = None
+        if self.early_stopping and validation is None:
+            indices, rest = self._split(data, rng())
+            weight = None if data.weight is None else data.weight[rest]
+            validation = Samples(data.X[rest], data.Y[rest], _mean_one(weight, net.spec.dtype))
+        rows = self._training_rows(net, data, indices)
+        size = rows_per_batch(self.batch_size, len(rows.indices))
+        runner = EpochRunner(net, rows, self._optimizer_state, float(self.alpha), size)
+        functions = None if validation is None else self._validation(net, validation)
+        fit_epochs(self, runner, functions, rng, 1 if incremental else self.max_iter, incremental)
         if self.early_stopping:
-            core.params[:] = self._best
+            net.params[:] = self._best
 
     def _hidden_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
@@ -203,36 +175,44 @@ class BaseMLP(BaseEstimator):
         return [int(size) for size in sizes]
 
     def _generator(self) -> Callable[[], np.random.RandomState]:
-        """The generator of this call, made when it is first wanted."""
+        """A function that returns the generator of this call, created on first use."""
         return cache(lambda: check_random_state(self.random_state))
 
     def _begin(
-        self, given: Given, hidden: list[int], fresh: bool, start: Start, rng: Callable[[], Any]
-    ) -> Core:
-        """The network at its start, or where it was."""
+        self,
+        data: TrainingData,
+        hidden: list[int],
+        fresh: bool,
+        initial: InitialWeights,
+        rng: Callable[[], np.random.RandomState],
+    ) -> EstimatorNetwork:
+        """The network before the first step of this call, with new weights or the last ones."""
         if fresh:
             self.n_iter_ = self.t_ = 0
             self.out_activation_ = self._output()
-            self.n_outputs_ = self._count_outputs(given.Y)
-            sizes = (given.X.shape[1], *hidden, self.n_outputs_)
+            self.n_outputs_ = self._count_outputs(data.Y)
+            sizes = (data.X.shape[1], *hidden, self.n_outputs_)
             self.n_layers_ = len(sizes)
-            asked = self._asked(sizes, given.X.dtype.name)
-            core = self._core = Core(self._spec(*asked[:2]), threads(self.n_threads), asked)
-            if start.coefs is None or start.intercepts is None:
-                core.draw(rng())
+            net = self._network = self._new_network(sizes, data.X.dtype.name)
+            if initial.coefs is None or initial.intercepts is None:
+                net.initialize(rng())
         else:
-            core = self._ready()
-            if list(core.spec.layer_sizes[1:-1]) != hidden:
+            net = self._current_network()
+            if list(net.spec.layer_sizes[1:-1]) != hidden:
                 raise ValueError(
-                    f"warm_start goes on with hidden_layer_sizes {core.spec.layer_sizes[1:-1]}, "
-                    f"got {hidden}"
+                    "warm_start needs the hidden_layer_sizes of the previous fit, "
+                    f"{net.spec.layer_sizes[1:-1]}, got {hidden}"
                 )
-        core.adopt(start.coefs or core.coefs, start.intercepts or core.intercepts)
-        self.coefs_, self.intercepts_ = list(core.coefs), list(core.intercepts)
-        return core
+        net.set_weights(initial.coefs or net.coefs, initial.intercepts or net.intercepts)
+        self.coefs_, self.intercepts_ = list(net.coefs), list(net.intercepts)
+        return net
 
-    def _asked(self, sizes: tuple[int, ...], dtype: str) -> tuple[Any, ...]:
-        """All that a network is made from; it is made anew when some of it has changed."""
+    def _new_network(self, sizes: tuple[int, ...], dtype: str) -> EstimatorNetwork:
+        limit = thread_limit(self.n_threads)
+        return EstimatorNetwork(self._spec(sizes, dtype), limit, self._key(sizes, dtype))
+
+    def _key(self, sizes: tuple[int, ...], dtype: str) -> tuple[Any, ...]:
+        """The values from which the network follows; if one changes, a new one is needed."""
         return (
             sizes, dtype, self.out_activation_, self.activation, self.loss, self.loss_options,
             self.dropout, self.n_threads,
@@ -251,30 +231,36 @@ class BaseMLP(BaseEstimator):
             dropout=tuple(self.dropout) if isinstance(self.dropout, list) else self.dropout,
         )
 
-    def _ready(self) -> Core:
-        """The fitted network, with coefs_ and intercepts_ as they are now."""
+    def _current_network(self) -> EstimatorNetwork:
+        """The fitted network with the current coefs_, intercepts_ and parameters."""
         coefs = self.coefs_
         sizes = (coefs[0].shape[0], *(W.shape[1] for W in coefs))
         dtype = "float32" if coefs[0].dtype == np.float32 else "float64"
-        asked, core = self._asked(sizes, dtype), vars(self).get("_core")
-        if core is None or core.asked != asked:
-            core = self._core = Core(self._spec(sizes, dtype), threads(self.n_threads), asked)
-        core.adopt(coefs, self.intercepts_)
-        return core
+        net: EstimatorNetwork | None = vars(self).get("_network")
+        if net is None or net.key != self._key(sizes, dtype):
+            net = self._network = self._new_network(sizes, dtype)
+        net.set_weights(coefs, self.intercepts_)
+        return net
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: coefs_ and intercepts_, from which the network is made again."""
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_core"}
+        """The state that is pickled: parameters, arrays, plain data and public types."""
+        state = {**super().__getstate__()}
+        state.pop("_network", None)  # follows from coefs_ and intercepts_
+        if "_optimizer_state" in state:
+            state["_optimizer_state"] = state["_optimizer_state"].as_dict()
+        return state
 
-    def _checked(
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what `__getstate__` returned."""
+        if "_optimizer_state" in state:
+            state = {**state, "_optimizer_state": OptimizerState(**state["_optimizer_state"])}
+        super().__setstate__(state)
+
+    def _validated(
         self, X: Any, y: Any, sample_weight: Any, fresh: bool, incremental: bool = False
-    ) -> Given:
-        """Rows, targets and weights; TypeError or ValueError if they are not as they should be."""
-        X, y = validate_data(
-            self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, order="C",
-            reset=fresh, y_numeric=self._y_numeric,
-        )  # fmt: skip
+    ) -> TrainingData:
+        """Rows, targets and weights; TypeError or ValueError if they are invalid."""
+        X, y = self._validated_arrays(X, y, reset=fresh)
         dtype = X.dtype.name if fresh else self.coefs_[0].dtype.name
         Y = self._encoded(y, dtype, self._classes_allowed(fresh, incremental))
         weight = None
@@ -283,85 +269,95 @@ class BaseMLP(BaseEstimator):
         weight = self._weighted(weight, y, incremental)
         if weight is not None and not weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
-        return Given(dense(X, dtype), Y, weight)
+        return TrainingData(as_dense(X, dtype), Y, weight)
+
+    def _validated_arrays(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, order="C",
+            reset=reset, y_numeric=self._y_numeric,
+        )  # fmt: skip
+        return X, y
 
     def _classes_allowed(self, fresh: bool, incremental: bool) -> str:
-        """What classes y may have, beside those of before."""
+        """The classes that y may have, relative to those of previous calls."""
         if incremental:
             return SAME if self.warm_start else KNOWN
         return ANY if fresh else SAME
 
-    def _quickly_checked(self, core: Core, X: Any, y: Any, sample_weight: Any) -> Given | None:
-        """The same for plain arrays that are as they should be; None: look more closely."""
-        if sample_weight is not None or not self._is_plain(core, X):
+    def _quickly_validated(
+        self, net: EstimatorNetwork, X: Any, y: Any, sample_weight: Any
+    ) -> TrainingData | None:
+        """The same for plain valid arrays; None if the input needs `_validated`."""
+        if sample_weight is not None or not self._is_plain(net, X):
             return None
-        Y = self._quickly_encoded(y, core, len(X))
-        return None if Y is None else Given(X, Y, None)
+        Y = self._quickly_encoded(y, net, len(X))
+        return None if Y is None else TrainingData(X, Y, None)
 
-    def _is_plain(self, core: Core, X: Any) -> bool:
-        """Whether X is an array that the engine can take as it is."""
+    def _is_plain(self, net: EstimatorNetwork, X: Any) -> bool:
+        """Whether X is an array that the engine accepts without conversion."""
         return (
             type(X) is np.ndarray
-            and X.dtype == core.spec.dtype
+            and X.dtype == net.spec.dtype
             and X.ndim == 2
-            and X.shape[1] == core.spec.n_inputs
+            and X.shape[1] == net.spec.n_inputs
             and len(X) > 0
             and X.flags.c_contiguous
             and "feature_names_in_" not in vars(self)
             and bool(all_finite(X))
         )
 
-    def _validation_rows(self, core: Core, X: Any, y: Any, weight: Any) -> Samples:
-        X, y = validate_data(
-            self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, order="C",
-            reset=False, y_numeric=self._y_numeric,
-        )  # fmt: skip
+    def _validation_samples(self, net: EstimatorNetwork, X: Any, y: Any, weight: Any) -> Samples:
+        """The user's validation data, validated and encoded."""
+        X, y = self._validated_arrays(X, y, reset=False)
         if weight is not None:
-            weight = _mean_one(_check_sample_weight(weight, X, dtype=np.float64), core.spec.dtype)
-        Y = self._encoded(y, core.spec.dtype, KNOWN)
-        return Samples(dense(X, core.spec.dtype), Y, weight)
+            weight = _mean_one(_check_sample_weight(weight, X, dtype=np.float64), net.spec.dtype)
+        Y = self._encoded(y, net.spec.dtype, KNOWN)
+        return Samples(as_dense(X, net.spec.dtype), Y, weight)
 
-    def _split(self, given: Given, rng: np.random.RandomState) -> tuple[Array, Array]:
-        """Numbers of the rows to train on and of those held out, as scikit-learn draws them."""
-        train, held = train_test_split(
-            np.arange(len(given.X)), random_state=rng, test_size=self.validation_fraction,
-            stratify=self._strata(given.Y),
+    def _split(self, data: TrainingData, rng: np.random.RandomState) -> tuple[Array, Array]:
+        """Indices of the training rows and of the validation rows, as scikit-learn draws them."""
+        train, validation = train_test_split(
+            np.arange(len(data.X)), random_state=rng, test_size=self.validation_fraction,
+            stratify=self._strata(data.Y),
         )  # fmt: skip
-        if len(held) < 2:
+        if len(validation) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' "
                 "or the size of your dataset."
             )
-        return train, held
+        return train, validation
 
-    def _rows(self, core: Core, given: Given, which: Array | None) -> Rows:
-        problem = Samples(given.X, given.Y, given.weight)
-        if which is None:
-            which = np.arange(len(given.X))
-        return Rows(problem, which, self._constant(given.Y), self._shown_over(core))
+    def _training_rows(
+        self, net: EstimatorNetwork, data: TrainingData, indices: Array | None
+    ) -> TrainingRows:
+        """The rows to train on: those of `indices`, all of them if it is None."""
+        samples = Samples(data.X, data.Y, data.weight)
+        if indices is None:
+            indices = np.arange(len(data.X))
+        return TrainingRows(samples, indices, self._constant(data.Y), self._loss_divisor(net))
 
-    def _judge(self, core: Core, held: Samples) -> Judge:
-        constant, over = self._constant(held.Y), self._shown_over(core)
-        offset = 0.0 if constant is None else np.average(constant, weights=held.sample_weight)
-        return Judge(
-            lambda: self._grade(core.machine.forward(held.X), held),
-            lambda: (core.machine.loss(held) + float(offset)) / over,
+    def _validation(self, net: EstimatorNetwork, samples: Samples) -> Validation:
+        constant, divisor = self._constant(samples.Y), self._loss_divisor(net)
+        offset = 0.0 if constant is None else np.average(constant, weights=samples.sample_weight)
+        return Validation(
+            lambda: self._validation_score(net.bound.forward(samples.X), samples),
+            lambda: (net.bound.loss(samples) + float(offset)) / divisor,
         )
 
-    def _open_curves(self, core: Core, judged: bool) -> None:
-        """The attributes that record a fit, empty."""
+    def _reset_curves(self, net: EstimatorNetwork, validated: bool) -> None:
+        """Set the attributes that record a fit to their initial values."""
         self.loss_curve_: list[float] = []
         self._no_improvement_count = 0
-        judged = judged or self.early_stopping
-        self.validation_scores_: list[float] | None = [] if judged else None
-        self.validation_loss_curve_: list[float] | None = [] if judged else None
+        validated = validated or self.early_stopping
+        self.validation_scores_: list[float] | None = [] if validated else None
+        self.validation_loss_curve_: list[float] | None = [] if validated else None
         self.best_loss_ = None if self.early_stopping else np.inf
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         if self.early_stopping:
-            self._best = core.params.copy()
+            self._best = net.params.copy()
 
-    def _finished(self, core: Core) -> Any:
-        if not all_finite(core.params):
+    def _finished(self, net: EstimatorNetwork) -> Self:
+        if not all_finite(net.params):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."
@@ -371,10 +367,10 @@ class BaseMLP(BaseEstimator):
     def _forward(self, X: Any) -> Array:
         """ŷ, (n, n_L), of new rows."""
         check_is_fitted(self)
-        core = self._ready()
-        if self._is_plain(core, X):
-            return core.machine.forward(X)
-        return core.forward(validate_data(self, X, accept_sparse=SPARSE, reset=False))
+        net = self._current_network()
+        if self._is_plain(net, X):
+            return net.bound.forward(X)
+        return net.forward(validate_data(self, X, accept_sparse=SPARSE, reset=False))
 
     def _check_solver(self) -> bool:
         if self.solver in FULL_BATCH:
@@ -385,14 +381,10 @@ class BaseMLP(BaseEstimator):
         return True
 
     def __sklearn_tags__(self) -> Any:
-        """Sparse rows are accepted."""
+        """Tags of scikit-learn: sparse X is accepted."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _take(values: Array | None, rows: Array) -> Array | None:
-    return None if values is None else values[rows]
 
 
 def _mean_one(weight: Array | None, dtype: str) -> Array | None:

@@ -1,4 +1,4 @@
-"""The epochs of the stochastic solvers: scikit-learn's batches, losses and rules of stopping."""
+"""The epochs of the stochastic solvers: scikit-learn's batches, losses and stopping rules."""
 
 from __future__ import annotations
 
@@ -12,76 +12,90 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._training.loop import CHUNK
-from ffnn_fast.sklearn._estimator_network import Core
-from ffnn_fast.sklearn._steps import Steps
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
+from ffnn_fast.sklearn._optimizer_state import OptimizerState
 
 Array = np.ndarray
-MOST_ROWS = 200  # of a batch by default
+MAX_BATCH = 200  # rows of a batch by default
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows to learn from.
+class TrainingRows:
+    """The rows of a fit.
 
-    ``which`` are the numbers of those that are not held out, (n,); ``constant`` is what every row
-    adds to the loss by scikit-learn's formula, but not by the engine's, or None; ``shown_over`` is
-    what the data's part of the loss is divided by where it is shown.
+    Attributes
+    ----------
+    samples : Samples
+        Rows, targets and weights as given, also those that are not trained on.
+    indices : ndarray of shape (n,)
+        Of the rows to train on.
+    constant : ndarray of shape (len(samples.X),) or None
+        What scikit-learn's formula adds to the engine's loss of each row.
+    loss_divisor : int
+        What the loss without penalty is divided by where it is reported.
     """
 
-    problem: Samples
-    which: Array
+    samples: Samples
+    indices: Array
     constant: Array | None = None
-    shown_over: int = 1
+    loss_divisor: int = 1
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Validation rows: ``score()`` and ``loss()`` say how good the network is on them."""
+class Validation:
+    """Validation rows: functions that compute the score and the loss of the network on them."""
 
     score: Callable[[], float]
     loss: Callable[[], float]
 
 
-class Epochs:
-    """One epoch after another over the same rows.
+class EpochRunner:
+    """Computes one epoch after another over the same rows.
 
     A batch's loss is Σ w_i ℓ_i / S + alpha/(2 S) · Σ‖W_k‖² with S = Σ w_i over the batch, so the
-    penalty's share is another one for each S.
+    coefficient of the penalty depends on S.
     """
 
-    def __init__(self, core: Core, rows: Rows, steps: Steps, alpha: float, batch_size: int) -> None:
-        self.core, self.rows, self.steps = core, rows, steps
+    def __init__(
+        self,
+        net: EstimatorNetwork,
+        rows: TrainingRows,
+        optimizer: OptimizerState,
+        alpha: float,
+        batch_size: int,
+    ) -> None:
+        self.net, self.rows, self.optimizer = net, rows, optimizer
         self.alpha, self.batch_size = alpha, batch_size
-        self.work = core.machine.workspace(batch_size)
-        self.chunk = batch_size * core.machine.steps_in(CHUNK, steps.rule, batch_size)
-        self.per_epoch = -(-len(rows.which) // batch_size)
+        self.work = net.bound.workspace(batch_size)
+        self.chunk = batch_size * net.bound.steps_in(CHUNK, optimizer.rule, batch_size)
+        self.steps_per_epoch = -(-len(rows.indices) // batch_size)
 
     def run(self, order: Array) -> float:
-        """Steps over rows in this order; the mean over the rows of the loss before each step."""
-        n, total = len(order), 0.0
+        """Steps over the rows in this order; the mean over rows of the loss before their step."""
+        n, total, optimizer = len(order), 0.0, self.optimizer
         weight, sums = self._weights(order)
-        problem = Samples(self.rows.problem.X, self.rows.problem.Y, weight)
-        before = self.core.squares() if self.rows.shown_over > 1 else 0.0
-        for start, end, l2 in self._stretches(n, sums):
-            machine = self.core.penalised(l2, keep=sums is None)
+        samples = Samples(self.rows.samples.X, self.rows.samples.Y, weight)
+        before = self.net.squared_norm() if self.rows.loss_divisor > 1 else 0.0
+        for start, end, l2 in self._spans(n, sums):
+            bound = self.net.with_penalty(l2, keep=sums is None)
             for first in range(start, end, self.chunk):
                 part = order[first : min(first + self.chunk, end)]
                 n_steps = -(-len(part) // self.batch_size)
-                table = self.steps.table(n_steps, self.per_epoch)
-                total += len(part) * machine.train(
-                    problem, part, self.batch_size, self.steps.rule, table,
-                    self.steps.state, self.steps.t, self.work,
+                table = optimizer.table(n_steps, self.steps_per_epoch)
+                total += len(part) * bound.train(
+                    samples, part, self.batch_size, optimizer.rule, table,
+                    optimizer.vectors, optimizer.t, self.work,
                 )  # fmt: skip
-                self.steps.t += n_steps
+                optimizer.t += n_steps
         penalty = 0.0
-        if self.rows.shown_over > 1:
-            share = self.alpha / (2 * n) * self._inverse_sums(n, sums)
-            penalty = share * (before + self.core.squares()) / 2
-        return self._shown(total / n, penalty, order, weight)
+        if self.rows.loss_divisor > 1:
+            coefficient = self.alpha / (2 * n) * self._inverse_sums(n, sums)
+            penalty = coefficient * (before + self.net.squared_norm()) / 2
+        return self._reported(total / n, penalty, order, weight)
 
     def _weights(self, order: Array) -> tuple[Array | None, Array | None]:
-        """Weights with mean 1 in every batch, in the rows' own order, and their sums before."""
-        given = self.rows.problem.sample_weight
+        """Weights with mean 1 in every batch, indexed like the rows, and S of every batch."""
+        given = self.rows.samples.sample_weight
         if given is None:
             return None, None
         starts = np.arange(0, len(order), self.batch_size)
@@ -90,17 +104,17 @@ class Epochs:
         scale = np.divide(sizes, sums, out=np.zeros(len(starts)), where=sums != 0)
         weight = np.zeros_like(given)
         weight[order] = given[order] * np.repeat(scale, sizes)
-        return weight.astype(self.core.spec.dtype), sums
+        return weight.astype(self.net.spec.dtype), sums
 
     def _inverse_sums(self, n: int, sums: Array | None) -> float:
         """Σ n_b / S_b over the batches, n_b rows each."""
         if sums is None:
-            return float(self.per_epoch)
+            return float(self.steps_per_epoch)
         sizes = np.full(len(sums), self.batch_size)
         sizes[-1] = n - self.batch_size * (len(sums) - 1)
         return float((sizes[sums != 0] / sums[sums != 0]).sum())
 
-    def _stretches(self, n: int, sums: Array | None) -> Iterator[tuple[int, int, float]]:
+    def _spans(self, n: int, sums: Array | None) -> Iterator[tuple[int, int, float]]:
         """Consecutive batches with the same penalty: first row, last row + 1, l2."""
         size, whole = self.batch_size, n - n % self.batch_size
         if self.alpha == 0:
@@ -114,19 +128,19 @@ class Epochs:
             for start, S in zip(range(0, n, size), sums.tolist(), strict=True):
                 yield start, min(start + size, n), self.alpha / S if S else 0.0
 
-    def _shown(self, loss: float, penalty: float, order: Array, weight: Array | None) -> float:
-        """The loss as scikit-learn states it; the penalty's part is about that of the epoch."""
+    def _reported(self, loss: float, penalty: float, order: Array, weight: Array | None) -> float:
+        """The loss by scikit-learn's formula; `penalty` approximates its part in `loss`."""
         rows = self.rows
         if rows.constant is not None:
             constant = rows.constant[order]
             loss += float(np.mean(constant if weight is None else weight[order] * constant))
-        return (loss - penalty) / rows.shown_over + penalty
+        return (loss - penalty) / rows.loss_divisor + penalty
 
 
-def batch_rows(batch_size: int | str, n: int) -> int:
-    """Rows of a batch; warns as scikit-learn does where more are asked for than there are."""
+def rows_per_batch(batch_size: int | str, n: int) -> int:
+    """The number of rows of a batch; warns as scikit-learn does if `batch_size` exceeds n."""
     if batch_size == "auto":
-        return min(MOST_ROWS, n)
+        return min(MAX_BATCH, n)
     if batch_size > n:  # type: ignore[operator]
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
@@ -136,10 +150,15 @@ def batch_rows(batch_size: int | str, n: int) -> int:
 
 
 def fit_epochs(
-    est: Any, epochs: Epochs, judge: Judge | None, rng: Any, max_iter: int, incremental: bool
+    est: Any,
+    runner: EpochRunner,
+    validation: Validation | None,
+    rng: Callable[[], np.random.RandomState],
+    max_iter: int,
+    incremental: bool,
 ) -> None:
-    """Epochs until the estimator's rules stop them; its attributes are kept up to date."""
-    order, steps = epochs.rows.which, epochs.steps
+    """Epochs until the estimator's stopping rules end them; updates the estimator's attributes."""
+    order, optimizer = runner.rows.indices, runner.optimizer
     est.n_iter_ = 0
     try:
         for _ in range(max_iter):
@@ -147,17 +166,17 @@ def fit_epochs(
                 permutation = np.arange(len(order))
                 rng().shuffle(permutation)
                 order = order[permutation]
-            est.loss_ = epochs.run(order)
+            est.loss_ = runner.run(order)
             est.n_iter_ += 1
             est.t_ += len(order)
             est.loss_curve_.append(est.loss_)
             if est.verbose:
                 print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")  # noqa: T201
-            record = _record(est, judge, steps)
-            if _better(est, judge is not None):
-                est._best = epochs.core.params.copy()
-            steps.end_epoch(est.t_, record)
-            if _told_to_stop(est.callbacks, record) or _is_over(est, steps) or incremental:
+            record = _record(est, validation, optimizer)
+            if _is_best_score(est, validation is not None):
+                est._best = runner.net.params.copy()
+            optimizer.end_epoch(est.t_, record)
+            if _callbacks_stop(est.callbacks, record) or _is_over(est, optimizer) or incremental:
                 break
             if est.n_iter_ == max_iter:
                 warnings.warn(
@@ -170,11 +189,11 @@ def fit_epochs(
         warnings.warn("Training interrupted by user.", stacklevel=4)
 
 
-def _record(est: Any, judge: Judge | None, steps: Steps) -> dict[str, float]:
-    """An epoch's figures, for callbacks and schedules."""
-    record = {"epoch": est.n_iter_, "loss": est.loss_, "learning_rate": steps.rate}
-    if judge is not None:
-        record["val_loss"], record["val_score"] = judge.loss(), judge.score()
+def _record(est: Any, validation: Validation | None, optimizer: OptimizerState) -> dict[str, float]:
+    """The figures of an epoch, for callbacks and schedules."""
+    record = {"epoch": est.n_iter_, "loss": est.loss_, "learning_rate": optimizer.rate}
+    if validation is not None:
+        record["val_loss"], record["val_score"] = validation.loss(), validation.score()
         est.validation_loss_curve_.append(record["val_loss"])
         est.validation_scores_.append(record["val_score"])
         if est.verbose:
@@ -182,9 +201,11 @@ def _record(est: Any, judge: Judge | None, steps: Steps) -> dict[str, float]:
     return record
 
 
-def _better(est: Any, judged: bool) -> bool:
-    """Count epochs without progress; whether this one has the best validation score so far."""
-    if judged and est.early_stopping:
+def _is_best_score(est: Any, validated: bool) -> bool:
+    """Update the best score or loss and the count of epochs without progress; whether early
+    stopping has a new best score.
+    """
+    if validated and est.early_stopping:
         score, best = est.validation_scores_[-1], est.best_validation_score_
         bad = score < best + est.tol
     else:
@@ -192,38 +213,38 @@ def _better(est: Any, judged: bool) -> bool:
     est._no_improvement_count = est._no_improvement_count + 1 if bad else 0
     if not score > best:
         return False
-    if judged and est.early_stopping:
+    if validated and est.early_stopping:
         est.best_validation_score_ = score
         return True
     est.best_loss_ = est.loss_
     return False
 
 
-def _is_over(est: Any, steps: Steps) -> bool:
-    """Whether there has been no progress for too long, and no rate is left to lower."""
+def _is_over(est: Any, optimizer: OptimizerState) -> bool:
+    """Whether there has been no progress for too long, and the rate cannot be reduced."""
     if est._no_improvement_count <= est.n_iter_no_change:
         return False
     what = "Validation score" if est.early_stopping else "Training loss"
-    said = (
+    message = (
         f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
         "consecutive epochs."
     )
-    fell = steps.falls()
-    if fell:
+    reduced = optimizer.reduce_rate()
+    if reduced:
         est._no_improvement_count = 0
-        said += f" Setting learning rate to {steps.rate:f}"
+        message += f" Setting learning rate to {optimizer.rate:f}"
     else:
-        said += " Learning rate too small." if steps.mode == "adaptive" else ""
-        said += " Stopping."
+        message += " Learning rate too small." if optimizer.schedule == "adaptive" else ""
+        message += " Stopping."
     if est.verbose:
-        print(said)  # noqa: T201
-    return not fell
+        print(message)  # noqa: T201
+    return not reduced
 
 
-def _told_to_stop(callbacks: Any, record: dict[str, float]) -> bool:
-    """Call the callbacks; any of them may end the fit."""
+def _callbacks_stop(callbacks: Any, record: dict[str, float]) -> bool:
+    """Call all callbacks; whether one of them returned True."""
     if callbacks is None:
         return False
     several = callbacks if isinstance(callbacks, (list, tuple)) else (callbacks,)
-    answers = [bool(callback(dict(record))) for callback in several]  # all are called
-    return any(answers)
+    results = [bool(callback(dict(record))) for callback in several]
+    return any(results)

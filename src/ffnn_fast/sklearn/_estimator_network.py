@@ -1,4 +1,4 @@
-"""What an estimator computes with: one vector θ, of which its coefs_ and intercepts_ are views."""
+"""The network of an estimator: one vector θ, of which its coefs_ and intercepts_ are views."""
 
 from __future__ import annotations
 
@@ -16,32 +16,38 @@ from ffnn_fast._runtime.settings import Settings
 from ffnn_fast._runtime.threads import available
 
 Array = np.ndarray
-MACHINES_KEPT = 8  # with penalties of their own: those of full batches, of short ones
+MAX_PENALTIES = 8  # bound networks kept, each with a penalty: of full batches, of shorter ones
 BLOCK_BYTES = 16 << 20  # of sparse rows that are made dense at a time
 
 
-class Core:
-    """θ, (P,), and the network that works on it in place.
+class EstimatorNetwork:
+    """θ, (P,), and the network bound to it.
 
     Attributes
     ----------
+    spec : NetworkSpec
+        Without penalty.
+    key : tuple
+        The values of the estimator from which `spec` and the number of threads follow.
+    params : ndarray of shape (P,)
+        θ.
     coefs, intercepts : list of ndarray
         W_kᵀ, (n_{k-1}, n_k), and b_k, (n_k,): views of θ.
-    asked : tuple
-        The estimator's parameters that it was made from.
+    bound : BoundNetwork
+        The network without penalty.
     """
 
-    def __init__(self, spec: NetworkSpec, n_threads: int | None, asked: tuple[Any, ...]) -> None:
-        self.spec, self.asked = spec, asked
+    def __init__(self, spec: NetworkSpec, n_threads: int | None, key: tuple[Any, ...]) -> None:
+        self.spec, self.key = spec, key
         self.params = aligned_empty(spec.n_params, spec.dtype)
         self.coefs = [W.T for W in spec.weights(self.params)]
         self.intercepts = list(spec.biases(self.params))
-        self.execution = Settings(n_threads=n_threads)
-        self.machine = self.execution.bind(spec, self.params)
-        self._penalised: dict[float, BoundNetwork] = {0.0: self.machine}
+        self.settings = Settings(n_threads=n_threads)
+        self.bound = self.settings.bind(spec, self.params)
+        self._by_penalty: dict[float, BoundNetwork] = {0.0: self.bound}
 
-    def adopt(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> None:
-        """Take over weights that are not views of θ, such as a user's own.
+    def set_weights(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> None:
+        """Copy weights and biases that are not views of θ into it.
 
         Raises
         ------
@@ -53,18 +59,19 @@ class Core:
                 f"expected weights and biases of {len(self.coefs)} layers, "
                 f"got {len(coefs)} and {len(intercepts)}"
             )
-        for mine, given in zip(self.coefs + self.intercepts, [*coefs, *intercepts], strict=True):
-            if given is mine:
+        views = self.coefs + self.intercepts
+        for view, given in zip(views, [*coefs, *intercepts], strict=True):
+            if given is view:
                 continue
             values = np.asarray(given)
-            if values.shape != mine.shape:
-                raise ValueError(f"expected weights of shape {mine.shape}, got {values.shape}")
-            mine[...] = values
+            if values.shape != view.shape:
+                raise ValueError(f"expected weights of shape {view.shape}, got {values.shape}")
+            view[...] = values
 
-    def draw(self, rng: np.random.RandomState) -> None:
+    def initialize(self, rng: np.random.RandomState) -> None:
         """Glorot's uniform weights and biases, drawn in scikit-learn's order: W_1, b_1, W_2, ...
 
-        The bound is √(6 / (n_{k-1} + n_k)), with 2 for 6 below and above logistic units.
+        The bound is √(6 / (n_{k-1} + n_k)), with 2 for 6 in the layers next to logistic units.
         """
         hidden = self.spec.layer_activations[:-1]
         for k, (fan_in, fan_out) in enumerate(pairwise(self.spec.layer_sizes)):
@@ -73,44 +80,42 @@ class Core:
             self.coefs[k][...] = rng.uniform(-bound, bound, (fan_in, fan_out))
             self.intercepts[k][...] = rng.uniform(-bound, bound, fan_out)
 
-    def penalised(self, l2: float, keep: bool = True) -> BoundNetwork:
-        """The network with the penalty ``l2/2 · Σ‖W_k‖²``."""
-        machine = self._penalised.get(l2)
-        if machine is None:
-            spec = replace(self.spec, l2=l2)
-            machine = self.execution.bind(spec, self.params)
+    def with_penalty(self, l2: float, keep: bool = True) -> BoundNetwork:
+        """The network bound to θ with the penalty ``l2/2 · Σ‖W_k‖²``; `keep`: for later calls."""
+        bound = self._by_penalty.get(l2)
+        if bound is None:
+            bound = self.settings.bind(replace(self.spec, l2=l2), self.params)
             if keep:
-                while len(self._penalised) >= MACHINES_KEPT:
-                    self._penalised.pop(next(iter(self._penalised)))
-                self._penalised[l2] = machine
-        return machine
+                while len(self._by_penalty) >= MAX_PENALTIES:
+                    self._by_penalty.pop(next(iter(self._by_penalty)))
+                self._by_penalty[l2] = bound
+        return bound
 
-    def squares(self) -> float:
+    def squared_norm(self) -> float:
         """Σ‖W_k‖²."""
         return sum(float(np.vdot(W, W)) for W in self.spec.weights(self.params))
 
     def forward(self, X: Any) -> Array:
-        """ŷ, (n, n_L), of checked rows, dense or sparse; sparse ones are made dense in blocks."""
+        """ŷ, (n, n_L), of checked rows; sparse ones are made dense in blocks."""
         if not hasattr(X, "toarray"):
-            return self.machine.forward(dense(X, self.spec.dtype))
+            return self.bound.forward(as_dense(X, self.spec.dtype))
         rows = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(self.spec.dtype).itemsize))
         out = np.empty((X.shape[0], self.spec.n_outputs), self.spec.dtype)
         for start in range(0, X.shape[0], rows):
-            out[start : start + rows] = self.machine.forward(
-                dense(X[start : start + rows], self.spec.dtype)
-            )
+            block = as_dense(X[start : start + rows], self.spec.dtype)
+            out[start : start + rows] = self.bound.forward(block)
         return out
 
 
-def dense(X: Any, dtype: str) -> Array:
-    """Rows as the engine takes them, also from a sparse matrix; no copy where they are so."""
+def as_dense(X: Any, dtype: str) -> Array:
+    """Rows, also sparse ones, as a C-contiguous array; the array itself if it is one already."""
     return np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, dtype=dtype)
 
 
-def threads(n_threads: int | None) -> int | None:
-    """The threads to ask for: within a worker of joblib no more than joblib leaves to it.
+def thread_limit(n_threads: int | None) -> int | None:
+    """The number of threads to request: in a worker of joblib at most the share of that worker.
 
-    loky tells its workers by ``OMP_NUM_THREADS``; ``FFNN_FAST_NUM_THREADS`` comes before it.
+    loky sets ``OMP_NUM_THREADS`` for its workers; ``FFNN_FAST_NUM_THREADS`` takes precedence.
     """
     limit = os.environ.get("OMP_NUM_THREADS", "")
     if n_threads is None and "FFNN_FAST_NUM_THREADS" not in os.environ and limit.isdigit():
