@@ -17,6 +17,7 @@ from ffnn_fast.sklearn._optimizer_state import OptimizerState
 
 Array = np.ndarray
 MAX_BATCH = 200  # rows of a batch by default
+FIGURES, VALIDATION_FIGURES = ("epoch", "loss", "learning_rate"), ("val_loss", "val_score")
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,7 @@ def fit_epochs(
 ) -> None:
     """Epochs until the estimator's stopping rules end them; updates the estimator's attributes."""
     order, optimizer = runner.rows.indices, runner.optimizer
+    optimizer.check_monitor(FIGURES + (() if validation is None else VALIDATION_FIGURES))
     est.n_iter_ = 0
     try:
         for _ in range(max_iter):

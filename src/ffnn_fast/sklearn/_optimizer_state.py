@@ -7,6 +7,7 @@ Adam adds ε to √v, this library's to √v / √(1 − β₂ᵗ): the same wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.optimizers import OPTIMIZERS, Momentum, Nesterov, Optimizer, StepRule
-from ffnn_fast.schedules import Memory, Schedule, as_schedule
+from ffnn_fast.schedules import Memory, ReduceOnPlateau, Schedule, WarmUp, as_schedule
 
 Array = np.ndarray
 MIN_RATE = 1e-6  # an adaptive rate at or below it is not reduced again
@@ -42,7 +43,7 @@ class OptimizerState:
     vectors : ndarray of shape (slots, P)
         State vectors of the optimizer.
     rate : float
-        η now.
+        η of the last step, at the start that of the first.
     t : int
         Number of steps done.
     memory : dict
@@ -72,6 +73,7 @@ class OptimizerState:
         rates = np.array([self.rate])
         if isinstance(self.schedule, Schedule):
             rates = self.schedule.rates(self.t, n, steps_per_epoch, self.memory)
+            self.rate = float(rates[-1])
         rows = np.empty((n if self.scales_epsilon else len(rates), len(self.hyper)))
         rows[:] = self.hyper
         rows[:, 0] = rates
@@ -80,6 +82,17 @@ class OptimizerState:
             t = np.arange(self.t + 1, self.t + n + 1)
             rows[:, 3] = epsilon / np.sqrt(1 - beta_2**t)
         return rows
+
+    def check_monitor(self, recorded: Sequence[str]) -> None:
+        """ValueError if the schedule monitors a figure that is not recorded."""
+        schedule = self.schedule
+        while isinstance(schedule, WarmUp):
+            schedule = as_schedule(schedule.schedule)
+        if isinstance(schedule, ReduceOnPlateau) and schedule.monitor not in recorded:
+            raise ValueError(
+                f"learning_rate monitors {schedule.monitor!r}; recorded: {', '.join(recorded)}; "
+                "the figures of validation need X_val and y_val, or early_stopping=True"
+            )
 
     def end_epoch(self, n_seen: int, record: dict[str, float]) -> None:
         """Update rates that depend on the number of rows seen so far, or on the epoch's record."""
