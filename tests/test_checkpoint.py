@@ -16,7 +16,7 @@ from support.fits import classes, network
 
 from ffnn_fast import Network
 from ffnn_fast._model.model_files import ModelFileError
-from ffnn_fast._training import checkpoint
+from ffnn_fast._training import checkpoint_files
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.stopping import EarlyStopping
@@ -145,16 +145,19 @@ def test_the_last_two_are_kept_and_nothing_else(tmp_path):
     network().fit(X, y, epochs=5, checkpoint=Checkpoint(tmp_path / "fit", every_epochs=2))
     assert sorted(os.listdir(tmp_path)) == ["fit", "fit.previous"]
     done = [
-        checkpoint.load(tmp_path / name)[1]["progress"]["epoch"] for name in os.listdir(tmp_path)
+        checkpoint_files.load(tmp_path / name)[1]["progress"]["epoch"]
+        for name in os.listdir(tmp_path)
     ]
     assert sorted(done) == [5, 6]
 
 
 def test_time_writes_within_an_epoch(tmp_path, monkeypatch):
     positions = []
-    save = checkpoint.save
+    save = checkpoint_files.save
     monkeypatch.setattr(
-        checkpoint, "save", lambda run, path: positions.append(run.position) or save(run, path)
+        checkpoint_files,
+        "save",
+        lambda run, path: positions.append(run.position) or save(run, path),
     )
     X, y = classes(200_000)
     often = Checkpoint(tmp_path / "fit", every_epochs=None, every_seconds=0.0)
@@ -172,7 +175,7 @@ def test_a_damaged_file_gives_way_to_the_one_before(tmp_path, damage):
     content[-40] ^= 1
     broken = {"cut": content[:-9], "flip": content, "empty": b"", "text": b"hello, world" * 9}
     (tmp_path / "fit").write_bytes(broken[damage])
-    with pytest.warns(UserWarning, match="going on from the checkpoint before it"):
+    with pytest.warns(UserWarning, match="resuming from the checkpoint before it"):
         net.fit(X, y, epochs=4, resume=tmp_path / "fit")
     np.testing.assert_array_equal(net.params, whole.params)
 
@@ -183,7 +186,7 @@ def test_two_damaged_files_are_an_error(tmp_path):
     net.fit(X, y, epochs=2, checkpoint=tmp_path / "fit")
     for name in ("fit", "fit.previous"):
         (tmp_path / name).write_bytes(b"hello, world" * 9)
-    with pytest.raises(CheckpointError, match="no whole safetensors file"):
+    with pytest.raises(CheckpointError, match="not a complete safetensors file"):
         net.fit(X, y, resume=tmp_path / "fit")
 
 
@@ -191,7 +194,7 @@ def test_a_model_file_is_no_checkpoint_and_the_other_way_round(tmp_path):
     X, y = classes()
     net = network()
     net.save(tmp_path / "net")
-    with pytest.raises(CheckpointError, match="is no checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
         net.fit(X, y, resume=tmp_path / "net")
     net.fit(X, y, checkpoint=tmp_path / "fit")
     with pytest.raises(ModelFileError, match="was not written by"):
@@ -222,7 +225,7 @@ def test_another_fit_is_refused(tmp_path, given, what):
 
 def test_another_format_is_refused(tmp_path, monkeypatch):
     X, y = classes()
-    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", "2")
+    monkeypatch.setattr(checkpoint_files, "FORMAT_VERSION", "2")
     network().fit(X, y, epochs=1, checkpoint=tmp_path / "fit")
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="reads version '1'"):

@@ -74,7 +74,7 @@ def test_the_optimizers_state_goes_back_too():
     with pytest.warns(DivergedWarning, match="diverged"):
         net.partial_fit(1e18 * X, y)
     assert np.isfinite(net.params).all()
-    assert np.isfinite(net.stream.state).all()
+    assert np.isfinite(net.stream.optimizer_state).all()
     assert 7 <= net.stream.t < 14
 
 

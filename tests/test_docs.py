@@ -20,7 +20,7 @@ PAGES = sorted(
 )
 KINDS = {"python", "text", "sh"}
 # Public modules whose names are documented elsewhere: under the name of the package, or not at all.
-INTERNAL = {"cli", "engine", "full_batch", "history", "network"}
+INTERNAL = {"cli", "engine", "history", "network"}
 DIRECTIVE = re.compile(
     r"^\.\. auto(module|class|function|data|exception):: (\S+)\n((?:   :.*\n)*)", re.MULTILINE
 )

@@ -267,13 +267,3 @@ def test_without_torch(rng, monkeypatch):
 
 def test_the_tables_name_activations_of_ours():
     assert set(KERAS.values()) | set(MODULES) <= {*ACTIVATIONS, "softmax"}
-
-
-def test_the_name_plate_leads_to_the_doors():
-    import ffnn_fast
-
-    for name, room in ffnn_fast.DOORS.items():
-        assert getattr(ffnn_fast, name).__module__.startswith(f"ffnn_fast.{room}")
-        assert name in dir(ffnn_fast)
-    with pytest.raises(AttributeError, match="no attribute 'from_nowhere'"):
-        ffnn_fast.from_nowhere  # noqa: B018

@@ -47,18 +47,19 @@ def test_a_fit_ends_soon_with_whole_steps(engine, batch_size):
 
 
 def test_parameters_are_those_of_a_whole_number_of_steps(tmp_path):
-    from ffnn_fast._training import checkpoint
+    from ffnn_fast._training import checkpoint_files
+    from ffnn_fast._training.checkpoint import Checkpoint
 
     X, y = classes(5000)
     net = network()
     timer, _ = interrupt_after(0.1)
     history = net.fit(
         X, y, epochs=10**6, batch_size=1, on_interrupt="return", shuffle=False,
-        checkpoint=checkpoint.Checkpoint(tmp_path / "fit", every_epochs=None),
+        checkpoint=Checkpoint(tmp_path / "fit", every_epochs=None),
     )  # fmt: skip
     timer.join()
     assert history.stopped == "interrupted"
-    tensors, metadata = checkpoint.load(tmp_path / "fit")
+    tensors, metadata = checkpoint_files.load(tmp_path / "fit")
     np.testing.assert_array_equal(tensors["params"], net.params)
     t = metadata["progress"]["t"]
     assert t == 5000 * len(history) + metadata["progress"]["position"]

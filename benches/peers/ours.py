@@ -33,7 +33,7 @@ def adam(net, X, Y, learning_rate, epochs):
     from ffnn_fast.optimizers import StepRule
     from ffnn_fast.optimizers._rules import Adam
 
-    machine, rng = net._machine, np.random.default_rng(0)
+    machine, rng = net._bound, np.random.default_rng(0)
     rule = StepRule(Adam(learning_rate=learning_rate))
     hyper = np.array([rule.optimizer.hyper])
     state, t = np.zeros((rule.slots, net.spec.n_params), X.dtype), 0

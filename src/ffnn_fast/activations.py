@@ -11,6 +11,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ffnn_fast._scalars import as_choice, convert_fields
+
+__all__ = [
+    "ACTIVATIONS",
+    "OUTPUTS",
+    "Activation",
+    "Softmax",
+    "SoftmaxHeads",
+    "activation_name",
+    "activation_of",
+    "by_head",
+    "logistic",
+    "output_name",
+    "selu",
+    "softplus",
+]
+
 Array = np.ndarray
 SLOPE = 0.01  # of leaky_relu for a < 0
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
@@ -63,8 +80,9 @@ class Activation:
             raise TypeError(f"the name of an activation must be a string, got {self.name!r}")
         if not (callable(self.function) and callable(self.derivative)):
             raise TypeError(f"activation {self.name!r}: function and derivative must be callable")
-        if self.of not in ("a", "h"):
-            raise ValueError(f"activation {self.name!r}: of must be 'a' or 'h', got {self.of!r}")
+        convert_fields(self, as_choice, "of", choices=("a", "h"))
+        if not isinstance(self.initializer, str):
+            raise TypeError(f"initializer must be a string, got {self.initializer!r}")
 
     def jacobian_product(self, a: Array, h: Array, dh: Array) -> Array:
         """∇a = ∇h ⊙ g'(a); all are (n, width)."""

@@ -17,6 +17,14 @@ from importlib.resources import files
 
 import numpy as np
 
+__all__ = [
+    "Dataset",
+    "load_digits",
+    "load_idx",
+    "load_images",
+    "load_movie_ratings",
+]
+
 IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
              "t10k-labels-idx1-ubyte")  # fmt: skip

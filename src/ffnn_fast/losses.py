@@ -13,6 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._scalars import as_float
+
+__all__ = [
+    "CANONICAL",
+    "CANONICAL_LOSS",
+    "LOSSES",
+    "Domain",
+    "Loss",
+    "Option",
+    "canonical_gradient",
+    "exp_poisson",
+    "identity_half_squared_error",
+    "logistic_binary_cross_entropy",
+    "loss_of",
+    "smoothed",
+    "softmax_cross_entropy",
+]
+
 Array = np.ndarray
 FLOOR = 2.0**-64  # the poisson loss takes a smaller ŷ for this, so that log ŷ and y/ŷ are finite
 
@@ -103,30 +121,28 @@ class Loss:
         return np.tile(missing, (1, heads)) if self.blocked else np.repeat(missing, heads, axis=1)
 
 
-def _number(low: float, high: float, open_at_high: bool = False) -> Callable[[Any], float]:
+def _number(low: float, high: float, closed: str = "both") -> Callable[[Any], float]:
     def check(value: Any) -> float:
-        given = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if not given or not low <= value <= high or (open_at_high and value == high):
-            raise ValueError(
-                f"must be a number in [{low:g}, {high:g}{')' if open_at_high else ']'}"
-            )
-        return float(value)
+        try:
+            return as_float(value, "an option", low, high, closed)
+        except (TypeError, ValueError):
+            end = "]" if closed == "both" else ")"
+            raise ValueError(f"must be a number in [{low:g}, {high:g}{end}") from None
 
     return check
 
 
 def _levels(value: Any) -> tuple[float, ...]:
-    values = (value,) if isinstance(value, (int, float)) else value
     try:
-        levels = tuple(float(q) for q in values)
+        levels = tuple(as_float(q, "a level", 0, 1) for q in np.atleast_1d(value))
     except (TypeError, ValueError) as error:
-        raise ValueError("must be numbers") from error
-    if not levels or not all(0 < q < 1 for q in levels) or sorted(set(levels)) != list(levels):
+        raise ValueError("must be numbers in (0, 1)") from error
+    if not levels or sorted(set(levels)) != list(levels):
         raise ValueError("must be numbers in (0, 1), each larger than the one before")
     return levels
 
 
-SMOOTHING = {"label_smoothing": Option(0.0, _number(0, 1, open_at_high=True))}
+SMOOTHING = {"label_smoothing": Option(0.0, _number(0, 1, "left"))}
 DELTA = {"delta": Option(1.0, _number(1e-6, 1e6))}
 QUANTILES = {"quantiles": Option((0.5,), _levels)}
 

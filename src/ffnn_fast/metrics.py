@@ -10,6 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._scalars import as_bool, as_choice, as_int, convert_fields
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "accuracy",
+    "as_metric",
+    "calibration_curve",
+    "confusion_matrix",
+    "expected_calibration_error",
+    "f1",
+    "log_loss",
+    "mae",
+    "precision_recall",
+    "r2",
+    "rmse",
+    "roc_auc",
+    "top_k_accuracy",
+]
+
 
 def accuracy(labels: Any, predicted: Any, known: Any = None) -> float:
     """Share of the samples whose predicted label is the true one.
@@ -112,8 +132,7 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.ndim != 1 or scores.ndim != 2 or len(labels) != len(scores) or not len(labels):
         raise ValueError(f"expected shapes (n,) and (n, c), got {labels.shape} and {scores.shape}")
-    if not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"k must be in 1..{scores.shape[1]}, got {k}")
+    k = as_int(k, "k", 1, scores.shape[1])
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return float(np.mean((best == labels[:, None]).any(axis=1)))
 
@@ -192,7 +211,7 @@ def confusion_matrix(labels: Any, predicted: Any, n_classes: int | None = None) 
         raise TypeError(f"expected integer labels, got {truth.dtype} and {said.dtype}")
     truth, said = truth.astype(np.int64), said.astype(np.int64)
     low, high = min(truth.min(), said.min()), max(truth.max(), said.max())
-    k = int(high) + 1 if n_classes is None else n_classes
+    k = int(high) + 1 if n_classes is None else as_int(n_classes, "n_classes")
     if low < 0 or high >= k:
         raise ValueError(f"expected labels in 0..{k - 1}, got {low if low < 0 else high}")
     return np.bincount(truth * k + said, minlength=k * k).reshape(k, k)
@@ -256,11 +275,10 @@ def calibration_curve(
     ValueError
         If the shapes differ, values are out of range, or `bins` is less than 1.
     """
-    y, p = _checked_events(happened, probability)
+    bins = as_int(bins, "bins")
+    y, p = _as_events(happened, probability)
     if not np.all((p >= 0) & (p <= 1)):
         raise ValueError("expected probabilities in [0, 1]")
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
     place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], p)
     count, said, true = (np.bincount(place, weights, bins) for weights in (None, p, y))
     full = count > 0
@@ -291,7 +309,7 @@ def roc_auc(happened: Any, score: Any) -> float:
     ValueError
         If the shapes differ, a score is NaN, or it happened always or never.
     """
-    y, s = _checked_events(happened, score)
+    y, s = _as_events(happened, score)
     yes = int(y.sum())
     no = len(y) - yes
     if np.isnan(s).any() or not yes or not no:
@@ -324,8 +342,13 @@ class Metric:
     larger_is_better: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.takes not in ("predictions", "outputs"):
-            raise ValueError(f"takes must be 'predictions' or 'outputs', got {self.takes!r}")
+        if not isinstance(self.name, str):
+            raise TypeError(f"the name of a metric must be a string, got {self.name!r}")
+        if not callable(self.function):
+            raise TypeError(f"metric {self.name!r}: function must be callable")
+        convert_fields(self, as_choice, "takes", choices=("predictions", "outputs"))
+        if self.larger_is_better is not None:
+            convert_fields(self, as_bool, "larger_is_better")
 
 
 METRICS: dict[str, Metric] = {
@@ -374,7 +397,7 @@ def _mean_error(
     return errors / np.maximum(known.sum(axis=0), 1)
 
 
-def _checked_events(happened: Any, number: Any) -> tuple[np.ndarray, np.ndarray]:
+def _as_events(happened: Any, number: Any) -> tuple[np.ndarray, np.ndarray]:
     """0 and 1, (n,), and the numbers that go with them, (n,), in float64."""
     y, numbers = np.asarray(happened, np.float64), np.asarray(number, np.float64)
     _check_shapes(y, numbers, dimensions=(1,))

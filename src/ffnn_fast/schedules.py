@@ -13,6 +13,22 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._scalars import as_choice, as_float, as_int, convert_fields
+
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Custom",
+    "Exponential",
+    "InverseScaling",
+    "OneCycle",
+    "ReduceOnPlateau",
+    "Schedule",
+    "StepDecay",
+    "WarmUp",
+    "as_schedule",
+]
+
 Array = np.ndarray
 Memory = dict[str, Any]
 
@@ -30,8 +46,7 @@ class Schedule:
     per: str = field(default="step", kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.per not in ("step", "epoch"):
-            raise ValueError(f"per must be 'step' or 'epoch', got {self.per!r}")
+        convert_fields(self, as_choice, "per", choices=("step", "epoch"))
 
     def at(self, u: Array) -> Array:
         """η for each u, float64."""
@@ -64,7 +79,7 @@ class Constant(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate")
+        convert_fields(self, as_float, "rate")
 
     def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
         """η, (1,)."""
@@ -82,7 +97,8 @@ class StepDecay(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "every", "factor")
+        convert_fields(self, as_float, "rate", "factor")
+        convert_fields(self, as_int, "every")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
@@ -99,7 +115,7 @@ class Exponential(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "factor")
+        convert_fields(self, as_float, "rate", "factor")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
@@ -115,7 +131,7 @@ class InverseScaling(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "power")
+        convert_fields(self, as_float, "rate", "power")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
@@ -139,11 +155,9 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "period", "growth")
-        if not 0 <= self.minimum < self.rate:
-            raise ValueError(f"minimum must be in [0, rate), got {self.minimum}")
-        if self.growth < 1 or self.growth != int(self.growth):
-            raise ValueError(f"growth must be an integer >= 1, got {self.growth}")
+        convert_fields(self, as_float, "rate")
+        convert_fields(self, as_int, "period", "growth")
+        convert_fields(self, as_float, "minimum", high=self.rate, closed="left")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
@@ -173,7 +187,8 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "peak", "total", "rise", "start", "end")
+        convert_fields(self, as_float, "peak", "rise", "start", "end")
+        convert_fields(self, as_int, "total")
         if not 1 < self.rise * self.total < self.total:
             raise ValueError(
                 f"the rise must take more than one and fewer than all of {self.total}, "
@@ -211,14 +226,13 @@ class ReduceOnPlateau(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "factor")
-        if self.factor >= 1:
-            raise ValueError(f"factor must be < 1, got {self.factor}")
-        if self.mode not in ("min", "max"):
-            raise ValueError(f"mode must be 'min' or 'max', got {self.mode!r}")
-        for name in ("patience", "threshold", "cooldown", "minimum"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        convert_fields(self, as_float, "rate")
+        convert_fields(self, as_float, "factor", high=1.0)
+        convert_fields(self, as_int, "patience", "cooldown", low=0)
+        convert_fields(self, as_float, "threshold", "minimum", closed="left")
+        convert_fields(self, as_choice, "mode", choices=("min", "max"))
+        if not isinstance(self.monitor, str):
+            raise TypeError(f"monitor must be the name of a recorded figure, got {self.monitor!r}")
 
     def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
         """η, (1,)."""
@@ -258,10 +272,9 @@ class WarmUp(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "schedule", as_schedule(self.schedule))
-        _positive(self, "length", "start")
-        if self.start > 1:
-            raise ValueError(f"start must be in (0, 1], got {self.start}")
+        object.__setattr__(self, "schedule", as_schedule(self.schedule, "schedule"))
+        convert_fields(self, as_int, "length")
+        convert_fields(self, as_float, "start", high=1.0, closed="right")
 
     def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
         """η of these steps."""
@@ -289,7 +302,7 @@ class Custom(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not callable(self.function):
-            raise TypeError(f"a schedule must be callable, got {self.function!r}")
+            raise TypeError(f"function must be callable, got {self.function!r}")
 
     def at(self, u: Array) -> Array:
         """η for each u; ValueError if the function gives no rate."""
@@ -305,8 +318,8 @@ class Custom(Schedule):
         return rates[where]
 
 
-def as_schedule(value: Any) -> Schedule:
-    """A schedule from a number, a callable of the steps done, or a schedule.
+def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
+    """Convert a number, a callable of the steps done, or a schedule to a schedule.
 
     Raises
     ------
@@ -317,22 +330,12 @@ def as_schedule(value: Any) -> Schedule:
         return value
     if callable(value) and not isinstance(value, type):
         return Custom(value)
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"learning_rate must be a number or a schedule, got {value!r}")
-    if not 0 < value < np.inf:
-        raise ValueError(f"learning_rate must be a finite number > 0, got {value}")
-    return Constant(float(value))
+    try:
+        return Constant(as_float(value, name))
+    except TypeError:
+        raise TypeError(f"{name} must be a number or a schedule, got {value!r}") from None
 
 
 def _half_cosine(start: float, end: float, share: Array) -> Array:
     """From start to end while the share goes from 0 to 1."""
     return end + (start - end) * (1 + np.cos(np.pi * share)) / 2
-
-
-def _positive(schedule: Schedule, *names: str) -> None:
-    for name in names:
-        value = getattr(schedule, name)
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-            raise TypeError(f"{name} must be a number, got {value!r}")
-        if not 0 < value < np.inf:
-            raise ValueError(f"{name} must be finite and > 0, got {value}")

@@ -21,6 +21,7 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 
 FORMAT = "ffnn_fast"
 FORMAT_VERSION = "2"
@@ -29,6 +30,7 @@ TENSOR_TYPES = {"float32": "F32", "float64": "F64"}
 MAX_HEADER_BYTES = 100_000_000  # safetensors reads no longer header
 
 
+@public()
 class ModelFileError(ValueError):
     """The file is no model file of ffnn_fast, is damaged, or is of another version."""
 

@@ -37,6 +37,15 @@ def predict(spec: NetworkSpec, y_hat: Array) -> Array:
     return y_hat[:, 0] if spec.n_outputs == 1 else y_hat
 
 
+def check_probabilities(spec: NetworkSpec) -> None:
+    """ValueError unless ŷ are probabilities of classes."""
+    if not spec.gives_probabilities:
+        raise ValueError(
+            f"predict_proba needs a classifier with probabilities; {spec.output!r} with "
+            f"loss {spec.loss!r} gives none, use predict or forward"
+        )
+
+
 def score(spec: NetworkSpec, y_hat: Array, problem: Samples) -> float:
     """Accuracy of classifiers (share of right entries), R² of regressors (mean over targets) of
     ŷ, of the mean or of the quantile nearest to the median; missing targets do not count.

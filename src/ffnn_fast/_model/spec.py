@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ffnn_fast._public import public
 from ffnn_fast.activations import Activation, activation_name, activation_of, output_name
 from ffnn_fast.losses import CANONICAL_LOSS, LOSSES, Loss, loss_of
 
@@ -19,6 +20,7 @@ REQUIRED = {"layer_sizes", "activations", "output", "loss", "dtype", "l2"}
 MISSING = ("refuse", "ignore")
 
 
+@public()
 @dataclass(frozen=True)
 class NetworkSpec:
     """Description of a feedforward network; holds no parameters.

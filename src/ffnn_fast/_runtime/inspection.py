@@ -9,12 +9,14 @@ import numpy as np
 from ffnn_fast import reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork
 
 Array = np.ndarray
 TOLERANCE = 1e-6  # relative error of a central difference in float64 that counts as agreement
 
 
+@public()
 class Trace(dict[str, Array]):
     """Everything one pass computes, under the lecture's names.
 
@@ -49,6 +51,7 @@ def trace(spec: NetworkSpec, params: Array, problem: Samples) -> Trace:
     return seen
 
 
+@public()
 @dataclass(frozen=True)
 class GradientCheck:
     """Outcome of `check_gradients`.

@@ -17,13 +17,16 @@ from scipy.linalg import lapack
 from scipy.special import stdtrit
 
 from ffnn_fast import reference
-from ffnn_fast._model.arrays import as_rows, positive_float
+from ffnn_fast._model.arrays import as_rows
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._runtime.threads import one_blas_thread
+from ffnn_fast._scalars import as_choice, as_float, as_int
+from ffnn_fast._solvers.minimizers import check_callback
 from ffnn_fast.activations import Activation, activation_of
-from ffnn_fast.history import History, Listener, Record
+from ffnn_fast.history import History, Record, RecordCallback
 
 Array = np.ndarray
 CURVATURE = {"squared_error": 2.0, "half_squared_error": 1.0}  # c
@@ -45,9 +48,17 @@ class LevenbergMarquardtOptions:
     max_iterations: int
     tol: float
     damping: float
-    callback: Listener | None = None
+    callback: RecordCallback | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__  # the dataclass is frozen for everyone else
+        put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
+        for name in ("tol", "damping"):
+            put(self, name, as_float(getattr(self, name), name))
+        check_callback(self.callback)
 
 
+@public()
 class Interval(NamedTuple):
     """Lower and upper ends, each (n,) for one output, else (n, n_L)."""
 
@@ -55,8 +66,9 @@ class Interval(NamedTuple):
     upper: Array
 
 
-def require_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
+def check_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
     """ValueError unless the network's objective is a sum of squares of a size that fits."""
+    memory_limit = as_float(memory_limit, "memory_limit")
     if spec.loss not in CURVATURE or not isinstance(activation_of(spec.output), Activation):
         raise ValueError(
             f"levenberg_marquardt needs a regression network with loss {' or '.join(CURVATURE)} "
@@ -90,26 +102,26 @@ def ridge(spec: NetworkSpec) -> Array:
 class _Model:
     """The objective with its quadratic model H, g at a point; buffers are made once."""
 
-    def __init__(self, machine: BoundNetwork, problem: Samples) -> None:
-        self.machine = machine
-        self.data = (problem.X, problem.Y, problem.sample_weight)
-        P, n, backend = machine.spec.n_params, len(problem.X), machine.backend
-        self.ridge = ridge(machine.spec)
+    def __init__(self, bound: BoundNetwork, samples: Samples) -> None:
+        self.bound = bound
+        self.data = (samples.X, samples.Y, samples.sample_weight)
+        P, n, backend = bound.spec.n_params, len(samples.X), bound.backend
+        self.ridge = ridge(bound.spec)
         self.H, self.factor = np.empty((P, P)), np.empty((P, P))
         self.g = aligned_empty(P, "float64")
         size = max(
-            backend.workspace_size(machine.plan, n), backend.normal_workspace_size(machine.plan, n)
+            backend.workspace_size(bound.plan, n), backend.normal_workspace_size(bound.plan, n)
         )
         self.work = aligned_empty(size, "float64")
 
     def value(self, theta: Array) -> float:
         """The objective at θ."""
-        return self.machine.backend.loss(self.machine.plan, theta, *self.data, self.work)
+        return self.bound.backend.loss(self.bound.plan, theta, *self.data, self.work)
 
     def move(self, theta: Array) -> None:
         """H, its lower triangle, and g := those of θ."""
-        self.machine.backend.normal_equations(
-            self.machine.plan, theta, *self.data, self.H, self.g, self.work
+        self.bound.backend.normal_equations(
+            self.bound.plan, theta, *self.data, self.H, self.g, self.work
         )
         self.H.flat[:: len(theta) + 1] += self.ridge
         self.g += self.ridge * theta
@@ -131,6 +143,7 @@ class _Model:
         return float(cosines.max())
 
 
+@public()
 class LeastSquaresFit(History):
     """What `levenberg_marquardt` returns: a record per iteration, and how sure the fit is.
 
@@ -147,9 +160,9 @@ class LeastSquaresFit(History):
         super().__init__(records)
         self.message, self.params = message, params
         self.converged = message in CONVERGED
-        self._spec, self._ridge, self._H = model.machine.spec, model.ridge, model.H
+        self._spec, self._ridge, self._H = model.bound.spec, model.ridge, model.H
         X, Y, weight = model.data
-        error = (model.machine.forward(X) - Y) ** 2
+        error = (model.bound.forward(X) - Y) ** 2
         self._squares = float((error if weight is None else weight[:, None] * error).sum())
         self._residuals = Y.size
         self._scale = CURVATURE[str(self._spec.loss)] / len(Y)  # JᵀJ = scale Σ w ∂ŷ ∂ŷᵀ
@@ -243,10 +256,8 @@ class LeastSquaresFit(History):
                via nonlinear regression, Technometrics 40, 1998 (with the penalty)
         """
         rows, single = as_rows(X, self._spec)
-        if not 0 < positive_float(level, "level") < 1:
-            raise ValueError(f"level must lie between 0 and 1, got {level}")
-        if of not in ("mean", "observation"):
-            raise ValueError(f"of must be 'mean' or 'observation', got {of!r}")
+        level = as_float(level, "level", high=1.0)
+        as_choice(of, "of", ("mean", "observation"))
         noise, plan = self.residual_variance, reference.Plan(self._spec)
         y_hat, variance = np.empty((2, len(rows), self._spec.n_outputs))
         for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -271,7 +282,7 @@ class LeastSquaresFit(History):
 
 
 def levenberg_marquardt(
-    machine: BoundNetwork, problem: Samples, target: Array, options: LevenbergMarquardtOptions
+    bound: BoundNetwork, samples: Samples, target: Array, options: LevenbergMarquardtOptions
 ) -> LeastSquaresFit:
     """Steps −(H + μI)⁻¹ g; `target` receives every θ that lowers the objective.
 
@@ -281,13 +292,13 @@ def levenberg_marquardt(
 
     References
     ----------
-    .. [1] Madsen, Nielsen & Tingleff, Methods for non-linear least squares problems, 2nd edition,
+    .. [1] Madsen, Nielsen & Tingleff, Methods for non-linear least squares sampless, 2nd edition,
            DTU 2004, algorithm 3.16
     .. [2] Hagan & Menhaj, Training feedforward networks with the Marquardt algorithm, IEEE
            Transactions on Neural Networks 5, 1994
     """
     with one_blas_thread():
-        return _iterate(_Model(machine, problem), machine.params, target, options)
+        return _iterate(_Model(bound, samples), bound.params, target, options)
 
 
 def _iterate(
@@ -335,7 +346,7 @@ def _iterate(
     return LeastSquaresFit(records, model, theta, message)
 
 
-def _stops(callback: Listener | None, record: Record) -> bool:
+def _stops(callback: RecordCallback | None, record: Record) -> bool:
     try:
         if callback is not None:
             callback(record)

@@ -10,36 +10,27 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ffnn_fast._public import public
+from ffnn_fast._scalars import as_float, convert_fields
+
 Array = np.ndarray
 Hyper = tuple[float, ...]
 
 
-def _number(default: float, low: float, high: float, includes_low: bool = False) -> Any:
-    """A hyperparameter between two bounds."""
-    return field(default=default, metadata={"bounds": (low, high, includes_low)})
+def _number(default: float, low: float, high: float, closed: str = "neither") -> Any:
+    """A hyperparameter between two bounds; `closed` as for `as_float`."""
+    return field(default=default, metadata={"bounds": (low, high, closed)})
 
 
 def _positive(default: float) -> Any:
     return _number(default, 0.0, np.inf)
 
 
-def _share(default: float) -> Any:
-    return _number(default, 0.0, 1.0, includes_low=True)
+def _fraction(default: float) -> Any:
+    return _number(default, 0.0, 1.0, "left")
 
 
-def checked_number(
-    value: Any, name: str, low: float, high: float, includes_low: bool = False
-) -> float:
-    """`value` as a float in (low, high), or in [low, high) when `includes_low`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not (low < value < high or (includes_low and value == low)):
-        least = f">= {low:g}" if includes_low else f"> {low:g}"
-        most = "finite" if high == np.inf else f"< {high:g}"
-        raise ValueError(f"{name} must be {least} and {most}, got {value}")
-    return float(value)
-
-
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
     """A rule θ_t := rule(θ_{t-1}, ∇θ); a subclass says which.
@@ -85,9 +76,8 @@ class Optimizer:
     def __post_init__(self) -> None:
         for part in fields(self):
             if "bounds" in part.metadata:
-                value = getattr(self, part.name)
-                checked = checked_number(value, part.name, *part.metadata["bounds"])
-                object.__setattr__(self, part.name, checked)
+                low, high, closed = part.metadata["bounds"]
+                convert_fields(self, as_float, part.name, low=low, high=high, closed=closed)
 
     @property
     def hyper(self) -> Hyper:
@@ -115,6 +105,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no rule")
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class SGD(Optimizer):
     """Gradient descent, on a batch or on all the data (lecture module 4.2).
@@ -131,6 +122,7 @@ class SGD(Optimizer):
         params -= learning_rate * grad
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Momentum(Optimizer):
     """Gradient descent with a heavy ball (Polyak, 1964).
@@ -143,7 +135,7 @@ class Momentum(Optimizer):
     """
 
     learning_rate: float = _positive(0.01)
-    momentum: float = _share(0.9)
+    momentum: float = _fraction(0.9)
     name: ClassVar[str] = "momentum"
     slots: ClassVar[int] = 1
 
@@ -156,6 +148,7 @@ class Momentum(Optimizer):
         params -= learning_rate * v
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Nesterov(Optimizer):
     """Nesterov's accelerated gradient, with ∇θ taken at θ itself (Sutskever et al., 2013).
@@ -167,7 +160,7 @@ class Nesterov(Optimizer):
     """
 
     learning_rate: float = _positive(0.01)
-    momentum: float = _share(0.9)
+    momentum: float = _fraction(0.9)
     name: ClassVar[str] = "nesterov"
     slots: ClassVar[int] = 1
 
@@ -180,6 +173,7 @@ class Nesterov(Optimizer):
         params -= learning_rate * (grad + momentum * v)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class AdaGrad(Optimizer):
     """Steps shrink by the sum of squares so far (Duchi, Hazan, Singer, 2011).
@@ -203,6 +197,7 @@ class AdaGrad(Optimizer):
         params -= learning_rate * grad / (np.sqrt(s) + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class RMSprop(Optimizer):
     """Steps shrink by a moving mean of squares (Tieleman, Hinton, 2012), with or without momentum.
@@ -216,8 +211,8 @@ class RMSprop(Optimizer):
     """
 
     learning_rate: float = _positive(0.01)
-    rho: float = _share(0.99)
-    momentum: float = _share(0.0)
+    rho: float = _fraction(0.99)
+    momentum: float = _fraction(0.0)
     epsilon: float = _positive(1e-8)
     name: ClassVar[str] = "rmsprop"
 
@@ -240,6 +235,7 @@ class RMSprop(Optimizer):
         params -= learning_rate * scaled
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """Moving means of the gradient and of its square (Kingma, Ba, 2015).
@@ -254,8 +250,8 @@ class Adam(Optimizer):
     """
 
     learning_rate: float = _positive(0.001)
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
     epsilon: float = _positive(1e-8)
     name: ClassVar[str] = "adam"
     slots: ClassVar[int] = 2
@@ -267,6 +263,7 @@ class Adam(Optimizer):
         params -= learning_rate / (1 - beta_1**t) * m / (root + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class NAdam(Optimizer):
     """Adam with Nesterov's look ahead (Dozat, 2016).
@@ -280,10 +277,10 @@ class NAdam(Optimizer):
     """
 
     learning_rate: float = _positive(0.002)
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
     epsilon: float = _positive(1e-8)
-    momentum_decay: float = _number(0.004, 0.0, np.inf, includes_low=True)
+    momentum_decay: float = _number(0.004, 0.0, np.inf, "left")
     name: ClassVar[str] = "nadam"
     slots: ClassVar[int] = 2
 
@@ -300,6 +297,7 @@ class NAdam(Optimizer):
         params -= learning_rate * m_hat / (root + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Optimizer):
     """Adam with decay of the parameters beside the gradient (Loshchilov, Hutter, 2019).
@@ -312,10 +310,10 @@ class AdamW(Optimizer):
     """
 
     learning_rate: float = _positive(0.001)
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
     epsilon: float = _positive(1e-8)
-    weight_decay: float = _number(0.01, 0.0, np.inf, includes_low=True)
+    weight_decay: float = _number(0.01, 0.0, np.inf, "left")
     name: ClassVar[str] = "adamw"
     slots: ClassVar[int] = 2
 
@@ -327,6 +325,7 @@ class AdamW(Optimizer):
         params -= learning_rate / (1 - beta_1**t) * m / (root + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Rprop(Optimizer):
     """Steps by the sign of ∇θ alone, each entry with a size of its own (Riedmiller, Braun, 1993).

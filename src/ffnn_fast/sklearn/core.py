@@ -37,7 +37,7 @@ class Core:
         self.coefs = [W.T for W in spec.weights(self.params)]
         self.intercepts = list(spec.biases(self.params))
         self.execution = Settings(n_threads=n_threads)
-        self.machine = self.execution.machine(spec, self.params)
+        self.machine = self.execution.bind(spec, self.params)
         self._penalised: dict[float, BoundNetwork] = {0.0: self.machine}
 
     def adopt(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> None:
@@ -78,7 +78,7 @@ class Core:
         machine = self._penalised.get(l2)
         if machine is None:
             spec = replace(self.spec, l2=l2)
-            machine = self.execution.machine(spec, self.params)
+            machine = self.execution.bind(spec, self.params)
             if keep:
                 while len(self._penalised) >= MACHINES_KEPT:
                     self._penalised.pop(next(iter(self._penalised)))

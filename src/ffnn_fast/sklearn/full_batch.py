@@ -14,8 +14,8 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._solvers.levenberg_marquardt import (
     LevenbergMarquardtOptions,
+    check_least_squares,
     levenberg_marquardt,
-    require_least_squares,
 )
 from ffnn_fast.sklearn.core import Core
 from ffnn_fast.sklearn.epochs import Rows
@@ -56,7 +56,7 @@ def _in_double(core: Core, problem: Samples, alpha: float) -> tuple[BoundNetwork
     theta[:] = core.params
     Y = problem.Y if problem.Y.ndim == 1 else problem.Y.astype(np.float64, copy=False)
     X = problem.X.astype(np.float64, copy=False)
-    return core.execution.machine(spec, theta), Samples(X, Y, weight), alpha / S
+    return core.execution.bind(spec, theta), Samples(X, Y, weight), alpha / S
 
 
 def _lbfgs(est: Any, machine: BoundNetwork, problem: Samples) -> float:
@@ -86,7 +86,7 @@ def _lbfgs(est: Any, machine: BoundNetwork, problem: Samples) -> float:
 
 def _lm(est: Any, machine: BoundNetwork, problem: Samples) -> float:
     """Levenberg-Marquardt: damped Gauss-Newton steps for squared errors."""
-    require_least_squares(machine.spec, MEMORY)
+    check_least_squares(machine.spec, MEMORY)
     options = LevenbergMarquardtOptions(est.max_iter, est.tol or TINY, DAMPING)
     target = machine.params.copy()
     found = levenberg_marquardt(machine, problem, target, options)

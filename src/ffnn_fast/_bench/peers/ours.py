@@ -79,7 +79,7 @@ class AdamSteps:
         rate = problem.learning_rate
         adam = Adam(learning_rate=rate, beta_1=BETA_1, beta_2=BETA_2, epsilon=EPSILON)
         self.rule, self.hyper, self.t = StepRule(adam), np.array([adam.hyper]), 0
-        self.machine = Settings(net.engine, net.n_threads).machine(net.spec, net.params)
+        self.machine = Settings(net.engine, net.n_threads).bind(net.spec, net.params)
         self.state = np.zeros((self.rule.slots, net.spec.n_params), net.spec.dtype)
         self.batch_size = problem.batch_size
         self.work = self.machine.workspace(self.batch_size)

@@ -41,7 +41,7 @@ BAD = [
     ({"clip_norm": 0}, ValueError, "clip_norm"),
     ({"frozen": [3]}, ValueError, "layers 1 to 2"),
     ({"frozen": [1, 2]}, ValueError, "nothing is left"),
-    ({"on_interrupt": "shrug"}, ValueError, "'raise' or 'return'"),
+    ({"on_interrupt": "shrug"}, ValueError, "on_interrupt must be one of raise, return"),
     ({"resume": True}, ValueError, "needs a checkpoint"),
     ({"resume": "/no/such/file"}, FileNotFoundError, "no checkpoint"),
     ({"checkpoint": 3}, TypeError, "PathLike"),

@@ -158,7 +158,7 @@ def test_early_stopping_restores_the_best():
     best = losses[history.best_epoch - 1]
     assert min(losses) >= best - 1e-4
     np.testing.assert_array_equal(net.params, seen[history.best_epoch - 1])
-    assert "val_loss has not become better for 3 epochs" in history.stopped
+    assert "val_loss has not improved for 3 epochs" in history.stopped
 
 
 def test_early_stopping_can_keep_the_last_and_watch_a_score():

@@ -72,7 +72,7 @@ def test_another_rate_keeps_the_state_and_another_optimizer_does_not():
     X, y = classes()
     net = network()
     net.partial_fit(X, y, optimizer=Adam(beta_1=0.8))
-    state = net.stream.state.copy()
+    state = net.stream.optimizer_state.copy()
     assert state.any()
     net.partial_fit(X[:32], y[:32], learning_rate=1e-5)
     assert net.stream.t == 8
