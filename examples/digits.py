@@ -44,10 +44,8 @@ def main() -> float:
     print(f"test accuracy of the best: {accuracy:.1%}")
     wrong = test[best.predict(X[test]) != y[test]]
     for row in wrong[:2]:
-        probability = best.predict_proba(X[row]).max()
-        print(
-            f"predicted {best.predict(X[row])} with probability {probability:.0%}, actual {y[row]}:"
-        )
+        predicted, probability = best.predict(X[row]), best.predict_proba(X[row]).max()
+        print(f"predicted {predicted} with probability {probability:.0%}, actual {y[row]}:")
         for line in digits.X[row].reshape(8, 8):
             print("   ", "".join(" .:-=+*#%"[int(ink) // 2] * 2 for ink in line))
     return accuracy

@@ -37,9 +37,8 @@ def main() -> tuple[float, float]:
         errors.append((error, frozen_error))
         net.partial_fit(X, y, batch_size=1, learning_rate=0.02)
         if chunk % 10 == 9 or chunk == CHUNKS // 2:
-            print(
-                f"row {CHUNK * (chunk + 1):6}  RMSE {error:.3f}  without training {frozen_error:.3f}"
-            )
+            row = CHUNK * (chunk + 1)
+            print(f"row {row:6}  RMSE {error:.3f}  without training {frozen_error:.3f}")
     return errors[-1]
 
 
