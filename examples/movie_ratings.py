@@ -42,7 +42,7 @@ def main() -> dict[str, float]:
     scores = {}
     for name, values in predicted.items():
         scores[name] = r2(movies.y, values)
-        print(f"{name:8} R² {scores[name]:.3f}, mean error {mae(movies.y, values):.2f} stars")
+        print(f"{name:8} R² {scores[name]:.3f}, MAE {mae(movies.y, values):.2f} stars")
     error = np.abs(movies.y - predicted["network"])
     for row in np.argsort(-error)[:3]:
         print(
