@@ -306,8 +306,8 @@ def test_damaged_models(refused, tmp_path, model):
     (tmp_path / "data.csv").write_text("a,b\n1,u\n")
     for part in (whole[:-5], whole[:100], b"", b"a,b\n1,2\n"):
         (tmp_path / "m.safetensors").write_bytes(part)
-        assert "no whole safetensors file" in refused("info", "m.safetensors")
-        assert "no whole safetensors file" in refused("predict", "m.safetensors", "data.csv")
+        assert "not a complete safetensors file" in refused("info", "m.safetensors")
+        assert "not a complete safetensors file" in refused("predict", "m.safetensors", "data.csv")
     assert "m2.safetensors: No such file" in refused("info", "m2.safetensors")
 
 
