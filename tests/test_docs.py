@@ -1,7 +1,6 @@
 """The pages in docs/: their code runs and prints what they show; the reference is complete."""
 
 import importlib
-import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -82,24 +81,13 @@ def documented():
     return names
 
 
-def exported(module):
-    """The names in ``__all__``; without one, the public classes and functions of the module."""
-    return getattr(module, "__all__", None) or [
-        part
-        for part, value in vars(module).items()
-        if (inspect.isclass(value) or inspect.isfunction(value))
-        and value.__module__ == module.__name__
-        and not part.startswith("_")
-    ]
-
-
 def public_names():
     """Dotted names of all public classes, functions and constants: package first, then modules."""
     yield from (f"ffnn_fast.{part}" for part in ffnn_fast.__all__ if part != "__version__")
     for path in sorted(Path(ffnn_fast.__file__).parent.iterdir()):
         if path.suffix in (".py", "") and path.stem[0] != "_" and path.stem not in NOT_BY_MODULE:
             module = importlib.import_module(f"ffnn_fast.{path.stem}")
-            yield from (f"{module.__name__}.{part}" for part in exported(module))
+            yield from (f"{module.__name__}.{part}" for part in module.__all__)
 
 
 def names_in_reference(full):
