@@ -1,4 +1,4 @@
-"""Callbacks: hooks that a fit calls as it goes on, log files, a progress bar.
+"""Callbacks: hooks that a fit calls, log files, a progress bar.
 
 A callback is a `Callback` with some of the hooks, or any callable, which is called with the record
 of each epoch when it ends.
@@ -109,7 +109,7 @@ class Callback:
         """Called after a step; `loss` is the objective on the batch before the step."""
 
     def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
-        """Called after an epoch; `record` is the last of the history and may be added to."""
+        """Called after an epoch; `record` is the last of the history, and entries may be added."""
 
     def on_train_end(self, fit: FitView, /) -> None:
         """Called after the last epoch, and when the fit ends in any other way."""
