@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._text import shortened
 from ffnn_fast.cli.judging import answers
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.metrics import (
@@ -22,7 +23,6 @@ from ffnn_fast.metrics import (
     roc_auc,
 )
 from ffnn_fast.network import Network
-from ffnn_fast.plotting.confusion import shortened
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray

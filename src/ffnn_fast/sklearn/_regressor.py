@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
@@ -13,15 +14,16 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._public import public
 from ffnn_fast.activations import Activation
 from ffnn_fast.losses import loss_of
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
-from ffnn_fast.sklearn.base import ANY, BaseMLP
-from ffnn_fast.sklearn.core import Core
+from ffnn_fast.sklearn._base import ANY, BaseMLP, Callbacks
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
 
 Array = np.ndarray
-LOSSES = {  # scikit-learn's names, and this library's
+LOSSES = {  # names of the estimator, and of the engine
     "squared_error": "half_squared_error",
     "poisson": "poisson",
     "absolute_error": "absolute",
@@ -29,32 +31,34 @@ LOSSES = {  # scikit-learn's names, and this library's
 }
 
 
+@public("ffnn_fast.sklearn")
 class MLPRegressor(RegressorMixin, BaseMLP):
     """scikit-learn's ``MLPRegressor`` on this library's engine.
 
-    The parameters up to `max_fun` are scikit-learn's, with its defaults and meanings; so are the
-    attributes. For the same ``random_state`` and rows in float64, solvers ``lbfgs``, ``sgd`` and
+    Parameters up to `max_fun` and attributes have scikit-learn's names, defaults and meanings. For
+    the same ``random_state`` and rows in float64, solvers ``lbfgs``, ``sgd`` and
     ``adam`` take the same steps up to rounding. With several targets ``loss_`` is, as there, the
-    mean over targets, but ``lbfgs`` minimises the function whose gradient it uses.
+    mean over targets, but ``lbfgs`` minimizes the function whose gradient it uses.
 
     Parameters
     ----------
     loss : str, default "squared_error"
-        Also ``poisson`` (with exponential output), ``absolute_error``, ``huber``, ``log_cosh``,
-        ``quantile`` and ``gaussian_nll``; see `ffnn_fast.NetworkSpec` for the formulas.
+        ``squared_error``, ``poisson`` (with exponential output), ``absolute_error``, ``huber``,
+        ``log_cosh``, ``quantile`` or ``gaussian_nll``; see `ffnn_fast.NetworkSpec` for the
+        formulas.
     hidden_layer_sizes : sequence of int, default (100,)
     activation : str or Activation, or a list of one per hidden layer, default "relu"
-        Any of `ffnn_fast.NetworkSpec`.
+        Any activation of `ffnn_fast.NetworkSpec`.
     solver : str or Optimizer, default "adam"
-        ``lbfgs``, ``sgd``, ``adam``; ``lm`` (Levenberg-Marquardt, for squared errors and up to a
-        few thousand parameters), ``adamw``, ``nadam``, ``rmsprop``, ``adagrad``, ``rprop``, or an
-        object of `ffnn_fast.optimizers` with hyperparameters of its own.
+        ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``rmsprop``, ``adagrad``, ``rprop``, or
+        an `ffnn_fast.optimizers.Optimizer` with its hyperparameters; or ``lm``:
+        Levenberg-Marquardt, for squared errors and at most a few thousand parameters.
     alpha, batch_size
         As in scikit-learn.
     learning_rate : str, Schedule or callable, default "constant"
-        ``constant``, ``invscaling``, ``adaptive`` (for ``sgd``); a schedule of
-        `ffnn_fast.schedules` or a function from the steps done to η, for any stochastic solver, in
-        place of `learning_rate_init`.
+        ``constant``, ``invscaling`` or ``adaptive``, for ``sgd``; or, for any stochastic solver and
+        in place of `learning_rate_init`, a schedule of `ffnn_fast.schedules` or a function from the
+        number of completed steps to η.
     learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start
         As in scikit-learn.
     momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon
@@ -62,18 +66,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     n_iter_no_change, max_fun
         As in scikit-learn.
     loss_options : dict, optional
-        ``{"delta": 1.0}`` of huber, ``{"quantiles": (0.1, 0.5, 0.9)}`` of quantile.
+        For huber ``{"delta": 1.0}``, for quantile ``{"quantiles": (0.1, 0.5, 0.9)}``.
     dropout : float or list of one per layer, default 0.0
-        Share of hidden units left out of a step; a list begins with that of the inputs.
+        Probability of dropping a hidden unit in a step; the first element of a list is that of the
+        inputs.
     weight_decay : float, default 0.01
-        Of ``adamw``.
+        Coefficient of ``adamw``.
     callbacks : callable or list of callable, optional
-        Called after each epoch with a dictionary: ``epoch``, ``loss``, ``learning_rate``,
-        ``val_loss``, ``val_score``. One that returns True ends the fit.
+        Called after each epoch with a dictionary of ``epoch``, ``loss`` and ``learning_rate``, with
+        validation data also ``val_loss`` and ``val_score``. A callback that returns True ends the
+        fit.
     n_threads : int, optional
-        The most threads a call may use. Default: ``FFNN_FAST_NUM_THREADS``, else
-        ``OMP_NUM_THREADS``, which joblib's workers are given so that together they use no more
-        than all cores; else all.
+        Maximum number of threads of a call. Default: the environment variable
+        ``FFNN_FAST_NUM_THREADS``, else ``OMP_NUM_THREADS``, which joblib sets for its workers so
+        that together they use no more than all cores; else all cores.
 
     Attributes
     ----------
@@ -82,14 +88,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss_, best_loss_, loss_curve_, n_iter_, t_, n_layers_, n_outputs_, out_activation_
         As in scikit-learn, as are ``n_features_in_`` and ``feature_names_in_``.
     validation_scores_, best_validation_score_
-        As in scikit-learn; the scores also with rows to validate on but no early stopping.
+        As in scikit-learn; scores are also recorded for `X_val` without early stopping.
     validation_loss_curve_ : list of float or None
-        The loss on the validation rows after each epoch, without penalty.
+        The loss on the validation data after each epoch, without penalty.
 
     Notes
     -----
-    float32 rows make a float32 network, about twice as fast. With the ``threading`` backend of
-    joblib say ``n_threads=1``.
+    float32 rows give a float32 network, which is about twice as fast. With the ``threading``
+    backend of joblib pass ``n_threads=1``.
 
     Examples
     --------
@@ -122,7 +128,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         verbose: bool = False,
         warm_start: bool = False,
@@ -138,7 +144,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         loss_options: dict[str, Any] | None = None,
         dropout: float | Sequence[float] = 0.0,
         weight_decay: float = 0.01,
-        callbacks: Any = None,
+        callbacks: Callbacks = None,
         n_threads: int | None = None,
     ) -> None:
         self.loss = loss
@@ -172,8 +178,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.n_threads = n_threads
 
     @available_if(lambda est: est._check_solver())
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """One epoch over these rows, from where the last call left weights and optimizer.
+    def partial_fit(
+        self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> Self:
+        """One epoch over these rows, from the last state of weights and optimizer.
 
         Parameters
         ----------
@@ -183,6 +191,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         self
+
+        Raises
+        ------
+        AttributeError
+            If `solver` is ``lbfgs`` or ``lm``.
+        ValueError, TypeError
+            As `fit`; also if `early_stopping` is set, or y has another number of targets.
         """
         return self._partial_fit(X, y, sample_weight, "coefs_" not in vars(self))
 
@@ -192,16 +207,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            A sparse one is made dense in blocks of rows.
+            A sparse matrix is made dense in blocks of rows.
         return_std : bool, default False
-            Whether to return standard deviations too; for loss ``gaussian_nll``.
+            Whether to return standard deviations too, for loss ``gaussian_nll``.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Of the network's dtype. For ``quantile`` with several quantiles one column for each, of
-            target 1, then of target 2, ...; for ``gaussian_nll`` the means, and with `return_std` a
-            pair of arrays.
+            Of the network's dtype. With loss ``quantile`` and several quantiles: a column for each
+            quantile of target 1, then of target 2, ... With loss ``gaussian_nll``: the means.
+        std : ndarray of the same shape
+            Standard deviations; only with `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If `return_std` is set and the loss is not ``gaussian_nll``.
         """
         if return_std and self.loss != "gaussian_nll":
             raise ValueError(f"return_std needs loss='gaussian_nll', got {self.loss!r}")
@@ -211,8 +232,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         mean, log_variance = np.hsplit(y_hat, 2)
         return (_narrow(mean), _narrow(np.exp(log_variance / 2))) if return_std else _narrow(mean)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R² of the predictions; of the quantile nearest to the median where there are several."""
+    def score(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+        """R², averaged over targets; with several quantiles that of the one nearest to the median.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        float
+        """
         return float(
             r2_score(y, _narrow(self._point(self._forward(X))), sample_weight=sample_weight)
         )
@@ -227,7 +258,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return Y.shape[1] * loss_of(self._engine_loss()).heads(**self._options())
 
     def _options(self) -> dict[str, Any]:
-        """Options of the loss, with their defaults."""
+        """Options of the loss, defaults included."""
         known, given = loss_of(self._engine_loss()).options, self.loss_options or {}
         return {
             name: option.check(given.get(name, option.default)) for name, option in known.items()
@@ -248,14 +279,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             and "coefs_" in vars(self)
             and self._count_outputs(Y) != len(self.intercepts_[-1])
         ):
-            raise ValueError(f"y has {Y.shape[1]} targets, which is not what was fitted before")
+            raise ValueError(f"y has {Y.shape[1]} targets, another number than in the previous fit")
         return Y
 
-    def _quickly_encoded(self, y: Any, core: Core, n: int) -> Array | None:
+    def _quickly_encoded(self, y: Any, net: EstimatorNetwork, n: int) -> Array | None:
         plain = type(y) is np.ndarray and y.shape == (n,) and y.dtype.kind in "fiu"
-        if not plain or core.spec.n_targets != 1 or self.loss == "poisson":
+        if not plain or net.spec.n_targets != 1 or self.loss == "poisson":
             return None
-        Y = y.reshape(n, 1).astype(core.spec.dtype)
+        Y = y.reshape(n, 1).astype(net.spec.dtype)
         return Y if np.isfinite(Y).all() else None
 
     def _weighted(self, weight: Array | None, y: Any, incremental: bool) -> Array | None:
@@ -265,32 +296,32 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return None
 
     def _constant(self, Y: Array) -> Array | None:
-        """y log y − y of each row, which belongs to the deviance."""
+        """y log y − y of each row, summed over targets: what completes the Poisson deviance."""
         if self.loss != "poisson":
             return None
         return (Y * np.log(np.where(Y > 0, Y, 1)) - Y).sum(axis=1)
 
-    def _shown_over(self, core: Core) -> int:
-        return core.spec.n_targets if self.loss == "squared_error" else 1
+    def _loss_divisor(self, net: EstimatorNetwork) -> int:
+        return net.spec.n_targets if self.loss == "squared_error" else 1
 
-    def _grade(self, y_hat: Array, held: Samples) -> float:
-        """R², the mean over targets; NaN where ŷ is not finite."""
-        said, y, weight = self._point(y_hat), held.Y, held.sample_weight
-        if not np.isfinite(said).all():
+    def _validation_score(self, y_hat: Array, samples: Samples) -> float:
+        """R², the mean over targets; NaN if ŷ is not finite."""
+        predicted, y, weight = self._point(y_hat), samples.Y, samples.sample_weight
+        if not np.isfinite(predicted).all():
             return float("nan")
         w = np.ones((len(y), 1)) if weight is None else weight[:, None]
-        errors = (w * (y - said) ** 2).sum(axis=0, dtype=np.float64)
-        spread = (w * (y - np.average(y, axis=0, weights=weight)) ** 2).sum(axis=0, dtype=float)
-        shares = np.divide(errors, spread, out=(errors > 0).astype(float), where=spread > 0)
-        return float(np.mean(1 - shares))
+        errors = (w * (y - predicted) ** 2).sum(axis=0, dtype=np.float64)
+        total = (w * (y - np.average(y, axis=0, weights=weight)) ** 2).sum(axis=0, dtype=float)
+        unexplained = np.divide(errors, total, out=(errors > 0).astype(float), where=total > 0)
+        return float(np.mean(1 - unexplained))
 
     def __sklearn_tags__(self) -> Any:
-        """Several targets are accepted."""
+        """Tags of scikit-learn: several targets are accepted."""
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
 
 def _narrow(values: Array) -> Array:
-    """(n,) where there is one column."""
+    """(n,) if there is one column."""
     return values[:, 0] if values.shape[1] == 1 else values

@@ -1,10 +1,11 @@
-"""Axes to draw on, and the colours that all pictures share."""
+"""Axes to draw on, and the colours that all figures share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,29 +26,31 @@ def one_axes(ax: Axes | None, width: float = 6.4, height: float = 4.2) -> Axes:
     return _new_figure(width, height).subplots() if ax is None else ax
 
 
-def several_axes(axes: Any, n: int, columns: int, width: float, height: float) -> np.ndarray:
-    """(n,) axes: the first of `axes`, or of a new figure, each of this size in inches.
+def several_axes(
+    axes: Any, n: int, columns: int, width: float, height: float
+) -> npt.NDArray[np.object_]:
+    """The first n of `axes`, or those of a new figure, each of this size in inches, as (n,).
 
     Raises
     ------
     ValueError
-        If `axes` holds fewer than n.
+        If `axes` has fewer than n elements.
     """
     if axes is None:
         columns = min(n, columns)
         rows = -(-n // columns)
         figure = _new_figure(columns * width, rows * height)
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        grid: npt.NDArray[np.object_] = figure.subplots(rows, columns, squeeze=False).ravel()
         for unused in grid[n:]:
             unused.remove()
         return grid[:n]
     given = np.ravel(np.asarray(axes, dtype=object))
     if len(given) < n:
-        raise ValueError(f"{n} axes are needed, got {len(given)}")
+        raise ValueError(f"expected {n} axes or more, got {len(given)}")
     return given[:n]
 
 
-def class_colours(n: int) -> np.ndarray:
+def class_colours(n: int) -> npt.NDArray[np.float64]:
     """(n, 3) colours in [0, 1]."""
     from matplotlib.colors import to_rgb
 
@@ -59,6 +62,6 @@ def _new_figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            'drawing needs matplotlib: pip install "ffnn_fast[plot]"', name="matplotlib"
+            'figures need matplotlib: pip install "ffnn_fast[plot]"', name="matplotlib"
         ) from error
     return Figure(figsize=(width, height), layout="constrained")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
@@ -22,42 +23,45 @@ from sklearn.utils.validation import check_is_fitted
 
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 from ffnn_fast.activations import Activation
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
-from ffnn_fast.sklearn import columns
-from ffnn_fast.sklearn.base import ANY, SAME, BaseMLP
-from ffnn_fast.sklearn.columns import MULTIOUTPUT
-from ffnn_fast.sklearn.core import Core
+from ffnn_fast.sklearn import _label_columns as label_columns
+from ffnn_fast.sklearn._base import ANY, SAME, BaseMLP, Callbacks
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
+from ffnn_fast.sklearn._label_columns import MULTIOUTPUT
 
 Array = np.ndarray
 MULTICLASS, MULTILABEL = "multiclass", "multilabel"
+Probabilities = npt.NDArray[np.floating] | list[npt.NDArray[np.floating]]
 
 
+@public("ffnn_fast.sklearn")
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """scikit-learn's ``MLPClassifier`` on this library's engine.
 
-    The parameters up to `max_fun` are scikit-learn's, with its defaults and meanings; so are the
-    attributes. For the same ``random_state`` and rows in float64, solvers ``lbfgs``, ``sgd`` and
+    Parameters up to `max_fun` and attributes have scikit-learn's names, defaults and meanings. For
+    the same ``random_state`` and rows in float64, solvers ``lbfgs``, ``sgd`` and
     ``adam`` take the same steps up to rounding.
 
-    Where y has several columns of labels that are not indicators (``multiclass-multioutput``), the
-    network has a softmax over the classes of each, on hidden layers that all share.
+    If y has several columns of labels that are not indicators (``multiclass-multioutput``), the
+    network has one softmax output per column on shared hidden layers.
 
     Parameters
     ----------
     hidden_layer_sizes : sequence of int, default (100,)
     activation : str or Activation, or a list of one per hidden layer, default "relu"
-        Any of `ffnn_fast.NetworkSpec`.
+        Any activation of `ffnn_fast.NetworkSpec`.
     solver : str or Optimizer, default "adam"
-        ``lbfgs``, ``sgd``, ``adam``; ``adamw``, ``nadam``, ``rmsprop``, ``adagrad``, ``rprop``, or
-        an object of `ffnn_fast.optimizers` with hyperparameters of its own.
+        ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``rmsprop``, ``adagrad``, ``rprop``, or
+        an `ffnn_fast.optimizers.Optimizer` with its hyperparameters.
     alpha, batch_size
         As in scikit-learn.
     learning_rate : str, Schedule or callable, default "constant"
-        ``constant``, ``invscaling``, ``adaptive`` (for ``sgd``); a schedule of
-        `ffnn_fast.schedules` or a function from the steps done to η, for any stochastic solver, in
-        place of `learning_rate_init`.
+        ``constant``, ``invscaling`` or ``adaptive``, for ``sgd``; or, for any stochastic solver and
+        in place of `learning_rate_init`, a schedule of `ffnn_fast.schedules` or a function from the
+        number of completed steps to η.
     learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start
         As in scikit-learn.
     momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon
@@ -65,23 +69,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     n_iter_no_change, max_fun
         As in scikit-learn.
     loss : {"log_loss", "squared_error"}, default "log_loss"
-        ``squared_error`` is that of the probabilities (Brier's score).
+        ``squared_error`` is Brier's score: the squared error of the probabilities.
     loss_options : dict, optional
-        ``{"label_smoothing": 0.1}`` of log_loss.
+        For log_loss ``{"label_smoothing": 0.1}``.
     class_weight : "balanced" or dict of label to weight, optional
-        Multiplies `sample_weight`; for several labels or columns at once "balanced" or a list of a
-        dict for each, as for `sklearn.utils.class_weight.compute_sample_weight`.
+        Multiplies `sample_weight`; for several columns of y "balanced" or a list of one dict per
+        column, as for `sklearn.utils.class_weight.compute_sample_weight`.
     dropout : float or list of one per layer, default 0.0
-        Share of hidden units left out of a step; a list begins with that of the inputs.
+        Probability of dropping a hidden unit in a step; the first element of a list is that of the
+        inputs.
     weight_decay : float, default 0.01
-        Of ``adamw``.
+        Coefficient of ``adamw``.
     callbacks : callable or list of callable, optional
-        Called after each epoch with a dictionary: ``epoch``, ``loss``, ``learning_rate``,
-        ``val_loss``, ``val_score``. One that returns True ends the fit.
+        Called after each epoch with a dictionary of ``epoch``, ``loss`` and ``learning_rate``, with
+        validation data also ``val_loss`` and ``val_score``. A callback that returns True ends the
+        fit.
     n_threads : int, optional
-        The most threads a call may use. Default: ``FFNN_FAST_NUM_THREADS``, else
-        ``OMP_NUM_THREADS``, which joblib's workers are given so that together they use no more
-        than all cores; else all.
+        Maximum number of threads of a call. Default: the environment variable
+        ``FFNN_FAST_NUM_THREADS``, else ``OMP_NUM_THREADS``, which joblib sets for its workers so
+        that together they use no more than all cores; else all cores.
 
     Attributes
     ----------
@@ -89,17 +95,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     coefs_, intercepts_ : list of ndarray
         (n_{k-1}, n_k) and (n_k,) of each layer.
     loss_, best_loss_, loss_curve_, n_iter_, t_, n_layers_, n_outputs_, out_activation_
-        As in scikit-learn, as are ``n_features_in_`` and ``feature_names_in_``. Logarithms of
-        probabilities are not cut off at the machine's precision.
+        As in scikit-learn, as are ``n_features_in_`` and ``feature_names_in_``. Probabilities are
+        not clipped to the machine epsilon in the loss.
     validation_scores_, best_validation_score_
-        As in scikit-learn; the scores also with rows to validate on but no early stopping.
+        As in scikit-learn; scores are also recorded for `X_val` without early stopping.
     validation_loss_curve_ : list of float or None
-        The loss on the validation rows after each epoch, without penalty.
+        The loss on the validation data after each epoch, without penalty.
 
     Notes
     -----
-    float32 rows make a float32 network, about twice as fast. With the ``threading`` backend of
-    joblib say ``n_threads=1``.
+    float32 rows give a float32 network, which is about twice as fast. With the ``threading``
+    backend of joblib pass ``n_threads=1``.
 
     Examples
     --------
@@ -132,7 +138,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         verbose: bool = False,
         warm_start: bool = False,
@@ -150,7 +156,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight: str | Mapping[Any, float] | list[Mapping[Any, float]] | None = None,
         dropout: float | Sequence[float] = 0.0,
         weight_decay: float = 0.01,
-        callbacks: Any = None,
+        callbacks: Callbacks = None,
         n_threads: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -186,88 +192,109 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(lambda est: est._check_solver())
     def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
-    ) -> MLPClassifier:
-        """One epoch over these rows, from where the last call left weights and optimizer.
+        self,
+        X: Any,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        classes: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
+    ) -> Self:
+        """One epoch over these rows, from the last state of weights and optimizer.
 
         Parameters
         ----------
         X, y, sample_weight
             As in `fit`.
         classes : array-like of shape (n_classes,), or for several columns a list of such, optional
-            All labels there will be; needed at the first call.
+            All labels of all calls; needed in the first call.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        AttributeError
+            If `solver` is ``lbfgs``.
+        ValueError, TypeError
+            As `fit`; also if `early_stopping` is set, or y has labels that are not in `classes`.
         """
         first = "coefs_" not in vars(self)
-        asked = classes is not None or "classes_" not in vars(self)
-        if columns.are_classes(classes):
-            self.classes_ = columns.same_classes(classes, vars(self).get("classes_"))
-        elif asked and _check_partial_fit_first_call(self, classes):
-            several = type_of_target(y).startswith(MULTILABEL)
-            self._label_binarizer = LabelBinarizer().fit(y if several else classes)
+        needs_classes = classes is not None or "classes_" not in vars(self)
+        if label_columns.are_lists(classes):
+            self.classes_ = label_columns.check_same_classes(classes, vars(self).get("classes_"))
+        elif needs_classes and _check_partial_fit_first_call(self, classes):
+            indicators = type_of_target(y).startswith(MULTILABEL)
+            self._label_binarizer = LabelBinarizer().fit(y if indicators else classes)
         return self._partial_fit(X, y, sample_weight, first)
 
-    def predict(self, X: Any) -> Array:
-        """Predict the class of each of the rows X, or for several labels 0 or 1 of each, or for
-        several columns the class of each.
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Predict the classes of rows X.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            A sparse one is made dense in blocks of rows.
+            A sparse matrix is made dense in blocks of rows.
 
         Returns
         -------
         ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_columns)
+            Labels; an indicator matrix of 0 and 1 if y was one; for several columns of labels one
+            label per column.
         """
         y_hat = self._forward(X)
         if self._kind == MULTIOUTPUT:
-            return columns.labels_of(y_hat, self.classes_)
+            return label_columns.labels_of(y_hat, self.classes_)
         if self._kind == MULTICLASS:
             return self.classes_.take(y_hat.argmax(axis=1))
         if self._kind == MULTILABEL:
             return (y_hat > 0.5).astype(np.int64)
-        says_second = (y_hat[:, 0] > 0.5).astype(np.intp)
-        return self.classes_.take(says_second if len(self.classes_) > 1 else 0 * says_second)
+        second = (y_hat[:, 0] > 0.5).astype(np.intp)
+        return self.classes_.take(second if len(self.classes_) > 1 else 0 * second)
 
-    def predict_proba(self, X: Any) -> Array | list[Array]:
-        """Probabilities of the classes, (n_samples, n_classes), of the network's dtype; for several
-        columns a list of such, one for each.
+    def predict_proba(self, X: Any) -> Probabilities:
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or for several columns of labels a list of such
+            Of the network's dtype; columns in the order of ``classes_``.
         """
         y_hat = self._forward(X)
         if self._kind == MULTIOUTPUT:
-            return columns.by_column(y_hat, self.classes_)
+            return label_columns.by_column(y_hat, self.classes_)
         return np.hstack([1 - y_hat, y_hat]) if y_hat.shape[1] == 1 else y_hat
 
-    def predict_log_proba(self, X: Any) -> Array | list[Array]:
-        """Logarithms of `predict_proba`."""
+    def predict_log_proba(self, X: Any) -> Probabilities:
+        """Logarithms of `predict_proba`, with its parameters and shapes."""
         y_prob = self.predict_proba(X)
         if isinstance(y_prob, list):
             return [np.log(head) for head in y_prob]
         return np.log(y_prob, out=y_prob)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy; for several labels or columns the share of rows whose labels are all right.
+    def score(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+        """Accuracy; for several labels or columns the fraction of rows with all labels correct.
 
         Parameters
         ----------
         X, y, sample_weight
             As in `fit`.
+
+        Returns
+        -------
+        float
         """
         check_is_fitted(self)
         if self._kind != MULTIOUTPUT:
             return float(super().score(X, y, sample_weight))
-        truth, said = np.asarray(y), self.predict(X)
-        if truth.shape != said.shape:
-            raise ValueError(f"y must have shape {said.shape}, got {truth.shape}")
-        return float(np.average((truth == said).all(axis=1), weights=sample_weight))
+        truth, predicted = np.asarray(y), self.predict(X)
+        if truth.shape != predicted.shape:
+            raise ValueError(f"y must have shape {predicted.shape}, got {truth.shape}")
+        weight = None if sample_weight is None else np.asarray(sample_weight)
+        return float(np.average((truth == predicted).all(axis=1), weights=weight))
 
     @property
     def _kind(self) -> str:
@@ -284,7 +311,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         spec = super()._spec(sizes, dtype)
         if self._kind != MULTIOUTPUT:
             return spec
-        return replace(spec, heads=columns.widths_of(self.classes_))
+        return replace(spec, heads=label_columns.widths_of(self.classes_))
 
     def _engine_loss(self) -> str:
         if self.loss == "squared_error":
@@ -299,24 +326,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Labels 0..k-1, (n,), or 0 and 1 for each class, (n, k)."""
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if classes == ANY and columns.are_columns(y):
-            self.classes_ = columns.classes_of(columns.columns_of(y))
+        if classes == ANY and label_columns.is_multioutput(y):
+            self.classes_ = label_columns.classes_of(label_columns.columns_of(y))
         elif classes == ANY:
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(y, classes)
         if self._kind == MULTIOUTPUT:
-            return columns.one_hot(y, self.classes_, dtype)
+            return label_columns.one_hot(y, self.classes_, dtype)
         if self._kind == MULTILABEL:
             indicators = self._label_binarizer.transform(y)
             return np.ascontiguousarray(indicators, dtype=dtype)
         return self._codes(np.searchsorted(self.classes_, y), dtype)
 
     def _check_classes(self, y: Any, allowed: str) -> None:
-        """ValueError if there are other classes than before."""
+        """ValueError if y has classes that are not allowed."""
         if self._kind == MULTIOUTPUT:
-            columns.check(y, self.classes_, allowed == SAME)
+            label_columns.check_columns(y, self.classes_, allowed == SAME)
             return
         classes = unique_labels(y)
         if allowed == SAME:
@@ -331,21 +358,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"`self.classes_` has {self.classes_}. 'y' has {classes}."
             )
 
-    def _codes(self, places: Array, dtype: str) -> Array:
-        """Places of labels among the classes, as the engine takes them."""
+    def _codes(self, indices: Array, dtype: str) -> Array:
+        """Indices of labels among the classes as targets of the engine."""
         if self._kind == MULTICLASS:
-            return np.ascontiguousarray(places, dtype=np.int64)
-        return (places == 1).astype(dtype).reshape(-1, 1)
+            return np.ascontiguousarray(indices, dtype=np.int64)
+        return (indices == 1).astype(dtype).reshape(-1, 1)
 
-    def _quickly_encoded(self, y: Any, core: Core, n: int) -> Array | None:
+    def _quickly_encoded(self, y: Any, net: EstimatorNetwork, n: int) -> Array | None:
         if self._kind in (MULTILABEL, MULTIOUTPUT) or self.class_weight is not None:
             return None
         plain = type(y) is np.ndarray and y.shape == (n,) and y.dtype == self.classes_.dtype
         if not plain or self.warm_start or y.dtype.kind == "O":
             return None
-        places = self.classes_.searchsorted(y)
-        known = self.classes_.take(places, mode="clip") == y
-        return self._codes(places, core.spec.dtype) if known.all() else None
+        indices = self.classes_.searchsorted(y)
+        known = self.classes_.take(indices, mode="clip") == y
+        return self._codes(indices, net.spec.dtype) if known.all() else None
 
     def _weighted(self, weight: Array | None, y: Any, incremental: bool) -> Array | None:
         """Weights of the rows times those of their classes."""
@@ -353,35 +380,35 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return weight
         if incremental and self.class_weight == "balanced":
             raise ValueError(
-                "class_weight='balanced' needs all rows; for partial_fit give a dictionary, such "
-                "as from sklearn.utils.class_weight.compute_class_weight"
+                "class_weight='balanced' needs all rows; for partial_fit pass a dictionary, for "
+                "example from sklearn.utils.class_weight.compute_class_weight"
             )
         by_class = compute_sample_weight(self.class_weight, y)
         return by_class if weight is None else weight * by_class
 
     def _strata(self, Y: Array) -> Array | None:
-        """Two classes are held out in their shares, as in scikit-learn; several are not."""
+        """Labels by which the split is stratified: those of two classes, as in scikit-learn."""
         return Y[:, 0] if Y.ndim == 2 and Y.shape[1] == 1 else None
 
     def _constant(self, Y: Array) -> None:
         return None
 
-    def _shown_over(self, core: Core) -> int:
+    def _loss_divisor(self, net: EstimatorNetwork) -> int:
         return 1
 
-    def _grade(self, y_hat: Array, held: Samples) -> float:
-        """The share of rows whose labels are all right."""
-        Y = held.Y
+    def _validation_score(self, y_hat: Array, samples: Samples) -> float:
+        """The fraction of rows with all labels correct."""
+        Y = samples.Y
         if self._kind == MULTIOUTPUT:
-            right = columns.are_right(y_hat, Y, self.classes_)
+            correct = label_columns.are_correct(y_hat, Y, self.classes_)
         elif Y.ndim == 1:
-            right = y_hat.argmax(axis=1) == Y
+            correct = y_hat.argmax(axis=1) == Y
         else:
-            right = ((y_hat > 0.5) == (Y > 0.5)).all(axis=1)
-        return float(np.average(right, weights=held.sample_weight))
+            correct = ((y_hat > 0.5) == (Y > 0.5)).all(axis=1)
+        return float(np.average(correct, weights=samples.sample_weight))
 
     def __sklearn_tags__(self) -> Any:
-        """Several labels at once and several columns of them are accepted."""
+        """Tags of scikit-learn: indicator matrices and several columns of labels are accepted."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True

@@ -1,4 +1,4 @@
-"""How activations and gradients are spread in each layer of one pass, from `Network.trace`."""
+"""Distributions of activations and gradients in each layer of one pass, from `Network.trace`."""
 
 from __future__ import annotations
 
@@ -6,26 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ffnn_fast.plotting.canvas import BLUE, FAINT, INK, ORANGE, several_axes
+from ffnn_fast.plotting._canvas import BLUE, FAINT, INK, ORANGE, several_axes
 
-Array = np.ndarray
-MOST_COLUMNS = 4
+Array = npt.NDArray[np.floating]
+AxesArray = npt.NDArray[np.object_]
+MAX_COLUMNS = 4  # of axes in a figure
 
 
-def activation_histograms(trace: Mapping[str, Array], axes: Any = None, *, bins: int = 40) -> Array:
-    """Draw the spread of a_k (outline) and h_k (filled) over rows and units, layer by layer.
+def activation_histograms(
+    trace: Mapping[str, Array], axes: Any = None, *, bins: int = 40
+) -> AxesArray:
+    """Draw the distributions of a_k (outline) and h_k (filled) over rows and units, per layer.
 
-    Units that say the same for all rows, and h_k heaped at the ends of its range, where g is flat,
-    are the signs of dead and of saturated layers.
+    Units whose h_k is the same for all rows are dead; values of h_k concentrated at the ends of
+    the range of g, where g is flat, are a sign of a saturated layer.
 
     Parameters
     ----------
-    trace : Trace
-        What `Network.trace` returns.
+    trace : mapping from str to ndarray
+        What `ffnn_fast.Network.trace` returns; ``a_k`` and ``h_k``, k = 1..L, are used.
     axes : array-like of matplotlib.axes.Axes, optional
         One for each layer k = 1..L. Default: those of a new figure.
     bins : int, default 40
+        Approximate number of bins of equal width.
 
     Returns
     -------
@@ -34,12 +39,12 @@ def activation_histograms(trace: Mapping[str, Array], axes: Any = None, *, bins:
     Raises
     ------
     ValueError
-        If `trace` holds no layers or there are too few `axes`.
+        If `trace` has no ``a_1`` or there are fewer than L `axes`.
     ImportError
         If matplotlib is not installed.
     """
     L = _n_layers(trace)
-    grid = several_axes(axes, L, MOST_COLUMNS, 3.0, 2.6)
+    grid = several_axes(axes, L, MAX_COLUMNS, 3.0, 2.6)
     for k, ax in enumerate(grid, start=1):
         a, h = trace[f"a_{k}"].ravel(), trace[f"h_{k}"].ravel()
         name = f"h_{{{k}}}" + (" = \\hat{y}" if k == L else "")
@@ -57,14 +62,18 @@ def activation_histograms(trace: Mapping[str, Array], axes: Any = None, *, bins:
     return grid
 
 
-def gradient_histograms(trace: Mapping[str, Array], axes: Any = None, *, bins: int = 40) -> Array:
-    """Draw the spread of |∇W_k|, element by element, on one logarithmic scale for all layers.
+def gradient_histograms(
+    trace: Mapping[str, Array], axes: Any = None, *, bins: int = 40
+) -> AxesArray:
+    """Draw the distribution of the elements of |∇W_k|, on one logarithmic scale for all layers.
 
-    Gradients that shrink by orders of magnitude from the last layer to the first vanish.
+    Vanishing gradients shrink by orders of magnitude from the last layer to the first.
 
     Parameters
     ----------
-    trace, axes, bins
+    trace : mapping from str to ndarray
+        What `ffnn_fast.Network.trace` returns; ``grad_W_k``, k = 1..L, are used.
+    axes, bins
         As in `activation_histograms`.
 
     Returns
@@ -74,12 +83,12 @@ def gradient_histograms(trace: Mapping[str, Array], axes: Any = None, *, bins: i
     Raises
     ------
     ValueError
-        If `trace` holds no layers or there are too few `axes`.
+        If `trace` has no ``a_1`` or there are fewer than L `axes`.
     ImportError
         If matplotlib is not installed.
     """
     L = _n_layers(trace)
-    grid = several_axes(axes, L, MOST_COLUMNS, 3.0, 2.6)
+    grid = several_axes(axes, L, MAX_COLUMNS, 3.0, 2.6)
     sizes = [np.abs(trace[f"grad_W_{k}"]).ravel() for k in range(1, L + 1)]
     edges = _logarithmic_edges(np.concatenate(sizes), bins)
     for k, (ax, size) in enumerate(zip(grid, sizes, strict=True), start=1):
@@ -98,24 +107,24 @@ def _n_layers(trace: Mapping[str, Array]) -> int:
     """L."""
     L = sum(name.startswith("a_") for name in trace)
     if L == 0:
-        raise ValueError("the trace holds no a_1: give what Network.trace returns")
+        raise ValueError("trace has no a_1; pass the return value of Network.trace")
     return L
 
 
 def _shares(values: Array) -> Array:
-    """Weights that make the bars add up to one."""
+    """Weights with which the bars sum to one."""
     return np.full(len(values), 1 / len(values))
 
 
 def _edges_with_zero(values: Array, bins: int) -> Array:
-    """Edges of about `bins` equal bins that hold all values; 0 is an edge where it is in range."""
+    """Edges of about `bins` bins of equal width over all values; 0 is an edge if it is in range."""
     low, high = float(values.min()), float(values.max())
     step = (high - low) / bins or 1.0
     return step * np.arange(np.floor(low / step), np.ceil(high / step) + 1.5)
 
 
 def _logarithmic_edges(sizes: Array, bins: int) -> Array:
-    """Edges of bins that hold all sizes but zeros and what is 12 orders below the largest."""
+    """Edges of bins for all sizes above 1e-12 times the largest."""
     high = float(sizes.max()) or 1.0
     low = float(sizes[sizes > high * 1e-12].min()) if (sizes > 0).any() else high / 10
     if low == high:

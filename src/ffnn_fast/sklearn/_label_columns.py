@@ -1,9 +1,9 @@
-"""Labels in several columns, each with classes of its own: a softmax head for each."""
+"""Several columns of labels, each with its own classes: one softmax head for each column."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from scipy.sparse import issparse
@@ -15,9 +15,13 @@ Array = np.ndarray
 MULTIOUTPUT = "multiclass-multioutput"
 
 
-def are_columns(y: Any) -> bool:
-    """Whether y has several columns of labels, which are not indicators; ValueError if y has
-    several columns of something else.
+def is_multioutput(y: Any) -> bool:
+    """Whether y has several columns of labels that are not indicators.
+
+    Raises
+    ------
+    ValueError
+        If y has several columns of anything but labels.
     """
     if issparse(y) or y.ndim != 2 or y.shape[1] < 2:
         return False
@@ -27,29 +31,29 @@ def are_columns(y: Any) -> bool:
     return bool(type_of_target(y) == MULTIOUTPUT)
 
 
-def are_classes(classes: Any) -> bool:
-    """Whether these are classes column by column: a list of several one-dimensional arrays."""
+def are_lists(classes: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether `classes` has the classes of each column: a list of one-dimensional arrays."""
     return isinstance(classes, (list, tuple)) and bool(classes) and np.ndim(classes[0]) == 1
 
 
 def classes_of(columns: Sequence[Any]) -> list[Array]:
-    """The classes of each column, sorted; ValueError where there are not at least two."""
+    """The sorted classes of each column; ValueError if a column has fewer than two."""
     classes = [np.unique(np.asarray(column)) for column in columns]
     for j, found in enumerate(classes):
         if len(found) < 2:
             raise ValueError(
                 f"Classifier can't train when only one class is present: column {j} of y has "
-                f"{found.tolist()}; leave it out"
+                f"{found.tolist()}; omit it"
             )
     return classes
 
 
-def same_classes(given: Sequence[Any], before: Any) -> list[Array]:
-    """The classes of each column; ValueError if there were others before."""
+def check_same_classes(given: Sequence[Any], before: Any) -> list[Array]:
+    """The classes of each column; ValueError if they differ from those of the call before."""
     classes = classes_of(given)
     before = classes if before is None else before
-    alike = isinstance(before, list) and len(before) == len(classes)
-    if not alike or not all(map(np.array_equal, before, classes)):
+    same = isinstance(before, list) and len(before) == len(classes)
+    if not same or not all(map(np.array_equal, before, classes)):
         raise ValueError(
             f"`classes={given!r}` is not the same as on last call to partial_fit, was: {before}"
         )
@@ -57,23 +61,27 @@ def same_classes(given: Sequence[Any], before: Any) -> list[Array]:
 
 
 def columns_of(y: Array) -> list[Array]:
-    """The columns of y, (n, m); those of an array of objects as numbers or texts."""
+    """The columns of y, (n, m); those of an object array as numbers or strings."""
     if y.dtype != object:
         return list(y.T)
     columns = []
     for j, column in enumerate(y.T):
-        texts = {isinstance(label, str) for label in column}
+        kinds = {isinstance(label, str) for label in column}
         values = np.array(column.tolist())
-        if len(texts) > 1 or type_of_target(values) not in ("binary", "multiclass"):
-            raise ValueError(f"Unknown label type: column {j} of y must hold numbers or texts")
+        if len(kinds) > 1 or type_of_target(values) not in ("binary", "multiclass"):
+            raise ValueError(
+                f"Unknown label type: column {j} of y must contain either numbers or strings"
+            )
         columns.append(values)
     return columns
 
 
-def check(y: Any, classes: list[Array], same: bool) -> None:
+def check_columns(y: Any, classes: list[Array], same: bool) -> None:
     """ValueError if columns of y have other classes than before; with `same` also if fewer."""
     if issparse(y) or y.ndim != 2 or y.shape[1] != len(classes):
-        raise ValueError(f"y must have a column for each of {len(classes)} labels, got {y.shape}")
+        raise ValueError(
+            f"y must have shape (n, {len(classes)}), a column for each label, got {y.shape}"
+        )
     for j, (column, known) in enumerate(zip(columns_of(y), classes, strict=True)):
         found = np.unique(column)
         if same and set(found) != set(known):
@@ -89,7 +97,7 @@ def check(y: Any, classes: list[Array], same: bool) -> None:
 
 
 def one_hot(y: Array, classes: list[Array], dtype: str) -> Array:
-    """1 at the class of each column, (n, number of all classes)."""
+    """1 at the class of each column, (n, total number of classes)."""
     blocks = [
         np.equal.outer(np.searchsorted(known, column), np.arange(len(known)))
         for column, known in zip(columns_of(y), classes, strict=True)
@@ -98,7 +106,7 @@ def one_hot(y: Array, classes: list[Array], dtype: str) -> Array:
 
 
 def widths_of(classes: list[Array]) -> tuple[int, ...]:
-    """How many classes each column has."""
+    """The number of classes of each column."""
     return tuple(len(known) for known in classes)
 
 
@@ -108,14 +116,14 @@ def by_column(y_hat: Array, classes: list[Array]) -> list[Array]:
 
 
 def labels_of(y_hat: Array, classes: list[Array]) -> Array:
-    """The likeliest class of each column, (n, m); objects where some are numbers, some texts."""
+    """The most probable class of each column, (n, m); objects if some are numbers, some strings."""
     heads = zip(by_column(y_hat, classes), classes, strict=True)
     labels = [known.take(head.argmax(axis=1)) for head, known in heads]
     mixed = len({known.dtype.kind in "US" for known in classes}) > 1
     return np.stack([column.astype(object) for column in labels] if mixed else labels, axis=1)
 
 
-def are_right(y_hat: Array, Y: Array, classes: list[Array]) -> Array:
-    """Whether the likeliest classes of a row are those of Y, one-hot, in every column, (n,)."""
+def are_correct(y_hat: Array, Y: Array, classes: list[Array]) -> Array:
+    """Whether the most probable class is that of Y, one-hot, in every column, (n,)."""
     pairs = by_head(widths_of(classes), y_hat, Y)
-    return np.all([said.argmax(axis=1) == y.argmax(axis=1) for said, y in pairs], axis=0)
+    return np.all([p.argmax(axis=1) == y.argmax(axis=1) for p, y in pairs], axis=0)

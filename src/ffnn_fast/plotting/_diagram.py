@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast.network import Network
-from ffnn_fast.plotting.canvas import DIVERGING, FAINT, INK, one_axes
+from ffnn_fast._scalars import as_int
+from ffnn_fast.plotting._canvas import DIVERGING, FAINT, INK, one_axes
+from ffnn_fast.plotting._protocols import HasSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,26 +18,28 @@ if TYPE_CHECKING:
 RADIUS = 0.36  # of a unit; units of a column are 1 apart
 GAP = 3.2  # between columns
 INPUT, BEFORE, AFTER, OUTPUT = "#dfe5ea", "#fbe3cb", "#cfe2f5", "#cdebd9"
-Places = list[tuple[int, float]]  # number of a unit, from 0, and its height
+Places = list[tuple[int, float]]  # index of a unit, from 0, and its height
 
 
 def network_diagram(
-    net: Network | NetworkSpec, ax: Axes | None = None, *, max_units: int = 7
+    net: NetworkSpec | HasSpec, ax: Axes | None = None, *, max_units: int = 7
 ) -> Axes:
-    """Draw the layers from left to right, with the lecture's names.
+    """Draw the layers from left to right, with the symbols of the lecture.
 
     A unit of layer k is split into its pre-activation a_k (left) and its activation h_k (right).
-    Connections are coloured by weight, red above zero and blue below, relative to the largest that
-    is shown of their layer; those of a description, which has no weights, are grey.
+    Connections are coloured by weight, red above zero and blue below, relative to the largest
+    absolute weight drawn in their layer. Without weights they are grey.
 
     Parameters
     ----------
-    net : Network or NetworkSpec
+    net : NetworkSpec, or an object with one as its attribute ``spec``
+        Weights are drawn if it also has an attribute ``weights``, (W_1, ..., W_L), as a `Network`
+        has.
     ax : matplotlib.axes.Axes, optional
-        Default: axes of a new figure of fitting size.
+        Default: axes of a new figure, whose size grows with the network.
     max_units : int, default 7
-        The most places in a column, at least 3; a wider layer shows its first units, dots and its
-        last one.
+        The maximum number of units drawn per layer, at least 3. A wider layer shows its first
+        units, dots and its last unit.
 
     Returns
     -------
@@ -43,20 +47,25 @@ def network_diagram(
 
     Raises
     ------
+    TypeError
+        If `max_units` is not an integer.
     ValueError
         If `max_units` is less than 3.
     ImportError
         If matplotlib is not installed.
     """
-    if max_units < 3:
-        raise ValueError(f"max_units must be at least 3, got {max_units}")
-    spec = net.spec if isinstance(net, Network) else net
+    max_units = as_int(max_units, "max_units", 3)
+    # A spec has a method `weights`; a network has the matrices under that name.
+    if isinstance(net, NetworkSpec):
+        spec, weights = net, None
+    else:
+        spec, weights = net.spec, getattr(net, "weights", None)
     columns = [_places(n, max_units) for n in spec.layer_sizes]
     top = max(column[0][1] for column in columns) + RADIUS
     width = GAP * spec.n_layers + 3.2
     ax = one_axes(ax, 0.62 * width, 0.62 * (2 * top + 3.4))
     for k in range(1, spec.n_layers + 1):
-        W = net.weights[k - 1] if isinstance(net, Network) else None
+        W = None if weights is None else weights[k - 1]
         _connections(ax, k, columns[k - 1], columns[k], W)
         _write(ax, GAP * (k - 0.5), top + 0.4, f"$W_{{{k}}},\\ b_{{{k}}}$", size=12, up="baseline")
         o, i = spec.shapes[k - 1]
@@ -73,7 +82,7 @@ def network_diagram(
 
 
 def _places(n: int, most: int) -> Places:
-    """The units that are shown, from the top; dots fill the place before the last if n > most."""
+    """The units that are drawn, from the top; dots take the second to last place if n > most."""
     slots = min(n, most)
     shown = range(n) if n <= most else [*range(most - 2), n - 1]
     heights = [(slots - 1) / 2 - j for j in range(slots)]
@@ -82,8 +91,10 @@ def _places(n: int, most: int) -> Places:
     return list(zip(shown, heights, strict=True))
 
 
-def _connections(ax: Axes, k: int, below: Places, above: Places, W: np.ndarray | None) -> None:
-    """Lines from every unit of layer k − 1 to every unit of layer k that are shown."""
+def _connections(
+    ax: Axes, k: int, below: Places, above: Places, W: npt.NDArray[np.floating] | None
+) -> None:
+    """Lines from every drawn unit of layer k − 1 to every drawn unit of layer k."""
     import matplotlib as mpl
     from matplotlib.collections import LineCollection
 
@@ -108,7 +119,7 @@ def _connections(ax: Axes, k: int, below: Places, above: Places, W: np.ndarray |
 
 
 def _column(ax: Axes, spec: NetworkSpec, k: int, places: Places) -> None:
-    """The units of layer k, and the names of inputs and outputs beside them."""
+    """The units of layer k, with the symbols of inputs and outputs."""
     from matplotlib.patches import Circle, Wedge
 
     x, last = GAP * k, k == spec.n_layers

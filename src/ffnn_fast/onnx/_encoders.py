@@ -1,4 +1,4 @@
-"""What stands before and behind a network in the graph: raw columns to inputs, ŷ to answers."""
+"""Table and target encoders in ONNX's operators: raw columns to inputs, ŷ to decoded outputs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast.onnx.graph import ML, Graph
+from ffnn_fast.onnx._graph import ML, Graph
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
-Given = TableEncoder | tuple[TableEncoder, TargetEncoder] | str
-Block = tuple[str, list[int]]  # a value, (n, width), and the inputs, of 0..n_0-1, that it holds
+PreprocessingLike = TableEncoder | tuple[TableEncoder, TargetEncoder] | str
+Block = tuple[str, list[int]]  # a value, (n, width), and the indices of its columns in h_0
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How raw columns become inputs, and ŷ answers; `missing` are texts that mark no value."""
+    """Encoders of inputs and target; `missing` are the texts that mark a missing value."""
 
     inputs: TableEncoder
     target: TargetEncoder | None = None
     missing: tuple[str, ...] = ()
 
 
-def as_preprocessing(given: Given | None) -> Preprocessing | None:
-    """What `to_onnx` takes, checked; TypeError or ValueError if it is something else."""
+def as_preprocessing(given: PreprocessingLike | None) -> Preprocessing | None:
+    """The `preprocessing` argument of `to_onnx`; TypeError or ValueError if it is invalid."""
     if given is None:
         return None
     if isinstance(given, TableEncoder):
@@ -34,38 +34,66 @@ def as_preprocessing(given: Given | None) -> Preprocessing | None:
         return Preprocessing(*given)
     if not isinstance(given, str):
         raise TypeError(
-            "preprocessing must be a TableEncoder, a pair of TableEncoder and TargetEncoder, or "
-            f"the text that a model file keeps, got {given!r}"
+            "preprocessing must be a TableEncoder, a tuple (TableEncoder, TargetEncoder) or the "
+            f"JSON text of a model file, got {given!r}"
         )
-    plain = json.loads(given)
+    try:
+        plain = json.loads(given)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"preprocessing is not JSON text: {error}") from error
     if not isinstance(plain, dict) or not {"inputs", "target", "missing"} <= set(plain):
-        raise ValueError("the text given as preprocessing is not one that ffnn-fast train stored")
+        raise ValueError(
+            "preprocessing must be the JSON text that ffnn-fast train stores, with the keys "
+            "inputs, target and missing"
+        )
     target = TargetEncoder.from_dict(plain["target"])
     return Preprocessing(TableEncoder.from_dict(plain["inputs"]), target, tuple(plain["missing"]))
 
 
-def check_fit(given: Preprocessing, spec: NetworkSpec) -> None:
-    """Whether the preprocessing and the network belong together; ValueError if not."""
+def check_preprocessing(preprocessing: PreprocessingLike, spec: NetworkSpec) -> None:
+    """Check that `to_onnx` can put this preprocessing in front of such a network.
+
+    Parameters
+    ----------
+    preprocessing : TableEncoder, (TableEncoder, TargetEncoder) or str
+        As for `to_onnx`.
+    spec : NetworkSpec
+
+    Raises
+    ------
+    TypeError
+        If `preprocessing` is of another type.
+    ValueError
+        If a str is not the JSON text that ``ffnn-fast train`` stores, the number of inputs differs,
+        a column has no name, or task or number of classes of the target differ.
+    """
+    given = as_preprocessing(preprocessing)
+    if given is not None:
+        check_match(given, spec)
+
+
+def check_match(given: Preprocessing, spec: NetworkSpec) -> None:
+    """ValueError if preprocessing and network do not match."""
     width = len(given.inputs.feature_names)
     if width != spec.n_inputs:
-        raise ValueError(f"preprocessing makes {width} inputs, the network has {spec.n_inputs}")
+        raise ValueError(f"preprocessing gives {width} inputs, the network has {spec.n_inputs}")
     if not all(column.name for column in given.inputs.columns):
-        raise ValueError("a column without a name cannot be an input of an ONNX model")
+        raise ValueError("an input of an ONNX model needs a name; a column has none")
     if given.target is None:
         return
     if spec.heads:
-        raise ValueError(f"the target is one column, but the network has {len(spec.heads)} heads")
+        raise ValueError(f"the target is one column, the network has {len(spec.heads)} heads")
     task, classes = given.target.task, len(given.target.classes)
     fits = spec.n_outputs == 1 if task == "regression" else max(spec.n_outputs, 2) == classes
     if task != spec.task or not fits:
         raise ValueError(
-            f"the target has {classes} classes ({task}), but the network has {spec.n_outputs} "
+            f"the target has {classes} classes ({task}), the network has {spec.n_outputs} "
             f"outputs ({spec.task})"
         )
 
 
-def features(graph: Graph, given: Preprocessing) -> str:
-    """The columns as inputs of the graph, and h_0, (n, n_0), made from them."""
+def add_inputs(graph: Graph, given: Preprocessing) -> str:
+    """Add the raw columns as inputs of the graph; returns the encoded h_0, (n, n_0)."""
     columns = given.inputs.columns
     starts = accumulate((len(c.feature_names) for c in columns), initial=0)
     at = {c.name: start for c, start in zip(columns, starts, strict=False)}
@@ -76,7 +104,7 @@ def features(graph: Graph, given: Preprocessing) -> str:
     numeric = [c for c in columns if isinstance(c, NumericColumn)]
     blocks: list[Block] = []
     if scaled := [c for c in numeric if c.scale]:
-        x = _standardised(graph, scaled, [values[c.name] for c in scaled])
+        x = _standardized(graph, scaled, [values[c.name] for c in scaled])
         blocks.append((x, [at[c.name] for c in scaled]))
     if marked := [c for c in numeric if c.marks_missing]:
         v = graph.add("Concat", *(values[c.name] for c in marked), axis=1)
@@ -89,8 +117,8 @@ def features(graph: Graph, given: Preprocessing) -> str:
     return _in_order(graph, blocks)
 
 
-def _standardised(graph: Graph, columns: list[NumericColumn], values: list[str]) -> str:
-    """(v − mean) / scale in float64 as the encoder computes it, 0 where v is missing."""
+def _standardized(graph: Graph, columns: list[NumericColumn], values: list[str]) -> str:
+    """(v − mean) / scale in float64, as in the encoder; 0 where v is missing."""
     v = graph.add("Concat", *values, axis=1)
     mean = graph.constant([c.mean for c in columns], "float64", "mean")
     scale = graph.constant([c.scale for c in columns], "float64", "scale")
@@ -100,7 +128,7 @@ def _standardised(graph: Graph, columns: list[NumericColumn], values: list[str])
 
 
 def _one_hot(graph: Graph, column: CategoricalColumn, missing: Iterable[str], value: str) -> str:
-    """1 at the value's level, (n, number of levels); "" and the words of `missing` are None."""
+    """1 at the value's level, (n, number of levels); "" and the texts of `missing` are None."""
     place = {level: j for j, level in enumerate(column.levels)}
     keys = {text: place.get(None, -1) for text in ("", *missing)}
     keys |= {text: j for text, j in place.items() if text is not None}
@@ -117,34 +145,34 @@ def _one_hot(graph: Graph, column: CategoricalColumn, missing: Iterable[str], va
 
 
 def _in_order(graph: Graph, blocks: list[Block]) -> str:
-    """The blocks side by side, each input in its place."""
+    """h_0: the blocks side by side, columns in the encoder's order."""
     h = graph.add("Concat", *(value for value, _ in blocks), axis=1)
-    places = [place for _, held in blocks for place in held]
+    places = [place for _, part in blocks for place in part]
     if places == sorted(places):
         return h
     order = sorted(range(len(places)), key=places.__getitem__)
     return graph.add("Gather", h, graph.constant(order, "int64", "order"), axis=1)
 
 
-def answers(graph: Graph, spec: NetworkSpec, target: TargetEncoder | None, y_hat: str) -> None:
-    """The outputs: ŷ decoded by `target`, ŷ itself without one."""
+def add_outputs(graph: Graph, spec: NetworkSpec, target: TargetEncoder | None, y_hat: str) -> None:
+    """Add the outputs of the graph: ŷ decoded by `target`, or ŷ itself without one."""
     if target is None:
         graph.output(y_hat, graph.dtype, spec.n_outputs)
         return
     if target.task == "regression":
         scale = graph.constant(target.scale, "float64")
         mean = graph.constant(target.mean, "float64")
-        spread = graph.add("Mul", graph.cast(y_hat, "float64"), scale)
-        graph.output(graph.add("Add", spread, mean, name="value"), "float64", 1)
+        scaled = graph.add("Mul", graph.cast(y_hat, "float64"), scale)
+        graph.output(graph.add("Add", scaled, mean, name="value"), "float64", 1)
         return
     if spec.n_outputs == 1:
         chosen = graph.add("GreaterOrEqual", y_hat, graph.constant(0.5))
         label = graph.add("Squeeze", graph.cast(chosen, "int64"), graph.constant([1], "int64"))
-        other = graph.add("Sub", graph.constant(1), y_hat)
-        shares = graph.add("Concat", other, y_hat, axis=1, name="probabilities")
+        p_0 = graph.add("Sub", graph.constant(1), y_hat)
+        probabilities = graph.add("Concat", p_0, y_hat, axis=1, name="probabilities")
     else:
         label = graph.add("ArgMax", y_hat, axis=1, keepdims=0)
-        shares = graph.add("Identity", y_hat, name="probabilities")
+        probabilities = graph.add("Identity", y_hat, name="probabilities")
     classes = graph.constant(target.classes, "object", "classes")
     graph.output(graph.add("Gather", classes, label, name="label"), "object")
-    graph.output(shares, graph.dtype, len(target.classes))
+    graph.output(probabilities, graph.dtype, len(target.classes))

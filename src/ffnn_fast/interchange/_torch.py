@@ -1,4 +1,4 @@
-"""Networks from and to PyTorch's sequences of modules."""
+"""Networks from and to `torch.nn.Sequential`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast.interchange.layers import Layer, network_of
+from ffnn_fast.interchange._layers import Layer, spec_and_params
 from ffnn_fast.network import Network
 
 if TYPE_CHECKING:
     from torch import nn
 
-# Each activation as a module of torch.nn: its class and the options that make it ours.
+# Each activation as a module of torch.nn: its class, and the options that give the same function.
 MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "identity": ("Identity", {}),
     "logistic": ("Sigmoid", {}),
@@ -21,7 +21,7 @@ MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
     "elu": ("ELU", {"alpha": 1.0}),
     "selu": ("SELU", {}),
-    # beyond the threshold torch's softplus is a itself: exact to float64 from 37 on
+    # Beyond the threshold torch's softplus(a) is a, which is exact in float64 from a = 37.
     "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),
     "softsign": ("Softsign", {}),
     "hard_sigmoid": ("Hardsigmoid", {}),
@@ -31,47 +31,51 @@ MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "mish": ("Mish", {}),
     "softmax": ("Softmax", {"dim": -1}),
 }
-# Options that need not be equal: what a module may say and still be the same function of rows.
-TOLERATED: dict[str, Callable[[Any], bool]] = {
+# Options for which other values give the same function of rows too.
+EQUIVALENT: dict[str, Callable[[Any], bool]] = {
     "threshold": lambda given: given >= 20,  # torch's default; differs from ours by 2e-9
     "dim": lambda given: given in (None, 1, -1),
 }
 
 
 def from_torch(
-    model: nn.Sequential, *, output: str | None = None, loss: str = "auto", **execution: Any
+    model: nn.Sequential,
+    *,
+    output: str | None = None,
+    loss: str = "auto",
+    engine: str | None = None,
+    n_threads: int | None = None,
+    matmul: str = "auto",
 ) -> Network:
-    """A network of the same numbers as an `nn.Sequential` of `Linear` and activations.
+    """A network with the weights of a `torch.nn.Sequential` of `Linear` and activation modules.
 
     Parameters
     ----------
     model : torch.nn.Sequential
         `Linear` modules, with or without bias, each followed by at most one activation and then at
-        most one `Dropout`, whose rate the network takes over; a `Dropout` or a `Flatten` may stand
-        at the beginning, an `Identity` anywhere. Sequences may be nested. Weights may lie on any
-        device.
+        most one `Dropout`, whose rate becomes the network's `dropout`. A `Dropout` or `Flatten` may
+        come first, an `Identity` anywhere. Sequences may be nested. Weights may be on any device.
     output : str, optional
-        O. Default: the activation after the last `Linear`, where `LogSoftmax` counts as
-        ``softmax``; identity if there is none. Models trained with `CrossEntropyLoss` or
-        `BCEWithLogitsLoss` end on a `Linear`: say ``output="softmax"`` or ``"logistic"``.
-    loss : str, default "auto"
-        As for `Network`.
-    **execution
-        ``engine``, ``n_threads`` and ``matmul``, as for `Network`.
+        O. Default: the activation after the last `Linear`, with ``softmax`` for `LogSoftmax`;
+        identity if there is none. Models trained with `CrossEntropyLoss` or `BCEWithLogitsLoss`
+        end with a `Linear`: pass ``output="softmax"`` or ``output="logistic"`` for them.
+    loss, engine, n_threads, matmul
+        As for `ffnn_fast.Network`.
 
     Returns
     -------
     Network
-        Of the dtype of the weights.
+        Its dtype is that of the weights, float32 or float64.
 
     Raises
     ------
     ImportError
         If torch is not installed.
     TypeError
-        If `model` is no `Sequential`.
+        If `model` is not a `torch.nn.Sequential`, or its class overrides ``forward``.
     ValueError
-        If it holds a module that a network cannot express.
+        If it has no `Linear`, contains a module without an equivalent or in another order, or has
+        weights of another dtype; if `output` is given and the model ends with an activation.
     """
     nn = _torch().nn
     if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
@@ -79,26 +83,30 @@ def from_torch(
     layers, found, rates = _read_modules(model, nn)
     L = len(layers)
     if not layers:
-        raise ValueError("the model holds no Linear")
+        raise ValueError("the model has no Linear module")
     if L in rates:
-        raise ValueError("the model ends on a Dropout: a network keeps all its outputs")
+        raise ValueError(
+            "the model ends with a Dropout, which a network cannot apply to its outputs"
+        )
     if output is not None and len(found) == L:
-        raise ValueError(f"the model has an output of its own, {found[-1]!r}: leave output out")
+        raise ValueError(f"the model ends with the activation {found[-1]!r}; omit output")
     found += [output or "identity"] * (L - len(found))
     if "softmax" in found[:-1]:
-        raise ValueError("softmax can only be the output: hidden layers work unit by unit")
+        raise ValueError("softmax can only be the output; hidden activations are elementwise")
     dropout = tuple(rates.get(k, 0.0) for k in range(L)) if rates else 0.0
-    return network_of(layers, found, loss, execution, dropout)
+    spec, params = spec_and_params(layers, found, loss, dropout=dropout)
+    return Network.from_params(spec, params, engine=engine, n_threads=n_threads, matmul=matmul)
 
 
 def to_torch(net: Network) -> nn.Sequential:
     """The network as a `torch.nn.Sequential` with copies of its parameters.
 
-    The modules are `Linear`, activation, `Linear`, activation, ... `Linear`, output, so that the
-    tensors have the names of a saved file: ``to_torch(net).load_state_dict(
-    safetensors.torch.load_file(path))`` takes one of the same description. Without its last module
-    it gives a_L, which `CrossEntropyLoss` expects; an identity output has no module, and dropout,
-    which would shift the names, has none either. Torch's generator of random numbers is not used.
+    The modules are `Linear`, activation, `Linear`, activation, ..., `Linear`, output. The tensors
+    have the names used in model files: ``to_torch(net).load_state_dict(
+    safetensors.torch.load_file(path))`` loads a file that `ffnn_fast.Network.save` wrote for the
+    same description. Without its last module the sequence computes a_L, the input that
+    `CrossEntropyLoss` expects. An identity output has no module; dropout has none either, because
+    it would shift the names. torch's random number generator is not used.
 
     Parameters
     ----------
@@ -107,14 +115,15 @@ def to_torch(net: Network) -> nn.Sequential:
     Returns
     -------
     torch.nn.Sequential
-        In training mode, as every new module, on the CPU, of the network's dtype.
+        On the CPU, in training mode like every new module, of the network's dtype.
 
     Raises
     ------
     ImportError
         If torch is not installed.
     ValueError
-        If torch.nn has no module for one of the activations, or for several softmax heads.
+        If torch.nn has no module for one of the activations, or the network has several softmax
+        heads.
     """
     if net.spec.heads:
         raise ValueError(
@@ -142,8 +151,9 @@ def to_torch(net: Network) -> nn.Sequential:
 
 
 def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[str], dict[int, float]]:
-    """W_k and b_k; g_k, where those left out before a later layer are identity; and the rates of
-    dropout by k of h_k.
+    """(W_k, b_k) for k = 1..L; g_1, g_2, ...; the dropout rate of h_k by k.
+
+    A hidden layer without an activation module has the identity; the last one is left out.
     """
     layers: list[Layer] = []
     found: list[str] = []
@@ -166,7 +176,7 @@ def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[str], dict[int
 
 
 def _leaves(model: Any, nn: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """The modules of a sequence with their paths, those of sequences inside it in their place."""
+    """The modules of a sequence with their paths, nested sequences flattened."""
     for name, module in model.named_children():
         if type(module) is nn.Sequential:
             yield from _leaves(module, nn, f"{place}{name}.")
@@ -185,24 +195,25 @@ def _from_linear(module: Any, place: str) -> Layer:
 
 
 def _from_module(module: Any, nn: Any, place: str) -> str:
-    """The name of an activation module."""
-    if type(module) is nn.LogSoftmax and TOLERATED["dim"](module.dim):
+    """The name, here, of the activation that a module computes."""
+    if type(module) is nn.LogSoftmax and EQUIVALENT["dim"](module.dim):
         return "softmax"
     for name, (kind, options) in MODULES.items():
         if type(module) is getattr(nn, kind) and all(
-            TOLERATED.get(key, value.__eq__)(getattr(module, key)) for key, value in options.items()
+            EQUIVALENT.get(key, value.__eq__)(getattr(module, key))
+            for key, value in options.items()
         ):
             return name
     known = ", ".join(dict.fromkeys(kind for kind, _ in MODULES.values()))
     raise ValueError(
-        f"module {place}, {module!r}, cannot be expressed; known, with torch's defaults: "
+        f"module {place}, {module!r}, has no equivalent; expected, with torch's default options, "
         f"Linear, {known}, LogSoftmax"
     )
 
 
 def _named(g: Any) -> str:
-    """How messages call an activation: a name, or one of the user's own."""
-    return repr(g if isinstance(g, str) else getattr(g, "name", g))
+    """The name of an activation, quoted, for messages."""
+    return repr(g if isinstance(g, str) else g.name)
 
 
 def _torch() -> ModuleType:
