@@ -114,6 +114,18 @@ def test_every_name_of_the_reference_exists():
         assert hasattr(found, part) or importlib.import_module(f"{module}.{part}"), full
 
 
+def test_new_paths_in_the_changelog_exist():
+    table = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("| old path |")[2]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| `")]
+    names = re.findall(r"`((?:ffnn_fast|Network)\.[\w.]+)`", "\n".join(rows))
+    assert len(names) > 25
+    for name in names:
+        found = importlib.import_module("ffnn_fast")
+        for part in name.removeprefix("ffnn_fast.").split("."):
+            inner = f"{getattr(found, '__name__', '')}.{part}"
+            found = getattr(found, part, None) or importlib.import_module(inner)
+
+
 def test_every_command_is_in_the_reference():
     shown = (DOCS / "reference" / "cli.rst").read_text("utf-8")
     for command in cli.COMMANDS:
