@@ -250,7 +250,7 @@ def test_functions_of_ones_own_cannot_be_written_down(tmp_path):
     own = Loss("own", lambda p, y: ((p - y) ** 2).sum(axis=1), lambda p, y: 2 * (p - y))
     X, y = classes()
     net = Network([5, 1], output="identity", loss=own)
-    with pytest.raises(ValueError, match="functions of your own"):
+    with pytest.raises(ValueError, match="user-defined functions"):
         net.fit(X, y, checkpoint=tmp_path / "fit")
     assert os.listdir(tmp_path) == []
 

@@ -91,9 +91,7 @@ def test_changed_bytes_load_or_are_refused(tmp_path_factory, data):
 @pytest.mark.parametrize("junk", [b"", b"hello", b"\0" * 64, pickle.dumps({"a": 1}), b"PK\3\4" * 9])
 def test_other_files_are_refused(path, junk):
     path.write_bytes(junk)
-    with pytest.raises(
-        ModelFileError, match=r"model\.safetensors' is not a complete safetensors file"
-    ):
+    with pytest.raises(ModelFileError, match=r"model\.safetensors' is not a complete safetensors"):
         load(path)
 
 
@@ -191,7 +189,7 @@ def changed_tensors(**changes):
     ("tensors", "message"),
     [
         ({"2_bias": None}, "tensors that differ from its description: .'2.bias'"),
-        ({"6_bias": np.zeros(1, "f4")}, "other tensors.*'6.bias'"),
+        ({"6_bias": np.zeros(1, "f4")}, "tensors that differ.*'6.bias'"),
         ({"2_bias": np.zeros(5, "f4")}, r"'2.bias' of shape \[5\]"),
         ({"0_weight": np.zeros((3, 5), "f4")}, r"'0.weight' of shape \[3, 5\].*\[5, 3\]"),
         ({"0_weight": np.zeros(15, "f4")}, r"shape \[15\]"),

@@ -454,7 +454,7 @@ class Network:
             heads ``accuracy``, ``f1`` and ``top_<k>`` are means over the heads.
         diagnostics : bool, default False
             Record for each layer the gradient's norm, the size of updates and the share of dead
-            units; see `ffnn_fast._training.diagnostics`.
+            units, under the names given in the reference.
         callbacks : sequence of callable or Callback
             A callable is called with the record of each epoch; see `ffnn_fast.callbacks`. A
             schedule, an `EarlyStopping` or a `Checkpoint` may be given here as well.
