@@ -333,7 +333,7 @@ def test_a_surface_shows_one_head(learned):
     ax = decision_surface(net, X, y, output=1, resolution=20)
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts == ["0", "1", "2"]
-    with pytest.raises(ValueError, match=r"2 heads: say which by output=0\.\.1"):
+    with pytest.raises(ValueError, match=r"2 heads; choose one with output=0\.\.1"):
         decision_surface(net, X)
     with pytest.raises(ValueError, match=r"0\.\.1, got 2"):
         decision_surface(net, X, output=2)

@@ -181,7 +181,7 @@ def test_copies_and_searches(rows):
         (np.array([[0.5, 2], [1, 3]]), "Unknown label type: continuous-multioutput"),
         (
             np.array([[1, "x"], ["b", "y"]], dtype=object),
-            "column 0 of y must be numbers or strings",
+            "column 0 of y must contain either numbers or strings",
         ),
     ],
 )
