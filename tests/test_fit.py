@@ -1,10 +1,10 @@
 """fit: what each of its options does, and what it refuses."""
 
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 import pytest
+from support.clock import install
 from support.fits import classes, network, values
 
 from ffnn_fast import Network
@@ -182,12 +182,15 @@ def test_tol_stops_when_the_loss_no_longer_falls():
     assert len(history) == 11
 
 
-@pytest.mark.parametrize("rows", [60, 200_000])
-def test_max_time(rows):
+@pytest.mark.parametrize(("rows", "epochs"), [(200, 3), (20_000, 0)])
+def test_max_time(monkeypatch, rows, epochs):
+    """Two and a half seconds are over after three chunks, each an epoch or a part of one."""
+    clock = install(monkeypatch, "ffnn_fast._training.loop.perf_counter")
+    monkeypatch.setattr("ffnn_fast._training.loop.CHUNK", 1e-3)
     X, y = classes(rows)
-    began = perf_counter()
-    history = network().fit(X, y, epochs=10**7, batch_size=1, max_time=0.2, metrics=False)
-    assert 0.2 <= perf_counter() - began < 1.5
+    history = network().fit(X, y, epochs=10**7, batch_size=1, max_time=2.5, metrics=False)
+    assert clock.calls == 3
+    assert len(history) == epochs
     assert history.stopped == "max_time"
 
 

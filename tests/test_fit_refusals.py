@@ -42,7 +42,7 @@ BAD = [
     ({"frozen": [3]}, ValueError, "layers 1 to 2"),
     ({"frozen": [1, 2]}, ValueError, "nothing is left"),
     ({"on_interrupt": "shrug"}, ValueError, "on_interrupt must be one of raise, return"),
-    ({"resume": True}, ValueError, "needs a checkpoint"),
+    ({"resume": True}, ValueError, "resume=True needs checkpoint"),
     ({"resume": "/no/such/file"}, FileNotFoundError, "no checkpoint"),
     ({"checkpoint": 3}, TypeError, "PathLike"),
     ({"checkpoint": "a", "callbacks": [Checkpoint("b")]}, ValueError, "more than once"),

@@ -38,17 +38,12 @@ def imported(name):
 def test_every_public_module_lists_its_names(name):
     module = imported(name)
     assert module.__doc__
-    assert module.__all__ == sorted(set(module.__all__), key=order_of(module.__all__))
+    assert len(set(module.__all__)) == len(module.__all__) > 0
     for exported in module.__all__:
         assert exported in dir(module)
         value = getattr(module, exported)
         if inspect.isclass(value) or inspect.isroutine(value):
             assert inspect.getdoc(value), exported
-
-
-def order_of(names):
-    """Ruff's order: constants, classes, functions; within each by name."""
-    return lambda name: (not name.isupper(), not name[0].isupper(), name, names.index(name))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -131,7 +126,7 @@ def test_classes_of_results_are_pickled_by_public_paths():
     line = Network([3, 1], output="identity", dtype="float64", seed=0)
     values = [
         net.spec, net.find_learning_rate(X, y), net.trace(X, y), net.check_gradients(X[:4], y[:4]),
-        net.minimize(X, y, max_iterations=2), line.levenberg_marquardt(X, X[:, 0], max_iterations=3),
+        net.minimize(X, y, max_iterations=2), line.levenberg_marquardt(X, X[:, 0]),
     ]  # fmt: skip
     for value in values:
         data = pickle.dumps(value, protocol=3)
@@ -164,3 +159,9 @@ def test_mypy_strict_accepts_a_users_script(root):
     script = str(root / "tests" / "support" / "user_script.py")
     out, errors, status = api.run(["--strict", "--config-file=", script])
     assert (status, errors) == (0, ""), out
+
+
+def test_a_users_script_runs(tmp_path, capsys):
+    from support.user_script import main
+
+    assert main(str(tmp_path)) > 0.5

@@ -1,4 +1,4 @@
-"""Scalar arguments from the user: converted to plain Python values, or refused in a sentence.
+"""Scalar arguments from the user: converted to plain Python values, or an error that names them.
 
 NumPy's scalars and arrays without dimensions count as numbers; bools do not.
 """
@@ -20,7 +20,7 @@ def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) 
     Raises
     ------
     TypeError
-        If it is no integer: 1.0 is none.
+        If it is not an integer; 1.0 is not.
     ValueError
         If it lies outside.
     """
@@ -43,7 +43,7 @@ def as_float(
     ----------
     value : Any
     name : str
-        What messages call it.
+        The name of the argument in messages.
     low, high : float, default 0.0 and inf
     closed : {"neither", "left", "right", "both"}, default "neither"
         Which of the bounds belong to the interval.
@@ -51,7 +51,7 @@ def as_float(
     Raises
     ------
     TypeError
-        If it is no real number.
+        If it is not a real number.
     ValueError
         If it lies outside, or is NaN.
     """
@@ -86,7 +86,7 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     Raises
     ------
     TypeError
-        If it is no string.
+        If it is not a string.
     ValueError
         If it is another one; the message lists the choices.
     """
@@ -104,10 +104,13 @@ def as_generator(value: Any, name: str) -> np.random.Generator:
     Raises
     ------
     TypeError, ValueError
-        If `numpy.random.default_rng` does not take it.
+        If it is a bool, a string or a float, or `numpy.random.default_rng` does not take it.
     """
+    seed = _plain(value)
     try:
-        return np.random.default_rng(value)
+        if isinstance(seed, (bool, str, float)):
+            raise TypeError("no seed")
+        return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {value!r}"

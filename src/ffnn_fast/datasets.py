@@ -1,6 +1,6 @@
-"""Small real data sets that come with the package, and images from files of your own.
+"""Small real data sets that are part of the package, and readers of image files.
 
-``_dataset_files/ATTRIBUTION.md`` has the licences of the former.
+``_dataset_files/ATTRIBUTION.md`` has the licences of the data sets.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ MOVIE_SITES = ("RottenTomatoes", "RottenTomatoes_User", "Metacritic", "Metacriti
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table for learning.
+    """Inputs and targets with their names.
 
     Attributes
     ----------
     X : ndarray of shape (n, d), float64
-        Of images from files: uint8.
+        uint8 for images from files.
     y : ndarray of shape (n,)
         int64 labels or float64 values.
     feature_names : tuple of str, length d
@@ -87,7 +87,7 @@ def load_movie_ratings() -> Dataset:
 
 
 def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
-    """The array of an IDX file, the format of MNIST and its kin; gzipped or not.
+    """The array of an IDX file, the format of MNIST; gzipped or not.
 
     Two zero bytes, the type of the values, the number of axes, their sizes, the values.
 
@@ -99,7 +99,7 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the file is no whole IDX file.
+        If the file is not a complete IDX file.
     OSError
         If it cannot be read.
     """
@@ -124,7 +124,7 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def load_images(path: str | os.PathLike[str]) -> tuple[Dataset, Dataset]:
-    """Images to train on and to test on, from files such as those of MNIST or Fashion-MNIST.
+    """Training and test images from files such as those of MNIST or Fashion-MNIST.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def load_images(path: str | os.PathLike[str]) -> tuple[Dataset, Dataset]:
     Returns
     -------
     train, test : Dataset
-        ``X`` (n, pixels) uint8, an image a row; ``y`` (n,) int64.
+        ``X`` (n, pixels) uint8, one image per row; ``y`` (n,) int64.
 
     Raises
     ------

@@ -35,6 +35,8 @@ from ffnn_fast.losses import Loss
 if TYPE_CHECKING:  # loads SciPy
     from ffnn_fast._solvers.levenberg_marquardt import LeastSquaresFit
 
+__all__ = ["Network"]
+
 Array = NDArray[Any]
 
 
@@ -428,7 +430,7 @@ class Network:
         batch_size : int or None, default 32
             Rows per step; 1 is online learning, None all rows at once.
         optimizer : str or Optimizer, default "sgd"
-            A name, or an object of `ffnn_fast.optimizers`; or of a subclass of your own.
+            A name, or an instance or subclass of `ffnn_fast.optimizers.Optimizer`.
         learning_rate : float, Schedule or callable, optional
             η; a schedule of `ffnn_fast.schedules`, or a function of the number of steps done.
             Default: the optimizer's.
@@ -452,7 +454,7 @@ class Network:
             heads ``accuracy``, ``f1`` and ``top_<k>`` are means over the heads.
         diagnostics : bool, default False
             Record for each layer the gradient's norm, the size of updates and the share of dead
-            units; see `ffnn_fast._training.diagnostics`.
+            units, under the names given in the reference.
         callbacks : sequence of callable or Callback
             A callable is called with the record of each epoch; see `ffnn_fast.callbacks`. A
             schedule, an `EarlyStopping` or a `Checkpoint` may be given here as well.

@@ -1,7 +1,7 @@
-"""Tables to matrices and back: columns of numbers and texts become inputs; targets become labels.
+"""Encoders of tables: columns of numbers and texts become inputs; targets become labels, and back.
 
 A numeric column is a float array with NaN where a value is missing; a categorical one is an object
-array of str with None where a value is missing. Everything learnt comes from the training rows.
+array of str with None where a value is missing. Encoders are fitted to the training rows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TASKS = ("classification", "regression")
 class NumericColumn:
     """x := (v − mean) / scale; a missing v counts as the mean.
 
-    ``scale`` 0 (the training values are all equal) gives no input; ``marks_missing`` adds an input
+    ``scale`` 0 (all training values are equal) gives no input; ``marks_missing`` adds an input
     that is 1 where v is missing.
     """
 
@@ -49,7 +49,7 @@ class NumericColumn:
 
     @classmethod
     def fit(cls, name: str, values: Array) -> NumericColumn:
-        """Mean and standard deviation of the values that are there, (n,)."""
+        """Mean and standard deviation of the values that are not missing, (n,)."""
         values = np.asarray(values, np.float64)
         if np.isinf(values).any():
             raise ValueError(f"column {name!r} holds infinity")
@@ -81,7 +81,7 @@ class NumericColumn:
 class CategoricalColumn:
     """One input per level of the training rows: 1 at the value's level, else 0.
 
-    None among the levels stands for "missing"; a level never seen gives zeros.
+    None among the levels stands for "missing"; an unknown level gives zeros.
     """
 
     name: str
@@ -120,7 +120,7 @@ Column = NumericColumn | CategoricalColumn
 
 @dataclass(frozen=True)
 class TableEncoder:
-    """Turns the columns of a table into the input matrix of a network.
+    """Encodes the columns of a table as the input matrix of a network.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class TableEncoder:
 
     @classmethod
     def fit(cls, columns: Mapping[str, Array]) -> TableEncoder:
-        """Learn from the training rows; columns that never vary there are left out.
+        """Fit to the training rows; columns that do not vary there are left out.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class TableEncoder:
         return [name for column in self.columns for name in column.feature_names]
 
     def transform(self, columns: Mapping[str, Array]) -> Array:
-        """The input matrix, (n, d) float64; columns the encoder does not know are ignored.
+        """The input matrix, (n, d) float64; other columns are ignored.
 
         Raises
         ------
@@ -191,7 +191,7 @@ class TableEncoder:
 
 @dataclass(frozen=True)
 class TargetEncoder:
-    """Turns the target column into what a network learns, and its answers back.
+    """Encodes the target column for training, and decodes predictions.
 
     Attributes
     ----------
@@ -221,7 +221,7 @@ class TargetEncoder:
 
     @classmethod
     def fit(cls, name: str, values: Array, task: str) -> TargetEncoder:
-        """Learn class names (str values) or mean and scale (float values) from (n,) values.
+        """Find class names (str values) or mean and scale (float values) of (n,) values.
 
         Classes are sorted, as numbers if all are numbers. Raises ValueError if only one class or
         one value occurs.

@@ -1,8 +1,8 @@
-"""Learning rates that change while training goes on: η as a function of the steps or epochs done.
+"""Learning rate schedules: η as a function of the number of completed steps or epochs.
 
-u counts what is done before a step: steps, or with ``per="epoch"`` whole epochs; u = 0 at first.
-A schedule is a frozen dataclass. What `ReduceOnPlateau` has to remember lies in a dictionary of
-plain JSON values that training keeps, so that a fit can be resumed.
+u is the number of completed steps, or with ``per="epoch"`` of completed epochs; u = 0 at first. A
+schedule is a frozen dataclass. The state of `ReduceOnPlateau` is a dictionary of plain JSON values
+that training stores, so that a fit can be resumed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Memory = dict[str, Any]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Base of all schedules; a subclass has a method ``at``, or ``rates`` itself.
+    """Base class of all schedules; a subclass implements ``at`` or ``rates``.
 
     Attributes
     ----------
@@ -64,11 +64,11 @@ class Schedule:
         return self.at(self.counts(first, n, steps_per_epoch))
 
     def new_memory(self) -> Memory:
-        """What the schedule remembers at the start of a fit."""
+        """The state of the schedule at the start of a fit."""
         return {}
 
     def observe(self, record: dict[str, float], memory: Memory) -> None:
-        """Look at an epoch's record; `memory` changes in place."""
+        """Update `memory` in place with the record of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,9 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """Up from ``peak / start`` to `peak`, then down to ``peak / (start · end)``, by half cosines.
 
-    The rise takes ``rise · total − 1`` of the ``total − 1`` moves from step to step; after `total`
-    the rate stays. After Smith and Topin, *Super-Convergence* (2018), in PyTorch's form. u counts
-    steps unless ``per="epoch"``.
+    The rise takes ``rise · total − 1`` of the ``total − 1`` changes between steps; after `total`
+    steps the rate is constant. PyTorch's form of Smith and Topin, *Super-Convergence* (2018). u
+    counts steps unless ``per="epoch"``.
     """
 
     peak: float
@@ -206,11 +206,11 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """``η = max(rate · factor^r, minimum)``; r grows when a figure stays bad.
+    """``η = max(rate · factor^r, minimum)``; r grows when a figure stops improving.
 
-    After each epoch: the figure is better if it lies below the best by more than
+    After each epoch: the figure has improved if it is below the best by more than
     ``threshold · |best|`` (above, with ``mode="max"``). After more than `patience` epochs in a row
-    that are not better, r grows by 1, and the next `cooldown` epochs do not count. `monitor` is
+    without improvement, r grows by 1, and the next `cooldown` epochs do not count. `monitor` is
     any name in the record of an epoch.
     """
 
@@ -243,7 +243,7 @@ class ReduceOnPlateau(Schedule):
         return {"rate": self.rate, "best": None, "bad": 0, "rest": 0}
 
     def observe(self, record: dict[str, float], memory: Memory) -> None:
-        """Count a bad epoch, or remember a better one."""
+        """Update the best figure and the counters."""
         sign = 1 if self.mode == "min" else -1
         value, best = sign * float(record[self.monitor]), memory["best"]
         if best is None or value < best - self.threshold * abs(best):
@@ -262,8 +262,8 @@ class ReduceOnPlateau(Schedule):
 class WarmUp(Schedule):
     """Another schedule, or a rate, times ``start + (1 − start) min(u / length, 1)``.
 
-    The other one goes on from u = 0 below the rise, and keeps its own unit; so every schedule can
-    be warmed up. u counts steps unless ``per="epoch"``.
+    The other schedule counts from u = 0 during the rise too, in its own unit. u counts steps
+    unless ``per="epoch"``.
     """
 
     schedule: Schedule | float
@@ -295,7 +295,7 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class Custom(Schedule):
-    """``η = function(u)`` for a function of one's own, from an int to a finite number >= 0."""
+    """``η = function(u)`` for a user-defined function from an int to a finite number >= 0."""
 
     function: Callable[[int], float]
 
@@ -305,7 +305,7 @@ class Custom(Schedule):
             raise TypeError(f"function must be callable, got {self.function!r}")
 
     def at(self, u: Array) -> Array:
-        """η for each u; ValueError if the function gives no rate."""
+        """η for each u; ValueError if the function returns a negative or non-finite number."""
         distinct, where = np.unique(u, return_inverse=True)
         rates = np.array([float(self.function(int(v))) for v in distinct])
         good = np.isfinite(rates) & (rates >= 0)
@@ -319,12 +319,12 @@ class Custom(Schedule):
 
 
 def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
-    """Convert a number, a callable of the steps done, or a schedule to a schedule.
+    """Convert a number or a function of the completed steps to a schedule.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none of these, or no finite number > 0.
+        If `value` is none of these, or not a finite number > 0.
     """
     if isinstance(value, Schedule):
         return value

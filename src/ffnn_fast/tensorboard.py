@@ -8,6 +8,8 @@ from typing import Any
 from ffnn_fast.callbacks import Callback, FitView
 from ffnn_fast.history import Record
 
+__all__ = ["TensorBoard"]
+
 
 class TensorBoard(Callback):
     """A callback that writes every figure of each epoch into a folder of event files.

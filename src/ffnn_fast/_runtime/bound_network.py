@@ -162,13 +162,11 @@ class BoundNetwork:
         """Whether one call of the backend makes several steps: it has the rule compiled, and a
         step is not so long that signals must be handled within it.
         """
-        known = rule.optimizer.compiled or not self.compiled
-        return known and self._seconds(6 * batch_size) <= LONG_CALL
+        compiled = rule.optimizer.compiled or not self.compiled
+        return compiled and self._seconds(6 * batch_size) <= LONG_CALL
 
     def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
-        """The number of steps that take at most about `seconds`; the same on every machine with the
-        same engine.
-        """
+        """The number of steps that take at most about `seconds`; it does not depend on a clock."""
         in_python = 1e-4 * self.spec.n_layers + 2e-8 * len(self.params)
         alone = self.compiled and self.runs_whole(rule, batch_size)
         step = (1e-6 if alone else in_python) + CAUTION * self._seconds(6 * batch_size)

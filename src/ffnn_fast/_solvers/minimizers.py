@@ -1,4 +1,4 @@
-"""Full-batch solvers: gradient descent as the lecture writes it, and SciPy's minimisers."""
+"""Full-batch solvers: the lecture's gradient descent, and SciPy's minimisers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,16 @@ def check_callback(callback: Any) -> None:
 
 @public()
 class Evaluation(NamedTuple):
-    """The objective at a θ, with ∇θ where that was asked for."""
+    """The objective at one θ.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (P,)
+        θ, float64.
+    value : float
+    gradient : ndarray of shape (P,) or None
+        ∇θ, if it was computed.
+    """
 
     theta: Array
     value: float
@@ -77,19 +86,19 @@ class Evaluation(NamedTuple):
 
 @public()
 class Objective:
-    """The objective and ∇θ as functions of θ, in float64, for solvers of your own.
+    """The objective and ∇θ as functions of θ, in float64; result of `Network.objective`.
 
     Unpacks to two callables, ``fun, jac = net.objective(X, y)``: ``fun(theta) -> float`` and
-    ``jac(theta) -> ndarray (P,)``, which at the same θ cost one evaluation between them. (Until the
-    first call of ``jac`` a value alone is computed; from then on, both at once.) The network's own
-    θ is neither read nor changed. Make one for each thread.
+    ``jac(theta) -> ndarray (P,)``. Both at the same θ take one evaluation. (Until the first call of
+    ``jac`` only the value is computed; from then on, both.) The network's own θ is neither read nor
+    changed. Make one for each thread.
 
     Attributes
     ----------
     best : Evaluation or None
-        The lowest finite value so far, with its ``theta``.
+        That of the lowest finite value so far.
     evaluations : int
-        How many there were.
+        The number of evaluations so far.
     """
 
     def __init__(self, bound: BoundNetwork, samples: Samples) -> None:
@@ -108,7 +117,7 @@ class Objective:
         return self.at(theta).value
 
     def jac(self, theta: Any) -> Array:
-        """∇θ at θ, (P,): an array of the caller's own."""
+        """∇θ at θ, (P,), a new array."""
         self._both = True
         gradient = self.at(theta).gradient
         return np.empty(0) if gradient is None else gradient.copy()
@@ -127,7 +136,7 @@ class Objective:
         return (rows + rows.T) / 2
 
     def at(self, theta: Any) -> Evaluation:
-        """What is remembered of θ, or a new evaluation; ValueError if θ is not (P,)."""
+        """A stored evaluation at θ, or a new one; ValueError if θ is not (P,)."""
         given = np.asarray(theta, dtype=np.float64)
         for seen in (self._last, self.best):
             if seen is None or (self._both and seen.gradient is None):
@@ -157,14 +166,16 @@ class Objective:
 
 @public()
 class SolverHistory(History):
-    """A record per iteration, and how it ended.
+    """History of `Network.minimize`: a record per iteration, and how it ended.
 
     Attributes
     ----------
     converged : bool
+        Whether SciPy reports success.
     message : str
+        SciPy's message.
     result : scipy.optimize.OptimizeResult
-        What SciPy says, with its counts.
+        SciPy's result, with its counts.
     """
 
     def __init__(self, records: list[Record], result: OptimizeResult) -> None:
@@ -175,7 +186,7 @@ class SolverHistory(History):
 
 @dataclass(frozen=True)
 class MinimizeOptions:
-    """How `minimize` runs; see `ffnn_fast.Network.minimize`."""
+    """Options of `minimize`, converted; see `ffnn_fast.Network.minimize`."""
 
     method: str
     max_iterations: int
@@ -191,30 +202,30 @@ class MinimizeOptions:
         if self.options is not None and not isinstance(self.options, Mapping):
             raise TypeError(f"options must be a mapping, got {self.options!r}")
         check_callback(self.callback)
-        put = object.__setattr__  # the dataclass is frozen for everyone else
+        put = object.__setattr__  # a frozen dataclass has no other way
         put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
         put(self, "tol", None if self.tol is None else as_float(self.tol, "tol"))
 
     def for_scipy(self, objective: Objective) -> dict[str, Any]:
-        """Keyword arguments of `scipy.optimize.minimize`; TNC counts evaluations alone."""
+        """Keyword arguments of `scipy.optimize.minimize`; TNC limits evaluations only."""
         name = self.method.lower()
         limit = "maxfun" if name == "tnc" else "maxiter"
-        asked: dict[str, Any] = {"method": name, "tol": self.tol}
-        asked["options"] = {limit: self.max_iterations} | dict(self.options or {})
+        keywords: dict[str, Any] = {"method": name, "tol": self.tol}
+        keywords["options"] = {limit: self.max_iterations} | dict(self.options or {})
         if name not in GRADIENT_FREE:
-            asked["jac"] = objective.jac
+            keywords["jac"] = objective.jac
         if name in HESSIAN:
-            asked["hess"] = objective.hessian
+            keywords["hess"] = objective.hessian
         if name in HESSIAN_PRODUCT:
-            asked["hessp"] = objective.hessian_product
-        return asked
+            keywords["hessp"] = objective.hessian_product
+        return keywords
 
 
 def minimize(
     bound: BoundNetwork, samples: Samples, target: Array, options: MinimizeOptions
 ) -> SolverHistory:
-    """`scipy.optimize.minimize` on the flat θ; `target` gets the best θ seen, whatever happens."""
-    from scipy import optimize  # half of the time that the package would take to import
+    """`scipy.optimize.minimize` on θ; `target` becomes the best θ evaluated, also on an error."""
+    from scipy import optimize  # would double the package's import time
 
     objective = Objective(bound, samples)
     records: list[Record] = []
@@ -223,7 +234,7 @@ def minimize(
     if not np.isfinite(first):
         raise ValueError(f"the objective at the initial parameters is {first}, not finite")
 
-    def note(theta: Array, *_: Any) -> None:
+    def record_iteration(theta: Array, *_: Any) -> None:
         nonlocal began
         seen, now = objective.at(theta), perf_counter()
         record: Record = {"epoch": len(records) + 1, "loss": seen.value}
@@ -236,9 +247,9 @@ def minimize(
 
     try:
         result = optimize.minimize(
-            objective.fun, start, callback=note, **options.for_scipy(objective)
+            objective.fun, start, callback=record_iteration, **options.for_scipy(objective)
         )
-    except StopIteration:  # of the callback, in a method that does not look for it
+    except StopIteration:  # of the callback, in a method that does not catch it
         result = optimize.OptimizeResult(
             success=False, message="`callback` raised `StopIteration`."
         )

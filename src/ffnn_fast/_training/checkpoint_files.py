@@ -106,7 +106,7 @@ def load(path: str | os.PathLike[str]) -> Content:
     FileNotFoundError
         If there is neither.
     CheckpointError
-        If neither is a whole checkpoint.
+        If neither is a complete checkpoint.
 
     Warns
     -----

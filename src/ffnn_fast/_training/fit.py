@@ -131,7 +131,7 @@ def _content(
             raise TypeError(f"resume must be a path, True or False, got {resume!r}")
         return checkpoint_files.load(resume)
     if checkpoint is None:
-        raise ValueError("resume=True needs a checkpoint to go on from; or give its path")
+        raise ValueError("resume=True needs checkpoint=...; or give resume a path")
     exists = checkpoint_files.exists(checkpoint.path)
     return checkpoint_files.load(checkpoint.path) if exists else None
 

@@ -72,7 +72,7 @@ def partial_fit(
     stream = _stream(bound.spec, rng, stream, optimizer, learning_rate)
     X, y, sample_weight = data
     if y is not None:
-        chunks = _pieces(X, y, sample_weight, size, bound)
+        chunks = _chunks(X, y, sample_weight, size, bound)
     elif isinstance(X, Iterable):
         chunks = iter(X)
     else:
@@ -175,10 +175,10 @@ def _stream(
     return Stream(step, schedule, optimizer_state, schedule_memory=schedule.new_memory())
 
 
-def _pieces(
+def _chunks(
     X: Any, y: Any, weight: Any, batch_size: int, bound: BoundNetwork
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows of one array in pieces of whole batches."""
+    """The rows of one array in chunks, each a multiple of the batch size."""
     spec = bound.spec
     if not hasattr(X, "__getitem__") or not hasattr(X, "__len__"):
         raise TypeError(f"X must be an array when y is given, got {type(X).__name__}")

@@ -37,7 +37,7 @@ class EarlyStopping:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described; in `fit`, if ``auto`` does not know the monitor.
+        If an argument is not as described; in `fit`, if ``auto`` does not apply to the monitor.
     """
 
     monitor: str = "val_loss"

@@ -122,7 +122,7 @@ def test_what_an_interval_refuses(rng):
     for level in (0, 1, 1.5, float("nan")):
         with pytest.raises(ValueError, match="level"):
             fit.interval(np.zeros(3), level)
-    with pytest.raises(ValueError, match="'mean' or 'observation'"):
+    with pytest.raises(ValueError, match="one of mean, observation"):
         fit.interval(np.zeros(3), of="median")
     with pytest.raises(ValueError, match="shape"):
         fit.interval(np.zeros((2, 2)))

@@ -191,12 +191,19 @@ def test_fitting_with_dropout_learns(rng):
 
 
 @pytest.mark.parametrize(
-    ("dropout", "match"),
-    [(1.0, "rate"), (-0.1, "rate"), ("half", "rate"), ((0.1, 0.2, 0.3), r"h_0 to h_1 \(2\)"),
-     (True, "rate"), ((0.1, None), "rate"), (float("nan"), "rate")],
-)  # fmt: skip
-def test_what_is_no_rate(dropout, match):
-    with pytest.raises(ValueError, match=match):
+    ("dropout", "error", "match"),
+    [
+        (1.0, ValueError, "rate"),
+        (-0.1, ValueError, "rate"),
+        (float("nan"), ValueError, "rate"),
+        ((0.1, 0.2, 0.3), ValueError, r"h_0 to h_1 \(2\)"),
+        ("half", TypeError, "rate"),
+        (True, TypeError, "rate"),
+        ((0.1, None), TypeError, "rate"),
+    ],
+)
+def test_what_is_no_rate(dropout, error, match):
+    with pytest.raises(error, match=match):
         NetworkSpec((3, 4, 2), dropout=dropout)
 
 
