@@ -171,7 +171,7 @@ def test_labels_become_one_hot_within_each_head():
 
 
 @pytest.mark.parametrize(
-    ("y", "error", "said"),
+    ("y", "error", "message"),
     [
         ([[0, 3], [1, 0]], ValueError, "column 1 of y must be class labels 0..2, got 3 in row 0"),
         ([[0, 1], [-1, 0]], ValueError, "column 0 of y must be class labels 0..1, got -1 in row 1"),
@@ -182,8 +182,8 @@ def test_labels_become_one_hot_within_each_head():
         (np.tile([np.nan, 0, 1, 0, 0], (2, 1)), ValueError, "finite"),
     ],
 )
-def test_targets_that_do_not_fit_are_refused(y, error, said):
-    with pytest.raises(error, match=re.escape(said)):
+def test_targets_that_do_not_fit_are_refused(y, error, message):
+    with pytest.raises(error, match=re.escape(message)):
         as_targets(y, described((2, 3)), 2)
 
 
@@ -195,7 +195,7 @@ def test_a_head_may_be_missing_whole_but_not_in_part():
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "said"),
+    ("change", "error", "message"),
     [
         ({"heads": (5,)}, ValueError, "two or more widths"),
         ({"heads": (4, 1)}, ValueError, "at least 2"),
@@ -206,8 +206,8 @@ def test_a_head_may_be_missing_whole_but_not_in_part():
         ({"heads": (2, 3), "loss": "quantile"}, ValueError, "other than quantile"),
     ],
 )
-def test_heads_that_do_not_fit_are_refused(change, error, said):
-    with pytest.raises(error, match=said):
+def test_heads_that_do_not_fit_are_refused(change, error, message):
+    with pytest.raises(error, match=message):
         NetworkSpec((3, 5), **change)
 
 
@@ -233,8 +233,8 @@ def learned():
     return net, X, y, history
 
 
-def by_columns(truth, said):
-    return float((truth == said).all(axis=1).mean())
+def by_columns(truth, predicted):
+    return float((truth == predicted).all(axis=1).mean())
 
 
 def test_a_network_learns_several_things_at_once(learned):
@@ -333,7 +333,7 @@ def test_a_surface_shows_one_head(learned):
     ax = decision_surface(net, X, y, output=1, resolution=20)
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts == ["0", "1", "2"]
-    with pytest.raises(ValueError, match=r"2 heads: say which by output=0\.\.1"):
+    with pytest.raises(ValueError, match=r"2 heads; choose one with output=0\.\.1"):
         decision_surface(net, X)
     with pytest.raises(ValueError, match=r"0\.\.1, got 2"):
         decision_surface(net, X, output=2)

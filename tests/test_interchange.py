@@ -1,7 +1,6 @@
-"""Networks taken from scikit-learn, Keras and PyTorch, and given to PyTorch, predict the same."""
+"""Networks taken from Keras and PyTorch, and given to PyTorch, predict the same."""
 
 import sys
-import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +10,7 @@ from support.problems import random_params, relative_error
 from ffnn_fast import Activation, Network, NetworkSpec
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.interchange import _keras as keras
-from ffnn_fast.interchange import from_keras, from_sklearn, from_torch, to_torch
+from ffnn_fast.interchange import from_keras, from_torch, to_torch
 from ffnn_fast.interchange._torch import MODULES
 
 TOLERANCES = {"float32": 1e-6, "float64": 1e-13}  # of the largest output
@@ -20,68 +19,6 @@ TOLERANCES = {"float32": 1e-6, "float64": 1e-13}  # of the largest output
 def network(rng, sizes=(7, 16, 9, 5), activation="tanh", output="softmax", dtype="float32"):
     spec = NetworkSpec(sizes, activation, output, dtype=dtype)
     return Network.from_params(spec, random_params(spec, rng))
-
-
-class TestScikitLearn:
-    @pytest.fixture(autouse=True)
-    def neural_network(self):
-        self.made = pytest.importorskip("sklearn.neural_network")
-
-    def fitted(self, kind, X, y, **options):
-        made = getattr(self.made, kind)
-        estimator = made(hidden_layer_sizes=(6, 5), max_iter=5, random_state=0, **options)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it has not converged, and need not
-            return estimator.fit(X, y)
-
-    @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
-    @pytest.mark.parametrize("n_classes", [2, 3])
-    def test_classifier(self, activation, n_classes, dtype, rng):
-        X = rng.normal(size=(1000, 4)).astype(dtype)
-        y = np.array(["a", "b", "c"])[rng.integers(0, n_classes, 1000)]
-        estimator = self.fitted("MLPClassifier", X, y, activation=activation)
-        net = from_sklearn(estimator, n_threads=1)
-        assert net.spec.layer_sizes == (4, 6, 5, 1 if n_classes == 2 else 3)
-        assert net.spec.dtype == dtype
-        assert net.n_threads == 1
-        assert relative_error(net.predict_proba(X), estimator.predict_proba(X)) < TOLERANCES[dtype]
-        assert (estimator.classes_[net.predict(X)] == estimator.predict(X)).all()
-
-    def test_several_labels(self, rng):
-        X, y = rng.normal(size=(200, 4)), rng.integers(0, 2, (200, 3))
-        estimator = self.fitted("MLPClassifier", X, y)
-        net = from_sklearn(estimator)
-        assert (net.predict(X) == estimator.predict(X)).all()
-        assert relative_error(net.forward(X), estimator.predict_proba(X)) < 1e-13
-
-    @pytest.mark.parametrize("n_outputs", [1, 2])
-    def test_regressor(self, n_outputs, rng):
-        X, Y = rng.normal(size=(1000, 4)), rng.normal(size=(1000, n_outputs))
-        y = Y[:, 0] if n_outputs == 1 else Y
-        estimator = self.fitted("MLPRegressor", X, y)
-        net = from_sklearn(estimator)
-        assert net.spec.loss == "half_squared_error"
-        assert relative_error(net.predict(X), estimator.predict(X)) < 1e-13
-
-    def test_poisson(self, rng):
-        X = rng.normal(size=(200, 4))
-        estimator = self.fitted("MLPRegressor", X, rng.poisson(3, 200), loss="poisson")
-        net = from_sklearn(estimator)
-        assert net.spec.loss == "poisson"
-        assert relative_error(net.predict(X), estimator.predict(X)) < 1e-13
-
-    def test_nothing_is_shared(self, rng):
-        X = rng.normal(size=(20, 4))
-        estimator = self.fitted("MLPRegressor", X, X[:, 0])
-        net = from_sklearn(estimator)
-        net.params[:] = 0
-        assert all(np.abs(W).max() > 0 for W in estimator.coefs_)
-
-    def test_refusals(self):
-        with pytest.raises(TypeError, match=r"MLPClassifier has no coefs_, intercepts_, out_activ"):
-            from_sklearn(self.made.MLPClassifier())
-        with pytest.raises(TypeError, match="list has no coefs_"):
-            from_sklearn([])
 
 
 class TestKeras:
@@ -262,9 +199,9 @@ class TestTorch:
 
 def test_without_torch(rng, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    for door in (lambda: to_torch(network(rng)), lambda: from_torch(None)):
+    for call in (lambda: to_torch(network(rng)), lambda: from_torch(None)):
         with pytest.raises(ImportError, match=r'pip install "ffnn_fast\[torch\]"'):
-            door()
+            call()
 
 
 def test_the_tables_name_activations_of_ours():

@@ -11,7 +11,7 @@ from ffnn_fast import Activation, Network, NetworkSpec
 from ffnn_fast._model import model_files
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.cli import main
-from ffnn_fast.onnx import _operators, to_onnx
+from ffnn_fast.onnx import _operators, check_preprocessing, to_onnx
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
 onnx = pytest.importorskip("onnx")
@@ -253,8 +253,28 @@ def test_refusals(rng, tmp_path, monkeypatch):
     four = TargetEncoder("kind", "classification", ("w", "x", "y", "z"))
     with pytest.raises(ValueError, match="one column, the network has 2 heads"):
         to_onnx(heads, preprocessing=(three, four))
-    with pytest.raises(TypeError, match="must be a TableEncoder"):
-        to_onnx(net, preprocessing=[three, kinds])
+    for wrong in ([three, kinds], (kinds, three), (three,), three.to_dict(), 3):
+        for call in (
+            lambda given: to_onnx(net, preprocessing=given),
+            lambda given: check_preprocessing(given, net.spec),
+        ):
+            with pytest.raises(TypeError, match="must be a TableEncoder"):
+                call(wrong)
+    check_preprocessing(three, net.spec)
+    with pytest.raises(ValueError, match="preprocessing gives 2 inputs"):
+        check_preprocessing(two, net.spec)
+    with pytest.raises(ValueError, match="stores, with the keys inputs, target and missing"):
+        check_preprocessing("[]", net.spec)
+    labels = network(rng, (3, 1), output="logistic")
+    check_preprocessing((three, kinds), labels.spec)
+    with pytest.raises(
+        ValueError, match=r"3 classes \(classification\), the network has 1 outputs"
+    ):
+        to_onnx(
+            labels, preprocessing=(three, TargetEncoder("k", "classification", ("x", "y", "z")))
+        )
+    with pytest.raises(FileNotFoundError):
+        to_onnx(net, tmp_path / "no folder" / "net.onnx")
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):
         to_onnx(net, dtype="float16")
     monkeypatch.setattr("ffnn_fast.onnx._export.MAX_BYTES", 31)

@@ -66,14 +66,14 @@ def answers(model, X):
 
 def fitted(kind, settings, X, y, **given):
     """Theirs and ours, and the warnings that each gave."""
-    models, told = [], []
+    models, categories = [], []
     for module in (theirs, ours):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model = getattr(module, kind)(**settings).fit(X, y, **given)
-        told.append({warning.category for warning in caught})
+        categories.append({warning.category for warning in caught})
         models.append(model)
-    assert told[0] == told[1]
+    assert categories[0] == categories[1]
     return models
 
 
@@ -210,13 +210,13 @@ def test_what_is_printed_is_the_same(data, capsys):
                 "solver": "sgd"}  # fmt: skip
     for learning_rate in ("constant", "adaptive"):
         for early in (False, True):
-            said = []
+            printed = []
             for module in (theirs, ours):
                 module.MLPClassifier(
                     **settings, learning_rate=learning_rate, early_stopping=early
                 ).fit(X, y)
-                said.append(capsys.readouterr().out)
-            assert said[0] == said[1]
+                printed.append(capsys.readouterr().out)
+            assert printed[0] == printed[1]
 
 
 def test_california_housing_runs_unchanged(shared_data):

@@ -37,17 +37,17 @@ def test_answers_have_the_forms_of_scikit_learns_forests(rows, solver, dtype):
     net = model(solver=solver, learning_rate_init=0.02).fit(X, y)
     forest = RandomForestClassifier(5, random_state=0).fit(X, y)
     assert all(map(np.array_equal, net.classes_, forest.classes_))
-    said, p = net.predict(X), net.predict_proba(X)
-    assert said.shape == y.shape
-    assert said.dtype == y.dtype
+    predicted, p = net.predict(X), net.predict_proba(X)
+    assert predicted.shape == y.shape
+    assert predicted.dtype == y.dtype
     assert [head.shape for head in p] == [head.shape for head in forest.predict_proba(X)]
     assert all(head.dtype == dtype for head in p)
     np.testing.assert_allclose([head.sum(axis=1) for head in p], 1, rtol=1e-5)
-    np.testing.assert_array_equal(np.stack([head.argmax(axis=1) for head in p], axis=1), said)
+    np.testing.assert_array_equal(np.stack([head.argmax(axis=1) for head in p], axis=1), predicted)
     with np.errstate(divide="ignore"):
         for logs, head in zip(net.predict_log_proba(X), p, strict=True):
             np.testing.assert_array_equal(logs, np.log(head))
-    assert net.score(X, y) == pytest.approx((said == y).all(axis=1).mean())
+    assert net.score(X, y) == pytest.approx((predicted == y).all(axis=1).mean())
     assert net.score(X, y) > 0.9
     assert (net.n_outputs_, net.out_activation_) == (5, "softmax")
 
@@ -79,9 +79,9 @@ def test_texts_and_mixed_columns(rows):
     mixed = pd.DataFrame({"a": y[:, 0] * 7, "b": texts[:, 1]})
     of_both = model().fit(X, mixed)
     assert [known.tolist() for known in of_both.classes_] == [[0, 7], SIZES]
-    said = of_both.predict(X)
-    assert said.dtype == object
-    assert set(said[:, 0]) == {0, 7}
+    predicted = of_both.predict(X)
+    assert predicted.dtype == object
+    assert set(predicted[:, 0]) == {0, 7}
     assert of_both.score(X, mixed) == of_texts.score(X, texts)
     assert of_both.score(X, mixed) > 0.9
 
@@ -175,18 +175,18 @@ def test_copies_and_searches(rows):
 
 
 @pytest.mark.parametrize(
-    ("y", "said"),
+    ("y", "message"),
     [
         (np.array([["a", "x"], ["b", "x"]]), "column 1 of y has"),
         (np.array([[0.5, 2], [1, 3]]), "Unknown label type: continuous-multioutput"),
         (
             np.array([[1, "x"], ["b", "y"]], dtype=object),
-            "column 0 of y must be numbers or strings",
+            "column 0 of y must contain either numbers or strings",
         ),
     ],
 )
-def test_columns_that_are_no_classes_are_refused(y, said):
-    with pytest.raises(ValueError, match=said):
+def test_columns_that_are_no_classes_are_refused(y, message):
+    with pytest.raises(ValueError, match=message):
         model().fit(np.eye(2), y)
 
 

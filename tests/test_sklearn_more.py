@@ -67,6 +67,8 @@ def test_training_starts_from_given_weights(iris):
         np.testing.assert_allclose(got, given, atol=1e-9)
     with pytest.raises(ValueError, match="shape"):
         model.fit(X, y, coef_init=start[0][::-1], intercept_init=start[1])
+    with pytest.raises(ValueError, match="biases of 2 layers, got 1 and 2"):
+        model.fit(X, y, coef_init=start[0][:1], intercept_init=start[1])
 
 
 def test_weights_put_in_place_are_used(iris):
@@ -116,6 +118,8 @@ def test_class_weights_are_weights_of_rows(iris):
     assert (balanced == expected.predict(X[few, :1])).mean() > 0.95
     with pytest.raises(ValueError, match="balanced"):
         MLPClassifier(class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        MLPClassifier(class_weight={0: 0, 1: 0, 2: 0}).fit(X, y)
 
 
 def test_validation_rows_of_ones_own(iris):
@@ -320,7 +324,8 @@ def test_what_leaves_the_finite_numbers_is_an_error(diabetes):
         warnings.catch_warnings(action="ignore"),
         pytest.raises(ValueError, match="non-finite"),
     ):
-        model.fit(X, y)
+        model.fit(X, y, X_val=X, y_val=y)
+    assert np.isnan(model.validation_scores_[-1])
 
 
 def test_an_interrupt_leaves_what_was_learnt(iris):

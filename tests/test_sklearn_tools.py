@@ -62,6 +62,13 @@ def test_a_worker_uses_what_it_is_given():
         assert done.stdout.strip() == expected
 
 
+def test_without_scikit_learn():
+    code = "import sys; sys.modules['sklearn'] = None; import ffnn_fast.sklearn"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert 'pip install "ffnn_fast[sklearn]"' in done.stderr
+
+
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_clones_are_not_fitted(kind):
     model = kind(3, max_iter=2) if kind is MLPClassifier else kind("huber", 3, max_iter=2)

@@ -1,4 +1,4 @@
-"""Figures of a fit for TensorBoard, written with tensorboardX."""
+"""A callback that writes the figures of a fit for TensorBoard, with tensorboardX."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ __all__ = ["TensorBoard"]
 
 
 class TensorBoard(Callback):
-    """A callback that writes every figure of each epoch into a folder of event files.
+    """A callback that writes the record of each epoch to event files in a folder.
+
+    A figure is written as ``<name>/train``, its value on the validation rows as ``<name>/val``.
 
     Parameters
     ----------
     folder : str or path-like
-        What ``tensorboard --logdir`` reads; made where it does not exist.
+        The argument of ``tensorboard --logdir``; created if it does not exist.
 
     Raises
     ------
@@ -34,16 +36,15 @@ class TensorBoard(Callback):
                 name="tensorboardX",
             ) from error
         self.folder = os.fspath(folder)
-        self._make, self._writer = SummaryWriter, None
-
-    _writer: Any
+        self._new_writer = SummaryWriter
+        self._writer: Any = None
 
     def on_train_begin(self, fit: FitView, /) -> None:
         """Open the files."""
-        self._writer = self._make(self.folder)
+        self._writer = self._new_writer(self.folder)
 
     def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
-        """Write the figures; those of validation rows beside those of training rows."""
+        """Write the figures of the epoch."""
         for name, value in record.items():
             if name != "epoch":
                 part, plain = ("val", name[4:]) if name.startswith("val_") else ("train", name)

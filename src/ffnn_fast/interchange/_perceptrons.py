@@ -42,9 +42,10 @@ def from_sklearn(
         are indices into ``classes_``: ``estimator.classes_[net.predict(X)]`` equals
         ``estimator.predict(X)``. A `ffnn_fast.sklearn.MLPClassifier` fitted to several columns of
         labels becomes a network with one softmax head per column. The penalty ``alpha`` is not
-        converted, because scikit-learn divides it by the number of rows in a batch: `l2` is 0.
-        With loss ``gaussian_nll`` the network predicts mean and logarithm of the variance, where
-        ``estimator.predict`` returns the mean.
+        converted, because scikit-learn divides it by the number of rows in a batch: `l2` is 0. A
+        classifier with logistic outputs gets binary cross-entropy, whatever its loss: with squared
+        error such a network would be a regressor. With loss ``gaussian_nll`` the network predicts
+        mean and logarithm of the variance, where ``estimator.predict`` returns the mean.
 
     Raises
     ------
@@ -71,10 +72,13 @@ def from_sklearn(
             "from_sklearn takes a fitted MLPClassifier or MLPRegressor; this "
             f"{type(estimator).__name__} has no {', '.join(absent)}"
         )
-    layers: list[Layer] = [
-        (np.asarray(W).T, np.asarray(b))
-        for W, b in zip(estimator.coefs_, estimator.intercepts_, strict=True)
-    ]
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    if len(coefs) != len(intercepts):
+        raise ValueError(
+            f"the estimator has {len(coefs)} weight matrices and {len(intercepts)} bias vectors"
+        )
+    pairs = zip(coefs, intercepts, strict=True)
+    layers: list[Layer] = [(np.asarray(W).T, np.asarray(b)) for W, b in pairs]
     activation, classes = estimator.activation, getattr(estimator, "classes_", None)
     hidden = (activation,) * (len(layers) - 1)
     if isinstance(activation, (list, tuple)):
@@ -90,8 +94,10 @@ def from_sklearn(
 
 
 def _loss(estimator: Any) -> str:
-    """The loss of the network; a classifier's squared error is not halved."""
+    """The loss with which the network has the estimator's task."""
     loss = getattr(estimator, "loss", "auto")
-    if hasattr(estimator, "classes_"):
-        return "squared_error" if loss == "squared_error" else "auto"
-    return LOSSES.get(loss, "auto")
+    if not hasattr(estimator, "classes_"):
+        return LOSSES.get(loss, "auto")
+    # A classifier's squared error is not halved; with logistic outputs it would be a regressor's.
+    softmax = estimator.out_activation_ == "softmax"
+    return "squared_error" if loss == "squared_error" and softmax else "auto"

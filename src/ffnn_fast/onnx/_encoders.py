@@ -24,10 +24,8 @@ class Preprocessing:
     missing: tuple[str, ...] = ()
 
 
-def as_preprocessing(given: PreprocessingLike | None) -> Preprocessing | None:
+def as_preprocessing(given: PreprocessingLike) -> Preprocessing:
     """The `preprocessing` argument of `to_onnx`; TypeError or ValueError if it is invalid."""
-    if given is None:
-        return None
     if isinstance(given, TableEncoder):
         return Preprocessing(given)
     if isinstance(given, tuple) and [type(part) for part in given] == [TableEncoder, TargetEncoder]:
@@ -67,9 +65,7 @@ def check_preprocessing(preprocessing: PreprocessingLike, spec: NetworkSpec) -> 
         If a str is not the JSON text that ``ffnn-fast train`` stores, the number of inputs differs,
         a column has no name, or task or number of classes of the target differ.
     """
-    given = as_preprocessing(preprocessing)
-    if given is not None:
-        check_match(given, spec)
+    check_match(as_preprocessing(preprocessing), spec)
 
 
 def check_match(given: Preprocessing, spec: NetworkSpec) -> None:

@@ -73,7 +73,8 @@ def to_onnx(
     OSError
         If the file cannot be written.
     """
-    spec, given = net.spec, as_preprocessing(preprocessing)
+    spec = net.spec
+    given = None if preprocessing is None else as_preprocessing(preprocessing)
     names = checked_activations(spec.layer_activations)
     if given is not None:
         check_match(given, spec)

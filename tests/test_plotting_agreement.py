@@ -1,4 +1,4 @@
-"""Pictures of how good a model is: rendered and read back, with what users call their classes."""
+"""Figures of how good a model is: rendered and read back, with the names of classes."""
 
 import sys
 from itertools import pairwise
@@ -74,13 +74,15 @@ class TestConfusionMatrix:
 class TestValues:
     def test_predicted_against_actual(self, rng):
         y = rng.normal(size=50)
-        said = y + 0.1
+        predicted = y + 0.1
         ax = Figure().subplots()
-        assert plotting.predicted_against_actual(y, said, ax) is ax
+        assert plotting.predicted_against_actual(y, predicted, ax) is ax
         diagonal, points = (line.get_xydata() for line in ax.get_lines())
-        np.testing.assert_array_equal(diagonal, np.repeat([[y.min()], [said.max()]], 2, axis=1))
-        np.testing.assert_array_equal(points, np.stack([y, said], axis=1))
-        assert ax.get_title() == f"R² {metrics.r2(y, said):.4f}, RMSE 0.1"
+        np.testing.assert_array_equal(
+            diagonal, np.repeat([[y.min()], [predicted.max()]], 2, axis=1)
+        )
+        np.testing.assert_array_equal(points, np.stack([y, predicted], axis=1))
+        assert ax.get_title() == f"R² {metrics.r2(y, predicted):.4f}, RMSE 0.1"
 
     def test_many_rows_are_thinned(self, rng):
         y = np.sort(rng.normal(size=30_000))
@@ -91,10 +93,10 @@ class TestValues:
         assert ax.get_title().startswith("R² 1.0000")
 
     def test_binned_residuals(self):
-        said = np.repeat([1.0, 2.0, 3.0], 11)
+        predicted = np.repeat([1.0, 2.0, 3.0], 11)
         residual = np.tile(np.arange(11.0), 3) + np.repeat([0.0, -5, 10], 11)
         order = np.random.default_rng(0).permutation(33)
-        ax = plotting.binned_residuals((said + residual)[order], said[order], bins=3)
+        ax = plotting.binned_residuals((predicted + residual)[order], predicted[order], bins=3)
         np.testing.assert_allclose(lines(ax)["mean"], [[1, 5], [2, 0], [3, 15]])
         bars = [path.vertices.tolist() for path in ax.collections[0].get_paths()]
         np.testing.assert_allclose(bars, [[[1, 1], [1, 9]], [[2, -4], [2, 4]], [[3, 11], [3, 19]]])
