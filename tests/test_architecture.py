@@ -51,8 +51,8 @@ PENDING_ARROWS = (
     "circle: ffnn_fast.cli.assignment,",
     "circle: ffnn_fast.cli.judging.page,",
 )
-PENDING_NAMES = {"reference", "sklearn", "columns", "full_batch", "options", "table", "worker"}
-PENDING_NAMES |= {"problems", "machine"}
+PENDING_NAMES = {"sklearn", "columns", "full_batch", "options", "table"}
+PENDING_NAMES |= {"problems"}
 PENDING_LONG = {
     "src/ffnn_fast/cli/training/options.py",
     "src/ffnn_fast/engine/vecmath.h",
