@@ -45,15 +45,15 @@ def train(*options):
         ("a,b,y\n1,2,3\n4,5\n", "line 3: 2 fields where line 1 has 3"),
         ("a,b,y\n1,2,3\n\n4,5,6,7\n", "line 4: 4 fields where line 1 has 3"),
         ('a,b,y\n"1\n2",2,3\n4,5\n', "line 4: 2 fields"),
-        ('a,y\n1,2\n3,"4\n5,6\n', "line 3: the row does not end; is a double quote open?"),
+        ('a,y\n1,2\n3,"4\n5,6\n', "line 3: the row does not end; is a double quote not closed?"),
         ("", "data.csv is empty"),
         (" \n\n", "data.csv is empty"),
         ("a,b,y\n", "a header but no rows"),
-        ("a\n1\n2\n", "one column only"),
-        ("a,a,y\n1,2,3\n4,5,6\n", "names the column 'a' more than once"),
+        ("a\n1\n2\n", "has only one column"),
+        ("a,a,y\n1,2,3\n4,5,6\n", "more than one column named 'a'"),
         ("a,y\n1,1.5\ninf,2\n3,4\n", "line 3, column 'a': 'inf' is not finite"),
         ("a,y\n1,1.5\n2,2\nnan,4\n", "line 4, column 'a': 'nan' is not a number; if it marks a "
-         "missing value, say --missing 'NA,?,nan'"),
+         "missing value, use --missing 'NA,?,nan'"),
         ("a,y\n1,1.5\n2,-Infinity\n3,4\n", "line 3, column 'y': '-Infinity' is not finite"),
         ("a,y\n1,1.5\n2,1e999\n3,4\n", "line 3, column 'y': '1e999' is not finite"),
         ("a,y\n1,1.5\n2,3\nx y,4\n", "line 4, column 'a': 'x y' is not a number"),
@@ -94,10 +94,10 @@ def test_tables(refused, tmp_path, content, message):
         (["--initializer", "best"], "--initializer: expected one of auto, glorot_uniform"),
         (["--optimizer", "best"], "--optimizer: expected one of sgd, momentum"),
         (["--optimizer", "adam:beta=1"], "got 'beta=1'; adam takes beta_1, beta_2, epsilon"),
-        (["--optimizer", "adam:beta_1=2"], "beta_1 must be >= 0 and < 1, got 2"),
+        (["--optimizer", "adam:beta_1=2"], "beta_1 must be in [0, 1), got 2"),
         (["--optimizer", "sgd:x=1"], "expected no settings, got 'x=1'; sgd takes none"),
-        (["--schedule", "step:every=0"], "every must be finite and > 0, got 0"),
-        (["--schedule", "step:every=often"], "every must be a number, got 'often'"),
+        (["--schedule", "step:every=0"], "every must be at least 1, got 0"),
+        (["--schedule", "step:every=often"], "every must be an integer, got 'often'"),
         (["--warm-up", "-1"], "--warm-up"),
         (["--early-stopping", "soon"], "--early-stopping: expected a number of epochs, got 'soon'"),
         (["--early-stopping", "5", "--validation-fraction", "0"], "need validation rows"),
@@ -131,7 +131,7 @@ def test_tables(refused, tmp_path, content, message):
         (["--seed", "-1"], "--seed"),
         (["--test-fraction", "1"], "--test-fraction: expected a number of at least 0 and below 1"),
         (["--delimiter", "ab"], "--delimiter must be one character or 'tab'"),
-        (["--delimiter", ";"], "one column only"),
+        (["--delimiter", ";"], "has only one column"),
         (["--loss", "cross_entropy"], "for classes, but 'y' has values"),
         (["--task", "classification"], "40 classes in 40 rows"),
         (["--drop", "z"], "no column 'z'; its columns: a, b, y"),
@@ -306,8 +306,8 @@ def test_damaged_models(refused, tmp_path, model):
     (tmp_path / "data.csv").write_text("a,b\n1,u\n")
     for part in (whole[:-5], whole[:100], b"", b"a,b\n1,2\n"):
         (tmp_path / "m.safetensors").write_bytes(part)
-        assert "no whole safetensors file" in refused("info", "m.safetensors")
-        assert "no whole safetensors file" in refused("predict", "m.safetensors", "data.csv")
+        assert "not a complete safetensors file" in refused("info", "m.safetensors")
+        assert "not a complete safetensors file" in refused("predict", "m.safetensors", "data.csv")
     assert "m2.safetensors: No such file" in refused("info", "m2.safetensors")
 
 

@@ -78,14 +78,12 @@ def _kind(wanted: str | None, output: str | None) -> str:
 
 def _to_onnx(network: Network, recipe: Recipe | None, path: str, dtype: str) -> int:
     from ffnn_fast.cli.comparison import TOLERANCE, compare
-    from ffnn_fast.onnx import to_onnx
-    from ffnn_fast.onnx.columns import as_preprocessing, check_fit
+    from ffnn_fast.onnx import check_preprocessing, to_onnx
 
     given = None if recipe is None else recipe.to_json()
-    preprocessing = as_preprocessing(given)
-    if preprocessing is not None:
+    if given is not None:
         try:
-            check_fit(preprocessing, network.spec)
+            check_preprocessing(given, network.spec)
         except ValueError as error:
             raise CommandError(
                 f"the preprocessing cannot be expressed in ONNX: {error}; say --bare to export "

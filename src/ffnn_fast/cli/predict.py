@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict and write; returns the exit code."""
-    from ffnn_fast.cli.judging.answers import check_probabilities, columns
+    from ffnn_fast.cli.evaluation.prediction_columns import as_columns, check_probabilities
 
     if args.output:
         check_output(args.output, args.model, args.data)
@@ -49,8 +49,11 @@ def run(args: argparse.Namespace) -> int:
         check_probabilities(network.spec, recipe.target)
     table = recipe.read(args.data, args.header, args.delimiter)
     X = recipe.matrix(table).astype(network.spec.dtype)
-    told = columns(network.spec, recipe.target, network.forward(X), proba=args.proba)
-    content = _csv(list(told), zip(*(values.tolist() for values in told.values()), strict=True))
+    y_hat = network.forward(X)
+    columns = as_columns(network.spec, recipe.target, y_hat, proba=args.proba)
+    content = _csv(
+        list(columns), zip(*(values.tolist() for values in columns.values()), strict=True)
+    )
     if args.output:
         write_file(args.output, content)
         say(f"{len(X)} predictions of {recipe.target.name} in {args.output}")

@@ -50,15 +50,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train and write the model; returns the exit code."""
     _check(args)
-    from ffnn_fast.cli import judging, picture
-    from ffnn_fast.cli.judging import report
+    from ffnn_fast.cli.evaluation import report_files, scoring
+    from ffnn_fast.cli.evaluation.report import Report
+    from ffnn_fast.cli.evaluation.tables import tables
     from ffnn_fast.cli.training import building, fitting, preparing
 
     page = None if args.no_report else args.report or f"{os.path.splitext(args.output)[0]}.html"
     if args.report:
-        report.check(args.report)
-    elif page and not picture.is_drawable():
-        say('note: no report without matplotlib: pip install "ffnn_fast[cli]"')
+        report_files.check_report(args.report)
+    elif page and (missing := report_files.missing_packages(page)):
+        say(f'note: no report without {" and ".join(missing)}: pip install "ffnn_fast[cli]"')
         page = None
     _check_outputs(args, page)
     prepared = preparing.prepare(args)
@@ -70,20 +71,19 @@ def run(args: argparse.Namespace) -> int:
     fitted = fitting.fit(network, prepared, args)
     rows, on = prepared.judged
     X = prepared.X[rows].astype(network.spec.dtype)
-    judged = judging.judge(network, prepared.recipe.target, X, prepared.y[rows])
-    results = fitting.results(prepared, judged)
+    evaluation = scoring.evaluate(network, prepared.recipe.target, X, prepared.y[rows])
+    results = fitting.results(prepared, evaluation)
     fitted.save(args.output, results)
     say(f"{fitted.ended}\n")
     say(aligned(results))
-    for heading, table in judging.tables(judged):
+    for heading, table in tables(evaluation):
         say(titled(heading, table))
     say(f"\nmodel   {args.output}")
     if page:
         facts = [("data", args.data), *fitted.how.items()]
         title = f"{prepared.recipe.target.name}, from {os.path.basename(args.data)}"
-        report.write(
-            report.Report(title, facts, network, results, judged, fitted.history, on), page
-        )
+        contents = Report(title, facts, network, results, evaluation, fitted.history, on)
+        report_files.write_report(contents, page)
         say(f"report  {page}")
     return 0
 

@@ -12,8 +12,8 @@ from time import perf_counter
 import numpy as np
 
 from ffnn_fast._training.divergence import DivergedWarning
-from ffnn_fast.cli import judging
-from ffnn_fast.cli.judging import Judged, Table
+from ffnn_fast.cli.evaluation.scoring import Evaluation, as_cells, point_scores, scores
+from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.options import flag
 from ffnn_fast.cli.output import CommandError, say
 from ffnn_fast.cli.progress import progress
@@ -60,8 +60,8 @@ class Fitted:
     def save(self, path: str, results: Table) -> None:
         """Write the model file; its summary says how it was trained and what came of it."""
         where, *names = results[0]
-        scores = {f"{name} {where}": v for name, v in zip(names, results[1][1:], strict=True)}
-        recipe = replace(self.recipe, summary=self.how | scores)
+        reached = {f"{name} {where}": v for name, v in zip(names, results[1][1:], strict=True)}
+        recipe = replace(self.recipe, summary=self.how | reached)
         try:
             self.network.save(path, extra={KEY: recipe.to_json()})
         except ValueError as error:
@@ -157,12 +157,12 @@ def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Ar
     return prepared.X[rows].astype(dtype), prepared.y[rows], weight
 
 
-def results(prepared: Prepared, judged: Judged) -> Table:
+def results(prepared: Prepared, evaluation: Evaluation) -> Table:
     """A table: the network's figures, and those of two simple models on the same rows."""
     train, target = prepared.train, prepared.recipe.target
     rows, on = prepared.judged
     known, others = prepared.y[train], prepared.X[rows]
-    if judged.classifies:
+    if evaluation.is_classification:
         k = len(target.classes)
         most = np.bincount(known, minlength=k).argmax()
         models = {
@@ -176,9 +176,9 @@ def results(prepared: Prepared, judged: Judged) -> Table:
             "linear model": target.decode(linear),
             "mean of the training rows": target.decode(mean),
         }
-    names, values = judging.cells(judging.scores(judged))
+    names, values = as_cells(scores(evaluation))
     table: Table = [(f"on {on}", *names), ("network", *values)]
-    for name, said in models.items():
-        figures = judging.cells(judging.simple_scores(judged.target, judged.truth, said))[1]
+    for name, predicted in models.items():
+        figures = as_cells(point_scores(evaluation.target, evaluation.truth, predicted))[1]
         table.append((name, *figures, *("" for _ in names[len(figures) :])))
     return table

@@ -1,0 +1,84 @@
+"""ŷ as columns of predictions in the names and units of the target."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ffnn_fast._model.predictions import predict
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.losses import loss_of
+from ffnn_fast.preprocessing import TargetEncoder
+
+Array = np.ndarray
+
+
+def as_columns(
+    spec: NetworkSpec, target: TargetEncoder, y_hat: Array, *, proba: bool = False
+) -> dict[str, Array]:
+    """The predictions of a network with one target.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    target : TargetEncoder
+    y_hat : array of shape (n, n_L)
+    proba : bool, default False
+        The probability of each class rather than the predicted class.
+
+    Returns
+    -------
+    dict of str to array of shape (n,)
+        Columns in their order. Classes: ``<target>``, their names, or for probabilities a column
+        for each class, with its name. Values, in the target's units: ``<target>``; of several
+        quantiles ``<target> 0.1`` and so on; of a mean and its uncertainty ``<target>`` and
+        ``<target> deviation``, the standard deviation.
+
+    Raises
+    ------
+    CommandError
+        If `proba` is True and the network gives no probabilities.
+    """
+    if proba:
+        check_probabilities(spec, target)
+        return dict(zip(target.classes, class_probabilities(y_hat).T, strict=True))
+    if target.task == "regression" and spec.loss == "quantile":
+        levels = spec.loss_options["quantiles"]
+        return {
+            target.name if len(levels) == 1 else f"{target.name} {q:g}": values
+            for q, values in zip(levels, target.decode(y_hat).T, strict=True)
+        }
+    columns = {target.name: target.decode(point_prediction(spec, target, y_hat))}
+    if target.task == "regression" and spec.loss == "gaussian_nll":
+        columns[f"{target.name} deviation"] = deviation(target, y_hat)
+    return columns
+
+
+def point_prediction(spec: NetworkSpec, target: TargetEncoder, y_hat: Array) -> Array:
+    """One encoded prediction for each row: labels (n,) int64, or standardised values (n,); of
+    several heads the mean, or the quantile nearest to the median.
+    """
+    if target.task == "classification":
+        return predict(spec, y_hat)
+    return loss_of(spec.loss).point(y_hat, **spec.loss_options)[:, 0]
+
+
+def deviation(target: TargetEncoder, y_hat: Array) -> Array:
+    """The standard deviation e^{s/2} in the target's units, (n,), of ŷ = (μ, s)."""
+    with np.errstate(over="ignore"):
+        return np.exp(y_hat[:, 1].astype(np.float64) / 2) * target.scale
+
+
+def check_probabilities(spec: NetworkSpec, target: TargetEncoder) -> None:
+    """Raise CommandError if the network gives no probabilities of classes."""
+    if target.task == "regression":
+        raise CommandError(f"--proba is for classes, but {target.name!r} has values")
+    if not spec.gives_probabilities:
+        raise CommandError(
+            f"--proba: a network with loss {spec.loss} gives scores, not probabilities"
+        )
+
+
+def class_probabilities(y_hat: Array) -> Array:
+    """(n, number of classes): ŷ, or [1 - ŷ, ŷ] for one output."""
+    return np.hstack([1 - y_hat, y_hat]) if y_hat.shape[1] == 1 else y_hat
