@@ -173,6 +173,6 @@ def test_interrupted(tmp_path):
         while "load average" not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=120)
     assert process.returncode == 130
     assert error == "ffnn-fast: error: interrupted\n"
