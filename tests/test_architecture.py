@@ -48,13 +48,11 @@ PENDING_ARROWS = (
     "ffnn_fast/initializers.py:",
     "ffnn_fast/network.py:",
     "circle: ffnn_fast._model.predictions,",
-    "circle: ffnn_fast.cli.assignment,",
     "circle: ffnn_fast.cli.judging.page,",
 )
-PENDING_NAMES = {"reference", "sklearn", "columns", "full_batch", "options", "table", "worker"}
-PENDING_NAMES |= {"problems", "machine"}
+PENDING_NAMES = {"reference", "sklearn", "columns", "full_batch", "table", "worker", "machine"}
+
 PENDING_LONG = {
-    "src/ffnn_fast/cli/training/options.py",
     "src/ffnn_fast/engine/vecmath.h",
     "src/ffnn_fast/sklearn/base.py",
 }

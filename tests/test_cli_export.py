@@ -203,7 +203,7 @@ def nameless():
         (["-o", "m.bin"], "say --to onnx or --to safetensors"),
         (["--to", "onnx", "-o", "a.safetensors"], "--to onnx does not go with -o a.safetensors"),
         (["--to", "safetensors"], "cannot write m.safetensors: the command needs that file"),
-        (["--to", "keras"], "invalid choice: 'keras'"),
+        (["--to", "keras"], "--to must be one of onnx, safetensors; got 'keras'"),
         (["-o", "no/m.onnx"], "there is no folder no"),
         (["--to", "onnx"], "cannot be expressed in ONNX: a column without a name"),
         (["--to", "onnx"], "say --bare to export the network alone"),

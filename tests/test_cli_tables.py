@@ -16,7 +16,7 @@ from ffnn_fast.cli import main
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.recipe import KEY, Recipe
 from ffnn_fast.cli.table import parquet, read_table, typed
-from ffnn_fast.cli.training.columns import input_columns, target_column
+from ffnn_fast.cli.training.column_types import input_columns, target_column
 from ffnn_fast.preprocessing import TableEncoder, TargetEncoder
 
 WORDS = ("NA", "?")

@@ -9,7 +9,8 @@ import pytest
 from ffnn_fast import Network
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.stopping import EarlyStopping
-from ffnn_fast.cli import build_parser, main
+from ffnn_fast.cli import main
+from ffnn_fast.cli.command_line import parse
 from ffnn_fast.cli.training import preparing
 from ffnn_fast.cli.training.building import RATE
 from ffnn_fast.losses import LOSSES
@@ -46,9 +47,8 @@ def train(*options, target="price", drop="dear,weight", code=0):
 def prepared(*options, target="price", drop="dear,weight"):
     """The rows as the command sees them."""
     common = ["train", "houses.csv", "--target", target, "-o", "m", "--drop", drop]
-    args = build_parser().parse_args([*common, *options])
-    args.data = args.file
-    return preparing.prepare(args)
+    _, parsed = parse([*common, *options])
+    return preparing.prepare(parsed.data, parsed)
 
 
 def small(n_inputs, n_outputs=1, **options):
@@ -279,7 +279,7 @@ def test_start_from_a_model(here, capsys):
     said = capsys.readouterr().err.splitlines()
     assert "first.safetensors predicts 'price', not 'dear'" in said[2]
     assert "bare.safetensors does not say how to read a table" in said[0]
-    assert "--start has the network: leave out --hidden" in said[1]
+    assert "--start determines the network: leave out --hidden" in said[1]
 
 
 def test_records(here, capsys):

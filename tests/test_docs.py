@@ -12,7 +12,7 @@ from conftest import ROOT
 from support.pages import alike, blocks, needs, run_python, run_shell, shell_lines
 
 import ffnn_fast
-from ffnn_fast import cli
+from ffnn_fast.cli.command_line import COMMANDS
 
 DOCS = ROOT / "docs"
 PAGES = sorted(
@@ -123,7 +123,7 @@ def test_every_name_of_the_reference_exists():
 
 def test_every_command_is_in_the_reference():
     shown = (DOCS / "reference" / "cli.rst").read_text("utf-8")
-    for command in cli.COMMANDS:
+    for command in COMMANDS:
         assert f".. command-help:: {command.__name__.rpartition('.')[2]}\n" in shown
 
 

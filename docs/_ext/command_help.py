@@ -1,4 +1,4 @@
-"""``command-help`` shows what ``ffnn-fast COMMAND --help`` shows, so that the page cannot rot."""
+"""The directive ``command-help``: the output of ``ffnn-fast COMMAND --help``."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import os
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from ffnn_fast.cli import build_parser
+from ffnn_fast.cli.command_line import build_parser
 
 WIDTH = "90"
 

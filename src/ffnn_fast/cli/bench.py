@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast.cli import options, output
+from ffnn_fast.cli import output
+from ffnn_fast.cli.arguments.declaration import option
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.value_types import Integer, OneOf, Switch, Text, Words
 from ffnn_fast.cli.output import CommandError, aligned, check_output, seconds, write_file
 
 if TYPE_CHECKING:
@@ -35,44 +38,21 @@ NAMES = (*CASES, OURS, *dict.fromkeys((*TRAINERS, *PREDICTORS, ASKED_FOR)))
 INSTALL = 'pip install "ffnn_fast[peers]"'
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "bench",
-        help="time steps and predictions beside other libraries",
-        description="Times a step of training in several networks, and the prediction of one "
-        "row, beside the NumPy reference, NumPy written well, and scikit-learn, PyTorch, JAX and "
-        "ONNX Runtime where they are installed. Each runs in a process of its own, held to its "
-        "cores; first all must compute the same step, then they take turns. Shown are the median "
-        "over the rounds, the middle half of them, and the median of the ratios within each "
-        "round: above 1, ffnn_fast is faster. Takes about a minute; close everything else.",
-        epilog=f"Cases: {'; '.join(f'{name}: {what}' for name, what in CASES.items())}. "
-        f"Contestants: {', '.join(NAMES[len(CASES) :])}. The reference is ours in plain NumPy; a "
-        "bare call does nothing.",
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument(
-        "--quick", action="store_true", help=f"{', '.join(QUICK)} only, in 3 short rounds"
-    )
-    parser.add_argument(
-        "--threads",
-        type=options.whole(1),
-        nargs="+",
+@dataclass(frozen=True)
+class BenchOptions:
+    """All options of ``ffnn-fast bench``."""
+
+    quick: bool = option(Switch(), f"{', '.join(QUICK)} only, in 3 short rounds", default=False)
+    threads: tuple[int, ...] | None = option(
+        Words(Integer(1)),
+        "threads for minibatch, adam and wide (default: 1, for wide also one per core)",
         metavar="N",
-        help="threads for minibatch, adam and wide (default: 1, for wide also one per core)",
     )
-    parser.add_argument(
-        "--rounds", type=options.whole(1), metavar="R", help="turns of each (7; quick: 3)"
+    rounds: int | None = option(Integer(1), "turns of each (7; quick: 3)", metavar="R")
+    only: tuple[str, ...] | None = option(
+        Words(OneOf(NAMES)), "some of the cases, or of the contestants, named below", metavar="NAME"
     )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=NAMES,
-        metavar="NAME",
-        help="some of the cases, or of the contestants, named below",
-    )
-    parser.add_argument("--json", metavar="FILE", help="write the figures and the machine there")
+    json: str | None = option(Text(), "write the figures and the machine there", metavar="FILE")
 
 
 class Line:
@@ -94,16 +74,16 @@ class Line:
         output.say(text)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: BenchOptions) -> int:
     """Race, show the tables; returns the exit code."""
     from ffnn_fast._bench import machine
     from ffnn_fast._bench.arena import Arena
 
     began, line = perf_counter(), Line()
-    if args.json:
-        check_output(args.json)
-    cases = _cases(args)
-    absent = _absent(args)
+    if options.json:
+        check_output(options.json)
+    cases = _cases(options)
+    absent = _absent(options)
     described = machine.describe()
     _show_machine(described, line)
     left_out: list[str] = []
@@ -112,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
         left_out.append(text.strip())
         line.say(text.splitlines()[0])  # a library may have much to say
 
-    rounds = args.rounds or (3 if args.quick else 7)
-    arena = Arena(rounds, 0.01 if args.quick else 0.03, leave_out, line.show)
+    rounds = options.rounds or (3 if options.quick else 7)
+    arena = Arena(rounds, 0.01 if options.quick else 0.03, leave_out, line.show)
     records, failed = [], False
     try:
         for name, threads, names in cases:
@@ -128,23 +108,23 @@ def run(args: argparse.Namespace) -> int:
     line.say(f"\n{perf_counter() - began:.0f} s, {rounds} rounds")
     if absent:
         line.say(f"not installed, so left out: {', '.join(absent)}; {INSTALL}")
-    if args.json:
-        _write(args.json, described, rounds, records, left_out, absent)
-        line.say(args.json)
+    if options.json:
+        _write(options.json, described, rounds, records, left_out, absent)
+        line.say(options.json)
     return 1 if failed else 0
 
 
-def _cases(args: argparse.Namespace) -> list[tuple[str, int, list[str]]]:
+def _cases(options: BenchOptions) -> list[tuple[str, int, list[str]]]:
     """What is to be run: (case, threads, contestants with ours first); CommandError if nothing."""
     from ffnn_fast._bench.arena import cores_available
     from ffnn_fast._runtime.threads import available
 
     cores = len(cores_available())
-    if args.threads and max(args.threads) > cores:
-        given = max(args.threads)
+    if options.threads and max(options.threads) > cores:
+        given = max(options.threads)
         raise CommandError(f"--threads {given}: this process may use {cores} cores; ask for fewer")
-    only = set(args.only or ())
-    names = [name for name in CASES if name in only] or (QUICK if args.quick else tuple(CASES))
+    only = set(options.only or ())
+    names = [name for name in CASES if name in only] or (QUICK if options.quick else tuple(CASES))
     wanted = only.difference(CASES)
     found = []
     for name in names:
@@ -152,11 +132,11 @@ def _cases(args: argparse.Namespace) -> list[tuple[str, int, list[str]]]:
         if wanted and not entered and OURS not in wanted:
             continue
         usual = {1: None, min(cores, available()): None} if name == "wide" else {1: None}
-        counts = [1] if name in ONE_ROW else dict.fromkeys(args.threads or usual)
+        counts = [1] if name in ONE_ROW else dict.fromkeys(options.threads or usual)
         found += [(name, threads, [OURS, *entered]) for threads in counts]
     if not found:
         raise CommandError(
-            f"--only {' '.join(args.only)}: {', '.join(sorted(wanted))} takes no part in "
+            f"--only {' '.join(options.only or ())}: {', '.join(sorted(wanted))} takes no part in "
             f"{', '.join(names)}"
         )
     return found
@@ -168,11 +148,11 @@ def _peers(name: str, wanted: set[str]) -> tuple[str, ...]:
     return (*peers, ASKED_FOR) if ASKED_FOR in wanted and name != "adam" else peers
 
 
-def _absent(args: argparse.Namespace) -> list[str]:
+def _absent(options: BenchOptions) -> list[str]:
     """Contestants that are not installed; CommandError where one of them was asked for."""
     from ffnn_fast._bench import peers
 
-    asked = set(args.only or ())
+    asked = set(options.only or ())
     contestants = [name for name in NAMES if name not in CASES]
     absent = [name for name in contestants if peers.missing(name)]
     for name in absent:
@@ -276,3 +256,20 @@ def _write(
         "not_installed": absent,
     }
     write_file(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+COMMAND = Command(
+    "bench",
+    BenchOptions,
+    run,
+    help="time steps and predictions beside other libraries",
+    description="Times a step of training in several networks, and the prediction of one "
+    "row, beside the NumPy reference, NumPy written well, and scikit-learn, PyTorch, JAX and "
+    "ONNX Runtime where they are installed. Each runs in a process of its own, held to its "
+    "cores; first all must compute the same step, then they take turns. Shown are the median "
+    "over the rounds, the middle half of them, and the median of the ratios within each "
+    "round: above 1, ffnn_fast is faster. Takes about a minute; close everything else.",
+    epilog=f"Cases: {'; '.join(f'{name}: {what}' for name, what in CASES.items())}. "
+    f"Contestants: {', '.join(NAMES[len(CASES) :])}. The reference is ours in plain NumPy; a "
+    "bare call does nothing.",
+)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast.cli import options
+from ffnn_fast.cli.arguments.declaration import group, option
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.value_types import Integer, OneOf, Text
 from ffnn_fast.cli.output import CommandError, aligned, check_output, say, seconds
 
 if TYPE_CHECKING:
@@ -15,53 +17,49 @@ if TYPE_CHECKING:
 
     from ffnn_fast._model.spec import NetworkSpec
     from ffnn_fast._runtime.inspection import GradientCheck
-    from ffnn_fast.cli.problems import Outcome
+    from ffnn_fast.cli.demo_problems import Outcome
     from ffnn_fast.network import Network
 
 CHECKED_ROWS = 2  # rows of a gradient check
 TIMED_EPOCHS = 3  # the fastest of them counts
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "demo",
-        help="learn handwritten digits and movie ratings, with data that come along",
-        description="Trains on (a) images of handwritten digits, 1 of 10 classes, and (b) movie "
-        "ratings, Fandango's from those of five other sites. Shows the results beside simple "
-        "baselines, a gradient check, and the time per epoch of the compiled engine and of its "
-        "NumPy reference. The exit code is 0 only if the networks beat nearest class mean "
-        "and ridge regression and their gradients are right.",
-        allow_abbrev=False,
+@dataclass(frozen=True)
+class DemoTraining:
+    """How long, and from which random numbers."""
+
+    seed: int = option(
+        Integer(0), "of all random numbers (default: {default})", default=0, metavar="N"
     )
-    parser.set_defaults(run=run)
-    parser.add_argument("--only", choices=("digits", "movies"), help="run one problem only")
-    parser.add_argument(
-        "--out", metavar="FOLDER", help="write the models and learning curves there"
-    )
-    group = parser.add_argument_group("training")
-    group.add_argument(
-        "--seed", type=options.whole(0), default=0, metavar="N", help="of everything random"
-    )
-    group.add_argument(
-        "--epochs",
-        type=options.whole(1),
+    epochs: int | None = option(
+        Integer(1),
+        "passes over the rows (default: 40 for the digits, 200 for the movies)",
         metavar="N",
-        help="passes over the rows (default: 40 for the digits, 200 for the movies)",
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Learn, compare, check and time; returns the exit code."""
-    from ffnn_fast.cli.problems import digits, movies
+@dataclass(frozen=True)
+class DemoOptions:
+    """All options of ``ffnn-fast demo``."""
 
-    if args.out:
-        _check_folder(args.out)
+    only: str | None = option(OneOf(("digits", "movies")), "run one problem only")
+    out: str | None = option(
+        Text(), "write the models and learning curves to this folder", metavar="FOLDER"
+    )
+    training: DemoTraining = group(DemoTraining)
+
+
+def run(options: DemoOptions) -> int:
+    """Learn, compare, check and time; returns the exit code."""
+    from ffnn_fast.cli.demo_problems import digits, movies
+
+    if options.out:
+        _check_folder(options.out)
     problems: dict[str, Callable[[int, int | None], Outcome]] = {"digits": digits, "movies": movies}
     failures = []
     for name, learn in problems.items():
-        if args.only in (None, name):
-            failures += _present(learn(args.seed, args.epochs), args.out)
+        if options.only in (None, name):
+            failures += _present(learn(options.training.seed, options.training.epochs), options.out)
     for failure in failures:
         say(f"FAILED: {failure}")
     return 1 if failures else 0
@@ -139,3 +137,16 @@ def _write(outcome: Outcome, folder: str) -> None:
     outcome.network.save(f"{path}.safetensors", extra={KEY: outcome.recipe.to_json()})
     draw(outcome.history, f"{path}.png", outcome.name)
     say(f"  {path}.safetensors, {path}.png\n")
+
+
+COMMAND = Command(
+    "demo",
+    DemoOptions,
+    run,
+    help="train on handwritten digits and movie ratings, data sets of the package",
+    description="Trains on (a) images of handwritten digits, 1 of 10 classes, and (b) movie "
+    "ratings, Fandango's from those of five other sites. Shows the results beside simple "
+    "baselines, a gradient check, and the time per epoch of the compiled engine and of its "
+    "NumPy reference. The exit code is 0 only if the networks beat nearest class mean "
+    "and ridge regression and their gradients pass the check.",
+)

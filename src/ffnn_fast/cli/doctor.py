@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import platform
+from dataclasses import dataclass
 
+from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.output import aligned, say
 
 OPTIONAL = {"rich": "cli", "matplotlib": "cli", "pyarrow": "parquet", "onnx": "onnx"}
 TOLERANCE = 1e-12  # relative, float64
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "doctor",
-        help="show what this installation runs on and test it",
-        description="Shows version, engine, CPU features and BLAS, and compares the compiled "
-        "engine with the reference; the exit code is 1 if they disagree.",
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run)
+@dataclass(frozen=True)
+class DoctorOptions:
+    """``ffnn-fast doctor`` has no options."""
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: DoctorOptions) -> int:
     """Show the facts; returns the exit code."""
-    del args
+    del options
     from ffnn_fast import __version__
     from ffnn_fast._runtime.build_info import describe
     from ffnn_fast.network import Network
@@ -73,3 +67,13 @@ def _disagreement() -> float:
         for engine in ("compiled", "reference")
     )
     return float(np.abs(mine - yours).max() / np.abs(yours).max())
+
+
+COMMAND = Command(
+    "doctor",
+    DoctorOptions,
+    run,
+    help="show versions, engine and CPU features of this installation, and test it",
+    description="Shows version, engine, CPU features and BLAS, and compares the compiled "
+    "engine with the reference; the exit code is 1 if they disagree.",
+)

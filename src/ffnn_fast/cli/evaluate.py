@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast.cli import options
+from ffnn_fast.cli.arguments.declaration import group, option
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
+from ffnn_fast.cli.arguments.value_types import Switch, Text
 from ffnn_fast.cli.output import aligned, say, titled
 
 if TYPE_CHECKING:
@@ -17,60 +20,48 @@ if TYPE_CHECKING:
     from ffnn_fast.network import Network
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "evaluate",
-        help="judge a model on rows whose target is known",
-        description="Predicts the target for each row of a file that has the columns of the "
-        "training table, and shows how the predictions agree with the target that it holds.",
-        epilog="example: ffnn-fast evaluate houses.safetensors more.csv --report houses.html",
-        allow_abbrev=False,
+@dataclass(frozen=True)
+class EvaluateOptions(ModelAndData):
+    """All options of ``ffnn-fast evaluate``."""
+
+    report: str | None = option(
+        Text(), "write a page with pictures (.html), or the pictures alone (.png)", metavar="FILE"
     )
-    parser.set_defaults(run=run)
-    options.add_model_and_data(parser)
-    parser.add_argument(
-        "--report",
-        metavar="FILE",
-        help="write a page with pictures (.html), or the pictures alone (.png)",
+    json: bool = option(
+        Switch(), "write the scores as one JSON object and nothing else", default=False
     )
-    parser.add_argument(
-        "--json", action="store_true", help="write the scores as one JSON object, nothing else"
-    )
-    group = parser.add_argument_group("data")
-    options.add_table_options(group)
-    options.add_drop_missing_target(group)
+    reading: TargetReadingOptions = group(TargetReadingOptions)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: EvaluateOptions) -> int:
     """Judge the model and show the results; returns the exit code."""
     from ffnn_fast.cli import judging
     from ffnn_fast.cli.judging import report
     from ffnn_fast.cli.predict import load
 
-    if args.report:
-        report.check(args.report, args.model, args.data)
-    network, recipe = load(args.model)
-    table = recipe.read(args.data, args.header, args.delimiter)
-    rows, y = recipe.targets(table, drop_missing=args.drop_missing_target)
+    if options.report:
+        report.check(options.report, options.model, options.data)
+    network, recipe = load(options.model)
+    table = recipe.read(options.data, options.reading.header, options.reading.delimiter)
+    rows, y = recipe.targets(table, drop_missing=options.reading.drop_missing_target)
     X = recipe.matrix(table).astype(network.spec.dtype)[rows]
     judged = judging.judge(network, recipe.target, X, y)
     found = judging.scores(judged)
     names, values = judging.cells(found)
-    on = f"{len(rows)} rows of {os.path.basename(args.data)}"
+    on = f"{len(rows)} rows of {os.path.basename(options.data)}"
     results: list[tuple[str, ...]] = [(f"on {on}", *names), ("network", *values)]
-    if args.json:
+    if options.json:
         say(json.dumps(_plain(judged, found)))
     else:
         _show(results, judging.tables(judged), len(table) - len(rows))
-    if args.report:
-        title = f"{recipe.target.name}: {os.path.basename(args.model)}"
-        facts = _facts(args, network, recipe, len(rows))
+    if options.report:
+        title = f"{recipe.target.name}: {os.path.basename(options.model)}"
+        facts = _facts(options, network, recipe, len(rows))
         report.write(
-            report.Report(title, facts, network, results, judged, None, f"the {on}"), args.report
+            report.Report(title, facts, network, results, judged, None, f"the {on}"), options.report
         )
-        if not args.json:
-            say(f"\nreport  {args.report}")
+        if not options.json:
+            say(f"\nreport  {options.report}")
     return 0
 
 
@@ -96,15 +87,26 @@ def _plain(judged: Judged, found: dict[str, float]) -> dict[str, Any]:
 
 
 def _facts(
-    args: argparse.Namespace, network: Network, recipe: Recipe, n_rows: int
+    options: EvaluateOptions, network: Network, recipe: Recipe, n_rows: int
 ) -> list[tuple[str, str]]:
     from ffnn_fast.losses import loss_of
 
     trained = [(f"training: {name}", value) for name, value in recipe.summary.items()]
     return [
-        ("model", args.model),
-        ("data", f"{args.data}, {n_rows} rows"),
+        ("model", options.model),
+        ("data", f"{options.data}, {n_rows} rows"),
         ("target", recipe.target.name),
         ("loss", loss_of(network.spec.loss).name),
         *trained,
     ]
+
+
+COMMAND = Command(
+    "evaluate",
+    EvaluateOptions,
+    run,
+    help="evaluate a model on rows whose target is known",
+    description="Predicts the target for each row of a file that has the columns of the "
+    "training table, and compares the predictions with the target in the file.",
+    epilog="example: ffnn-fast evaluate houses.safetensors more.csv --report houses.html",
+)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ffnn_fast.cli.arguments.declaration import argument, option
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.value_types import OneOf, Switch, Text
 from ffnn_fast.cli.output import CommandError, aligned, check_output, say, write_file
 
 if TYPE_CHECKING:
@@ -16,54 +19,44 @@ FORMATS = ("onnx", "safetensors")
 MOST = 8  # inputs, outputs or tensors that are shown
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "export",
-        help="write a model for other programs: ONNX, or plain safetensors",
-        description="Writes a model as ONNX, with the preprocessing of raw columns in the graph, "
-        "or as a safetensors file with nothing but the tensors of a torch.nn.Sequential. What was "
-        "written is checked; the exit code is 1 if it computes something else than the model.",
-        epilog="example: ffnn-fast export houses.safetensors --to onnx",
-        allow_abbrev=False,
+@dataclass(frozen=True)
+class ExportOptions:
+    """All options of ``ffnn-fast export``."""
+
+    model: str = argument(Text(), "model file")
+    to: str | None = option(
+        OneOf(FORMATS), "the format (default: according to the suffix of the output)"
     )
-    parser.set_defaults(run=run)
-    parser.add_argument("model", help="model file")
-    parser.add_argument(
-        "--to", choices=FORMATS, help="the format (default: what the name of the output ends in)"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
+    output: str | None = option(
+        Text(),
+        "the file to write (default: the model's name with the suffix of the format)",
         metavar="FILE",
-        help="the file to write (default: the model's name with the format's ending)",
+        flags=("-o", "--output"),
     )
-    parser.add_argument(
-        "--bare",
-        action="store_true",
-        help="ONNX of the network alone, which takes standardised inputs",
+    bare: bool = option(
+        Switch(),
+        "ONNX of the network alone, which takes standardised inputs",
+        default=False,
     )
-    parser.add_argument(
-        "--dtype",
-        choices=("float32", "float64"),
-        help="the type of the numbers (default: the model's)",
+    dtype: str | None = option(
+        OneOf(("float32", "float64")), "the type of the numbers (default: the model's)"
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: ExportOptions) -> int:
     """Write and check; returns the exit code."""
     from ffnn_fast.cli.recipe import load_model
 
-    kind = _kind(args.to, args.output)
-    path = args.output or f"{os.path.splitext(args.model)[0]}.{kind}"
-    check_output(path, args.model)
-    network, recipe = load_model(args.model)
-    dtype = args.dtype or network.spec.dtype
+    kind = _kind(options.to, options.output)
+    path = options.output or f"{os.path.splitext(options.model)[0]}.{kind}"
+    check_output(path, options.model)
+    network, recipe = load_model(options.model)
+    dtype = options.dtype or network.spec.dtype
     if kind == "safetensors":
         return _to_safetensors(network, path, dtype)
-    if recipe is None and not args.bare:
-        say(f"note: {args.model} has no preprocessing: this is the network alone")
-    return _to_onnx(network, None if args.bare else recipe, path, dtype)
+    if recipe is None and not options.bare:
+        say(f"note: {options.model} has no preprocessing: this is the network alone")
+    return _to_onnx(network, None if options.bare else recipe, path, dtype)
 
 
 def _kind(wanted: str | None, output: str | None) -> str:
@@ -153,3 +146,15 @@ def _report(path: str, *facts: tuple[str, list[str]]) -> None:
 
     say(f"{path}: {os.path.getsize(path):,} bytes")
     say(aligned([(name, shortened(texts, MOST)) for name, texts in facts], right=False))
+
+
+COMMAND = Command(
+    "export",
+    ExportOptions,
+    run,
+    help="write a model for other programs: ONNX, or plain safetensors",
+    description="Writes a model as ONNX, with the preprocessing of raw columns in the graph, "
+    "or as a safetensors file with nothing but the tensors of a torch.nn.Sequential. The written "
+    "file is checked; the exit code is 1 if its results differ from the model's.",
+    epilog="example: ffnn-fast export houses.safetensors --to onnx",
+)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ffnn_fast.cli.arguments.declaration import argument
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.value_types import Text
 from ffnn_fast.cli.output import aligned, say
 
 if TYPE_CHECKING:
@@ -12,27 +15,22 @@ if TYPE_CHECKING:
     from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "info",
-        help="show what a model file holds",
-        description="Shows the layers of a model file and how it reads a table.",
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("model", help="model file")
+@dataclass(frozen=True)
+class InfoOptions:
+    """All options of ``ffnn-fast info``."""
+
+    model: str = argument(Text(), "model file")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: InfoOptions) -> int:
     """Show the file; returns the exit code."""
     from safetensors import safe_open
 
     from ffnn_fast.cli.recipe import load_model
 
-    network, recipe = load_model(args.model)
-    with safe_open(args.model, framework="numpy") as file:
-        say(f"{args.model}: written by ffnn_fast {file.metadata().get('library_version')}\n")
+    network, recipe = load_model(options.model)
+    with safe_open(options.model, framework="numpy") as file:
+        say(f"{options.model}: written by ffnn_fast {file.metadata().get('library_version')}\n")
     say(repr(network))
     if recipe is None:
         say("\nno preprocessing: ffnn-fast train did not write this file")
@@ -67,3 +65,12 @@ def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str
         return column.name, "numeric", width, scaling
     levels = ["(missing)" if level is None else level for level in column.levels]
     return column.name, "categorical", width, shortened(levels, 8)
+
+
+COMMAND = Command(
+    "info",
+    InfoOptions,
+    run,
+    help="show the contents of a model file",
+    description="Shows the layers of a model file and how it reads a table.",
+)
