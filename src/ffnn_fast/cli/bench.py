@@ -262,7 +262,6 @@ COMMAND = Command(
     "bench",
     BenchOptions,
     run,
-    help="time steps and predictions beside other libraries",
     description="Times a step of training in several networks, and the prediction of one "
     "row, beside the NumPy reference, NumPy written well, and scikit-learn, PyTorch, JAX and "
     "ONNX Runtime where they are installed. Each runs in a process of its own, held to its "

@@ -1,4 +1,4 @@
-"""The command ``ffnn-fast``: one module per command, which imports what it needs when it runs.
+"""The command ``ffnn-fast``: one module per command, imported only where the command is given.
 
 A command declares its options as a dataclass in its own module (`train` in
 `training/train_options.py`, `course` in `course/course_options.py`), and itself as ``COMMAND``.
@@ -6,27 +6,39 @@ A command declares its options as a dataclass in its own module (`train` in
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ffnn_fast._model.model_files import ModelFileError
-from ffnn_fast.cli import bench, demo, doctor, evaluate, export, info, predict, train
 from ffnn_fast.cli.arguments.parsing import (
     Command,
     Parser,
-    add_command,
+    add_options,
     read_options,
     refuse_unknown,
 )
-from ffnn_fast.cli.course import course_command
 from ffnn_fast.cli.output import CommandError
 
-COMMANDS = tuple(
-    module.COMMAND
-    for module in (demo, train, predict, evaluate, export, course_command, info, doctor, bench)
-)
+COMMANDS = {  # by name: the module below cli/, and the line in the help
+    "demo": ("demo", "train on handwritten digits and movie ratings, data sets of the package"),
+    "train": ("train", "train a network on your own table"),
+    "predict": ("predict", "predict from the raw rows of a table"),
+    "evaluate": ("evaluate", "evaluate a model on rows whose target is known"),
+    "export": ("export", "write a model for other programs: ONNX, or plain safetensors"),
+    "course": (
+        "course.course_command",
+        "the assignment of the lecture: MNIST or Fashion-MNIST with its options",
+    ),
+    "info": ("info", "show the contents of a model file"),
+    "doctor": (
+        "doctor",
+        "show versions, engine and CPU features of this installation, and test it",
+    ),
+    "bench": ("bench", "time steps and predictions beside other libraries"),
+}
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
@@ -79,15 +91,22 @@ def parse(argv: Sequence[str]) -> tuple[Command, Any]:
     CommandError
         If an argument, or an entry of a configuration file, is unknown, missing or bad.
     """
-    found, unknown = build_parser().parse_known_args(argv)
+    named = [argument for argument in argv if not argument.startswith("-")][:1]
+    found, unknown = build_parser(named).parse_known_args(argv)
     given = vars(found)
-    command = next(command for command in COMMANDS if command.name == given["command"])
+    command = load_command(given["command"])
     refuse_unknown(command, unknown)
     return command, read_options(command, given)
 
 
-def build_parser() -> Parser:
-    """The parser of all commands."""
+def load_command(name: str) -> Command:
+    """One of the COMMANDS."""
+    command: Command = importlib.import_module(f"ffnn_fast.cli.{COMMANDS[name][0]}").COMMAND
+    return command
+
+
+def build_parser(commands: Iterable[str] = COMMANDS) -> Parser:
+    """The parser of the command line, with the options of `commands`."""
     from ffnn_fast import __version__
 
     parser = Parser(
@@ -100,11 +119,13 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--debug", action="store_true", help="show a traceback of an unexpected error"
     )
-    commands = parser.add_subparsers(
+    parsers = parser.add_subparsers(
         required=True, dest="command", metavar="COMMAND", title="commands"
     )
-    for command in COMMANDS:
-        add_command(commands, command)
+    for name, (_, shown) in COMMANDS.items():
+        added = parsers.add_parser(name, help=shown, allow_abbrev=False)
+        if name in commands:
+            add_options(added, load_command(name))
     return parser
 
 

@@ -143,7 +143,6 @@ COMMAND = Command(
     "demo",
     DemoOptions,
     run,
-    help="train on handwritten digits and movie ratings, data sets of the package",
     description="Trains on (a) images of handwritten digits, 1 of 10 classes, and (b) movie "
     "ratings, Fandango's from those of five other sites. Shows the results beside simple "
     "baselines, a gradient check, and the time per epoch of the compiled engine and of its "

@@ -73,7 +73,6 @@ COMMAND = Command(
     "doctor",
     DoctorOptions,
     run,
-    help="show versions, engine and CPU features of this installation, and test it",
     description="Shows version, engine, CPU features and BLAS, and compares the compiled "
     "engine with the reference; the exit code is 1 if they disagree.",
 )

@@ -105,7 +105,6 @@ COMMAND = Command(
     "evaluate",
     EvaluateOptions,
     run,
-    help="evaluate a model on rows whose target is known",
     description="Predicts the target for each row of a file that has the columns of the "
     "training table, and compares the predictions with the target in the file.",
     epilog="example: ffnn-fast evaluate houses.safetensors more.csv --report houses.html",

@@ -152,7 +152,6 @@ COMMAND = Command(
     "export",
     ExportOptions,
     run,
-    help="write a model for other programs: ONNX, or plain safetensors",
     description="Writes a model as ONNX, with the preprocessing of raw columns in the graph, "
     "or as a safetensors file with nothing but the tensors of a torch.nn.Sequential. The written "
     "file is checked; the exit code is 1 if its results differ from the model's.",

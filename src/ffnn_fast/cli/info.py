@@ -71,6 +71,5 @@ COMMAND = Command(
     "info",
     InfoOptions,
     run,
-    help="show the contents of a model file",
     description="Shows the layers of a model file and how it reads a table.",
 )

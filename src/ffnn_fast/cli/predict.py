@@ -82,7 +82,6 @@ COMMAND = Command(
     "predict",
     PredictOptions,
     run,
-    help="predict from the raw rows of a table",
     description="Predicts the target for each row of a file that has the columns of the "
     "training table; other columns, and the target, are ignored.",
     epilog="example: ffnn-fast predict houses.safetensors new.csv -o predicted.csv",

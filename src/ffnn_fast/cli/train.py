@@ -99,7 +99,6 @@ COMMAND = Command(
     "train",
     TrainOptions,
     run,
-    help="train a network on your own table",
     description=textwrap.fill(
         "Trains a network to predict one column of a table from the others, and writes a "
         "model file that predicts from raw rows (ffnn-fast predict)."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
@@ -124,6 +123,8 @@ def literal(text: str) -> Any:
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the most similar of the known names, or nothing."""
+    import difflib  # only where something is wrong: it takes time to import
+
     similar = difflib.get_close_matches(wrong, list(known), 1)
     return f"; did you mean {similar[0]!r}?" if similar else ""
 

@@ -22,7 +22,7 @@ from ffnn_fast.cli.output import CommandError
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its name, its options, what runs it, and its help.
+    """A command: its name, its options, the function that runs it, and its help.
 
     Attributes
     ----------
@@ -31,7 +31,8 @@ class Command:
         A frozen dataclass, declared by `declaration.option`, `argument` and `group`.
     run : function
         Takes an object of that class; returns the exit code.
-    help, description, epilog : str
+    description, epilog : str
+        What ``--help`` shows before and after the options.
     takes_config : bool
         Whether ``--config`` reads options from a file.
     preformatted : bool
@@ -41,7 +42,6 @@ class Command:
     name: str
     options: type
     run: Callable[[Any], int]
-    help: str
     description: str
     epilog: str | None = None
     takes_config: bool = False
@@ -56,17 +56,11 @@ class Parser(argparse.ArgumentParser):
         raise CommandError(f"{message} (see {self.prog} --help)")
 
 
-def add_command(parsers: argparse._SubParsersAction[Parser], command: Command) -> None:
-    """Add the parser of a command; what it finds are lists of texts by name."""
-    kind = argparse.RawDescriptionHelpFormatter if command.preformatted else argparse.HelpFormatter
-    parser = parsers.add_parser(
-        command.name,
-        help=command.help,
-        description=command.description,
-        epilog=command.epilog,
-        formatter_class=kind,
-        allow_abbrev=False,
-    )
+def add_options(parser: Parser, command: Command) -> None:
+    """Add the options and the help of a command; the parser finds lists of texts by name."""
+    parser.description, parser.epilog = command.description, command.epilog
+    if command.preformatted:
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
     for field, declared in declarations(command.options):
         _add(parser, field, declared)
     if command.takes_config:

@@ -73,7 +73,6 @@ COMMAND = Command(
     "course",
     CourseOptions,
     run,
-    help="the assignment of the lecture: MNIST or Fashion-MNIST with its options",
     description="Trains on images of 10 classes, with the options of the lecture's assignment. A "
     "tenth of the training images is held out for validation; loss and accuracy of each epoch, the "
     "test accuracy and the confusion matrix are shown. The outputs are a softmax with both losses.",
