@@ -202,6 +202,8 @@ def test_the_advice_about_a_column_can_be_followed(tmp_path, monkeypatch, capsys
         ("target = 1.5", "target must be the name or the number of a column, got 1.5"),
         ("header = true", "header must be one of auto, yes, no; got True"),
         ("l2 = '0'", None),
+        ("l2 = 'x'", "l2 must be a number, got 'x'"),
+        ("seed = 2.5", "seed must be an integer, got 2.5"),
         ("l2 = []", "l2 must be one value, or one for each layer, got none"),
         ("l2 = [0, -1]", "each value of l2 must be a finite number >= 0, got -1"),
         ("l2 = nan", "l2 must be a finite number >= 0, got nan"),
@@ -246,6 +248,18 @@ def test_types_in_a_file_are_checked(tmp_path, text, message):
     with pytest.raises(CommandError) as caught:
         read_config(str(path), TrainOptions)
     assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_a_number_in_a_file_needs_no_table(tmp_path):
+    got = from_file(tmp_path, "early_stopping = 3\nwarm_up = {steps = 2}\ncheckpoint_every = 4")
+    assert got == build(
+        TrainOptions,
+        {
+            "early_stopping": Count(3),
+            "warm_up": Count(2),
+            "checkpoint_every": types.Interval(4, None),
+        },
+    )
 
 
 def test_a_null_is_an_option_that_is_not_given(tmp_path):

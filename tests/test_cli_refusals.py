@@ -7,36 +7,14 @@ import sys
 
 import numpy as np
 import pytest
+from support.refusals import CLASSES, GOOD, refused, train
 
 from ffnn_fast import Network
 from ffnn_fast.cli import main
 from ffnn_fast.cli.recipe import KEY, Recipe
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
-GOOD = "a,b,y\n" + "".join(f"{i},{'uv'[i % 2]},{i * 0.3:.1f}\n" for i in range(40))
-CLASSES = "a,y\n" + "".join(f"{i},{'uv'[i % 2]}\n" for i in range(40))
-
-
-@pytest.fixture
-def refused(tmp_path, monkeypatch, capsys):
-    """A function that runs a command which must fail and leave the folder as it was."""
-    monkeypatch.chdir(tmp_path)
-
-    def check(*args, code=2):
-        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-        assert main(args) == code
-        said = capsys.readouterr().err
-        assert said.startswith("ffnn-fast: error: ")
-        assert said.endswith("\n")
-        assert said.count("\n") == 1
-        assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-        return said
-
-    return check
-
-
-def train(*options):
-    return ("train", "data.csv", "--target", "y", "-o", "m.safetensors", *options)
+__all__ = ["refused"]  # a fixture
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,22 @@ def test_refusals(folder, capsys, options, said):
     assert shown.count("\n") == 1
 
 
+def test_a_data_set_that_cannot_be_used(folder):
+    (folder / "mnist.npz").write_bytes(b"no archive")
+    with pytest.raises(CommandError):
+        assignment.load(str(folder), "mnist", 0)
+    few = np.zeros((9, 2, 2), np.uint8), np.arange(9)
+    np.savez("mnist.npz", x_train=few[0], y_train=few[1], x_test=few[0], y_test=few[1])
+    with pytest.raises(CommandError, match="9 training images; at least 10 are needed"):
+        assignment.load(str(folder), "mnist", 0)
+
+
+def test_annealing_that_lowers_no_loss(folder, capsys):
+    options = "--anneal -lr 1e-5 -a identity -w_i Xavier -w_d 1e20 -sz 1"
+    assert main(["course", *options.split()]) == 2
+    assert "no rate down to 1e-06 lowers the validation loss" in capsys.readouterr().err
+
+
 def test_no_data_set_of_ten_classes(tmp_path):
     images, labels = np.zeros((20, 2, 2), np.uint8), np.arange(20)
     np.savez(tmp_path / "mnist.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)

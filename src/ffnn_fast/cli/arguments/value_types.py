@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int
 from ffnn_fast.cli.arguments.name_lists import split_names
 
 
-class ValueType:
+class ValueType(abc.ABC):
     """The type of an option's value.
 
     `from_text` turns text of the command line into the plain value that a TOML or JSON file would
@@ -35,9 +36,9 @@ class ValueType:
         """The plain value of an option that was given len(texts) times: here the last counts."""
         return self.from_text(texts[-1], name)
 
+    @abc.abstractmethod
     def check(self, value: Any, name: str) -> Any:
         """The option's value from a plain one."""
-        raise NotImplementedError
 
 
 class Text(ValueType):
