@@ -145,7 +145,7 @@ def test_the_network_alone(here, dtype, capsys):
     write_model("m.safetensors", extra={})
     assert main(["export", "m.safetensors", "-o", "bare.ONNX"]) == 0
     shown = capsys.readouterr().out
-    assert "note: m.safetensors has no preprocessing: this is the network alone\n" in shown
+    assert "note: m.safetensors has no preprocessing: exporting the network alone\n" in shown
     assert "X (n, 7) float32" in shown
 
 
@@ -199,14 +199,14 @@ def nameless():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "say --to onnx or --to safetensors"),
-        (["-o", "m.bin"], "say --to onnx or --to safetensors"),
-        (["--to", "onnx", "-o", "a.safetensors"], "--to onnx does not go with -o a.safetensors"),
+        ([], "give --to onnx or --to safetensors"),
+        (["-o", "m.bin"], "give --to onnx or --to safetensors"),
+        (["--to", "onnx", "-o", "a.safetensors"], "--to onnx contradicts -o a.safetensors"),
         (["--to", "safetensors"], "cannot write m.safetensors: the command needs that file"),
         (["--to", "keras"], "--to must be one of onnx, safetensors; got 'keras'"),
         (["-o", "no/m.onnx"], "there is no folder no"),
         (["--to", "onnx"], "cannot be expressed in ONNX: a column without a name"),
-        (["--to", "onnx"], "say --bare to export the network alone"),
+        (["--to", "onnx"], "use --bare to export the network alone"),
     ],
 )
 def test_refusals(here, options, message, capsys):

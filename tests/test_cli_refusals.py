@@ -244,7 +244,7 @@ def test_columns_by_position(refused, tmp_path, model):
     model()
     (tmp_path / "data.csv").write_text("1,u,no,7\n")
     said = refused("predict", "m.safetensors", "data.csv", "--header", "no")
-    assert "has 4 columns; without names to go by, the model expects the 3 columns" in said
+    assert "has 4 columns; without column names, the model expects the 3 columns" in said
 
 
 def forged(plain, path, value):

@@ -278,7 +278,7 @@ def test_start_from_a_model(here, capsys):
     train("--start", "first.safetensors", target="dear", code=2)
     said = capsys.readouterr().err.splitlines()
     assert "first.safetensors predicts 'price', not 'dear'" in said[2]
-    assert "bare.safetensors does not say how to read a table" in said[0]
+    assert "bare.safetensors has no preprocessing of tables" in said[0]
     assert "--start determines the network: leave out --hidden" in said[1]
 
 

@@ -37,7 +37,7 @@ COMMANDS = {  # by name: the module below cli/, and the line in the help
         "doctor",
         "show versions, engine and CPU features of this installation, and test it",
     ),
-    "bench": ("bench", "time steps and predictions beside other libraries"),
+    "bench": ("bench", "compare the time of steps and predictions with other libraries"),
 }
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 

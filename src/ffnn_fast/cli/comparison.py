@@ -1,4 +1,4 @@
-"""An ONNX file beside the network that it was made from, on random rows."""
+"""An ONNX file compared with the network that it was exported from, on random rows."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def compare(path: str, network: Network, recipe: Recipe | None, dtype: str) -> C
 
 
 def random_columns(encoder: TableEncoder, n: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Raw columns, (n,) each, such as the encoder has learnt from: numbers about their mean, the
+    """Raw columns, (n,) each, like those the encoder was fitted to: numbers about their mean, the
     levels and one more, and some missing values.
     """
     columns: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""``ffnn-fast demo``: the two problems of the lecture, learnt from real data."""
+"""``ffnn-fast demo``: the two problems of the lecture on real data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TIMED_EPOCHS = 3  # the fastest of them counts
 
 @dataclass(frozen=True)
 class DemoTraining:
-    """How long, and from which random numbers."""
+    """Epochs and random numbers."""
 
     seed: int = option(
         Integer(0), "of all random numbers (default: {default})", default=0, metavar="N"
@@ -50,7 +50,7 @@ class DemoOptions:
 
 
 def run(options: DemoOptions) -> int:
-    """Learn, compare, check and time; returns the exit code."""
+    """Train, compare, check and time; returns the exit code."""
     from ffnn_fast.cli.demo_problems import digits, movies
 
     if options.out:
@@ -74,7 +74,7 @@ def _present(outcome: Outcome, folder: str | None) -> list[str]:
     check = _check(outcome.network.spec, X[:CHECKED_ROWS], y[:CHECKED_ROWS])
     verdict = "ok" if check.passed else "FAILED"
     say(
-        "  gradient check with tanh, backpropagation beside central differences: "
+        "  gradient check with tanh, backpropagation against central differences: "
         f"relative error {check.max_relative_error:.1e}  {verdict}"
     )
     say()
@@ -87,8 +87,8 @@ def _present(outcome: Outcome, folder: str | None) -> list[str]:
 
 
 def _check(spec: NetworkSpec, X: np.ndarray, y: np.ndarray) -> GradientCheck:
-    """A gradient check of these layers, new, with tanh: at relu's kink a difference proves nothing,
-    and among thousands of pre-activations one is easily that close to 0.
+    """A gradient check of new layers of this kind with tanh: across the kink of relu a central
+    difference is wrong, and among thousands of pre-activations some are that close to 0.
     """
     from ffnn_fast.network import Network
 
@@ -108,7 +108,7 @@ def _timings(network: Network, X: np.ndarray, y: np.ndarray) -> list[tuple[str, 
         spent = []
         for engine in ("compiled", "reference"):
             net = Network.from_params(network.spec, network.params, engine=engine, n_threads=1)
-            # A tiny step: it takes as long as any other, and the parameters stay tame.
+            # A tiny step takes as long as any other, and the parameters stay finite.
             options: dict[str, Any] = {"epochs": TIMED_EPOCHS, "batch_size": batch_size}
             with one_blas_thread():
                 history = net.fit(X, y, learning_rate=1e-6, metrics=False, **options)
@@ -144,8 +144,8 @@ COMMAND = Command(
     DemoOptions,
     run,
     description="Trains on (a) images of handwritten digits, 1 of 10 classes, and (b) movie "
-    "ratings, Fandango's from those of five other sites. Shows the results beside simple "
-    "baselines, a gradient check, and the time per epoch of the compiled engine and of its "
+    "ratings, Fandango's from those of five other sites. Compares the results with simple "
+    "baselines, checks the gradients, and shows the time per epoch of the compiled engine and its "
     "NumPy reference. The exit code is 0 only if the networks beat nearest class mean "
     "and ridge regression and their gradients pass the check.",
 )

@@ -1,4 +1,4 @@
-"""The two problems of the demo, each from its data to a trained network and what it scored."""
+"""The two problems of the demo: data, training and scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLDS = 10
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a problem.
+    """The results of a problem.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Outcome:
     won : bool
         Whether the network beats its simple baseline: nearest class mean, ridge regression.
     network, recipe, history
-        A trained network, how it reads a table, and how it learnt.
+        A trained network, its preprocessing, and the history of its training.
     rows : tuple of array
-        Encoded inputs and targets, to check gradients and take times with.
+        Encoded inputs and targets, for gradient checks and timing.
     """
 
     name: str
@@ -50,7 +50,8 @@ def digits(seed: int, epochs: int | None) -> Outcome:
     """An image into 1 of 10 classes: softmax and cross-entropy (lecture module 4.3).
 
     Four fifths of the images train, each also shifted by a pixel in the four directions; the rest
-    is looked at once, at the end. The baselines learn better from the images as they are.
+    is used once, at the end. The baselines train on the images without shifts, which suits them
+    better.
     """
     data, epochs = load_digits(), epochs or 40
     rng = np.random.default_rng(seed)
@@ -86,9 +87,9 @@ def digits(seed: int, epochs: int | None) -> Outcome:
 def movies(seed: int, epochs: int | None) -> Outcome:
     """A rating from five others: linear output and squared error (lecture module 4.3).
 
-    Judged by cross-validation, the network and ridge on the same folds; ridge takes its strength
-    from a cross-validation inside the training rows. The network that is returned learnt from all
-    rows.
+    Evaluated by cross-validation, the network and ridge regression on the same folds; the strength
+    of ridge is chosen by cross-validation within the training rows. The network that is returned
+    is trained on all rows.
     """
     data, epochs = load_movie_ratings(), epochs or 200
     rng = np.random.default_rng(seed)
@@ -125,7 +126,7 @@ def movies(seed: int, epochs: int | None) -> Outcome:
 def _rate(
     X: np.ndarray, y: np.ndarray, rng: np.random.Generator, epochs: int, label: str
 ) -> tuple[Network, Recipe, History]:
-    """A network that learnt ratings y, (n,), from X, (n, 5), both standardised."""
+    """A network trained to predict ratings y, (n,), from X, (n, 5), both standardised."""
     names = load_movie_ratings().feature_names
     inputs = TableEncoder.fit(dict(zip(names, X.T, strict=True)))
     target = TargetEncoder.fit("Fandango_Ratingvalue", y, "regression")

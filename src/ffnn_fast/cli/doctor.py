@@ -1,4 +1,4 @@
-"""``ffnn-fast doctor``: what this installation runs on, and whether it computes rightly."""
+"""``ffnn-fast doctor``: versions and engine of this installation, and a test of its results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DoctorOptions:
 
 
 def run(options: DoctorOptions) -> int:
-    """Show the facts; returns the exit code."""
+    """Show versions and features, compare the engines; returns the exit code."""
     del options
     from ffnn_fast import __version__
     from ffnn_fast._runtime.build_info import describe
@@ -32,8 +32,8 @@ def run(options: DoctorOptions) -> int:
         *((name, importlib.metadata.version(name)) for name in ("numpy", "scipy", "safetensors")),
         *((name, _version(name, extra)) for name, extra in OPTIONAL.items()),
         ("engine", f"{used.engine}, ISA level {facts['isa_level']}"),
-        ("threads", f"at most {used.n_threads}, unless asked otherwise"),
-        ("ISA levels that run here", ", ".join(facts["isa_available"])),
+        ("threads", f"at most {used.n_threads} by default"),
+        ("available ISA levels", ", ".join(facts["isa_available"])),
         ("CPU features", ", ".join(facts["cpu_features"]) or "not known on this architecture"),
     ]
     for pool in facts["blas"]:
@@ -43,7 +43,7 @@ def run(options: DoctorOptions) -> int:
     error = _disagreement()
     agrees = error <= TOLERANCE
     verdict = "ok" if agrees else "FAILED"
-    say(f"\ncompiled beside reference: relative difference {error:.1e}  {verdict}")
+    say(f"\ncompiled against reference engine: relative difference {error:.1e}  {verdict}")
     return 0 if agrees else 1
 
 
@@ -62,11 +62,11 @@ def _disagreement() -> float:
 
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(33, 7)), rng.integers(0, 3, 33)
-    mine, yours = (
+    compiled, reference = (
         np.asarray(Network([7, 17, 9, 3], dtype="float64", seed=0, engine=engine).gradient(X, y))
         for engine in ("compiled", "reference")
     )
-    return float(np.abs(mine - yours).max() / np.abs(yours).max())
+    return float(np.abs(compiled - reference).max() / np.abs(reference).max())
 
 
 COMMAND = Command(

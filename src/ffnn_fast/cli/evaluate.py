@@ -1,4 +1,4 @@
-"""``ffnn-fast evaluate``: how good a model is on rows whose target is known."""
+"""``ffnn-fast evaluate``: scores of a model on rows whose target is known."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EvaluateOptions(ModelAndData):
 
 
 def run(options: EvaluateOptions) -> int:
-    """Judge the model and show the results; returns the exit code."""
+    """Evaluate the model and show the results; returns the exit code."""
     from ffnn_fast.cli import judging
     from ffnn_fast.cli.judging import report
     from ffnn_fast.cli.predict import load
@@ -65,16 +65,16 @@ def run(options: EvaluateOptions) -> int:
     return 0
 
 
-def _show(results: Any, tables: Any, gone: int) -> None:
-    if gone:
-        say(f"note: left out {gone} rows without a target\n")
+def _show(results: Any, tables: Any, left_out: int) -> None:
+    if left_out:
+        say(f"note: left out {left_out} rows without a target\n")
     say(aligned(results))
     for title, rows in tables:
         say(titled(title, rows))
 
 
 def _plain(judged: Judged, found: dict[str, float]) -> dict[str, Any]:
-    """What --json shows; a figure that is not finite is null."""
+    """What --json shows; a score that is not finite is null."""
     plain: dict[str, Any] = {
         "target": judged.target.name,
         "rows": len(judged.truth),

@@ -1,4 +1,4 @@
-"""``ffnn-fast export``: a model file in the formats that other programs read."""
+"""``ffnn-fast export``: a model file in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ffnn_fast.network import Network
 
 FORMATS = ("onnx", "safetensors")
-MOST = 8  # inputs, outputs or tensors that are shown
+MOST = 8  # inputs, outputs or tensors shown
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,17 @@ def run(options: ExportOptions) -> int:
     if kind == "safetensors":
         return _to_safetensors(network, path, dtype)
     if recipe is None and not options.bare:
-        say(f"note: {options.model} has no preprocessing: this is the network alone")
+        say(f"note: {options.model} has no preprocessing: exporting the network alone")
     return _to_onnx(network, None if options.bare else recipe, path, dtype)
 
 
 def _kind(wanted: str | None, output: str | None) -> str:
-    """The format that the options say."""
+    """The format, by ``--to`` or else by the suffix of the output."""
     suffix = os.path.splitext(output or "")[1].lower().removeprefix(".")
     if wanted is None and suffix not in FORMATS:
-        raise CommandError("say --to onnx or --to safetensors, or a file that ends so with -o")
+        raise CommandError("give --to onnx or --to safetensors, or an -o that ends in one of them")
     if wanted is not None and suffix in FORMATS and suffix != wanted:
-        raise CommandError(f"--to {wanted} does not go with -o {output}: its name says {suffix}")
+        raise CommandError(f"--to {wanted} contradicts -o {output}, which ends in .{suffix}")
     return wanted or suffix
 
 
@@ -81,7 +81,7 @@ def _to_onnx(network: Network, recipe: Recipe | None, path: str, dtype: str) -> 
             check_fit(preprocessing, network.spec)
         except ValueError as error:
             raise CommandError(
-                f"the preprocessing cannot be expressed in ONNX: {error}; say --bare to export "
+                f"the preprocessing cannot be expressed in ONNX: {error}; use --bare to export "
                 "the network alone"
             ) from error
     try:
@@ -136,7 +136,7 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
         ("outputs", [str(network.spec.n_outputs)]),
         ("tensors", [f"{name} {tensor.shape} {dtype}" for name, tensor in tensors.items()]),
         ("activations", [names]),
-        ("check", [f"read again, every tensor is the model's  {'ok' if same else 'FAILED'}"]),
+        ("check", [f"every tensor of the file equals the model's  {'ok' if same else 'FAILED'}"]),
     )
     return 0 if same else 1
 

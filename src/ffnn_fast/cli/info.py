@@ -1,4 +1,4 @@
-"""``ffnn-fast info``: what a model file holds."""
+"""``ffnn-fast info``: the contents of a model file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class InfoOptions:
 
 
 def run(options: InfoOptions) -> int:
-    """Show the file; returns the exit code."""
+    """Show the contents; returns the exit code."""
     from safetensors import safe_open
 
     from ffnn_fast.cli.recipe import load_model
@@ -33,7 +33,7 @@ def run(options: InfoOptions) -> int:
         say(f"{options.model}: written by ffnn_fast {file.metadata().get('library_version')}\n")
     say(repr(network))
     if recipe is None:
-        say("\nno preprocessing: ffnn-fast train did not write this file")
+        say("\nno preprocessing: this file was not written by ffnn-fast train")
     else:
         _show(recipe)
     return 0
@@ -46,7 +46,7 @@ def _show(recipe: Recipe) -> None:
     else:
         say(f"\ntarget {target.name}: mean {target.mean:g}, standard deviation {target.scale:g}")
     say(f"\ninputs, from a table {'with' if recipe.header else 'without'} a header")
-    head = ("column", "kind", "inputs", "standardised by, or levels")
+    head = ("column", "kind", "inputs", "standardised by; levels")
     rows = [head, *(_described(column) for column in recipe.inputs.columns)]
     say(aligned(rows, right=False))
     say(f"\nmissing values: empty{''.join(f', {word}' for word in recipe.missing)}")

@@ -1,4 +1,4 @@
-"""``ffnn-fast predict``: what a model says of the rows of a table."""
+"""``ffnn-fast predict``: predictions of a model for the rows of a table."""
 
 from __future__ import annotations
 
@@ -45,8 +45,10 @@ def run(options: PredictOptions) -> int:
         check_probabilities(network.spec, recipe.target)
     table = recipe.read(options.data, options.reading.header, options.reading.delimiter)
     X = recipe.matrix(table).astype(network.spec.dtype)
-    told = columns(network.spec, recipe.target, network.forward(X), proba=options.proba)
-    content = _csv(list(told), zip(*(values.tolist() for values in told.values()), strict=True))
+    predicted = columns(network.spec, recipe.target, network.forward(X), proba=options.proba)
+    content = _csv(
+        list(predicted), zip(*(values.tolist() for values in predicted.values()), strict=True)
+    )
     if options.output:
         write_file(options.output, content)
         say(f"{len(X)} predictions of {recipe.target.name} in {options.output}")
@@ -57,14 +59,14 @@ def run(options: PredictOptions) -> int:
 
 
 def load(path: str, *, engine: str | None = None) -> tuple[Network, Recipe]:
-    """The network of a model file, and how it reads a table."""
+    """The network of a model file, and its preprocessing of tables."""
     from ffnn_fast.cli.recipe import load_model
 
     network, recipe = load_model(path, engine=engine)
     if recipe is None:
         raise CommandError(
-            f"{path} does not say how to read a table: ffnn-fast train did not write it; "
-            "use Network.load in Python"
+            f"{path} has no preprocessing of tables: it was not written by ffnn-fast train; use "
+            "Network.load in Python"
         )
     return network, recipe
 

@@ -1,4 +1,4 @@
-"""What a model file keeps beside the network, so that raw rows are enough to predict."""
+"""The preprocessing of tables that a model file holds, so that raw rows are enough to predict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summa
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the rows of a table become inputs, and outputs answers.
+    """How the rows of a table become inputs, and outputs become predictions.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Recipe:
     inputs : TableEncoder
     target : TargetEncoder
     summary : dict of str to str
-        What the training reported.
+        Options and scores of the training.
     """
 
     header: bool
@@ -45,7 +45,7 @@ class Recipe:
     summary: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str, header: str = "auto", delimiter: str = "auto") -> Table:
-        """The table in a file, by `read_table`; "auto" stands for the header of the training."""
+        """The table in a file, by `read_table`; "auto": a header if the training table had one."""
         return read_table(path, header, delimiter, assumed="yes" if self.header else "no")
 
     def matrix(self, table: Table) -> np.ndarray:
@@ -75,8 +75,8 @@ class Recipe:
         Raises
         ------
         CommandError
-            If the table has no such column, a target is missing and not to be dropped, it is no
-            number where one is needed, or a class that is not known.
+            If the table has no such column, a target is missing and such rows are not dropped, or
+            it is no number in regression, or an unknown class.
         """
         name, target = self.target_place(table), self.target
         rows = table.known(table.missing(name, self.missing), drop_missing=drop_missing)
@@ -89,13 +89,13 @@ class Recipe:
         if strange.any():
             row = int(rows[np.argmax(strange)])
             raise CommandError(
-                f"{table.where(row)}: the model does not know the class {texts[row]!r} of "
-                f"{name!r}; it knows {shortened(target.classes)}"
+                f"{table.where(row)}: the model has no class {texts[row]!r} of {name!r}; "
+                f"its classes: {shortened(target.classes)}"
             )
         return rows, target.encode(texts[rows])
 
     def target_place(self, table: Table) -> str:
-        """The name in `table` of the target, which has its place where no names are to go by."""
+        """The name in `table` of the target; by its position where there are no names."""
         name = self.target.name
         if self.header and table.has_header:
             if name not in table.names:
@@ -103,7 +103,7 @@ class Recipe:
             return name
         if len(table.names) != len(self.columns):
             raise CommandError(
-                f"{table.path} has {len(table.names)} columns; without names to go by, the target "
+                f"{table.path} has {len(table.names)} columns; without column names, the target "
                 f"is found only among the {len(self.columns)} columns of the training table"
             )
         return table.names[self.columns.index(name)]
@@ -124,7 +124,7 @@ class Recipe:
             if len(table.names) == len(expected):
                 return dict(zip(expected, table.names, strict=True))
         raise CommandError(
-            f"{table.path} has {len(table.names)} columns; without names to go by, the model "
+            f"{table.path} has {len(table.names)} columns; without column names, the model "
             f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
             f"without the target (column {self.target.name})"
         )
@@ -192,7 +192,7 @@ def load_model(path: str, *, engine: str | None = None) -> tuple[Network, Recipe
 
 
 def _check_fit(recipe: Recipe, spec: NetworkSpec) -> None:
-    """Whether a recipe and a network belong together."""
+    """Raise ValueError if the preprocessing does not fit the network."""
     width, classes = len(recipe.inputs.feature_names), len(recipe.target.classes)
     n_outputs, task = spec.n_outputs, spec.task
     if recipe.target.task == "regression":
@@ -215,7 +215,7 @@ def _check_range(table: Table, X: np.ndarray, features: list[str]) -> None:
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise CommandError(
             f"{table.where(row)}: the value of {features[column]!r} is too far from those of the "
-            "training rows to compute with"
+            "training rows to be held as float32"
         )
 
 

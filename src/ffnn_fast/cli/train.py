@@ -1,4 +1,4 @@
-"""``ffnn-fast train``: learn one column of a table from the others."""
+"""``ffnn-fast train``: train a network to predict one column of a table from the others."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(options: TrainOptions) -> int:
 
 
 def _check(options: TrainOptions) -> tuple[str, str]:
-    """The table and the model file; refuses what is missing or contradicts itself."""
+    """The table and the model file; raises CommandError if options are missing or contradictory."""
     if not options.data:
         raise CommandError("train needs a table (see ffnn-fast train --help)")
     if not options.target and not options.model.start:

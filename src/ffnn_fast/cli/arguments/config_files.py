@@ -16,7 +16,7 @@ from ffnn_fast.cli.output import CommandError
 def read_config(path: str, options: type) -> dict[str, Any]:
     """The values that a file holds for the options of a class, checked, by name.
 
-    The groups of the class may stand in the file as tables; a null is an option not given.
+    The groups of the class may be tables of the file; a null is an option not given.
 
     Raises
     ------

@@ -30,9 +30,9 @@ class Declaration:
     kind : ValueType
         How its value is read and checked.
     help : str
-        What ``--help`` shows; ``{default}`` stands for the default.
+        What ``--help`` shows; ``{default}`` is replaced by the default.
     metavar : str or None
-        What stands for the value in the help.
+        The placeholder of the value in the help.
     flags : tuple of str
         The option as it is typed, if not by the name of the field.
     positional : bool
@@ -49,7 +49,7 @@ def option(
     kind: ValueType, shown: str = "", *, default: Any = None, metavar: str | None = None,
     flags: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
-    """A field that holds an option, `shown` so in the help."""
+    """A field that holds an option; the help shows `shown`."""
     declared = Declaration(kind, shown, metavar, flags)
     return dataclasses.field(default=default, metadata={OPTION: declared})
 

@@ -141,7 +141,7 @@ def _settings_from_text(text: str, name: str) -> dict[str, Any]:
 
 
 def _checked(settings: Mapping[str, Any], name: str, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings whose names are known, and whose values are numbers where the defaults are."""
+    """The settings; raises for an unknown name, or no number where the default is one."""
     found = {}
     for given, value in settings.items():
         key = _identifier(given)

@@ -20,12 +20,12 @@ class ValueType(abc.ABC):
     raise TypeError or ValueError in a sentence that calls the option `name`.
     """
 
-    takes_value = True  # False: the option stands alone on the command line
+    takes_value = True  # False: the option has no value on the command line
     many_words = False  # True: the option takes several words on the command line
 
     @property
     def metavar(self) -> str | None:
-        """What stands for the value in the help, unless the option says otherwise."""
+        """The placeholder of the value in the help, unless the option has its own."""
         return None
 
     def from_text(self, text: str, name: str) -> Any:
@@ -196,7 +196,7 @@ class Names(ListOf):
 
 @dataclass(frozen=True)
 class Words(ListOf):
-    """Values that stand on the command line as words of their own: ``--threads 1 2``."""
+    """Values that are separate words on the command line: ``--threads 1 2``."""
 
     many_words = True
 

@@ -86,7 +86,7 @@ def input_columns(
                 f"it out with --drop {quoted}, or keep it with --categorical {quoted}"
             )
     if not columns:
-        raise CommandError(f"{table.path}: no input column is left beside the target")
+        raise CommandError(f"{table.path}: no input column is left")
     return columns
 
 

@@ -50,7 +50,7 @@ class Reading(TargetReadingOptions):
 
     missing: tuple[str, ...] = option(
         Names(),
-        f"words for a missing value, besides nothing (default: {','.join(DEFAULT_MISSING)})",
+        f"words for a missing value, besides the empty one (default: {','.join(DEFAULT_MISSING)})",
         default=DEFAULT_MISSING,
         metavar="A,B",
     )
