@@ -231,7 +231,7 @@ def test_the_advice_about_a_column_can_be_followed(tmp_path, monkeypatch, capsys
         ("warm_up = {start = 1}", "warm_up must be a number of steps, or a table with the key st"),
         ("warm_up = 1.5", "warm_up (a number of steps) must be an integer, got 1.5"),
         ("leaning_rate = 1", "unknown option 'leaning_rate'; did you mean 'learning_rate'?"),
-        ("[trainin]\nepochs = 1", "unknown option 'trainin'; did you mean 'training'?"),
+        ("[check_points]\nresume = true", "unknown option 'check_points'; did you mean 'checkp"),
         ("[training]\nepoch = 1", "unknown option 'epoch'; did you mean 'epochs'?"),
         ("xyzzy = 1", "unknown option 'xyzzy'"),
         ("epochs = 1\n[training]\nepochs = 2", "epochs is given twice"),
