@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 MAX_BYTES = 3_000_000
 ALLOWED = {".py", ".so", ".pyd", ".pxd", ".pyi", ".typed"}
-DATA = "ffnn_fast/_dataset_files/"
+TEMPLATES = "ffnn_fast/cli/evaluation/templates/"
+DATA = ("ffnn_fast/_dataset_files/", TEMPLATES)
 
 
 def complaints(wheel):
@@ -19,7 +20,7 @@ def complaints(wheel):
         suffix = PurePosixPath(name).suffix
         if not metadata and not name.startswith(DATA) and suffix not in ALLOWED:
             yield f"{name} does not belong in a wheel"
-    for needed in ("ffnn_fast/py.typed", "ffnn_fast/engine/blas.pxd"):
+    for needed in ("ffnn_fast/py.typed", "ffnn_fast/engine/blas.pxd", f"{TEMPLATES}report.html"):
         if needed not in names:
             yield f"{needed} is missing"
     if not any(name.endswith((".so", ".pyd")) for name in names):

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -103,26 +105,84 @@ def test_logs(tmp_path, log):
     assert rows == history.records
 
 
+class Terminal(io.StringIO):
+    """A stream that claims to be a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(autouse=True)
+def a_wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def bar_lines(file, epochs=40, **fit):
+    X, y = classes()
+    bar = ProgressBar(file, description="digits")
+    network().fit(X, y, epochs=epochs, callbacks=[bar], **fit)
+    return file.getvalue().splitlines()
+
+
 def test_the_bar_is_a_few_lines_where_there_is_no_terminal():
     X, y = classes()
-    said = io.StringIO()
-    network().fit(X, y, epochs=40, callbacks=[ProgressBar(said)])
-    lines = said.getvalue().splitlines()
+    lines = bar_lines(io.StringIO(), validation_data=(X, y))
     assert len(lines) == 10
-    assert lines[-1].startswith("40/40  loss ")
-    assert "accuracy" in lines[-1]
+    number = r"\d+\.\d{4}"
+    both = rf"{number} \(held-out {number}\)"
+    assert re.fullmatch(rf"digits  epoch 40/40  loss {both}  accuracy {both}  \d+\.\d s", lines[-1])
+
+
+def test_a_fit_that_is_stopped_has_a_line_for_its_last_epoch():
+    def stop(record):
+        if record["epoch"] == 6:
+            raise KeyboardInterrupt
+
+    X, y = classes()
+    written = io.StringIO()
+    with pytest.raises(KeyboardInterrupt):
+        network().fit(X, y, epochs=40, callbacks=[ProgressBar(written), stop])
+    assert [line.split()[1] for line in written.getvalue().splitlines()] == ["4/40", "6/40"]
 
 
 def test_the_bar_is_drawn_on_a_terminal():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+    pytest.importorskip("tqdm")
+    file = Terminal()
+    last = bar_lines(file, epochs=4)[-1].rpartition("\r")[2]
+    assert re.search(
+        r"digits: 100%\|█+\| 4/4 \[.*epoch/s, loss \d\.\d{4}  accuracy \d\.\d{4}", last
+    )
+    assert file.getvalue().endswith("\n")
+    assert threading.active_count() == 1
 
+
+def test_the_bar_of_a_resumed_fit_begins_where_that_ended(tmp_path):
+    pytest.importorskip("tqdm")
     X, y = classes()
-    said = Terminal()
-    network().fit(X, y, epochs=4, callbacks=[ProgressBar(said)])
-    assert "█" * 30 + " 4/4" in said.getvalue()
-    assert said.getvalue().endswith("\n")
+    network().fit(X, y, epochs=3, checkpoint=tmp_path / "fit")
+    file = Terminal()
+    checkpoint = Checkpoint(tmp_path / "fit")
+    network().fit(X, y, epochs=4, callbacks=[ProgressBar(file), checkpoint], resume=True)
+    drawn = file.getvalue()
+    assert " 3/4 " in drawn
+    assert " 1/4 " not in drawn
+    assert " 4/4 " in drawn.splitlines()[-1]
+
+
+def test_the_bar_of_a_notebook_is_a_bar():
+    pytest.importorskip("tqdm")
+    stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})
+    assert "| 4/4 [" in bar_lines(stream(), epochs=4)[-1]
+
+
+def test_without_tqdm_a_terminal_has_lines(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.delitem(sys.modules, "tqdm.auto", raising=False)
+    lines = bar_lines(Terminal())
+    assert len(lines) == 10
+    assert all(line.startswith("digits  epoch ") for line in lines)
 
 
 def test_tensorboard(tmp_path):

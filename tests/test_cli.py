@@ -232,7 +232,7 @@ def test_a_bar_on_a_terminal(prices):
     os.close(ours)
     assert ran.wait() == 0
     assert "30/30" in shown.decode()
-    assert "\x1b[" in shown.decode()
+    assert "training: 100%|" in shown.decode()
     assert "held-out" in shown.decode()
 
 

@@ -1,4 +1,4 @@
-"""``ffnn-fast evaluate`` on networks whose answers are known, and what ``predict`` says."""
+"""``ffnn-fast evaluate`` and ``predict`` on networks whose predictions are known."""
 
 import json
 import re
@@ -9,12 +9,12 @@ import pytest
 from support import judged as models
 
 from ffnn_fast import Network, metrics
-from ffnn_fast.cli import judging, main
+from ffnn_fast.cli import main
+from ffnn_fast.cli.evaluation import scoring
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.preprocessing import TargetEncoder
 
-pytest.importorskip("pandas")
-# One of each pair is wrong: said yes where it was no, and the other way round.
+# Two wrong predictions: yes where no is true, and no where yes is.
 ROWS = "a,y\n-1,no\n-2,no\n-1,yes\n3,yes\n1,no\n2,yes\n2,yes\n4,yes\n"
 
 
@@ -127,14 +127,14 @@ class TestClasses:
 class TestValues:
     def test_in_the_units_of_the_target(self, folder, told):
         models.save(folder / "m.safetensors", models.PRICE, [2, 0], output="identity")
-        table = "a,price\n0,101\n1,117\n-1,80\n2,145\n"  # 100 + 20 a is said
+        table = "a,price\n0,101\n1,117\n-1,80\n2,145\n"  # predicted: 100 + 20 a
         plain = json.loads(told("evaluate", table, "--json"))
         y, said = [101, 117, 80, 145], [100, 120, 80, 140]
         expected = {name: getattr(metrics, name)(y, said) for name in ("r2", "rmse", "mae")}
         assert plain == {"target": "price", "rows": 4, "scores": pytest.approx(expected)}
         shown = told("evaluate", table)
         assert re.search(r"R2 +RMSE +MAE\n +network .* 2\.25\n", shown)
-        assert re.search(r"half of the rows +2\n.*\n +all +5\n", shown)
+        assert re.search(r"50% of the rows +2\n.*\n +all rows +5\n", shown)
         assert told("predict", "a,b\n1,0\n") == "price\n120.0\n"
 
     def test_quantiles(self, folder, told):
@@ -207,11 +207,11 @@ class TestRefusals:
         net = Network([1, 1], output="identity", dtype="float64")
         net.params[:] = [1e308, 0]
         with pytest.raises(CommandError, match="not finite for 1 of 2 rows"):
-            judging.judge(net, models.PRICE, np.array([[1.0], [10]]), np.zeros(2))
+            scoring.evaluate(net, models.PRICE, np.array([[1.0], [10]]), np.zeros(2))
 
 
 def test_many_classes(folder, told):
-    """Of twenty classes the worst are told, and what is taken for what."""
+    """Of twenty classes those with the lowest F1 are shown, and the most frequent confusions."""
     names = tuple(f"c{c}" for c in range(20))
     target = TargetEncoder("y", "classification", names)
     weights = np.arange(20.0)
@@ -220,11 +220,13 @@ def test_many_classes(folder, told):
     rows = [(c, f"c{c}") for c in range(20)] * 2
     rows += [(4, "c9")] * 12 + [(5, "c7")] * 3
     said = told("evaluate", "a,y\n" + "".join(f"{a},{y}\n" for a, y in rows))
-    assert re.search(r"the 10 classes .* worst\n +class .*\n +c4 +2 +0\.1429 +1\.0000", said)
+    assert re.search(r"the 10 classes .* lowest F1\n +class .*\n +c4 +2 +0\.1429 +1\.0000", said)
     assert re.search(r"c9 +14 +1\.0000 +0\.1429 +0\.2500\n", said)
-    assert re.search(r"frequent confusions\n +said c4 where it was c9 +12 times\n", said)
-    assert "said c5 where it was c7   3 times" in said
-    assert said.count("times") == 2
+    assert re.search(
+        r"frequent confusions\n +confusion +rows\n +predicted c4, actual c9 +12\n", said
+    )
+    assert "predicted c5, actual c7     3" in said
+    assert said.count("actual") == 2
 
 
 @pytest.mark.parametrize("name", ["r.html", "r.png"])

@@ -1,22 +1,14 @@
 """Delimited text: one pass over its rows, texts as they stand there, and what is a number."""
 
-import csv
-
 import numpy as np
 import pytest
+from support.tables import write_csv
 
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import read_table, text
 from ffnn_fast.cli.training.column_types import target_column
 
 WORDS = ("NA", "?")
-
-
-def write_csv(path, columns):
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
 
 
 @pytest.mark.parametrize(

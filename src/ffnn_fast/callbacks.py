@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import sys
 from time import perf_counter
 from typing import IO, TYPE_CHECKING, Any
@@ -16,13 +17,13 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from ffnn_fast.history import Listener, Record
+from ffnn_fast.metrics import METRICS
 
 if TYPE_CHECKING:
     from ffnn_fast._training.fit_state import FitState
 
-WIDTH = 30  # characters of a full bar
-LINES = 10  # about how many the bar writes where there is no terminal
-BETWEEN_DRAWINGS = 0.1  # seconds
+LINES = 10  # of a progress bar without a terminal
+NAMES = {"r2": "R2", "f1": "F1"}
 
 
 class Callback:
@@ -147,46 +148,127 @@ class JSONLog(_Log):
 
 
 class ProgressBar(Callback):
-    """A bar with the figures of the last epoch; a few plain lines where there is no terminal.
+    """A progress bar with the loss and the metrics of the last epoch.
+
+    In a terminal or a notebook the bar is tqdm's (``pip install "ffnn_fast[progress]"``). Without
+    tqdm, or if the output goes to a file or a pipe, a few plain lines are written instead.
 
     Parameters
     ----------
     file : text file, optional
         Default: the standard error stream.
+    description : str, default ""
+        What the bar and each line begin with.
+    lines : int, default 10
+        About how many plain lines to write; the last epoch always has one.
+
+    Examples
+    --------
+    >>> from ffnn_fast import Network
+    >>> bar = ProgressBar(sys.stdout, description="xor")
+    >>> X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    >>> history = Network([2, 4, 2], seed=0).fit(
+    ...     X, y, epochs=2, callbacks=[bar]
+    ... )  # doctest: +ELLIPSIS
+    xor  epoch 1/2  loss 0...  accuracy ... s
+    xor  epoch 2/2  loss 0...  accuracy ... s
     """
 
-    def __init__(self, file: IO[str] | None = None) -> None:
+    def __init__(
+        self, file: IO[str] | None = None, *, description: str = "", lines: int = LINES
+    ) -> None:
+        self.description, self.lines = description, lines
         self._given = file
-        self._began = self._drawn = 0.0
+        self._epochs, self._began = 0, 0.0
+        self._bar: Any = None
+        self._unwritten: Record | None = None
 
     @property
     def _file(self) -> IO[str]:
         return self._given or sys.stderr
 
+    def start(self, epochs: int, done: int = 0) -> None:
+        """Begin to count.
+
+        Parameters
+        ----------
+        epochs : int
+            The number of epochs or iterations, those already done included.
+        done : int, default 0
+            How many are already done.
+        """
+        self._epochs, self._began, self._unwritten = epochs, perf_counter(), None
+        self._bar = _tqdm_bar(self._file, self.description, epochs, done)
+
+    def show(self, record: Record) -> None:
+        """Show the record of an epoch or iteration."""
+        done = int(record["epoch"])
+        if self._bar is not None:
+            self._bar.set_postfix_str(_scores(record), refresh=False)
+            self._bar.update(done - self._bar.n)
+        elif done % max(1, self._epochs // self.lines) == 0 or done == self._epochs:
+            self._write(record)
+        else:
+            self._unwritten = record
+
+    def close(self) -> None:
+        """Finish the bar, or write the line of the last epoch if it has none."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        elif self._unwritten is not None:
+            self._write(self._unwritten)
+
+    def _write(self, record: Record) -> None:
+        self._unwritten = None
+        begin = f"{self.description}  " if self.description else ""
+        counted = f"epoch {record['epoch']:.0f}/{self._epochs}"
+        passed = f"{perf_counter() - self._began:.1f} s"
+        self._file.write(f"{begin}{counted}  {_scores(record)}  {passed}\n")
+        self._file.flush()
+
     def on_train_begin(self, run: FitState) -> None:
-        """Start the clock."""
-        self._began = perf_counter()
-        self._drawn = 0.0
+        """Start; a resumed fit starts with the epochs that are done."""
+        self.start(run.options.epochs, len(run.history))
 
     def on_epoch_end(self, run: FitState, record: Record) -> None:
-        """Draw, unless that was done a moment ago."""
-        done, epochs = int(record["epoch"]), run.options.epochs
-        if self._file.isatty():
-            if perf_counter() - self._drawn > BETWEEN_DRAWINGS or done == epochs:
-                bar = "█" * (WIDTH * done // epochs)
-                self._file.write(f"\r\x1b[K{bar:·<{WIDTH}} {self._text(record, epochs)}")
-                self._file.flush()
-                self._drawn = perf_counter()
-        elif done % max(1, epochs // LINES) == 0 or done == epochs:
-            self._file.write(self._text(record, epochs) + "\n")
+        """Show the epoch."""
+        self.show(record)
 
     def on_train_end(self, run: FitState) -> None:
-        """Leave the line."""
-        if self._drawn:
-            self._file.write("\n")
+        """Finish."""
+        self.close()
 
-    def _text(self, record: Record, epochs: int) -> str:
-        passed = perf_counter() - self._began
-        hidden = ("epoch", "seconds", "samples_per_second", "learning_rate")
-        figures = [f"{key} {value:.4g}" for key, value in record.items() if key not in hidden]
-        return f"{record['epoch']:.0f}/{epochs}  {'  '.join(figures[:6])}  {passed:.1f} s"
+
+def _tqdm_bar(file: IO[str], description: str, epochs: int, done: int) -> Any:
+    """A bar, or None where there is neither a terminal nor a notebook, or no tqdm."""
+    in_notebook = type(file).__module__.startswith("ipykernel")
+    if not (in_notebook or file.isatty()):
+        return None
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    # Without a size tqdm draws nothing in a terminal that reports 0 lines.
+    size = shutil.get_terminal_size()
+    without_thread = type("ProgressBar", (tqdm,), {"monitor_interval": 0})
+    return without_thread(
+        desc=description or None,
+        total=epochs,
+        initial=done,
+        file=file,
+        unit="epoch",
+        miniters=1,
+        ncols=None if in_notebook else size.columns,
+        nrows=None if in_notebook else size.lines,
+    )
+
+
+def _scores(record: Record) -> str:
+    """The loss and the metrics of an epoch, beside each that of the held-out rows."""
+    shown = []
+    for key in ("loss", *METRICS, *(name for name in record if name.startswith("top_"))):
+        if key in record:
+            held_out = f" (held-out {record[f'val_{key}']:.4f})" if f"val_{key}" in record else ""
+            shown.append(f"{NAMES.get(key, key)} {record[key]:.4f}{held_out}")
+    return "  ".join(shown)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ffnn_fast.cli.judging.answers import probabilities
+from ffnn_fast.cli.evaluation.prediction_columns import class_probabilities
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def compare(path: str, network: Network, recipe: Recipe | None, dtype: str) -> C
         values = (answers[0] - recipe.target.mean) / recipe.target.scale
         return Comparison(runtime, ROWS, _difference(values, y_hat))
     labels, shares = answers
-    y_hat = probabilities(y_hat)
+    y_hat = class_probabilities(y_hat)
     difference = _difference(shares, y_hat)
     best = np.sort(y_hat, axis=1)
     clear = best[:, -1] - best[:, -2] > 2 * TOLERANCE * np.abs(y_hat).max()

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.output import aligned, say
 
-OPTIONAL = {"rich": "cli", "matplotlib": "cli", "pyarrow": "parquet", "onnx": "onnx"}
+OPTIONAL = {
+    "tqdm": "cli",
+    "matplotlib": "cli",
+    "jinja2": "cli",
+    "pyarrow": "parquet",
+    "onnx": "onnx",
+}
 TOLERANCE = 1e-12  # relative, float64
 
 

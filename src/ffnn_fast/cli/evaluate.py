@@ -15,7 +15,7 @@ from ffnn_fast.cli.arguments.value_types import Switch, Text
 from ffnn_fast.cli.output import aligned, say, titled
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.judging import Judged
+    from ffnn_fast.cli.evaluation.scoring import Evaluation
     from ffnn_fast.cli.recipe import Recipe
     from ffnn_fast.network import Network
 
@@ -35,31 +35,31 @@ class EvaluateOptions(ModelAndData):
 
 def run(options: EvaluateOptions) -> int:
     """Evaluate the model and show the results; returns the exit code."""
-    from ffnn_fast.cli import judging
-    from ffnn_fast.cli.judging import report
+    from ffnn_fast.cli.evaluation import report_files, scoring
+    from ffnn_fast.cli.evaluation.report import Report
+    from ffnn_fast.cli.evaluation.tables import tables
     from ffnn_fast.cli.predict import load
 
     if options.report:
-        report.check(options.report, options.model, options.data)
+        report_files.check_report(options.report, options.model, options.data)
     network, recipe = load(options.model)
     table = recipe.read(options.data, options.reading.header, options.reading.delimiter)
     rows, y = recipe.targets(table, drop_missing=options.reading.drop_missing_target)
     X = recipe.matrix(table).astype(network.spec.dtype)[rows]
-    judged = judging.judge(network, recipe.target, X, y)
-    found = judging.scores(judged)
-    names, values = judging.cells(found)
+    evaluation = scoring.evaluate(network, recipe.target, X, y)
+    found = scoring.scores(evaluation)
+    names, values = scoring.as_cells(found)
     on = f"{len(rows)} rows of {os.path.basename(options.data)}"
     results: list[tuple[str, ...]] = [(f"on {on}", *names), ("network", *values)]
     if options.json:
-        say(json.dumps(_plain(judged, found)))
+        say(json.dumps(_plain(evaluation, found)))
     else:
-        _show(results, judging.tables(judged), len(table) - len(rows))
+        _show(results, tables(evaluation), len(table) - len(rows))
     if options.report:
         title = f"{recipe.target.name}: {os.path.basename(options.model)}"
         facts = _facts(options, network, recipe, len(rows))
-        report.write(
-            report.Report(title, facts, network, results, judged, None, f"the {on}"), options.report
-        )
+        contents = Report(title, facts, network, results, evaluation, None, f"the {on}")
+        report_files.write_report(contents, options.report)
         if not options.json:
             say(f"\nreport  {options.report}")
     return 0
@@ -73,16 +73,16 @@ def _show(results: Any, tables: Any, left_out: int) -> None:
         say(titled(title, rows))
 
 
-def _plain(judged: Judged, found: dict[str, float]) -> dict[str, Any]:
+def _plain(evaluation: Evaluation, found: dict[str, float]) -> dict[str, Any]:
     """What --json shows; a score that is not finite is null."""
     plain: dict[str, Any] = {
-        "target": judged.target.name,
-        "rows": len(judged.truth),
+        "target": evaluation.target.name,
+        "rows": len(evaluation.truth),
         "scores": {name: value if math.isfinite(value) else None for name, value in found.items()},
     }
-    if judged.classifies:
-        plain["classes"] = list(judged.target.classes)
-        plain["confusion_matrix"] = judged.confusion.tolist()
+    if evaluation.is_classification:
+        plain["classes"] = list(evaluation.target.classes)
+        plain["confusion_matrix"] = evaluation.confusion.tolist()
     return plain
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def is_drawable() -> bool:
-    """Whether matplotlib is there."""
+    """Whether matplotlib is installed."""
     return importlib.util.find_spec("matplotlib") is not None
 
 

@@ -36,7 +36,7 @@ class PredictOptions(ModelAndData):
 
 def run(options: PredictOptions) -> int:
     """Predict and write; returns the exit code."""
-    from ffnn_fast.cli.judging.answers import check_probabilities, columns
+    from ffnn_fast.cli.evaluation.prediction_columns import as_columns, check_probabilities
 
     if options.output:
         check_output(options.output, options.model, options.data)
@@ -45,9 +45,10 @@ def run(options: PredictOptions) -> int:
         check_probabilities(network.spec, recipe.target)
     table = recipe.read(options.data, options.reading.header, options.reading.delimiter)
     X = recipe.matrix(table).astype(network.spec.dtype)
-    predicted = columns(network.spec, recipe.target, network.forward(X), proba=options.proba)
+    y_hat = network.forward(X)
+    columns = as_columns(network.spec, recipe.target, y_hat, proba=options.proba)
     content = _csv(
-        list(predicted), zip(*(values.tolist() for values in predicted.values()), strict=True)
+        list(columns), zip(*(values.tolist() for values in columns.values()), strict=True)
     )
     if options.output:
         write_file(options.output, content)

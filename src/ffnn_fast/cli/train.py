@@ -16,16 +16,17 @@ from ffnn_fast.metrics import as_metric
 def run(options: TrainOptions) -> int:
     """Train and write the model; returns the exit code."""
     data, output = _check(options)
-    from ffnn_fast.cli import judging, picture
-    from ffnn_fast.cli.judging import report
+    from ffnn_fast.cli.evaluation import report_files, scoring
+    from ffnn_fast.cli.evaluation.report import Report
+    from ffnn_fast.cli.evaluation.tables import tables
     from ffnn_fast.cli.training import building, fitting, preparing
 
     wanted = options.reporting.report
     page = None if options.reporting.no_report else wanted or f"{os.path.splitext(output)[0]}.html"
     if wanted:
-        report.check(wanted)
-    elif page and not picture.is_drawable():
-        say('note: no report without matplotlib: pip install "ffnn_fast[cli]"')
+        report_files.check_report(wanted)
+    elif page and (missing := report_files.missing_packages(page)):
+        say(f'note: no report without {" and ".join(missing)}: pip install "ffnn_fast[cli]"')
         page = None
     _check_outputs(options, [data], [output, page])
     prepared = preparing.prepare(data, options)
@@ -37,20 +38,19 @@ def run(options: TrainOptions) -> int:
     fitted = fitting.fit(network, prepared, options)
     rows, on = prepared.judged
     X = prepared.X[rows].astype(network.spec.dtype)
-    judged = judging.judge(network, prepared.recipe.target, X, prepared.y[rows])
-    results = fitting.results(prepared, judged)
+    evaluation = scoring.evaluate(network, prepared.recipe.target, X, prepared.y[rows])
+    results = fitting.results(prepared, evaluation)
     fitted.save(output, results)
     say(f"{fitted.ended}\n")
     say(aligned(results))
-    for heading, table in judging.tables(judged):
+    for heading, table in tables(evaluation):
         say(titled(heading, table))
     say(f"\nmodel   {output}")
     if page:
         facts = [("data", data), *fitted.how.items()]
         title = f"{prepared.recipe.target.name}, from {os.path.basename(data)}"
-        report.write(
-            report.Report(title, facts, network, results, judged, fitted.history, on), page
-        )
+        contents = Report(title, facts, network, results, evaluation, fitted.history, on)
+        report_files.write_report(contents, page)
         say(f"report  {page}")
     return 0
 

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table.table import Table, shortened
+from ffnn_fast.cli.table.data_table import Table, shortened
 from ffnn_fast.cli.table.typed import Column, make_table
 
 NAMES = "feature_names"
@@ -18,13 +18,13 @@ NAMES = "feature_names"
 def read_npz(path: str, raw: bytes) -> Table:
     """The table in the bytes of an npz file.
 
-    An array (n,) is a column under its name; an array (n, k, ...) is k·... columns, under the
-    names in the array ``feature_names`` if that has as many, else name_1, name_2, ...
+    An array (n,) is a column with its name; an array (n, k, ...) is k·... columns, named by the
+    array ``feature_names`` if that has as many entries, else name_1, name_2, ...
 
     Raises
     ------
     CommandError
-        If the file is damaged or holds no arrays, or these are not of one length.
+        If the file is damaged or holds no arrays, or their lengths differ.
     """
     arrays, pickled = _arrays(path, raw)
     names = _feature_names(arrays)
@@ -36,7 +36,7 @@ def read_npz(path: str, raw: bytes) -> Table:
     if len(lengths) > 1 or -1 in lengths:
         shapes = [f"{name} {_length(array)}" for name, array in arrays.items()]
         raise CommandError(
-            f"{path} must hold arrays with one entry per row each, but their lengths differ: "
+            f"{path}: each array must have one entry per row, but their lengths differ: "
             f"{shortened(shapes)}"
         )
     columns = [Column(name, "object, which would need unpickling", None) for name in pickled]
@@ -60,17 +60,17 @@ def _arrays(path: str, raw: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
                     continue
                 if not isinstance(array, np.ndarray):
                     raise CommandError(
-                        f"{path} is a zip file, but not of arrays: {name!r} is none; of zip "
-                        "files only those of numpy.savez are read"
+                        f"{path} is a zip file, but its entry {name!r} is not an array; only "
+                        "zip files written by numpy.savez can be read"
                     )
                 arrays[name] = array
     except (ValueError, OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
-        raise CommandError(f"{path} is no whole npz file: {error}") from error
+        raise CommandError(f"{path} is a damaged or incomplete npz file: {error}") from error
     return arrays, pickled
 
 
 def _feature_names(arrays: dict[str, np.ndarray]) -> list[str]:
-    """The names of the columns of an array that has as many, or nothing."""
+    """The names of the columns, if an array has as many columns; else []."""
     given = arrays.get(NAMES)
     if given is None or given.ndim != 1 or given.dtype.kind not in "UT":
         return []

@@ -1,4 +1,4 @@
-"""Delimited text as columns of stripped texts, in one pass over its rows; every refusal names the
+"""Delimited text as columns of stripped texts, in one pass over its rows; every error names the
 line.
 """
 
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table.table import DEFAULT_MISSING, Table, is_number
+from ffnn_fast.cli.table.data_table import DEFAULT_MISSING, Table, is_number
 
 DELIMITERS = (",", ";", "\t", "|")
-SAMPLE = 100  # rows that are looked at to find out delimiter and header
-BLOCK = 256  # rows that are held as rows at a time
-FEW = 1024  # as long as a column has so few different texts, equal ones share their memory
-LAST, END = '"\0"', ["\0"]  # a line behind the text; its row, unless a quote is still open
+SAMPLE = 100  # rows from which the delimiter and the header are inferred
+BLOCK = 256  # rows between two transfers to the columns
+FEW = 1024  # up to so many different texts in a column, equal ones share memory
+LAST, END = '"\0"', ["\0"]  # a line after the text; its row, unless a double quote is open
 
 
 def read_text(path: str, raw: bytes, header: str, delimiter: str) -> Table:
@@ -28,7 +28,7 @@ def read_text(path: str, raw: bytes, header: str, delimiter: str) -> Table:
     Raises
     ------
     CommandError
-        If the file is not text, is empty or ragged, or names a column twice.
+        If the file is not text, is empty or ragged, or has two columns of one name.
     """
     _check_text(path, raw)
     columns, lines = _columns(path, raw, _delimiter(raw, delimiter))
@@ -46,17 +46,17 @@ def _check_text(path: str, raw: bytes) -> None:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise CommandError(
-            f"{path}, line {line}: byte {raw[error.start]:#04x} is not UTF-8 text; convert the "
+            f"{path}, line {line}: byte {raw[error.start]:#04x} is not UTF-8; convert the "
             "file, for example with: iconv -f latin1 -t utf-8"
         ) from error
     if "\0" in text:
-        raise CommandError(f"{path} holds NUL bytes: it is not a text file")
+        raise CommandError(f"{path} contains NUL bytes: it is not a text file")
     if not text or text.isspace():
         raise CommandError(f"{path} is empty")
 
 
 def _rows(raw: bytes, delimiter: str) -> Any:
-    """A reader of the rows and of `END` behind them."""
+    """An iterator over the rows, `END` the last."""
     text = io.TextIOWrapper(io.BytesIO(raw), "utf-8-sig", newline="")
     return csv.reader(chain(text, [LAST]), delimiter=delimiter, skipinitialspace=True)
 
@@ -66,7 +66,9 @@ def _is_blank(row: Sequence[str]) -> bool:
 
 
 def _delimiter(raw: bytes, wanted: str) -> str:
-    """The one that splits the first rows into equally many fields, as many as possible."""
+    """The delimiter: `wanted`, or of those that split each of the first rows into equally many
+    fields the one that gives the most.
+    """
     if wanted != "auto":
         character = {"tab": "\t", "\\t": "\t"}.get(wanted, wanted)
         if len(character) != 1 or character in '"\r\n ':
@@ -89,8 +91,13 @@ def _delimiter(raw: bytes, wanted: str) -> str:
 
 
 def _numbered(path: str, raw: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line in which it begins; refuses rows of
-    different lengths.
+    """Each row that is not blank, with the line where it begins.
+
+    Raises
+    ------
+    CommandError
+        If rows have different numbers of fields, there is only one column or no row, or a double
+        quote is not closed.
     """
     width, first, before = 0, 0, 0
     reader = _rows(raw, delimiter)
@@ -101,22 +108,22 @@ def _numbered(path: str, raw: bytes, delimiter: str) -> Iterator[tuple[int, list
                 continue
             if "\0" in row[-1]:
                 raise CommandError(
-                    f"{path}, line {line}: the row does not end; is a double quote open?"
+                    f"{path}, line {line}: the row does not end; is a double quote not closed?"
                 )
             if not width:
                 width, first = len(row), line
             if len(row) != width:
                 raise CommandError(
                     f"{path}, line {line}: {len(row)} fields where line {first} has {width}; "
-                    "mend the line (a field that holds the delimiter must be in double quotes)"
+                    "correct that line (put a field that contains the delimiter in double quotes)"
                 )
             yield line, row
     except csv.Error as error:
         raise CommandError(f"{path}, line {before + 1}: {error}") from error
     if width == 1:
         raise CommandError(
-            f"{path} has one column only; inputs and target are needed, say --delimiter if the "
-            "fields are separated by something else than , ; tab or |"
+            f"{path} has only one column, but inputs and a target are needed; use --delimiter if "
+            "something other than , ; tab or | separates the fields"
         )
     if not width:
         raise CommandError(f"{path} is empty")
@@ -157,8 +164,8 @@ def _as_array(column: list[str]) -> np.ndarray:
 
 
 def _looks_like_header(columns: Sequence[np.ndarray]) -> bool:
-    """Whether the first row names the columns: it holds no number, and either a column is numeric
-    below it or no name comes back in its column.
+    """Whether the first row names the columns: no cell of it is a number, and either a column is
+    numeric below it, or none of its cells occurs again in its column.
     """
     first = [column[0] for column in columns]
     if any(is_number(cell) for cell in first) or not any(first):

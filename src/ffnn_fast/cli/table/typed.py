@@ -1,4 +1,4 @@
-"""Arrays of NumPy's types as columns of a table: numbers as float64, all else as texts."""
+"""NumPy arrays as columns of a table: numbers as float64, anything else as texts."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffnn_fast.cli.table.table import EXACT, Table
+from ffnn_fast.cli.table.data_table import EXACT, Table
 
 
 @dataclass(frozen=True)
 class Column:
-    """Values (n,) of a named column as a file types them.
+    """A named column with the type it has in the file.
 
-    `values` is None where the type is of no use; a value that is missing (a bool for each row, or
-    None: none is) may be anything of its type.
+    Attributes
+    ----------
+    name : str
+    type : str
+        The type's name, for messages.
+    values : array of shape (n,) or None
+        None for a type that is neither number, text, bool nor date. A missing value may be
+        anything.
+    missing : array of bool, shape (n,), or None
+        Which values are missing; None: none.
     """
 
     name: str
@@ -25,7 +33,7 @@ class Column:
 
 
 def make_table(path: str, columns: Sequence[Column], n_rows: int) -> Table:
-    """The table of n rows that these columns make."""
+    """The table of n rows with these columns."""
     cells = {column.name: _cells(column) for column in columns}
     return Table(
         path,
@@ -54,7 +62,7 @@ def _cells(column: Column) -> np.ndarray | None:
         return numbers
     if values.dtype.kind == "M":
         missing = missing | np.isnat(values)
-        # The least unit that loses nothing, for each by itself: a day, or the time to its fraction.
+        # For each value the coarsest unit that is exact: a day, or the time with its fraction.
         values = np.datetime_as_string(values, unit="auto")
     if values.dtype.kind == "b":
         values = np.where(values, "True", "False")
@@ -64,7 +72,7 @@ def _cells(column: Column) -> np.ndarray | None:
 
 
 def _beyond(values: np.ndarray) -> bool:
-    """Whether float64 would round some of these integers: their texts are exact."""
+    """Whether float64 would round some of these integers."""
     return bool(len(values)) and bool(values.max() > EXACT or values.min() < -EXACT)
 
 

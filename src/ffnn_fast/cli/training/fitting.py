@@ -11,10 +11,10 @@ from time import perf_counter
 import numpy as np
 
 from ffnn_fast._training.divergence import DivergedWarning
-from ffnn_fast.cli import judging
 from ffnn_fast.cli.arguments.declaration import flag, values_of
 from ffnn_fast.cli.arguments.named_settings import Choice
-from ffnn_fast.cli.judging import Judged, Table
+from ffnn_fast.cli.evaluation.scoring import Evaluation, as_cells, point_scores, scores
+from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.output import CommandError, say
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.recipe import KEY, Recipe
@@ -61,8 +61,8 @@ class Fitted:
     def save(self, path: str, results: Table) -> None:
         """Write the model file, with the options and scores of the training in its summary."""
         where, *names = results[0]
-        scores = {f"{name} {where}": v for name, v in zip(names, results[1][1:], strict=True)}
-        recipe = replace(self.recipe, summary=self.how | scores)
+        reached = {f"{name} {where}": v for name, v in zip(names, results[1][1:], strict=True)}
+        recipe = replace(self.recipe, summary=self.how | reached)
         try:
             self.network.save(path, extra={KEY: recipe.to_json()})
         except ValueError as error:
@@ -161,12 +161,12 @@ def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Ar
     return prepared.X[rows].astype(dtype), prepared.y[rows], weight
 
 
-def results(prepared: Prepared, judged: Judged) -> Table:
+def results(prepared: Prepared, evaluation: Evaluation) -> Table:
     """A table of the network's scores, and those of two simple models on the same rows."""
     train, target = prepared.train, prepared.recipe.target
     rows, on = prepared.judged
     known, others = prepared.y[train], prepared.X[rows]
-    if judged.classifies:
+    if evaluation.is_classification:
         k = len(target.classes)
         most = np.bincount(known, minlength=k).argmax()
         models = {
@@ -180,9 +180,9 @@ def results(prepared: Prepared, judged: Judged) -> Table:
             "linear model": target.decode(linear),
             "mean of the training rows": target.decode(mean),
         }
-    names, values = judging.cells(judging.scores(judged))
+    names, values = as_cells(scores(evaluation))
     table: Table = [(f"on {on}", *names), ("network", *values)]
     for name, predicted in models.items():
-        figures = judging.cells(judging.simple_scores(judged.target, judged.truth, predicted))[1]
+        figures = as_cells(point_scores(evaluation.target, evaluation.truth, predicted))[1]
         table.append((name, *figures, *("" for _ in names[len(figures) :])))
     return table

@@ -89,11 +89,11 @@ def prepare(path: str, options: TrainOptions) -> Prepared:
         weight = _weights(table, table.find(options.columns.weights), reading.missing)[rows]
     if options.split.test:
         others = recipe.read(options.split.test, reading.header, reading.delimiter)
-        judging, y_test = recipe.targets(others, drop_missing=reading.drop_missing_target)
-        test = np.arange(len(X), len(X) + len(judging))
-        X = np.concatenate([X, recipe.matrix(others)[judging]])
+        known, y_test = recipe.targets(others, drop_missing=reading.drop_missing_target)
+        test = np.arange(len(X), len(X) + len(known))
+        X = np.concatenate([X, recipe.matrix(others)[known]])
         y = np.concatenate([y, y_test])
-        weight = None if weight is None else np.concatenate([weight, np.ones(len(judging))])
+        weight = None if weight is None else np.concatenate([weight, np.ones(len(known))])
     if options.columns.class_weight is not None:
         weight = _by_class(options.columns.class_weight, weight, recipe.target, y, train)
     counts = (len(train), len(validation), len(test), len(table) - len(rows))

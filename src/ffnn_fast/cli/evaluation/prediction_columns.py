@@ -1,4 +1,4 @@
-"""What ŷ tells people: columns of answers in the words and units of the target."""
+"""ŷ as columns of predictions in the names and units of the target."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ffnn_fast.preprocessing import TargetEncoder
 Array = np.ndarray
 
 
-def columns(
+def as_columns(
     spec: NetworkSpec, target: TargetEncoder, y_hat: Array, *, proba: bool = False
 ) -> dict[str, Array]:
-    """What a network with one target says of each row.
+    """The predictions of a network with one target.
 
     Parameters
     ----------
@@ -24,39 +24,39 @@ def columns(
     target : TargetEncoder
     y_hat : array of shape (n, n_L)
     proba : bool, default False
-        The probability of each class rather than its name.
+        The probability of each class rather than the predicted class.
 
     Returns
     -------
     dict of str to array of shape (n,)
-        Columns in their order. Classes: names, under that of the target, or probabilities, under
-        those of the classes. Values, in the target's units: ``<target>``; of several quantiles
-        ``<target> 0.1`` and so on; of a mean and its uncertainty ``<target>`` and
+        Columns in their order. Classes: ``<target>``, their names, or for probabilities a column
+        for each class, with its name. Values, in the target's units: ``<target>``; of several
+        quantiles ``<target> 0.1`` and so on; of a mean and its uncertainty ``<target>`` and
         ``<target> deviation``, the standard deviation.
 
     Raises
     ------
     CommandError
-        If `proba` is given where there are no probabilities.
+        If `proba` is True and the network gives no probabilities.
     """
     if proba:
         check_probabilities(spec, target)
-        return dict(zip(target.classes, probabilities(y_hat).T, strict=True))
+        return dict(zip(target.classes, class_probabilities(y_hat).T, strict=True))
     if target.task == "regression" and spec.loss == "quantile":
         levels = spec.loss_options["quantiles"]
         return {
             target.name if len(levels) == 1 else f"{target.name} {q:g}": values
             for q, values in zip(levels, target.decode(y_hat).T, strict=True)
         }
-    told = {target.name: target.decode(point(spec, target, y_hat))}
+    columns = {target.name: target.decode(point_prediction(spec, target, y_hat))}
     if target.task == "regression" and spec.loss == "gaussian_nll":
-        told[f"{target.name} deviation"] = deviation(target, y_hat)
-    return told
+        columns[f"{target.name} deviation"] = deviation(target, y_hat)
+    return columns
 
 
-def point(spec: NetworkSpec, target: TargetEncoder, y_hat: Array) -> Array:
-    """The one answer for each row, as the network learns it: labels (n,) int64, or standardised
-    values (n,): of several heads the mean, or the quantile nearest to the median.
+def point_prediction(spec: NetworkSpec, target: TargetEncoder, y_hat: Array) -> Array:
+    """One encoded prediction for each row: labels (n,) int64, or standardised values (n,); of
+    several heads the mean, or the quantile nearest to the median.
     """
     if target.task == "classification":
         return predict(spec, y_hat)
@@ -70,13 +70,15 @@ def deviation(target: TargetEncoder, y_hat: Array) -> Array:
 
 
 def check_probabilities(spec: NetworkSpec, target: TargetEncoder) -> None:
-    """Raise CommandError if there are no probabilities to tell."""
+    """Raise CommandError if the network gives no probabilities of classes."""
     if target.task == "regression":
         raise CommandError(f"--proba is for classes, but {target.name!r} has values")
     if not spec.gives_probabilities:
-        raise CommandError(f"--proba: a network with loss {spec.loss} gives scores, which are none")
+        raise CommandError(
+            f"--proba: a network with loss {spec.loss} gives scores, not probabilities"
+        )
 
 
-def probabilities(y_hat: Array) -> Array:
-    """(n, number of classes): ŷ, or for one output those of both classes."""
+def class_probabilities(y_hat: Array) -> Array:
+    """(n, number of classes): ŷ, or [1 - ŷ, ŷ] for one output."""
     return np.hstack([1 - y_hat, y_hat]) if y_hat.shape[1] == 1 else y_hat

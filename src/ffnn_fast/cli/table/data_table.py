@@ -1,4 +1,4 @@
-"""Columns of texts or numbers, read as numbers or as categories; every refusal names the row."""
+"""A table of texts and numbers, read as numbers or as categories; every error names the row."""
 
 from __future__ import annotations
 
@@ -20,9 +20,25 @@ WHOLE = re.compile(r"-?\d+(\.0)?")
 class Table:
     """The columns of a file.
 
-    ``cells[name]`` is (n,) object, stripped texts, "" where missing, or (n,) float64, NaN where
-    missing; ``unusable[name]`` is the type of a column that is neither; ``lines``, (n,), is where
-    each row begins, counted in `unit`.
+    Attributes
+    ----------
+    path : str
+    names : tuple of str
+        The columns in their order.
+    cells : mapping of str to array of shape (n,)
+        Object, stripped texts, "" where missing; or float64, NaN where missing.
+    lines : array of int, shape (n,)
+        Where each row begins, counted in `unit`.
+    has_header : bool
+        Whether the file names its columns.
+    unit : {"line", "row"}
+    unusable : mapping of str to str
+        Column → type, for columns of neither texts nor numbers; they are not in `cells`.
+
+    Raises
+    ------
+    CommandError
+        If two columns have one name, or there are no rows.
     """
 
     path: str
@@ -36,9 +52,9 @@ class Table:
     def __post_init__(self) -> None:
         if len(set(self.names)) < len(self.names):
             twice = next(name for name in self.names if self.names.count(name) > 1)
-            advice = ", or say --header no if the first line is data" if self.unit == "line" else ""
+            advice = ", or use --header no if the first line is data" if self.unit == "line" else ""
             raise CommandError(
-                f"{self.path} names the column {twice!r} more than once; rename one{advice}"
+                f"{self.path} has more than one column named {twice!r}; rename one{advice}"
             )
         if not len(self):
             what = "a header but no rows" if self.unit == "line" else "no rows"
@@ -48,11 +64,17 @@ class Table:
         return len(self.lines)
 
     def where(self, row: int) -> str:
-        """The file and the place of a row in it, such as "houses.csv, line 5"."""
+        """The file and the row's position in it, such as "houses.csv, line 5"."""
         return f"{self.path}, {self.unit} {self.lines[row]}"
 
     def find(self, wanted: str) -> str:
-        """The column of this name, or else of this number: 1 is the first, -1 the last."""
+        """The name of the column `wanted`: a name, or else a number, 1 the first, -1 the last.
+
+        Raises
+        ------
+        CommandError
+            If there is no such column.
+        """
         if wanted in self.names:
             return wanted
         try:
@@ -78,7 +100,9 @@ class Table:
         return found
 
     def numbers(self, name: str, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Column `name` as (n,) float64, NaN where missing, and where it is no finite number."""
+        """Column `name` as (n,) float64, NaN where missing, and (n,) bool, True where a cell is
+        not a finite number.
+        """
         cells, missing = self._column(name), self.missing(name, words)
         found = np.full(len(cells), np.nan)
         found[~missing] = _parsed(cells[~missing])
@@ -89,8 +113,8 @@ class Table:
     ) -> np.ndarray:
         """Column `name` as (n,) object: str, or None where missing.
 
-        "3.0" becomes "3", or "3" becomes "3.0", if only the other is among the names `known`: files
-        that hold the same numbers spell them differently.
+        "3.0" becomes "3", or "3" becomes "3.0", if only the other spelling is among `known`: two
+        files with the same numbers may spell them differently.
         """
         cells = self._column(name)
         cells = cells.copy() if cells.dtype == object else _spelled(cells)
@@ -102,17 +126,17 @@ class Table:
         return cells
 
     def known(self, missing: np.ndarray, *, drop_missing: bool) -> np.ndarray:
-        """The rows whose target is not `missing`, (n,) bool.
+        """The rows whose target is known, (m,) int; `missing`, (n,) bool, marks the others.
 
         Raises
         ------
         CommandError
-            If a target is missing and such rows are not to be dropped, or no row has one.
+            If a target is missing and `drop_missing` is False, or no row has a target.
         """
         if missing.any() and not drop_missing:
             raise CommandError(
                 f"{self.where(int(np.argmax(missing)))}: the target is missing ({missing.sum()} "
-                "such rows); say --drop-missing-target to leave them out"
+                "such rows); use --drop-missing-target to leave them out"
             )
         rows = np.flatnonzero(~missing)
         if not len(rows):
@@ -120,7 +144,7 @@ class Table:
         return rows
 
     def complain(self, name: str, bad: np.ndarray, words: Sequence[str], advice: str) -> None:
-        """Raise CommandError for the first of the rows `bad`, (n,) bool, if there is one."""
+        """Raise CommandError for the first row where `bad`, (n,) bool, is True."""
         if not bad.any():
             return
         row = int(np.argmax(bad))
@@ -129,26 +153,26 @@ class Table:
         what = "not finite" if is_number(cell) and np.isinf(float(cell)) else "not a number"
         raise CommandError(
             f"{self.where(row)}, column {name!r}: {cell!r} is {what}; if it "
-            f"marks a missing value, say --missing {shlex.quote(','.join([*words, cell]))}{advice}"
+            f"marks a missing value, use --missing {shlex.quote(','.join([*words, cell]))}{advice}"
         )
 
     def _column(self, name: str) -> np.ndarray:
         if name in self.unusable:
             raise CommandError(
                 f"{self.path}: column {name!r} is of type {self.unusable[name]}, neither numbers "
-                f"nor text; leave it out with --drop {shlex.quote(name)}"
+                f"nor text; drop it with --drop {shlex.quote(name)}"
             )
         return self.cells[name]
 
 
 def shortened(names: Sequence[str], most: int = 20) -> str:
-    """Names in a row, the surplus counted."""
+    """Up to `most` names, separated by commas; if there are more, their count."""
     more = f", ... ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number as files write them, infinity and nan among them."""
+    """Whether a text is a decimal number, "inf" and "nan" included."""
     try:
         float(text)
     except ValueError:
@@ -159,7 +183,7 @@ def is_number(text: str) -> bool:
 def _parsed(cells: np.ndarray) -> np.ndarray:
     """Texts or numbers, (n,), as float64, NaN for a text that is no number."""
     plain = "" if cells.dtype != object else "".join(cells)
-    if plain.isascii() and "_" not in plain:  # else float takes more than `is_number`
+    if plain.isascii() and "_" not in plain:  # else float accepts more than `is_number`
         try:
             return cells.astype(np.float64)
         except ValueError:

@@ -1,0 +1,1 @@
+"""How good a network is on rows whose target is known: scores, tables and reports."""

@@ -1,0 +1,131 @@
+"""The charts of a report."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ffnn_fast import plotting
+from ffnn_fast.cli.evaluation.report import Chart, Report
+from ffnn_fast.cli.evaluation.scoring import Evaluation
+from ffnn_fast.history import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NO_CURVES = ("epoch", "seconds", "samples_per_second", "learning_rate")
+MOST_CURVES = 6
+SMALL = (5, 12)  # the most layers, and units of a layer but the inputs, of a network that is drawn
+STYLE: Any = {
+    "font.sans-serif": ["DejaVu Sans"],
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "ffnn_fast",  # the same ids each time
+}
+
+
+def charts(report: Report) -> list[Chart]:
+    """All charts of a report, in their order."""
+    evaluation, network = report.evaluation, report.network
+    drawn = _curves(report.history) if report.history else []
+    of_target = _of_classes if evaluation.is_classification else _of_values
+    drawn += of_target(evaluation, report.rows)
+    layers, units = SMALL
+    if network.spec.n_layers <= layers and max(network.spec.layer_sizes[1:]) <= units:
+        columns, rows = network.spec.n_layers + 1, min(max(network.spec.layer_sizes), 7)
+        drawn.append(
+            Chart(
+                "network",
+                "network",
+                "Units and weights: red positive, blue negative.",
+                lambda ax: plotting.network_diagram(network, ax),
+                (2.0 * columns, 0.62 * rows + 1.6),
+            )
+        )
+    return drawn
+
+
+@contextmanager
+def chart_style() -> Iterator[None]:
+    """matplotlib's settings for charts: deterministic, and without warnings about letters that its
+    own font lacks.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def _curves(history: History) -> list[Chart]:
+    """A learning curve of each quantity that was recorded."""
+    recorded = history.keys()
+    names = dict.fromkeys(key.removeprefix("val_") for key in recorded if key not in NO_CURVES)
+
+    def curve(name: str) -> Chart:
+        def draw(ax: Axes) -> Any:
+            return plotting.learning_curve(history, ax, name)
+
+        return Chart("learning", f"{name.replace('_', ' ')} over the epochs", "", draw)
+
+    return [curve(name) for name in list(names)[:MOST_CURVES]]
+
+
+def _of_classes(evaluation: Evaluation, rows: str) -> list[Chart]:
+    names, confusion = evaluation.target.classes, evaluation.confusion
+    side = min(max(4.4, 2.4 + 0.36 * len(names)), 9.0)
+    drawn = [
+        Chart(
+            "predictions",
+            "confusion matrix",
+            f"Predictions for {rows}: a row for each true class, a column for each predicted "
+            "class. The darker a cell, the larger its share of its row.",
+            lambda ax: plotting.confusion_matrix(confusion, ax, classes=names),
+            (side, side),
+        )
+    ]
+    if evaluation.spec.gives_probabilities:
+        drawn.append(_calibration(evaluation))
+    return drawn
+
+
+def _calibration(evaluation: Evaluation) -> Chart:
+    """Observed frequency over probability, of the second of two classes or of the predicted one."""
+    names = evaluation.target.classes
+    if len(names) == 2:
+        is_true, probability = evaluation.positive_class()
+        which = f"the class {names[1]}"
+    else:
+        is_true = evaluation.truth == evaluation.predicted
+        probability = evaluation.y_hat.max(axis=1)
+        which = "the predicted class"
+    probability = np.clip(probability, 0, 1)
+    return Chart(
+        "calibration",
+        "calibration of the probabilities",
+        f"Share of the rows where {which} is the true one, over its predicted probability. On the "
+        "diagonal the probabilities are calibrated; below it they are too high.",
+        lambda ax: plotting.reliability_diagram(is_true, probability, ax),
+    )
+
+
+def _of_values(evaluation: Evaluation, rows: str) -> list[Chart]:
+    truth, predicted = evaluation.truth, evaluation.predicted
+    return [
+        Chart(
+            "predictions",
+            "predicted against actual",
+            f"Each dot is one of {rows}; on the line, predicted and actual value are equal.",
+            lambda ax: plotting.predicted_against_actual(truth, predicted, ax),
+        ),
+        Chart(
+            "predictions",
+            "residuals",
+            "Actual minus predicted value. Where the mean is off the line, the predictions are too "
+            "high or too low; the longer the bar, the less precise they are.",
+            lambda ax: plotting.binned_residuals(truth, predicted, ax),
+        ),
+    ]

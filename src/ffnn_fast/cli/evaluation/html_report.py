@@ -1,0 +1,76 @@
+"""A report as one HTML page: styles and pictures inside, no script, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+from ffnn_fast import __version__
+from ffnn_fast._model.summary import layers
+from ffnn_fast.cli.evaluation.charts import chart_style, charts
+from ffnn_fast.cli.evaluation.report import SECTIONS, Chart, Report
+from ffnn_fast.cli.evaluation.scoring import coverage
+from ffnn_fast.cli.evaluation.tables import Table, per_class, tables
+
+TEMPLATE = "report.html"
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+
+
+def html_report(report: Report) -> str:
+    """The page, rendered from ``templates/report.html``; every value is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("ffnn_fast.cli.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    evaluation = report.evaluation
+    return environment.get_template(TEMPLATE).render(
+        title=report.title,
+        rows=report.rows,
+        results=report.results,
+        figures=_figures(report),
+        per_class=per_class(evaluation) if evaluation.is_classification else None,
+        tables=tables(evaluation),
+        coverage=_coverage(report),
+        layers=layers(report.network.spec),
+        facts=report.facts,
+        version=__version__,
+    )
+
+
+def _figures(report: Report) -> dict[str, list[dict[str, Any]]]:
+    """Section → its charts: title, caption, data URI, and width in pixels of 1/96 inch."""
+    figures: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
+    with chart_style():
+        for chart in charts(report):
+            figures[chart.section].append(
+                {
+                    "title": chart.title,
+                    "caption": chart.caption,
+                    "uri": _data_uri(chart),
+                    "width": round(96 * chart.size[0]),
+                    "height": round(96 * chart.size[1]),
+                }
+            )
+    return figures
+
+
+def _data_uri(chart: Chart) -> str:
+    """A chart as the ``data:`` address of an SVG picture."""
+    content = io.BytesIO()
+    chart.figure().savefig(content, format="svg", transparent=True, metadata=NO_METADATA)
+    return f"data:image/svg+xml;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+
+
+def _coverage(report: Report) -> Table | None:
+    """The observed share of the rows below each quantile, or in an interval, beside the nominal."""
+    rows = [
+        (name, f"{nominal:g}", f"{share:.4f}")
+        for name, (nominal, share) in coverage(report.evaluation).items()
+    ]
+    return [("actual value", "nominal share", "observed share"), *rows] if rows else None

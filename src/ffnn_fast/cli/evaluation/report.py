@@ -1,0 +1,76 @@
+"""What a report of a trained network contains, apart from how it is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ffnn_fast.cli.evaluation.scoring import Evaluation
+from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.history import History
+from ffnn_fast.network import Network
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SECTIONS = ("learning", "predictions", "calibration", "network")  # of a report, with charts
+
+
+@dataclass(frozen=True)
+class Report:
+    """The contents of a report.
+
+    Attributes
+    ----------
+    title : str
+    facts : list of (str, str)
+        What was trained, on which data, with which options.
+    network : Network
+    results : list of tuple of str
+        A table: its head, then the scores of the network and of the baselines.
+    evaluation : Evaluation
+    history : History or None
+        None if the report is not of a training.
+    rows : str
+        The rows of the evaluation, such as "the 400 held-out rows".
+    """
+
+    title: str
+    facts: list[tuple[str, str]]
+    network: Network
+    results: Table
+    evaluation: Evaluation
+    history: History | None
+    rows: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture of a report.
+
+    Attributes
+    ----------
+    section : str
+        One of `SECTIONS`.
+    title, caption : str
+    draw : callable
+        Draws on the axes that it is given.
+    size : (float, float)
+        Width and height in inches.
+    """
+
+    section: str
+    title: str
+    caption: str
+    draw: Callable[[Axes], Any]
+    size: tuple[float, float] = (5.0, 4.2)
+
+    def figure(self) -> Figure:
+        """The chart on a figure of its own."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=self.size, layout="constrained")
+        self.draw(figure.subplots())
+        return figure

@@ -1,0 +1,137 @@
+"""The scores of a network on rows whose target is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast.cli.evaluation.prediction_columns import deviation, point_prediction
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.metrics import accuracy, confusion_matrix, f1, log_loss, mae, r2, rmse, roc_auc
+from ffnn_fast.network import Network
+from ffnn_fast.preprocessing import TargetEncoder
+
+Array = np.ndarray
+NORMAL_90 = 1.6448536269514722  # 90 % of a normal distribution lie within so many deviations
+HEADS = {
+    "r2": "R2", "rmse": "RMSE", "mae": "MAE", "f1": "F1", "log_loss": "log loss",
+    "roc_auc": "ROC AUC",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Rows whose target is known, and a network's predictions for them.
+
+    Attributes
+    ----------
+    target : TargetEncoder
+    spec : NetworkSpec
+    truth, predicted : array of shape (n,)
+        Labels, int64, or values in the target's units, float64.
+    y_hat : array of shape (n, n_L)
+        The network's output.
+    """
+
+    target: TargetEncoder
+    spec: NetworkSpec
+    truth: Array
+    predicted: Array
+    y_hat: Array
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the target is a class."""
+        return self.target.task == "classification"
+
+    @property
+    def confusion(self) -> Array:
+        """(c, c) int64: a row for each true class, a column for each predicted class."""
+        return confusion_matrix(self.truth, self.predicted, len(self.target.classes))
+
+    def positive_class(self) -> tuple[Array, Array]:
+        """For two classes: whether the second is the true one (n,), and its score (n,): its
+        probability, if the network gives probabilities.
+        """
+        y_hat = self.y_hat.astype(np.float64)
+        if self.spec.gives_probabilities or y_hat.shape[1] == 1:
+            return self.truth == 1, y_hat[:, -1]
+        return self.truth == 1, y_hat[:, 1] - y_hat[:, 0]
+
+
+def evaluate(network: Network, target: TargetEncoder, X: Array, y: Array) -> Evaluation:
+    """A network's predictions for inputs X, (n, d), beside targets y, (n,), encoded by `target`.
+
+    Raises
+    ------
+    CommandError
+        If an output is not finite.
+    """
+    y_hat = network.forward(X)
+    bad = int((~np.isfinite(y_hat)).any(axis=1).sum())
+    if bad:
+        raise CommandError(f"the outputs of the network are not finite for {bad} of {len(X)} rows")
+    predicted = point_prediction(network.spec, target, y_hat)
+    if target.task == "classification":
+        return Evaluation(target, network.spec, y, predicted, y_hat)
+    return Evaluation(target, network.spec, target.decode(y), target.decode(predicted), y_hat)
+
+
+def scores(evaluation: Evaluation) -> dict[str, float]:
+    """The scores by name.
+
+    Classes: ``accuracy``, ``f1`` (the mean over the classes), ``log_loss`` if the network gives
+    probabilities, ``roc_auc`` of two classes that both occur. Values: ``r2``, ``rmse``, ``mae``, in
+    the target's units; the share of the rows ``below 0.1`` and so on of quantiles, and ``within
+    90%`` of a mean and its uncertainty.
+    """
+    truth, spec = evaluation.truth, evaluation.spec
+    found = point_scores(evaluation.target, truth, evaluation.predicted)
+    if not evaluation.is_classification:
+        return found | {name: share for name, (_, share) in coverage(evaluation).items()}
+    if spec.gives_probabilities:
+        found["log_loss"] = log_loss(truth, evaluation.y_hat)
+    if len(evaluation.target.classes) == 2:
+        is_second, score = evaluation.positive_class()
+        if 0 < is_second.sum() < len(is_second):
+            found["roc_auc"] = roc_auc(is_second, score)
+    return found
+
+
+def point_scores(target: TargetEncoder, truth: Array, predicted: Array) -> dict[str, float]:
+    """The scores that need nothing but one prediction a row, a label or a value, (n,)."""
+    if target.task == "classification":
+        return {"accuracy": accuracy(truth, predicted), "f1": f1(truth, predicted)}
+    return {
+        "r2": r2(truth, predicted),
+        "rmse": rmse(truth, predicted),
+        "mae": mae(truth, predicted),
+    }
+
+
+def coverage(evaluation: Evaluation) -> dict[str, tuple[float, float]]:
+    """The nominal and the observed share of the rows below each quantile, or in the middle 90 % of
+    the normal distribution; {} for other losses.
+    """
+    spec, target, truth = evaluation.spec, evaluation.target, evaluation.truth
+    if spec.loss == "quantile":
+        below = (truth[:, None] <= target.decode(evaluation.y_hat)).mean(axis=0).tolist()
+        levels = spec.loss_options["quantiles"]
+        return {f"below {q:g}": (q, share) for q, share in zip(levels, below, strict=True)}
+    if spec.loss == "gaussian_nll":
+        distance = np.abs(truth - evaluation.predicted)
+        inside = distance <= NORMAL_90 * deviation(target, evaluation.y_hat)
+        return {"within 90%": (0.9, float(inside.mean()))}
+    return {}
+
+
+def as_cells(found: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Scores as two rows of a table: their names, and their values."""
+    in_units = ("rmse", "mae")
+    names = tuple(HEADS.get(name, name) for name in found)
+    return names, tuple(
+        f"{value:.6g}" if name in in_units else f"{value:.4f}" for name, value in found.items()
+    )

@@ -1,0 +1,82 @@
+"""An evaluation as tables of texts, for a terminal and for a report."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ffnn_fast.cli.evaluation.scoring import Evaluation
+from ffnn_fast.metrics import precision_recall
+from ffnn_fast.plotting.confusion import shortened
+
+Array = np.ndarray
+Table = list[tuple[str, ...]]
+MATRIX_CLASSES = 12  # more do not fit into the lines of a terminal
+WORST = 10  # classes, and confusions, that are shown
+LONGEST = (20, 8)  # characters of a class before its row, and above its column
+
+
+def tables(evaluation: Evaluation) -> list[tuple[str, Table]]:
+    """Titles and tables, for `output.aligned`.
+
+    Up to 12 classes: the confusion matrix with recall and precision; more: the classes with the
+    lowest F1, and the most frequent confusions. Values: how large the errors are.
+    """
+    if not evaluation.is_classification:
+        return [("size of the errors", _errors(evaluation))]
+    names, confusion = evaluation.target.classes, evaluation.confusion
+    if len(names) <= MATRIX_CLASSES:
+        title = "confusion matrix: a row for each true class, a column for each predicted class"
+        return [(title, _matrix(names, confusion))]
+    head, *rows = per_class(evaluation)
+    f1_of = precision_recall(confusion)[2]
+    worst = [c for c in np.argsort(f1_of, kind="stable") if confusion[c].any()][:WORST]
+    title = f"the {len(worst)} classes with the lowest F1"
+    found = [(title, [head, *(rows[c] for c in worst)])]
+    confusions = _confusions(names, confusion)
+    return [*found, ("the most frequent confusions", confusions)] if len(confusions) > 1 else found
+
+
+def per_class(evaluation: Evaluation) -> Table:
+    """A row for each class: its number of rows, precision, recall, F1."""
+    columns = zip(evaluation.target.classes, *precision_recall(evaluation.confusion), strict=True)
+    rows = [
+        (name, f"{support}", f"{precision:.4f}", f"{recall:.4f}", f"{f1_of:.4f}")
+        for name, precision, recall, f1_of, support in columns
+    ]
+    return [("class", "rows", "precision", "recall", "F1"), *rows]
+
+
+def _matrix(names: tuple[str, ...], confusion: Array) -> Table:
+    precision, recall, _, _ = precision_recall(confusion)
+    sides, tops = ([shortened(name, most) for name in names] for most in LONGEST)
+    rows = [
+        (name, *map(str, counts), f"{share:.3f}")
+        for name, counts, share in zip(sides, confusion.tolist(), recall, strict=True)
+    ]
+    return [
+        ("", *tops, "recall"), *rows,
+        ("precision", *(f"{share:.3f}" for share in precision), ""),
+    ]  # fmt: skip
+
+
+def _confusions(names: tuple[str, ...], confusion: Array) -> Table:
+    """``predicted 4, actual 9`` with the number of rows: at most WORST of them."""
+    wrong = confusion - np.diag(np.diag(confusion))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:WORST]
+    places = [divmod(int(place), len(names)) for place in order if wrong.flat[place]]
+    rows = [
+        (
+            f"predicted {shortened(names[predicted], 30)}, actual {shortened(names[truth], 30)}",
+            f"{wrong[truth, predicted]}",
+        )
+        for truth, predicted in places
+    ]
+    return [("confusion", "rows"), *rows]
+
+
+def _errors(evaluation: Evaluation) -> Table:
+    """Quantiles of the absolute error, in the target's units."""
+    size = np.abs(evaluation.truth - evaluation.predicted)
+    shares = {"50% of the rows": 0.5, "90% of the rows": 0.9, "all rows": 1.0}
+    rows = [(name, f"{np.quantile(size, share):.6g}") for name, share in shares.items()]
+    return [("share of the rows", "absolute error at most"), *rows]
