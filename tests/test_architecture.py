@@ -51,7 +51,7 @@ PENDING_ARROWS = (
     "ffnn_fast/network.py:",
     "circle: ffnn_fast._model.predictions,",
 )
-PENDING_NAMES = {"reference", "sklearn", "columns", "full_batch", "worker", "machine"}
+PENDING_NAMES = {"sklearn", "columns", "full_batch"}
 PENDING_LONG = {
     "src/ffnn_fast/engine/vecmath.h",
     "src/ffnn_fast/sklearn/base.py",

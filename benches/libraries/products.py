@@ -1,4 +1,4 @@
-"""A step's matrix products alone, by NumPy's BLAS into buffers: no training, a yardstick."""
+"""A step's matrix products alone, by NumPy's BLAS into buffers; nothing is trained."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ PACKAGES = ("numpy",)
 
 
 class Training:
-    """Operands of a step; nothing else is done with them."""
+    """The operands of a step."""
 
     def __init__(self, problem, X, y, threads):
         self.problem, self.X = problem, X

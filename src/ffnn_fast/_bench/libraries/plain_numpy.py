@@ -1,4 +1,4 @@
-"""NumPy at its best: every product and function writes into a buffer made once, the update is one
+"""Tuned NumPy: every product and function writes into a buffer made once, the update is one
 subtraction of flat vectors, and online steps work on vectors instead of matrices of one row.
 """
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ffnn_fast._bench.peers import Shuffled, Ways
+from ffnn_fast._bench.libraries.adapter import Calls, ShuffledTraining
 from ffnn_fast._bench.problems import BETA_1, BETA_2, EPSILON, Layers, Problem, flat
 
 PACKAGES = ("numpy",)
@@ -40,7 +40,7 @@ def activate(activation: str, a: np.ndarray) -> None:
         np.tanh(a, out=a)
 
 
-class Training(Shuffled):
+class Training(ShuffledTraining):
     """Parameters, gradient and every intermediate result, allocated once."""
 
     def __init__(self, problem: Problem, X: np.ndarray, y: np.ndarray, threads: int) -> None:
@@ -166,7 +166,7 @@ def forward(layers: Layers, activation: str, x: np.ndarray) -> np.ndarray:
     return x
 
 
-def ways(problem: Problem, threads: int) -> Ways:
+def calls(problem: Problem, threads: int) -> Calls:
     """A function of a few NumPy calls."""
     layers = [(np.ascontiguousarray(W.T), b) for W, b in problem.start()]
     X, _ = problem.with_steps(1).rows()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._bench.peers import Shuffled, Ways
+from ffnn_fast._bench.libraries.adapter import Calls, ShuffledTraining
 from ffnn_fast._bench.problems import BETA_1, BETA_2, EPSILON, Layers, Problem
 
 PACKAGES = ("sklearn",)
@@ -29,14 +29,14 @@ def classifier(problem: Problem) -> Any:
         model.coefs_, model.intercepts_, problem.start(), strict=True
     ):
         coef[:], intercept[:] = W.T, b
-    if problem.optimizer == "adam":  # as if it had not seen those rows
+    if problem.optimizer == "adam":  # as before its first step
         model._optimizer.t = 0
         for mean in (*model._optimizer.ms, *model._optimizer.vs):
             mean[:] = 0
     return model
 
 
-class Training(Shuffled):
+class Training(ShuffledTraining):
     """The classifier and its rows."""
 
     def __init__(self, problem: Problem, X: np.ndarray, y: np.ndarray, threads: int) -> None:
@@ -49,11 +49,11 @@ class Training(Shuffled):
         self.model.partial_fit(self.X[rows], self.y[rows])
 
     def layers(self) -> Layers:
-        """Our weights are the transposes of scikit-learn's."""
+        """W_k is the transpose of scikit-learn's array."""
         return [(W.T, b) for W, b in zip(self.model.coefs_, self.model.intercepts_, strict=True)]
 
 
-def ways(problem: Problem, threads: int) -> Ways:
+def calls(problem: Problem, threads: int) -> Calls:
     """predict_proba, as an estimator is used."""
     X, _ = problem.with_steps(1).rows()
     names = {"model": classifier(problem), "x": X}

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-from ffnn_fast._bench.peers import Ways, pytorch
+from ffnn_fast._bench.libraries import pytorch
+from ffnn_fast._bench.libraries.adapter import Calls
 from ffnn_fast._bench.problems import Problem
 
 PACKAGES = ("torch",)
@@ -41,11 +42,10 @@ class Training(pytorch.Training):
         return partial(compiled_step(self.problem.with_steps(0)), self.params)
 
 
-def ways(problem: Problem, threads: int) -> Ways:
+def calls(problem: Problem, threads: int) -> Calls:
     """The forward pass compiled, parameters as constants."""
     import torch
 
     torch._dynamo.reset()
-    ways = pytorch.ways(problem, threads)
-    statement, names = ways["a function"]
+    statement, names = pytorch.calls(problem, threads)["a function"]
     return {"compiled": (statement, names | {"forward": torch.compile(names["forward"])})}

@@ -1,7 +1,7 @@
 """JAX: a whole epoch is one jitted ``lax.scan`` with donated parameters; no Python in the loop.
 
 W is kept as (n_{k-1}, n_k), as JAX's users write x @ W; for online steps this is three times as
-fast as our layout. One-hot targets are as fast as gathering, unrolling the scan gains nothing.
+fast as (n_k, n_{k-1}). One-hot targets are as fast as gathering, unrolling the scan gains nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._bench.peers import Shuffled, Ways
+from ffnn_fast._bench.libraries.adapter import Calls, ShuffledTraining
 from ffnn_fast._bench.problems import BETA_1, BETA_2, EPSILON, Layers, Problem
 
 PACKAGES = ("jax",)
@@ -39,7 +39,7 @@ def logits(layers: list[tuple[Any, Any]], activation: str, x: Any) -> Any:
 
 @cache
 def epochs(problem: Problem) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Two jitted epochs: over batches as they lie, and over rows in an order; compiled once."""
+    """Two jitted epochs: over consecutive batches, and over rows in an order; compiled once."""
     import jax
 
     def loss(layers: Any, x: Any, y: Any) -> Any:
@@ -67,7 +67,7 @@ def epochs(problem: Problem) -> tuple[Callable[..., Any], Callable[..., Any]]:
     one = adam if problem.optimizer == "adam" else step
 
     @partial(jax.jit, donate_argnums=0)
-    def as_they_lie(state: Any, X: Any, y: Any) -> Any:
+    def sequential(state: Any, X: Any, y: Any) -> Any:
         size = (-1, problem.batch_size)
         return jax.lax.scan(one, state, (X.reshape(*size, X.shape[1]), y.reshape(size)))[0]
 
@@ -78,10 +78,10 @@ def epochs(problem: Problem) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
         return jax.lax.scan(gathered, state, order.reshape(-1, problem.batch_size))[0]
 
-    return as_they_lie, in_order
+    return sequential, in_order
 
 
-class Training(Shuffled):
+class Training(ShuffledTraining):
     """Parameters and rows on the device, the CPU."""
 
     def __init__(self, problem: Problem, X: np.ndarray, y: np.ndarray, threads: int) -> None:
@@ -97,14 +97,14 @@ class Training(Shuffled):
             layers = self.state
             m, v = (jax.tree.map(jnp.zeros_like, layers) for _ in range(2))
             self.state = (layers, m, v, jnp.zeros((), problem.dtype))
-        self.as_they_lie, self.in_order = epochs(problem.with_steps(0))
+        self.sequential, self.in_order = epochs(problem.with_steps(0))
 
     def epoch(self, order: np.ndarray | None = None) -> None:
         """Waits for the result."""
         import jax
 
         if order is None:
-            state = self.as_they_lie(self.state, self.X, self.y)
+            state = self.sequential(self.state, self.X, self.y)
         else:
             state = self.in_order(self.state, self.X, self.y, order.astype(np.int32))
         self.state = jax.block_until_ready(state)
@@ -115,7 +115,7 @@ class Training(Shuffled):
         return [(np.array(W).T, np.array(b)) for W, b in layers]
 
 
-def ways(problem: Problem, threads: int) -> Ways:
+def calls(problem: Problem, threads: int) -> Calls:
     """The forward pass jitted, parameters as constants."""
     import jax
     import jax.numpy as jnp

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._bench.peers import Shuffled, Ways
+from ffnn_fast._bench.libraries.adapter import Calls, ShuffledTraining
 from ffnn_fast._bench.problems import BETA_1, BETA_2, EPSILON, Layers, Problem
 
 PACKAGES = ("torch",)
@@ -35,7 +35,7 @@ def tensors(problem: Problem) -> list[Any]:
     return [torch.from_numpy(part.copy()) for layer in problem.start() for part in layer]
 
 
-class Training(Shuffled):
+class Training(ShuffledTraining):
     """Parameters and rows as tensors; the batches are views made once."""
 
     def __init__(self, problem: Problem, X: np.ndarray, y: np.ndarray, threads: int) -> None:
@@ -89,12 +89,12 @@ class Training(Shuffled):
             self.step(self.X[rows], self.y[rows])
 
     def layers(self) -> Layers:
-        """PyTorch's layout is ours."""
+        """W_k has the same layout in PyTorch."""
         arrays = [np.asarray(part.detach()) for part in self.params]
         return list(zip(arrays[::2], arrays[1::2], strict=True))
 
 
-def ways(problem: Problem, threads: int) -> Ways:
+def calls(problem: Problem, threads: int) -> Calls:
     """A function of tensors without autograd, and the usual Sequential."""
     import torch
     from torch import nn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ffnn_fast._bench.peers import Ways
+from ffnn_fast._bench.libraries.adapter import Calls
 from ffnn_fast._bench.problems import Problem
 
 PACKAGES = ("onnx", "onnxruntime")
@@ -29,7 +29,7 @@ def model_bytes(problem: Problem) -> bytes:
     return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
 
 
-def ways(problem: Problem, threads: int) -> Ways:
+def calls(problem: Problem, threads: int) -> Calls:
     """A session that may use this many threads."""
     import onnxruntime
 

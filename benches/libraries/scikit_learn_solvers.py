@@ -1,16 +1,16 @@
-"""What benches ask of scikit-learn beyond training by steps: its solvers and estimators."""
+"""The solvers and estimators of scikit-learn."""
 
 import warnings
 from time import perf_counter
 
 
-def solve(regression, X, y, way, limit, threads):
+def solve(regression, X, y, solver, limit, threads):
     """Seconds of `limit` iterations of L-BFGS, or epochs of Adam ("adam 0.001"), and (W_k, b_k)."""
     from sklearn.neural_network import MLPRegressor
 
-    solver, *rate = way.split()
+    name, *rate = solver.split()
     model = MLPRegressor(
-        hidden_layer_sizes=regression.sizes[1:-1], activation="tanh", solver=solver,
+        hidden_layer_sizes=regression.sizes[1:-1], activation="tanh", solver=name,
         alpha=regression.l2 * len(X) / 2, batch_size=min(32, len(X)), random_state=0, max_iter=1,
         tol=regression.tol, max_fun=20 * limit, n_iter_no_change=limit + 1, warm_start=True,
         learning_rate_init=float(rate[0]) if rate else 0.001,
@@ -29,7 +29,7 @@ def solve(regression, X, y, way, limit, threads):
 
 
 def estimators():
-    """The estimators themselves."""
+    """The module of scikit-learn's estimators."""
     from sklearn import neural_network
 
     return neural_network

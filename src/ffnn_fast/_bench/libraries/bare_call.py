@@ -1,4 +1,4 @@
-"""What it costs Python to call a function written in C with two arrays, doing nothing with them."""
+"""The overhead of a call: Python calls a C function with two arrays, which computes nothing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import operator
 
 import numpy as np
 
-from ffnn_fast._bench.peers import Ways
+from ffnn_fast._bench.libraries.adapter import Calls
 from ffnn_fast._bench.problems import Problem
 
 PACKAGES: tuple[str, ...] = ()
 
 
-def ways(problem: Problem, threads: int) -> Ways:
+def calls(problem: Problem, threads: int) -> Calls:
     """``operator.is_``, the least work a call with two arguments can do."""
     del threads
     X, _ = problem.with_steps(1).rows()

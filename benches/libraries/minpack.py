@@ -33,7 +33,7 @@ def residuals_and_jacobian(regression, X, y):
     return residuals, jacobian
 
 
-def solve(regression, X, y, way, limit, threads):
+def solve(regression, X, y, solver, limit, threads):
     """Seconds of a whole run of at most `limit` evaluations, and (W_k, b_k)."""
     from scipy.optimize import least_squares
 
@@ -44,7 +44,7 @@ def solve(regression, X, y, way, limit, threads):
     start = flat(regression.start())
     tolerances = dict.fromkeys(("ftol", "xtol", "gtol"), regression.tol)
     began = perf_counter()
-    found = least_squares(residuals, start, jacobian, method=way, max_nfev=limit, **tolerances).x
+    found = least_squares(residuals, start, jacobian, method=solver, max_nfev=limit, **tolerances).x
     seconds = perf_counter() - began
     W_1, b_1, W_2, b_2 = np.split(found, [o * i, o * i + o, o * i + 2 * o])
     return seconds, [(W_1.reshape(o, i), b_1), (W_2[None], b_2)]
