@@ -187,7 +187,7 @@ class TestRefusals:
         said = told("evaluate", "a,price\n1,2\n2,cheap\n", code=2)
         assert "line 3, column 'price': 'cheap' is not a number" in said
 
-    def test_no_recipe(self, folder, told):
+    def test_no_preprocessing(self, folder, told):
         Network([1, 2]).save(folder / "m.safetensors")
         assert "use Network.load" in told("evaluate", ROWS, code=2)
 

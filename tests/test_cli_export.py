@@ -10,8 +10,8 @@ from support.problems import random_params
 import ffnn_fast.onnx
 from ffnn_fast import Network, NetworkSpec
 from ffnn_fast.cli import main
-from ffnn_fast.cli.comparison import UNKNOWN, random_columns
-from ffnn_fast.cli.recipe import KEY, Recipe
+from ffnn_fast.cli.onnx_comparison import UNKNOWN, random_columns
+from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.onnx import graph
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
@@ -41,8 +41,8 @@ def write_model(path, target="three", inputs=INPUTS, activation="tanh", dtype="f
     net = Network.from_params(spec, random_params(spec, np.random.default_rng(1)))
     names = tuple(column.name for column in inputs.columns)
     answer = TARGETS[target]
-    recipe = Recipe(True, (*names, answer.name), ("NA",), inputs, answer)
-    net.save(path, extra=more.get("extra", {KEY: recipe.to_json()}))
+    preprocessing = TablePreprocessing(True, (*names, answer.name), ("NA",), inputs, answer)
+    net.save(path, extra=more.get("extra", {KEY: preprocessing.to_json()}))
     return net
 
 

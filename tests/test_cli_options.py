@@ -189,6 +189,10 @@ def test_the_advice_about_a_column_can_be_followed(tmp_path, monkeypatch, capsys
     (tmp_path / "t.csv").write_text("\n".join(['a,"b,c",y', *rows]))
     assert main(["train", "t.csv", "--target", "y", "-o", "m"]) == 2
     assert """leave it out with --drop '"b,c"'""" in capsys.readouterr().err
+    rows[7] = '7,n7,"1,5"'
+    (tmp_path / "t.csv").write_text("\n".join(['a,"b,c",y', *rows]))
+    assert main(["train", "t.csv", "--target", "y", "-o", "m"]) == 2
+    assert """use --missing 'NA,?,"1,5"'""" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

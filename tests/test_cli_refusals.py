@@ -11,7 +11,7 @@ from support.refusals import CLASSES, GOOD, refused, train
 
 from ffnn_fast import Network
 from ffnn_fast.cli import main
-from ffnn_fast.cli.recipe import KEY, Recipe
+from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
 __all__ = ["refused"]  # a fixture
@@ -203,16 +203,16 @@ def test_what_is_unexpected(refused, tmp_path, monkeypatch):
 
 @pytest.fixture
 def model(tmp_path):
-    """A function that saves a classifier of a number and a word; returns its recipe as JSON."""
+    """A function that saves a classifier of a number and a word; returns its preprocessing."""
     inputs = TableEncoder((NumericColumn("a", 1.0, 2.0), CategoricalColumn("b", ("u", "v"))))
     target = TargetEncoder("y", "classification", ("no", "yes"))
-    recipe = Recipe(True, ("a", "b", "y"), ("NA",), inputs, target)
+    preprocessing = TablePreprocessing(True, ("a", "b", "y"), ("NA",), inputs, target)
     net = Network([3, 4, 2], seed=0)
 
     def save(extra=None):
-        text = recipe.to_json() if extra is None else extra
+        text = preprocessing.to_json() if extra is None else extra
         net.save(tmp_path / "m.safetensors", extra={KEY: text} if text else None)
-        return json.loads(recipe.to_json())
+        return json.loads(preprocessing.to_json())
 
     return save
 
@@ -275,26 +275,28 @@ def forged(plain, path, value):
         (["target", "task"], "regression"),
     ],
 )
-def test_forged_recipes(refused, tmp_path, model, path, value):
+def test_forged_preprocessing(refused, tmp_path, model, path, value):
     model(extra=forged(model(), path, value))
     (tmp_path / "data.csv").write_text("a,b\n1,u\n")
     for command in (["info", "m.safetensors"], ["predict", "m.safetensors", "data.csv"]):
         assert "has a bad 'preprocessing' entry" in refused(*command)
 
 
-def test_a_recipe_of_one_target_beside_several_heads(refused, tmp_path, model):
-    recipe = forged(model(), ["target", "classes"], ["no", "yes", "maybe", "never"])
-    Network([3, 4, 4], heads=(2, 2), seed=0).save(tmp_path / "m.safetensors", extra={KEY: recipe})
+def test_preprocessing_of_one_target_beside_several_heads(refused, tmp_path, model):
+    preprocessing = forged(model(), ["target", "classes"], ["no", "yes", "maybe", "never"])
+    Network([3, 4, 4], heads=(2, 2), seed=0).save(
+        tmp_path / "m.safetensors", extra={KEY: preprocessing}
+    )
     assert "4 outputs (classification) in 2 heads" in refused("info", "m.safetensors")
 
 
 @pytest.mark.parametrize("extra", ["{", "[]", "3", "[" * 100_000])
-def test_recipes_that_are_none(refused, model, extra):
+def test_preprocessing_that_is_none(refused, model, extra):
     model(extra=extra)
     assert "has a bad 'preprocessing' entry" in refused("info", "m.safetensors")
 
 
-def test_models_without_a_recipe(refused, tmp_path, model, capsys):
+def test_models_without_preprocessing(refused, tmp_path, model, capsys):
     model(extra="")
     (tmp_path / "data.csv").write_text("a,b\n1,u\n")
     assert "use Network.load" in refused("predict", "m.safetensors", "data.csv")

@@ -180,7 +180,7 @@ def test_an_output_with_bounds_learns_values_as_they_are(here):
     (here / "houses.csv").write_text("\n".join([lines[0], *shares]))
     net = train("--output-activation", "logistic", "--epochs", "30")
     assert net.spec.output == "logistic"
-    assert prepared("--output-activation", "logistic").recipe.target.scale == 1.0
+    assert prepared("--output-activation", "logistic").preprocessing.target.scale == 1.0
     assert main(["predict", "m.safetensors", "houses.csv", "-o", "p.csv"]) == 0
     said = np.array((here / "p.csv").read_text().split()[1:], dtype=float)
     assert 0 < said.min() < said.max() < 1
@@ -215,7 +215,7 @@ def test_weights_of_rows_and_classes(here, monkeypatch):
           drop="price")  # fmt: skip
     train("--class-weight", "balanced", "--epochs", "1", target="dear", drop="price,weight")
     rows = prepared("--weights", "weight", target="dear", drop="price")
-    assert rows.recipe.inputs.feature_names == ["size", "rooms"]
+    assert rows.preprocessing.inputs.feature_names == ["size", "rooms"]
     (y, given), (y_2, balanced) = seen
     np.testing.assert_array_equal(
         given["sample_weight"], rows.weight[rows.train] * np.where(y == 1, 3, 1)

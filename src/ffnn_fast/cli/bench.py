@@ -74,7 +74,7 @@ class Line:
     def write(self, text: str = "") -> None:
         """Write a permanent line to standard output."""
         self.show()
-        output.say(text)
+        output.write_line(text)
 
 
 def run(options: BenchOptions) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.value_types import Integer, OneOf, Text
-from ffnn_fast.cli.output import CommandError, aligned, check_output, say, seconds
+from ffnn_fast.cli.output import CommandError, aligned, check_output, seconds, write_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,25 +61,25 @@ def run(options: DemoOptions) -> int:
         if options.only in (None, name):
             failures += _present(learn(options.training.seed, options.training.epochs), options.out)
     for failure in failures:
-        say(f"FAILED: {failure}")
+        write_line(f"FAILED: {failure}")
     return 1 if failures else 0
 
 
 def _present(outcome: Outcome, folder: str | None) -> list[str]:
     """Show a problem's outcome; returns what went wrong."""
     X, y = outcome.rows
-    say()
-    say(aligned(outcome.results))
-    say()
+    write_line()
+    write_line(aligned(outcome.results))
+    write_line()
     check = _check(outcome.network.spec, X[:CHECKED_ROWS], y[:CHECKED_ROWS])
     verdict = "ok" if check.passed else "FAILED"
-    say(
+    write_line(
         "  gradient check with tanh, backpropagation against central differences: "
         f"relative error {check.max_relative_error:.1e}  {verdict}"
     )
-    say()
-    say(aligned(_timings(outcome.network, X, y)))
-    say()
+    write_line()
+    write_line(aligned(_timings(outcome.network, X, y)))
+    write_line()
     if folder:
         _write(outcome, folder)
     failures = [] if outcome.won else [f"{outcome.name}: the network does not beat its baseline"]
@@ -131,12 +131,12 @@ def _check_folder(folder: str) -> None:
 
 def _write(outcome: Outcome, folder: str) -> None:
     from ffnn_fast.cli.picture import draw
-    from ffnn_fast.cli.recipe import KEY
+    from ffnn_fast.cli.table_preprocessing import KEY
 
     path = os.path.join(folder, outcome.name)
-    outcome.network.save(f"{path}.safetensors", extra={KEY: outcome.recipe.to_json()})
+    outcome.network.save(f"{path}.safetensors", extra={KEY: outcome.preprocessing.to_json()})
     draw(outcome.history, f"{path}.png", outcome.name)
-    say(f"  {path}.safetensors, {path}.png\n")
+    write_line(f"  {path}.safetensors, {path}.png\n")
 
 
 COMMAND = Command(

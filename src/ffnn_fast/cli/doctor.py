@@ -7,7 +7,7 @@ import platform
 from dataclasses import dataclass
 
 from ffnn_fast.cli.arguments.parsing import Command
-from ffnn_fast.cli.output import aligned, say
+from ffnn_fast.cli.output import aligned, write_line
 
 OPTIONAL = {
     "tqdm": "cli",
@@ -45,11 +45,11 @@ def run(options: DoctorOptions) -> int:
     for pool in facts["blas"]:
         name = f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} threads"
         rows.append(("BLAS", f"{name}, {pool['filepath']}"))
-    say(aligned(rows, right=False))
+    write_line(aligned(rows, right=False))
     error = _disagreement()
     agrees = error <= TOLERANCE
     verdict = "ok" if agrees else "FAILED"
-    say(f"\ncompiled against reference engine: relative difference {error:.1e}  {verdict}")
+    write_line(f"\ncompiled against reference engine: relative difference {error:.1e}  {verdict}")
     return 0 if agrees else 1
 
 

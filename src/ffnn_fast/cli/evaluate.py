@@ -12,11 +12,11 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import Switch, Text
-from ffnn_fast.cli.output import aligned, say, titled
+from ffnn_fast.cli.output import aligned, titled, write_line
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import Evaluation
-    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
 
 
@@ -42,35 +42,35 @@ def run(options: EvaluateOptions) -> int:
 
     if options.report:
         report_files.check_report(options.report, options.model, options.data)
-    network, recipe = load(options.model)
-    table = recipe.read(options.data, options.reading.header, options.reading.delimiter)
-    rows, y = recipe.targets(table, drop_missing=options.reading.drop_missing_target)
-    X = recipe.matrix(table).astype(network.spec.dtype)[rows]
-    evaluation = scoring.evaluate(network, recipe.target, X, y)
+    network, preprocessing = load(options.model)
+    table = preprocessing.read(options.data, options.reading.header, options.reading.delimiter)
+    rows, y = preprocessing.targets(table, drop_missing=options.reading.drop_missing_target)
+    X = preprocessing.matrix(table).astype(network.spec.dtype)[rows]
+    evaluation = scoring.evaluate(network, preprocessing.target, X, y)
     found = scoring.scores(evaluation)
     names, values = scoring.as_cells(found)
     on = f"{len(rows)} rows of {os.path.basename(options.data)}"
     results: list[tuple[str, ...]] = [(f"on {on}", *names), ("network", *values)]
     if options.json:
-        say(json.dumps(_plain(evaluation, found)))
+        write_line(json.dumps(_plain(evaluation, found)))
     else:
         _show(results, tables(evaluation), len(table) - len(rows))
     if options.report:
-        title = f"{recipe.target.name}: {os.path.basename(options.model)}"
-        facts = _facts(options, network, recipe, len(rows))
+        title = f"{preprocessing.target.name}: {os.path.basename(options.model)}"
+        facts = _facts(options, network, preprocessing, len(rows))
         contents = Report(title, facts, network, results, evaluation, None, f"the {on}")
         report_files.write_report(contents, options.report)
         if not options.json:
-            say(f"\nreport  {options.report}")
+            write_line(f"\nreport  {options.report}")
     return 0
 
 
 def _show(results: Any, tables: Any, left_out: int) -> None:
     if left_out:
-        say(f"note: left out {left_out} rows without a target\n")
-    say(aligned(results))
+        write_line(f"note: left out {left_out} rows without a target\n")
+    write_line(aligned(results))
     for title, rows in tables:
-        say(titled(title, rows))
+        write_line(titled(title, rows))
 
 
 def _plain(evaluation: Evaluation, found: dict[str, float]) -> dict[str, Any]:
@@ -87,15 +87,15 @@ def _plain(evaluation: Evaluation, found: dict[str, float]) -> dict[str, Any]:
 
 
 def _facts(
-    options: EvaluateOptions, network: Network, recipe: Recipe, n_rows: int
+    options: EvaluateOptions, network: Network, preprocessing: TablePreprocessing, n_rows: int
 ) -> list[tuple[str, str]]:
     from ffnn_fast.losses import loss_of
 
-    trained = [(f"training: {name}", value) for name, value in recipe.summary.items()]
+    trained = [(f"training: {name}", value) for name, value in preprocessing.summary.items()]
     return [
         ("model", options.model),
         ("data", f"{options.data}, {n_rows} rows"),
-        ("target", recipe.target.name),
+        ("target", preprocessing.target.name),
         ("loss", loss_of(network.spec.loss).name),
         *trained,
     ]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ffnn_fast.cli.arguments.declaration import argument, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.value_types import OneOf, Switch, Text
-from ffnn_fast.cli.output import CommandError, aligned, check_output, say, write_file
+from ffnn_fast.cli.output import CommandError, aligned, check_output, write_file, write_line
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
 
 FORMATS = ("onnx", "safetensors")
@@ -45,18 +45,18 @@ class ExportOptions:
 
 def run(options: ExportOptions) -> int:
     """Write and check; returns the exit code."""
-    from ffnn_fast.cli.recipe import load_model
+    from ffnn_fast.cli.table_preprocessing import load_model
 
     kind = _kind(options.to, options.output)
     path = options.output or f"{os.path.splitext(options.model)[0]}.{kind}"
     check_output(path, options.model)
-    network, recipe = load_model(options.model)
+    network, preprocessing = load_model(options.model)
     dtype = options.dtype or network.spec.dtype
     if kind == "safetensors":
         return _to_safetensors(network, path, dtype)
-    if recipe is None and not options.bare:
-        say(f"note: {options.model} has no preprocessing: exporting the network alone")
-    return _to_onnx(network, None if options.bare else recipe, path, dtype)
+    if preprocessing is None and not options.bare:
+        write_line(f"note: {options.model} has no preprocessing: exporting the network alone")
+    return _to_onnx(network, None if options.bare else preprocessing, path, dtype)
 
 
 def _kind(wanted: str | None, output: str | None) -> str:
@@ -69,16 +69,18 @@ def _kind(wanted: str | None, output: str | None) -> str:
     return wanted or suffix
 
 
-def _to_onnx(network: Network, recipe: Recipe | None, path: str, dtype: str) -> int:
-    from ffnn_fast.cli.comparison import TOLERANCE, compare
+def _to_onnx(
+    network: Network, preprocessing: TablePreprocessing | None, path: str, dtype: str
+) -> int:
+    from ffnn_fast.cli.onnx_comparison import TOLERANCE, compare
     from ffnn_fast.onnx import to_onnx
     from ffnn_fast.onnx.columns import as_preprocessing, check_fit
 
-    given = None if recipe is None else recipe.to_json()
-    preprocessing = as_preprocessing(given)
-    if preprocessing is not None:
+    given = None if preprocessing is None else preprocessing.to_json()
+    graph_inputs = as_preprocessing(given)
+    if graph_inputs is not None:
         try:
-            check_fit(preprocessing, network.spec)
+            check_fit(graph_inputs, network.spec)
         except ValueError as error:
             raise CommandError(
                 f"the preprocessing cannot be expressed in ONNX: {error}; use --bare to export "
@@ -88,7 +90,7 @@ def _to_onnx(network: Network, recipe: Recipe | None, path: str, dtype: str) -> 
         model = to_onnx(network, path, preprocessing=given, dtype=dtype)
     except (ImportError, ValueError) as error:
         raise CommandError(str(error)) from error
-    found = compare(path, network, recipe, dtype)
+    found = compare(path, network, preprocessing, dtype)
     passed = found.difference <= TOLERANCE
     verdict = f"{found.difference:.1e} of the largest output  {'ok' if passed else 'FAILED'}"
     _report(
@@ -144,8 +146,8 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
 def _report(path: str, *facts: tuple[str, list[str]]) -> None:
     from ffnn_fast.cli.table import shortened
 
-    say(f"{path}: {os.path.getsize(path):,} bytes")
-    say(aligned([(name, shortened(texts, MOST)) for name, texts in facts], right=False))
+    write_line(f"{path}: {os.path.getsize(path):,} bytes")
+    write_line(aligned([(name, shortened(texts, MOST)) for name, texts in facts], right=False))
 
 
 COMMAND = Command(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ffnn_fast.cli.arguments.declaration import argument
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.value_types import Text
-from ffnn_fast.cli.output import aligned, say
+from ffnn_fast.cli.output import aligned, write_line
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn
 
 
@@ -26,32 +26,41 @@ def run(options: InfoOptions) -> int:
     """Show the contents; returns the exit code."""
     from safetensors import safe_open
 
-    from ffnn_fast.cli.recipe import load_model
+    from ffnn_fast.cli.table_preprocessing import load_model
 
-    network, recipe = load_model(options.model)
+    network, preprocessing = load_model(options.model)
     with safe_open(options.model, framework="numpy") as file:
-        say(f"{options.model}: written by ffnn_fast {file.metadata().get('library_version')}\n")
-    say(repr(network))
-    if recipe is None:
-        say("\nno preprocessing: this file was not written by ffnn-fast train")
+        write_line(
+            f"{options.model}: written by ffnn_fast {file.metadata().get('library_version')}\n"
+        )
+    write_line(repr(network))
+    if preprocessing is None:
+        write_line("\nno preprocessing: this file was not written by ffnn-fast train")
     else:
-        _show(recipe)
+        _show(preprocessing)
     return 0
 
 
-def _show(recipe: Recipe) -> None:
-    target = recipe.target
+def _show(preprocessing: TablePreprocessing) -> None:
+    target = preprocessing.target
     if target.classes:
-        say(f"\ntarget {target.name}: {len(target.classes)} classes: {', '.join(target.classes)}")
+        write_line(
+            f"\ntarget {target.name}: {len(target.classes)} classes: {', '.join(target.classes)}"
+        )
     else:
-        say(f"\ntarget {target.name}: mean {target.mean:g}, standard deviation {target.scale:g}")
-    say(f"\ninputs, from a table {'with' if recipe.header else 'without'} a header")
+        write_line(
+            f"\ntarget {target.name}: mean {target.mean:g}, standard deviation {target.scale:g}"
+        )
+    write_line(f"\ninputs, from a table {'with' if preprocessing.header else 'without'} a header")
     head = ("column", "kind", "inputs", "standardised by; levels")
-    rows = [head, *(_described(column) for column in recipe.inputs.columns)]
-    say(aligned(rows, right=False))
-    say(f"\nmissing values: empty{''.join(f', {word}' for word in recipe.missing)}")
-    if recipe.summary:
-        say("training: " + ", ".join(f"{key} {value}" for key, value in recipe.summary.items()))
+    rows = [head, *(_described(column) for column in preprocessing.inputs.columns)]
+    write_line(aligned(rows, right=False))
+    write_line(f"\nmissing values: empty{''.join(f', {word}' for word in preprocessing.missing)}")
+    if preprocessing.summary:
+        write_line(
+            "training: "
+            + ", ".join(f"{key} {value}" for key, value in preprocessing.summary.items())
+        )
 
 
 def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str, str]:

@@ -13,7 +13,7 @@ class CommandError(Exception):
     """Bad input or usage: the command writes this text as one line and exits with code 2."""
 
 
-def say(text: str = "") -> None:
+def write_line(text: str = "") -> None:
     """Write a line to standard output, at once."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

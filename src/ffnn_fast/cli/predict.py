@@ -13,10 +13,10 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, ReadingOptions
 from ffnn_fast.cli.arguments.value_types import Switch, Text
-from ffnn_fast.cli.output import CommandError, check_output, say, write_file
+from ffnn_fast.cli.output import CommandError, check_output, write_file, write_line
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
 
 
@@ -40,36 +40,36 @@ def run(options: PredictOptions) -> int:
 
     if options.output:
         check_output(options.output, options.model, options.data)
-    network, recipe = load(options.model)
+    network, preprocessing = load(options.model)
     if options.proba:
-        check_probabilities(network.spec, recipe.target)
-    table = recipe.read(options.data, options.reading.header, options.reading.delimiter)
-    X = recipe.matrix(table).astype(network.spec.dtype)
+        check_probabilities(network.spec, preprocessing.target)
+    table = preprocessing.read(options.data, options.reading.header, options.reading.delimiter)
+    X = preprocessing.matrix(table).astype(network.spec.dtype)
     y_hat = network.forward(X)
-    columns = as_columns(network.spec, recipe.target, y_hat, proba=options.proba)
+    columns = as_columns(network.spec, preprocessing.target, y_hat, proba=options.proba)
     content = _csv(
         list(columns), zip(*(values.tolist() for values in columns.values()), strict=True)
     )
     if options.output:
         write_file(options.output, content)
-        say(f"{len(X)} predictions of {recipe.target.name} in {options.output}")
+        write_line(f"{len(X)} predictions of {preprocessing.target.name} in {options.output}")
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     return 0
 
 
-def load(path: str, *, engine: str | None = None) -> tuple[Network, Recipe]:
+def load(path: str, *, engine: str | None = None) -> tuple[Network, TablePreprocessing]:
     """The network of a model file, and its preprocessing of tables."""
-    from ffnn_fast.cli.recipe import load_model
+    from ffnn_fast.cli.table_preprocessing import load_model
 
-    network, recipe = load_model(path, engine=engine)
-    if recipe is None:
+    network, preprocessing = load_model(path, engine=engine)
+    if preprocessing is None:
         raise CommandError(
             f"{path} has no preprocessing of tables: it was not written by ffnn-fast train; use "
             "Network.load in Python"
         )
-    return network, recipe
+    return network, preprocessing
 
 
 def _csv(names: list[str], rows: Iterable[Iterable[object]]) -> bytes:

@@ -7,7 +7,7 @@ import textwrap
 
 from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.arguments.parsing import Command
-from ffnn_fast.cli.output import CommandError, aligned, check_output, say, titled
+from ffnn_fast.cli.output import CommandError, aligned, check_output, titled, write_line
 from ffnn_fast.cli.training.choice_settings import described_settings
 from ffnn_fast.cli.training.train_options import Checkpoints, Reporting, TrainOptions
 from ffnn_fast.metrics import as_metric
@@ -26,32 +26,32 @@ def run(options: TrainOptions) -> int:
     if wanted:
         report_files.check_report(wanted)
     elif page and (missing := report_files.missing_packages(page)):
-        say(f'note: no report without {" and ".join(missing)}: pip install "ffnn_fast[cli]"')
+        write_line(f'note: no report without {" and ".join(missing)}: pip install "ffnn_fast[cli]"')
         page = None
     _check_outputs(options, [data], [output, page])
     prepared = preparing.prepare(data, options)
     for note in prepared.notes:
-        say(note)
+        write_line(note)
     with fitting.refusals():
         network = building.network(prepared, options)
-    say(f"\n{network!r}\n")
+    write_line(f"\n{network!r}\n")
     fitted = fitting.fit(network, prepared, options)
     rows, on = prepared.judged
     X = prepared.X[rows].astype(network.spec.dtype)
-    evaluation = scoring.evaluate(network, prepared.recipe.target, X, prepared.y[rows])
+    evaluation = scoring.evaluate(network, prepared.preprocessing.target, X, prepared.y[rows])
     results = fitting.results(prepared, evaluation)
     fitted.save(output, results)
-    say(f"{fitted.ended}\n")
-    say(aligned(results))
+    write_line(f"{fitted.ended}\n")
+    write_line(aligned(results))
     for heading, table in tables(evaluation):
-        say(titled(heading, table))
-    say(f"\nmodel   {output}")
+        write_line(titled(heading, table))
+    write_line(f"\nmodel   {output}")
     if page:
         facts = [("data", data), *fitted.how.items()]
-        title = f"{prepared.recipe.target.name}, from {os.path.basename(data)}"
+        title = f"{prepared.preprocessing.target.name}, from {os.path.basename(data)}"
         contents = Report(title, facts, network, results, evaluation, fitted.history, on)
         report_files.write_report(contents, page)
-        say(f"report  {page}")
+        write_line(f"report  {page}")
     return 0
 
 

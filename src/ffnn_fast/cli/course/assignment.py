@@ -18,7 +18,7 @@ from ffnn_fast.cli.course.course_options import (
     CourseOptions,
     CourseTraining,
 )
-from ffnn_fast.cli.output import CommandError, say
+from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.datasets import load_images
 from ffnn_fast.metrics import confusion_matrix
@@ -169,7 +169,9 @@ def _anneal(
         val_loss = net.loss(validation.X, validation.y)
         if not val_loss <= best:
             rate /= 2
-            say(f"the validation loss rose to {val_loss:.4f}: repeating the epoch at rate {rate:g}")
+            write_line(
+                f"the validation loss rose to {val_loss:.4f}: repeating the epoch at rate {rate:g}"
+            )
             net.params[:], net.stream = before.params, before.stream
             continue
         best = val_loss

@@ -7,7 +7,7 @@ import os
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.course.assignment_results import Result, best_of, table
 from ffnn_fast.cli.course.course_options import OPTIMIZERS, CourseOptions
-from ffnn_fast.cli.output import CommandError, aligned, check_output, say
+from ffnn_fast.cli.output import CommandError, aligned, check_output, write_line
 
 DEFAULT_RATE = 0.1
 
@@ -20,7 +20,7 @@ def run(options: CourseOptions) -> int:
     if plot:
         _check_plot(plot)
     images = assignment.load(data.data, data.dataset, training.seed)
-    say(
+    write_line(
         f"{data.dataset}: {len(images.train.X)} images to train on, "
         f"{len(images.validation.X)} to validate, {len(images.test.X)} to test"
     )
@@ -34,29 +34,31 @@ def run(options: CourseOptions) -> int:
         for name in OPTIMIZERS:
             rate = training.learning_rate or assignment.USUAL_RATES[name]
             results.append(assignment.learn(images, options, name, rate))
-        say()
-        say(aligned(table(results)))
+        write_line()
+        write_line(aligned(table(results)))
         best = best_of(results)
-        say(f"\n  best in validation: {best.optimizer}")
+        write_line(f"\n  best in validation: {best.optimizer}")
         _show(best)
     if plot:
         from ffnn_fast.cli.course.course_picture import draw_results
 
         draw_results(results, plot, data.dataset)
-        say(f"\n  {plot}")
+        write_line(f"\n  {plot}")
     return 0
 
 
 def _show(result: Result) -> None:
-    say()
-    say(
+    write_line()
+    write_line(
         f"  test accuracy {result.test_accuracy:.4f}, "
         f"validation {result.validation_accuracy:.4f}, {result.seconds:.2f} s to train"
     )
-    say("\n  confusion matrix of the test images: rows are true classes, columns predicted ones")
+    write_line(
+        "\n  confusion matrix of the test images: rows are true classes, columns predicted ones"
+    )
     rows = [["", *map(str, range(len(result.confusion)))]]
     rows += [[str(k), *map(str, row)] for k, row in enumerate(result.confusion)]
-    say(aligned(rows))
+    write_line(aligned(rows))
 
 
 def _check_plot(path: str) -> None:

@@ -54,11 +54,11 @@ def network(prepared: Prepared, options: TrainOptions) -> Network:
             n_threads=runtime.threads,
             matmul=runtime.matmul,
         )
-    target = prepared.recipe.target
+    target = prepared.preprocessing.target
     output, width, loss = _output(target, model)
     hidden = (64, 64) if model.hidden is None else model.hidden
     return Network(
-        (len(prepared.recipe.inputs.feature_names), *hidden, width),
+        (len(prepared.preprocessing.inputs.feature_names), *hidden, width),
         activation=model.activation or "tanh",
         output=output,
         loss=loss.name,

@@ -15,9 +15,9 @@ from ffnn_fast.cli.arguments.declaration import flag, values_of
 from ffnn_fast.cli.arguments.named_settings import Choice
 from ffnn_fast.cli.evaluation.scoring import Evaluation, as_cells, point_scores, scores
 from ffnn_fast.cli.evaluation.tables import Table
-from ffnn_fast.cli.output import CommandError, say
+from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
-from ffnn_fast.cli.recipe import KEY, Recipe
+from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.cli.training import building
 from ffnn_fast.cli.training.baselines import linear_classifier, ridge
 from ffnn_fast.cli.training.choice_settings import LEVENBERG_MARQUARDT
@@ -44,7 +44,7 @@ class Fitted:
     Attributes
     ----------
     network : Network
-    recipe : Recipe
+    preprocessing : TablePreprocessing
     history : History
     how : dict of str to str
         The options of the training.
@@ -53,7 +53,7 @@ class Fitted:
     """
 
     network: Network
-    recipe: Recipe
+    preprocessing: TablePreprocessing
     history: History
     how: dict[str, str]
     ended: str
@@ -62,9 +62,9 @@ class Fitted:
         """Write the model file, with the options and scores of the training in its summary."""
         where, *names = results[0]
         reached = {f"{name} {where}": v for name, v in zip(names, results[1][1:], strict=True)}
-        recipe = replace(self.recipe, summary=self.how | reached)
+        preprocessing = replace(self.preprocessing, summary=self.how | reached)
         try:
-            self.network.save(path, extra={KEY: recipe.to_json()})
+            self.network.save(path, extra={KEY: preprocessing.to_json()})
         except ValueError as error:
             raise CommandError(str(error)) from error
 
@@ -103,7 +103,7 @@ def fit(network: Network, prepared: Prepared, options: TrainOptions) -> Fitted:
         ended += f"; {why}"
     if best:
         ended += f"; the parameters are those of epoch {best}"
-    return Fitted(network, prepared.recipe, history, how, ended)
+    return Fitted(network, prepared.preprocessing, history, how, ended)
 
 
 def _step(
@@ -113,7 +113,7 @@ def _step(
     X, y, weight = _part(prepared, prepared.train, network.spec.dtype)
     rate = building.rate_of(options.training, network, X, y, weight)
     if options.training.learning_rate == "find":
-        say(f"learning rate {rate:.3g}, found by a trial")
+        write_line(f"learning rate {rate:.3g}, found by a trial")
     arguments = building.fit_options(options, len(X), rate)
     followed = prepared.validation if len(prepared.validation) else prepared.test
     held = _part(prepared, followed, network.spec.dtype)
@@ -163,7 +163,7 @@ def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Ar
 
 def results(prepared: Prepared, evaluation: Evaluation) -> Table:
     """A table of the network's scores, and those of two simple models on the same rows."""
-    train, target = prepared.train, prepared.recipe.target
+    train, target = prepared.train, prepared.preprocessing.target
     rows, on = prepared.judged
     known, others = prepared.y[train], prepared.X[rows]
     if evaluation.is_classification:

@@ -11,8 +11,8 @@ import numpy as np
 from ffnn_fast._training.sampling import class_weights, hold_out
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.predict import load
-from ffnn_fast.cli.recipe import Recipe
 from ffnn_fast.cli.table import Table, read_table, shortened
+from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.training.column_types import Target, input_columns, target_column
 from ffnn_fast.cli.training.train_options import Model, Stopping, Training, TrainOptions
 from ffnn_fast.network import Network
@@ -28,7 +28,7 @@ class Prepared:
 
     Attributes
     ----------
-    recipe : Recipe
+    preprocessing : TablePreprocessing
     X : array of shape (n, d), float64
     y : array of shape (n,)
         Encoded targets.
@@ -41,7 +41,7 @@ class Prepared:
         The network that training continues from.
     """
 
-    recipe: Recipe
+    preprocessing: TablePreprocessing
     X: Array
     y: Array
     weight: Array | None
@@ -62,43 +62,44 @@ class Prepared:
 def prepare(path: str, options: TrainOptions) -> Prepared:
     """Read the tables, split the rows, and fit the encoding to the training rows."""
     reading, seed = options.reading, options.training.seed
-    start, recipe = None, None
+    start, preprocessing = None, None
     if options.model.start:
-        start, recipe = load(options.model.start, engine=options.runtime.engine)
+        start, preprocessing = load(options.model.start, engine=options.runtime.engine)
     rng = np.random.default_rng(seed)
-    if recipe is None:
+    if preprocessing is None:
         table = read_table(path, reading.header, reading.delimiter)
         column = target_column(
             table, table.find(options.target or ""), options.columns.task, reading.missing
         )
         rows = table.known(column.missing, drop_missing=reading.drop_missing_target)
         parts = _split(path, column.values[rows], column.task, options, rng)
-        recipe, left_out = _fitted(table, column, rows[parts[0]], options)
-        y = recipe.target.encode(column.values[rows])
+        preprocessing, left_out = _fitted(table, column, rows[parts[0]], options)
+        y = preprocessing.target.encode(column.values[rows])
     else:
-        table, left_out = recipe.read(path, reading.header, reading.delimiter), []
-        if options.target and table.find(options.target) != recipe.target_place(table):
+        table, left_out = preprocessing.read(path, reading.header, reading.delimiter), []
+        if options.target and table.find(options.target) != preprocessing.target_place(table):
             raise CommandError(
-                f"{options.model.start} predicts {recipe.target.name!r}, not {options.target!r}"
+                f"{options.model.start} predicts {preprocessing.target.name!r}, "
+                f"not {options.target!r}"
             )
-        rows, y = recipe.targets(table, drop_missing=reading.drop_missing_target)
-        parts = _split(path, y, recipe.target.task, options, rng)
+        rows, y = preprocessing.targets(table, drop_missing=reading.drop_missing_target)
+        parts = _split(path, y, preprocessing.target.task, options, rng)
     train, validation, test = parts
-    X, weight = recipe.matrix(table)[rows], None
+    X, weight = preprocessing.matrix(table)[rows], None
     if options.columns.weights:
         weight = _weights(table, table.find(options.columns.weights), reading.missing)[rows]
     if options.split.test:
-        others = recipe.read(options.split.test, reading.header, reading.delimiter)
-        known, y_test = recipe.targets(others, drop_missing=reading.drop_missing_target)
+        others = preprocessing.read(options.split.test, reading.header, reading.delimiter)
+        known, y_test = preprocessing.targets(others, drop_missing=reading.drop_missing_target)
         test = np.arange(len(X), len(X) + len(known))
-        X = np.concatenate([X, recipe.matrix(others)[known]])
+        X = np.concatenate([X, preprocessing.matrix(others)[known]])
         y = np.concatenate([y, y_test])
         weight = None if weight is None else np.concatenate([weight, np.ones(len(known))])
     if options.columns.class_weight is not None:
-        weight = _by_class(options.columns.class_weight, weight, recipe.target, y, train)
+        weight = _by_class(options.columns.class_weight, weight, preprocessing.target, y, train)
     counts = (len(train), len(validation), len(test), len(table) - len(rows))
-    notes = _notes(table.path, recipe, counts, left_out)
-    return Prepared(recipe, X, y, weight, train, validation, test, notes, start)
+    notes = _notes(table.path, preprocessing, counts, left_out)
+    return Prepared(preprocessing, X, y, weight, train, validation, test, notes, start)
 
 
 def needs_validation(stopping: Stopping, training: Training) -> bool:
@@ -151,7 +152,7 @@ def _split(
 
 def _fitted(
     table: Table, column: Target, train: Array, options: TrainOptions
-) -> tuple[Recipe, list[str]]:
+) -> tuple[TablePreprocessing, list[str]]:
     """The encoding fitted to these training rows, and the names of columns that never vary."""
     columns, missing = options.columns, options.reading.missing
     name = table.find(options.target or "")
@@ -170,8 +171,10 @@ def _fitted(
     if _keeps_values(options.model):
         target = replace(target, mean=0.0, scale=1.0)
     used = {column.name for column in inputs.columns}
-    recipe = Recipe(table.has_header, table.names, tuple(missing), inputs, target)
-    return recipe, [key for key in raw if key not in used]
+    preprocessing = TablePreprocessing(
+        table.has_header, table.names, tuple(missing), inputs, target
+    )
+    return preprocessing, [key for key in raw if key not in used]
 
 
 def _keeps_values(model: Model) -> bool:
@@ -205,17 +208,20 @@ def _by_class(
 
 
 def _notes(
-    path: str, recipe: Recipe, counts: tuple[int, int, int, int], left_out: Sequence[str]
+    path: str,
+    preprocessing: TablePreprocessing,
+    counts: tuple[int, int, int, int],
+    left_out: Sequence[str],
 ) -> list[str]:
     """Lines to print; counts: rows to train, to validate, held out, and without a target."""
-    columns, target = recipe.inputs.columns, recipe.target
+    columns, target = preprocessing.inputs.columns, preprocessing.target
     numeric = [column for column in columns if isinstance(column, NumericColumn)]
     kind = f"{len(target.classes)} classes" if target.classes else "regression"
     followed = f"{counts[1]} to validate, " if counts[1] else ""
     notes = [
         f"{path}: {counts[0]} rows to train on, {followed}{counts[2]} held out; "
         f"{len(numeric)} numeric and {len(columns) - len(numeric)} categorical columns make "
-        f"{len(recipe.inputs.feature_names)} inputs; target {target.name} ({kind})"
+        f"{len(preprocessing.inputs.feature_names)} inputs; target {target.name} ({kind})"
     ]
     marked = [column.name for column in numeric if column.marks_missing]
     if marked:

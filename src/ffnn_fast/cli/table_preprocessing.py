@@ -20,7 +20,7 @@ ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summa
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TablePreprocessing:
     """How the rows of a table become inputs, and outputs become predictions.
 
     Attributes
@@ -130,7 +130,7 @@ class Recipe:
         )
 
     def to_json(self) -> str:
-        """The recipe as JSON text."""
+        """The preprocessing as JSON text."""
         plain = {
             "version": 1,
             "header": self.header,
@@ -143,7 +143,7 @@ class Recipe:
         return json.dumps(plain, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Recipe:
+    def from_json(cls, text: str) -> TablePreprocessing:
         """The inverse of `to_json`; raises ValueError for anything else."""
         try:
             plain = json.loads(text)
@@ -156,7 +156,7 @@ class Recipe:
         summary = plain["summary"]
         if not isinstance(plain["header"], bool) or not isinstance(summary, dict):
             raise ValueError("'header' must be true or false and 'summary' an object")
-        recipe = cls(
+        preprocessing = cls(
             plain["header"],
             _texts(plain, "columns"),
             _texts(plain, "missing"),
@@ -164,14 +164,18 @@ class Recipe:
             TargetEncoder.from_dict(plain["target"]),
             {str(key): str(value) for key, value in summary.items()},
         )
-        used = {column.name for column in recipe.inputs.columns} | {recipe.target.name}
-        if not used <= set(recipe.columns):
+        used = {column.name for column in preprocessing.inputs.columns} | {
+            preprocessing.target.name
+        }
+        if not used <= set(preprocessing.columns):
             raise ValueError("its inputs and target are not among its columns")
-        return recipe
+        return preprocessing
 
 
-def load_model(path: str, *, engine: str | None = None) -> tuple[Network, Recipe | None]:
-    """The network of a model file and, if it has one, the recipe.
+def load_model(
+    path: str, *, engine: str | None = None
+) -> tuple[Network, TablePreprocessing | None]:
+    """The network of a model file and, if it has one, the preprocessing.
 
     Raises
     ------
@@ -181,28 +185,28 @@ def load_model(path: str, *, engine: str | None = None) -> tuple[Network, Recipe
         If it cannot be read.
     """
     spec, params, extra = load(path)
-    recipe = None
+    preprocessing = None
     if KEY in extra:
         try:
-            recipe = Recipe.from_json(extra[KEY])
-            _check_fit(recipe, spec)
+            preprocessing = TablePreprocessing.from_json(extra[KEY])
+            _check_fit(preprocessing, spec)
         except ValueError as error:
             raise ModelFileError(f"{path!r} has a bad {KEY!r} entry: {error}") from error
-    return Network.from_params(spec, params, engine=engine), recipe
+    return Network.from_params(spec, params, engine=engine), preprocessing
 
 
-def _check_fit(recipe: Recipe, spec: NetworkSpec) -> None:
+def _check_fit(preprocessing: TablePreprocessing, spec: NetworkSpec) -> None:
     """Raise ValueError if the preprocessing does not fit the network."""
-    width, classes = len(recipe.inputs.feature_names), len(recipe.target.classes)
+    width, classes = len(preprocessing.inputs.feature_names), len(preprocessing.target.classes)
     n_outputs, task = spec.n_outputs, spec.task
-    if recipe.target.task == "regression":
+    if preprocessing.target.task == "regression":
         outputs = spec.n_targets == 1 and task == "regression"
     else:
         one_of = spec.takes_labels and n_outputs == classes
         outputs = task == "classification" and (one_of or (n_outputs, classes) == (1, 2))
     if width != spec.n_inputs or not outputs:
         raise ValueError(
-            f"it makes {width} inputs and {classes} classes ({recipe.target.task}), but the "
+            f"it makes {width} inputs and {classes} classes ({preprocessing.target.task}), but the "
             f"network has {spec.n_inputs} inputs and {n_outputs} outputs ({task}) "
             f"in {len(spec.head_widths)} heads"
         )
