@@ -1,10 +1,15 @@
-"""``python -m benches``: a quick form in minutes; ``--full`` for figures to quote."""
+"""``python -m benches``: a quick form in minutes; ``--full`` for figures to quote.
+
+``--compare OLD``: this version of ffnn_fast beside another one.
+"""
 
 import argparse
+import sys
 from pathlib import Path
 from time import perf_counter
 
-from benches import report
+from benches import comparison, report
+from benches.comparison_cases import CASES
 from benches.runner import ROOT, Runner
 from ffnn_fast._bench import machine
 
@@ -17,18 +22,41 @@ def arguments():
         "--only", nargs="+", choices=report.QUESTIONS, default=report.QUESTIONS, metavar="QUESTION",
         help=f"some of: {', '.join(report.QUESTIONS)}",
     )  # fmt: skip
-    parser.add_argument("--rounds", type=int, help="measurements of each library (7; full: 31)")
-    parser.add_argument("--seconds", type=float, help="of a measurement (0.03; full: 0.1)")
+    parser.add_argument(
+        "--rounds", type=int, help="measurements of each library (7; full: 31; --compare: 21)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, help="of a measurement (0.03; full: 0.1; --compare: 0.05)"
+    )
     parser.add_argument("--out", type=Path, default=report.RESULTS, help="folder of the results")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data",
                         help="folder with fashion-mnist and wine-quality in it")  # fmt: skip
     parser.add_argument("--report", action="store_true", help="only write tables and plots again")
+    group = parser.add_argument_group("comparison of two versions")
+    group.add_argument("--compare", type=Path, metavar="OLD",
+                       help="folder of the other, compiled version, or its checkout")  # fmt: skip
+    group.add_argument("--rows", nargs="+", default=[""], metavar="TEXT",
+                       help="only the rows whose name contains one of these")  # fmt: skip
+    group.add_argument("--json", type=Path, metavar="FILE", help="write the times there")
     return parser.parse_args()
+
+
+def compare(given):
+    """Compare two versions; returns the exit code."""
+    cases = [case for case in CASES if any(text in str(case) for text in given.rows)]
+    if not cases:
+        raise SystemExit(f"--rows {' '.join(given.rows)}: no such row; there are:\n"
+                         + "\n".join(map(str, CASES)))  # fmt: skip
+    old = comparison.package_folder(given.compare)
+    chosen = {name: value for name in ("rounds", "seconds") if (value := getattr(given, name))}
+    return comparison.main(comparison.Comparison(old, **chosen), cases, given.json)
 
 
 def main():
     """Run the questions one after another, and write the results after each."""
     given = arguments()
+    if given.compare:
+        sys.exit(compare(given))
     if not given.report:
         described = machine.describe()
         if described["load"][0] > machine.QUIET:
