@@ -1,6 +1,7 @@
 """The options of ``ffnn-fast train``: to add one, add a field to the class of its group.
 
-A default of None means "not given": `building` chooses the value then.
+The groups that concern the table, `Reading`, `Columns` and `Split`, are in `data_options`. A default
+of None means "not given": `building` chooses the value then.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ from ffnn_fast._solvers.minimizers import METHODS
 from ffnn_fast.activations import ACTIVATIONS, ALIASES
 from ffnn_fast.cli.arguments.declaration import argument, group, option
 from ffnn_fast.cli.arguments.named_settings import Choice, ChoiceOf, Count, CountOf
-from ffnn_fast.cli.arguments.table_options import TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import (
-    ClassWeights,
     ColumnName,
     EpochsOrSeconds,
     Integer,
@@ -28,7 +27,7 @@ from ffnn_fast.cli.arguments.value_types import (
     Text,
     WordOr,
 )
-from ffnn_fast.cli.table import DEFAULT_MISSING, FORMATS
+from ffnn_fast.cli.table import FORMATS
 from ffnn_fast.cli.training.choice_settings import (
     SCHEDULES,
     SETTINGS,
@@ -36,77 +35,13 @@ from ffnn_fast.cli.training.choice_settings import (
     STOPPING,
     WARM_UP,
 )
+from ffnn_fast.cli.training.data_options import Columns, Reading, Split
 from ffnn_fast.initializers import INITIALIZERS
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.metrics import METRICS
 from ffnn_fast.optimizers._rules import OPTIMIZERS
 
 BOUND = Number(0, above=True)
-
-
-@dataclass(frozen=True)
-class Reading(TargetReadingOptions):
-    """How the table is read."""
-
-    missing: tuple[str, ...] = option(
-        Names(),
-        f"words for a missing value, besides the empty one (default: {','.join(DEFAULT_MISSING)})",
-        default=DEFAULT_MISSING,
-        metavar="A,B",
-    )
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What the columns are used for."""
-
-    task: str = option(
-        OneOf(("auto", "classification", "regression")),
-        "auto: classification if the target is text or has few distinct whole numbers (default: "
-        "{default})",
-        default="auto",
-    )
-    categorical: tuple[str, ...] = option(
-        Names(ColumnName()),
-        "columns of numbers that are categories; a name with a comma is quoted: '\"a,b\",c'",
-        default=(),
-        metavar="A,B",
-    )
-    drop: tuple[str, ...] = option(
-        Names(ColumnName()), "columns to leave out", default=(), metavar="A,B"
-    )
-    weights: str | None = option(
-        ColumnName(),
-        "a column of numbers >= 0: the weight of each row in training",
-        metavar="COLUMN",
-    )
-    class_weight: str | dict[str, float] | None = option(
-        ClassWeights(),
-        "the weight of each class in training: balanced, or for example yes=2,no=1",
-        metavar="WEIGHTS",
-    )
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which rows train and which evaluate."""
-
-    test: str | None = option(
-        Text(), "evaluate on the rows of this file, and train on all others", metavar="FILE"
-    )
-    test_fraction: float = option(
-        Number(0, 1),
-        "share of the rows held out for evaluation where there is no --test (default: {default})",
-        default=0.2,
-        metavar="F",
-    )
-    validation_fraction: float | None = option(
-        Number(0, 1),
-        "share of the other rows held out for validation during training (default: 0.1 where "
-        "--early-stopping or --schedule depend on it; else 0, and the figures of each epoch are "
-        "those of the test rows, which then decide nothing)",
-        metavar="F",
-    )
 
 
 @dataclass(frozen=True)
