@@ -1,7 +1,7 @@
 """The options of ``ffnn-fast train``: to add one, add a field to the class of its group.
 
-The groups that concern the table, `Reading`, `Columns` and `Split`, are in `data_options`. A default
-of None means "not given": `building` chooses the value then.
+The groups `Reading`, `Columns` and `Split`, which concern the table, are in `data_options`. A
+default of None means "not given": `building` chooses the value then.
 """
 
 from __future__ import annotations
