@@ -1,6 +1,6 @@
-"""Handwritten digits: the best network of a few, judged on rows none of them has seen.
+"""Handwritten digits: select the best of four networks by validation, and test it on other rows.
 
-Run it with ``python examples/digits.py``; the data come with the package.
+Run ``python examples/digits.py``. The data set comes with the package.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ CANDIDATES = {
 
 
 def main() -> float:
-    """Train the candidates, keep the best in validation; returns its test accuracy."""
+    """Train the candidates and select the best by validation accuracy; return its test accuracy."""
     digits = load_digits()
     X, y = (digits.X / 16).astype(np.float32), digits.y
     order = np.random.default_rng(0).permutation(len(X))
@@ -36,16 +36,16 @@ def main() -> float:
             early_stopping=EarlyStopping(patience=10),
         )
         score = net.score(X[validation], y[validation])
-        print(f"{name:24} {score:.3f} in validation after {len(history)} epochs")
+        print(f"{name:24} validation accuracy {score:.3f} after {len(history)} epochs")
         if score > best_score:
             best, best_score = net, score
 
     accuracy = best.score(X[test], y[test])
-    print(f"the best of them is right on {accuracy:.1%} of the test rows")
+    print(f"test accuracy of the best: {accuracy:.1%}")
     wrong = test[best.predict(X[test]) != y[test]]
     for row in wrong[:2]:
-        sure = best.predict_proba(X[row]).max()
-        print(f"it takes this {y[row]} for a {best.predict(X[row])}, {sure:.0%} sure:")
+        predicted, probability = best.predict(X[row]), best.predict_proba(X[row]).max()
+        print(f"predicted {predicted} with probability {probability:.0%}, actual {y[row]}:")
         for line in digits.X[row].reshape(8, 8):
             print("   ", "".join(" .:-=+*#%"[int(ink) // 2] * 2 for ink in line))
     return accuracy

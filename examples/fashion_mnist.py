@@ -1,7 +1,7 @@
-"""Fashion-MNIST from its idx files: more than 89 % of the test images right in a few seconds.
+"""Fashion-MNIST from its idx files: a test accuracy above 89 % after a few seconds.
 
-``python examples/fashion_mnist.py [FOLDER] [--epochs N]``; FOLDER holds the four files of
-https://github.com/zalandoresearch/fashion-mnist, default ``../shared/data/fashion-mnist``.
+Run ``python examples/fashion_mnist.py [FOLDER] [--epochs N]``. FOLDER contains the four files of
+https://github.com/zalandoresearch/fashion-mnist; default: ``../shared/data/fashion-mnist``.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import numpy as np
 
 from ffnn_fast import Network
 from ffnn_fast.datasets import load_images
+from ffnn_fast.metrics import confusion_matrix
 from ffnn_fast.schedules import OneCycle
 
 HERE = Path(__file__).resolve().parent
@@ -24,7 +25,7 @@ BATCH = 64
 
 
 def main(folder: Path, epochs: int) -> float:
-    """Train 784-256-128-10 with one cycle of the learning rate; returns the test accuracy."""
+    """Train 784-256-128-10 with a one-cycle learning rate; return the test accuracy."""
     train, test = load_images(folder)
     mean, deviation = train.X.mean() / 255, train.X.std() / 255
     X, X_test = (
@@ -47,14 +48,12 @@ def main(folder: Path, epochs: int) -> float:
             )
         ],
     )
-    said = net.predict(X_test)
-    confusion = np.zeros((10, 10), int)
-    np.add.at(confusion, (test.y, said), 1)
-    np.fill_diagonal(confusion, 0)
-    for worst in np.argsort(-confusion, axis=None)[:3]:
-        truth, taken = divmod(int(worst), 10)
-        count = confusion[truth, taken]
-        print(f"{count:4} times a {CLASSES[truth]} is taken for a {CLASSES[taken]}")
+    errors = confusion_matrix(test.y, net.predict(X_test))
+    np.fill_diagonal(errors, 0)
+    for largest in np.argsort(-errors, axis=None)[:3]:
+        actual, predicted = divmod(int(largest), 10)
+        count = errors[actual, predicted]
+        print(f"{count:4} times predicted {CLASSES[predicted]}, actual {CLASSES[actual]}")
     return history[-1]["val_accuracy"]
 
 

@@ -1,7 +1,8 @@
-"""A stream whose rule changes half-way: a network that learns from each row as it comes.
+"""Online learning on a stream: the relation between inputs and targets changes halfway.
 
-Each row is first predicted, then learnt, so the error is always on rows not yet seen. A network
-trained on the first half and left alone stands beside it. ``python examples/stream.py``
+The network predicts each chunk before it trains on it, so the error is always measured on new rows.
+A copy that is not trained after the change is shown for comparison. Run
+``python examples/stream.py``.
 """
 
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from ffnn_fast import Network
+from ffnn_fast.metrics import rmse
 
 CHUNK, CHUNKS = 500, 80
 
 
 def stream(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Readings of a sensor and what they should be; after half the chunks the sensor ages."""
+    """Chunks (X, y) with noisy targets; the formula for y changes after half of them."""
     for chunk in range(CHUNKS):
         X = rng.uniform(-1, 1, (CHUNK, 4)).astype(np.float32)
         y = np.sin(3 * X[:, 0]) * X[:, 1] + X[:, 2] ** 2
@@ -24,18 +26,19 @@ def stream(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def main() -> tuple[float, float]:
-    """Predict and learn; returns the last error of the learner, and that of the one left alone."""
+    """Predict and train; return the last errors of the network and of the untrained copy."""
     net = Network([4, 32, 32, 1], activation="tanh", output="identity", seed=0)
-    left_alone, errors = None, []
+    frozen, errors = None, []
     for chunk, (X, y) in enumerate(stream(np.random.default_rng(0))):
         if chunk == CHUNKS // 2:
-            left_alone = net.copy()
-        error = float(np.sqrt(np.mean((net.predict(X) - y) ** 2)))
-        other = float(np.sqrt(np.mean((left_alone.predict(X) - y) ** 2))) if left_alone else error
-        errors.append((error, other))
+            frozen = net.copy()
+        error = rmse(y, net.predict(X))
+        frozen_error = rmse(y, frozen.predict(X)) if frozen else error
+        errors.append((error, frozen_error))
         net.partial_fit(X, y, batch_size=1, learning_rate=0.02)
         if chunk % 10 == 9 or chunk == CHUNKS // 2:
-            print(f"row {CHUNK * (chunk + 1):6}  error {error:.3f}  left alone {other:.3f}")
+            row = CHUNK * (chunk + 1)
+            print(f"row {row:6}  RMSE {error:.3f}  without training {frozen_error:.3f}")
     return errors[-1]
 
 

@@ -242,7 +242,7 @@ def test_a_wrong_derivative_is_found(rng):
         ((3, np.tanh, np.cos), TypeError, "name"),
         (("f", 3, np.cos), TypeError, "callable"),
         (("f", np.sin, None), TypeError, "callable"),
-        (("f", np.sin, np.cos, "x"), ValueError, "'a' or 'h'"),
+        (("f", np.sin, np.cos, "x"), ValueError, "of must be one of a, h"),
     ],
 )
 def test_what_is_no_activation(arguments, error, match):

@@ -11,42 +11,42 @@ import numpy as np
 import pytest
 from support.fits import classes, network
 
-from ffnn_fast._training.checkpoint import Checkpoint
-from ffnn_fast.callbacks import Callback, CSVLog, JSONLog, ProgressBar
+from ffnn_fast import Checkpoint
+from ffnn_fast.callbacks import Callback, CSVLog, FitView, JSONLog, ProgressBar
 
 
-class Diary(Callback):
-    """Every hook with what it is told."""
+class CallLog(Callback):
+    """A record of the calls of every hook."""
 
     def __init__(self):
-        self.heard = []
+        self.calls = []
 
-    def on_train_begin(self, run):
-        self.heard.append("train begin")
+    def on_train_begin(self, fit):
+        self.calls.append("train begin")
 
-    def on_epoch_begin(self, run):
-        self.heard.append(f"epoch {run.epoch} begin")
+    def on_epoch_begin(self, fit):
+        self.calls.append(f"epoch {fit.epoch} begin")
 
-    def on_batch_begin(self, run, rows):
-        self.heard.append(f"{len(rows)} rows")
+    def on_batch_begin(self, fit, rows):
+        self.calls.append(f"{len(rows)} rows")
 
-    def on_batch_end(self, run, loss):
-        self.heard.append(f"step {run.t}")
+    def on_batch_end(self, fit, loss):
+        self.calls.append(f"step {fit.t}")
         assert np.isfinite(loss)
 
-    def on_epoch_end(self, run, record):
-        assert run.history[-1] is record
-        self.heard.append("epoch end")
+    def on_epoch_end(self, fit, record):
+        assert fit.history[-1] is record
+        self.calls.append("epoch end")
 
-    def on_train_end(self, run):
-        self.heard.append("train end")
+    def on_train_end(self, fit):
+        self.calls.append("train end")
 
 
 def test_hooks_come_in_order():
     X, y = classes(50)
-    diary = Diary()
-    network().fit(X, y, epochs=2, callbacks=[diary])
-    assert diary.heard == [
+    log = CallLog()
+    network().fit(X, y, epochs=2, callbacks=[log])
+    assert log.calls == [
         "train begin",
         *("epoch 1 begin", "32 rows", "step 1", "18 rows", "step 2", "epoch end"),
         *("epoch 2 begin", "32 rows", "step 3", "18 rows", "step 4", "epoch end"),
@@ -56,26 +56,26 @@ def test_hooks_come_in_order():
 
 def test_hooks_for_batches_change_no_bit():
     X, y = classes()
-    told, alone = network(), network()
-    told.fit(X, y, callbacks=[Diary()], optimizer="adam")
+    logged, alone = network(), network()
+    logged.fit(X, y, callbacks=[CallLog()], optimizer="adam")
     alone.fit(X, y, optimizer="adam")
-    np.testing.assert_array_equal(told.params, alone.params)
+    np.testing.assert_array_equal(logged.params, alone.params)
 
 
 def test_only_hooks_for_batches_cut_epochs():
-    assert Diary().per_batch
+    assert CallLog().per_batch
     assert not ProgressBar().per_batch
 
 
 def test_a_callback_may_stop_the_fit():
     class Enough(Callback):
-        def on_epoch_end(self, run, record):
+        def on_epoch_end(self, fit, record):
             if record["epoch"] == 3:
-                run.stop("enough")
+                fit.stop("enough")
 
     class AtOnce(Callback):
-        def on_batch_end(self, run, loss):
-            run.stop("at once")
+        def on_batch_end(self, fit, loss):
+            fit.stop("at once")
 
     X, y = classes()
     assert len(network().fit(X, y, callbacks=[Enough()])) == 3
@@ -209,3 +209,20 @@ def test_without_tensorboard(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ImportError, match=r'pip install "ffnn_fast\[tensorboard\]"'):
         TensorBoard("b")
+
+
+def test_a_callback_sees_a_fit_by_the_protocol():
+    """Every attribute of `FitView`, without the class that has them."""
+    seen = []
+
+    class Reader(Callback):
+        def on_epoch_end(self, fit, record):
+            seen.append((fit.epoch, fit.epochs, fit.t, fit.learning_rate, len(fit.history)))
+            assert fit.params is net.params
+
+    X, y = classes(64)
+    net = network()
+    net.fit(X, y, epochs=2, learning_rate=0.25, callbacks=[Reader()])
+    assert seen == [(1, 2, 2, 0.25, 1), (2, 2, 4, 0.25, 2)]
+    names = {name for name in vars(FitView) if not name.startswith("_")}
+    assert names == {"epoch", "epochs", "history", "learning_rate", "params", "stop", "t"}

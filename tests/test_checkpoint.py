@@ -12,17 +12,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import released
+from support.clock import install
 from support.fits import classes, network
 
-from ffnn_fast import Network
+from ffnn_fast import (
+    Averaging,
+    Checkpoint,
+    CheckpointError,
+    DivergedWarning,
+    EarlyStopping,
+    Network,
+)
 from ffnn_fast._model.model_files import ModelFileError
-from ffnn_fast._training import checkpoint
-from ffnn_fast._training.averaging import Averaging
-from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
-from ffnn_fast._training.stopping import EarlyStopping
+from ffnn_fast._training import checkpoint_files
+from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.optimizers import OPTIMIZERS
-from ffnn_fast.schedules import Cosine, ReduceOnPlateau, WarmUp
+from ffnn_fast.schedules import Cosine, Exponential, ReduceOnPlateau, WarmUp
 
 WORKER = (sys.executable, "-m", "support.killed_fit")
 TESTS = Path(__file__).parent
@@ -145,21 +151,30 @@ def test_the_last_two_are_kept_and_nothing_else(tmp_path):
     network().fit(X, y, epochs=5, checkpoint=Checkpoint(tmp_path / "fit", every_epochs=2))
     assert sorted(os.listdir(tmp_path)) == ["fit", "fit.previous"]
     done = [
-        checkpoint.load(tmp_path / name)[1]["progress"]["epoch"] for name in os.listdir(tmp_path)
+        checkpoint_files.load(tmp_path / name)[1]["progress"]["epoch"]
+        for name in os.listdir(tmp_path)
     ]
     assert sorted(done) == [5, 6]
 
 
-def test_time_writes_within_an_epoch(tmp_path, monkeypatch):
-    positions = []
-    save = checkpoint.save
+def test_time_writes_within_an_epoch_and_after_it(tmp_path, monkeypatch):
+    """A chunk of steps takes a second of this clock; every third second a checkpoint is due."""
+    clock = install(monkeypatch, "ffnn_fast._training.checkpoint_files.monotonic")
+    monkeypatch.setattr("ffnn_fast._training.loop.CHUNK", 1e-3)
+    written, save = [], checkpoint_files.save
     monkeypatch.setattr(
-        checkpoint, "save", lambda run, path: positions.append(run.position) or save(run, path)
+        checkpoint_files,
+        "save",
+        lambda state, path: written.append((clock.calls, state.epoch)) or save(state, path),
     )
-    X, y = classes(200_000)
-    often = Checkpoint(tmp_path / "fit", every_epochs=None, every_seconds=0.0)
-    network().fit(X, y, epochs=1, batch_size=1, checkpoint=often, metrics=False)
-    assert sum(0 < position < 200_000 for position in positions) >= 2
+    X, y = classes(7000)
+    often = Checkpoint(tmp_path / "fit", every_epochs=None, every_seconds=3)
+    network().fit(X, y, epochs=2, batch_size=1, checkpoint=often, metrics=False)
+    calls = clock.calls
+    assert calls > 12
+    times = [at for at, _ in written]
+    assert times == [*range(3, calls, 3), calls]
+    assert {epoch for at, epoch in written if at < calls / 2} == {1}
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
@@ -172,7 +187,7 @@ def test_a_damaged_file_gives_way_to_the_one_before(tmp_path, damage):
     content[-40] ^= 1
     broken = {"cut": content[:-9], "flip": content, "empty": b"", "text": b"hello, world" * 9}
     (tmp_path / "fit").write_bytes(broken[damage])
-    with pytest.warns(UserWarning, match="going on from the checkpoint before it"):
+    with pytest.warns(UserWarning, match="resuming from the checkpoint before it"):
         net.fit(X, y, epochs=4, resume=tmp_path / "fit")
     np.testing.assert_array_equal(net.params, whole.params)
 
@@ -183,7 +198,7 @@ def test_two_damaged_files_are_an_error(tmp_path):
     net.fit(X, y, epochs=2, checkpoint=tmp_path / "fit")
     for name in ("fit", "fit.previous"):
         (tmp_path / name).write_bytes(b"hello, world" * 9)
-    with pytest.raises(CheckpointError, match="no whole safetensors file"):
+    with pytest.raises(CheckpointError, match="not a complete safetensors file"):
         net.fit(X, y, resume=tmp_path / "fit")
 
 
@@ -191,7 +206,7 @@ def test_a_model_file_is_no_checkpoint_and_the_other_way_round(tmp_path):
     X, y = classes()
     net = network()
     net.save(tmp_path / "net")
-    with pytest.raises(CheckpointError, match="is no checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
         net.fit(X, y, resume=tmp_path / "net")
     net.fit(X, y, checkpoint=tmp_path / "fit")
     with pytest.raises(ModelFileError, match="was not written by"):
@@ -222,7 +237,7 @@ def test_another_fit_is_refused(tmp_path, given, what):
 
 def test_another_format_is_refused(tmp_path, monkeypatch):
     X, y = classes()
-    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", "2")
+    monkeypatch.setattr(checkpoint_files, "FORMAT_VERSION", "2")
     network().fit(X, y, epochs=1, checkpoint=tmp_path / "fit")
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="reads version '1'"):
@@ -235,7 +250,7 @@ def test_functions_of_ones_own_cannot_be_written_down(tmp_path):
     own = Loss("own", lambda p, y: ((p - y) ** 2).sum(axis=1), lambda p, y: 2 * (p - y))
     X, y = classes()
     net = Network([5, 1], output="identity", loss=own)
-    with pytest.raises(ValueError, match="functions of your own"):
+    with pytest.raises(ValueError, match="user-defined functions"):
         net.fit(X, y, checkpoint=tmp_path / "fit")
     assert os.listdir(tmp_path) == []
 
@@ -300,3 +315,41 @@ def test_a_released_checkpoint_resumes(root):
     path = folder / "checkpoint-v1.safetensors"
     net.fit(*released.rows(), epochs=6, resume=path, **released.options())
     np.testing.assert_allclose(net.params, np.load(folder / "checkpoint-v1.npy"), rtol=1e-3)
+
+
+def test_a_number_may_be_written_in_another_way(tmp_path, monkeypatch):
+    """Files of versions that kept an int where a float was meant, such as Exponential(1, 1)."""
+    X, y = classes()
+    described = FitOptions.described
+    monkeypatch.setattr(
+        FitOptions,
+        "described",
+        lambda self: json.loads(json.dumps(described(self)).replace('"1.0"', '"1"')),
+    )
+    rate = Exponential(1, 1)
+    network().fit(X, y, epochs=1, learning_rate=rate, checkpoint=tmp_path / "fit")
+    monkeypatch.undo()
+    history = network().fit(X, y, epochs=2, learning_rate=rate, resume=tmp_path / "fit")
+    assert len(history) == 2
+    with pytest.raises(CheckpointError, match="another options"):
+        network().fit(X, y, epochs=2, learning_rate=Exponential(2, 1), resume=tmp_path / "fit")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_diverged_fit_leaves_the_checkpoint_of_the_epoch_before(tmp_path, optimizer):
+    X, y = classes(160)
+    bad = [50]  # of 20 steps in an epoch
+
+    def rate(u):
+        return 1e60 if u in bad else 1e-3
+
+    given = {"batch_size": 8, "optimizer": optimizer, "learning_rate": rate, "epochs": 4}
+    net, whole = network(), network()
+    with pytest.warns(DivergedWarning, match="step 51"):
+        net.fit(X, y, checkpoint=tmp_path / "fit", **given)
+    progress = checkpoint_files.load(tmp_path / "fit")[1]["progress"]
+    assert (progress["t"], progress["epoch"], progress["position"]) == (40, 3, 0)
+    bad.clear()
+    net.fit(X, y, resume=tmp_path / "fit", **given)
+    whole.fit(X, y, **given)
+    np.testing.assert_array_equal(net.params, whole.params)

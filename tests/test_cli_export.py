@@ -12,7 +12,7 @@ from ffnn_fast import Network, NetworkSpec
 from ffnn_fast.cli import main
 from ffnn_fast.cli.onnx_comparison import UNKNOWN, random_columns
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
-from ffnn_fast.onnx import graph
+from ffnn_fast.onnx import _operators
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
 pytest.importorskip("onnx")
@@ -205,7 +205,7 @@ def nameless():
         (["--to", "safetensors"], "cannot write m.safetensors: the command needs that file"),
         (["--to", "keras"], "--to must be one of onnx, safetensors; got 'keras'"),
         (["-o", "no/m.onnx"], "there is no folder no"),
-        (["--to", "onnx"], "cannot be expressed in ONNX: a column without a name"),
+        (["--to", "onnx"], "cannot be expressed in ONNX: an input of an ONNX model needs"),
         (["--to", "onnx"], "use --bare to export the network alone"),
     ],
 )
@@ -218,10 +218,10 @@ def test_refusals(here, options, message, capsys):
 
 def test_what_onnx_lacks(here, capsys, monkeypatch):
     write_model("m.safetensors", dtype="float64")
-    monkeypatch.delitem(graph.OPERATORS, "tanh")
+    monkeypatch.delitem(_operators.OPERATORS, "tanh")
     assert main(["export", "m.safetensors", "--to", "onnx"]) == 2
     assert "ONNX cannot express the activation 'tanh' of layer 1" in capsys.readouterr().err
-    monkeypatch.setitem(graph.OPERATORS, "tanh", ("Tanh", {}))
+    monkeypatch.setitem(_operators.OPERATORS, "tanh", ("Tanh", {}))
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert main(["export", "m.safetensors", "--to", "onnx"]) == 2
     assert 'need onnx: pip install "ffnn_fast[onnx]"' in capsys.readouterr().err

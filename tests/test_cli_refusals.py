@@ -78,9 +78,9 @@ def test_tables(refused, tmp_path, content, message):
             ["--optimizer", "adam:beta=1"],
             "unknown setting 'beta'; its settings: beta_1, beta_2",
         ),
-        (["--optimizer", "adam:beta_1=2"], "beta_1 must be >= 0 and < 1, got 2"),
+        (["--optimizer", "adam:beta_1=2"], "beta_1 must be in [0, 1), got 2"),
         (["--optimizer", "sgd:x=1"], "--optimizer sgd: unknown setting 'x'; it has none"),
-        (["--schedule", "step:every=0"], "every must be finite and > 0, got 0"),
+        (["--schedule", "step:every=0"], "every must be at least 1, got 0"),
         (
             ["--schedule", "step:every=often"],
             "step: every must be a number, got 'often'",
@@ -310,8 +310,8 @@ def test_damaged_models(refused, tmp_path, model):
     (tmp_path / "data.csv").write_text("a,b\n1,u\n")
     for part in (whole[:-5], whole[:100], b"", b"a,b\n1,2\n"):
         (tmp_path / "m.safetensors").write_bytes(part)
-        assert "no whole safetensors file" in refused("info", "m.safetensors")
-        assert "no whole safetensors file" in refused("predict", "m.safetensors", "data.csv")
+        assert "not a complete safetensors file" in refused("info", "m.safetensors")
+        assert "not a complete safetensors file" in refused("predict", "m.safetensors", "data.csv")
     assert "m2.safetensors: No such file" in refused("info", "m2.safetensors")
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from support.fits import classes, values
 
-from ffnn_fast import Network
-from ffnn_fast._training.divergence import DivergedWarning
+from ffnn_fast import DivergedWarning, Network
+from ffnn_fast.callbacks import Callback
 from ffnn_fast.optimizers import SGD
 from ffnn_fast.schedules import Custom
 
@@ -74,7 +74,7 @@ def test_the_optimizers_state_goes_back_too():
     with pytest.warns(DivergedWarning, match="diverged"):
         net.partial_fit(1e18 * X, y)
     assert np.isfinite(net.params).all()
-    assert np.isfinite(net.stream.state).all()
+    assert np.isfinite(net.stream.optimizer_state).all()
     assert 7 <= net.stream.t < 14
 
 
@@ -110,3 +110,45 @@ def test_as_an_error():
         with pytest.raises(DivergedWarning):
             net.fit(30 * X, y, optimizer=SGD(learning_rate=5.0))
     assert np.isfinite(net.params).all()
+
+
+class Last(Callback):
+    """What the fit has done when it ends."""
+
+    def on_train_end(self, fit):
+        self.t, self.epoch, self.rate = fit.t, fit.epoch, fit.learning_rate
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_the_step_that_diverged_does_not_count(batch_size):
+    X, y = classes(160)
+    steps, at = 160 // batch_size, 33
+    last, net = Last(), explosive()
+    with pytest.warns(DivergedWarning, match=f"step {at + 1},"):
+        net.fit(
+            X, y, batch_size=batch_size, optimizer="adam", epochs=9, callbacks=[last],
+            learning_rate=lambda u: 1e60 if u == at else 1e-3,
+        )  # fmt: skip
+    assert last.t == at
+    assert last.epoch == at // steps + 1
+    assert last.rate == 1e-3
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "momentum"])
+def test_training_goes_on_as_if_the_step_had_never_been(engine, optimizer):
+    """The step counter, and with it the bias corrections, and the state vectors go back."""
+    X, y = classes(160)
+    broken = X.copy()
+    broken[96:128] *= 1e30
+    net, other = explosive(engine), explosive(engine)
+    given = {"batch_size": 32, "optimizer": optimizer, "learning_rate": 1e-3}
+    with pytest.warns(DivergedWarning, match="step 4,"):
+        net.partial_fit(broken[:128], y[:128], **given)
+    other.partial_fit(X[:96], y[:96], **given)
+    assert net.stream.t == other.stream.t == 3
+    for part in (net, other):
+        part.partial_fit(X[96:], y[96:])
+    assert net.stream.t == 5
+    np.testing.assert_array_equal(net.params, other.params)
+    np.testing.assert_array_equal(net.stream.optimizer_state, other.stream.optimizer_state)

@@ -1,7 +1,8 @@
-"""The examples in docstrings run and print what they show."""
+"""The examples in docstrings run and print the output that they show."""
 
 import doctest
 import importlib
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,18 @@ import pytest
 import ffnn_fast
 
 PACKAGE = Path(ffnn_fast.__file__).parent
-NEEDS = {"sklearn": "sklearn", "torch": "torch"}  # rooms and files, and the package they need
+NEEDS = {"sklearn": "sklearn", "torch": "torch"}  # modules, and the package they need
 FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if ">>> " in file.read_text("utf-8")]
 NAMES = [".".join(("ffnn_fast", *f.relative_to(PACKAGE).with_suffix("").parts)) for f in FILES]
+
+
+class Finder(doctest.DocTestFinder):
+    """Finds examples in a module's classes under a public ``__module__`` too."""
+
+    def _from_module(self, module, value):
+        return super()._from_module(module, value) or (
+            inspect.isclass(value) and f"class {value.__name__}" in inspect.getsource(module)
+        )
 
 
 def test_there_are_examples():
@@ -25,9 +35,10 @@ def test_examples_of_docstrings(name, tmp_path, monkeypatch):
         if part in name.split("."):
             pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     with np.printoptions():
-        tried = doctest.testmod(
-            importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE
-        )
-    assert tried.failed == 0
-    assert tried.attempted > 0
+        for examples in Finder().find(module):
+            runner.run(examples)
+    assert runner.failures == 0
+    assert runner.tries > 0

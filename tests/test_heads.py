@@ -199,8 +199,8 @@ def test_a_head_may_be_missing_whole_but_not_in_part():
     [
         ({"heads": (5,)}, ValueError, "two or more widths"),
         ({"heads": (4, 1)}, ValueError, "at least 2"),
-        ({"heads": (2, 2)}, ValueError, "add up to the 5 outputs"),
-        ({"heads": (2.0, 3)}, TypeError, "integers, got 2.0"),
+        ({"heads": (2, 2)}, ValueError, "sum 5, the number of outputs"),
+        ({"heads": (2.0, 3)}, TypeError, "a width in heads must be an integer, got 2.0"),
         ({"heads": 5}, TypeError, "a sequence of integers"),
         ({"heads": (2, 3), "output": "logistic"}, ValueError, "got logistic"),
         ({"heads": (2, 3), "loss": "quantile"}, ValueError, "other than quantile"),

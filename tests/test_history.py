@@ -1,9 +1,13 @@
 """History: records, columns, slices, and its picture."""
 
+import subprocess
+import sys
+
 import pytest
 from support.fits import classes, network
 
 from ffnn_fast import History
+from ffnn_fast.history import register_plot
 
 
 def test_columns_rows_and_slices():
@@ -19,7 +23,7 @@ def test_columns_rows_and_slices():
         history["f1"]
 
 
-def test_it_says_why_a_fit_ended_and_how_fast_it_was():
+def test_the_end_and_the_speed_of_a_fit_are_recorded():
     X, y = classes()
     net = network()
     history = net.fit(X, y, epochs=2)
@@ -29,7 +33,7 @@ def test_it_says_why_a_fit_ended_and_how_fast_it_was():
     assert last["samples_per_second"] == pytest.approx(200 / last["seconds"])
 
 
-def test_it_draws_itself():
+def test_it_is_plotted_by_the_plotting_package():
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
 
@@ -39,3 +43,16 @@ def test_it_draws_itself():
     assert history.plot(ax=ax) is ax
     assert len(ax.get_lines()) == 2
     assert history.plot("accuracy", ax=Figure().subplots()).get_ylabel() == "accuracy"
+
+
+def test_the_module_does_not_import_plotting():
+    """`History.plot` is registered by the package, and imports plotting on its first call."""
+    code = "import sys, ffnn_fast; ffnn_fast.History; print('ffnn_fast.plotting' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert printed.stdout.split() == [b"False"]
+
+
+def test_another_function_may_plot(monkeypatch):
+    monkeypatch.setattr(History, "_draw", History._draw)
+    register_plot(lambda history, ax, metric: (len(history), ax, metric))
+    assert History([{"epoch": 1}]).plot("r2", ax="axes") == (1, "axes", "r2")

@@ -1,83 +1,129 @@
-"""Ctrl-C: heard soon, between whole steps, and without a trace afterwards."""
+"""Ctrl-C: acted on between whole steps, or during a long one, and without a trace afterwards."""
 
 import os
 import signal
 import threading
-from time import perf_counter
 
 import numpy as np
 import pytest
 from support.fits import classes, network
 
-from ffnn_fast import Network
+from ffnn_fast import Checkpoint, Network
+from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.interrupts import Interrupts, in_background
+from ffnn_fast._training import checkpoint_files, loop
 from ffnn_fast.callbacks import Callback
+from ffnn_fast.optimizers import SGD, StepRule
 
-SOON = 0.2  # seconds
 
+@pytest.fixture
+def interrupt_in(monkeypatch):
+    """A function: Ctrl-C while the call of `BoundNetwork.train` with this number changes θ.
 
-def interrupt_after(seconds):
-    """Ctrl-C from outside after a while; the list has the moment."""
-    moment = []
+    It returns the list of the numbers of the calls, and cuts epochs into chunks of fewer steps.
+    """
 
-    def work():
-        moment.append(perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
+    def prepare(number, chunk=1e-3):
+        calls, train = [], BoundNetwork.train
 
-    timer = threading.Timer(seconds, work)
-    timer.start()
-    return timer, moment
+        def counted(self, *args):
+            *args, hold = args
+
+            def hold_and_interrupt():
+                hold()
+                if len(calls) == number:
+                    signal.raise_signal(signal.SIGINT)
+
+            calls.append(len(calls) + 1)
+            return train(self, *args, hold_and_interrupt)
+
+        monkeypatch.setattr(BoundNetwork, "train", counted)
+        monkeypatch.setattr(loop, "CHUNK", chunk)
+        return calls
+
+    return prepare
 
 
 @pytest.mark.parametrize("engine", ["compiled", "reference"])
 @pytest.mark.parametrize("batch_size", [1, 64, None])
-def test_a_fit_ends_soon_with_whole_steps(engine, batch_size):
-    rng = np.random.default_rng(0)
-    n = 60000 if (engine, batch_size) == ("compiled", None) else 20000  # one long step
-    X, y = rng.normal(size=(n, 256)).astype(np.float32), rng.integers(0, 10, n)
-    net = Network([256, 256, 256, 10], seed=0, engine=engine)
-    timer, moment = interrupt_after(0.3)
+def test_a_fit_ends_with_the_chunk_of_steps_that_was_interrupted(interrupt_in, engine, batch_size):
+    X, y = classes(3000)
+    net = network(engine=engine)
+    calls = interrupt_in(3)
     with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y, epochs=10**6, batch_size=batch_size, optimizer="adam", learning_rate=1e-4)
-    assert perf_counter() - moment[0] < SOON
-    timer.join()
+        net.fit(X, y, epochs=10**6, batch_size=batch_size, optimizer="adam")
+    assert calls == [1, 2, 3]
     assert net.history.stopped == "interrupted"
     assert np.isfinite(net.params).all()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_parameters_are_those_of_a_whole_number_of_steps(tmp_path):
-    from ffnn_fast._training import checkpoint
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("sizes", [(5, 8, 2), (256, 256, 256, 10), (784, 2000, 2000, 10)])
+@pytest.mark.parametrize("batch_size", [1, 64, 20000])
+def test_chunks_are_short(engine, sizes, batch_size):
+    """By the estimate of their time; a step that takes longer is a chunk of its own."""
+    bound, rule = Network(sizes, engine=engine)._bound, StepRule(SGD())
+    steps = bound.steps_in(loop.CHUNK, rule, batch_size)
+    assert steps >= 1
+    assert steps == 1 or steps * bound._seconds(6 * batch_size) <= loop.CHUNK
 
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_a_long_step_is_left_at_once_and_changes_nothing(monkeypatch, engine):
+    """The signal ends the fit while the step's gradient is still being computed."""
+    monkeypatch.setattr("ffnn_fast._runtime.bound_network.LONG_CALL", 1e-12)
+    X, y = classes()
+    net = network(engine=engine)
+    before, ended, threads, computed = net.params.copy(), threading.Event(), [], []
+
+    def endless(*args):
+        threads.append(threading.current_thread())
+        os.kill(os.getpid(), signal.SIGINT)
+        computed.append(not ended.wait(60))
+        return 0.0
+
+    monkeypatch.setattr(net._bound.backend, "loss_gradient", endless)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y, epochs=1, metrics=False)
+    assert computed == []
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+    ended.set()
+    assert net.history.stopped == "interrupted"
+    np.testing.assert_array_equal(net.params, before)
+
+
+def test_parameters_are_those_of_a_whole_number_of_steps(tmp_path, interrupt_in, monkeypatch):
     X, y = classes(5000)
     net = network()
-    timer, _ = interrupt_after(0.1)
+    interrupt_in(9)
     history = net.fit(
         X, y, epochs=10**6, batch_size=1, on_interrupt="return", shuffle=False,
-        checkpoint=checkpoint.Checkpoint(tmp_path / "fit", every_epochs=None),
+        checkpoint=Checkpoint(tmp_path / "fit", every_epochs=None),
     )  # fmt: skip
-    timer.join()
+    monkeypatch.undo()
     assert history.stopped == "interrupted"
-    tensors, metadata = checkpoint.load(tmp_path / "fit")
+    tensors, metadata = checkpoint_files.load(tmp_path / "fit")
     np.testing.assert_array_equal(tensors["params"], net.params)
-    t = metadata["progress"]["t"]
-    assert t == 5000 * len(history) + metadata["progress"]["position"]
+    t, rest = metadata["progress"]["t"], metadata["progress"]["position"]
+    assert len(history) >= 1
+    assert 0 < rest < 5000
+    assert t == 5000 * len(history) + rest
     again = network()
     again.fit(X, y, epochs=len(history), batch_size=1, shuffle=False, metrics=False)
-    rest = t - 5000 * len(history)
-    if rest:
-        again.fit(X[:rest], y[:rest], epochs=1, batch_size=1, shuffle=False, metrics=False)
+    again.fit(X[:rest], y[:rest], epochs=1, batch_size=1, shuffle=False, metrics=False)
     np.testing.assert_array_equal(again.params, net.params)
 
 
-def test_callbacks_are_told_of_the_end():
+def test_callbacks_are_notified_of_the_end():
     class Ends(Callback):
         ended = 0
 
-        def on_epoch_end(self, run, record):
+        def on_epoch_end(self, fit, record):
             raise KeyboardInterrupt
 
-        def on_train_end(self, run):
+        def on_train_end(self, fit):
             self.ended += 1
 
     X, y = classes()
@@ -101,8 +147,8 @@ def test_held_work_is_finished_first():
 
 
 def test_a_handler_of_ones_own_stays():
-    heard = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    received = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
     try:
         own = signal.getsignal(signal.SIGINT)
         with Interrupts():

@@ -11,7 +11,7 @@ from ffnn_fast import Activation, Network, NetworkSpec
 from ffnn_fast._model import model_files
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.cli import main
-from ffnn_fast.onnx import graph, to_onnx
+from ffnn_fast.onnx import _operators, to_onnx
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
 onnx = pytest.importorskip("onnx")
@@ -222,7 +222,7 @@ def test_model_of_the_command_line(trained, runtime, capsys):
 
 
 def test_every_name_is_an_activation_or_refused(rng, monkeypatch):
-    monkeypatch.delitem(graph.OPERATORS, "tanh")
+    monkeypatch.delitem(_operators.OPERATORS, "tanh")
     with pytest.raises(ValueError, match="ONNX cannot express the activation 'tanh' of layer 2"):
         to_onnx(network(rng, activation=["relu", "tanh"]))
 
@@ -240,25 +240,25 @@ def test_refusals(rng, tmp_path, monkeypatch):
     nameless = TableEncoder((*two.columns, NumericColumn("", 0.0, 1.0)))
     kinds = TargetEncoder("kind", "classification", ("x", "y"))
     for bad, message in [
-        (two, "preprocessing makes 2 inputs, the network has 3"),
-        (nameless, "column without a name"),
-        ((three, kinds), r"2 classes \(classification\), but the network has 2 outputs \(regr"),
+        (two, "preprocessing gives 2 inputs, the network has 3"),
+        (nameless, "needs a name; a column has none"),
+        ((three, kinds), r"2 classes \(classification\), the network has 2 outputs \(regr"),
         ((three, TargetEncoder("price", "regression")), "0 classes"),
-        (json.dumps({"inputs": {}}), "not one that ffnn-fast train stored"),
-        ("{", "Expecting"),
+        (json.dumps({"inputs": {}}), "the JSON text that ffnn-fast train stores"),
+        ("{", "not JSON text: Expecting"),
     ]:
         with pytest.raises(ValueError, match=message):
             to_onnx(net, tmp_path / "never.onnx", preprocessing=bad)
     heads = Network((3, 4), heads=(2, 2))
     four = TargetEncoder("kind", "classification", ("w", "x", "y", "z"))
-    with pytest.raises(ValueError, match="one column, but the network has 2 heads"):
+    with pytest.raises(ValueError, match="one column, the network has 2 heads"):
         to_onnx(heads, preprocessing=(three, four))
     with pytest.raises(TypeError, match="must be a TableEncoder"):
         to_onnx(net, preprocessing=[three, kinds])
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):
         to_onnx(net, dtype="float16")
-    monkeypatch.setattr("ffnn_fast.onnx.MAX_BYTES", 31)
-    with pytest.raises(ValueError, match="32 bytes of parameters are too many"):
+    monkeypatch.setattr("ffnn_fast.onnx._export.MAX_BYTES", 31)
+    with pytest.raises(ValueError, match="at most 2 GiB, the parameters take 32 bytes"):
         to_onnx(net)
     assert list(tmp_path.iterdir()) == []
 

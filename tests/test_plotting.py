@@ -37,6 +37,17 @@ def test_another_metric():
     assert [line.get_label() for line in ax.get_lines()] == ["training"]
 
 
+def test_records_of_any_kind():
+    records = tuple({key: v for key, v in record.items() if key != "epoch"} for record in HISTORY)
+    drawn, same = (
+        [line.get_xydata().tolist() for line in learning_curve(given).get_lines()]
+        for given in (records, HISTORY)
+    )
+    assert drawn == same
+    (line,) = learning_curve([{"loss": 3.0}, {"rate": 1.0}, {"loss": 1.0}]).get_lines()
+    assert line.get_xydata().tolist() == [[1, 3.0], [3, 1.0]]
+
+
 def test_one_epoch_is_a_point():
     line = learning_curve(HISTORY[:1], Figure().subplots()).get_lines()[0]
     assert line.get_marker() == "o"

@@ -32,7 +32,7 @@ class TestConfusionMatrix:
         written = {text.get_position(): text.get_text() for text in ax.texts}
         assert written == {(0, 0): "8", (1, 0): "2", (1, 1): "0"}
         assert [text.get_color() for text in ax.texts] == ["white", "black", "black"]
-        assert (ax.get_xlabel(), ax.get_ylabel()) == ("said", "true")
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted", "actual")
 
     @pytest.mark.parametrize("classes", [2, 3, 12, 30])
     def test_numbers_fit_their_cells(self, classes):
@@ -65,7 +65,7 @@ class TestConfusionMatrix:
         for given, message in [
             ({"confusion": np.ones((2, 3))}, r"shape \(c, c\), got \(2, 3\)"),
             ({"confusion": np.ones((0, 0))}, r"shape \(c, c\), got \(0, 0\)"),
-            ({"confusion": np.eye(2), "classes": ["a"]}, "expected 2 names of classes, got 1"),
+            ({"confusion": np.eye(2), "classes": ["a"]}, "expected 2 class names, got 1"),
         ]:
             with pytest.raises(ValueError, match=message):
                 plotting.confusion_matrix(**given)
@@ -128,7 +128,7 @@ class TestReliability:
         happened = np.array([0, 1, 0, 0, 1, 1, 1, 0], dtype=bool)
         ax = Figure().subplots()
         assert plotting.reliability_diagram(happened, p, ax) is ax
-        drawn = lines(ax)["share that happened"]
+        drawn = lines(ax)["observed frequency"]
         np.testing.assert_allclose(drawn, [[0.05, 0], [0.3, 1 / 3], [0.98, 1]])
         bars = [(bar.get_x(), bar.get_height()) for bar in ax.patches]
         np.testing.assert_allclose(bars, [(0, 0.25), (0.2, 0.375), (0.9, 0.375)])

@@ -1,6 +1,7 @@
-"""Each picture is drawn, rendered and read back: its pixels, its lines and its words."""
+"""Each figure is drawn, rendered and read back: its pixels, its lines and its text."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Wedge
 
-from ffnn_fast.plotting import canvas, diagram
+from ffnn_fast.plotting import _canvas as canvas
+from ffnn_fast.plotting import _diagram as diagram
 
 
 def pixels(ax):
@@ -114,6 +116,14 @@ class TestDecisionSurface:
         assert bar.get_ylim() == (-2, 2)
         assert bar.get_ylabel() == r"$\hat{y}$"
 
+    def test_of_anything_with_a_spec_and_outputs(self, halves):
+        described = SimpleNamespace(spec=halves.spec, forward=halves.forward)
+        limits = ((-1, 1), (-1, 1))
+        image = pixels(plotting.decision_surface(described, limits=limits))
+        np.testing.assert_array_equal(
+            image, pixels(plotting.decision_surface(halves, limits=limits))
+        )
+
     def test_samples_without_targets(self, halves):
         ax = plotting.decision_surface(halves, [[-1.0, 0], [1, 1]])
         colour = colour_at(ax, pixels(ax), 1, 1)
@@ -123,11 +133,11 @@ class TestDecisionSurface:
         square = {"limits": ((-1, 1), (-1, 1))}
         two = Network([2, 2], output="identity")
         for net, given, message in [
-            (Network([3, 2]), square, "network of 2 inputs, this one has 3"),
+            (Network([3, 2]), square, "network of 2 inputs, got 3"),
             (halves, {}, "samples X or limits"),
             (halves, {"X": [[1, 2, 3]]}, r"shape \(n, 2\), got \(1, 3\)"),
             (halves, {"limits": ((1, -1), (-1, 1))}, r"\(smaller, larger\), got \(1, -1\)"),
-            (halves, {**square, "output": 0}, "leave output out"),
+            (halves, {**square, "output": 0}, "omit output"),
             (halves, {**square, "resolution": 1}, "at least 2, got 1"),
             (two, square, r"output=0\.\.1"),
             (two, {**square, "output": 2}, r"in 0\.\.1, got 2"),
@@ -188,6 +198,19 @@ class TestNetworkDiagram:
         net = Network([2, 3, 1], output="identity", initializer="zeros")
         assert pixels(plotting.network_diagram(net)).std() > 0
 
+    def test_of_anything_with_a_spec(self):
+        net = Network([2, 3, 1], output="identity", seed=0)
+        described = SimpleNamespace(spec=net.spec)
+        (plain,) = plotting.network_diagram(described).findobj(LineCollection)[:1]
+        np.testing.assert_allclose(plain.get_colors()[0, :3], to_rgb(canvas.FAINT))
+        described.weights = net.weights
+        for given, of_network in zip(
+            plotting.network_diagram(described).findobj(LineCollection),
+            plotting.network_diagram(net).findobj(LineCollection),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(given.get_colors(), of_network.get_colors())
+
     def test_at_least_three_places(self):
         with pytest.raises(ValueError, match="at least 3, got 2"):
             plotting.network_diagram(Network([2, 2]), max_units=2)
@@ -214,6 +237,16 @@ class TestWeightImages:
         assert drawn.tolist() == axes.ravel()[:3].tolist()
         assert len(axes[0, 0].figure.axes) == 4
 
+    def test_of_a_matrix(self):
+        net = Network([4, 3, 2], seed=0)
+        shown = plotting.weight_images(net.weights[0].tolist(), (2, 2))
+        for given, of_network in zip(shown, plotting.weight_images(net, (2, 2)), strict=True):
+            np.testing.assert_array_equal(
+                given.get_images()[0].get_array(), of_network.get_images()[0].get_array()
+            )
+        with pytest.raises(ValueError, match=r"shape \(n_1, n_0\), got \(4,\)"):
+            plotting.weight_images(np.ones(4), (2, 2))
+
     def test_sixteen_of_many(self):
         axes = plotting.weight_images(Network([4, 30, 2], seed=0), (2, 2))
         assert [ax.get_title() for ax in axes] == [f"unit {unit}" for unit in range(16)]
@@ -221,10 +254,10 @@ class TestWeightImages:
     def test_refusals(self):
         net = Network([4, 3, 2])
         for given, message in [
-            ({"shape": (2, 3)}, "images of 2 × 3 are not 4 inputs"),
+            ({"shape": (2, 3)}, "height · width = 4 inputs, got 2 × 3"),
             ({"shape": (2, 2), "units": [3]}, r"in 0\.\.2, got \[3\]"),
             ({"shape": (2, 2), "units": []}, "units must be"),
-            ({"shape": (2, 2), "axes": Figure().subplots()}, "3 axes are needed, got 1"),
+            ({"shape": (2, 2), "axes": Figure().subplots()}, "expected 3 axes or more, got 1"),
         ]:
             with pytest.raises(ValueError, match=message):
                 plotting.weight_images(net, **given)
@@ -282,13 +315,13 @@ class TestHistograms:
 
     def test_refusals(self, trace):
         for draw in (plotting.activation_histograms, plotting.gradient_histograms):
-            with pytest.raises(ValueError, match="3 axes are needed, got 2"):
+            with pytest.raises(ValueError, match="expected 3 axes or more, got 2"):
                 draw(trace, Figure().subplots(1, 2))
-            with pytest.raises(ValueError, match="holds no a_1"):
+            with pytest.raises(ValueError, match="trace has no a_1"):
                 draw({})
 
 
-def test_pyplot_knows_of_nothing(halves):
+def test_figures_are_not_registered_with_pyplot(halves):
     import matplotlib.pyplot as plt
 
     before = plt.get_fignums()

@@ -6,7 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from ffnn_fast import Network
+from ffnn_fast import Network, NetworkSpec
+from ffnn_fast._runtime.settings import Settings
 
 
 @pytest.fixture(params=["compiled", "reference"])
@@ -64,6 +65,9 @@ def test_a_call_runs_no_python_function():
     [
         (np.ones(4, np.float32), None),
         (np.ones(3), None),
+        (np.ones(3, np.float32).astype(">f4"), None),
+        (np.frombuffer(b"\0" * 13, np.float32, 3, 1), None),
+        (np.ones(3, np.float32), 5),
         ([1.0, 2.0, 3.0], None),
         (np.ones(6, np.float32)[::2], None),
         (np.ones(3, np.float32), np.ones(3, np.float32)),
@@ -72,8 +76,31 @@ def test_a_call_runs_no_python_function():
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(x, out):
-    with pytest.raises(ValueError, match="C-contiguous float32"):
-        Network([3, 2], seed=0, engine="compiled").predictor()(x, out)
+    messages = []
+    for engine in ("compiled", "reference"):
+        predict = Network([3, 2], seed=0, engine=engine).predictor()
+        with pytest.raises(ValueError, match="C-contiguous float32") as error:
+            predict(x, out)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("matrix", [True, False])
+def test_arrays_of_any_shape_that_have_the_elements_fit(engine, matrix):
+    net = Network([3, 2], seed=0, engine=engine)
+    x, out = np.ones((2, 3), np.float32), np.empty((2, 2), np.float32)
+    x.flags.writeable = False
+    assert net.predictor(2)(x if matrix else x.ravel(), out if matrix else out.ravel()).size == 4
+
+
+def test_parameters_of_another_length_are_refused_by_both_twins():
+    messages = []
+    for engine in ("compiled", "reference"):
+        bound = Settings(engine).bind(NetworkSpec((3, 2)), np.zeros(7, np.float32))
+        with pytest.raises(ValueError, match="params does not fit") as error:
+            bound.predictor(1)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
 
 
 def test_rows_must_be_positive():

@@ -47,7 +47,7 @@ def test_each_step_is_a_step_of_training():
     [
         ({"lowest": 1.0, "highest": 0.5}, "below highest"),
         ({"steps": 2}, "at least 3"),
-        ({"lowest": 1e20, "highest": 1e30}, "explodes at once"),
+        ({"lowest": 1e20, "highest": 1e30}, "diverges at the lowest rate"),
         ({"frozen": [9]}, "layers 1 to 2"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What README.md shows is true: its code runs as it stands and its names and links exist."""
+"""README.md: its code and commands run as shown; its names and links exist."""
 
 import os
 import re
@@ -60,7 +60,7 @@ def test_local_links_exist(root):
 
 @pytest.fixture
 def houses(tmp_path):
-    """A folder with the tables that the shell lines of the README name."""
+    """A folder with the tables that the shell lines of the README use."""
     rng = np.random.default_rng(0)
     size = rng.uniform(40, 200, 120).round(1)
     town = rng.choice(["north", "south"], 120)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int
+from ffnn_fast._scalars import as_bool, as_choice, as_float, as_generator, as_int
 
 NO_NUMBER = [None, "1", b"1", True, np.True_, 1j, [1], np.array([1]), object()]
 
@@ -83,3 +83,21 @@ def test_bools_and_choices():
         as_choice("left", "d", ("up", "down"))
     with pytest.raises(TypeError, match="d must be one of up, down; got 3"):
         as_choice(3, "d", ("up", "down"))
+
+
+def test_numbers_beyond_every_float_are_refused():
+    for number in (10**400, -(10**400)):
+        with pytest.raises(ValueError, match="x must be a finite number > 0, got"):
+            as_float(number, "x")
+    assert as_float(np.longdouble(0.5), "x") == 0.5
+
+
+def test_generators_and_seeds():
+    rng = np.random.default_rng(3)
+    assert as_generator(rng, "rng") is rng
+    for seed in (3, np.int64(3), np.array(3)):
+        assert as_generator(seed, "rng").random() == np.random.default_rng(3).random()
+    assert as_generator(None, "rng").random() != as_generator(None, "rng").random()
+    for bad, error in (("x", TypeError), (1.5, TypeError), (True, TypeError), (-1, ValueError)):
+        with pytest.raises(error, match=r"rng must be None, an integer >= 0 or a .*Generator, got"):
+            as_generator(bad, "rng")

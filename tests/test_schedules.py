@@ -102,12 +102,12 @@ def test_as_schedule():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Constant(0.0), ValueError, "rate must be finite and > 0"),
+        (lambda: Constant(0.0), ValueError, "rate must be a finite number > 0"),
         (lambda: Constant("a"), TypeError, "rate must be a number"),
-        (lambda: StepDecay(0.1, per="day"), ValueError, "'step' or 'epoch'"),
+        (lambda: StepDecay(0.1, per="day"), ValueError, "per must be one of step, epoch"),
         (lambda: StepDecay(0.1, 0), ValueError, "every"),
         (lambda: Cosine(0.1, 5, 0.2), ValueError, "minimum"),
-        (lambda: Cosine(0.1, 5, growth=1.5), ValueError, "growth"),
+        (lambda: Cosine(0.1, 5, growth=1.5), TypeError, "growth"),
         (lambda: OneCycle(0.1, 3, 0.1), ValueError, "rise"),
         (lambda: ReduceOnPlateau(0.1, factor=1.5), ValueError, "factor"),
         (lambda: ReduceOnPlateau(0.1, mode="up"), ValueError, "mode"),

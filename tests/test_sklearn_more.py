@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ffnn_fast import Activation
 from ffnn_fast.optimizers import Adam, Optimizer
-from ffnn_fast.schedules import StepDecay
+from ffnn_fast.schedules import ReduceOnPlateau, StepDecay, WarmUp
 from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -93,7 +93,8 @@ def test_sparse_rows_are_the_same_as_dense_ones(iris, form, monkeypatch):
     X, y = iris
     dense = MLPClassifier(5, max_iter=10, random_state=0).fit(X, y)
     model = MLPClassifier(5, max_iter=10, random_state=0).fit(form(X), y)
-    monkeypatch.setattr("ffnn_fast.sklearn.core.BLOCK_BYTES", 7 * 4 * 8)  # seven rows at a time
+    # Seven rows at a time.
+    monkeypatch.setattr("ffnn_fast.sklearn._estimator_network.BLOCK_BYTES", 7 * 4 * 8)
     np.testing.assert_array_equal(model.predict_proba(form(X)), dense.predict_proba(X))
     model.partial_fit(form(X[:5]), y[:5])
 
@@ -236,6 +237,26 @@ def test_schedules_and_callbacks(iris):
     assert [record["loss"] for record in seen] == model.loss_curve_
     scheduled = MLPClassifier(solver="sgd", learning_rate=StepDecay(0.1, 5, 0.5), max_iter=12)
     assert scheduled.fit(X, y).score(X, y) > 0.5
+
+
+def test_a_schedule_reports_its_rate(iris):
+    X, y = iris
+    seen = []
+    MLPClassifier(
+        solver="sgd", learning_rate=lambda step: 0.1 / (1 + step), max_iter=3, batch_size=50,
+        callbacks=lambda record: seen.append(record["learning_rate"]),
+    ).fit(X, y)  # fmt: skip
+    assert seen == pytest.approx([0.1 / 3, 0.1 / 6, 0.1 / 9])  # those of the last of 3 steps each
+
+
+@pytest.mark.parametrize("wrap", [lambda schedule: schedule, lambda schedule: WarmUp(schedule, 3)])
+def test_a_monitored_figure_must_be_recorded(iris, wrap):
+    X, y = iris
+    model = MLPClassifier(learning_rate=wrap(ReduceOnPlateau(0.01, "val_score")), max_iter=3)
+    with pytest.raises(ValueError, match="monitors 'val_score'; recorded: epoch, loss, learning"):
+        model.fit(X, y)
+    model.fit(X, y, X_val=X, y_val=y)
+    model.set_params(early_stopping=True).fit(X, y)
 
 
 def test_dropout_depends_on_the_seed_alone(iris):

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ffnn_fast import from_sklearn
-from ffnn_fast.sklearn import TRUSTED, MLPClassifier, MLPRegressor
+from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, y = load_iris(return_X_y=True)
@@ -45,9 +45,9 @@ def test_workers_of_joblib_share_the_cores():
 
 def test_a_worker_uses_what_it_is_given():
     code = (
-        "from ffnn_fast.sklearn.core import threads;"
+        "from ffnn_fast.sklearn._estimator_network import thread_limit;"
         "from ffnn_fast._runtime.threads import resolve;"
-        "print(threads(None), resolve(threads(3)))"
+        "print(thread_limit(None), resolve(thread_limit(3)))"
     )
     for given, expected in {"1": "1 3", "": "None 3"}.items():
         environment = os.environ | {"OMP_NUM_THREADS": given}
@@ -83,20 +83,6 @@ def test_a_copy_goes_on_by_itself(carry, solver):
     model.partial_fit(X, y)
     np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
     assert other.loss_curve_ == model.loss_curve_
-
-
-def test_skops_files_open_with_the_list():
-    skops = pytest.importorskip("skops.io")
-    for model in (
-        small().fit(X, y),
-        small(solver="sgd", early_stopping=True).fit(X, y),
-        MLPRegressor("quantile", 4, solver="adamw", max_iter=3).fit(X, y),
-    ):
-        data = skops.dumps(model)
-        assert set(skops.get_untrusted_types(data=data)) <= set(TRUSTED)
-        opened = skops.loads(data, trusted=list(TRUSTED))
-        np.testing.assert_array_equal(opened.predict(X), model.predict(X))
-        opened.partial_fit(X, y) if not opened.early_stopping else None
 
 
 def test_names_of_columns():

@@ -1,4 +1,4 @@
-"""The directive ``command-help``: the output of ``ffnn-fast COMMAND --help``."""
+"""Directive ``command-help``: the text that ``ffnn-fast COMMAND --help`` prints."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ WIDTH = "90"
 
 
 class CommandHelp(SphinxDirective):
-    """The help of the command named by the argument; of ``ffnn-fast`` itself without one."""
+    """The help of the command in the argument; without one, of ``ffnn-fast`` itself."""
 
     optional_arguments = 1
 

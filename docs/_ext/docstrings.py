@@ -1,4 +1,4 @@
-"""Docstrings say |a| as mathematics does; to reStructuredText a bar begins something else."""
+"""Escape the bars of |a| in docstrings: in reStructuredText a bar starts a substitution."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw themselves: no script, nothing fetched, no LaTeX."""
+"""Formulas as MathML, which browsers render without a script, a download or LaTeX."""
 
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml

@@ -1,4 +1,4 @@
-"""Pictures of the pages, drawn by the code that the pages show, run in ``docs/_generated``."""
+"""Run the code of the pages in ``docs/_generated``, where it writes the pictures that they show."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ def draw(app):
     matplotlib.use("Agg")
     here = Path(app.srcdir)
     sys.path.insert(0, str(here.parent / "tests"))
-    from pages import run_python
+    from support.pages import run_python
 
     folder = here / "_generated"
     folder.mkdir(exist_ok=True)

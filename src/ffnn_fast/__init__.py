@@ -6,29 +6,46 @@ from typing import TYPE_CHECKING, Any
 
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._training.checkpoint import Checkpoint
+from ffnn_fast._runtime.bound_network import PredictFunction
+from ffnn_fast._runtime.inspection import GradientCheck, Trace
+from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.divergence import DivergedWarning
+from ffnn_fast._training.rate_finder import RateCurve
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.activations import Activation
-from ffnn_fast.history import History
+from ffnn_fast.history import History, register_plot
 from ffnn_fast.losses import Loss
 from ffnn_fast.network import Network
 
 if TYPE_CHECKING:
+    from ffnn_fast._solvers.levenberg_marquardt import Interval, LeastSquaresFit
     from ffnn_fast.interchange import from_keras, from_sklearn, from_torch, to_torch
     from ffnn_fast.onnx import to_onnx
 
 __version__ = version("ffnn_fast")
 __all__ = [
     "Activation",
+    "Averaging",
     "Checkpoint",
+    "CheckpointError",
     "DivergedWarning",
     "EarlyStopping",
+    "Evaluation",
+    "GradientCheck",
     "History",
+    "Interval",
+    "LeastSquaresFit",
     "Loss",
     "ModelFileError",
     "Network",
     "NetworkSpec",
+    "Objective",
+    "PredictFunction",
+    "RateCurve",
+    "SolverHistory",
+    "Trace",
     "__version__",
     "from_keras",
     "from_sklearn",
@@ -37,7 +54,9 @@ __all__ = [
     "to_onnx",
     "to_torch",
 ]
-DOORS = {  # names found in their rooms when they are first asked for
+LAZY = {  # name: the module that defines it, imported on first access
+    "Interval": "_solvers.levenberg_marquardt",
+    "LeastSquaresFit": "_solvers.levenberg_marquardt",
     "from_keras": "interchange",
     "from_sklearn": "interchange",
     "from_torch": "interchange",
@@ -47,17 +66,26 @@ DOORS = {  # names found in their rooms when they are first asked for
 
 
 def show_config() -> dict[str, object]:
-    """Version, engine level and the BLAS libraries loaded, as a dictionary."""
+    """Version, engine level, CPU features and the BLAS libraries loaded, as a dictionary."""
     from ffnn_fast._runtime.build_info import describe
 
     return {"version": __version__, **describe()}
 
 
+def _learning_curve(history: History, ax: Any, metric: str) -> Any:
+    from ffnn_fast.plotting import learning_curve
+
+    return learning_curve(history, ax, metric)
+
+
+register_plot(_learning_curve)
+
+
 def __getattr__(name: str) -> Any:
-    if name not in DOORS:
+    if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{DOORS[name]}"), name)
+    return getattr(import_module(f"{__name__}.{LAZY[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *DOORS})
+    return sorted({*globals(), *LAZY})

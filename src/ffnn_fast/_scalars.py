@@ -1,4 +1,4 @@
-"""Scalar arguments from the user: converted to plain Python values, or refused in a sentence.
+"""Scalar arguments from the user: converted to plain Python values, or an error that names them.
 
 NumPy's scalars and arrays without dimensions count as numbers; bools do not.
 """
@@ -6,7 +6,7 @@ NumPy's scalars and arrays without dimensions count as numbers; bools do not.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) 
     Raises
     ------
     TypeError
-        If it is no integer: 1.0 is none.
+        If it is not an integer; 1.0 is not.
     ValueError
         If it lies outside.
     """
@@ -43,7 +43,7 @@ def as_float(
     ----------
     value : Any
     name : str
-        What messages call it.
+        The name of the argument in messages.
     low, high : float, default 0.0 and inf
     closed : {"neither", "left", "right", "both"}, default "neither"
         Which of the bounds belong to the interval.
@@ -51,21 +51,25 @@ def as_float(
     Raises
     ------
     TypeError
-        If it is no real number.
+        If it is not a real number.
     ValueError
         If it lies outside, or is NaN.
     """
     number = _plain(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        number = float(number)
+    except OverflowError:  # an int beyond every float
+        number = math.inf if number > 0 else -math.inf
     above = low <= number if closed in ("left", "both") else low < number
     below = number <= high if closed in ("right", "both") else number < high
     if not (above and below):
-        if high == math.inf and closed in ("neither", "left") and low != -math.inf:
-            sign = ">=" if closed == "left" else ">"
-            raise ValueError(f"{name} must be a finite number {sign} {low:g}, got {number}")
-        raise ValueError(f"{name} must be in {_interval(low, high, closed)}, got {number}")
-    return float(number)
+        if high == math.inf and closed in ("neither", "left"):
+            bound = "" if low == -math.inf else f" {'>=' if closed == 'left' else '>'} {low:g}"
+            raise ValueError(f"{name} must be a finite number{bound}, got {value}")
+        raise ValueError(f"{name} must be in {_interval(low, high, closed)}, got {value}")
+    return number
 
 
 def as_bool(value: Any, name: str) -> bool:
@@ -82,7 +86,7 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     Raises
     ------
     TypeError
-        If it is no string.
+        If it is not a string.
     ValueError
         If it is another one; the message lists the choices.
     """
@@ -94,11 +98,38 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     return str(value)
 
 
+def as_generator(value: Any, name: str) -> np.random.Generator:
+    """`value` itself if it is a generator, else a new one with this seed; None: a random seed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is a bool, a string or a float, or `numpy.random.default_rng` does not take it.
+    """
+    seed = _plain(value)
+    try:
+        if isinstance(seed, (bool, str, float)):
+            raise TypeError("no seed")
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {value!r}"
+        ) from error
+
+
+def convert_fields(instance: Any, convert: Callable[..., Any], *names: str, **bounds: Any) -> None:
+    """Replace fields of a frozen dataclass by ``convert(value, name, **bounds)``."""
+    for name in names:
+        object.__setattr__(instance, name, convert(getattr(instance, name), name, **bounds))
+
+
 def _plain(value: Any) -> Any:
     """A NumPy scalar, or an array without dimensions, as a Python value."""
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return value.item()
-    return value
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, np.floating):  # item() leaves a longdouble as it is
+        return float(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _interval(low: float | None, high: float | None, closed: str) -> str:

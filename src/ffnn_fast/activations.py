@@ -11,24 +11,41 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ffnn_fast._scalars import as_choice, convert_fields
+
+__all__ = [
+    "ACTIVATIONS",
+    "OUTPUTS",
+    "Activation",
+    "Softmax",
+    "SoftmaxHeads",
+    "activation_name",
+    "activation_of",
+    "by_head",
+    "logistic",
+    "output_name",
+    "selu",
+    "softplus",
+]
+
 Array = np.ndarray
 SLOPE = 0.01  # of leaky_relu for a < 0
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 GELU_ROOT, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715  # the constants of gelu_tanh
-FAR = 40.0  # beyond it e^−a²/2 and 1 − tanh(a) are 0 in float64; polynomials of a stop there
+FAR = 40.0  # beyond it e^−a²/2 and 1 − tanh(a) are 0 in float64; a is clipped in polynomials
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise activation h = g(a): one of this library's, or your own.
+    """An elementwise activation h = g(a), built in or user-defined.
 
-    A network takes one in place of a name; it then runs on the reference engine, since the compiled
-    one calls no Python, and cannot be saved.
+    A network with a user-defined activation runs on the reference engine, since the compiled one
+    does not call Python, and cannot be saved.
 
     Parameters
     ----------
     name : str
-        What messages and summaries call it.
+        Its name in messages and summaries.
     function : callable
         g: an array of pre-activations, any shape, to an array of that shape and dtype.
     derivative : callable
@@ -36,7 +53,7 @@ class Activation:
     of : {"a", "h"}, default "a"
         Whether `derivative` takes the pre-activations a or, as in module 4.9, the values h = g(a).
     initializer : str, default "glorot_uniform"
-        What ``initializer="auto"`` draws the weights below it by.
+        The initializer of the weights before it with ``initializer="auto"``.
 
     Raises
     ------
@@ -63,8 +80,9 @@ class Activation:
             raise TypeError(f"the name of an activation must be a string, got {self.name!r}")
         if not (callable(self.function) and callable(self.derivative)):
             raise TypeError(f"activation {self.name!r}: function and derivative must be callable")
-        if self.of not in ("a", "h"):
-            raise ValueError(f"activation {self.name!r}: of must be 'a' or 'h', got {self.of!r}")
+        convert_fields(self, as_choice, "of", choices=("a", "h"))
+        if not isinstance(self.initializer, str):
+            raise TypeError(f"initializer must be a string, got {self.initializer!r}")
 
     def jacobian_product(self, a: Array, h: Array, dh: Array) -> Array:
         """∇a = ∇h ⊙ g'(a); all are (n, width)."""
@@ -90,7 +108,7 @@ class Softmax:
 
 @dataclass(frozen=True)
 class SoftmaxHeads(Softmax):
-    """A softmax over each of several heads, which lie side by side in a_L and in ŷ."""
+    """A softmax over each of several heads, whose columns are consecutive in a_L and in ŷ."""
 
     widths: tuple[int, ...] = ()
 
@@ -228,8 +246,8 @@ ALIASES = {"linear": "identity", "sigmoid": "logistic"}
 
 
 def activation_of(g: str | Activation, heads: tuple[int, ...] = ()) -> Activation | Softmax:
-    """The formulas of a checked name, or of an activation of the user's own; of a softmax those of
-    its heads, if it has several.
+    """The activation of a checked name; a user-defined one is returned as it is. A softmax with
+    several heads is a `SoftmaxHeads`.
     """
     if heads and g == "softmax":
         return SoftmaxHeads(widths=heads)

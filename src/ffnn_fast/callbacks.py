@@ -1,4 +1,4 @@
-"""Whoever is told how a fit goes on: hooks, logs, a bar.
+"""Callbacks: hooks that a fit calls, log files, a progress bar.
 
 A callback is a `Callback` with some of the hooks, or any callable, which is called with the record
 of each epoch when it ends.
@@ -12,26 +12,84 @@ import os
 import shutil
 import sys
 from time import perf_counter
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from ffnn_fast.history import Listener, Record
-from ffnn_fast.metrics import METRICS
+from ffnn_fast.history import History, Record, RecordCallback
 
-if TYPE_CHECKING:
-    from ffnn_fast._training.fit_state import FitState
+__all__ = [
+    "CSVLog",
+    "Callback",
+    "EpochFunction",
+    "FitView",
+    "JSONLog",
+    "ProgressBar",
+    "as_callback",
+]
 
 LINES = 10  # of a progress bar without a terminal
 NAMES = {"r2": "R2", "f1": "F1"}
+UNSHOWN = ("epoch", "seconds", "samples_per_second", "learning_rate", "gradient_norm")
+SHOWN = 6  # figures on a line
+
+
+class FitView(Protocol):
+    """The fit in progress as a callback sees it: the argument of every hook of `Callback`.
+
+    The attributes are read-only, except that `params` may be changed in place. Anything else that
+    the object has is not part of the contract and may change.
+    """
+
+    @property
+    def history(self) -> History:
+        """The records of the completed epochs."""
+
+    @property
+    def params(self) -> np.ndarray:
+        """θ itself, not a copy: (P,), laid out as ``Network.params``."""
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs after which the fit ends."""
+
+    @property
+    def epoch(self) -> int:
+        """The number of the current epoch, from 1."""
+
+    @property
+    def t(self) -> int:
+        """The number of completed steps, over all epochs."""
+
+    @property
+    def learning_rate(self) -> float:
+        """η of the last step, or of the first one if no step is completed."""
+
+    def stop(self, reason: str) -> None:
+        """End the fit after this batch, if called within an epoch, else after this epoch.
+
+        Parameters
+        ----------
+        reason : str
+            Becomes ``history.stopped`` unless an earlier reason is there.
+        """
 
 
 class Callback:
-    """Base of all callbacks: override what you want to hear of.
+    """Base class of all callbacks: override the hooks you need.
 
-    Each hook gets the fit under way: ``run.history``, ``run.params``, ``run.epoch``, ``run.t``,
-    ``run.learning_rate``, ``run.stop("why")``. Training calls into Python for each batch only if a
-    callback has a hook for batches, which makes small steps many times slower.
+    The first argument of each hook is the fit in progress, a `FitView`. Training calls into Python
+    for each batch only if a callback overrides a hook for batches, which makes small steps many
+    times slower.
+
+    Examples
+    --------
+    >>> from ffnn_fast.callbacks import Callback
+    >>> class StopAtLoss(Callback):
+    ...     def on_epoch_end(self, fit, record):
+    ...         if record["loss"] < 0.1:
+    ...             fit.stop("the loss is below 0.1")
     """
 
     @property
@@ -40,38 +98,44 @@ class Callback:
         begin, end = type(self).on_batch_begin, type(self).on_batch_end
         return begin is not Callback.on_batch_begin or end is not Callback.on_batch_end
 
-    def on_train_begin(self, run: FitState) -> None:
-        """Before the first epoch; a resumed fit has a history already."""
+    def on_train_begin(self, fit: FitView, /) -> None:
+        """Called before the first epoch; the history of a resumed fit is not empty."""
 
-    def on_epoch_begin(self, run: FitState) -> None:
-        """Before the first batch of an epoch."""
+    def on_epoch_begin(self, fit: FitView, /) -> None:
+        """Called before the first batch of an epoch."""
 
-    def on_batch_begin(self, run: FitState, rows: np.ndarray) -> None:
-        """Before a step; `rows` are the numbers of the batch's rows."""
+    def on_batch_begin(self, fit: FitView, rows: npt.NDArray[np.int64], /) -> None:
+        """Called before a step; `rows` are the indices of the batch's rows."""
 
-    def on_batch_end(self, run: FitState, loss: float) -> None:
-        """After a step; `loss` is the batch's, before it."""
+    def on_batch_end(self, fit: FitView, loss: float, /) -> None:
+        """Called after a step; `loss` is the objective on the batch before the step."""
 
-    def on_epoch_end(self, run: FitState, record: Record) -> None:
-        """After an epoch; `record` is the last of the history and may be added to."""
+    def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
+        """Called after an epoch; `record` is the last of the history, and entries may be added."""
 
-    def on_train_end(self, run: FitState) -> None:
-        """After the last epoch, or when the fit has ended in any other way."""
+    def on_train_end(self, fit: FitView, /) -> None:
+        """Called after the last epoch, and when the fit ends in any other way."""
 
 
 class EpochFunction(Callback):
-    """A plain callable, told of each epoch."""
+    """A callback that calls a function with the record of each epoch.
 
-    def __init__(self, function: Listener) -> None:
+    Parameters
+    ----------
+    function : callable
+        ``function(record)``; the record is a dict of str to float.
+    """
+
+    def __init__(self, function: RecordCallback) -> None:
         self.function = function
 
-    def on_epoch_end(self, run: FitState, record: Record) -> None:
-        """Call it with the record."""
+    def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
+        """Call the function."""
         self.function(record)
 
 
 def as_callback(value: Any) -> Callback:
-    """A callback, made of a plain callable where it is one; TypeError if it is neither."""
+    """Convert a plain callable to a callback; TypeError if `value` is neither."""
     if isinstance(value, Callback):
         return value
     if not callable(value):
@@ -80,8 +144,8 @@ def as_callback(value: Any) -> Callback:
 
 
 class _Log(Callback):
-    """A file with a line for each epoch. It is written anew when a fit begins, with the epochs
-    that a resumed fit has already done.
+    """A file with a line for each epoch. The start of a fit replaces it, and writes the epochs
+    that a resumed fit has completed before.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -91,19 +155,19 @@ class _Log(Callback):
     def _write(self, record: Record) -> None:
         raise NotImplementedError
 
-    def on_train_begin(self, run: FitState) -> None:
+    def on_train_begin(self, fit: FitView, /) -> None:
         """Open the file."""
         self._file = open(self.path, "w", encoding="utf-8", newline="")  # noqa: SIM115
-        for record in run.history:
+        for record in fit.history:
             self._write(record)
 
-    def on_epoch_end(self, run: FitState, record: Record) -> None:
-        """Write a line, through to the operating system."""
+    def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
+        """Write a line and flush it to the operating system."""
         self._write(record)
         if self._file:
             self._file.flush()
 
-    def on_train_end(self, run: FitState) -> None:
+    def on_train_end(self, fit: FitView, /) -> None:
         """Close the file."""
         if self._file:
             self._file.close()
@@ -119,10 +183,10 @@ class CSVLog(_Log):
         Replaced where it exists.
     """
 
-    def on_train_begin(self, run: FitState) -> None:
+    def on_train_begin(self, fit: FitView, /) -> None:
         """Open the file."""
         self._table: csv.DictWriter[str] | None = None
-        super().on_train_begin(run)
+        super().on_train_begin(fit)
 
     def _write(self, record: Record) -> None:
         if self._table is None and self._file:
@@ -227,15 +291,15 @@ class ProgressBar(Callback):
         self._file.write(f"{begin}{counted}  {_scores(record)}  {passed}\n")
         self._file.flush()
 
-    def on_train_begin(self, run: FitState) -> None:
+    def on_train_begin(self, fit: FitView, /) -> None:
         """Start; a resumed fit starts with the epochs that are done."""
-        self.start(run.options.epochs, len(run.history))
+        self.start(fit.epochs, len(fit.history))
 
-    def on_epoch_end(self, run: FitState, record: Record) -> None:
+    def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
         """Show the epoch."""
         self.show(record)
 
-    def on_train_end(self, run: FitState) -> None:
+    def on_train_end(self, fit: FitView, /) -> None:
         """Finish."""
         self.close()
 
@@ -265,10 +329,10 @@ def _tqdm_bar(file: IO[str], description: str, epochs: int, done: int) -> Any:
 
 
 def _scores(record: Record) -> str:
-    """The loss and the metrics of an epoch, beside each that of the held-out rows."""
+    """The loss and the metrics of an epoch, each with that of the held-out rows."""
     shown = []
-    for key in ("loss", *METRICS, *(name for name in record if name.startswith("top_"))):
-        if key in record:
+    for key, value in record.items():
+        if key not in UNSHOWN and not key.startswith("val_"):
             held_out = f" (held-out {record[f'val_{key}']:.4f})" if f"val_{key}" in record else ""
-            shown.append(f"{NAMES.get(key, key)} {record[key]:.4f}{held_out}")
-    return "  ".join(shown)
+            shown.append(f"{NAMES.get(key, key)} {value:.4f}{held_out}")
+    return "  ".join(shown[:SHOWN])

@@ -1,6 +1,6 @@
-"""Small real data sets that come with the package, and images from files of your own.
+"""Small real data sets that are part of the package, and readers of image files.
 
-``_dataset_files/ATTRIBUTION.md`` has the licences of the former.
+``_dataset_files/ATTRIBUTION.md`` has the licences of the data sets.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ from importlib.resources import files
 
 import numpy as np
 
+__all__ = [
+    "Dataset",
+    "load_digits",
+    "load_idx",
+    "load_images",
+    "load_movie_ratings",
+]
+
 IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
              "t10k-labels-idx1-ubyte")  # fmt: skip
@@ -26,12 +34,12 @@ MOVIE_SITES = ("RottenTomatoes", "RottenTomatoes_User", "Metacritic", "Metacriti
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table for learning.
+    """Inputs and targets with their names.
 
     Attributes
     ----------
     X : ndarray of shape (n, d), float64
-        Of images from files: uint8.
+        uint8 for images from files.
     y : ndarray of shape (n,)
         int64 labels or float64 values.
     feature_names : tuple of str, length d
@@ -79,7 +87,7 @@ def load_movie_ratings() -> Dataset:
 
 
 def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
-    """The array of an IDX file, the format of MNIST and its kin; gzipped or not.
+    """The array of an IDX file, the format of MNIST; gzipped or not.
 
     Two zero bytes, the type of the values, the number of axes, their sizes, the values.
 
@@ -91,7 +99,7 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the file is no whole IDX file.
+        If the file is not a complete IDX file.
     OSError
         If it cannot be read.
     """
@@ -116,7 +124,7 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def load_images(path: str | os.PathLike[str]) -> tuple[Dataset, Dataset]:
-    """Images to train on and to test on, from files such as those of MNIST or Fashion-MNIST.
+    """Training and test images from files such as those of MNIST or Fashion-MNIST.
 
     Parameters
     ----------
@@ -128,7 +136,7 @@ def load_images(path: str | os.PathLike[str]) -> tuple[Dataset, Dataset]:
     Returns
     -------
     train, test : Dataset
-        ``X`` (n, pixels) uint8, an image a row; ``y`` (n,) int64.
+        ``X`` (n, pixels) uint8, one image per row; ``y`` (n,) int64.
 
     Raises
     ------

@@ -1,17 +1,16 @@
-"""What was recorded of a fit, epoch by epoch."""
+"""The history of a fit: a record of figures for each epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+__all__ = ["History", "Record", "RecordCallback", "register_plot"]
 
 Record = dict[str, float]
-Listener = Callable[[Record], Any]  # is told of each epoch or iteration
+RecordCallback = Callable[[Record], Any]  # called with the record of each epoch or iteration
 
 
 class History(Sequence[Record]):
@@ -22,12 +21,14 @@ class History(Sequence[Record]):
     records : list of dict
     stopped : str
         Why the fit ended: ``"epochs"`` when all were done, ``"diverged"``, ``"interrupted"``,
-        ``"max_time"``, or a sentence that says which rule stopped it; empty while it runs.
+        ``"max_time"``, or a sentence that names the rule that stopped it; empty while it runs.
     best_epoch : int or None
-        The epoch whose parameters were kept, where early stopping kept the best ones.
+        The epoch whose parameters early stopping restored, if it restored any.
     average : ndarray of shape (P,) or None
-        The averaged parameters, where averaging was asked for.
+        The averaged parameters, if the fit averaged.
     """
+
+    _draw: ClassVar[Callable[[History, Any, str], Any]]
 
     def __init__(self, records: Sequence[Record] = ()) -> None:
         self.records: list[Record] = list(records)
@@ -57,17 +58,43 @@ class History(Sequence[Record]):
         return iter(self.records)
 
     def keys(self) -> list[str]:
-        """Names of what was recorded."""
+        """Names of the recorded figures."""
         return list(dict.fromkeys(key for record in self.records for key in record))
 
-    def plot(self, metric: str = "loss", ax: Axes | None = None) -> Any:
-        """The learning curve, by `ffnn_fast.plotting.learning_curve`; needs matplotlib."""
-        from ffnn_fast.plotting import learning_curve
+    def plot(self, metric: str = "loss", ax: Any = None) -> Any:
+        """Draw the learning curve by `ffnn_fast.plotting.learning_curve`; needs matplotlib.
 
-        return learning_curve(self, ax, metric)
+        Parameters
+        ----------
+        metric : str, default "loss"
+            A recorded figure; drawn for the training rows and the validation rows.
+        ax : matplotlib.axes.Axes, optional
+            Default: axes of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If `metric` is not recorded.
+        ImportError
+            If matplotlib is not installed.
+        """
+        return self._draw(ax, metric)
 
     def __repr__(self) -> str:
         if not self.records:
             return "History(no epochs)"
         last = ", ".join(f"{key} {value:.6g}" for key, value in self.records[-1].items())
         return f"History({len(self)} epochs; last: {last})"
+
+
+def register_plot(function: Callable[[History, Any, str], Any]) -> None:
+    """Make `History.plot` call ``function(history, ax, metric)``.
+
+    The plotting package imports this module, so this module cannot import it. ``import ffnn_fast``
+    registers a function that imports the plotting package on its first call.
+    """
+    History._draw = function

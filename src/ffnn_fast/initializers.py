@@ -1,4 +1,4 @@
-"""Start values of θ, by name or from a function; every b_k starts at zero.
+"""Initial values of θ, by name or by a function; every b_k starts at zero.
 
 A rule draws W_k with mean 0 and the variance below, from a uniform distribution on (−√(3·variance),
 √(3·variance)) or a normal one. fan_in is n_{k-1}, fan_out is n_k.
@@ -7,7 +7,7 @@ A rule draws W_k with mean 0 and the variance below, from a uniform distribution
 rule         variance                        for
 ===========  ==============================  ==================================
 ``glorot``   2 / (fan_in + fan_out)          tanh, logistic, identity, softmax, ...
-``he``       2 / fan_in                      relu and its kin: leaky_relu, elu, gelu, silu, mish
+``he``       2 / fan_in                      relu, leaky_relu, elu, gelu, silu, mish
 ``lecun``    1 / fan_in                      selu, units normalised to variance one
 ===========  ==============================  ==================================
 
@@ -18,14 +18,36 @@ References: X. Glorot and Y. Bengio (AISTATS 2010); K. He et al. (ICCV 2015); Y.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import Activation, activation_of
 
-Initializer = Callable[[int, int, np.random.Generator], Any]
+__all__ = ["INITIALIZERS", "VARIANCES", "Initializer", "Layout", "initialize"]
+
+Initializer = Callable[[int, int, np.random.Generator], ArrayLike]
+
+
+class Layout(Protocol):
+    """What `initialize` needs of a description; `ffnn_fast.NetworkSpec` has it."""
+
+    @property
+    def dtype(self) -> str:
+        """``"float32"`` or ``"float64"``."""
+
+    @property
+    def n_params(self) -> int:
+        """P, the length of θ."""
+
+    @property
+    def layer_activations(self) -> tuple[str | Activation, ...]:
+        """g_1, ..., g_{L-1}, O."""
+
+    def weights(self, vector: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Views W_1, ..., W_L, each (n_k, n_{k-1}), of a vector of length P."""
+
 
 VARIANCES: dict[str, Callable[[int, int], float]] = {
     "glorot": lambda fan_out, fan_in: 2 / (fan_in + fan_out),
@@ -57,18 +79,17 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def initialize(
-    spec: NetworkSpec, initializer: str | Initializer, rng: np.random.Generator
+    spec: Layout, initializer: str | Initializer, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw start values in float64, then cast: a seed gives the same start in both dtypes.
+    """Draw θ in float64, then cast: a seed gives the same initial values in both dtypes.
 
     Parameters
     ----------
     spec : NetworkSpec
     initializer : str or callable
-        ``"auto"`` (``he_normal`` for layers that end in relu or its kin, ``lecun_normal`` for selu,
-        else ``glorot_uniform``), a name in
-        `INITIALIZERS`, or a function ``(fan_out, fan_in, rng)`` that returns W_k, an array of
-        shape (fan_out, fan_in).
+        ``"auto"`` (``he_normal`` for layers whose activation is relu or similar, ``lecun_normal``
+        for selu, else ``glorot_uniform``), a name in `INITIALIZERS`, or a function
+        ``(fan_out, fan_in, rng)`` that returns W_k, an array of shape (fan_out, fan_in).
     rng : numpy.random.Generator
         The only source of randomness; layers draw in order.
 

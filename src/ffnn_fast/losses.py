@@ -1,29 +1,61 @@
 """Loss functions by name: value and gradient with respect to ŷ (modules 4.3, 4.5).
 
-Shapes: ŷ is (n, n_L), y is (n, T), T = n_L but where a target has several heads. A value is (n, T),
-a share per target, or (n,) where a sample's target is one whole. `CANONICAL` lists the pairs of
-output and loss whose ∇a_L is ŷ − y; there the value comes from a_L, finite where log ŷ is not.
+Shapes: ŷ is (n, n_L), y is (n, T); T = n_L unless the loss has several outputs for each target. A
+value is (n, T), one term per target, or (n,) where the loss does not split over targets.
+`CANONICAL` lists the pairs of output and loss whose ∇a_L is ŷ − y; their value is computed from
+a_L, and is finite where log ŷ is not.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ffnn_fast._scalars import as_bool, as_choice, as_float, convert_fields
+
+__all__ = [
+    "CANONICAL",
+    "CANONICAL_LOSS",
+    "LOSSES",
+    "Domain",
+    "Loss",
+    "Option",
+    "canonical_gradient",
+    "exp_poisson",
+    "identity_half_squared_error",
+    "logistic_binary_cross_entropy",
+    "loss_of",
+    "smoothed",
+    "softmax_cross_entropy",
+]
+
 Array = np.ndarray
-FLOOR = 2.0**-64  # the poisson loss takes a smaller ŷ for this, so that log ŷ and y/ŷ are finite
+FLOOR = 2.0**-64  # lower bound of ŷ in the poisson loss, so that log ŷ and y/ŷ are finite
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Where targets lie: entries in [low, high], rows that are any, a distribution or one-hot."""
+    """The domain of targets.
+
+    Parameters
+    ----------
+    low, high : float, default -inf and inf
+        Bounds of each entry.
+    row : {"any", "distribution", "one-hot"}, default "any"
+        What a row must be.
+    """
 
     low: float = -np.inf
     high: float = np.inf
     row: str = "any"
+
+    def __post_init__(self) -> None:
+        convert_fields(self, as_float, "low", "high", low=-math.inf, closed="both")
+        convert_fields(self, as_choice, "row", choices=("any", "distribution", "one-hot"))
 
 
 REAL = Domain()
@@ -35,7 +67,15 @@ COUNTS = Domain(0)
 
 @dataclass(frozen=True)
 class Option:
-    """A parameter of a loss: its default, and the check that returns the value in standard form."""
+    """A parameter of a loss.
+
+    Parameters
+    ----------
+    default : object
+    check : callable
+        ``check(value)`` returns the value in standard form, or raises ValueError with what it must
+        be, without the name.
+    """
 
     default: Any
     check: Callable[[Any], Any]
@@ -43,39 +83,39 @@ class Option:
 
 @dataclass(frozen=True, eq=False)
 class Loss:
-    """A loss ℓ(ŷ, y) of every sample: one of this library's, or your own.
+    """A loss ℓ(ŷ, y) of every sample, built in or user-defined.
 
-    A network takes one in place of a name; it then runs on the reference engine, since the compiled
-    one calls no Python, and cannot be saved.
+    A network with a user-defined loss runs on the reference engine, since the compiled one does not
+    call Python, and cannot be saved.
 
     Parameters
     ----------
     name : str
-        What messages and summaries call it.
+        Its name in messages and summaries.
     value : callable
-        ``value(y_hat, y)``, arrays of shape (n, n_L), to the loss of every sample, (n,), or the
-        share of every output in it, (n, n_L); of several heads one at a time, (n, width).
+        ``value(y_hat, y)``, arrays of shape (n, n_L), to the loss of every sample, (n,), or its
+        terms for each output, (n, n_L); called for each of several heads, (n, width).
     gradient : callable
         ``gradient(y_hat, y)``: ∂ℓ/∂ŷ, (n, n_L).
     targets : Domain, default any real number
     classifies : bool, default False
-        Whether a network with this loss tells classes (predict gives 0 and 1, score accuracy).
+        Whether a network with this loss is a classifier.
     joint : bool, default True
-        Whether `value` is (n,): with ``missing_targets="ignore"`` a sample with a NaN among its
-        targets is then left out whole, else only the outputs whose targets are NaN.
+        Whether `value` is (n,). With ``missing_targets="ignore"`` a sample with a NaN among its
+        targets is then ignored; if False, only the outputs whose targets are NaN are.
     options : mapping of str to Option
         Parameters, given to `value` and `gradient` by name.
     heads : callable
-        ``heads(**options)``: outputs for each target.
+        ``heads(**options)``: the number of outputs for each target.
     blocked : bool
         Whether outputs are ordered head by head, else target by target.
     point : callable, optional
-        ``point(y_hat, **options)``: the one value per target that R² judges.
+        ``point(y_hat, **options)``: the one prediction per target, for R².
 
     Raises
     ------
     TypeError
-        If `name` is no string, or `value` or `gradient` cannot be called.
+        If `name` is not a string, or `value` or `gradient` is not callable.
     """
 
     name: str
@@ -94,39 +134,38 @@ class Loss:
             raise TypeError(f"the name of a loss must be a string, got {self.name!r}")
         if not (callable(self.value) and callable(self.gradient)):
             raise TypeError(f"loss {self.name!r}: value and gradient must be callable")
+        convert_fields(self, as_bool, "classifies", "joint", "blocked")
 
     def over_outputs(self, missing: Array, n_outputs: int) -> Array:
-        """What is missing (n, T), for every output (n, n_L)."""
+        """Expand a mask of missing targets, (n, T), to outputs, (n, n_L)."""
         heads = n_outputs // missing.shape[1]
         if self.joint:
             missing = np.repeat(missing.any(axis=1, keepdims=True), missing.shape[1], axis=1)
         return np.tile(missing, (1, heads)) if self.blocked else np.repeat(missing, heads, axis=1)
 
 
-def _number(low: float, high: float, open_at_high: bool = False) -> Callable[[Any], float]:
+def _number(low: float, high: float, closed: str = "both") -> Callable[[Any], float]:
     def check(value: Any) -> float:
-        given = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if not given or not low <= value <= high or (open_at_high and value == high):
-            raise ValueError(
-                f"must be a number in [{low:g}, {high:g}{')' if open_at_high else ']'}"
-            )
-        return float(value)
+        try:
+            return as_float(value, "an option", low, high, closed)
+        except (TypeError, ValueError):
+            end = "]" if closed == "both" else ")"
+            raise ValueError(f"must be a number in [{low:g}, {high:g}{end}") from None
 
     return check
 
 
 def _levels(value: Any) -> tuple[float, ...]:
-    values = (value,) if isinstance(value, (int, float)) else value
     try:
-        levels = tuple(float(q) for q in values)
+        levels = tuple(as_float(q, "a level", 0, 1) for q in np.atleast_1d(value))
     except (TypeError, ValueError) as error:
-        raise ValueError("must be numbers") from error
-    if not levels or not all(0 < q < 1 for q in levels) or sorted(set(levels)) != list(levels):
+        raise ValueError("must be numbers in (0, 1)") from error
+    if not levels or sorted(set(levels)) != list(levels):
         raise ValueError("must be numbers in (0, 1), each larger than the one before")
     return levels
 
 
-SMOOTHING = {"label_smoothing": Option(0.0, _number(0, 1, open_at_high=True))}
+SMOOTHING = {"label_smoothing": Option(0.0, _number(0, 1, "left"))}
 DELTA = {"delta": Option(1.0, _number(1e-6, 1e6))}
 QUANTILES = {"quantiles": Option((0.5,), _levels)}
 
@@ -329,7 +368,7 @@ CANONICAL_LOSS = {"softmax": "cross_entropy", "logistic": "binary_cross_entropy"
 
 
 def loss_of(loss: str | Loss) -> Loss:
-    """The formulas of a checked name, or of a loss of the user's own."""
+    """The loss of a checked name; a user-defined loss is returned as it is."""
     return LOSSES[loss] if isinstance(loss, str) else loss
 
 

@@ -1,4 +1,4 @@
-"""How good predictions are, by name: for classes and for values."""
+"""Metrics of predictions, by name: for classes and for values."""
 
 from __future__ import annotations
 
@@ -9,9 +9,32 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+from ffnn_fast._scalars import as_bool, as_choice, as_int, convert_fields
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "accuracy",
+    "as_metric",
+    "calibration_curve",
+    "confusion_matrix",
+    "expected_calibration_error",
+    "f1",
+    "log_loss",
+    "mae",
+    "precision_recall",
+    "r2",
+    "rmse",
+    "roc_auc",
+    "top_k_accuracy",
+]
 
 
-def accuracy(labels: Any, predicted: Any, known: Any = None) -> float:
+def accuracy(
+    labels: npt.ArrayLike, predicted: npt.ArrayLike, known: npt.ArrayLike | None = None
+) -> float:
     """Share of the samples whose predicted label is the true one.
 
     Parameters
@@ -23,7 +46,7 @@ def accuracy(labels: Any, predicted: Any, known: Any = None) -> float:
     Raises
     ------
     ValueError
-        If the shapes differ, are not one-dimensional, or hold no sample.
+        If the shapes differ, are not one-dimensional, or there is no sample.
     """
     labels, predicted = np.asarray(labels), np.asarray(predicted)
     _check_shapes(labels, predicted, dimensions=(1,))
@@ -33,7 +56,9 @@ def accuracy(labels: Any, predicted: Any, known: Any = None) -> float:
     return float(np.mean(right)) if right.size else float("nan")
 
 
-def r2(values: Any, predicted: Any, known: Any = None) -> float:
+def r2(
+    values: npt.ArrayLike, predicted: npt.ArrayLike, known: npt.ArrayLike | None = None
+) -> float:
     """Coefficient of determination R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², averaged over outputs.
 
     1 is perfect; 0 is as good as the mean of `values`. An output whose true values are all equal
@@ -48,7 +73,7 @@ def r2(values: Any, predicted: Any, known: Any = None) -> float:
     Raises
     ------
     ValueError
-        If the shapes differ, have another number of dimensions, or hold no sample.
+        If the shapes differ, have another number of dimensions, or there is no sample.
     """
     values, predicted = np.asarray(values, np.float64), np.asarray(predicted, np.float64)
     _check_shapes(values, predicted, dimensions=(1, 2))
@@ -68,7 +93,7 @@ def _r2_of_known(values: np.ndarray, predicted: np.ndarray, known: np.ndarray) -
     return float(np.mean(scores)) if scores else float("nan")
 
 
-def f1(labels: Any, predicted: Any) -> float:
+def f1(labels: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     """Macro F1: 2 TP / (2 TP + FP + FN) of each class, averaged over the classes that occur.
 
     Parameters
@@ -82,19 +107,19 @@ def f1(labels: Any, predicted: Any) -> float:
     ValueError
         As `accuracy`.
     """
-    labels, predicted = np.asarray(labels), np.asarray(predicted)
-    _check_shapes(labels, predicted, dimensions=(1, 2))
-    if labels.ndim == 1:
-        classes = np.union1d(labels, predicted)
-        labels, predicted = labels[:, None] == classes, predicted[:, None] == classes
+    y, z = np.asarray(labels), np.asarray(predicted)
+    _check_shapes(y, z, dimensions=(1, 2))
+    if y.ndim == 1:
+        classes = np.union1d(y, z)
+        y, z = y[:, None] == classes, z[:, None] == classes
     else:
-        labels, predicted = labels == 1, predicted == 1
-    right = (labels & predicted).sum(axis=0)
-    named = labels.sum(axis=0) + predicted.sum(axis=0)
+        y, z = y == 1, z == 1
+    right = (y & z).sum(axis=0)
+    named = y.sum(axis=0) + z.sum(axis=0)
     return float(np.mean(2 * right / np.maximum(named, 1)))
 
 
-def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
+def top_k_accuracy(labels: npt.ArrayLike, scores: npt.ArrayLike, k: int = 5) -> float:
     """Share of the samples whose true label is among the k with the highest scores.
 
     Parameters
@@ -112,13 +137,12 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.ndim != 1 or scores.ndim != 2 or len(labels) != len(scores) or not len(labels):
         raise ValueError(f"expected shapes (n,) and (n, c), got {labels.shape} and {scores.shape}")
-    if not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"k must be in 1..{scores.shape[1]}, got {k}")
+    k = as_int(k, "k", 1, scores.shape[1])
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return float(np.mean((best == labels[:, None]).any(axis=1)))
 
 
-def log_loss(targets: Any, probabilities: Any) -> float:
+def log_loss(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     """Mean of −Σ_c y_c log p_c, the cross-entropy in nats; p is held above the dtype's epsilon.
 
     Parameters
@@ -145,7 +169,7 @@ def log_loss(targets: Any, probabilities: Any) -> float:
     return float(-np.mean((y * log_p).sum(axis=1)))
 
 
-def rmse(values: Any, predicted: Any) -> float:
+def rmse(values: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     """√(mean of (y − ŷ)²) of each output, averaged over outputs; a NaN in `values` does not count.
 
     Parameters
@@ -160,56 +184,58 @@ def rmse(values: Any, predicted: Any) -> float:
     return float(np.mean(np.sqrt(_mean_error(values, predicted, np.square))))
 
 
-def mae(values: Any, predicted: Any) -> float:
+def mae(values: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     """Mean of |y − ŷ| of each output, averaged over outputs; parameters as `rmse`."""
     return float(np.mean(_mean_error(values, predicted, np.abs)))
 
 
-def confusion_matrix(labels: Any, predicted: Any, n_classes: int | None = None) -> np.ndarray:
-    """How often each class was said where each was true.
+def confusion_matrix(
+    labels: npt.ArrayLike, predicted: npt.ArrayLike, n_classes: int | None = None
+) -> np.ndarray:
+    """The number of samples of each true class that were predicted as each class.
 
     Parameters
     ----------
     labels, predicted : array-like of int, shape (n,), n >= 1
     n_classes : int, optional
-        Default: the largest label and one.
+        Default: the largest label plus 1.
 
     Returns
     -------
     ndarray of int64, shape (n_classes, n_classes)
-        A row for each true class, a column for each class said.
+        A row for each true class, a column for each predicted class.
 
     Raises
     ------
     TypeError
-        If the labels are no integers.
+        If the labels are not integers.
     ValueError
         As `accuracy`; also for a label outside 0..n_classes-1.
     """
-    truth, said = np.asarray(labels), np.asarray(predicted)
-    _check_shapes(truth, said, dimensions=(1,))
-    if not {truth.dtype.kind, said.dtype.kind} <= set("iub"):
-        raise TypeError(f"expected integer labels, got {truth.dtype} and {said.dtype}")
-    truth, said = truth.astype(np.int64), said.astype(np.int64)
-    low, high = min(truth.min(), said.min()), max(truth.max(), said.max())
-    k = int(high) + 1 if n_classes is None else n_classes
+    y, z = np.asarray(labels), np.asarray(predicted)
+    _check_shapes(y, z, dimensions=(1,))
+    if not {y.dtype.kind, z.dtype.kind} <= set("iub"):
+        raise TypeError(f"expected integer labels, got {y.dtype} and {z.dtype}")
+    y, z = y.astype(np.int64), z.astype(np.int64)
+    low, high = min(y.min(), z.min()), max(y.max(), z.max())
+    k = int(high) + 1 if n_classes is None else as_int(n_classes, "n_classes")
     if low < 0 or high >= k:
         raise ValueError(f"expected labels in 0..{k - 1}, got {low if low < 0 else high}")
-    return np.bincount(truth * k + said, minlength=k * k).reshape(k, k)
+    return np.bincount(y * k + z, minlength=k * k).reshape(k, k)
 
 
 def precision_recall(
-    confusion: Any,
+    confusion: npt.ArrayLike,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F1 of each class, and how many samples it has, from a confusion matrix.
+    """Precision, recall, F1 and the number of samples of each class, from a confusion matrix.
 
-    Precision is the right share of those said to be of the class, recall the right share of those
-    that are, F1 their harmonic mean; 0 where there are none.
+    Precision is TP / (TP + FP), recall TP / (TP + FN), F1 their harmonic mean; 0 where a
+    denominator is 0.
 
     Parameters
     ----------
     confusion : array-like of shape (c, c)
-        As `confusion_matrix` gives it.
+        As from `confusion_matrix`.
 
     Returns
     -------
@@ -224,19 +250,18 @@ def precision_recall(
     counts = np.asarray(confusion)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
         raise ValueError(f"expected shape (c, c), got {counts.shape}")
-    right, said, support = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
-    f1_scores = 2 * right / np.maximum(said + support, 1)
-    return right / np.maximum(said, 1), right / np.maximum(support, 1), f1_scores, support
+    right, named, support = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    f1_scores = 2 * right / np.maximum(named + support, 1)
+    return right / np.maximum(named, 1), right / np.maximum(support, 1), f1_scores, support
 
 
 def calibration_curve(
-    happened: Any, probability: Any, bins: int = 10
+    happened: npt.ArrayLike, probability: npt.ArrayLike, bins: int = 10
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How often what was said to have a probability happened, bin by bin of the probability.
+    """The observed frequency of an event against its predicted probability, in bins.
 
-    The bins are equally wide, so that each answers the same question, "of what was called about
-    95 % likely, how much happened?", for every model; of equally full ones most would lie at 0 and
-    1, where a good classifier says nearly everything.
+    The bins are equally wide, so that a bin means the same for every model. Bins with equal counts
+    would lie near 0 and 1, where a good classifier puts most of its predictions.
 
     Parameters
     ----------
@@ -248,7 +273,8 @@ def calibration_curve(
     Returns
     -------
     mean_probability, share : ndarray of float64, shape (m,)
-        Of the m <= bins bins that hold any: the mean of what was said, the share that happened.
+        Of the m <= bins bins that are not empty: the mean predicted probability, the observed
+        frequency.
     count : ndarray of int64, shape (m,)
 
     Raises
@@ -256,30 +282,32 @@ def calibration_curve(
     ValueError
         If the shapes differ, values are out of range, or `bins` is less than 1.
     """
-    y, p = _checked_events(happened, probability)
+    bins = as_int(bins, "bins")
+    y, p = _as_events(happened, probability)
     if not np.all((p >= 0) & (p <= 1)):
         raise ValueError("expected probabilities in [0, 1]")
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
     place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], p)
-    count, said, true = (np.bincount(place, weights, bins) for weights in (None, p, y))
+    count, total, true = (np.bincount(place, weights, bins) for weights in (None, p, y))
     full = count > 0
-    return said[full] / count[full], true[full] / count[full], count[full]
+    return total[full] / count[full], true[full] / count[full], count[full]
 
 
-def expected_calibration_error(happened: Any, probability: Any, bins: int = 10) -> float:
+def expected_calibration_error(
+    happened: npt.ArrayLike, probability: npt.ArrayLike, bins: int = 10
+) -> float:
     """Mean over all samples of |share − mean probability| of their bin in `calibration_curve`.
 
     Parameters and errors are those of `calibration_curve`.
     """
-    said, share, count = calibration_curve(happened, probability, bins)
-    return float((count * np.abs(share - said)).sum() / count.sum())
+    mean, share, count = calibration_curve(happened, probability, bins)
+    return float((count * np.abs(share - mean)).sum() / count.sum())
 
 
-def roc_auc(happened: Any, score: Any) -> float:
-    """Chance that a sample where it happened has a higher score than one where it did not.
+def roc_auc(happened: npt.ArrayLike, score: npt.ArrayLike) -> float:
+    """The area under the ROC curve.
 
-    That is the area under the ROC curve; a tie counts half.
+    That is the probability that a positive sample has a higher score than a negative one; a tie
+    counts half.
 
     Parameters
     ----------
@@ -289,33 +317,35 @@ def roc_auc(happened: Any, score: Any) -> float:
     Raises
     ------
     ValueError
-        If the shapes differ, a score is NaN, or it happened always or never.
+        If the shapes differ, a score is NaN, or all samples are of one class.
     """
-    y, s = _checked_events(happened, score)
-    yes = int(y.sum())
-    no = len(y) - yes
-    if np.isnan(s).any() or not yes or not no:
-        raise ValueError(f"expected scores of both classes and no NaN, got {yes} and {no} samples")
+    y, s = _as_events(happened, score)
+    positive = int(y.sum())
+    negative = len(y) - positive
+    if np.isnan(s).any() or not positive or not negative:
+        raise ValueError(
+            f"expected scores of both classes and no NaN, got {positive} and {negative} samples"
+        )
     _, place, count = np.unique(s, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - (count - 1) / 2)[place]
-    return float((rank[y == 1].sum() - yes * (yes + 1) / 2) / (yes * no))
+    return float((rank[y == 1].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure to record of an epoch.
+    """A figure that a fit records after each epoch.
 
     Parameters
     ----------
     name : str
         Its key in the record; with ``val_`` before it on the validation rows.
     function : callable
-        ``function(truth, said) -> float``.
+        ``function(truth, predicted) -> float``.
     takes : {"predictions", "outputs"}, default "predictions"
-        Whether `said` is what `Network.predict` returns, or ŷ, (n, n_L). `truth` are the targets in
-        the same form.
+        Whether `predicted` is what `Network.predict` returns, or ŷ, (n, n_L). `truth` are the
+        targets in the same form.
     larger_is_better : bool, optional
-        Needed only where early stopping looks at it.
+        Needed only to stop early by it.
     """
 
     name: str
@@ -324,8 +354,13 @@ class Metric:
     larger_is_better: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.takes not in ("predictions", "outputs"):
-            raise ValueError(f"takes must be 'predictions' or 'outputs', got {self.takes!r}")
+        if not isinstance(self.name, str):
+            raise TypeError(f"the name of a metric must be a string, got {self.name!r}")
+        if not callable(self.function):
+            raise TypeError(f"metric {self.name!r}: function must be callable")
+        convert_fields(self, as_choice, "takes", choices=("predictions", "outputs"))
+        if self.larger_is_better is not None:
+            convert_fields(self, as_bool, "larger_is_better")
 
 
 METRICS: dict[str, Metric] = {
@@ -342,7 +377,7 @@ METRICS: dict[str, Metric] = {
 
 
 def as_metric(value: Any) -> Metric:
-    """A metric from a name, ``top_<k>``, a callable or a `Metric`.
+    """Convert a name, ``top_<k>`` or a callable to a `Metric`.
 
     Raises
     ------
@@ -365,7 +400,7 @@ def as_metric(value: Any) -> Metric:
 
 
 def _mean_error(
-    values: Any, predicted: Any, size: Callable[[np.ndarray], np.ndarray]
+    values: npt.ArrayLike, predicted: npt.ArrayLike, size: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     values, predicted = np.asarray(values, np.float64), np.asarray(predicted, np.float64)
     _check_shapes(values, predicted, dimensions=(1, 2))
@@ -374,12 +409,12 @@ def _mean_error(
     return errors / np.maximum(known.sum(axis=0), 1)
 
 
-def _checked_events(happened: Any, number: Any) -> tuple[np.ndarray, np.ndarray]:
-    """0 and 1, (n,), and the numbers that go with them, (n,), in float64."""
+def _as_events(happened: npt.ArrayLike, number: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The events as 0 and 1, (n,), and the numbers, (n,), in float64."""
     y, numbers = np.asarray(happened, np.float64), np.asarray(number, np.float64)
     _check_shapes(y, numbers, dimensions=(1,))
     if not np.all((y == 0) | (y == 1)):
-        raise ValueError("expected 0 and 1 (or True and False) for what happened")
+        raise ValueError("expected 0 and 1 (or True and False) in happened")
     return y, numbers
 
 

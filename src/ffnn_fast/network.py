@@ -1,35 +1,46 @@
-"""Network: a feedforward network as an object; validates, then delegates."""
+"""Network: a feedforward network; each method converts its arguments, then delegates."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ffnn_fast._model import model_files, predictions
-from ffnn_fast._model.arrays import as_params, as_rows, positive_float, positive_int
-from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.arrays import as_params, as_rows
+from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
 from ffnn_fast._runtime import inspection
-from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast._runtime.bound_network import PredictFunction, aligned_copy
 from ffnn_fast._runtime.settings import Settings
+from ffnn_fast._scalars import as_bool, as_generator, as_int
+from ffnn_fast._solvers import minimizers
 from ffnn_fast._training import fit as fitting
+from ffnn_fast._training import loop, rate_finder
 from ffnn_fast._training import partial_fit as streaming
-from ffnn_fast._training import rate_finder
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.checkpoint import Checkpoint
+from ffnn_fast._training.fit_request import FitRequest, RateFinderRequest
+from ffnn_fast._training.stopping import EarlyStopping
+from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
 from ffnn_fast.activations import Activation
-from ffnn_fast.full_batch import FullBatch
-from ffnn_fast.history import History
-from ffnn_fast.initializers import initialize
+from ffnn_fast.history import History, RecordCallback
+from ffnn_fast.initializers import Initializer, initialize
 from ffnn_fast.losses import Loss
 
-Array = np.ndarray
-Initializer = str | Callable[[int, int, np.random.Generator], Any]
+if TYPE_CHECKING:  # loads SciPy
+    from ffnn_fast._solvers.levenberg_marquardt import LeastSquaresFit
+
+__all__ = ["Network"]
+
+Array = NDArray[Any]
 
 
-class Network(FullBatch):
+class Network:
     """A feedforward network with L layers: a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
     Parameters
@@ -39,10 +50,12 @@ class Network(FullBatch):
     activation : str, Activation or sequence of them, default "tanh"
         g of the hidden layers, one for all or one per layer.
     output, loss, loss_options, dropout, missing_targets, heads
-        See `NetworkSpec`, also for all names of activations and losses.
+        As in `NetworkSpec`, which lists the names of activations and losses.
     dtype : {"float32", "float64"}, default "float32"
-    seed : int, Generator or None
-        Seeds the generator that draws the weights and then shuffles the rows.
+        Of the parameters, of the computation and of ŷ.
+    seed : int, Generator or None, default None
+        Seed of the generator that draws the weights, shuffles rows, holds rows out and seeds
+        dropout; None: a random one.
     initializer : str or callable, default "auto"
         See `ffnn_fast.initializers.initialize`; biases start at zero.
     l2, l1 : float or sequence of float, default 0.0
@@ -51,10 +64,12 @@ class Network(FullBatch):
     engine : {"compiled", "reference"}, optional
         Default: the environment variable ``FFNN_FAST_ENGINE``, else ``compiled``.
     n_threads : int, optional
-        The most threads a call may use; -1: all there are. Default: the environment variable
-        ``FFNN_FAST_NUM_THREADS``, else all. Results have the same bits for any number.
+        The most threads that a call may use; -1: as many as the process may use, -2: one less.
+        Default: the environment variable ``FFNN_FAST_NUM_THREADS``, else -1. Results have the same
+        bits for any number.
     matmul : {"auto", "own", "blas"}, default "auto"
-        Whose matrix products the compiled engine uses; ``blas`` runs on one thread.
+        Matrix products of the compiled engine: its own or those of BLAS, which run on one thread.
+        ``auto``: its own where it is compiled with vector instructions.
 
     Raises
     ------
@@ -69,7 +84,15 @@ class Network(FullBatch):
         Writable views of θ: ``weights[k-1]`` is W_k, (n_k, n_{k-1}); ``biases[k-1]`` is b_k,
         (n_k,).
     spec : NetworkSpec
+        The description of the network.
     rng : numpy.random.Generator
+        The generator that `seed` seeded.
+    history : History
+        Of the last call of `fit`, also of one that was interrupted.
+    stream : object or None
+        State of the optimizer that the next `partial_fit` continues from; None before the first.
+    engine : str
+    n_threads : int
 
     References
     ----------
@@ -100,7 +123,7 @@ class Network(FullBatch):
         heads: Sequence[int] = (),
         dtype: str = "float32",
         seed: int | np.random.Generator | None = None,
-        initializer: Initializer = "auto",
+        initializer: str | Initializer = "auto",
         l2: float | Sequence[float] = 0.0,
         l1: float | Sequence[float] = 0.0,
         engine: str | None = None,
@@ -109,51 +132,65 @@ class Network(FullBatch):
     ) -> None:
         spec = NetworkSpec(
             layer_sizes, activation, output, loss, dtype, l2, l1,  # type: ignore[arg-type]
-            loss_options=loss_options or {},
-            dropout=dropout,  # type: ignore[arg-type]
-            missing_targets=missing_targets,
-            heads=heads,  # type: ignore[arg-type]
+            loss_options or {}, dropout, missing_targets, heads,  # type: ignore[arg-type]
         )  # fmt: skip
-        rng = np.random.default_rng(seed)
-        run = Settings(engine, n_threads, matmul)
-        self._assemble(spec, initialize(spec, initializer, rng), rng, run)
+        rng = as_generator(seed, "seed")
+        settings = Settings(engine, n_threads, matmul)
+        self._assemble(spec, initialize(spec, initializer, rng), rng, settings)
 
     @classmethod
-    def from_params(cls, spec: NetworkSpec, params: Any, **execution: Any) -> Network:
-        """A network of this description with a copy of these parameters, shape (P,).
+    def from_params(
+        cls,
+        spec: NetworkSpec,
+        params: ArrayLike,
+        *,
+        engine: str | None = None,
+        n_threads: int | None = None,
+        matmul: str = "auto",
+    ) -> Network:
+        """A network with a copy of given parameters.
 
-        `engine`, `n_threads` and `matmul` are as for `Network`.
+        Parameters
+        ----------
+        spec : NetworkSpec
+        params : array-like of shape (P,)
+            θ, laid out as the attribute `params`; finite in the dtype of `spec`.
+        engine, n_threads, matmul
+            As in `Network`.
+
+        Returns
+        -------
+        Network
+            Its generator has a random seed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `params` do not fit `spec`, or a setting is unknown.
         """
         net = cls.__new__(cls)
-        run = Settings(**execution)
-        net._assemble(spec, as_params(params, spec), np.random.default_rng(), run)
+        settings = Settings(engine, n_threads, matmul)
+        net._assemble(spec, as_params(params, spec), np.random.default_rng(), settings)
         return net
 
     def _assemble(
-        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, run: Settings
+        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, settings: Settings
     ) -> None:
-        theta = aligned_empty(spec.n_params, spec.dtype)
-        theta[:] = params
         self.rng = rng
         self.history = History()
         self.stream: streaming.Stream | None = None
-        self._execution = run
-        self._machine = run.machine(spec, theta)
+        self._settings = settings
+        self._bound = settings.bind(spec, aligned_copy(params, spec.dtype))
 
     @property
     def spec(self) -> NetworkSpec:
         """The description of the network."""
-        return self._machine.spec
-
-    @property
-    def machine(self) -> BoundNetwork:
-        """The network made ready to run; what training works on."""
-        return self._machine
+        return self._bound.spec
 
     @property
     def params(self) -> Array:
         """θ, (P,): the vector that all views share; assign with ``net.params[:] = ...``."""
-        return self._machine.params
+        return self._bound.params
 
     @property
     def weights(self) -> tuple[Array, ...]:
@@ -167,22 +204,41 @@ class Network(FullBatch):
 
     @property
     def engine(self) -> str:
-        """``"compiled"`` or ``"reference"``, which also runs functions of your own."""
-        return "reference" if self.spec.own_functions else self._execution.engine_name
+        """``"compiled"``, or ``"reference"``, which also runs user-defined functions."""
+        return "reference" if self.spec.own_functions else self._settings.engine_name
 
     @property
     def n_threads(self) -> int:
-        """The most threads a call may use."""
-        return self._execution.threads
+        """The most threads that a call may use."""
+        return self._settings.threads
 
-    def forward(self, X: Any) -> Array:
-        """ŷ = O(a_L) for rows X, (n, n_0): (n, n_L); for one sample (n_0,): (n_L,)."""
+    def forward(self, X: ArrayLike) -> Array:
+        """ŷ = O(a_L) of the rows of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L), or (n_L,) for one sample
+            Of the network's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X does not hold finite real numbers in one of these shapes.
+        """
         rows, single = as_rows(X, self.spec)
-        y_hat = self._machine.forward(rows)
+        y_hat = self._bound.forward(rows)
         return y_hat[0] if single else y_hat
 
-    def predict(self, X: Any) -> Array:
-        """What the network says of each row of X, (n, n_0), or of one sample, (n_0,).
+    def predict(self, X: ArrayLike) -> Array:
+        """Predict the class or the target of each row of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
 
         Returns
         -------
@@ -190,33 +246,42 @@ class Network(FullBatch):
             One class per sample: labels, (n,) int64; several softmax heads: a column of labels for
             each, (n, number of heads). One output with binary cross-entropy: 0 or 1, (n,); several:
             0 or 1 each, (n, n_L). Regression: ŷ with all heads of a target, (n,) for one output,
-            else (n, n_L). For one sample the first axis is gone.
-        """
-        rows, single = as_rows(X, self.spec)
-        predicted = predictions.predict(self.spec, self._machine.forward(rows))
-        return predicted[0] if single else predicted
-
-    def predict_proba(self, X: Any) -> Array:
-        """Class probabilities, (n, n_L), heads side by side; for one logistic output (n, 2), those
-        of 0 and 1.
+            else (n, n_L). For one sample without the first axis.
 
         Raises
         ------
-        ValueError
-            If the network is a regressor, or its outputs are scores (hinge).
+        TypeError, ValueError
+            As `forward`.
         """
-        if not self.spec.gives_probabilities:
-            raise ValueError(
-                f"predict_proba needs a classifier with probabilities; {self.spec.output!r} with "
-                f"loss {self.spec.loss!r} gives none, use predict or forward"
-            )
-        y_hat = self.forward(X)
-        if self.spec.n_outputs == 1:
-            return np.concatenate([1 - y_hat, y_hat], axis=-1)
-        return y_hat
+        rows, single = as_rows(X, self.spec)
+        predicted = predictions.predict(self.spec, self._bound.forward(rows))
+        return predicted[0] if single else predicted
 
-    def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The objective: weighted mean of the losses of the rows, plus ``l2/2 · Σ‖W_k‖²``.
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L), or (n, 2) for one logistic output
+            Several heads side by side; of one logistic output the probabilities of 0 and of 1. For
+            one sample without the first axis.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `forward`; ValueError if the network is a regressor or its outputs are scores
+            (hinge).
+        """
+        predictions.check_probabilities(self.spec)
+        y_hat = self.forward(X)
+        return y_hat if self.spec.n_outputs > 1 else np.concatenate([1 - y_hat, y_hat], axis=-1)
+
+    def loss(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The objective: weighted mean of ℓ(ŷ, y) over the rows + Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|.
 
         Parameters
         ----------
@@ -226,42 +291,522 @@ class Network(FullBatch):
             targets (n, n_L), or values (n,) or (n, T), T = ``spec.n_targets``.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0; only their ratios count.
-        """
-        return self._machine.loss(self._problem(X, y, sample_weight))
-
-    def score(self, X: Any, y: Any) -> float:
-        """Accuracy, the mean over heads if there are several; or R² (of μ or the middle quantile).
-        Missing targets do not count.
-        """
-        problem = self._problem(X, y)
-        return predictions.score(self.spec, self._machine.forward(problem.X), problem)
-
-    def gradient(
-        self, X: Any, y: Any, sample_weight: Any = None, *, by_name: bool = False
-    ) -> Array | dict[str, Array]:
-        """∇θ of the objective: (P,), or ``{"W_1": ..., "b_1": ...}`` when `by_name`."""
-        _, grad = self._machine.loss_gradient(self._problem(X, y, sample_weight))
-        return self.spec.named(grad) if by_name else grad
-
-    def step(self, X: Any, y: Any, learning_rate: float) -> float:
-        """One step of gradient descent on these rows; returns the objective before it."""
-        rate = positive_float(learning_rate, "learning_rate")
-        return streaming.step(self._machine, self._problem(X, y), rate, self.rng)
-
-    fit = fitting.fit
-    partial_fit = streaming.partial_fit
-    find_learning_rate = rate_finder.find_learning_rate
-
-    def predictor(self, n_rows: int = 1) -> Any:
-        """A callable for the lowest latency: ŷ of `n_rows` rows, without a check or an allocation.
 
         Returns
         -------
-        callable
-            ``predictor(x, out=None)`` for an array `x` of n_rows · n_0 elements, C-contiguous and
-            of the network's dtype, writes ŷ to `out`, n_rows · n_L elements, and returns it;
-            without `out`, to an array of its own, which the next call overwrites. It sees later
-            changes of ``params``. It runs on the calling thread; make one for each thread.
+        float
+            Without dropout.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or a target lies outside the domain of the loss.
+        """
+        return self._bound.loss(as_samples(self.spec, X, y, sample_weight))
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Accuracy of a classifier, the mean over heads; R² of a regressor, the mean over targets.
+
+        Parameters
+        ----------
+        X, y
+            As in `loss`. Missing targets do not count.
+
+        Returns
+        -------
+        float
+            R² is that of μ (``gaussian_nll``) or of the quantile nearest to the median.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
+        """
+        samples = as_samples(self.spec, X, y)
+        return predictions.score(self.spec, self._bound.forward(samples.X), samples)
+
+    @overload
+    def gradient(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
+        by_name: Literal[False] = False,
+    ) -> Array: ...  # fmt: skip
+    @overload
+    def gradient(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
+        by_name: Literal[True],
+    ) -> dict[str, Array]: ...  # fmt: skip
+    def gradient(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
+        by_name: bool = False,
+    ) -> Array | dict[str, Array]:  # fmt: skip
+        """∇θ of the objective.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `loss`.
+        by_name : bool, default False
+            Return views of ∇θ under the names ``W_1``, ``b_1``, ..., ``W_L``, ``b_L``.
+
+        Returns
+        -------
+        ndarray of shape (P,), or dict of str to ndarray
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
+        """
+        _, grad = self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
+        return self.spec.named(grad) if as_bool(by_name, "by_name") else grad
+
+    def step(self, X: ArrayLike, y: ArrayLike, learning_rate: float) -> float:
+        """Take one step of gradient descent, θ := θ − η ∇θ, on these rows.
+
+        Parameters
+        ----------
+        X, y
+            As in `loss`.
+        learning_rate : float
+            η, finite and > 0.
+
+        Returns
+        -------
+        float
+            The objective before the step, with the dropout of this step.
+
+        Warns
+        -----
+        DivergedWarning
+            If the objective or a parameter is not finite any more; θ is then that before the step.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described; nothing has been changed then.
+        """
+        return streaming.step(self._bound, self.rng, as_samples(self.spec, X, y), learning_rate)
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 10,
+        batch_size: int | None = 32,
+        optimizer: OptimizerLike = "sgd",
+        learning_rate: RateLike = None,
+        validation_data: Sequence[ArrayLike | None] | None = None,
+        validation_fraction: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        class_weight: str | Mapping[int, float] | None = None,
+        shuffle: bool = True,
+        rng: int | np.random.Generator | None = None,
+        metrics: MetricsLike = True,
+        diagnostics: bool = False,
+        callbacks: Iterable[CallbackLike] = (),
+        early_stopping: EarlyStopping | bool | None = None,
+        tol: float | None = None,
+        max_time: float | None = None,
+        averaging: str | Averaging | None = None,
+        clip_value: float = math.inf,
+        clip_norm: float = math.inf,
+        max_norm: float = math.inf,
+        frozen: Iterable[int] = (),
+        checkpoint: PathLike | Checkpoint | None = None,
+        resume: PathLike | bool = False,
+        on_interrupt: str = "raise",
+    ) -> History:
+        """Train on minibatches for a number of epochs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0)
+            Not copied if it is C-contiguous and of the network's dtype; a memory-mapped file may
+            be.
+        y : array-like
+            As in `loss`.
+        epochs : int, default 10
+        batch_size : int or None, default 32
+            Rows per step; 1 is online learning, None all rows at once.
+        optimizer : str or Optimizer, default "sgd"
+            A name, or an instance or subclass of `ffnn_fast.optimizers.Optimizer`.
+        learning_rate : float, Schedule or callable, optional
+            η; a schedule of `ffnn_fast.schedules`, or a function of the number of steps done.
+            Default: the optimizer's.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Rows on which ``val_loss`` and the metrics are computed after each epoch.
+        validation_fraction : float, default 0.0
+            Share of the rows, in [0, 1), to hold out for that instead: drawn by the generator,
+            stratified by class for classifiers. The rows are copied.
+        sample_weight : array-like of shape (n,), optional
+            Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
+        class_weight : "balanced" or mapping of label to weight, optional
+            Balanced: inverse to how often the class occurs. Multiplies `sample_weight`.
+        shuffle : bool, default True
+            Draw a new order of the rows for each epoch.
+        rng : int or Generator, optional
+            For shuffling, holding out and dropout; default: the network's own, ``net.rng``.
+        metrics : bool or sequence of str, callable or Metric, default True
+            Metrics to record after each epoch, at the cost of a forward pass over the rows: names
+            of `ffnn_fast.metrics.METRICS`, ``top_<k>``, or functions of (truth, prediction). True:
+            accuracy or R². With any metric, the norm of the gradient is recorded too. For several
+            heads ``accuracy``, ``f1`` and ``top_<k>`` are means over the heads.
+        diagnostics : bool, default False
+            Record for each layer the gradient's norm, the size of updates and the share of dead
+            units, under the names given in the reference.
+        callbacks : sequence of callable or Callback
+            A callable is called with the record of each epoch; see `ffnn_fast.callbacks`. A
+            schedule, an `EarlyStopping` or a `Checkpoint` may be given here as well.
+        early_stopping : EarlyStopping or bool, optional
+            Stop when a metric has not improved; True: the validation loss, for 10 epochs.
+        tol : float, optional
+            Stop when the training loss falls by no more than this for 10 epochs in a row.
+        max_time : float, optional
+            Seconds after which to stop, within an epoch too.
+        averaging : {"ema", "swa"} or Averaging, optional
+            Average the parameters during training, and end with the average.
+        clip_value, clip_norm, max_norm : float, default inf
+            Bounds of each entry of ∇θ, of ‖∇θ‖, and of the norm of the weights into each unit.
+        frozen : sequence of int, default ()
+            Layers k = 1..L that stay as they are.
+        checkpoint : path or Checkpoint, optional
+            Where to write the fit after each epoch, so that it can be resumed.
+        resume : path or bool, default False
+            Continue from that checkpoint, with the same rows and options (`epochs` may differ), to
+            the same bits as without a break; the network's parameters and the generator's state
+            are replaced. True: from `checkpoint` if it exists, else from the start.
+        on_interrupt : {"raise", "return"}, default "raise"
+            After Ctrl-C the parameters are those of the last whole step; then raise
+            KeyboardInterrupt (``net.history`` holds the history), or return.
+
+        Returns
+        -------
+        History
+            A record per epoch: ``epoch``, ``loss`` (mean over the epoch's steps, before each,
+            dropout and penalties included), the metrics, ``val_loss``, ``val_<metric>``,
+            ``gradient_norm`` (on at most 1024 rows of the last batch, after it), ``learning_rate``
+            (of the last step), ``seconds`` (of the steps alone), ``samples_per_second``.
+
+        Warns
+        -----
+        DivergedWarning
+            If the loss or a parameter is not finite any more: the fit stops, and the parameters
+            are those before that step.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described; nothing has been changed then.
+        """
+        request = FitRequest(
+            epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
+            validation_data=validation_data, validation_fraction=validation_fraction,
+            sample_weight=sample_weight, class_weight=class_weight, shuffle=shuffle, rng=rng,
+            metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
+            early_stopping=early_stopping, tol=tol, max_time=max_time, averaging=averaging,
+            clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
+            checkpoint=checkpoint, resume=resume, on_interrupt=on_interrupt,
+        )  # fmt: skip
+        run = fitting.prepare(self._bound, self.rng, X, y, request)
+        self.history = run.history
+        loop.fit(run)
+        return run.history
+
+    def partial_fit(
+        self,
+        X: ArrayLike | Iterable[Sequence[ArrayLike]],
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        batch_size: int = 32,
+        optimizer: OptimizerLike | None = None,
+        learning_rate: RateLike = None,
+    ) -> float:
+        """Train on these rows once, in the order given, from the optimizer's last state.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0), or iterable of chunks
+            An array, which may be memory-mapped, is read and converted in pieces, never as a
+            whole. Without `y`: chunks (X, y) or (X, y, sample_weight), from a generator for
+            instance.
+        y : array-like, optional
+            As in `loss`.
+        sample_weight : array-like of shape (n,), optional
+            Scaled to mean 1 over each piece.
+        batch_size : int, default 32
+            Rows per step; no batch spans two chunks.
+        optimizer, learning_rate : optional
+            As in `fit`. Default: those of the last call, or stochastic gradient descent. Another
+            optimizer starts with new state; another learning rate keeps it.
+
+        Returns
+        -------
+        float
+            Mean loss over the rows, each before its step; NaN if there were none.
+
+        Warns
+        -----
+        DivergedWarning
+            As `fit`; the rest of the rows is left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described. The network has then been trained on the chunks
+            before an invalid one.
+        """
+        mean, self.stream = streaming.partial_fit(
+            self._bound, self.rng, self.stream, (X, y, sample_weight),
+            batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
+        )  # fmt: skip
+        return mean
+
+    def find_learning_rate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        lowest: float = 1e-6,
+        highest: float = 10.0,
+        steps: int = 100,
+        batch_size: int | None = 32,
+        optimizer: OptimizerLike = "sgd",
+        sample_weight: ArrayLike | None = None,
+        frozen: Iterable[int] = (),
+        rng: int | np.random.Generator | None = None,
+    ) -> rate_finder.RateCurve:
+        """Try learning rates from low to high, one step each; the network does not change.
+
+        The rate grows by the same factor from step to step; the trial ends early when the smoothed
+        loss is 4 times its smallest value or is not finite. After L. N. Smith, *Cyclical Learning
+        Rates for Training Neural Networks* (2017), section 3.3.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        lowest, highest : float, default 1e-6 and 10.0
+            The first and the last rate.
+        steps : int, default 100
+        batch_size : int or None, default 32
+            None: all rows at once.
+        optimizer : str or Optimizer, default "sgd"
+            Its own learning rate is not used.
+        frozen : sequence of int, default ()
+            Layers that stay as they are.
+        rng : int or Generator, optional
+            For the order of the rows; default: a copy of the network's own.
+
+        Returns
+        -------
+        RateCurve
+            Rates, losses, and a suggestion.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or not even the lowest rate can be tried.
+        """
+        request = RateFinderRequest(
+            lowest=lowest, highest=highest, steps=steps, batch_size=batch_size,
+            optimizer=optimizer, sample_weight=sample_weight, frozen=frozen, rng=rng,
+        )  # fmt: skip
+        return rate_finder.find_learning_rate(self._bound, self.rng, X, y, request)
+
+    def gradient_descent(
+        self, X: ArrayLike, y: ArrayLike, learning_rate: float, max_iterations: int = 1000
+    ) -> History:
+        """The lecture's algorithm: while t++ < max_iterations, θ := θ − η ∇θ over all rows.
+
+        Parameters
+        ----------
+        X, y
+            As in `loss`.
+        learning_rate : float
+            η, finite and > 0.
+        max_iterations : int, default 1000
+
+        Returns
+        -------
+        History
+            ``epoch`` (the iteration, from 1), ``loss`` before it and ``seconds``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described; nothing has been changed then.
+        """
+        samples = as_samples(self.spec, X, y)
+        return minimizers.gradient_descent(self._bound, samples, learning_rate, max_iterations)
+
+    def minimize(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        method: str = "L-BFGS-B",
+        sample_weight: ArrayLike | None = None,
+        *,
+        max_iterations: int = 1000,
+        tol: float | None = None,
+        options: Mapping[str, Any] | None = None,
+        callback: RecordCallback | None = None,
+    ) -> minimizers.SolverHistory:
+        """Minimise the objective over all rows by a method of `scipy.optimize.minimize`.
+
+        Everything is computed in float64, whatever the network's dtype, and without dropout. The
+        parameters become the best that were evaluated, also if the method fails or is interrupted.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `loss`.
+        method : str, default "L-BFGS-B"
+            Any of SciPy's minimisers by name, in upper or lower case. Second derivatives are
+            differences of gradients: 2 gradients for a product with ∇²ℒ, 2 P for ∇²ℒ itself
+            (``dogleg``, ``trust-exact``). Methods without gradients (``Nelder-Mead``, ``Powell``,
+            ``COBYLA``, ``COBYQA``) suit a handful of parameters.
+        max_iterations : int, default 1000
+            For ``TNC`` and ``COBYLA``: evaluations of the objective.
+        tol : float, optional
+            SciPy's ``tol``; default: that of the method.
+        options : mapping, optional
+            Further options of the method, which take precedence.
+        callback : callable, optional
+            Called with the record of each iteration; may raise StopIteration to end there.
+
+        Returns
+        -------
+        SolverHistory
+            A record per iteration: ``epoch`` (the iteration, from 1), ``loss`` after it,
+            ``gradient_norm`` where gradients are used, ``seconds``; and the attributes
+            ``converged``, ``message`` and ``result`` (SciPy's).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or the objective is not finite at the start;
+            nothing has been changed then.
+        """
+        given = minimizers.MinimizeOptions(method, max_iterations, tol, options, callback)
+        bound = self._settings.bind_double(self._bound)
+        samples = as_samples(bound.spec, X, y, sample_weight)
+        return minimizers.minimize(bound, samples, self.params, given)
+
+    def objective(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> minimizers.Objective:
+        """The functions ``fun, jac`` of θ over these rows, for other solvers.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `loss`.
+
+        Returns
+        -------
+        Objective
+            Unpacks to ``fun(theta) -> float`` and ``jac(theta) -> ndarray (P,)``, in float64.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from scipy.optimize import minimize
+        >>> from ffnn_fast import Network
+        >>> net = Network([1, 3, 1], output="identity", seed=0)
+        >>> X = np.linspace(-1, 1, 20)[:, None]
+        >>> fun, jac = net.objective(X, X[:, 0] ** 2)
+        >>> found = minimize(fun, net.params.astype(float), jac=jac, method="CG")
+        >>> net.params[:] = found.x
+        >>> bool(found.fun < 1e-2)
+        True
+        """
+        bound = self._settings.bind_double(self._bound)
+        return minimizers.Objective(bound, as_samples(bound.spec, X, y, sample_weight))
+
+    def levenberg_marquardt(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        max_iterations: int = 200,
+        tol: float = 1e-8,
+        damping: float = 1e-3,
+        memory_limit: float = 2e9,
+        callback: RecordCallback | None = None,
+    ) -> LeastSquaresFit:
+        """Fit a regression network by damped Gauss-Newton steps: the method for small networks.
+
+        For squared errors and up to a few thousand parameters P, since a step takes n · n_L · P²
+        operations and P² memory. The objective is the network's own, with its penalty, in float64
+        whatever the network's dtype, and never rises.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `loss`.
+        max_iterations : int, default 200
+        tol : float, default 1e-8
+            Stop when the cosine between the residuals and every column of their Jacobian, the
+            relative change of the objective (actual and predicted), or that of θ is below it.
+        damping : float, default 1e-3
+            The initial damping, relative to the largest diagonal entry of JᵀJ.
+        memory_limit : float, default 2e9
+            Bytes that the two (P, P) matrices may take.
+        callback : callable, optional
+            As in `minimize`.
+
+        Returns
+        -------
+        LeastSquaresFit
+            A `History` as from `minimize`, with ``damping`` in each record, ``converged``,
+            ``message``, ``covariance()`` and ``interval(X, level)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, the loss is not a squared error, P is too large, or
+            the objective is not finite at the start; nothing has been changed then.
+        """
+        from ffnn_fast._solvers import levenberg_marquardt as least_squares
+
+        least_squares.check_least_squares(self.spec, memory_limit)
+        options = least_squares.LevenbergMarquardtOptions(max_iterations, tol, damping, callback)
+        bound = self._settings.bind_double(self._bound)
+        samples = as_samples(bound.spec, X, y, sample_weight)
+        return least_squares.levenberg_marquardt(bound, samples, self.params, options)
+
+    def predictor(self, n_rows: int = 1) -> PredictFunction:
+        """A function for the lowest latency: ŷ of `n_rows` rows, without an allocation.
+
+        A call checks the dtype, the number of elements and the memory layout of its arrays, but not
+        whether `x` is finite.
+
+        Parameters
+        ----------
+        n_rows : int, default 1
+            Rows per call.
+
+        Returns
+        -------
+        PredictFunction
+            ``predict(x, out=None)`` for an array `x` of n_rows · n_0 elements, C-contiguous and of
+            the network's dtype, writes ŷ to `out`, n_rows · n_L elements, and returns `out`;
+            without `out`, an array of its own, (n_rows, n_L), which the next call overwrites. It
+            raises ValueError for an array of another dtype, size or layout. Later changes of
+            ``params`` take effect. It runs on the calling thread; make one for each thread.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `n_rows` is not an integer >= 1.
 
         Examples
         --------
@@ -271,35 +816,101 @@ class Network(FullBatch):
         >>> predict(np.ones(3, dtype=np.float32)).shape
         (1, 2)
         """
-        return self._machine.predictor(positive_int(n_rows, "n_rows"))
+        return self._bound.predictor(as_int(n_rows, "n_rows"))
 
-    def trace(self, X: Any, y: Any) -> inspection.Trace:
-        """Every a_k, h_k, ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name."""
-        return inspection.trace(self.spec, self.params, self._problem(X, y))
+    def trace(self, X: ArrayLike, y: ArrayLike) -> inspection.Trace:
+        """Every a_k, h_k, ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name.
 
-    def check_gradients(self, X: Any, y: Any) -> inspection.GradientCheck:
-        """Backpropagation beside central differences, in float64: 2 P evaluations of the loss."""
-        return inspection.check_gradients(self._machine, self._problem(X, y))
+        Parameters
+        ----------
+        X, y
+            As in `loss`.
 
-    def save(self, path: str | os.PathLike[str], extra: Mapping[str, str] | None = None) -> None:
-        """Write the network to a safetensors file, atomically; `extra` goes into its header."""
+        Returns
+        -------
+        Trace
+            Of the mean loss over the rows, without penalty and dropout.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
+        """
+        return inspection.trace(self.spec, self.params, as_samples(self.spec, X, y))
+
+    def check_gradients(self, X: ArrayLike, y: ArrayLike) -> inspection.GradientCheck:
+        """Compare backpropagation with central differences, in float64.
+
+        Takes 2 P evaluations of the loss.
+
+        Parameters
+        ----------
+        X, y
+            As in `loss`.
+
+        Returns
+        -------
+        GradientCheck
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
+        """
+        return inspection.check_gradients(self._bound, as_samples(self.spec, X, y))
+
+    def save(self, path: PathLike, extra: Mapping[str, str] | None = None) -> None:
+        """Write description and parameters to a safetensors file, atomically.
+
+        Parameters
+        ----------
+        path : str or path-like
+            An existing file is replaced.
+        extra : mapping of str to str, optional
+            Stored in the header.
+
+        Raises
+        ------
+        OSError, TypeError, ValueError
+            If the file cannot be written, the parameters are not finite, or the network has
+            user-defined functions; an existing file is unchanged then.
+        """
         model_files.save(path, self.spec, self.params, extra)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], **execution: Any) -> Network:
-        """The network of a file that `save` wrote; `execution` as for `from_params`.
+    def load(
+        cls,
+        path: PathLike,
+        *,
+        engine: str | None = None,
+        n_threads: int | None = None,
+        matmul: str = "auto",
+    ) -> Network:
+        """Read the network from a file that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+        engine, n_threads, matmul
+            As in `Network`.
+
+        Returns
+        -------
+        Network
+            Its generator has a random seed.
 
         Raises
         ------
         FileNotFoundError
-        ffnn_fast._model.model_files.ModelFileError
-            If the file is not such a file, is damaged, or is of another format version.
+            If there is no such file.
+        ModelFileError
+            If it is no model file, is damaged, or has an unknown format version.
         """
         spec, params, _ = model_files.load(path)
-        return cls.from_params(spec, params, **execution)
+        return cls.from_params(spec, params, engine=engine, n_threads=n_threads, matmul=matmul)
 
     def copy(self) -> Network:
-        """An independent network with the same parameters and state of the generator."""
+        """An independent network with the same parameters, settings and generator state."""
         twin = type(self).__new__(type(self))
         twin.__setstate__(self.__getstate__())
         return twin
@@ -314,20 +925,18 @@ class Network(FullBatch):
             "spec": self.spec,
             "params": self.params.copy(),
             "rng": self.rng.bit_generator.state,
-            "execution": self._execution,
+            "settings": vars(self._settings).copy(),
             "history": self.history,
-            "stream": self.stream and self.stream.copy(),
+            "stream": None if self.stream is None else vars(self.stream.copy()),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         bit_generator = getattr(np.random, state["rng"]["bit_generator"])()
         bit_generator.state = state["rng"]
         rng = np.random.Generator(bit_generator)
-        self._assemble(state["spec"], state["params"], rng, state["execution"])
-        self.history, self.stream = state["history"], state["stream"]
+        self._assemble(state["spec"], state["params"], rng, Settings(**state["settings"]))
+        self.history, stream = state["history"], state["stream"]
+        self.stream = None if stream is None else streaming.Stream(**stream)
 
     def __repr__(self) -> str:
         return summary(self.spec)
-
-    def _problem(self, X: Any, y: Any, sample_weight: Any = None) -> Samples:
-        return as_samples(self.spec, X, y, sample_weight)

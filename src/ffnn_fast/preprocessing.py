@@ -1,19 +1,30 @@
-"""Tables to matrices and back: columns of numbers and texts become inputs; targets become labels.
+"""Encoders of tables: columns of numbers and texts become inputs; targets become labels, and back.
 
 A numeric column is a float array with NaN where a value is missing; a categorical one is an object
-array of str with None where a value is missing. Everything learnt comes from the training rows.
+array of str with None where a value is missing. Encoders are fitted to the training rows.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ffnn_fast._scalars import as_bool, as_choice, as_float, convert_fields
+
+__all__ = [
+    "CategoricalColumn",
+    "NumericColumn",
+    "TableEncoder",
+    "TargetEncoder",
+    "sorted_names",
+]
+
 Array = np.ndarray
+T = TypeVar("T")
 TASKS = ("classification", "regression")
 
 
@@ -21,7 +32,7 @@ TASKS = ("classification", "regression")
 class NumericColumn:
     """x := (v − mean) / scale; a missing v counts as the mean.
 
-    ``scale`` 0 (the training values are all equal) gives no input; ``marks_missing`` adds an input
+    ``scale`` 0 (all training values are equal) gives no input; ``marks_missing`` adds an input
     that is 1 where v is missing.
     """
 
@@ -32,13 +43,13 @@ class NumericColumn:
 
     def __post_init__(self) -> None:
         _check(isinstance(self.name, str), "name of a column", self.name)
-        _check(_is_finite(self.mean), f"mean of {self.name!r}", self.mean)
-        _check(_is_finite(self.scale) and self.scale >= 0, f"scale of {self.name!r}", self.scale)
-        _check(isinstance(self.marks_missing, bool), "marks_missing", self.marks_missing)
+        convert_fields(self, as_float, "mean", low=-math.inf)
+        convert_fields(self, as_float, "scale", closed="left")
+        convert_fields(self, as_bool, "marks_missing")
 
     @classmethod
     def fit(cls, name: str, values: Array) -> NumericColumn:
-        """Mean and standard deviation of the values that are there, (n,)."""
+        """Mean and standard deviation of the values that are not missing, (n,)."""
         values = np.asarray(values, np.float64)
         if np.isinf(values).any():
             raise ValueError(f"column {name!r} holds infinity")
@@ -70,7 +81,7 @@ class NumericColumn:
 class CategoricalColumn:
     """One input per level of the training rows: 1 at the value's level, else 0.
 
-    None among the levels stands for "missing"; a level never seen gives zeros.
+    None among the levels stands for "missing"; an unknown level gives zeros.
     """
 
     name: str
@@ -109,7 +120,7 @@ Column = NumericColumn | CategoricalColumn
 
 @dataclass(frozen=True)
 class TableEncoder:
-    """Turns the columns of a table into the input matrix of a network.
+    """Encodes the columns of a table as the input matrix of a network.
 
     Attributes
     ----------
@@ -127,7 +138,7 @@ class TableEncoder:
 
     @classmethod
     def fit(cls, columns: Mapping[str, Array]) -> TableEncoder:
-        """Learn from the training rows; columns that never vary there are left out.
+        """Fit to the training rows; columns that do not vary there are left out.
 
         Parameters
         ----------
@@ -153,7 +164,7 @@ class TableEncoder:
         return [name for column in self.columns for name in column.feature_names]
 
     def transform(self, columns: Mapping[str, Array]) -> Array:
-        """The input matrix, (n, d) float64; columns the encoder does not know are ignored.
+        """The input matrix, (n, d) float64; other columns are ignored.
 
         Raises
         ------
@@ -175,12 +186,12 @@ class TableEncoder:
         """The inverse of `to_dict`; raises ValueError for anything else."""
         columns = _entries(plain, {"columns"}, "an encoder")["columns"]
         _check(isinstance(columns, list), "columns", columns)
-        return cls(tuple(_column_from_dict(column) for column in columns))
+        return cls(tuple(_with_value_errors(_column_from_dict, column) for column in columns))
 
 
 @dataclass(frozen=True)
 class TargetEncoder:
-    """Turns the target column into what a network learns, and its answers back.
+    """Encodes the target column for training, and decodes predictions.
 
     Attributes
     ----------
@@ -200,24 +211,24 @@ class TargetEncoder:
 
     def __post_init__(self) -> None:
         _check(isinstance(self.name, str), "name of the target", self.name)
-        _check(self.task in TASKS, f"task (one of {', '.join(TASKS)})", self.task)
+        convert_fields(self, as_choice, "task", choices=TASKS)
         _check(_are_distinct(self.classes, (str,)), "classes", self.classes)
         if self.task == "classification" and len(self.classes) < 2:
             only = f" ({self.classes[0]})" if self.classes else ""
             raise ValueError(f"target {self.name!r} has one class only{only}")
-        _check(_is_finite(self.mean), "mean of the target", self.mean)
-        _check(_is_finite(self.scale) and self.scale > 0, "scale of the target", self.scale)
+        convert_fields(self, as_float, "mean", low=-math.inf)
+        convert_fields(self, as_float, "scale")
 
     @classmethod
     def fit(cls, name: str, values: Array, task: str) -> TargetEncoder:
-        """Learn class names (str values) or mean and scale (float values) from (n,) values.
+        """Find class names (str values) or mean and scale (float values) of (n,) values.
 
         Classes are sorted, as numbers if all are numbers. Raises ValueError if only one class or
         one value occurs.
         """
         if task == "classification":
             return cls(name, task, tuple(sorted_names({str(value) for value in values})))
-        _check(task == "regression", f"task (one of {', '.join(TASKS)})", task)
+        as_choice(task, "task", TASKS)
         values = np.asarray(values, np.float64)
         if not np.isfinite(values).all():
             raise ValueError(f"target {name!r} must be finite")
@@ -260,7 +271,7 @@ class TargetEncoder:
         """The inverse of `to_dict`; raises ValueError for anything else."""
         given = _entries(plain, {"name", "task", "classes", "mean", "scale"}, "a target encoder")
         _check(isinstance(given["classes"], list), "classes", given["classes"])
-        return cls(**{**given, "classes": tuple(given["classes"])})
+        return _with_value_errors(cls, **{**given, "classes": tuple(given["classes"])})
 
 
 def sorted_names(names: set[str]) -> list[str]:
@@ -280,11 +291,6 @@ def _mean_and_deviation(values: Array) -> tuple[float, float]:
     return float(np.ldexp(unit.mean(), exponent)), float(np.ldexp(unit.std(), exponent))
 
 
-def _is_finite(value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and abs(value) <= sys.float_info.max
-
-
 def _are_distinct(values: Any, types: tuple[type, ...]) -> bool:
     """Whether `values` is a tuple of distinct values of these types."""
     typed = isinstance(values, tuple) and all(isinstance(value, types) for value in values)
@@ -301,6 +307,14 @@ def _entries(plain: Any, names: set[str], what: str) -> dict[str, Any]:
     if not isinstance(plain, Mapping) or set(plain) != names:
         raise ValueError(f"{what} is a mapping with exactly the keys {sorted(names)}")
     return dict(plain)
+
+
+def _with_value_errors(make: Callable[..., T], *args: Any, **given: Any) -> T:
+    """What `make` returns, or ValueError for an entry of a wrong type too."""
+    try:
+        return make(*args, **given)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _column_from_dict(plain: Any) -> Column:

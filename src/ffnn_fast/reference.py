@@ -1,4 +1,4 @@
-"""The plain twin of the compiled engine: the lecture in NumPy, same functions, same signatures.
+"""The NumPy twin of the compiled engine: the lecture's formulas, same functions and signatures.
 
 Vocabulary: n rows (samples), n_k units of layer k; a[k], h[k], da[k], dh[k] are (n, n_k), W_k is
 (n_k, n_{k-1}). h[0] = X and h[L] = ŷ, so a[0] is unused. The reference never imports the engine.
@@ -14,14 +14,41 @@ from ffnn_fast.activations import activation_of, by_head
 from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
 from ffnn_fast.optimizers import StepRule
 
+__all__ = [
+    "Plan",
+    "Predictor",
+    "back_propagation",
+    "dense_targets",
+    "forward",
+    "forward_propagation",
+    "gradient_of_head",
+    "jacobian",
+    "loss",
+    "loss_gradient",
+    "losses_of_head",
+    "moving_entries",
+    "normal_equations",
+    "normal_workspace_size",
+    "output_gradient",
+    "penalty",
+    "sample_losses",
+    "train_epoch",
+    "update",
+    "workspace_size",
+]
+
 Array = np.ndarray
 CLIP_FLOOR = 1e-6  # added to ‖∇θ‖ by torch.nn.utils.clip_grad_norm_
 
 
 class Plan:
-    """What the functions below need to know of a network; here, its description itself.
+    """A network as the functions below take it: here, its description.
 
-    ``n_threads`` and ``matmul`` are the engine's; NumPy goes its own way.
+    Parameters
+    ----------
+    spec : NetworkSpec
+    n_threads, matmul
+        Of the compiled engine; not used here.
     """
 
     def __init__(self, spec: NetworkSpec, n_threads: int = 1, matmul: str = "own") -> None:
@@ -29,24 +56,64 @@ class Plan:
 
 
 class Predictor:
-    """ŷ of `n_rows` rows at a call, into `out` or an array that the next call overwrites."""
+    """ŷ of `n_rows` rows at a call, into `out` or an array that the next call overwrites.
+
+    Parameters
+    ----------
+    plan : Plan
+    params : ndarray of shape (P,)
+        θ; later changes take effect.
+    n_rows : int
+    work : ndarray or None
+        Scratch; not used here.
+
+    Raises
+    ------
+    ValueError
+        If `params` has another length.
+    """
 
     def __init__(self, plan: Plan, params: Array, n_rows: int, work: Array | None) -> None:
         spec = plan.spec
+        if params.size != spec.n_params:
+            raise ValueError("params does not fit the network or the rows given")
         self.plan, self.params = plan, params
-        self.rows = (n_rows, spec.n_inputs)
-        self.out = np.empty((n_rows, spec.n_outputs), dtype=spec.dtype)
+        self.shape = (n_rows, spec.n_inputs)
+        self.out = np.zeros((n_rows, spec.n_outputs), dtype=spec.dtype)
 
     def __call__(self, x: Array, out: Array | None = None) -> Array:
-        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements."""
-        if out is None:
-            out = self.out
-        forward(self.plan, self.params, x.reshape(self.rows), out.reshape(self.out.shape), None)
+        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements.
+
+        Raises
+        ------
+        ValueError
+            If an array is not C-contiguous, of the network's dtype and of that size, or `out` is
+            read-only.
+        """
+        out = self.out if out is None else out
+        n_inputs, dtype = self.shape[0] * self.shape[1], self.plan.spec.dtype
+        if not (
+            _is_plain(x, dtype, n_inputs, written=False)
+            and _is_plain(out, dtype, self.out.size, written=True)
+        ):
+            raise ValueError(
+                f"expected C-contiguous {dtype} arrays: x of {n_inputs} elements, writable out of "
+                f"{self.out.size}"
+            )
+        y_hat = out.reshape(self.out.shape)
+        forward(self.plan, self.params, x.reshape(self.shape), y_hat, None)
         return out
 
 
+def _is_plain(x: object, dtype: str, size: int, written: bool) -> bool:
+    """Whether x is an array of this dtype and size that can be used without a copy."""
+    if not isinstance(x, np.ndarray) or x.dtype != dtype or x.size != size:
+        return False
+    return x.flags.carray if written else x.flags.c_contiguous and x.flags.aligned
+
+
 def workspace_size(plan: Plan, n: int) -> int:
-    """Elements of scratch that a call on `n` rows needs: none, NumPy allocates as it goes."""
+    """Elements of scratch that a call on `n` rows needs: none."""
     return 0
 
 
@@ -83,12 +150,12 @@ def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
 def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
     """ℓ(ŷ, y) of every sample, (n,), for the outputs and targets of one head."""
     spec = plan.spec
-    loss = loss_of(spec.loss)
+    formulas = loss_of(spec.loss)
     canonical = CANONICAL.get((spec.output, spec.loss))
     if canonical is not None:
         losses = canonical(a_L, y, **spec.loss_options)
     else:
-        losses = loss.value(y_hat, y, **spec.loss_options)
+        losses = formulas.value(y_hat, y, **spec.loss_options)
     if spec.missing_targets == "ignore":
         missing = np.isnan(y) if losses.ndim == 2 else np.isnan(y).any(axis=1)
         losses = np.where(missing, np.zeros((), losses.dtype), losses)
@@ -108,13 +175,13 @@ def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
 def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
     """−(e(y) − ŷ) for canonical pairs, else ∇ŷ, for the outputs and targets of one head."""
     spec = plan.spec
-    loss = loss_of(spec.loss)
+    formulas = loss_of(spec.loss)
     if (spec.output, spec.loss) in CANONICAL:
         gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
     else:
-        gradient = loss.gradient(y_hat, y, **spec.loss_options)
+        gradient = formulas.gradient(y_hat, y, **spec.loss_options)
     if spec.missing_targets == "ignore":
-        missing = loss.over_outputs(np.isnan(y), y_hat.shape[1])
+        missing = formulas.over_outputs(np.isnan(y), y_hat.shape[1])
         gradient = np.where(missing, np.zeros((), gradient.dtype), gradient)
     return gradient
 
@@ -182,7 +249,7 @@ def loss(
 ) -> float:
     """(1/n) Σ_i w_i ℓ_i + penalty; Y is (n,) labels or (n, T), w is (n,) or None.
 
-    With a mask, a seed and a step t >= 1, that step's masks of dropout are in force.
+    `mask`, a seed and a step t >= 1, applies the dropout masks of that step.
     """
     a, h = forward_propagation(plan, params, X, mask)
     losses = sample_losses(plan, a[-1], h[-1], dense_targets(plan, Y))
@@ -249,7 +316,7 @@ def normal_equations(
     """JTJ := lower triangle of JᵀJ, (P, P), JTr := Jᵀr, (P,); returns ½ Σ r², the mean loss.
 
     r_ij = √(c w_i / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error, and
-    J = ∂r/∂θ; without the penalty. Needs an output other than softmax; Y is (n, n_L).
+    J = ∂r/∂θ; without the penalty. The output is not softmax; Y is (n, n_L).
     """
     curvature = {"squared_error": 2, "half_squared_error": 1}[str(plan.spec.loss)]
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
@@ -289,7 +356,7 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     """Which entries of θ a step moves: those of layers that are not frozen."""
     spec = plan.spec
     if any(k > spec.n_layers for k in rule.frozen):
-        raise ValueError(f"frozen {rule.frozen} names a layer beyond the {spec.n_layers} there are")
+        raise ValueError(f"frozen must be layers 1 to {spec.n_layers}, got {rule.frozen}")
     if not rule.frozen:
         return slice(None)
     moves = np.ones(spec.n_params, dtype=bool)

@@ -1,8 +1,8 @@
-"""Learning rates that change while training goes on: η as a function of the steps or epochs done.
+"""Learning rate schedules: η as a function of the number of completed steps or epochs.
 
-u counts what is done before a step: steps, or with ``per="epoch"`` whole epochs; u = 0 at first.
-A schedule is a frozen dataclass. What `ReduceOnPlateau` has to remember lies in a dictionary of
-plain JSON values that training keeps, so that a fit can be resumed.
+u is the number of completed steps, or with ``per="epoch"`` of completed epochs; u = 0 at first. A
+schedule is a frozen dataclass. The state of `ReduceOnPlateau` is a dictionary of plain JSON values
+that training stores, so that a fit can be resumed.
 """
 
 from __future__ import annotations
@@ -13,13 +13,29 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._scalars import as_choice, as_float, as_int, convert_fields
+
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Custom",
+    "Exponential",
+    "InverseScaling",
+    "OneCycle",
+    "ReduceOnPlateau",
+    "Schedule",
+    "StepDecay",
+    "WarmUp",
+    "as_schedule",
+]
+
 Array = np.ndarray
 Memory = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Base of all schedules; a subclass has a method ``at``, or ``rates`` itself.
+    """Base class of all schedules; a subclass implements ``at`` or ``rates``.
 
     Attributes
     ----------
@@ -30,8 +46,7 @@ class Schedule:
     per: str = field(default="step", kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.per not in ("step", "epoch"):
-            raise ValueError(f"per must be 'step' or 'epoch', got {self.per!r}")
+        convert_fields(self, as_choice, "per", choices=("step", "epoch"))
 
     def at(self, u: Array) -> Array:
         """η for each u, float64."""
@@ -49,11 +64,11 @@ class Schedule:
         return self.at(self.counts(first, n, steps_per_epoch))
 
     def new_memory(self) -> Memory:
-        """What the schedule remembers at the start of a fit."""
+        """The state of the schedule at the start of a fit."""
         return {}
 
     def observe(self, record: dict[str, float], memory: Memory) -> None:
-        """Look at an epoch's record; `memory` changes in place."""
+        """Update `memory` in place with the record of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ class Constant(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate")
+        convert_fields(self, as_float, "rate")
 
     def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
         """η, (1,)."""
@@ -82,7 +97,8 @@ class StepDecay(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "every", "factor")
+        convert_fields(self, as_float, "rate", "factor")
+        convert_fields(self, as_int, "every")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
@@ -99,7 +115,7 @@ class Exponential(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "factor")
+        convert_fields(self, as_float, "rate", "factor")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
@@ -115,7 +131,7 @@ class InverseScaling(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "power")
+        convert_fields(self, as_float, "rate", "power")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
@@ -139,11 +155,9 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "period", "growth")
-        if not 0 <= self.minimum < self.rate:
-            raise ValueError(f"minimum must be in [0, rate), got {self.minimum}")
-        if self.growth < 1 or self.growth != int(self.growth):
-            raise ValueError(f"growth must be an integer >= 1, got {self.growth}")
+        convert_fields(self, as_float, "rate")
+        convert_fields(self, as_int, "period", "growth")
+        convert_fields(self, as_float, "minimum", high=self.rate, closed="left")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
@@ -160,9 +174,9 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """Up from ``peak / start`` to `peak`, then down to ``peak / (start · end)``, by half cosines.
 
-    The rise takes ``rise · total − 1`` of the ``total − 1`` moves from step to step; after `total`
-    the rate stays. After Smith and Topin, *Super-Convergence* (2018), in PyTorch's form. u counts
-    steps unless ``per="epoch"``.
+    The rise takes ``rise · total − 1`` of the ``total − 1`` changes between steps; after `total`
+    steps the rate is constant. PyTorch's form of Smith and Topin, *Super-Convergence* (2018). u
+    counts steps unless ``per="epoch"``.
     """
 
     peak: float
@@ -173,7 +187,8 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "peak", "total", "rise", "start", "end")
+        convert_fields(self, as_float, "peak", "rise", "start", "end")
+        convert_fields(self, as_int, "total")
         if not 1 < self.rise * self.total < self.total:
             raise ValueError(
                 f"the rise must take more than one and fewer than all of {self.total}, "
@@ -191,11 +206,11 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """``η = max(rate · factor^r, minimum)``; r grows when a figure stays bad.
+    """``η = max(rate · factor^r, minimum)``; r grows when a figure stops improving.
 
-    After each epoch: the figure is better if it lies below the best by more than
+    After each epoch: the figure has improved if it is below the best by more than
     ``threshold · |best|`` (above, with ``mode="max"``). After more than `patience` epochs in a row
-    that are not better, r grows by 1, and the next `cooldown` epochs do not count. `monitor` is
+    without improvement, r grows by 1, and the next `cooldown` epochs do not count. `monitor` is
     any name in the record of an epoch.
     """
 
@@ -211,14 +226,13 @@ class ReduceOnPlateau(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _positive(self, "rate", "factor")
-        if self.factor >= 1:
-            raise ValueError(f"factor must be < 1, got {self.factor}")
-        if self.mode not in ("min", "max"):
-            raise ValueError(f"mode must be 'min' or 'max', got {self.mode!r}")
-        for name in ("patience", "threshold", "cooldown", "minimum"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        convert_fields(self, as_float, "rate")
+        convert_fields(self, as_float, "factor", high=1.0)
+        convert_fields(self, as_int, "patience", "cooldown", low=0)
+        convert_fields(self, as_float, "threshold", "minimum", closed="left")
+        convert_fields(self, as_choice, "mode", choices=("min", "max"))
+        if not isinstance(self.monitor, str):
+            raise TypeError(f"monitor must be the name of a recorded figure, got {self.monitor!r}")
 
     def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
         """η, (1,)."""
@@ -229,7 +243,7 @@ class ReduceOnPlateau(Schedule):
         return {"rate": self.rate, "best": None, "bad": 0, "rest": 0}
 
     def observe(self, record: dict[str, float], memory: Memory) -> None:
-        """Count a bad epoch, or remember a better one."""
+        """Update the best figure and the counters."""
         sign = 1 if self.mode == "min" else -1
         value, best = sign * float(record[self.monitor]), memory["best"]
         if best is None or value < best - self.threshold * abs(best):
@@ -248,8 +262,8 @@ class ReduceOnPlateau(Schedule):
 class WarmUp(Schedule):
     """Another schedule, or a rate, times ``start + (1 − start) min(u / length, 1)``.
 
-    The other one goes on from u = 0 below the rise, and keeps its own unit; so every schedule can
-    be warmed up. u counts steps unless ``per="epoch"``.
+    The other schedule counts from u = 0 during the rise too, in its own unit. u counts steps
+    unless ``per="epoch"``.
     """
 
     schedule: Schedule | float
@@ -258,10 +272,9 @@ class WarmUp(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "schedule", as_schedule(self.schedule))
-        _positive(self, "length", "start")
-        if self.start > 1:
-            raise ValueError(f"start must be in (0, 1], got {self.start}")
+        object.__setattr__(self, "schedule", as_schedule(self.schedule, "schedule"))
+        convert_fields(self, as_int, "length")
+        convert_fields(self, as_float, "start", high=1.0, closed="right")
 
     def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
         """η of these steps."""
@@ -282,17 +295,17 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class Custom(Schedule):
-    """``η = function(u)`` for a function of one's own, from an int to a finite number >= 0."""
+    """``η = function(u)`` for a user-defined function from an int to a finite number >= 0."""
 
     function: Callable[[int], float]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not callable(self.function):
-            raise TypeError(f"a schedule must be callable, got {self.function!r}")
+            raise TypeError(f"function must be callable, got {self.function!r}")
 
     def at(self, u: Array) -> Array:
-        """η for each u; ValueError if the function gives no rate."""
+        """η for each u; ValueError if the function returns a negative or non-finite number."""
         distinct, where = np.unique(u, return_inverse=True)
         rates = np.array([float(self.function(int(v))) for v in distinct])
         good = np.isfinite(rates) & (rates >= 0)
@@ -305,34 +318,24 @@ class Custom(Schedule):
         return rates[where]
 
 
-def as_schedule(value: Any) -> Schedule:
-    """A schedule from a number, a callable of the steps done, or a schedule.
+def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
+    """Convert a number or a function of the completed steps to a schedule.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none of these, or no finite number > 0.
+        If `value` is none of these, or not a finite number > 0.
     """
     if isinstance(value, Schedule):
         return value
     if callable(value) and not isinstance(value, type):
         return Custom(value)
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"learning_rate must be a number or a schedule, got {value!r}")
-    if not 0 < value < np.inf:
-        raise ValueError(f"learning_rate must be a finite number > 0, got {value}")
-    return Constant(float(value))
+    try:
+        return Constant(as_float(value, name))
+    except TypeError:
+        raise TypeError(f"{name} must be a number or a schedule, got {value!r}") from None
 
 
 def _half_cosine(start: float, end: float, share: Array) -> Array:
     """From start to end while the share goes from 0 to 1."""
     return end + (start - end) * (1 + np.cos(np.pi * share)) / 2
-
-
-def _positive(schedule: Schedule, *names: str) -> None:
-    for name in names:
-        value = getattr(schedule, name)
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-            raise TypeError(f"{name} must be a number, got {value!r}")
-        if not 0 < value < np.inf:
-            raise ValueError(f"{name} must be finite and > 0, got {value}")

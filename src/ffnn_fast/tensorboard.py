@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ffnn_fast.callbacks import Callback
+from ffnn_fast.callbacks import Callback, FitView
 from ffnn_fast.history import Record
 
-if TYPE_CHECKING:
-    from ffnn_fast._training.fit_state import FitState
+__all__ = ["TensorBoard"]
 
 
 class TensorBoard(Callback):
@@ -39,18 +38,18 @@ class TensorBoard(Callback):
 
     _writer: Any
 
-    def on_train_begin(self, run: FitState) -> None:
+    def on_train_begin(self, fit: FitView, /) -> None:
         """Open the files."""
         self._writer = self._make(self.folder)
 
-    def on_epoch_end(self, run: FitState, record: Record) -> None:
+    def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
         """Write the figures; those of validation rows beside those of training rows."""
         for name, value in record.items():
             if name != "epoch":
                 part, plain = ("val", name[4:]) if name.startswith("val_") else ("train", name)
                 self._writer.add_scalar(f"{plain}/{part}", value, int(record["epoch"]))
 
-    def on_train_end(self, run: FitState) -> None:
+    def on_train_end(self, fit: FitView, /) -> None:
         """Close the files."""
         if self._writer is not None:
             self._writer.close()

@@ -1,7 +1,7 @@
-"""Code blocks of Markdown pages: found, run in order, their output held against what is shown.
+"""Find the code blocks of Markdown pages, run them in order and compare their output.
 
-A page is one program: its ``python`` blocks share their names. A ``text`` block below one shows
-what it prints; numbers in it may differ a little, and ``...`` stands for anything.
+A page is one program: its ``python`` blocks share one namespace. A ``text`` block after a
+``python`` block shows its output; numbers may differ slightly, and ``...`` matches anything.
 """
 
 import contextlib
@@ -19,12 +19,14 @@ import numpy as np
 FENCE = re.compile(r"^```([\w+-]+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"\A---\n(?:.*\n)*?needs: *(.+)\n")
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?", re.IGNORECASE)
-TOLERANCE = 0.02  # relative; training in float32 ends a little differently on other processors
+TOLERANCE = (
+    0.02  # relative; training in float32 gives slightly different results on other processors
+)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its lines, and where they begin."""
+    """A fenced block: its language, its text, and the line where the text begins."""
 
     page: Path
     line: int
@@ -36,7 +38,7 @@ class Block:
 
 
 def blocks(page):
-    """The fenced blocks of a page, directives aside."""
+    """The fenced blocks of a page, without directives."""
     text = page.read_text("utf-8")
     return [
         Block(page, text.count("\n", 0, found.start(2)) + 1, found[1], found[2])
@@ -51,7 +53,7 @@ def needs(page):
 
 
 def run_python(page, folder):
-    """Run a page's Python in a folder; AssertionError where it prints something else."""
+    """Run the Python blocks of a page in a folder; AssertionError if the output differs."""
     names, printed = {"__name__": "__main__"}, None
     with contextlib.chdir(folder), np.printoptions():
         for block in blocks(page):
@@ -61,13 +63,13 @@ def run_python(page, folder):
                 with contextlib.redirect_stdout(printed):
                     exec(code, names)
             elif block.kind == "text" and printed is not None:
-                said = printed.getvalue()
-                assert alike(said, block.text), f"{block}: it prints\n{said}"
+                output = printed.getvalue()
+                assert alike(output, block.text), f"{block}: the code prints\n{output}"
                 printed = None
 
 
 def run_shell(page, folder):
-    """Run a page's ``ffnn-fast`` lines in a folder; other lines only install or build."""
+    """Run the ``ffnn-fast`` lines of a page in a folder; the other lines install or build."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for line in shell_lines(page):
         if line.startswith("ffnn-fast"):
@@ -83,30 +85,30 @@ def run_shell(page, folder):
 
 
 def shell_lines(page):
-    """The lines of a page's shell blocks without their comments."""
+    """The lines of the shell blocks of a page, without comments."""
     text = "".join(block.text for block in blocks(page) if block.kind == "sh")
     lines = text.replace("\\\n", " ").splitlines()
     return [bare for line in lines if (bare := re.split(r" +#", line)[0].strip())]
 
 
-def alike(said, shown):
-    """Whether a text is the one shown, but for spaces, a little in the numbers, and ``...``."""
-    said, shown = " ".join(said.split()), " ".join(shown.split())
+def alike(printed, shown):
+    """Whether the texts are equal up to spaces, small differences of numbers, and ``...``."""
+    printed, shown = " ".join(printed.split()), " ".join(shown.split())
     parts = [re.escape(NUMBER.sub("\0", part)) for part in shown.split("...")]
     pattern = ".*?".join(part.replace("\0", f"({NUMBER.pattern})") for part in parts)
-    found = re.fullmatch(pattern, said, re.DOTALL)
+    found = re.fullmatch(pattern, printed, re.DOTALL)
     if not found:
         return False
     expected = [number for part in shown.split("...") for number in NUMBER.findall(part)]
     return all(map(near, expected, found.groups()))
 
 
-def near(shown, said):
-    """Whether a number is the one shown, within two units of its last digit or TOLERANCE."""
+def near(shown, printed):
+    """Whether two numbers agree within two units of the last digit shown, or TOLERANCE."""
     if re.fullmatch(r"[-+]?\d+", shown):
-        return int(shown) == float(said)
+        return int(shown) == float(printed)
     digits = re.match(r"[-+]?\d+\.?(\d*)", shown)[1]
     exponent = re.search(r"e([-+]?\d+)$", shown, re.IGNORECASE)
     unit = 10.0 ** ((int(exponent[1]) if exponent else 0) - len(digits))
     value = float(shown)
-    return abs(float(said) - value) <= max(2 * unit, TOLERANCE * abs(value))
+    return abs(float(printed) - value) <= max(2 * unit, TOLERANCE * abs(value))

@@ -1,6 +1,6 @@
-"""Arrays from the user, checked once and handed on C-contiguous in the network's dtype.
+"""Arrays from the user, converted once: finite, C-contiguous, of the network's dtype.
 
-Every refusal says what was given and what was expected, before any work starts.
+An error message states what was given and what was expected; nothing has been computed then.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ SIMPLEX_TOLERANCE = 1e-4  # |Σ_c y_c − 1| that still counts as a distribution
 
 
 def as_rows(X: Any, spec: NetworkSpec, name: str = "X") -> tuple[Array, bool]:
-    """Inputs as a finite (n, n_0) matrix; the flag says that one sample of shape (n_0,) was given.
+    """Inputs as a finite (n, n_0) matrix, and whether one sample of shape (n_0,) was given.
 
     Raises
     ------
     TypeError
         If X does not hold real numbers.
     ValueError
-        If X is ragged, has no rows or another number of columns, or holds NaN or infinity.
+        If X is not rectangular, has no rows or another number of columns, or holds NaN or infinity.
     """
     rows = as_numbers(X, name)
     single = rows.ndim == 1
@@ -45,9 +45,8 @@ def as_rows(X: Any, spec: NetworkSpec, name: str = "X") -> tuple[Array, bool]:
 def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     """Targets as labels, (n,) int64, or as (n, T) values of the network's dtype.
 
-    Labels are integers 0..n_L-1; dense targets are checked against the domain of the loss, and may
-    be NaN where the network ignores missing ones. Labels of several heads, a column each, become
-    dense.
+    Labels are integers 0..n_L-1. Values must lie in the domain of the loss; NaN is a missing one,
+    if the network ignores these. Labels of several heads, a column each, become one-hot values.
 
     Raises
     ------
@@ -103,7 +102,7 @@ def as_sample_weight(weight: Any, spec: NetworkSpec, n: int) -> Array | None:
 
 
 def as_numbers(values: Any, name: str) -> Array:
-    """`values` as an array of real numbers, not copied where it is one."""
+    """`values` as an array of real numbers; not copied if it is one."""
     if hasattr(values, "toarray") and hasattr(values, "nnz"):
         raise TypeError(
             f"{name} is a sparse matrix; give a dense array, for example {name}.toarray()"
@@ -119,8 +118,8 @@ def as_numbers(values: Any, name: str) -> Array:
 
 
 def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = False) -> Array:
-    """`array` C-contiguous in `dtype`, without a copy where it is; infinity is refused, and NaN
-    unless allowed.
+    """`array` C-contiguous in `dtype`, not copied if it is; ValueError for infinity, and for NaN
+    unless `allow_nan`.
     """
     if array.dtype == dtype and array.flags.c_contiguous:
         converted = array
@@ -142,29 +141,11 @@ def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = Fals
 def all_finite(array: Array) -> bool:
     """Whether no entry is NaN or infinite."""
     if array.size > SMALL:
-        # A finite sum proves that all are finite; einsum takes it three times as fast as sum.
+        # A finite sum proves that all are finite; einsum is three times as fast as sum.
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(np.einsum("i->", array.reshape(-1))):
                 return True
     return bool(np.isfinite(array).all())
-
-
-def positive_int(value: Any, name: str) -> int:
-    """`value` as an int >= 1; TypeError or ValueError otherwise."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return int(value)
-
-
-def positive_float(value: Any, name: str) -> float:
-    """`value` as a finite float > 0; TypeError or ValueError otherwise."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not 0 < value < np.inf:
-        raise ValueError(f"{name} must be a finite number > 0, got {value}")
-    return float(value)
 
 
 def as_params(params: Any, spec: NetworkSpec) -> Array:
@@ -197,13 +178,13 @@ def _labels(given: Array, spec: NetworkSpec, name: str) -> Array:
 def _labels_of_heads(given: Array, spec: NetworkSpec, name: str) -> Array:
     """Labels (n, number of heads) as one-hot rows within each head, (n, n_L)."""
     n, widths = len(given), np.array(spec.heads)
-    wanted = f"labels of shape ({n}, {len(widths)}), a column for each head"
+    expected = f"labels of shape ({n}, {len(widths)}), a column for each head"
     if given.shape != (n, len(widths)):
         raise ValueError(
-            f"{name} must be {wanted}, or of shape ({n}, {spec.n_outputs}), got {given.shape}"
+            f"{name} must be {expected}, or of shape ({n}, {spec.n_outputs}), got {given.shape}"
         )
     if given.dtype.kind == "f":
-        raise TypeError(f"{name} must be integer {wanted}, got {given.dtype}")
+        raise TypeError(f"{name} must be integer {expected}, got {given.dtype}")
     bad = (given < 0) | (given >= widths)
     if bad.any():
         row, j = (int(i) for i in np.argwhere(bad)[0])

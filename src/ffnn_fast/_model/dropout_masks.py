@@ -1,7 +1,7 @@
-"""Masks of dropout from a counter: which units of which rows a step leaves out.
+"""Dropout masks from a counter: the units that a training step drops in each row.
 
 Whether unit j of layer k is kept for row r of the batch at step t is a function of (seed, t, k, r,
-j) alone, so masks are the same on any number of threads, in any layout of memory, in both engines.
+j) alone, so masks are equal on any number of threads, in any memory layout, in both engines.
 
 A key for each row comes from SplitMix64 (G. Steele, D. Lea and C. Flood, OOPSLA 2014), whose i-th
 output for a start s is mix(s + (i + 1) γ): the t-th output for the seed starts a sequence whose
@@ -37,12 +37,12 @@ def fmix(h: Array) -> Array:
 
 
 def threshold(rate: float) -> int:
-    """Of the 2³¹ values of a hash, how many drop the unit."""
+    """The number of the 2³¹ values of a hash that drop the unit."""
     return min(round(rate * 2**31), 2**31 - 1)
 
 
 def kept(mask: Mask, layer: int, n_rows: int, width: int, rate: float) -> Array:
-    """Which units of h_k stay, (n_rows, width) bool, for the rows 0, 1, ... of a batch."""
+    """The units of h_k that are kept, (n_rows, width) bool, for the rows 0, 1, ... of a batch."""
     key = np.array([mask[0] & WORD], dtype=np.uint64)
     for i in (mask[1], layer):
         key = splitmix(key, np.array([i & WORD], dtype=np.uint64))
@@ -53,9 +53,9 @@ def kept(mask: Mask, layer: int, n_rows: int, width: int, rate: float) -> Array:
 
 
 def drop(h: Array, mask: Mask | None, layer: int, rate: float) -> Array:
-    """h ⊙ m / (1 − rate), m the mask of layer k; h itself where nothing is dropped. h: (n, n_k)."""
+    """h ⊙ m / (1 − rate), m the mask of layer k; h itself without a mask or a rate. h: (n, n_k)."""
     if mask is None or rate == 0:
         return h
     scaled = h * np.asarray(1 / (1 - rate), dtype=h.dtype)
-    there = kept(mask, layer, len(h), h.shape[1], rate)
-    return np.where(there, scaled, np.zeros((), h.dtype))
+    stays = kept(mask, layer, len(h), h.shape[1], rate)
+    return np.where(stays, scaled, np.zeros((), h.dtype))

@@ -1,7 +1,7 @@
-"""Model files: θ and its description in one safetensors file, written whole or not at all.
+"""Model files: θ and its description in one safetensors file, written atomically.
 
-Tensors carry the names of ``torch.nn.Sequential(Linear, act, Linear, ...).state_dict()``; the
-description lies as JSON in the header. Loading runs no code.
+Tensors have the names of ``torch.nn.Sequential(Linear, act, Linear, ...).state_dict()``; the header
+holds the description as JSON. Loading runs no code.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 
 FORMAT = "ffnn_fast"
 FORMAT_VERSION = "2"
-READABLE = ("1", FORMAT_VERSION)  # version 1 has the keys of its day; others take their defaults
+READABLE = ("1", FORMAT_VERSION)  # version 1 lacks newer keys, which have defaults
 TENSOR_TYPES = {"float32": "F32", "float64": "F64"}
-MAX_HEADER_BYTES = 100_000_000  # safetensors reads no longer header
+MAX_HEADER_BYTES = 100_000_000  # safetensors does not read longer headers
 
 
+@public()
 class ModelFileError(ValueError):
-    """The file is no model file of ffnn_fast, is damaged, or is of another version."""
+    """The file is not a model file of ffnn_fast, is damaged, or has another format version."""
 
 
 def save(
@@ -39,7 +41,7 @@ def save(
     params: np.ndarray,
     extra: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model file; after a failure the old file, if any, is still there and nothing else.
+    """Write a model file; after a failure an old file is unchanged and no other file is left.
 
     Parameters
     ----------
@@ -49,13 +51,13 @@ def save(
     spec : NetworkSpec
     params : array of shape (P,) and of the dtype of `spec`
     extra : mapping of str to str, optional
-        Anything to keep with the model; `load` returns it.
+        Stored with the model; `load` returns it.
 
     Raises
     ------
     ValueError
-        If `params` does not fit `spec` or is not finite, `path` is no regular file, or the network
-        has functions of the user's own.
+        If `params` does not fit `spec` or is not finite, `path` is not a regular file, or the
+        network has user-defined functions.
     TypeError
         If `params` is not an array or `extra` does not map strings to strings.
     OSError
@@ -70,7 +72,7 @@ def save(
         "format_version": FORMAT_VERSION,
         "library_version": version("ffnn_fast"),
         "spec": json.dumps(spec.to_dict()),
-        "extra": json.dumps(_checked_extra(extra)),
+        "extra": json.dumps(_as_extra(extra)),
     }
     tensors = named_tensors(spec, np.ascontiguousarray(params))
     write_atomically(target, packed(tensors, metadata))
@@ -88,8 +90,8 @@ def load(path: str | os.PathLike[str]) -> tuple[NetworkSpec, np.ndarray, dict[st
     Raises
     ------
     ModelFileError
-        If the file is not a whole, consistent model file of this format version with finite
-        parameters.
+        If the file is incomplete or inconsistent, has an unknown format version, or holds
+        parameters that are not finite.
     OSError
         If there is no such file or it cannot be read.
     """
@@ -100,7 +102,7 @@ def load(path: str | os.PathLike[str]) -> tuple[NetworkSpec, np.ndarray, dict[st
         with safe_open(name, framework="numpy") as file:
             return _read(file)
     except SafetensorError as error:
-        raise ModelFileError(f"{name!r} is no whole safetensors file: {error}") from error
+        raise ModelFileError(f"{name!r} is not a complete safetensors file: {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{name!r} {error}") from error.__cause__
 
@@ -126,7 +128,7 @@ def _check_params(spec: NetworkSpec, params: np.ndarray) -> None:
         raise ValueError("cannot save parameters that hold NaN or infinity")
 
 
-def _checked_extra(extra: Mapping[str, str] | None) -> dict[str, str]:
+def _as_extra(extra: Mapping[str, str] | None) -> dict[str, str]:
     if extra is None:
         return {}
     if not isinstance(extra, Mapping):
@@ -155,8 +157,8 @@ def _ordered(content: bytes) -> bytes:
 def write_atomically(target: str, content: bytes, previous: str | None = None) -> None:
     """Write beside the target, flush to the disk, then replace the target in one step.
 
-    With `previous` the old file lives on under that name, and what a killed process left half
-    written is written over.
+    With `previous` the old file keeps that name, and a partial file that a killed process left is
+    overwritten.
     """
     folder = os.path.dirname(target)
     if previous is None:
@@ -184,12 +186,12 @@ def write_atomically(target: str, content: bytes, previous: str | None = None) -
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the new name itself last through a power cut."""
+    """Make the new name survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # what a file system that cannot sync folders says
+        if error.errno != errno.EINVAL:  # a file system that cannot sync folders
             raise
     finally:
         os.close(descriptor)
@@ -198,7 +200,7 @@ def _sync_folder(folder: str) -> None:
 def _read(file: Any) -> tuple[NetworkSpec, np.ndarray, dict[str, str]]:
     metadata = file.metadata() or {}
     if metadata.get("format") != FORMAT:
-        raise ModelFileError("was not written by ffnn_fast: its header does not say so")
+        raise ModelFileError("was not written by ffnn_fast: its header has no such format entry")
     if metadata.get("format_version") not in READABLE:
         raise ModelFileError(
             f"has format version {metadata.get('format_version')!r}, but this ffnn_fast "
@@ -208,11 +210,11 @@ def _read(file: Any) -> tuple[NetworkSpec, np.ndarray, dict[str, str]]:
     try:
         spec = NetworkSpec.from_dict(_parsed(metadata, "spec"))
     except (ValueError, OverflowError) as error:
-        raise ModelFileError(f"has a bad network description: {error}") from error
+        raise ModelFileError(f"has an invalid network description: {error}") from error
     try:
-        extra = _checked_extra(_parsed(metadata, "extra"))
+        extra = _as_extra(_parsed(metadata, "extra"))
     except (ValueError, TypeError) as error:
-        raise ModelFileError(f"has a bad 'extra' entry: {error}") from error
+        raise ModelFileError(f"has an invalid 'extra' entry: {error}") from error
     return spec, _read_params(file, spec), extra
 
 
@@ -228,21 +230,21 @@ def _parsed(metadata: Mapping[str, str], key: str) -> Any:
 
 
 def _read_params(file: Any, spec: NetworkSpec) -> np.ndarray:
-    """θ, tensor by tensor; allocated only after names, shapes and dtypes have proved right."""
+    """θ, tensor by tensor; allocated only after names, shapes and dtypes are checked."""
     expected = {}
     for k, (rows, columns) in enumerate(spec.shapes):
         expected[f"{2 * k}.weight"] = [rows, columns]
         expected[f"{2 * k}.bias"] = [rows]
     unmatched = sorted(set(file.keys()) ^ set(expected))
     if unmatched:
-        raise ModelFileError(f"holds other tensors than its description says: {unmatched[:4]}")
+        raise ModelFileError(f"holds tensors that differ from its description: {unmatched[:4]}")
     for name, shape in expected.items():
         tensor = file.get_slice(name)
         found = tensor.get_shape(), tensor.get_dtype()
         if found != (shape, TENSOR_TYPES[spec.dtype]):
             raise ModelFileError(
-                f"has tensor {name!r} of shape {found[0]} and type {found[1]}, but its "
-                f"description says {shape} and {TENSOR_TYPES[spec.dtype]}"
+                f"has tensor {name!r} of shape {found[0]} and type {found[1]}; its description "
+                f"expects {shape} and {TENSOR_TYPES[spec.dtype]}"
             )
     params = np.empty(spec.n_params, spec.dtype)
     for name, view in named_tensors(spec, params).items():

@@ -1,4 +1,4 @@
-"""What ŷ says of each row, and how good it is by each metric."""
+"""Predictions from ŷ, scores and metrics of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ffnn_fast.losses import loss_of
 from ffnn_fast.metrics import METRICS, Metric, accuracy, r2
 
 Array = np.ndarray
-KNOW_MISSING = ("rmse", "mae")  # metrics that leave out what is NaN themselves
+SKIP_MISSING = ("rmse", "mae")  # metrics that leave out missing targets themselves
 
 
 def score_name(spec: NetworkSpec) -> str:
@@ -23,9 +23,9 @@ def score_name(spec: NetworkSpec) -> str:
 
 
 def predict(spec: NetworkSpec, y_hat: Array) -> Array:
-    """What ŷ, (n, n_L), says: labels (n,) where a sample has one class, a column of labels for each
-    of several softmax heads, 0/1 per output where each output is a class of its own, ŷ itself for
-    regressors, with all heads of a target (quantiles; means, then logarithms of variances); (n,)
+    """Predictions from ŷ, (n, n_L): labels (n,) where a sample has one class, a column of labels
+    for each of several softmax heads, 0/1 per output where each output is a class of its own; for
+    regressors ŷ with all heads of a target (quantiles; means, then logarithms of variances). (n,)
     where there is one output.
     """
     if spec.heads:
@@ -37,11 +37,20 @@ def predict(spec: NetworkSpec, y_hat: Array) -> Array:
     return y_hat[:, 0] if spec.n_outputs == 1 else y_hat
 
 
-def score(spec: NetworkSpec, y_hat: Array, problem: Samples) -> float:
-    """Accuracy of classifiers (share of right entries), R² of regressors (mean over targets) of
-    ŷ, of the mean or of the quantile nearest to the median; missing targets do not count.
+def check_probabilities(spec: NetworkSpec) -> None:
+    """ValueError unless ŷ are probabilities of classes."""
+    if not spec.gives_probabilities:
+        raise ValueError(
+            f"predict_proba needs a classifier with probabilities; {spec.output!r} with "
+            f"loss {spec.loss!r} gives none, use predict or forward"
+        )
+
+
+def score(spec: NetworkSpec, y_hat: Array, samples: Samples) -> float:
+    """Accuracy of a classifier (share of correct entries), R² of a regressor (mean over targets):
+    of ŷ, of μ, or of the quantile nearest to the median. Missing targets do not count.
     """
-    truth, known = problem.Y, None
+    truth, known = samples.Y, None
     if spec.missing_targets == "ignore" and truth.ndim == 2:
         known = ~np.isnan(truth)
     if spec.task == "regression":
@@ -78,24 +87,24 @@ def metric_values(
     return {f"{prefix}{metric.name}": _value(spec, metric, y_hat, samples) for metric in metrics}
 
 
-def _value(spec: NetworkSpec, metric: Metric, y_hat: Array, problem: Samples) -> float:
-    """A metric of ŷ; rows with a missing target count only where a metric knows of such."""
+def _value(spec: NetworkSpec, metric: Metric, y_hat: Array, samples: Samples) -> float:
+    """A metric of ŷ; rows with a missing target count only for metrics that skip missing ones."""
     if metric is METRICS[score_name(spec)]:
-        return score(spec, y_hat, problem)
-    truth = problem.Y
+        return score(spec, y_hat, samples)
+    truth = samples.Y
     if spec.heads and (metric is METRICS["f1"] or metric.name.startswith("top_")):
         return _mean_over_heads(spec, metric, y_hat, truth)
-    if spec.missing_targets == "ignore" and truth.ndim == 2 and metric.name not in KNOW_MISSING:
+    if spec.missing_targets == "ignore" and truth.ndim == 2 and metric.name not in SKIP_MISSING:
         whole = ~np.isnan(truth).any(axis=1)
         truth, y_hat = truth[whole], y_hat[whole]
     if metric.takes == "outputs":
         ranks = truth.ndim == 2 and spec.takes_labels and metric.name.startswith("top_")
         return float(metric.function(labels(spec, truth) if ranks else truth, y_hat))
     if spec.task == "regression":
-        said = loss_of(spec.loss).point(y_hat, **spec.loss_options)
-        return float(metric.function(_narrow(truth), _narrow(said)))
-    said = predict(spec, y_hat)
-    return float(metric.function(truth if truth.ndim == 1 else predict(spec, truth), said))
+        predicted = loss_of(spec.loss).point(y_hat, **spec.loss_options)
+        return float(metric.function(_narrow(truth), _narrow(predicted)))
+    predicted = predict(spec, y_hat)
+    return float(metric.function(truth if truth.ndim == 1 else predict(spec, truth), predicted))
 
 
 def _mean_over_heads(spec: NetworkSpec, metric: Metric, y_hat: Array, truth: Array) -> float:
@@ -103,9 +112,9 @@ def _mean_over_heads(spec: NetworkSpec, metric: Metric, y_hat: Array, truth: Arr
     values = []
     for p, y in by_head(spec.heads, y_hat, truth):
         known = ~np.isnan(y).any(axis=1)
-        said = p[known] if metric.takes == "outputs" else p[known].argmax(axis=1)
+        predicted = p[known] if metric.takes == "outputs" else p[known].argmax(axis=1)
         if known.any():
-            values.append(metric.function(y[known].argmax(axis=1), said))
+            values.append(metric.function(y[known].argmax(axis=1), predicted))
     return float(np.mean(values)) if values else float("nan")
 
 

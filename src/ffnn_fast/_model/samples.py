@@ -1,4 +1,4 @@
-"""Rows with their targets and weights, as the engine takes them."""
+"""Samples: rows with their targets and weights, as the engine takes them."""
 
 from __future__ import annotations
 

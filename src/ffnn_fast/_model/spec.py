@@ -1,8 +1,7 @@
-"""What a network is: layer sizes, activations, loss; and where each W_k and b_k lies in θ."""
+"""NetworkSpec: layer sizes, activations and loss of a network, and the layout of θ."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
@@ -10,6 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from ffnn_fast._public import public
+from ffnn_fast._scalars import as_choice, as_float, as_int
 from ffnn_fast.activations import Activation, activation_name, activation_of, output_name
 from ffnn_fast.losses import CANONICAL_LOSS, LOSSES, Loss, loss_of
 
@@ -17,8 +18,10 @@ DTYPES = ("float32", "float64")
 # Keys of the first file format; a description may lack those added later, which have defaults.
 REQUIRED = {"layer_sizes", "activations", "output", "loss", "dtype", "l2"}
 MISSING = ("refuse", "ignore")
+MAX_SIZE = 2**31 - 1
 
 
+@public()
 @dataclass(frozen=True)
 class NetworkSpec:
     """Description of a feedforward network; holds no parameters.
@@ -53,21 +56,20 @@ class NetworkSpec:
         ``delta`` of huber (1.0), ``quantiles`` of quantile ((0.5,), rising, in (0, 1)),
         ``label_smoothing`` of cross_entropy and binary_cross_entropy (0.0; in [0, 1)).
     dropout : float or tuple of L floats, default 0.0
-        Share of the units of h_1 .. h_{L-1}, or of h_0, h_1 .. h_{L-1} each, that a step of
-        training leaves out; those that stay are scaled by 1 / (1 − rate).
+        Rate of h_1 .. h_{L-1}, or rates of h_0, h_1 .. h_{L-1}: the share of units that a training
+        step drops; the others are scaled by 1 / (1 − rate).
     missing_targets : {"refuse", "ignore"}, default "refuse"
-        ``ignore``: a target that is NaN adds neither to the loss nor to the gradient, and the
-        loss remains a mean over all samples. Of a distribution or one-hot row all or none may be
-        missing.
+        ``ignore``: a target that is NaN adds nothing to the loss or the gradient; the loss is still
+        a mean over all samples. A distribution or one-hot row is missing as a whole.
     heads : tuple of int, default ()
-        Widths of several softmax heads, each at least 2, that lie side by side in the outputs and
-        add up to n_L: each tells one thing of a row, its loss is its own, and the loss of a sample
-        is their sum; smoothing and missing targets go head by head. (): one softmax over all.
+        Widths of several softmax heads, each at least 2, side by side in the outputs, with sum
+        n_L. Each predicts one property of a sample and has its own loss; the loss of a sample is
+        their sum. Smoothing and missing targets apply to each head. (): one softmax over all.
 
     Raises
     ------
     TypeError, ValueError
-        If anything given does not describe a network.
+        If an argument is not as described.
     """
 
     layer_sizes: tuple[int, ...]
@@ -83,9 +85,9 @@ class NetworkSpec:
     heads: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        put = object.__setattr__  # the dataclass is frozen for everyone else
-        put(self, "layer_sizes", _checked_sizes(self.layer_sizes))
-        put(self, "activations", _checked_activations(self.activations, self.n_layers - 1))
+        put = object.__setattr__  # a frozen dataclass has no other way
+        put(self, "layer_sizes", _as_sizes(self.layer_sizes))
+        put(self, "activations", _as_activations(self.activations, self.n_layers - 1))
         put(self, "output", output_name(self.output))
         loss = self.loss
         if loss in (None, "auto"):
@@ -93,15 +95,12 @@ class NetworkSpec:
         if not isinstance(loss, Loss) and loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {loss!r}")
         put(self, "loss", loss)
-        put(self, "loss_options", _checked_options(loss_of(loss), self.loss_options))
-        put(self, "dropout", _checked_dropout(self.dropout, self.n_layers))
-        if self.missing_targets not in MISSING:
-            raise ValueError(
-                f"missing_targets must be one of {', '.join(MISSING)}; got {self.missing_targets!r}"
-            )
-        put(self, "dtype", _checked_dtype(self.dtype))
-        put(self, "l2", _checked_penalty(self.l2, "l2", self.n_layers))
-        put(self, "l1", _checked_penalty(self.l1, "l1", self.n_layers))
+        put(self, "loss_options", _as_options(loss_of(loss), self.loss_options))
+        put(self, "dropout", _as_dropout(self.dropout, self.n_layers))
+        put(self, "missing_targets", as_choice(self.missing_targets, "missing_targets", MISSING))
+        put(self, "dtype", _as_dtype(self.dtype))
+        put(self, "l2", _as_penalty(self.l2, "l2", self.n_layers))
+        put(self, "l1", _as_penalty(self.l1, "l1", self.n_layers))
         if self.output == "softmax" and self.n_outputs < 2:
             raise ValueError(
                 "a softmax output needs at least 2 units, since one unit is always 1; "
@@ -113,12 +112,12 @@ class NetworkSpec:
             )
         each = loss_of(self.loss).heads(**self.loss_options)
         if each > 1 and self.output == "softmax":
-            raise ValueError(f"{self.loss} needs outputs of their own, not a softmax over all")
+            raise ValueError(f"{self.loss} needs an elementwise output, not softmax")
         if self.n_outputs % each:
             raise ValueError(
                 f"{self.loss} needs {each} outputs for each target, got {self.n_outputs} outputs"
             )
-        put(self, "heads", _checked_heads(self.heads, self.n_outputs))
+        put(self, "heads", _as_heads(self.heads, self.n_outputs))
         if self.heads and (self.output != "softmax" or self.loss == "quantile"):
             raise ValueError(
                 "heads are those of a softmax output with a loss other than quantile, got "
@@ -160,7 +159,7 @@ class NetworkSpec:
 
     @property
     def own_functions(self) -> tuple[str, ...]:
-        """Names of the activations and the loss that are the user's own."""
+        """Names of the activations and the loss that are user-defined."""
         parts = (*self.layer_activations, self.loss)
         return tuple(dict.fromkeys(p.name for p in parts if not isinstance(p, str)))
 
@@ -253,12 +252,12 @@ class NetworkSpec:
         Raises
         ------
         ValueError
-            If an activation or the loss is the user's own: a function is no plain value.
+            If an activation or the loss is user-defined: a function is no plain value.
         """
         if self.own_functions:
             raise ValueError(
-                "a network with functions of your own cannot be written down, since their code "
-                f"would be lost: {', '.join(map(repr, self.own_functions))}"
+                "a network with user-defined functions cannot be saved, since files hold no code: "
+                f"{', '.join(map(repr, self.own_functions))}"
             )
         plain = {name: _plain(value) for name, value in vars(self).items()}
         return plain if self.heads else {n: value for n, value in plain.items() if n != "heads"}
@@ -270,7 +269,7 @@ class NetworkSpec:
         Raises
         ------
         ValueError
-            For entries that are unknown or bad, and without ``layer_sizes``.
+            If an entry is unknown, invalid or missing without a default.
         """
         if not isinstance(plain, Mapping):
             raise ValueError(f"a network description must be a mapping, got {type(plain).__name__}")
@@ -283,20 +282,23 @@ class NetworkSpec:
         try:
             return cls(**plain)
         except TypeError as error:
-            raise ValueError(f"bad network description: {error}") from error
+            raise ValueError(f"invalid network description: {error}") from error
 
 
-def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
-    if isinstance(sizes, (str, bytes)) or not isinstance(sizes, (Sequence, np.ndarray)):
-        raise TypeError(f"layer_sizes must be a sequence of integers, got {sizes!r}")
-    if len(sizes) < 2:
-        raise ValueError(f"layer_sizes needs at least inputs and outputs, got {list(sizes)}")
-    for size in sizes:
-        if isinstance(size, (bool, np.bool_)) or not isinstance(size, (int, np.integer)):
-            raise TypeError(f"layer_sizes must be integers, got {size!r} in {list(sizes)}")
-        if size < 1 or size > 2**31 - 1:
-            raise ValueError(f"a layer size must be in [1, 2**31), got {size} in {list(sizes)}")
-    return tuple(int(size) for size in sizes)
+def _as_sizes(sizes: Any) -> tuple[int, ...]:
+    given = _as_integers(sizes, "layer_sizes", "a layer size")
+    if len(given) < 2:
+        raise ValueError(f"layer_sizes needs at least inputs and outputs, got {list(given)}")
+    if max(given) > MAX_SIZE:
+        raise ValueError(f"a layer size must be in [1, 2**31), got {max(given)}")
+    return given
+
+
+def _as_integers(values: Any, name: str, each: str) -> tuple[int, ...]:
+    """Positive integers."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, (Sequence, np.ndarray)):
+        raise TypeError(f"{name} must be a sequence of integers, got {values!r}")
+    return tuple(as_int(value, each) for value in values)
 
 
 def _plain(value: Any) -> Any:
@@ -306,7 +308,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _checked_activations(
+def _as_activations(
     names: Sequence[str | Activation] | str | Activation, n_hidden: int
 ) -> tuple[str | Activation, ...]:
     if isinstance(names, (str, Activation)):
@@ -321,23 +323,17 @@ def _checked_activations(
     return tuple(activation_name(name) for name in names)
 
 
-def _checked_heads(heads: Any, n_outputs: int) -> tuple[int, ...]:
-    if isinstance(heads, (str, bytes)) or not isinstance(heads, (Sequence, np.ndarray)):
-        raise TypeError(f"heads must be a sequence of integers, got {heads!r}")
-    for width in heads:
-        if isinstance(width, (bool, np.bool_)) or not isinstance(width, (int, np.integer)):
-            raise TypeError(f"heads must be integers, got {width!r} in {list(heads)}")
-    if len(heads) == 0:
-        return ()
-    if len(heads) == 1 or min(heads) < 2 or sum(heads) != n_outputs:
+def _as_heads(heads: Any, n_outputs: int) -> tuple[int, ...]:
+    widths = _as_integers(heads, "heads", "a width in heads")
+    if widths and (len(widths) == 1 or min(widths) < 2 or sum(widths) != n_outputs):
         raise ValueError(
-            f"heads must be two or more widths of at least 2 that add up to the {n_outputs} "
-            f"outputs, got {list(heads)}; leave them out for one softmax over all"
+            f"heads must be two or more widths of at least 2 with sum {n_outputs}, the number of "
+            f"outputs, got {list(widths)}; leave them out for one softmax over all"
         )
-    return tuple(int(width) for width in heads)
+    return widths
 
 
-def _checked_options(loss: Loss, given: Any) -> dict[str, Any]:
+def _as_options(loss: Loss, given: Any) -> dict[str, Any]:
     """Every option of the loss, checked."""
     if not isinstance(given, Mapping):
         raise TypeError(f"loss_options must be a mapping, got {given!r}")
@@ -355,22 +351,20 @@ def _checked_options(loss: Loss, given: Any) -> dict[str, Any]:
     return checked
 
 
-def _checked_dropout(dropout: Any, n_layers: int) -> float | tuple[float, ...]:
+def _as_dropout(dropout: Any, n_layers: int) -> float | tuple[float, ...]:
     several = isinstance(dropout, (Sequence, np.ndarray)) and not isinstance(dropout, str)
-    rates = tuple(dropout) if several else (dropout,)
-    for rate in rates:
-        number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
-        if not number or not 0 <= rate < 1:
-            raise ValueError(f"a dropout rate must be a number in [0, 1), got {rate!r}")
-    if several and len(rates) != n_layers:
+    if not several or np.ndim(dropout) == 0:
+        return as_float(dropout, "a dropout rate", 0.0, 1.0, "left")
+    rates = tuple(as_float(rate, "a dropout rate", 0.0, 1.0, "left") for rate in dropout)
+    if len(rates) != n_layers:
         raise ValueError(
             f"expected one dropout rate for each of h_0 to h_{n_layers - 1} ({n_layers}), "
             f"got {len(rates)}"
         )
-    return tuple(map(float, rates)) if several else float(dropout)
+    return rates
 
 
-def _checked_dtype(dtype: Any) -> str:
+def _as_dtype(dtype: Any) -> str:
     try:
         name = "None" if dtype is None else np.dtype(dtype).name
     except TypeError:
@@ -380,19 +374,12 @@ def _checked_dtype(dtype: Any) -> str:
     return name
 
 
-def _checked_penalty(given: Any, name: str, n_layers: int) -> float | tuple[float, ...]:
-    if isinstance(given, (tuple, list)):
-        if len(given) != n_layers:
-            raise ValueError(
-                f"{name} must be one number or one per layer ({n_layers}), "
-                f"got {len(given)}: {list(given)}"
-            )
-        return tuple(_checked_coefficient(one, name) for one in given)
-    return _checked_coefficient(given, name)
-
-
-def _checked_coefficient(value: Any, name: str) -> float:
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= sys.float_info.max:
-        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
-    return float(value)
+def _as_penalty(given: Any, name: str, n_layers: int) -> float | tuple[float, ...]:
+    if not isinstance(given, (tuple, list)):
+        return as_float(given, name, closed="left")
+    if len(given) != n_layers:
+        raise ValueError(
+            f"{name} must be one number or one per layer ({n_layers}), "
+            f"got {len(given)}: {list(given)}"
+        )
+    return tuple(as_float(one, name, closed="left") for one in given)

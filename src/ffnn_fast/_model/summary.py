@@ -1,4 +1,4 @@
-"""A network's description as a table for people."""
+"""summary: a network's description as a table."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def summary(spec: NetworkSpec) -> str:
 
 
 def layers(spec: NetworkSpec) -> list[tuple[str, ...]]:
-    """A row for each layer, under a head: its activation, the shapes of W_k and b_k, parameters."""
-    head = ("layer", "activation", "W", "b", "parameters")
-    rows: list[tuple[str, ...]] = [head, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
+    """A header, then a row for each layer: activation, shapes of W_k and b_k, parameters."""
+    header = ("layer", "activation", "W", "b", "parameters")
+    rows: list[tuple[str, ...]] = [header, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
     for k, (g, (o, i)) in enumerate(zip(spec.layer_activations, spec.shapes, strict=True), start=1):
         place = "output" if k == spec.n_layers else "hidden"
         rows.append(
@@ -33,7 +33,7 @@ def layers(spec: NetworkSpec) -> list[tuple[str, ...]]:
 
 
 def _settings(spec: NetworkSpec) -> dict[str, str]:
-    """What differs from the defaults, beside the layers."""
+    """Settings other than the layers that differ from their defaults."""
     options = loss_of(spec.loss).options
     chosen = {
         name: f"{value}"

@@ -1,4 +1,4 @@
-"""A network that a backend can run, with every call that training and prediction make of it.
+"""BoundNetwork: a network bound to a backend, with the calls of training and prediction.
 
 The backend is the compiled engine or its reference; both have the same functions.
 """
@@ -9,13 +9,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ffnn_fast import reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.threads import one_blas_thread
 from ffnn_fast.optimizers import StepRule
@@ -23,10 +25,28 @@ from ffnn_fast.optimizers import StepRule
 Array = np.ndarray
 ALIGNMENT = 64  # bytes; a cache line, and the widest vector
 STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
-LONG_CALL = 0.15  # seconds; a call that may take longer is made where it holds no signal up
-# Operations a second of a core at matrix products in float32; by the engine's module, or any other.
+LONG_CALL = 0.15  # seconds; a longer call runs in another thread, so that this one handles signals
+# Operations a second of a core in float32 products, at best: by the backend's module, or any other.
 SPEED = {"engine_v4": 250e9, "engine_v3": 80e9, "reference": 2e9}
 SPEED_OF_OTHERS = 20e9
+CAUTION = 8  # times as long: activations, small products, traffic of θ from memory
+
+
+@public()
+class PredictFunction(Protocol):
+    """What `ffnn_fast.Network.predictor` returns: ``predict(x, out=None) -> ŷ``."""
+
+    def __call__(self, x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Write ŷ for `x`, n_rows · n_0 elements, to `out`, n_rows · n_L elements; return it.
+
+        Both are C-contiguous and of the network's dtype. Without `out` the result is an array that
+        the next call overwrites.
+
+        Raises
+        ------
+        ValueError
+            If dtype, number of elements or layout differ.
+        """
 
 
 def aligned_empty(n: int, dtype: str) -> Array:
@@ -37,18 +57,36 @@ def aligned_empty(n: int, dtype: str) -> Array:
     return raw[start : start + size].view(dtype)
 
 
+def aligned_copy(vector: Array, dtype: str) -> Array:
+    """A copy of the vector in another dtype that starts on a 64-byte boundary."""
+    copy = aligned_empty(len(vector), dtype)
+    copy[:] = vector
+    return copy
+
+
 @dataclass(frozen=True)
 class BoundNetwork:
-    """A network that a backend can run: the plan and the parameters it works on, in place.
+    """A network bound to a backend.
 
-    ``holds_blas``: the backend calls BLAS from threads of its own, so BLAS must not use more.
+    Attributes
+    ----------
+    spec : NetworkSpec
+    plan : Plan
+        The backend's own description of the network.
+    params : ndarray of shape (P,)
+        θ, changed in place.
+    backend : module
+    limits_blas : bool
+        Whether the backend calls BLAS, from threads of its own: BLAS is limited to one thread then.
+    spare : list of ndarray
+        Scratch of calls on one row, each for one thread at a time.
     """
 
     spec: NetworkSpec
     plan: Any
     params: Array
     backend: ModuleType
-    holds_blas: bool = False
+    limits_blas: bool = False
     spare: list[Array] = field(default_factory=list, repr=False)
 
     @property
@@ -61,8 +99,8 @@ class BoundNetwork:
         return replace(self, params=params, spare=[])
 
     def running(self) -> AbstractContextManager[None]:
-        """What must hold while the backend runs."""
-        return one_blas_thread() if self.holds_blas else nullcontext()
+        """The context in which the backend runs: BLAS limited to one thread, where it is used."""
+        return one_blas_thread() if self.limits_blas else nullcontext()
 
     def workspace(self, n: int) -> Array:
         """Scratch for calls on n rows."""
@@ -71,10 +109,10 @@ class BoundNetwork:
     def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
         out = np.empty((len(X), self.spec.n_outputs), dtype=self.spec.dtype)
-        if len(X) > 1 or self.holds_blas:
+        if len(X) > 1 or self.limits_blas:
             self._call(self.backend.forward, 2 * len(X), X, out, self.workspace(len(X)))
             return out
-        # One row takes a microsecond: its scratch is kept, each for one thread at a time.
+        # One row takes a microsecond, so its scratch is kept.
         try:
             work = self.spare.pop()
         except IndexError:
@@ -83,59 +121,55 @@ class BoundNetwork:
         self.spare.append(work)
         return out
 
-    def loss(self, problem: Samples) -> float:
-        """The objective on a problem."""
-        X, Y, weight = problem.X, problem.Y, problem.sample_weight
+    def loss(self, samples: Samples) -> float:
+        """The objective on the samples."""
+        X, Y, weight = samples.X, samples.Y, samples.sample_weight
         work = self.workspace(len(X))
         return self._call(self.backend.loss, 2 * len(X), X, Y, weight, work)
 
     def loss_gradient(
-        self, problem: Samples, grad: Array | None = None, mask: tuple[int, int] | None = None
+        self, samples: Samples, grad: Array | None = None, mask: tuple[int, int] | None = None
     ) -> tuple[float, Array]:
-        """The objective and ∇θ, (P,), written to `grad` where given; with a mask, a seed and a
-        step, under dropout.
+        """The objective and ∇θ, (P,), written to `grad` if given; `mask`, a seed and a step, turns
+        dropout on.
         """
-        X, Y, weight = problem.X, problem.Y, problem.sample_weight
+        X, Y, weight = samples.X, samples.Y, samples.sample_weight
         if grad is None:
             grad = aligned_empty(len(self.params), self.spec.dtype)
         given = (X, Y, weight, grad, self.workspace(len(X)), *([] if mask is None else [mask]))
         value = self._call(self.backend.loss_gradient, 6 * len(X), *given)
         return value, grad
 
-    def predictor(self, n_rows: int) -> Any:
+    def predictor(self, n_rows: int) -> PredictFunction:
         """See `ffnn_fast.Network.predictor`."""
         work = self.workspace(n_rows)
         return self.backend.Predictor(self.plan, self.params, n_rows, work)
 
     def _call(self, function: Any, operations: int, *args: Any) -> Any:
-        """A call with so many operations per parameter; signals are heard while a long one runs."""
+        """A call that takes so many operations per parameter; a long one does not block signals."""
         with self.running():
-            if not self._is_long(operations):
+            if self._seconds(operations) <= LONG_CALL:
                 return function(self.plan, self.params, *args)
             return in_background(function, self.plan, self.params, *args)
 
-    def _is_long(self, operations: int) -> bool:
-        """Whether so many operations per parameter take long, as gemm-bound work goes."""
+    def _seconds(self, operations: int) -> float:
+        """The least time of so many operations per parameter: that of matrix products alone."""
         speed = SPEED.get(self.backend.__name__.rpartition(".")[2], SPEED_OF_OTHERS)
         seconds = operations * len(self.params) / speed
-        return seconds * (2 if self.spec.dtype == "float64" else 1) > LONG_CALL
-
-    def _seconds(self, operations: int) -> float:
-        """What so many operations per parameter take, rather too much than too little."""
-        return operations * len(self.params) / (20e9 if self.compiled else 2e9)
+        return seconds * (2 if self.spec.dtype == "float64" else 1)
 
     def runs_whole(self, rule: StepRule, batch_size: int) -> bool:
-        """Whether the backend can be left alone with several steps: it knows the rule, and a step
-        is not so long that signals must be heard within it.
+        """Whether one call of the backend makes several steps: it has the rule compiled, and a
+        step is not so long that signals must be handled within it.
         """
-        known = rule.optimizer.compiled or not self.compiled
-        return known and not self._is_long(6 * batch_size)
+        compiled = rule.optimizer.compiled or not self.compiled
+        return compiled and self._seconds(6 * batch_size) <= LONG_CALL
 
     def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
-        """Steps that take about so long at the most; a figure of the problem, not of the clock."""
+        """The number of steps that take at most about `seconds`; it does not depend on a clock."""
         in_python = 1e-4 * self.spec.n_layers + 2e-8 * len(self.params)
         alone = self.compiled and self.runs_whole(rule, batch_size)
-        step = (1e-6 if alone else in_python) + self._seconds(6 * batch_size)
+        step = (1e-6 if alone else in_python) + CAUTION * self._seconds(6 * batch_size)
         steps = max(1, int(seconds / step))
         if batch_size == 1 and steps > STEPS_TOGETHER:
             steps -= steps % STEPS_TOGETHER
@@ -143,7 +177,7 @@ class BoundNetwork:
 
     def train(
         self,
-        problem: Samples,
+        samples: Samples,
         order: Array,
         batch_size: int,
         rule: StepRule,
@@ -153,14 +187,14 @@ class BoundNetwork:
         work: Array,
         hold: Callable[[], None] = lambda: None,
     ) -> float:
-        """Steps t+1, t+2, ... as the backends' ``train_epoch``; also with rules of one's own.
+        """Steps t+1, t+2, ... as the backends' ``train_epoch``, also by user-defined rules.
 
         `hold` is called before the first change of θ.
         """
         if self.runs_whole(rule, batch_size):
             hold()
             return self.backend.train_epoch(
-                self.plan, self.params, problem.X, problem.Y, problem.sample_weight, order,
+                self.plan, self.params, samples.X, samples.Y, samples.sample_weight, order,
                 batch_size, rule, hyper, state, t, work,
             )  # fmt: skip
         update, plan = self.backend.update, self.plan
@@ -171,7 +205,7 @@ class BoundNetwork:
         for step, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
             # All rows are one batch in their own order: nothing to gather.
-            batch = problem if len(rows) == len(problem.X) else problem.rows(rows)
+            batch = samples if len(rows) == len(samples.X) else samples.rows(rows)
             t += 1
             loss, _ = self.loss_gradient(batch, grad, (rule.seed, t) if drops else None)
             hold()

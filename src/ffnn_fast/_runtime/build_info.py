@@ -1,4 +1,4 @@
-"""What this installation runs on: engine level, CPU features, BLAS."""
+"""Build information: engine level, CPU features, BLAS."""
 
 from __future__ import annotations
 

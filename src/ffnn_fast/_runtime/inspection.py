@@ -1,4 +1,4 @@
-"""Looking inside: every quantity of the lecture by name; backpropagation against differences."""
+"""Inspection: every quantity of the lecture by name; backpropagation against differences."""
 
 from __future__ import annotations
 
@@ -9,19 +9,32 @@ import numpy as np
 from ffnn_fast import reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork
 
 Array = np.ndarray
 TOLERANCE = 1e-6  # relative error of a central difference in float64 that counts as agreement
 
 
+@public()
 class Trace(dict[str, Array]):
-    """Everything one pass computes, under the lecture's names.
+    """All quantities of one forward and backward pass, by the lecture's names.
 
-    Keys, for k = 1..L: ``h_0`` (= X), ``a_k``, ``h_k``, ``y_hat`` (= h_L), ``y``, ``loss`` (per
-    sample, without penalty), ``grad_a_k``, ``grad_h_k`` (k < L), ``grad_W_k``, ``grad_b_k``.
-    Batches are (n, width). Gradients are those of the mean over the n samples, without penalty, so
-    for one sample ``grad_a_L`` is −(e(y) − ŷ) of module 4.5.
+    A dictionary of arrays of the network's dtype, for k = 1..L:
+
+    ====================================  ===============================================
+    key                                   shape
+    ====================================  ===============================================
+    ``h_0`` (= X), ``h_k``, ``a_k``       (n, n_k)
+    ``y_hat`` (= h_L)                     (n, n_L)
+    ``y``                                 (n, T), labels as one-hot rows
+    ``loss``                              (n,): ℓ of each sample, without penalty
+    ``grad_a_k``, ``grad_h_k`` (k < L)    (n, n_k)
+    ``grad_W_k``, ``grad_b_k``            (n_k, n_{k-1}), (n_k,)
+    ====================================  ===============================================
+
+    Gradients are those of the mean over the n samples, without penalty, so for one sample
+    ``grad_a_L`` is −(e(y) − ŷ) of module 4.5.
     """
 
     def __repr__(self) -> str:
@@ -30,34 +43,41 @@ class Trace(dict[str, Array]):
         return "\n".join(["Trace", *rows])
 
 
-def trace(spec: NetworkSpec, params: Array, problem: Samples) -> Trace:
-    """One forward and one backward pass by the reference, with nothing thrown away."""
+def trace(spec: NetworkSpec, params: Array, samples: Samples) -> Trace:
+    """One forward and one backward pass by the reference."""
     plan = reference.Plan(spec)
-    y = reference.dense_targets(plan, problem.Y)
-    a, h = reference.forward_propagation(plan, params, problem.X)
-    n = np.asarray(len(problem.X), dtype=spec.dtype)
+    y = reference.dense_targets(plan, samples.Y)
+    a, h = reference.forward_propagation(plan, params, samples.X)
+    n = np.asarray(len(samples.X), dtype=spec.dtype)
     da_L = reference.output_gradient(plan, h[-1], y, a[-1]) / n
     da, dh, dW, db = reference.back_propagation(plan, params, a, h, da_L)
-    L, seen = spec.n_layers, Trace(h_0=h[0])
+    L, quantities = spec.n_layers, Trace(h_0=h[0])
     for k in range(1, L + 1):
-        seen[f"a_{k}"], seen[f"h_{k}"] = a[k], h[k]
-    seen |= {"y_hat": h[L], "y": y, "loss": reference.sample_losses(plan, a[L], h[L], y)}
+        quantities[f"a_{k}"], quantities[f"h_{k}"] = a[k], h[k]
+    quantities |= {"y_hat": h[L], "y": y, "loss": reference.sample_losses(plan, a[L], h[L], y)}
     for k in range(L, 0, -1):
-        seen[f"grad_a_{k}"], seen[f"grad_W_{k}"], seen[f"grad_b_{k}"] = da[k], dW[k], db[k]
+        quantities[f"grad_a_{k}"], quantities[f"grad_W_{k}"], quantities[f"grad_b_{k}"] = (
+            da[k],
+            dW[k],
+            db[k],
+        )
         if k > 1:
-            seen[f"grad_h_{k - 1}"] = dh[k - 1]
-    return seen
+            quantities[f"grad_h_{k - 1}"] = dh[k - 1]
+    return quantities
 
 
+@public()
 @dataclass(frozen=True)
 class GradientCheck:
-    """Outcome of `check_gradients`.
+    """Result of `Network.check_gradients`; its text form is a table.
 
     Attributes
     ----------
     by_name : dict of str to float
-        Relative error ``|∇ − Δ| / max(|∇|, |Δ|)`` of each W_k and b_k, in maximum norms.
-    tolerance : float
+        Relative error ``|∇ − Δ| / max(|∇|, |Δ|)`` of each ``W_k`` and ``b_k``, in maximum norms; Δ
+        is the central difference.
+    tolerance : float, default 1e-6
+        The largest error that counts as agreement.
     """
 
     by_name: dict[str, float]
@@ -79,35 +99,35 @@ class GradientCheck:
         return "\n".join([f"GradientCheck {verdict} (tolerance {self.tolerance:g})", *rows])
 
 
-def check_gradients(machine: BoundNetwork, problem: Samples, step: float = 1e-5) -> GradientCheck:
-    """∇θ by backpropagation beside (L(θ + ε e_i) − L(θ − ε e_i)) / 2ε, in float64, for every i."""
-    spec = replace(machine.spec, dtype="float64")
-    theta = machine.params.astype(np.float64)
-    exact = replace(machine, spec=spec, plan=machine.backend.Plan(spec), params=theta, spare=[])
-    problem = _as_float64(problem)
-    _, grad = exact.loss_gradient(problem)
+def check_gradients(bound: BoundNetwork, samples: Samples, step: float = 1e-5) -> GradientCheck:
+    """∇θ by backpropagation and (L(θ + ε e_i) − L(θ − ε e_i)) / 2ε for every i, in float64."""
+    spec = replace(bound.spec, dtype="float64")
+    theta = bound.params.astype(np.float64)
+    exact = replace(bound, spec=spec, plan=bound.backend.Plan(spec), params=theta, spare=[])
+    samples = _as_float64(samples)
+    _, grad = exact.loss_gradient(samples)
     difference = np.empty_like(grad)
     for i in range(len(theta)):
         centre = theta[i]
         theta[i] = centre + step
-        above = exact.loss(problem)
+        above = exact.loss(samples)
         theta[i] = centre - step
-        difference[i] = (above - exact.loss(problem)) / (2 * step)
+        difference[i] = (above - exact.loss(samples)) / (2 * step)
         theta[i] = centre
-    # Below this scale a difference is rounding: an error is measured against it, not against zero.
-    floor = 1e-4 * max(np.abs(grad).max(), np.abs(difference).max(), np.finfo(float).tiny)
+    # Below this scale a difference is rounding error, so errors are relative to at least this.
+    least = 1e-4 * max(np.abs(grad).max(), np.abs(difference).max(), np.finfo(float).tiny)
     named, found = spec.named(grad), spec.named(difference)
     errors = {}
     for name, exact_part in named.items():
-        scale = max(np.abs(exact_part).max(), np.abs(found[name]).max(), floor)
+        scale = max(np.abs(exact_part).max(), np.abs(found[name]).max(), least)
         errors[name] = float(np.abs(exact_part - found[name]).max() / scale)
     return GradientCheck(errors)
 
 
-def _as_float64(problem: Samples) -> Samples:
-    Y, weight = problem.Y, problem.sample_weight
+def _as_float64(samples: Samples) -> Samples:
+    Y, weight = samples.Y, samples.sample_weight
     return Samples(
-        problem.X.astype(np.float64),
+        samples.X.astype(np.float64),
         Y if Y.ndim == 1 else Y.astype(np.float64),
         None if weight is None else weight.astype(np.float64),
     )

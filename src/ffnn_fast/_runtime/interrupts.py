@@ -1,4 +1,4 @@
-"""Ctrl-C during long work: heard at once, but never between two things that belong together."""
+"""Ctrl-C during long work: handled at once, except between changes that belong together."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ PATIENCE = 0.02  # seconds; a signal that another thread received does not end a
 
 
 def in_background(call: Callable[..., Any], *args: Any) -> Any:
-    """The result of a call that another thread makes, while this one hears signals.
+    """The result of a call that runs in another thread, while this one handles signals.
 
-    After a KeyboardInterrupt the call runs on to its end unattended: it must change nothing that
-    is used afterwards.
+    After a KeyboardInterrupt the call continues to its end: it must change nothing that is used
+    afterwards.
     """
     if threading.current_thread() is not threading.main_thread():
         return call(*args)
     results: list[Any] = []
     errors: list[BaseException] = []
 
-    context = copy_context()  # NumPy's handling of floating-point errors lies in it
+    context = copy_context()  # holds NumPy's handling of floating-point errors
 
     def work() -> None:
         try:
@@ -41,9 +41,9 @@ def in_background(call: Callable[..., Any], *args: Any) -> Any:
 
 
 class Interrupts:
-    """Within the block Ctrl-C raises KeyboardInterrupt at once, or when `held` work is done.
+    """Context in which Ctrl-C raises KeyboardInterrupt at once, or at `release` after `hold`.
 
-    Only where Python's own handler is in place, and in the main thread; elsewhere nothing changes.
+    Only in the main thread and if Python's own handler is installed; otherwise nothing changes.
     """
 
     def __init__(self) -> None:
@@ -73,11 +73,11 @@ class Interrupts:
         self._pending = True
 
     def hold(self) -> None:
-        """From now on an interrupt waits."""
+        """Defer interrupts until `release`."""
         self._holding = True
 
     def release(self) -> None:
-        """Until now: one that came meanwhile is raised here."""
+        """Raise a deferred interrupt; from here on they are raised at once."""
         self._holding = False
         if self._pending:
             self._pending = False

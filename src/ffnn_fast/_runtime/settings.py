@@ -1,17 +1,18 @@
-"""How a network is run: by which engine, on how many threads, with whose matrix products."""
+"""Settings: the engine, the number of threads and the matrix products that a network uses."""
 
 from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
 from ffnn_fast._runtime.threads import resolve
+from ffnn_fast._scalars import as_choice
 
 ENGINES = ("compiled", "reference")
 MATMULS = ("auto", "own", "blas")
@@ -19,19 +20,30 @@ MATMULS = ("auto", "own", "blas")
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked for, see `ffnn_fast.Network`; TypeError or ValueError if it is unknown."""
+    """The settings of a network's computation, as given.
+
+    Parameters
+    ----------
+    engine : {"compiled", "reference"} or None, default None
+        None: the environment variable ``FFNN_FAST_ENGINE``, else ``compiled``.
+    n_threads : int or None, default None
+        See `ffnn_fast._runtime.threads.resolve`.
+    matmul : {"auto", "own", "blas"}, default "auto"
+        Matrix products of the compiled engine.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is unknown.
+    """
 
     engine: str | None = None
     n_threads: int | None = None
     matmul: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.engine_name not in ENGINES:
-            raise ValueError(
-                f"engine must be one of {', '.join(ENGINES)}; got {self.engine_name!r}"
-            )
-        if self.matmul not in MATMULS:
-            raise ValueError(f"matmul must be one of {', '.join(MATMULS)}; got {self.matmul!r}")
+        as_choice(self.engine_name, "engine", ENGINES)
+        as_choice(self.matmul, "matmul", MATMULS)
         resolve(self.n_threads)
 
     @property
@@ -41,21 +53,25 @@ class Settings:
 
     @property
     def threads(self) -> int:
-        """The most threads a call may use."""
+        """The most threads that a call may use."""
         return resolve(self.n_threads)
 
-    def machine(self, spec: NetworkSpec, params: np.ndarray) -> BoundNetwork:
-        """The network made ready to run, on these very parameters.
+    def bind(self, spec: NetworkSpec, params: np.ndarray) -> BoundNetwork:
+        """The network bound to an engine, which works on `params`, (P,), in place.
 
-        Functions of the user's own are run by the reference engine: the compiled one calls no
-        Python.
+        The reference engine runs user-defined functions: the compiled one calls no Python.
         """
         backend = self._backend(spec)
         # Without vector types that the compiler maps to registers, BLAS has the faster products.
         best = "blas" if backend.__name__.endswith("engine_base") else "own"
         matmul = best if self.matmul == "auto" else self.matmul
         plan = backend.Plan(spec, self.threads, matmul)
-        return BoundNetwork(spec, plan, params, backend, holds_blas=matmul == "blas")
+        return BoundNetwork(spec, plan, params, backend, limits_blas=matmul == "blas")
+
+    def bind_double(self, bound: BoundNetwork) -> BoundNetwork:
+        """The same network in float64, on a copy of θ."""
+        spec = replace(bound.spec, dtype="float64")
+        return self.bind(spec, aligned_copy(bound.params, spec.dtype))
 
     def _backend(self, spec: NetworkSpec) -> ModuleType:
         if self.engine_name == "reference" or spec.own_functions:

@@ -1,4 +1,4 @@
-"""How many threads a call may use, BLAS held to one of them, and what a forked child does."""
+"""The number of threads of a call, BLAS limited to one thread, and threads after a fork."""
 
 from __future__ import annotations
 
@@ -11,40 +11,38 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from threadpoolctl import ThreadpoolController
+
+from ffnn_fast._scalars import as_int
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def resolve(n_threads: int | None) -> int:
-    """The number of threads that ``n_threads`` asks for.
+    """The most threads that a call may use.
 
     Parameters
     ----------
     n_threads : int or None
-        None: the environment variable ``FFNN_FAST_NUM_THREADS``, else all that this process may
-        use. -1: all that it may use; -2: all but one, and so on. A positive number: that many.
+        None: the environment variable ``FFNN_FAST_NUM_THREADS``, else -1. A negative number counts
+        down from the threads that this process may use: -1 is all of them, -2 all but one.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no integer, or 0.
+        If it is not an integer, or 0.
     """
     if n_threads is None:
-        asked = os.environ.get("FFNN_FAST_NUM_THREADS")
-        if asked is None:
-            return available()
+        given = os.environ.get("FFNN_FAST_NUM_THREADS", "-1")
         try:
-            n_threads = int(asked)
+            n_threads = int(given)
         except ValueError as error:
-            message = f"FFNN_FAST_NUM_THREADS must be an integer, got {asked!r}"
+            message = f"FFNN_FAST_NUM_THREADS must be an integer, got {given!r}"
             raise ValueError(message) from error
-    if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)):
-        raise TypeError(f"n_threads must be an integer or None, got {n_threads!r}")
+    n_threads = as_int(n_threads, "n_threads", low=None)
     if n_threads == 0:
         raise ValueError("n_threads must not be 0; use 1 for one thread, -1 for all")
-    return int(n_threads) if n_threads > 0 else max(1, available() + 1 + int(n_threads))
+    return n_threads if n_threads > 0 else max(1, available() + 1 + n_threads)
 
 
 def available() -> int:
@@ -63,10 +61,10 @@ def _quota() -> int:
         return 2**31 - 1
 
 
-class _BlasGuard:
-    """BLAS at one thread while anyone needs it so; the last to leave restores what was there.
+class _BlasLimit:
+    """Context in which BLAS uses one thread; the last of nested or concurrent users restores it.
 
-    The pool of BLAS threads is the whole process's, so users are counted under a lock.
+    The pool of BLAS threads belongs to the whole process, so users are counted under a lock.
     """
 
     def __init__(self) -> None:
@@ -89,12 +87,12 @@ class _BlasGuard:
                 if self._users == 0:
                     self._limit.__exit__(None, None, None)
 
-    def renew(self) -> None:
-        """A lock that another thread held when the process forked is never released: replace it."""
+    def reset(self) -> None:
+        """Replace the lock: if another thread held it at the fork, it is never released."""
         self.__init__()  # type: ignore[misc]
 
 
-one_blas_thread = _BlasGuard()
+one_blas_thread = _BlasLimit()
 
 
 @cache
@@ -105,11 +103,11 @@ def _controller() -> ThreadpoolController:
 
 
 def _after_fork_in_child() -> None:
-    """OpenMP's team is lost in a forked child: from there on every call runs alone."""
+    """OpenMP's threads do not exist in a forked child: every call runs on one thread there."""
     from ffnn_fast.engine import isa
 
     isa.engine.run_serially()
-    one_blas_thread.renew()
+    one_blas_thread.reset()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt: regression by damped Gauss-Newton steps, and the intervals that follow.
+"""Levenberg-Marquardt: regression by damped Gauss-Newton steps, and intervals from the fit.
 
 The objective is ½‖r‖² + ½ θᵀ Λ θ with r_ij = √(c w_i / n) (ŷ_ij − y_ij), where c is ∂²ℓ/∂ŷ²: 2 for
 squared_error, 1 for half_squared_error; Λ holds l2_k for weights and 0 for biases. With J = ∂r/∂θ
@@ -17,13 +17,16 @@ from scipy.linalg import lapack
 from scipy.special import stdtrit
 
 from ffnn_fast import reference
-from ffnn_fast._model.arrays import as_rows, positive_float
+from ffnn_fast._model.arrays import as_rows
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._runtime.threads import one_blas_thread
+from ffnn_fast._scalars import as_choice, as_float, as_int
+from ffnn_fast._solvers.minimizers import check_callback
 from ffnn_fast.activations import Activation, activation_of
-from ffnn_fast.history import History, Listener, Record
+from ffnn_fast.history import History, Record, RecordCallback
 
 Array = np.ndarray
 CURVATURE = {"squared_error": 2.0, "half_squared_error": 1.0}  # c
@@ -40,23 +43,39 @@ ROWS_AT_ONCE = 256  # new rows whose ∂ŷ/∂θ is held at once
 
 @dataclass(frozen=True)
 class LevenbergMarquardtOptions:
-    """How `levenberg_marquardt` runs; see `ffnn_fast.Network.levenberg_marquardt`."""
+    """Options of `levenberg_marquardt`, converted; see `ffnn_fast.Network.levenberg_marquardt`."""
 
     max_iterations: int
     tol: float
     damping: float
-    callback: Listener | None = None
+    callback: RecordCallback | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__  # a frozen dataclass has no other way
+        put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
+        for name in ("tol", "damping"):
+            put(self, name, as_float(getattr(self, name), name))
+        check_callback(self.callback)
 
 
+@public()
 class Interval(NamedTuple):
-    """Lower and upper ends, each (n,) for one output, else (n, n_L)."""
+    """Result of `LeastSquaresFit.interval`.
+
+    Attributes
+    ----------
+    lower, upper : ndarray
+        The ends, float64: (n,) for one output, else (n, n_L); for one sample without the first
+        axis.
+    """
 
     lower: Array
     upper: Array
 
 
-def require_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
-    """ValueError unless the network's objective is a sum of squares of a size that fits."""
+def check_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
+    """ValueError unless the objective is a sum of squares and its matrices fit the limit, bytes."""
+    memory_limit = as_float(memory_limit, "memory_limit")
     if spec.loss not in CURVATURE or not isinstance(activation_of(spec.output), Activation):
         raise ValueError(
             f"levenberg_marquardt needs a regression network with loss {' or '.join(CURVATURE)} "
@@ -64,18 +83,20 @@ def require_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
             "which minimize(method='L-BFGS-B') works"
         )
     if spec.missing_targets == "ignore":
-        raise ValueError("levenberg_marquardt needs every target; missing ones suit fit, minimize")
+        raise ValueError(
+            "levenberg_marquardt needs every target; for missing ones use fit or minimize"
+        )
     if any(spec.layer_l1):
         raise ValueError(
-            f"levenberg_marquardt needs an objective with second derivatives, which l1 "
-            f"{spec.l1} has not; use l2, or fit"
+            f"levenberg_marquardt needs an objective with second derivatives, so l1 must be 0, got "
+            f"{spec.l1}; use l2, or fit"
         )
     needed = MATRICES * 8 * spec.n_params**2
     if needed > memory_limit:
         raise ValueError(
             f"levenberg_marquardt needs {MATRICES} matrices of {spec.n_params} by "
             f"{spec.n_params} parameters, {needed / 1e9:.3g} GB; memory_limit is "
-            f"{memory_limit / 1e9:.3g} GB. minimize(method='L-BFGS-B') needs next to none"
+            f"{memory_limit / 1e9:.3g} GB. minimize(method='L-BFGS-B') needs far less"
         )
 
 
@@ -88,34 +109,34 @@ def ridge(spec: NetworkSpec) -> Array:
 
 
 class _Model:
-    """The objective with its quadratic model H, g at a point; buffers are made once."""
+    """The objective and its quadratic model H, g at a point, with their buffers."""
 
-    def __init__(self, machine: BoundNetwork, problem: Samples) -> None:
-        self.machine = machine
-        self.data = (problem.X, problem.Y, problem.sample_weight)
-        P, n, backend = machine.spec.n_params, len(problem.X), machine.backend
-        self.ridge = ridge(machine.spec)
+    def __init__(self, bound: BoundNetwork, samples: Samples) -> None:
+        self.bound = bound
+        self.data = (samples.X, samples.Y, samples.sample_weight)
+        P, n, backend = bound.spec.n_params, len(samples.X), bound.backend
+        self.ridge = ridge(bound.spec)
         self.H, self.factor = np.empty((P, P)), np.empty((P, P))
         self.g = aligned_empty(P, "float64")
         size = max(
-            backend.workspace_size(machine.plan, n), backend.normal_workspace_size(machine.plan, n)
+            backend.workspace_size(bound.plan, n), backend.normal_workspace_size(bound.plan, n)
         )
         self.work = aligned_empty(size, "float64")
 
     def value(self, theta: Array) -> float:
         """The objective at θ."""
-        return self.machine.backend.loss(self.machine.plan, theta, *self.data, self.work)
+        return self.bound.backend.loss(self.bound.plan, theta, *self.data, self.work)
 
     def move(self, theta: Array) -> None:
         """H, its lower triangle, and g := those of θ."""
-        self.machine.backend.normal_equations(
-            self.machine.plan, theta, *self.data, self.H, self.g, self.work
+        self.bound.backend.normal_equations(
+            self.bound.plan, theta, *self.data, self.H, self.g, self.work
         )
         self.H.flat[:: len(theta) + 1] += self.ridge
         self.g += self.ridge * theta
 
     def step(self, mu: float) -> Array | None:
-        """−(H + μI)⁻¹ g; None where rounding, or NaN, has left that indefinite."""
+        """−(H + μI)⁻¹ g; None if the matrix is indefinite, by rounding or NaN."""
         self.factor[...] = self.H
         self.factor.flat[:: len(self.g) + 1] += mu
         # To Fortran the lower triangle of a row-major matrix is an upper one.
@@ -131,14 +152,16 @@ class _Model:
         return float(cosines.max())
 
 
+@public()
 class LeastSquaresFit(History):
-    """What `levenberg_marquardt` returns: a record per iteration, and how sure the fit is.
+    """History of `Network.levenberg_marquardt`: a record per iteration, and uncertainty of the fit.
 
     Attributes
     ----------
     converged : bool
+        Whether a tolerance was reached.
     message : str
-        Why it ended.
+        Why the iteration ended.
     params : ndarray of shape (P,)
         θ where it ended, float64.
     """
@@ -147,9 +170,9 @@ class LeastSquaresFit(History):
         super().__init__(records)
         self.message, self.params = message, params
         self.converged = message in CONVERGED
-        self._spec, self._ridge, self._H = model.machine.spec, model.ridge, model.H
+        self._spec, self._ridge, self._H = model.bound.spec, model.ridge, model.H
         X, Y, weight = model.data
-        error = (model.machine.forward(X) - Y) ** 2
+        error = (model.bound.forward(X) - Y) ** 2
         self._squares = float((error if weight is None else weight[:, None] * error).sum())
         self._residuals = Y.size
         self._scale = CURVATURE[str(self._spec.loss)] / len(Y)  # JᵀJ = scale Σ w ∂ŷ ∂ŷᵀ
@@ -162,12 +185,12 @@ class LeastSquaresFit(History):
         scaled = np.tril(self._H) * D[:, None] * D
         size = float(np.abs(scaled + np.tril(scaled, -1).T).sum(axis=0).max())
         factor, failed = lapack.dpotrf(scaled.T, clean=0, overwrite_a=1)
-        certain = 0.0 if failed else float(lapack.dpocon(factor, size)[0])
-        if not certain > len(D) * np.finfo(float).eps:
+        reciprocal = 0.0 if failed else float(lapack.dpocon(factor, size)[0])
+        if not reciprocal > len(D) * np.finfo(float).eps:
             raise ValueError(
                 f"the data do not determine all {len(D)} parameters (reciprocal condition of the "
-                f"normal equations {certain:.1e}), so there is no covariance; use fewer units or "
-                "an l2 penalty"
+                f"normal equations {reciprocal:.1e}), so there is no covariance; use fewer units "
+                "or an l2 penalty"
             )
         return factor, D
 
@@ -213,17 +236,18 @@ class LeastSquaresFit(History):
         return self._scale * self.residual_variance * (inverse - inverse * self._ridge @ inverse)
 
     def interval(self, X: Any, level: float = 0.95, of: str = "mean") -> Interval:
-        """Where ŷ, or a new observation, lies with this probability, by the delta method.
+        """The interval of ŷ, or of a new observation, with this probability, by the delta method.
 
         Half the width is t · √(g Cov(θ) gᵀ), g = ∂ŷ/∂θ, for the mean response at a row; for an
         observation of weight 1, t · √(s² + g Cov(θ) gᵀ). t is Student's quantile for
-        `degrees_of_freedom`. Exact for a linear network; else as good as the linearisation. All
-        outputs are taken to have errors of the same variance, independent of one another.
+        `degrees_of_freedom`. Exact for a linear network, else an approximation by linearisation.
+        The errors of all outputs are assumed independent and of the same variance.
 
         Parameters
         ----------
         X : array-like of shape (n, n_0) or (n_0,)
         level : float, default 0.95
+            In (0, 1).
         of : {"mean", "observation"}, default "mean"
 
         Returns
@@ -243,10 +267,8 @@ class LeastSquaresFit(History):
                via nonlinear regression, Technometrics 40, 1998 (with the penalty)
         """
         rows, single = as_rows(X, self._spec)
-        if not 0 < positive_float(level, "level") < 1:
-            raise ValueError(f"level must lie between 0 and 1, got {level}")
-        if of not in ("mean", "observation"):
-            raise ValueError(f"of must be 'mean' or 'observation', got {of!r}")
+        level = as_float(level, "level", high=1.0)
+        as_choice(of, "of", ("mean", "observation"))
         noise, plan = self.residual_variance, reference.Plan(self._spec)
         y_hat, variance = np.empty((2, len(rows), self._spec.n_outputs))
         for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -271,23 +293,23 @@ class LeastSquaresFit(History):
 
 
 def levenberg_marquardt(
-    machine: BoundNetwork, problem: Samples, target: Array, options: LevenbergMarquardtOptions
+    bound: BoundNetwork, samples: Samples, target: Array, options: LevenbergMarquardtOptions
 ) -> LeastSquaresFit:
-    """Steps −(H + μI)⁻¹ g; `target` receives every θ that lowers the objective.
+    """Steps −(H + μI)⁻¹ g; `target` becomes every θ that lowers the objective.
 
     The damping μ starts at ``damping`` · max diag H. After a step with gain ratio ρ = (decrease of
     the objective) / (decrease of the quadratic model) > 0 it is multiplied by
-    max(1/3, 1 − (2ρ − 1)³); after a step that is refused, by ν = 2, 4, 8, ... [1]_ [2]_
+    max(1/3, 1 − (2ρ − 1)³); after a step that is rejected, by ν = 2, 4, 8, ... [1]_ [2]_
 
     References
     ----------
-    .. [1] Madsen, Nielsen & Tingleff, Methods for non-linear least squares problems, 2nd edition,
+    .. [1] Madsen, Nielsen & Tingleff, Methods for non-linear least squares sampless, 2nd edition,
            DTU 2004, algorithm 3.16
     .. [2] Hagan & Menhaj, Training feedforward networks with the Marquardt algorithm, IEEE
            Transactions on Neural Networks 5, 1994
     """
     with one_blas_thread():
-        return _iterate(_Model(machine, problem), machine.params, target, options)
+        return _iterate(_Model(bound, samples), bound.params, target, options)
 
 
 def _iterate(
@@ -304,10 +326,10 @@ def _iterate(
         began, size = perf_counter(), float(np.linalg.norm(theta))
         step = model.step(mu)
         ahead = np.inf if step is None else model.value(theta + step)
-        promised = 0.0 if step is None else 0.5 * float(step @ (mu * step - model.g))
-        gain = (value - ahead) / promised if promised > 0 else -np.inf
+        predicted = 0.0 if step is None else 0.5 * float(step @ (mu * step - model.g))
+        gain = (value - ahead) / predicted if predicted > 0 else -np.inf
         moved = np.inf if step is None else float(np.linalg.norm(step))
-        change = max(abs(value - ahead), promised)
+        change = max(abs(value - ahead), predicted)
         if gain > 0:
             theta += step
             target[:] = theta
@@ -335,7 +357,7 @@ def _iterate(
     return LeastSquaresFit(records, model, theta, message)
 
 
-def _stops(callback: Listener | None, record: Record) -> bool:
+def _stops(callback: RecordCallback | None, record: Record) -> bool:
     try:
         if callback is not None:
             callback(record)

@@ -1,17 +1,19 @@
-"""Full-batch solvers: gradient descent as the lecture writes it, and SciPy's minimisers."""
+"""Full-batch solvers: the lecture's gradient descent, and SciPy's minimisers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
-from ffnn_fast.history import History, Listener, Record
+from ffnn_fast._scalars import as_float, as_int
+from ffnn_fast.history import History, Record, RecordCallback
 from ffnn_fast.optimizers import SGD, StepRule
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ CENTRAL = float(np.cbrt(np.finfo(float).eps))  # the step of a central differenc
 
 
 def gradient_descent(
-    machine: BoundNetwork, problem: Samples, learning_rate: float, max_iterations: int
+    bound: BoundNetwork, samples: Samples, learning_rate: float, max_iterations: int
 ) -> History:
     """The lecture's algorithm (modules 4.2, 4.8), all rows at each step; θ changes in place.
 
@@ -41,7 +43,9 @@ def gradient_descent(
             ∇θ = back_propagation(h_1..h_{L-1}, a_1..a_L, y, ŷ)
             θ ← θ − η ∇θ
     """
-    history, spec = History(), machine.spec
+    learning_rate = as_float(learning_rate, "learning_rate")
+    max_iterations = as_int(max_iterations, "max_iterations")
+    history, spec = History(), bound.spec
     grad = aligned_empty(spec.n_params, spec.dtype)
     rule = StepRule(SGD(learning_rate=learning_rate))
     hyper = np.array(rule.optimizer.hyper)
@@ -50,39 +54,56 @@ def gradient_descent(
     while t < max_iterations:
         t += 1
         began = perf_counter()
-        loss, _ = machine.loss_gradient(problem, grad)
-        machine.backend.update(machine.plan, rule, hyper, machine.params, grad, state, t)
+        loss, _ = bound.loss_gradient(samples, grad)
+        bound.backend.update(bound.plan, rule, hyper, bound.params, grad, state, t)
         history.records.append({"epoch": t, "loss": loss, "seconds": perf_counter() - began})
     return history
 
 
+def check_callback(callback: Any) -> None:
+    """TypeError unless the callback is None or callable."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {callback!r}")
+
+
+@public()
 class Evaluation(NamedTuple):
-    """The objective at a θ, with ∇θ where that was asked for."""
+    """The objective at one θ.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (P,)
+        θ, float64.
+    value : float
+    gradient : ndarray of shape (P,) or None
+        ∇θ, if it was computed.
+    """
 
     theta: Array
     value: float
     gradient: Array | None
 
 
+@public()
 class Objective:
-    """The objective and ∇θ as functions of θ, in float64, for solvers of your own.
+    """The objective and ∇θ as functions of θ, in float64; result of `Network.objective`.
 
     Unpacks to two callables, ``fun, jac = net.objective(X, y)``: ``fun(theta) -> float`` and
-    ``jac(theta) -> ndarray (P,)``, which at the same θ cost one evaluation between them. (Until the
-    first call of ``jac`` a value alone is computed; from then on, both at once.) The network's own
-    θ is neither read nor changed. Make one for each thread.
+    ``jac(theta) -> ndarray (P,)``. Both at the same θ take one evaluation. (Until the first call of
+    ``jac`` only the value is computed; from then on, both.) The network's own θ is neither read nor
+    changed. Make one for each thread.
 
     Attributes
     ----------
     best : Evaluation or None
-        The lowest finite value so far, with its ``theta``.
+        That of the lowest finite value so far.
     evaluations : int
-        How many there were.
+        The number of evaluations so far.
     """
 
-    def __init__(self, machine: BoundNetwork, problem: Samples) -> None:
-        self._machine, self._data = machine, (problem.X, problem.Y, problem.sample_weight)
-        self._work = machine.workspace(len(problem.X))
+    def __init__(self, bound: BoundNetwork, samples: Samples) -> None:
+        self._bound, self._data = bound, (samples.X, samples.Y, samples.sample_weight)
+        self._work = bound.workspace(len(samples.X))
         self._last: Evaluation | None = None
         self.best: Evaluation | None = None
         self.evaluations = 0
@@ -96,7 +117,7 @@ class Objective:
         return self.at(theta).value
 
     def jac(self, theta: Any) -> Array:
-        """∇θ at θ, (P,): an array of the caller's own."""
+        """∇θ at θ, (P,), a new array."""
         self._both = True
         gradient = self.at(theta).gradient
         return np.empty(0) if gradient is None else gradient.copy()
@@ -115,17 +136,17 @@ class Objective:
         return (rows + rows.T) / 2
 
     def at(self, theta: Any) -> Evaluation:
-        """What is remembered of θ, or a new evaluation; ValueError if θ is not (P,)."""
+        """A stored evaluation at θ, or a new one; ValueError if θ is not (P,)."""
         given = np.asarray(theta, dtype=np.float64)
         for seen in (self._last, self.best):
             if seen is None or (self._both and seen.gradient is None):
                 continue
             if np.array_equal(seen.theta, given):
                 return seen
-        shape = self._machine.params.shape
+        shape = self._bound.params.shape
         if given.shape != shape:
             raise ValueError(f"theta must have shape {shape}, got {given.shape}")
-        self._machine.params[:] = given
+        self._bound.params[:] = given
         value, gradient = self._evaluate()
         self.evaluations += 1
         self._last = Evaluation(given.copy(), value, gradient)
@@ -134,24 +155,27 @@ class Objective:
         return self._last
 
     def _evaluate(self) -> tuple[float, Array | None]:
-        machine = self._machine
-        call = (machine.plan, machine.params, *self._data)
-        with machine.running():
+        bound = self._bound
+        call = (bound.plan, bound.params, *self._data)
+        with bound.running():
             if not self._both:
-                return machine.backend.loss(*call, self._work), None
-            gradient = aligned_empty(machine.spec.n_params, "float64")
-            return machine.backend.loss_gradient(*call, gradient, self._work), gradient
+                return bound.backend.loss(*call, self._work), None
+            gradient = aligned_empty(bound.spec.n_params, "float64")
+            return bound.backend.loss_gradient(*call, gradient, self._work), gradient
 
 
+@public()
 class SolverHistory(History):
-    """A record per iteration, and how it ended.
+    """History of `Network.minimize`: a record per iteration, and how it ended.
 
     Attributes
     ----------
     converged : bool
+        Whether SciPy reports success.
     message : str
+        SciPy's message.
     result : scipy.optimize.OptimizeResult
-        What SciPy says, with its counts.
+        SciPy's result, with its counts.
     """
 
     def __init__(self, records: list[Record], result: OptimizeResult) -> None:
@@ -162,49 +186,55 @@ class SolverHistory(History):
 
 @dataclass(frozen=True)
 class MinimizeOptions:
-    """How `minimize` runs; see `ffnn_fast.Network.minimize`."""
+    """Options of `minimize`, converted; see `ffnn_fast.Network.minimize`."""
 
     method: str
     max_iterations: int
     tol: float | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    callback: Listener | None = None
+    options: Mapping[str, Any] | None = None
+    callback: RecordCallback | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, str):
             raise TypeError(f"method must be the name of a SciPy minimiser, got {self.method!r}")
         if self.method.lower() not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
+        if self.options is not None and not isinstance(self.options, Mapping):
+            raise TypeError(f"options must be a mapping, got {self.options!r}")
+        check_callback(self.callback)
+        put = object.__setattr__  # a frozen dataclass has no other way
+        put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
+        put(self, "tol", None if self.tol is None else as_float(self.tol, "tol"))
 
     def for_scipy(self, objective: Objective) -> dict[str, Any]:
-        """Keyword arguments of `scipy.optimize.minimize`; TNC counts evaluations alone."""
+        """Keyword arguments of `scipy.optimize.minimize`; TNC limits evaluations only."""
         name = self.method.lower()
         limit = "maxfun" if name == "tnc" else "maxiter"
-        asked: dict[str, Any] = {"method": name, "tol": self.tol}
-        asked["options"] = {limit: self.max_iterations} | dict(self.options)
+        keywords: dict[str, Any] = {"method": name, "tol": self.tol}
+        keywords["options"] = {limit: self.max_iterations} | dict(self.options or {})
         if name not in GRADIENT_FREE:
-            asked["jac"] = objective.jac
+            keywords["jac"] = objective.jac
         if name in HESSIAN:
-            asked["hess"] = objective.hessian
+            keywords["hess"] = objective.hessian
         if name in HESSIAN_PRODUCT:
-            asked["hessp"] = objective.hessian_product
-        return asked
+            keywords["hessp"] = objective.hessian_product
+        return keywords
 
 
 def minimize(
-    machine: BoundNetwork, problem: Samples, target: Array, options: MinimizeOptions
+    bound: BoundNetwork, samples: Samples, target: Array, options: MinimizeOptions
 ) -> SolverHistory:
-    """`scipy.optimize.minimize` on the flat θ; `target` gets the best θ seen, whatever happens."""
-    from scipy import optimize  # half of the time that the package would take to import
+    """`scipy.optimize.minimize` on θ; `target` becomes the best θ evaluated, also on an error."""
+    from scipy import optimize  # would double the package's import time
 
-    objective = Objective(machine, problem)
+    objective = Objective(bound, samples)
     records: list[Record] = []
-    start, began = machine.params.copy(), perf_counter()
+    start, began = bound.params.copy(), perf_counter()
     first = objective.fun(start)
     if not np.isfinite(first):
         raise ValueError(f"the objective at the initial parameters is {first}, not finite")
 
-    def note(theta: Array, *_: Any) -> None:
+    def record_iteration(theta: Array, *_: Any) -> None:
         nonlocal began
         seen, now = objective.at(theta), perf_counter()
         record: Record = {"epoch": len(records) + 1, "loss": seen.value}
@@ -217,9 +247,9 @@ def minimize(
 
     try:
         result = optimize.minimize(
-            objective.fun, start, callback=note, **options.for_scipy(objective)
+            objective.fun, start, callback=record_iteration, **options.for_scipy(objective)
         )
-    except StopIteration:  # of the callback, in a method that does not look for it
+    except StopIteration:  # of the callback, in a method that does not catch it
         result = optimize.OptimizeResult(
             success=False, message="`callback` raised `StopIteration`."
         )

@@ -1,16 +1,20 @@
-"""Averages of the parameters over the way that training takes."""
+"""Averages of the parameters over the steps or epochs of a fit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from ffnn_fast._public import public
+from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int, convert_fields
+
 KINDS = ("ema", "swa")
 
 
+@public()
 @dataclass(frozen=True)
 class Averaging:
-    """Average θ while it moves; the average often does better than the last point.
+    """Average θ while it is trained; the average often generalises better than the last θ.
 
     Parameters
     ----------
@@ -23,12 +27,12 @@ class Averaging:
     start : int, default 1
         For ``swa``, the first epoch that counts.
     use : bool, default True
-        Whether the network ends with the average, and validation judges it, or with θ itself; then
-        the average is ``history.average``.
+        True: the metrics of each epoch are those of the average, and the network ends with it.
+        False: both are those of θ; the average is ``history.average``.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an argument is not as described.
     """
 
@@ -38,18 +42,16 @@ class Averaging:
     use: bool = True
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"averaging must be one of {', '.join(KINDS)}; got {self.kind!r}")
-        if not 0 < self.decay < 1:
-            raise ValueError(f"decay must be in (0, 1), got {self.decay}")
-        if self.start < 1:
-            raise ValueError(f"start must be at least 1, got {self.start}")
+        convert_fields(self, as_choice, "kind", choices=KINDS)
+        convert_fields(self, as_float, "decay", high=1.0)
+        convert_fields(self, as_int, "start")
+        convert_fields(self, as_bool, "use")
 
 
 def as_averaging(value: Any) -> Averaging | None:
-    """None, or an `Averaging` from one or from its kind."""
+    """Convert a kind to an `Averaging`; None and an `Averaging` are returned as they are."""
     if value is None or isinstance(value, Averaging):
         return value
     if not isinstance(value, str):
         raise TypeError(f"averaging must be 'ema', 'swa' or an Averaging, got {value!r}")
-    return Averaging(value)
+    return Averaging(as_choice(value, "averaging", KINDS))

@@ -1,4 +1,4 @@
-"""How training does inside: gradients, the size of the updates and dead units, layer by layer."""
+"""Diagnostics of training: norms of gradients, sizes of updates and dead units, for each layer."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ from ffnn_fast._training.fit_state import FitState
 from ffnn_fast.history import Record
 
 Array = np.ndarray
-MOST_ROWS = 1024
+MAX_ROWS = 1024
 
 
-def epoch_figures(run: FitState, order: Array) -> Record:
-    """What is recorded of ∇θ at the end of an epoch, at θ as it is then.
+def epoch_figures(state: FitState, order: Array) -> Record:
+    """Figures of ∇θ at the end of an epoch, for its record.
 
-    ``gradient_norm`` is ‖∇θ‖ on the epoch's last batch, on no more than its first 1024 rows. With
-    ``diagnostics`` also, for each layer k, on the same rows:
+    ``gradient_norm`` is ‖∇θ‖ at the current θ on the epoch's last batch, of which at most the first
+    1024 rows count. With ``diagnostics`` also, for each layer k, on the same rows:
 
     * ``gradient_norm_k``: the norm of ∇W_k and ∇b_k together;
-    * ``update_ratio_k``: ‖ΔW_k‖ / ‖W_k‖ of the step that would come next;
-    * ``dead_units_k``, k < L: the share of units of h_k that put out the same for all these rows.
+    * ``update_ratio_k``: ‖ΔW_k‖ / ‖W_k‖ of the step that these rows would cause next;
+    * ``dead_units_k``, k < L: the share of units of h_k with the same output for all these rows.
     """
-    options = run.options
+    options = state.options
     if not (options.gradient_norm or options.diagnostics):
         return {}
     start = (len(order) - 1) // options.batch_size * options.batch_size
-    problem = run.train.rows(order[start : start + options.batch_size][:MOST_ROWS])
-    _, grad = run.machine.loss_gradient(problem)
+    samples = state.train.rows(order[start : start + options.batch_size][:MAX_ROWS])
+    _, grad = state.bound.loss_gradient(samples)
     record: Record = {"gradient_norm": _norm(grad)}
     if options.diagnostics:
-        record |= _by_layer(run, problem, grad)
+        record |= _by_layer(state, samples, grad)
     return record
 
 
-def _by_layer(run: FitState, problem: Samples, grad: Array) -> Record:
-    spec, record = run.spec, {}
-    after, state = run.params.copy(), run.state.copy()
-    plan, rule = reference.Plan(spec), run.options.rule
-    reference.update(plan, rule, run.hyper(run.t, 1)[0], after, grad.copy(), state, run.t + 1)
-    _, h = reference.forward_propagation(plan, run.params, problem.X)
+def _by_layer(state: FitState, samples: Samples, grad: Array) -> Record:
+    spec, record = state.spec, {}
+    after, optimizer_state = state.params.copy(), state.optimizer_state.copy()
+    plan, rule = reference.Plan(spec), state.options.rule
+    hyper = state.hyper(state.t, 1)[0]
+    reference.update(plan, rule, hyper, after, grad.copy(), optimizer_state, state.t + 1)
+    _, h = reference.forward_propagation(plan, state.params, samples.X)
     parts = zip(
-        spec.weights(run.params), spec.weights(after), spec.weights(grad), spec.biases(grad),
+        spec.weights(state.params), spec.weights(after), spec.weights(grad), spec.biases(grad),
         strict=True,
     )  # fmt: skip
     for k, (W, moved, gW, gb) in enumerate(parts, start=1):

@@ -1,4 +1,4 @@
-"""When training leaves the finite numbers: where it did, and back to the step before."""
+"""Divergence: the first step that is not finite is found, named and undone."""
 
 from __future__ import annotations
 
@@ -8,99 +8,105 @@ import warnings
 import numpy as np
 
 from ffnn_fast._model.arrays import all_finite
+from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import aligned_empty
 from ffnn_fast._runtime.inspection import trace
 from ffnn_fast._training.fit_state import FitState
 
 Array = np.ndarray
-STEPS_BETWEEN_MARKS = 1000  # a copy of θ and of the state is then lost among the steps
-ROWS_TO_LOOK_AT = 1024
+STEPS_PER_SNAPSHOT = 1000  # then the time for a copy of θ and the optimizer state is negligible
+MAX_TRACED_ROWS = 1024
 
 
+@public()
 class DivergedWarning(UserWarning):
-    """A fit has stopped because its loss or a parameter is no finite number any more."""
+    """A fit has stopped because its loss or a parameter is not a finite number."""
 
 
 class DivergenceGuard:
-    """Keeps a place where all was finite, and finds the first step after it where it is not.
+    """Undoes the first step of a fit after which the loss or a parameter is not finite.
 
-    Bits are deterministic, so the steps from that place can be made again, one by one.
+    It keeps a snapshot of a finite state. The steps since then can be repeated one by one, because
+    training is deterministic.
     """
 
-    def __init__(self, run: FitState) -> None:
-        self.params = aligned_empty(len(run.params), run.spec.dtype)
-        self.state = np.empty_like(run.state)
+    def __init__(self, state: FitState) -> None:
+        self.params = aligned_empty(len(state.params), state.spec.dtype)
+        self.optimizer_state = np.empty_like(state.optimizer_state)
         self.t = self.position = 0
 
-    def mark(self, run: FitState) -> None:
-        """Here all is finite."""
-        self.params[:] = run.params
-        self.state[...] = run.state
-        self.t, self.position = run.t, run.position
+    def take_snapshot(self, state: FitState) -> None:
+        """Copy a finite state."""
+        self._copy_arrays(state)
+        self.t, self.position = state.t, state.position
 
-    def check(self, run: FitState, order: Array, loss: float) -> bool:
-        """Whether all is well after steps with this mean loss; else the fit is back at the last
-        finite step, has been told to stop, and a warning has been given.
+    def rolls_back(self, state: FitState, order: Array, loss: float) -> bool:
+        """Whether the fit has diverged in the steps with this mean loss, and was rolled back.
+
+        Then the fit is at the last finite step and is stopped, and a `DivergedWarning` has been
+        given. Parameters are checked at the end of an epoch, (n,) `order`, and before a snapshot.
         """
-        whole = run.position == len(order)
-        due = whole or run.t - self.t >= STEPS_BETWEEN_MARKS
-        if math.isfinite(loss) and not (due and not all_finite(run.params)):
+        whole = state.position == len(order)
+        due = whole or state.t - self.t >= STEPS_PER_SNAPSHOT
+        if math.isfinite(loss) and not (due and not all_finite(state.params)):
             if due and not whole:
-                self.mark(run)
-            return True
-        self._return(run, order)
-        return False
+                self.take_snapshot(state)
+            return False
+        self._roll_back(state, order)
+        return True
 
-    def _return(self, run: FitState, order: Array) -> None:
-        """Make the steps since the mark again, up to the first that goes wrong."""
-        batch, work = run.options.batch_size, run.machine.workspace(run.options.batch_size)
-        run.params[:] = self.params
-        run.state[...] = self.state
-        run.t, run.position = self.t, self.position
+    def _roll_back(self, state: FitState, order: Array) -> None:
+        """Repeat the steps since the snapshot, and undo the first that is not finite."""
+        batch_size = state.options.batch_size
+        work = state.bound.workspace(batch_size)
+        self._restore_arrays(state)
+        state.t, state.position = self.t, self.position
         rows = order[:0]
         loss = math.nan
-        while run.position < len(order):
-            rows = order[run.position : run.position + batch]
-            self.params[:], self.state[...] = run.params, run.state
-            loss = run.machine.train(
-                run.train,
-                rows,
-                batch,
-                run.options.rule,
-                run.hyper(run.t, 1),
-                run.state,
-                run.t,
-                work,
-            )
-            run.t += 1
-            run.position += len(rows)
-            if not (math.isfinite(loss) and all_finite(run.params)):
+        while state.position < len(order):
+            rows = order[state.position : state.position + batch_size]
+            self._copy_arrays(state)
+            loss = state.bound.train(
+                state.train, rows, batch_size, state.options.rule, state.hyper(state.t, 1),
+                state.optimizer_state, state.t, work,
+            )  # fmt: skip
+            state.t += 1
+            state.position += len(rows)
+            if not (math.isfinite(loss) and all_finite(state.params)):
                 break
-        step, after = run.t, run.params.copy()
-        run.params[:], run.state[...] = self.params, self.state
-        run.t -= 1
-        run.position -= len(rows)
-        run.stop("diverged")
-        layer = _layer(run, rows, after)
+        step, after = state.t, state.params.copy()
+        self._restore_arrays(state)
+        state.t -= 1
+        state.position -= len(rows)
+        state.stop("diverged")
+        layer = _first_layer_not_finite(state, rows, after)
         what = "a parameter" if math.isfinite(loss) else "the loss"
         warnings.warn(
-            f"training diverged: {what} is not finite in epoch {run.epoch}, step {step}, layer "
+            f"training diverged: {what} is not finite in epoch {state.epoch}, step {step}, layer "
             f"{layer}; the parameters are those before that step. Try a smaller learning rate "
-            f"(it was {run.rates(step - 1, 1)[0]:g}), clip_norm=1.0, or standardised inputs",
+            f"(it was {state.rates(step - 1, 1)[0]:g}), clip_norm=1.0, or standardised inputs",
             DivergedWarning,
             stacklevel=7,
         )
 
+    def _copy_arrays(self, state: FitState) -> None:
+        self.params[:] = state.params
+        self.optimizer_state[...] = state.optimizer_state
 
-def _layer(run: FitState, rows: Array, after: Array) -> int:
-    """The first layer with something infinite: on the way forward, back, or after the step."""
-    rows = rows[:ROWS_TO_LOOK_AT]
+    def _restore_arrays(self, state: FitState) -> None:
+        state.params[:] = self.params
+        state.optimizer_state[...] = self.optimizer_state
+
+
+def _first_layer_not_finite(state: FitState, rows: Array, after: Array) -> int:
+    """The first layer k with a value that is not finite: forward, backward, or in θ `after`."""
+    rows = rows[:MAX_TRACED_ROWS]
     with np.errstate(all="ignore"):
-        seen = trace(run.spec, run.params, run.train.rows(rows))
-    for name, value in {**seen, **run.spec.named(after)}.items():
+        traced = trace(state.spec, state.params, state.train.rows(rows))
+    for name, value in {**traced, **state.spec.named(after)}.items():
         number = name.rpartition("_")[2]
         if number.isdigit() and not np.isfinite(value).all():
             return max(1, int(number))
         if name == "loss" and not np.isfinite(value).all():
-            return run.spec.n_layers
-    return run.spec.n_layers
+            return state.spec.n_layers
+    return state.spec.n_layers

@@ -1,4 +1,4 @@
-"""How a fit runs: everything that is neither the network nor the data, checked and settled."""
+"""The options of a fit: checked and complete, without the network and the data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ffnn_fast.schedules import Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
-    """What `ffnn_fast._training.loop.fit` is asked to do; see `ffnn_fast.Network.fit` for each."""
+    """The options of a fit; `ffnn_fast.Network.fit` documents each."""
 
     epochs: int
     batch_size: int
@@ -35,13 +35,8 @@ class FitOptions:
     max_time: float = math.inf
     on_interrupt: str = "raise"
 
-    @property
-    def batch_by_batch(self) -> bool:
-        """Whether a callback wants to be told of every batch."""
-        return any(callback.per_batch for callback in self.callbacks)
-
     def described(self) -> dict[str, Any]:
-        """What must be the same for a fit to be resumed, as JSON values."""
+        """The options that a resumed fit must share with the fit before it, as JSON values."""
         rule = dataclasses.replace(self.rule, seed=0)
         return {
             "batch_size": self.batch_size,

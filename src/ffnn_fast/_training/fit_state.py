@@ -1,4 +1,4 @@
-"""A fit under way: all that changes while it goes on, and what callbacks may look at."""
+"""The state of a fit: everything that changes from step to step."""
 
 from __future__ import annotations
 
@@ -20,48 +20,56 @@ Array = np.ndarray
 
 @dataclass
 class FitState:
-    """Where a fit is.
+    """The state of a fit; callbacks see it as a `ffnn_fast.callbacks.FitView`.
 
     Attributes
     ----------
     history : History
-        Of the epochs that are done.
-    epoch : int
-        The epoch under way, from 1.
+        The records of the completed epochs.
+    optimizer_state : ndarray of shape (slots, P)
+        The state vectors of the step rule.
     t : int
-        Steps done.
+        The number of completed steps.
+    epoch : int
+        The number of the current epoch, from 1.
     position : int
-        Rows of this epoch that are done.
-    total : float
+        The number of rows of this epoch that are completed.
+    loss_sum : float
         The sum of their losses.
     seconds : float
-        The time that they took.
+        The time that their steps took.
+    best_params : ndarray of shape (P,) or None
+        The parameters that early stopping restores.
+    swa_mean : ndarray of shape (P,) or None
+        The mean of θ over `swa_epochs` epochs, in stochastic weight averaging.
+    rng_at_start, rng_at_epoch : mapping
+        States of the generator before the fit, and before the current epoch.
     """
 
-    machine: BoundNetwork
+    bound: BoundNetwork
     train: Samples
     validation: Samples | None
     options: FitOptions
     rng: np.random.Generator
     history: History
-    state: Array = field(repr=False)
+    optimizer_state: Array = field(repr=False)
     t: int = 0
     epoch: int = 1
     position: int = 0
-    total: float = 0.0
+    loss_sum: float = 0.0
     seconds: float = 0.0
     schedule_memory: Memory = field(default_factory=dict)
     stopping_memory: list[Memory] = field(default_factory=list)
-    best: Array | None = field(default=None, repr=False)
-    mean: Array | None = field(default=None, repr=False)
-    mean_of: int = 0
+    best_params: Array | None = field(default=None, repr=False)
+    swa_mean: Array | None = field(default=None, repr=False)
+    swa_epochs: int = 0
     rng_at_start: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rng_at_epoch: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def new(
         cls,
-        machine: BoundNetwork,
+        bound: BoundNetwork,
         train: Samples,
         validation: Samples | None,
         options: FitOptions,
@@ -69,9 +77,9 @@ class FitState:
         history: History,
     ) -> FitState:
         """A fit at its start."""
-        state = np.zeros((options.rule.slots, len(machine.params)), machine.spec.dtype)
+        optimizer_state = np.zeros((options.rule.slots, len(bound.params)), bound.spec.dtype)
         return cls(
-            machine, train, validation, options, rng, history, state,
+            bound, train, validation, options, rng, history, optimizer_state,
             schedule_memory=options.schedule.new_memory(),
             stopping_memory=[rule.new_memory() for rule in options.stopping],
         )  # fmt: skip
@@ -79,26 +87,31 @@ class FitState:
     @property
     def spec(self) -> NetworkSpec:
         """The description of the network."""
-        return self.machine.spec
+        return self.bound.spec
 
     @property
     def params(self) -> Array:
         """θ, (P,), itself."""
-        return self.machine.params
+        return self.bound.params
 
     @property
     def n_rows(self) -> int:
-        """Training rows."""
+        """The number of training rows."""
         return len(self.train.X)
 
     @property
+    def epochs(self) -> int:
+        """The number of epochs after which the fit ends."""
+        return self.options.epochs
+
+    @property
     def steps_per_epoch(self) -> int:
-        """Batches that the rows make."""
+        """The number of batches that the rows make."""
         return -(-self.n_rows // self.options.batch_size)
 
     @property
     def learning_rate(self) -> float:
-        """η of the last step, or of the first if none is done."""
+        """η of the last step, or of the first one if no step is completed."""
         return float(self.rates(max(self.t - 1, 0), 1)[0])
 
     def rates(self, first: int, n: int) -> Array:
@@ -107,7 +120,7 @@ class FitState:
         return schedule.rates(first, n, self.steps_per_epoch, self.schedule_memory)
 
     def hyper(self, first: int, n: int) -> Array:
-        """Hyperparameters of these steps, as the engine takes them."""
+        """The hyperparameters of these steps: (n, k), or (1, k) where all are equal."""
         rates = self.rates(first, n)
         table = np.empty((len(rates), len(self.options.rule.optimizer.hyper)))
         table[:] = self.options.rule.optimizer.hyper
@@ -115,22 +128,22 @@ class FitState:
         return table
 
     def stop(self, reason: str) -> None:
-        """End the fit when the epoch is done, or the batch; the first reason counts."""
+        """End the fit after the current batch or epoch; the first reason counts."""
         self.history.stopped = self.history.stopped or reason
 
-    def average(self) -> Array | None:
-        """The averaged parameters so far, (P,), or None."""
+    def averaged_params(self) -> Array | None:
+        """The average of θ so far, (P,), or None."""
         averaging = self.options.averaging
         if averaging is None or self.t == 0:
             return None
-        return self.state[-1] if averaging.kind == "ema" else self.mean
+        return self.optimizer_state[-1] if averaging.kind == "ema" else self.swa_mean
 
-    def judged(self) -> Array:
-        """The parameters that an epoch's figures are about: θ, or the average if it is kept."""
-        averaging, average = self.options.averaging, self.average()
+    def evaluated_params(self) -> Array:
+        """The parameters that metrics are computed with, (P,): the average if it is used, or θ."""
+        averaging, average = self.options.averaging, self.averaged_params()
         return average if averaging and averaging.use and average is not None else self.params
 
-    def close_epoch(self) -> None:
-        """The epoch is done and taken note of: on to the next."""
+    def begin_next_epoch(self) -> None:
+        """Count the current epoch as completed and recorded."""
         self.epoch += 1
-        self.position, self.total, self.seconds = 0, 0.0, 0.0
+        self.position, self.loss_sum, self.seconds = 0, 0.0, 0.0

@@ -1,185 +1,185 @@
-"""partial_fit: rows as they come, without ever having them all."""
+"""Training on rows as they arrive: `Network.partial_fit` and `Network.step`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.arrays import all_finite, positive_int
+from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._scalars import as_float, as_int
 from ffnn_fast._training import loop
-from ffnn_fast._training.fit import Rate, Trainee, drawn_seed, settled_rate
+from ffnn_fast._training.fit import as_rule_and_schedule, draw_dropout_seed
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History
-from ffnn_fast.optimizers import SGD, Optimizer, StepRule
+from ffnn_fast.optimizers import SGD, StepRule
 from ffnn_fast.schedules import Constant, Memory, Schedule
 
 Array = np.ndarray
-CHUNK_BYTES = 16 << 20  # of rows that are brought into the network's dtype at a time
+CHUNK_BYTES = 16 << 20  # of rows that are converted to the network's dtype at a time
 
 
 @dataclass
 class Stream:
-    """What training remembers between calls of `partial_fit`."""
+    """The state of training between calls of `partial_fit`.
+
+    Attributes
+    ----------
+    optimizer_state : ndarray of shape (slots, P)
+    t : int
+        The number of completed steps, over all calls.
+    schedule_memory : dict
+    """
 
     rule: StepRule
     schedule: Schedule
-    state: Array
+    optimizer_state: Array
     t: int = 0
-    memory: Memory = field(default_factory=dict)
+    schedule_memory: Memory = field(default_factory=dict)
 
     def copy(self) -> Stream:
-        """An independent one."""
-        return replace(self, state=self.state.copy(), memory=dict(self.memory))
-
-
-class Learner(Trainee, Protocol):
-    """A trainee that remembers between calls."""
-
-    stream: Stream | None
+        """An independent copy."""
+        return replace(
+            self,
+            optimizer_state=self.optimizer_state.copy(),
+            schedule_memory=dict(self.schedule_memory),
+        )
 
 
 def partial_fit(
-    net: Learner,
-    X: Any,
-    y: Any = None,
-    sample_weight: Any = None,
+    bound: BoundNetwork,
+    rng: np.random.Generator,
+    stream: Stream | None,
+    data: tuple[Any, Any, Any],
     *,
-    batch_size: int = 32,
-    optimizer: str | Optimizer | type[Optimizer] | None = None,
-    learning_rate: Rate = None,
-) -> float:
-    """Go on training with these rows, once, in the order given, from the optimizer's last state.
+    batch_size: int,
+    optimizer: OptimizerLike | None,
+    learning_rate: RateLike,
+) -> tuple[float, Stream]:
+    """The mean loss and the stream after the rows; see `ffnn_fast.Network.partial_fit`.
 
-    Parameters
-    ----------
-    X : array-like of shape (n, n_0), or iterable of chunks
-        Arrays, memory-mapped ones too, are read and converted piece by piece, never as a whole.
-        Without `y`: chunks (X, y) or (X, y, sample_weight), as from a generator.
-    y : array-like, optional
-        As in `loss`.
-    sample_weight : array-like of shape (n,), optional
-        Scaled to mean 1 over each piece.
-    batch_size : int, default 32
-        Batches do not reach over the end of a chunk of one's own.
-    optimizer, learning_rate : optional
-        As in `fit`. Default: those of the call before, or stochastic gradient descent. Another
-        optimizer starts afresh; another learning rate does not.
-
-    Returns
-    -------
-    float
-        Mean loss over the rows, each before its step; NaN if there were none.
-
-    Warns
-    -----
-    DivergedWarning
-        As `fit`; the rest of the rows is left out.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as described. Chunks before a bad one have been learnt then.
+    `data` is (X, y, sample_weight); `stream` is that of the calls before, if there were any.
     """
-    size = positive_int(batch_size, "batch_size")
-    stream = _stream(net, optimizer, learning_rate)
-    chunks = _pieces(X, y, sample_weight, size, net.machine) if y is not None else iter(X)
+    size = as_int(batch_size, "batch_size")
+    stream = _stream(bound.spec, rng, stream, optimizer, learning_rate)
+    X, y, sample_weight = data
+    if y is not None:
+        chunks = _chunks(X, y, sample_weight, size, bound)
+    elif isinstance(X, Iterable):
+        chunks = iter(X)
+    else:
+        raise TypeError(f"without y, X must be an iterable of chunks, got {X!r}")
     total, n = 0.0, 0
     for chunk in chunks:
         if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
             raise TypeError("without y, X must give chunks (X, y) or (X, y, sample_weight)")
-        problem = as_samples(net.machine.spec, *chunk)
-        history = _learn(net, stream, problem, size)
+        samples = as_samples(bound.spec, *chunk)
+        history = _train_once(bound, rng, stream, samples, size)
         if history.stopped == "diverged":
             break
-        total += len(problem.X) * history[-1]["loss"]
-        n += len(problem.X)
-    net.stream = stream
-    return total / n if n else float("nan")
+        total += len(samples.X) * history[-1]["loss"]
+        n += len(samples.X)
+    return (total / n if n else float("nan")), stream
 
 
-def _learn(net: Learner, stream: Stream, problem: Samples, batch_size: int) -> History:
-    """One pass over the rows of a chunk."""
+def _train_once(
+    bound: BoundNetwork,
+    rng: np.random.Generator,
+    stream: Stream,
+    samples: Samples,
+    batch_size: int,
+) -> History:
+    """One pass over the rows of a chunk, which updates θ and the stream."""
     options = FitOptions(
         epochs=1,
-        batch_size=min(batch_size, len(problem.X)),
+        batch_size=min(batch_size, len(samples.X)),
         rule=stream.rule,
         schedule=stream.schedule,
         shuffle=False,
     )
-    run = FitState.new(net.machine, problem, None, options, net.rng, History())
-    run.state, run.t, run.schedule_memory = stream.state, stream.t, stream.memory
+    state = FitState.new(bound, samples, None, options, rng, History())
+    state.optimizer_state, state.schedule_memory = stream.optimizer_state, stream.schedule_memory
+    state.t = stream.t
     try:
-        loop.fit(run)
+        loop.fit(state)
     finally:
-        stream.t = run.t
-    return run.history
+        stream.t = state.t
+    return state.history
 
 
 def step(
-    machine: BoundNetwork, problem: Samples, learning_rate: float, rng: np.random.Generator
+    bound: BoundNetwork, rng: np.random.Generator, samples: Samples, learning_rate: float
 ) -> float:
-    """One step of gradient descent on all rows of a problem; returns the objective before it."""
-    rule = StepRule(SGD(learning_rate=learning_rate), seed=drawn_seed(machine.spec, rng))
-    n, before = len(problem.X), machine.params.copy()
-    state, hyper = np.empty((0, len(before)), machine.spec.dtype), np.array([[learning_rate]])
-    order = np.arange(n, dtype=np.int64)
-    with machine.running(), np.errstate(over="ignore", invalid="ignore"):
-        loss = machine.train(problem, order, n, rule, hyper, state, 0, machine.workspace(n))
-    if not (math.isfinite(loss) and all_finite(machine.params)):
-        machine.params[:] = before
-        _again(machine, problem, rule, rng)
+    """One step of gradient descent on all rows; returns the objective before it."""
+    learning_rate = as_float(learning_rate, "learning_rate")
+    rule = StepRule(SGD(learning_rate=learning_rate), seed=draw_dropout_seed(bound.spec, rng))
+    n, before = len(samples.X), bound.params.copy()
+    optimizer_state = np.empty((0, len(before)), bound.spec.dtype)
+    hyper = np.array([[learning_rate]])
+    order, work = np.arange(n, dtype=np.int64), bound.workspace(n)
+    with bound.running(), np.errstate(over="ignore", invalid="ignore"):
+        loss = bound.train(samples, order, n, rule, hyper, optimizer_state, 0, work)
+    if not (math.isfinite(loss) and all_finite(bound.params)):
+        bound.params[:] = before
+        _warn_of_divergence(bound, rng, samples, rule)
     return loss
 
 
-def _again(
-    machine: BoundNetwork, problem: Samples, rule: StepRule, rng: np.random.Generator
+def _warn_of_divergence(
+    bound: BoundNetwork, rng: np.random.Generator, samples: Samples, rule: StepRule
 ) -> None:
-    """The same step as a fit, which says what went wrong."""
+    """Repeat the step as a fit, which finds the layer and warns."""
     options = FitOptions(
         epochs=1,
-        batch_size=len(problem.X),
+        batch_size=len(samples.X),
         rule=rule,
         schedule=Constant(rule.optimizer.learning_rate),
         shuffle=False,
     )
-    loop.fit(FitState.new(machine, problem, None, options, rng, History()))
+    loop.fit(FitState.new(bound, samples, None, options, rng, History()))
 
 
-def _stream(net: Learner, optimizer: Any, learning_rate: Any) -> Stream:
-    """The stream of the calls before, with another rate if one is given; or a new one."""
-    known, spec = net.stream, net.machine.spec
+def _stream(
+    spec: NetworkSpec,
+    rng: np.random.Generator,
+    known: Stream | None,
+    optimizer: OptimizerLike | None,
+    learning_rate: RateLike,
+) -> Stream:
+    """The known stream, with another rate if one is given; a new stream for another optimizer."""
     if known is not None and optimizer is None:
         if learning_rate is None:
             return known
-        rule, schedule = settled_rate(type(known.rule.optimizer), learning_rate)
+        rule, schedule = as_rule_and_schedule(type(known.rule.optimizer), learning_rate)
         if isinstance(schedule, Constant):
             rule = replace(known.rule.optimizer, learning_rate=schedule.rate)
         else:
             rule = known.rule.optimizer
         return replace(
             known, rule=replace(known.rule, optimizer=rule), schedule=schedule,
-            memory=schedule.new_memory(),
+            schedule_memory=schedule.new_memory(),
         )  # fmt: skip
-    rule, schedule = settled_rate(optimizer or "sgd", learning_rate)
+    rule, schedule = as_rule_and_schedule(optimizer or "sgd", learning_rate)
     if known is not None and known.rule.optimizer == rule and known.schedule == schedule:
         return known
-    step = StepRule(rule, seed=drawn_seed(spec, net.rng))
-    state = np.zeros((step.slots, spec.n_params), spec.dtype)
-    return Stream(step, schedule, state, memory=schedule.new_memory())
+    step = StepRule(rule, seed=draw_dropout_seed(spec, rng))
+    optimizer_state = np.zeros((step.slots, spec.n_params), spec.dtype)
+    return Stream(step, schedule, optimizer_state, schedule_memory=schedule.new_memory())
 
 
-def _pieces(
-    X: Any, y: Any, weight: Any, batch_size: int, machine: BoundNetwork
+def _chunks(
+    X: Any, y: Any, weight: Any, batch_size: int, bound: BoundNetwork
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows of one array in pieces of whole batches."""
-    spec = machine.spec
+    """The rows of one array in chunks, each a multiple of the batch size."""
+    spec = bound.spec
     if not hasattr(X, "__getitem__") or not hasattr(X, "__len__"):
         raise TypeError(f"X must be an array when y is given, got {type(X).__name__}")
     if np.ndim(X) == 1 or len(X) != len(y):

@@ -1,4 +1,4 @@
-"""Which rows are held out, and how much each class counts."""
+"""Held-out rows, and the weights of classes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from ffnn_fast._scalars import as_float
 
 Array = np.ndarray
 
@@ -51,7 +53,8 @@ def class_weights(weight: Any, labels: Array) -> Array:
     unknown = [label for label in weight if label not in classes]
     if unknown:
         raise ValueError(f"class_weight has labels that no row has: {unknown[:4]}")
-    given = np.array([weight.get(label, 1.0) for label in classes.tolist()], np.float64)
-    if not (np.isfinite(given).all() and (given >= 0).all()):
-        raise ValueError(f"class weights must be finite and >= 0, got {dict(weight)!r}")
-    return given[where]
+    given = [
+        as_float(weight.get(label, 1.0), f"class_weight[{label!r}]", closed="left")
+        for label in classes.tolist()
+    ]
+    return np.array(given)[where]

@@ -1,31 +1,35 @@
-"""When a fit has gone on for long enough."""
+"""Rules that end a fit early."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from ffnn_fast._public import public
+from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int, convert_fields
 from ffnn_fast.history import Record
 from ffnn_fast.metrics import METRICS
 
 Memory = dict[str, Any]
-PATIENCE_OF_TOL = 10  # epochs without that much progress
+PATIENCE_OF_TOL = 10  # epochs in a row
 
 
+@public()
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when a figure has not become better for some epochs in a row.
+    """Stop when a figure has not improved for some epochs in a row.
 
     Parameters
     ----------
     monitor : str, default "val_loss"
         Any name in the record of an epoch, such as ``"loss"``, ``"val_loss"``, ``"val_accuracy"``.
     patience : int, default 10
-        Epochs in a row without a better figure after which the fit stops.
+        The fit stops after this many epochs in a row without improvement.
     min_delta : float, default 0.0
-        Better is better than the best by more than this.
+        An improvement differs from the best figure by more than this.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether the figure should become small or large; known for losses and metrics by name.
+        Whether a smaller or a larger figure is better. ``auto`` works for losses and for the
+        metrics of `ffnn_fast.metrics`; a metric of your own sets `Metric.larger_is_better`.
     restore_best : bool, default True
         Whether the network ends with the parameters of the best epoch, however the fit ends, or
         with the last ones.
@@ -33,7 +37,7 @@ class EarlyStopping:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or the mode is not known for the monitor.
+        If an argument is not as described; in `fit`, if ``auto`` does not apply to the monitor.
     """
 
     monitor: str = "val_loss"
@@ -45,17 +49,13 @@ class EarlyStopping:
     def __post_init__(self) -> None:
         if not isinstance(self.monitor, str):
             raise TypeError(f"monitor must be the name of a figure, got {self.monitor!r}")
-        if isinstance(self.patience, bool) or not isinstance(self.patience, int):
-            raise TypeError(f"patience must be an integer, got {self.patience!r}")
-        if self.patience < 1:
-            raise ValueError(f"patience must be at least 1, got {self.patience}")
-        if not 0 <= self.min_delta < float("inf"):
-            raise ValueError(f"min_delta must be finite and >= 0, got {self.min_delta}")
-        if self.mode not in ("auto", "min", "max"):
-            raise ValueError(f"mode must be 'auto', 'min' or 'max', got {self.mode!r}")
+        convert_fields(self, as_int, "patience")
+        convert_fields(self, as_float, "min_delta", closed="left")
+        convert_fields(self, as_choice, "mode", choices=("auto", "min", "max"))
+        convert_fields(self, as_bool, "restore_best")
 
     def with_mode(self, larger_is_better: dict[str, bool | None]) -> EarlyStopping:
-        """The same with the mode settled, given what is known of metrics of one's own."""
+        """Replace ``mode="auto"``; the argument has `Metric.larger_is_better` by name."""
         if self.mode != "auto":
             return self
         name = self.monitor.removeprefix("val_")
@@ -63,16 +63,16 @@ class EarlyStopping:
         if larger is None and name in METRICS:
             larger = METRICS[name].larger_is_better
         if larger is None and name not in ("loss", "gradient_norm"):
-            raise ValueError(f"say mode='min' or mode='max' to stop early by {self.monitor!r}")
+            raise ValueError(f"early stopping by {self.monitor!r} needs mode='min' or mode='max'")
         mode = "max" if larger else "min"
         return EarlyStopping(self.monitor, self.patience, self.min_delta, mode, self.restore_best)
 
     def new_memory(self) -> Memory:
-        """The best figure (None: none yet), its epoch, and how many epochs have passed since."""
+        """The best figure (None: none yet), its epoch, and the number of epochs since."""
         return {"best": None, "epoch": None, "bad": 0}
 
     def observe(self, record: Record, memory: Memory) -> bool:
-        """Whether this epoch is the best; `memory` changes in place."""
+        """Update `memory`, and return whether this epoch is the best so far."""
         sign = -1 if self.mode == "max" else 1
         value, best = sign * float(record[self.monitor]), memory["best"]
         # NaN is never better; an infinite best leaves everything finite better.
@@ -82,16 +82,16 @@ class EarlyStopping:
         memory["bad"] += 1
         return False
 
-    def verdict(self, memory: Memory) -> str:
-        """Why to stop, or an empty string."""
+    def reason_to_stop(self, memory: Memory) -> str:
+        """A sentence if the fit is to stop, else an empty string."""
         if memory["bad"] < self.patience:
             return ""
         return (
-            f"{self.monitor} has not become better for {memory['bad']} epochs, "
+            f"{self.monitor} has not improved for {memory['bad']} epochs, "
             f"best in epoch {memory['epoch']}"
         )
 
 
 def stop_below(tol: float) -> EarlyStopping:
-    """Stop when the training loss falls by no more than `tol` for some epochs in a row."""
+    """Stop when the training loss falls by no more than `tol` in each of 10 epochs in a row."""
     return EarlyStopping("loss", PATIENCE_OF_TOL, tol, "min", restore_best=False)

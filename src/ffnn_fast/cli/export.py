@@ -73,14 +73,12 @@ def _to_onnx(
     network: Network, preprocessing: TablePreprocessing | None, path: str, dtype: str
 ) -> int:
     from ffnn_fast.cli.onnx_comparison import TOLERANCE, compare
-    from ffnn_fast.onnx import to_onnx
-    from ffnn_fast.onnx.columns import as_preprocessing, check_fit
+    from ffnn_fast.onnx import check_preprocessing, to_onnx
 
     given = None if preprocessing is None else preprocessing.to_json()
-    graph_inputs = as_preprocessing(given)
-    if graph_inputs is not None:
+    if given is not None:
         try:
-            check_fit(graph_inputs, network.spec)
+            check_preprocessing(given, network.spec)
         except ValueError as error:
             raise CommandError(
                 f"the preprocessing cannot be expressed in ONNX: {error}; use --bare to export "

@@ -1,6 +1,6 @@
-"""The rules of the optimizers: one over one flat vector, with one step counter t.
+"""The update rules of the optimizers, on the flat vector θ with one step counter t.
 
-A rule of one's own is a subclass of `Optimizer`: a frozen dataclass with a `rule` in NumPy.
+To add a rule, subclass `Optimizer`: a frozen dataclass with a method `rule` in NumPy.
 """
 
 from __future__ import annotations
@@ -10,39 +10,30 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ffnn_fast._public import public
+from ffnn_fast._scalars import as_float, convert_fields
+
 Array = np.ndarray
 Hyper = tuple[float, ...]
 
 
-def _number(default: float, low: float, high: float, includes_low: bool = False) -> Any:
-    """A hyperparameter between two bounds."""
-    return field(default=default, metadata={"bounds": (low, high, includes_low)})
+def _number(default: float, low: float, high: float, closed: str = "neither") -> Any:
+    """A hyperparameter between two bounds; `closed` as for `as_float`."""
+    return field(default=default, metadata={"bounds": (low, high, closed)})
 
 
 def _positive(default: float) -> Any:
     return _number(default, 0.0, np.inf)
 
 
-def _share(default: float) -> Any:
-    return _number(default, 0.0, 1.0, includes_low=True)
+def _fraction(default: float) -> Any:
+    return _number(default, 0.0, 1.0, "left")
 
 
-def checked_number(
-    value: Any, name: str, low: float, high: float, includes_low: bool = False
-) -> float:
-    """`value` as a float in (low, high), or in [low, high) when `includes_low`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not (low < value < high or (includes_low and value == low)):
-        least = f">= {low:g}" if includes_low else f"> {low:g}"
-        most = "finite" if high == np.inf else f"< {high:g}"
-        raise ValueError(f"{name} must be {least} and {most}, got {value}")
-    return float(value)
-
-
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """A rule θ_t := rule(θ_{t-1}, ∇θ); a subclass says which.
+    """Base class of the update rules θ_t := rule(θ_{t-1}, ∇θ).
 
     Parameters
     ----------
@@ -52,18 +43,18 @@ class Optimizer:
     Attributes
     ----------
     name : str
-        What `as_optimizer` and the files call it.
+        The name by which `as_optimizer` and files refer to it.
     slots : int
-        State vectors of length P that the rule keeps; they start at zero.
+        Number of state vectors, of length P each; they start at zero.
 
     Raises
     ------
     TypeError, ValueError
-        If a hyperparameter is no number or out of its bounds.
+        If a hyperparameter is not a number or is out of its bounds.
 
     Examples
     --------
-    A rule of one's own, signed steps:
+    A user-defined rule that steps by the sign of the gradient:
 
     >>> from dataclasses import dataclass
     >>> import numpy as np
@@ -85,18 +76,17 @@ class Optimizer:
     def __post_init__(self) -> None:
         for part in fields(self):
             if "bounds" in part.metadata:
-                value = getattr(self, part.name)
-                checked = checked_number(value, part.name, *part.metadata["bounds"])
-                object.__setattr__(self, part.name, checked)
+                low, high, closed = part.metadata["bounds"]
+                convert_fields(self, as_float, part.name, low=low, high=high, closed=closed)
 
     @property
     def hyper(self) -> Hyper:
-        """The hyperparameters in the order of the fields; the learning rate is entry 0."""
+        """The values of the fields, in their order; the learning rate is entry 0."""
         return tuple(float(getattr(self, part.name)) for part in fields(self))
 
     @property
     def compiled(self) -> bool:
-        """Whether the compiled engine has this rule: the rules of this module, as they are."""
+        """Whether the compiled engine has this rule: the classes in `OPTIMIZERS`, no subclass."""
         return type(self) is OPTIMIZERS.get(self.name)
 
     def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
@@ -115,6 +105,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no rule")
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class SGD(Optimizer):
     """Gradient descent, on a batch or on all the data (lecture module 4.2).
@@ -131,19 +122,20 @@ class SGD(Optimizer):
         params -= learning_rate * grad
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Momentum(Optimizer):
-    """Gradient descent with a heavy ball (Polyak, 1964).
+    """Gradient descent with momentum, the heavy-ball method (Polyak, 1964).
 
     * ``v := momentum * v + grad``
     * ``params := params - learning_rate * v``
 
-    ``torch.optim.SGD(momentum=...)`` with no dampening: the learning rate stands outside v, so a
-    change of it acts at once.
+    ``torch.optim.SGD(momentum=...)`` without dampening: the learning rate is not part of v, so a
+    change of it takes effect in the same step.
     """
 
     learning_rate: float = _positive(0.01)
-    momentum: float = _share(0.9)
+    momentum: float = _fraction(0.9)
     name: ClassVar[str] = "momentum"
     slots: ClassVar[int] = 1
 
@@ -156,6 +148,7 @@ class Momentum(Optimizer):
         params -= learning_rate * v
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Nesterov(Optimizer):
     """Nesterov's accelerated gradient, with ∇θ taken at θ itself (Sutskever et al., 2013).
@@ -167,7 +160,7 @@ class Nesterov(Optimizer):
     """
 
     learning_rate: float = _positive(0.01)
-    momentum: float = _share(0.9)
+    momentum: float = _fraction(0.9)
     name: ClassVar[str] = "nesterov"
     slots: ClassVar[int] = 1
 
@@ -180,14 +173,15 @@ class Nesterov(Optimizer):
         params -= learning_rate * (grad + momentum * v)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class AdaGrad(Optimizer):
-    """Steps shrink by the sum of squares so far (Duchi, Hazan, Singer, 2011).
+    """Steps divided by the root of the sum of squared gradients (Duchi, Hazan, Singer, 2011).
 
     * ``s := s + grad**2``
     * ``params := params - learning_rate * grad / (sqrt(s) + epsilon)``
 
-    ``torch.optim.Adagrad`` with no decay of its rate; epsilon stands outside the root.
+    ``torch.optim.Adagrad`` without decay of the rate; epsilon is added outside the root.
     """
 
     learning_rate: float = _positive(0.01)
@@ -203,27 +197,28 @@ class AdaGrad(Optimizer):
         params -= learning_rate * grad / (np.sqrt(s) + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class RMSprop(Optimizer):
-    """Steps shrink by a moving mean of squares (Tieleman, Hinton, 2012), with or without momentum.
+    """Steps divided by the root of a moving mean of squared gradients (Tieleman, Hinton, 2012).
 
     * ``s := rho * s + (1 - rho) * grad**2``
     * ``v := momentum * v + grad / (sqrt(s) + epsilon)``
     * ``params := params - learning_rate * v``
 
     ``torch.optim.RMSprop`` (rho is its ``alpha``), not centred; s is not corrected for its start at
-    zero; epsilon stands outside the root. v is kept only with a momentum.
+    zero; epsilon is added outside the root. v is stored only if momentum > 0.
     """
 
     learning_rate: float = _positive(0.01)
-    rho: float = _share(0.99)
-    momentum: float = _share(0.0)
+    rho: float = _fraction(0.99)
+    momentum: float = _fraction(0.0)
     epsilon: float = _positive(1e-8)
     name: ClassVar[str] = "rmsprop"
 
     @property
     def slots(self) -> int:  # type: ignore[override]
-        """State vectors: s, and v where there is momentum."""
+        """Number of state vectors: s, and v if momentum > 0."""
         return 2 if self.momentum > 0 else 1
 
     def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
@@ -240,6 +235,7 @@ class RMSprop(Optimizer):
         params -= learning_rate * scaled
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """Moving means of the gradient and of its square (Kingma, Ba, 2015).
@@ -254,8 +250,8 @@ class Adam(Optimizer):
     """
 
     learning_rate: float = _positive(0.001)
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
     epsilon: float = _positive(1e-8)
     name: ClassVar[str] = "adam"
     slots: ClassVar[int] = 2
@@ -267,23 +263,24 @@ class Adam(Optimizer):
         params -= learning_rate / (1 - beta_1**t) * m / (root + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class NAdam(Optimizer):
-    """Adam with Nesterov's look ahead (Dozat, 2016).
+    """Adam with Nesterov momentum (Dozat, 2016).
 
     * ``mu_i := beta_1 * (1 - 0.96**(i * momentum_decay) / 2)`` and ``pi_t := mu_1 * ... * mu_t``
     * m, v and v_hat as in `Adam`
     * ``m_hat := mu_(t+1) * m / (1 - pi_(t+1)) + (1 - mu_t) * grad / (1 - pi_t)``
     * ``params := params - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``
 
-    ``torch.optim.NAdam``; the products pi are those of the present hyperparameters.
+    ``torch.optim.NAdam``; the products pi are those of the current hyperparameters.
     """
 
     learning_rate: float = _positive(0.002)
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
     epsilon: float = _positive(1e-8)
-    momentum_decay: float = _number(0.004, 0.0, np.inf, includes_low=True)
+    momentum_decay: float = _number(0.004, 0.0, np.inf, "left")
     name: ClassVar[str] = "nadam"
     slots: ClassVar[int] = 2
 
@@ -300,22 +297,23 @@ class NAdam(Optimizer):
         params -= learning_rate * m_hat / (root + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Optimizer):
-    """Adam with decay of the parameters beside the gradient (Loshchilov, Hutter, 2019).
+    """Adam with decoupled weight decay (Loshchilov, Hutter, 2019).
 
     * ``params := params - learning_rate * weight_decay * params``
     * then as `Adam`
 
-    ``torch.optim.AdamW``: all of θ decays, biases too. The decay is no part of the objective; `l2`
-    of a network is.
+    ``torch.optim.AdamW``: all of θ decays, biases too. The decay is not part of the objective;
+    the `l2` of a network is.
     """
 
     learning_rate: float = _positive(0.001)
-    beta_1: float = _share(0.9)
-    beta_2: float = _share(0.999)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
     epsilon: float = _positive(1e-8)
-    weight_decay: float = _number(0.01, 0.0, np.inf, includes_low=True)
+    weight_decay: float = _number(0.01, 0.0, np.inf, "left")
     name: ClassVar[str] = "adamw"
     slots: ClassVar[int] = 2
 
@@ -327,19 +325,20 @@ class AdamW(Optimizer):
         params -= learning_rate / (1 - beta_1**t) * m / (root + epsilon)
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
 class Rprop(Optimizer):
-    """Steps by the sign of ∇θ alone, each entry with a size of its own (Riedmiller, Braun, 1993).
+    """Steps by the sign of ∇θ, with a step size for each entry (Riedmiller, Braun, 1993).
 
-    For steps on all the data; batches change the signs by chance.
+    Use it with all rows in one batch; between small batches signs change by chance.
 
-    * ``size := clip(size * eta_plus, ...)`` where grad has kept its sign,
-      ``clip(size * eta_minus, ...)`` where it has changed, within ``step_min .. step_max``
-    * where the sign has changed, ``grad := 0``: no step, and no comparison at the next
+    * ``size := clip(size * eta_plus, ...)`` where grad kept its sign,
+      ``clip(size * eta_minus, ...)`` where it changed, within ``step_min .. step_max``
+    * where the sign changed, ``grad := 0``: no step now, and no comparison in the next step
     * ``params := params - sign(grad) * size``
 
-    ``torch.optim.Rprop`` (iRprop−, without going back). The first size is the learning rate, which
-    has no effect later.
+    ``torch.optim.Rprop`` (iRprop−, without weight backtracking). The learning rate is the first
+    size, and has no effect later.
     """
 
     learning_rate: float = _positive(0.01)
@@ -359,7 +358,7 @@ class Rprop(Optimizer):
         """One step; see the class."""
         learning_rate, eta_minus, eta_plus, step_min, step_max = map(float, hyper)
         previous, size = state
-        size[size == 0] = learning_rate  # no step has been made yet
+        size[size == 0] = learning_rate  # before the first step
         kept = grad * previous
         size *= np.select([kept > 0, kept < 0], [eta_plus, eta_minus], 1.0).astype(size.dtype)
         np.clip(size, step_min, step_max, out=size)
@@ -384,19 +383,19 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def as_optimizer(value: Any, learning_rate: float | None = None) -> Optimizer:
-    """An optimizer from a name, a class or an object that is one.
+    """Convert a name or a class to an optimizer.
 
     Parameters
     ----------
     value : str, Optimizer or subclass of Optimizer
         Names are the keys of `OPTIMIZERS`.
     learning_rate : float, optional
-        For a name or a class; default: its own. An object has one already.
+        For a name or a class; default: that of the class. An object has one already.
 
     Raises
     ------
     TypeError, ValueError
-        If `value` is none of these, or a learning rate is given beside an object.
+        If `value` is none of these, or a learning rate is given with an object.
     """
     given = {} if learning_rate is None else {"learning_rate": learning_rate}
     if isinstance(value, Optimizer):

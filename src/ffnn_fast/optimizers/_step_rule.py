@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast.optimizers._rules import Optimizer, checked_number
+from ffnn_fast._public import public
+from ffnn_fast._scalars import as_float, as_int, convert_fields
+from ffnn_fast.optimizers._rules import Optimizer
 
 
+@public("ffnn_fast.optimizers")
 @dataclass(frozen=True)
 class StepRule:
     """All of a step that is not the gradient, in this order.
@@ -51,20 +54,10 @@ class StepRule:
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer, got {self.optimizer!r}")
-        for name in ("clip_value", "clip_norm", "max_norm"):
-            value = getattr(self, name)
-            if not (isinstance(value, float) and value == np.inf):
-                value = checked_number(value, name, 0.0, np.inf)
-            object.__setattr__(self, name, value)
-        average = checked_number(self.average, "average", 0.0, 1.0, includes_low=True)
-        object.__setattr__(self, "average", average)
-        object.__setattr__(self, "frozen", _checked_layers(self.frozen))
-        seed = self.seed
-        if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)):
-            raise TypeError(f"seed must be an integer, got {seed!r}")
-        if not 0 <= seed < 2**63:
-            raise ValueError(f"seed must be in [0, 2**63), got {seed}")
-        object.__setattr__(self, "seed", int(seed))
+        convert_fields(self, as_float, "clip_value", "clip_norm", "max_norm", closed="right")
+        convert_fields(self, as_float, "average", high=1.0, closed="left")
+        convert_fields(self, as_int, "seed", low=0, high=2**63 - 1)
+        object.__setattr__(self, "frozen", _as_layers(self.frozen))
 
     @property
     def slots(self) -> int:
@@ -72,13 +65,8 @@ class StepRule:
         return self.optimizer.slots + (self.average > 0)
 
 
-def _checked_layers(layers: Any) -> tuple[int, ...]:
+def _as_layers(layers: Any) -> tuple[int, ...]:
     """Layer numbers >= 1, sorted, each once."""
     if not isinstance(layers, (tuple, list, set, frozenset, range)):
         raise TypeError(f"frozen must be a tuple of layer numbers, got {layers!r}")
-    for k in layers:
-        if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)):
-            raise TypeError(f"frozen must hold layer numbers, got {k!r}")
-        if k < 1:
-            raise ValueError(f"layers are numbered from 1, got {k} in frozen")
-    return tuple(sorted({int(k) for k in layers}))
+    return tuple(sorted({as_int(k, "a layer number in frozen") for k in layers}))

@@ -1,36 +1,46 @@
-"""scikit-learn's multilayer perceptrons on this library's engine: change the import, keep the rest.
+"""scikit-learn's multilayer perceptrons on this library's engine.
 
-``from ffnn_fast.sklearn import MLPClassifier, MLPRegressor`` in place of
-``from sklearn.neural_network import ...``: the same parameters, defaults, attributes, warnings and,
-for the same ``random_state`` in float64, the same predictions up to rounding. Then what
-scikit-learn's do not offer; see the classes.
+Replace ``from sklearn.neural_network import ...`` by
+``from ffnn_fast.sklearn import MLPClassifier, MLPRegressor``: parameters, defaults, attributes and
+warnings are the same and, for the same ``random_state`` in float64, so are the predictions up to
+rounding. The classes document what they offer in addition.
 """
 
 try:
-    import sklearn  # noqa: F401  (only to say what is missing)
+    import sklearn  # noqa: F401  (to name the extra where it is missing)
 except ImportError as error:
     raise ImportError(
         'the estimators need scikit-learn: pip install "ffnn_fast[sklearn]"', name="sklearn"
     ) from error
 
-from ffnn_fast.sklearn.classifier import MLPClassifier
-from ffnn_fast.sklearn.regressor import MLPRegressor
+from ffnn_fast.sklearn._classifier import MLPClassifier
+from ffnn_fast.sklearn._regressor import MLPRegressor
 
 __all__ = ["TRUSTED", "MLPClassifier", "MLPRegressor"]
 
 TRUSTED = (
-    "ffnn_fast.optimizers._rules.AdaGrad",
-    "ffnn_fast.optimizers._rules.Adam",
-    "ffnn_fast.optimizers._rules.AdamW",
-    "ffnn_fast.optimizers._rules.Momentum",
-    "ffnn_fast.optimizers._rules.NAdam",
-    "ffnn_fast.optimizers._rules.Nesterov",
-    "ffnn_fast.optimizers._rules.RMSprop",
-    "ffnn_fast.optimizers._rules.Rprop",
-    "ffnn_fast.optimizers._rules.SGD",
-    "ffnn_fast.optimizers._step_rule.StepRule",
-    "ffnn_fast.sklearn.classifier.MLPClassifier",
-    "ffnn_fast.sklearn.regressor.MLPRegressor",
-    "ffnn_fast.sklearn.steps.Steps",
+    "ffnn_fast.optimizers.AdaGrad",
+    "ffnn_fast.optimizers.Adam",
+    "ffnn_fast.optimizers.AdamW",
+    "ffnn_fast.optimizers.Momentum",
+    "ffnn_fast.optimizers.NAdam",
+    "ffnn_fast.optimizers.Nesterov",
+    "ffnn_fast.optimizers.RMSprop",
+    "ffnn_fast.optimizers.Rprop",
+    "ffnn_fast.optimizers.SGD",
+    "ffnn_fast.schedules.Constant",
+    "ffnn_fast.schedules.Cosine",
+    "ffnn_fast.schedules.Exponential",
+    "ffnn_fast.schedules.InverseScaling",
+    "ffnn_fast.schedules.OneCycle",
+    "ffnn_fast.schedules.ReduceOnPlateau",
+    "ffnn_fast.schedules.StepDecay",
+    "ffnn_fast.schedules.WarmUp",
+    "ffnn_fast.sklearn.MLPClassifier",
+    "ffnn_fast.sklearn.MLPRegressor",
 )
-"""Types in the state of a fitted estimator, for ``skops.io.load(file, trusted=TRUSTED)``."""
+"""Types in the state of an estimator, for ``skops.io.load(file, trusted=TRUSTED)``.
+
+Types that contain functions of the user, such as `ffnn_fast.Activation` and
+`ffnn_fast.schedules.Custom`, are not among them.
+"""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ffnn_fast._text import shortened
 from ffnn_fast.cli.evaluation.scoring import Evaluation
 from ffnn_fast.metrics import precision_recall
-from ffnn_fast.plotting.confusion import shortened
 
 Array = np.ndarray
 Table = list[tuple[str, ...]]

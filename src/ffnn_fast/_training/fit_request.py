@@ -1,0 +1,58 @@
+"""The arguments of the methods that train, as the user gave them: typed, not yet checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ffnn_fast._training.averaging import Averaging
+from ffnn_fast._training.checkpoint import Checkpoint
+from ffnn_fast._training.stopping import EarlyStopping
+from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRequest:
+    """The options of `ffnn_fast.Network.fit`."""
+
+    epochs: int
+    batch_size: int | None
+    optimizer: OptimizerLike
+    learning_rate: RateLike
+    validation_data: Sequence[ArrayLike | None] | None
+    validation_fraction: float
+    sample_weight: ArrayLike | None
+    class_weight: str | Mapping[int, float] | None
+    shuffle: bool
+    rng: int | np.random.Generator | None
+    metrics: MetricsLike
+    diagnostics: bool
+    callbacks: Iterable[CallbackLike]
+    early_stopping: EarlyStopping | bool | None
+    tol: float | None
+    max_time: float | None
+    averaging: str | Averaging | None
+    clip_value: float
+    clip_norm: float
+    max_norm: float
+    frozen: Iterable[int]
+    checkpoint: PathLike | Checkpoint | None
+    resume: PathLike | bool
+    on_interrupt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateFinderRequest:
+    """The options of `ffnn_fast.Network.find_learning_rate`."""
+
+    lowest: float
+    highest: float
+    steps: int
+    batch_size: int | None
+    optimizer: OptimizerLike
+    sample_weight: ArrayLike | None
+    frozen: Iterable[int]
+    rng: int | np.random.Generator | None

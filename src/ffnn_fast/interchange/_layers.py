@@ -1,0 +1,56 @@
+"""The description and the parameter vector of a network given as a list of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast.activations import Activation
+
+Array = npt.NDArray[Any]
+Layer = tuple[Array, Array | None]  # W_k, (n_k, n_{k-1}), and b_k, (n_k,), or None for zeros
+
+
+def spec_and_params(
+    layers: Sequence[Layer],
+    activations: Sequence[str | Activation],
+    loss: str,
+    *,
+    loss_options: Mapping[str, Any] | None = None,
+    dropout: float | tuple[float, ...] = 0.0,
+    heads: tuple[int, ...] = (),
+) -> tuple[NetworkSpec, Array]:
+    """The description and θ, (P,), of a network with these W_k and b_k.
+
+    `activations` are g_1, ..., g_{L-1} and O.
+
+    Raises
+    ------
+    ValueError
+        If there are no layers, or their shapes do not match one another.
+    """
+    sizes: list[int] = []
+    parts: list[Array] = []
+    for k, (W, bias) in enumerate(layers, start=1):
+        b = np.zeros(len(W), W.dtype) if bias is None else bias
+        if W.ndim != 2 or b.shape != W.shape[:1] or (sizes and W.shape[1] != sizes[-1]):
+            inputs = f", with {sizes[-1]} inputs," if sizes else ""
+            raise ValueError(
+                f"layer {k}{inputs} has weights of shape {W.shape} and a bias of shape {b.shape}; "
+                "expected (n_k, n_{k-1}) and (n_k,)"
+            )
+        sizes += [W.shape[1], W.shape[0]] if not sizes else [W.shape[0]]
+        parts += [W.ravel(), b]
+    if not parts:
+        raise ValueError("expected at least one layer, got none")
+    params = np.concatenate(parts)
+    *hidden, output = activations
+    spec = NetworkSpec(
+        tuple(sizes), tuple(hidden), output, loss, params.dtype.name,
+        loss_options=loss_options or {}, dropout=dropout, heads=heads,
+    )  # fmt: skip
+    return spec, params

@@ -1,0 +1,226 @@
+"""Networks from and to `torch.nn.Sequential`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ffnn_fast.interchange._layers import Layer, spec_and_params
+from ffnn_fast.network import Network
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Each activation as a module of torch.nn: its class, and the options that give the same function.
+MODULES: dict[str, tuple[str, dict[str, Any]]] = {
+    "identity": ("Identity", {}),
+    "logistic": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
+    "relu": ("ReLU", {}),
+    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
+    "elu": ("ELU", {"alpha": 1.0}),
+    "selu": ("SELU", {}),
+    # Beyond the threshold torch's softplus(a) is a, which is exact in float64 from a = 37.
+    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),
+    "softsign": ("Softsign", {}),
+    "hard_sigmoid": ("Hardsigmoid", {}),
+    "gelu": ("GELU", {"approximate": "none"}),
+    "gelu_tanh": ("GELU", {"approximate": "tanh"}),
+    "silu": ("SiLU", {}),
+    "mish": ("Mish", {}),
+    "softmax": ("Softmax", {"dim": -1}),
+}
+# Options for which other values give the same function of rows too.
+EQUIVALENT: dict[str, Callable[[Any], bool]] = {
+    "threshold": lambda given: given >= 20,  # torch's default; differs from ours by 2e-9
+    "dim": lambda given: given in (None, 1, -1),
+}
+
+
+def from_torch(
+    model: nn.Sequential,
+    *,
+    output: str | None = None,
+    loss: str = "auto",
+    engine: str | None = None,
+    n_threads: int | None = None,
+    matmul: str = "auto",
+) -> Network:
+    """A network with the weights of a `torch.nn.Sequential` of `Linear` and activation modules.
+
+    Parameters
+    ----------
+    model : torch.nn.Sequential
+        `Linear` modules, with or without bias, each followed by at most one activation and then at
+        most one `Dropout`, whose rate becomes the network's `dropout`. A `Dropout` or `Flatten` may
+        come first, an `Identity` anywhere. Sequences may be nested. Weights may be on any device.
+    output : str, optional
+        O. Default: the activation after the last `Linear`, with ``softmax`` for `LogSoftmax`;
+        identity if there is none. Models trained with `CrossEntropyLoss` or `BCEWithLogitsLoss`
+        end with a `Linear`: pass ``output="softmax"`` or ``output="logistic"`` for them.
+    loss, engine, n_threads, matmul
+        As for `ffnn_fast.Network`.
+
+    Returns
+    -------
+    Network
+        Its dtype is that of the weights, float32 or float64.
+
+    Raises
+    ------
+    ImportError
+        If torch is not installed.
+    TypeError
+        If `model` is not a `torch.nn.Sequential`, or its class overrides ``forward``.
+    ValueError
+        If it has no `Linear`, contains a module without an equivalent or in another order, or has
+        weights of another dtype; if `output` is given and the model ends with an activation.
+    """
+    nn = _torch().nn
+    if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
+        raise TypeError(f"from_torch takes a torch.nn.Sequential, got {type(model).__name__}")
+    layers, found, rates = _read_modules(model, nn)
+    L = len(layers)
+    if not layers:
+        raise ValueError("the model has no Linear module")
+    if L in rates:
+        raise ValueError(
+            "the model ends with a Dropout, which a network cannot apply to its outputs"
+        )
+    if output is not None and len(found) == L:
+        raise ValueError(f"the model ends with the activation {found[-1]!r}; omit output")
+    found += [output or "identity"] * (L - len(found))
+    if "softmax" in found[:-1]:
+        raise ValueError("softmax can only be the output; hidden activations are elementwise")
+    dropout = tuple(rates.get(k, 0.0) for k in range(L)) if rates else 0.0
+    spec, params = spec_and_params(layers, found, loss, dropout=dropout)
+    return Network.from_params(spec, params, engine=engine, n_threads=n_threads, matmul=matmul)
+
+
+def to_torch(net: Network) -> nn.Sequential:
+    """The network as a `torch.nn.Sequential` with copies of its parameters.
+
+    The modules are `Linear`, activation, `Linear`, activation, ..., `Linear`, output. The tensors
+    have the names used in model files: ``to_torch(net).load_state_dict(
+    safetensors.torch.load_file(path))`` loads a file that `ffnn_fast.Network.save` wrote for the
+    same description. Without its last module the sequence computes a_L, the input that
+    `CrossEntropyLoss` expects. An identity output has no module; dropout has none either, because
+    it would shift the names. torch's random number generator is not used.
+
+    Parameters
+    ----------
+    net : Network
+
+    Returns
+    -------
+    torch.nn.Sequential
+        On the CPU, in training mode like every new module, of the network's dtype.
+
+    Raises
+    ------
+    ImportError
+        If torch is not installed.
+    ValueError
+        If torch.nn has no module for one of the activations, or the network has several softmax
+        heads.
+    """
+    if net.spec.heads:
+        raise ValueError(
+            f"torch.nn has no module for a softmax over each of the heads {list(net.spec.heads)}"
+        )
+    torch = _torch()
+    modules = []
+    for k, g in enumerate(net.spec.layer_activations, start=1):
+        if g not in MODULES:
+            raise ValueError(
+                f"torch.nn has no module for the activation {_named(g)} of layer {k}; "
+                f"it has: {', '.join(MODULES)}"
+            )
+        o, i = net.spec.shapes[k - 1]
+        dtype = getattr(torch, net.spec.dtype)
+        linear = torch.nn.utils.skip_init(torch.nn.Linear, i, o, dtype=dtype)
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(net.weights[k - 1]))
+            linear.bias.copy_(torch.from_numpy(net.biases[k - 1]))
+        kind, options = MODULES[g]
+        modules += [linear, getattr(torch.nn, kind)(**options)]
+    if net.spec.output == "identity":
+        modules.pop()
+    return torch.nn.Sequential(*modules)
+
+
+def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[str], dict[int, float]]:
+    """(W_k, b_k) for k = 1..L; g_1, g_2, ...; the dropout rate of h_k by k.
+
+    A hidden layer without an activation module has the identity; the last one is left out.
+    """
+    layers: list[Layer] = []
+    found: list[str] = []
+    rates: dict[int, float] = {}
+    for place, module in _leaves(model, nn):
+        k = len(layers)
+        if type(module) is nn.Identity or (type(module) is nn.Flatten and not layers):
+            continue
+        if type(module) is nn.Linear:
+            found += ["identity"] * (k - len(found))
+            layers.append(_from_linear(module, place))
+        elif type(module) is nn.Dropout and k not in rates:
+            rates[k] = module.p
+        else:
+            name = _from_module(module, nn, place)
+            if len(found) >= k or k in rates:
+                raise ValueError(f"module {place}, {module!r}, does not follow a Linear")
+            found.append(name)
+    return layers, found, rates
+
+
+def _leaves(model: Any, nn: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """The modules of a sequence with their paths, nested sequences flattened."""
+    for name, module in model.named_children():
+        if type(module) is nn.Sequential:
+            yield from _leaves(module, nn, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", module
+
+
+def _from_linear(module: Any, place: str) -> Layer:
+    if str(module.weight.dtype) not in ("torch.float32", "torch.float64"):
+        raise ValueError(
+            f"module {place}, {module!r}, has weights of {module.weight.dtype}; "
+            "a network has float32 or float64"
+        )
+    bias = None if module.bias is None else module.bias.detach().cpu().numpy()
+    return module.weight.detach().cpu().numpy(), bias
+
+
+def _from_module(module: Any, nn: Any, place: str) -> str:
+    """The name, here, of the activation that a module computes."""
+    if type(module) is nn.LogSoftmax and EQUIVALENT["dim"](module.dim):
+        return "softmax"
+    for name, (kind, options) in MODULES.items():
+        if type(module) is getattr(nn, kind) and all(
+            EQUIVALENT.get(key, value.__eq__)(getattr(module, key))
+            for key, value in options.items()
+        ):
+            return name
+    known = ", ".join(dict.fromkeys(kind for kind, _ in MODULES.values()))
+    raise ValueError(
+        f"module {place}, {module!r}, has no equivalent; expected, with torch's default options, "
+        f"Linear, {known}, LogSoftmax"
+    )
+
+
+def _named(g: Any) -> str:
+    """The name of an activation, quoted, for messages."""
+    return repr(g if isinstance(g, str) else g.name)
+
+
+def _torch() -> ModuleType:
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            'PyTorch models need torch: pip install "ffnn_fast[torch]"', name="torch"
+        ) from error
+    return torch

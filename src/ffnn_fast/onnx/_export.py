@@ -1,0 +1,117 @@
+"""`to_onnx`."""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ffnn_fast._model.model_files import write_atomically
+from ffnn_fast.network import Network
+from ffnn_fast.onnx._encoders import (
+    PreprocessingLike,
+    add_inputs,
+    add_outputs,
+    as_preprocessing,
+    check_match,
+)
+from ffnn_fast.onnx._graph import Graph
+from ffnn_fast.onnx._operators import activate, checked_activations, softmax_of_heads
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+MAX_BYTES = 2**31 - 2**20  # a protobuf message has at most 2 GiB
+
+
+def to_onnx(
+    net: Network,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    preprocessing: PreprocessingLike | None = None,
+    dtype: str | None = None,
+) -> ModelProto:
+    """The network as an ONNX model (operator set 13, of 2020), checked by ONNX's checker.
+
+    Without preprocessing the model has one input, ``X``, (n, n_0), and one output, ``y_hat``,
+    (n, n_L). Intermediate values have the lecture's symbols as names: W_1, b_1, a_1, h_1, ...
+
+    With preprocessing it has one input of shape (n, 1) per raw column, with the column's name:
+    float64 for a numeric column, NaN where a value is missing; string for a categorical column, ""
+    where a value is missing. With a target encoder the outputs are decoded. Regression: ``value``,
+    (n, 1) float64, in the units of the target. Classification: ``label``, (n,) string, and
+    ``probabilities``, (n, number of classes). Where a column already has such a name, a ``_`` is
+    appended.
+
+    Parameters
+    ----------
+    net : Network
+    path : str or path-like, optional
+        File to write, atomically; an existing one is replaced.
+    preprocessing : TableEncoder, (TableEncoder, TargetEncoder) or str, optional
+        Encoders of the raw columns and of the target. A str is the JSON text that
+        ``ffnn-fast train`` stores in the header of a model file under ``preprocessing``.
+    dtype : {"float32", "float64"}, optional
+        Type of the computation; default: the network's dtype. Runtimes may support fewer
+        activations in float64 than in float32, ONNX Runtime for example.
+
+    Returns
+    -------
+    onnx.ModelProto
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    TypeError
+        If `preprocessing` is of another type.
+    ValueError
+        If an activation has no form in ONNX's operators, `preprocessing` does not match the network
+        (see `check_preprocessing`), `dtype` is another one, or the parameters need more than 2 GiB.
+    OSError
+        If the file cannot be written.
+    """
+    spec, given = net.spec, as_preprocessing(preprocessing)
+    names = checked_activations(spec.layer_activations)
+    if given is not None:
+        check_match(given, spec)
+    if dtype not in (None, "float32", "float64"):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    graph = Graph(_onnx(), dtype or spec.dtype)
+    size = spec.n_params * np.dtype(graph.dtype).itemsize
+    if size > MAX_BYTES:
+        raise ValueError(f"an ONNX file holds at most 2 GiB, the parameters take {size:,} bytes")
+    if given is None:
+        _layers(graph, net, names, graph.input("X", graph.dtype, spec.n_inputs))
+        graph.output("y_hat", graph.dtype, spec.n_outputs)
+    else:
+        y_hat = _layers(graph, net, names, add_inputs(graph, given))
+        add_outputs(graph, spec, given.target, y_hat)
+    model: ModelProto = graph.model(repr(net))
+    if path is not None:
+        write_atomically(os.path.realpath(path), model.SerializeToString(deterministic=True))
+    return model
+
+
+def _layers(graph: Graph, net: Network, names: list[str], h: str) -> str:
+    """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L; the value h_L."""
+    for k, g in enumerate(names, start=1):
+        W = graph.constant(net.weights[k - 1], name=f"W_{k}")
+        b = graph.constant(net.biases[k - 1], name=f"b_{k}")
+        a = graph.add("Gemm", h, W, b, name=f"a_{k}", transB=1)
+        if net.spec.heads and k == len(names):
+            return softmax_of_heads(graph, net.spec.heads, a, "y_hat")
+        h = activate(graph, g, a, "y_hat" if k == len(names) else f"h_{k}")
+    return h
+
+
+def _onnx() -> ModuleType:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError(
+            'ONNX models need onnx: pip install "ffnn_fast[onnx]"', name="onnx"
+        ) from error
+    return onnx

@@ -1,0 +1,392 @@
+"""The base class of both estimators: validation of the input, fit and partial_fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ffnn_fast._model.arrays import all_finite
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast.sklearn._epochs import (
+    EpochRunner,
+    TrainingRows,
+    Validation,
+    fit_epochs,
+    rows_per_batch,
+)
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense, thread_limit
+from ffnn_fast.sklearn._full_batch_solvers import fit_full_batch
+from ffnn_fast.sklearn._optimizer_state import OptimizerState, new_optimizer_state
+from ffnn_fast.sklearn._parameters import CONSTRAINTS, FULL_BATCH
+
+Array = np.ndarray
+ANY, SAME, KNOWN = "any", "same", "known"  # classes that y may have: any, all known, some known
+SPARSE = ["csr", "csc"]
+FLOATS = (np.float64, np.float32)
+EpochCallback = Callable[[dict[str, float]], object]
+Callbacks = EpochCallback | Sequence[EpochCallback] | None
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Validated input of a fit: X dense, (n, n_0), encoded targets, weights (n,) in float64."""
+
+    X: Array
+    Y: Array
+    weight: Array | None
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """The user's initial weights, per layer (n_{k-1}, n_k) and (n_k,), or None."""
+
+    coefs: Sequence[npt.ArrayLike] | None = None
+    intercepts: Sequence[npt.ArrayLike] | None = None
+
+
+class BaseMLP(BaseEstimator):
+    """Parameters and methods of `MLPClassifier` and `MLPRegressor`."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: npt.ArrayLike | None = None,
+        sample_weight_val: npt.ArrayLike | None = None,
+        coef_init: Sequence[npt.ArrayLike] | None = None,
+        intercept_init: Sequence[npt.ArrayLike] | None = None,
+    ) -> Self:
+        """Fit the network to rows X and targets y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            float32 and float64 are kept; other types are converted to float64. A sparse matrix is
+            converted to a dense one. C-contiguous rows are not copied.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Classifier: labels, columns of labels or an indicator matrix. Regressor: numbers.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights >= 0, at least one of them > 0. Default: 1 for each row.
+        X_val, y_val, sample_weight_val : array-like, optional
+            Validation data in place of a random part of X: ``validation_scores_`` and
+            ``validation_loss_curve_`` are computed on it after each epoch, and `early_stopping`
+            uses the score.
+        coef_init, intercept_init : sequence of array-like, optional
+            Initial weights (n_{k-1}, n_k) and biases (n_k,) of every layer. Default: random ones.
+
+        Returns
+        -------
+        self
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` ended the fit.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or parameter is not as described, or a weight is not finite after the
+            fit.
+        """
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be passed together")
+        hidden = self._hidden_sizes()
+        fresh = not self.warm_start or "coefs_" not in vars(self)
+        data = self._validated(X, y, sample_weight, fresh)
+        rng = self._generator()
+        net = self._begin(data, hidden, fresh, InitialWeights(coef_init, intercept_init), rng)
+        validation = None
+        if X_val is not None:
+            validation = self._validation_samples(net, X_val, y_val, sample_weight_val)
+        if self.solver in FULL_BATCH:
+            fit_full_batch(self, net, self._training_rows(net, data, None))
+        else:
+            self._fit_stochastic(net, data, validation, rng, fresh)
+        return self._finished(net)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
+        """One epoch over the rows, from the last state of weights and optimizer."""
+        if first:
+            self._validate_params()
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if first:
+            data = self._validated(X, y, sample_weight, True, incremental=True)
+            rng = self._generator()
+            net = self._begin(data, self._hidden_sizes(), True, InitialWeights(), rng)
+        else:
+            net, rng = self._current_network(), self._generator()
+            self.coefs_, self.intercepts_ = list(net.coefs), list(net.intercepts)
+            data = self._quickly_validated(net, X, y, sample_weight) or self._validated(
+                X, y, sample_weight, False, incremental=True
+            )
+        self._fit_stochastic(net, data, None, rng, first, incremental=True)
+        return self._finished(net)
+
+    def _fit_stochastic(
+        self,
+        net: EstimatorNetwork,
+        data: TrainingData,
+        validation: Samples | None,
+        rng: Callable[[], np.random.RandomState],
+        fresh: bool,
+        incremental: bool = False,
+    ) -> None:
+        if fresh or "loss_curve_" not in vars(self):
+            self._reset_curves(net, validation is not None)
+        if not incremental or "_optimizer_state" not in vars(self):
+            seed = int(rng().randint(2**31 - 1)) if any(net.spec.dropout_rates) else 0
+            self._optimizer_state = new_optimizer_state(self, net.spec, seed)
+        indices = None
+        if self.early_stopping and validation is None:
+            indices, rest = self._split(data, rng())
+            weight = None if data.weight is None else data.weight[rest]
+            validation = Samples(data.X[rest], data.Y[rest], _mean_one(weight, net.spec.dtype))
+        rows = self._training_rows(net, data, indices)
+        size = rows_per_batch(self.batch_size, len(rows.indices))
+        runner = EpochRunner(net, rows, self._optimizer_state, float(self.alpha), size)
+        functions = None if validation is None else self._validation(net, validation)
+        fit_epochs(self, runner, functions, rng, 1 if incremental else self.max_iter, incremental)
+        if self.early_stopping:
+            net.params[:] = self._best
+
+    def _hidden_sizes(self) -> list[int]:
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return [int(size) for size in sizes]
+
+    def _generator(self) -> Callable[[], np.random.RandomState]:
+        """A function that returns the generator of this call, created on first use."""
+        return cache(lambda: check_random_state(self.random_state))
+
+    def _begin(
+        self,
+        data: TrainingData,
+        hidden: list[int],
+        fresh: bool,
+        initial: InitialWeights,
+        rng: Callable[[], np.random.RandomState],
+    ) -> EstimatorNetwork:
+        """The network before the first step of this call, with new weights or the last ones."""
+        if fresh:
+            self.n_iter_ = self.t_ = 0
+            self.out_activation_ = self._output()
+            self.n_outputs_ = self._count_outputs(data.Y)
+            sizes = (data.X.shape[1], *hidden, self.n_outputs_)
+            self.n_layers_ = len(sizes)
+            net = self._network = self._new_network(sizes, data.X.dtype.name)
+            if initial.coefs is None or initial.intercepts is None:
+                net.initialize(rng())
+        else:
+            net = self._current_network()
+            if list(net.spec.layer_sizes[1:-1]) != hidden:
+                raise ValueError(
+                    "warm_start needs the hidden_layer_sizes of the previous fit, "
+                    f"{net.spec.layer_sizes[1:-1]}, got {hidden}"
+                )
+        net.set_weights(initial.coefs or net.coefs, initial.intercepts or net.intercepts)
+        self.coefs_, self.intercepts_ = list(net.coefs), list(net.intercepts)
+        return net
+
+    def _new_network(self, sizes: tuple[int, ...], dtype: str) -> EstimatorNetwork:
+        limit = thread_limit(self.n_threads)
+        return EstimatorNetwork(self._spec(sizes, dtype), limit, self._key(sizes, dtype))
+
+    def _key(self, sizes: tuple[int, ...], dtype: str) -> tuple[Any, ...]:
+        """The values from which the network follows; if one changes, a new one is needed."""
+        return (
+            sizes, dtype, self.out_activation_, self.activation, self.loss, self.loss_options,
+            self.dropout, self.n_threads,
+        )  # fmt: skip
+
+    def _spec(self, sizes: tuple[int, ...], dtype: str) -> NetworkSpec:
+        activation = self.activation
+        several = isinstance(activation, (list, tuple))
+        return NetworkSpec(
+            sizes,
+            tuple(activation) if several else activation,
+            self.out_activation_,
+            self._engine_loss(),
+            dtype,
+            loss_options=self.loss_options or {},
+            dropout=tuple(self.dropout) if isinstance(self.dropout, list) else self.dropout,
+        )
+
+    def _current_network(self) -> EstimatorNetwork:
+        """The fitted network with the current coefs_, intercepts_ and parameters."""
+        coefs = self.coefs_
+        sizes = (coefs[0].shape[0], *(W.shape[1] for W in coefs))
+        dtype = "float32" if coefs[0].dtype == np.float32 else "float64"
+        net: EstimatorNetwork | None = vars(self).get("_network")
+        if net is None or net.key != self._key(sizes, dtype):
+            net = self._network = self._new_network(sizes, dtype)
+        net.set_weights(coefs, self.intercepts_)
+        return net
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state that is pickled: parameters, arrays, plain data and public types."""
+        state = {**super().__getstate__()}
+        state.pop("_network", None)  # follows from coefs_ and intercepts_
+        if "_optimizer_state" in state:
+            state["_optimizer_state"] = state["_optimizer_state"].as_dict()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what `__getstate__` returned."""
+        if "_optimizer_state" in state:
+            state = {**state, "_optimizer_state": OptimizerState(**state["_optimizer_state"])}
+        super().__setstate__(state)
+
+    def _validated(
+        self, X: Any, y: Any, sample_weight: Any, fresh: bool, incremental: bool = False
+    ) -> TrainingData:
+        """Rows, targets and weights; TypeError or ValueError if they are invalid."""
+        X, y = self._validated_arrays(X, y, reset=fresh)
+        dtype = X.dtype.name if fresh else self.coefs_[0].dtype.name
+        Y = self._encoded(y, dtype, self._classes_allowed(fresh, incremental))
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        weight = self._weighted(weight, y, incremental)
+        if weight is not None and not weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return TrainingData(as_dense(X, dtype), Y, weight)
+
+    def _validated_arrays(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, order="C",
+            reset=reset, y_numeric=self._y_numeric,
+        )  # fmt: skip
+        return X, y
+
+    def _classes_allowed(self, fresh: bool, incremental: bool) -> str:
+        """The classes that y may have, relative to those of previous calls."""
+        if incremental:
+            return SAME if self.warm_start else KNOWN
+        return ANY if fresh else SAME
+
+    def _quickly_validated(
+        self, net: EstimatorNetwork, X: Any, y: Any, sample_weight: Any
+    ) -> TrainingData | None:
+        """The same for plain valid arrays; None if the input needs `_validated`."""
+        if sample_weight is not None or not self._is_plain(net, X):
+            return None
+        Y = self._quickly_encoded(y, net, len(X))
+        return None if Y is None else TrainingData(X, Y, None)
+
+    def _is_plain(self, net: EstimatorNetwork, X: Any) -> bool:
+        """Whether X is an array that the engine accepts without conversion."""
+        return (
+            type(X) is np.ndarray
+            and X.dtype == net.spec.dtype
+            and X.ndim == 2
+            and X.shape[1] == net.spec.n_inputs
+            and len(X) > 0
+            and X.flags.c_contiguous
+            and "feature_names_in_" not in vars(self)
+            and bool(all_finite(X))
+        )
+
+    def _validation_samples(self, net: EstimatorNetwork, X: Any, y: Any, weight: Any) -> Samples:
+        """The user's validation data, validated and encoded."""
+        X, y = self._validated_arrays(X, y, reset=False)
+        if weight is not None:
+            weight = _mean_one(_check_sample_weight(weight, X, dtype=np.float64), net.spec.dtype)
+        Y = self._encoded(y, net.spec.dtype, KNOWN)
+        return Samples(as_dense(X, net.spec.dtype), Y, weight)
+
+    def _split(self, data: TrainingData, rng: np.random.RandomState) -> tuple[Array, Array]:
+        """Indices of the training rows and of the validation rows, as scikit-learn draws them."""
+        train, validation = train_test_split(
+            np.arange(len(data.X)), random_state=rng, test_size=self.validation_fraction,
+            stratify=self._strata(data.Y),
+        )  # fmt: skip
+        if len(validation) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' "
+                "or the size of your dataset."
+            )
+        return train, validation
+
+    def _training_rows(
+        self, net: EstimatorNetwork, data: TrainingData, indices: Array | None
+    ) -> TrainingRows:
+        """The rows to train on: those of `indices`, all of them if it is None."""
+        samples = Samples(data.X, data.Y, data.weight)
+        if indices is None:
+            indices = np.arange(len(data.X))
+        return TrainingRows(samples, indices, self._constant(data.Y), self._loss_divisor(net))
+
+    def _validation(self, net: EstimatorNetwork, samples: Samples) -> Validation:
+        constant, divisor = self._constant(samples.Y), self._loss_divisor(net)
+        offset = 0.0 if constant is None else np.average(constant, weights=samples.sample_weight)
+        return Validation(
+            lambda: self._validation_score(net.bound.forward(samples.X), samples),
+            lambda: (net.bound.loss(samples) + float(offset)) / divisor,
+        )
+
+    def _reset_curves(self, net: EstimatorNetwork, validated: bool) -> None:
+        """Set the attributes that record a fit to their initial values."""
+        self.loss_curve_: list[float] = []
+        self._no_improvement_count = 0
+        validated = validated or self.early_stopping
+        self.validation_scores_: list[float] | None = [] if validated else None
+        self.validation_loss_curve_: list[float] | None = [] if validated else None
+        self.best_loss_ = None if self.early_stopping else np.inf
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        if self.early_stopping:
+            self._best = net.params.copy()
+
+    def _finished(self, net: EstimatorNetwork) -> Self:
+        if not all_finite(net.params):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
+        return self
+
+    def _forward(self, X: Any) -> Array:
+        """ŷ, (n, n_L), of new rows."""
+        check_is_fitted(self)
+        net = self._current_network()
+        if self._is_plain(net, X):
+            return net.bound.forward(X)
+        return net.forward(validate_data(self, X, accept_sparse=SPARSE, reset=False))
+
+    def _check_solver(self) -> bool:
+        if self.solver in FULL_BATCH:
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. "
+                f"{self.solver} is not stochastic."
+            )
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags of scikit-learn: sparse X is accepted."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _mean_one(weight: Array | None, dtype: str) -> Array | None:
+    """Weights scaled to mean 1."""
+    return None if weight is None else (weight / weight.mean()).astype(dtype)

@@ -1,0 +1,252 @@
+"""The epochs of the stochastic solvers: scikit-learn's batches, losses and stopping rules."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._training.loop import CHUNK
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
+from ffnn_fast.sklearn._optimizer_state import OptimizerState
+
+Array = np.ndarray
+MAX_BATCH = 200  # rows of a batch by default
+FIGURES, VALIDATION_FIGURES = ("epoch", "loss", "learning_rate"), ("val_loss", "val_score")
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The rows of a fit.
+
+    Attributes
+    ----------
+    samples : Samples
+        Rows, targets and weights as given, also those that are not trained on.
+    indices : ndarray of shape (n,)
+        Of the rows to train on.
+    constant : ndarray of shape (len(samples.X),) or None
+        What scikit-learn's formula adds to the engine's loss of each row.
+    loss_divisor : int
+        What the loss without penalty is divided by where it is reported.
+    """
+
+    samples: Samples
+    indices: Array
+    constant: Array | None = None
+    loss_divisor: int = 1
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Validation rows: functions that compute the score and the loss of the network on them."""
+
+    score: Callable[[], float]
+    loss: Callable[[], float]
+
+
+class EpochRunner:
+    """Computes one epoch after another over the same rows.
+
+    A batch's loss is Σ w_i ℓ_i / S + alpha/(2 S) · Σ‖W_k‖² with S = Σ w_i over the batch, so the
+    coefficient of the penalty depends on S.
+    """
+
+    def __init__(
+        self,
+        net: EstimatorNetwork,
+        rows: TrainingRows,
+        optimizer: OptimizerState,
+        alpha: float,
+        batch_size: int,
+    ) -> None:
+        self.net, self.rows, self.optimizer = net, rows, optimizer
+        self.alpha, self.batch_size = alpha, batch_size
+        self.work = net.bound.workspace(batch_size)
+        self.chunk = batch_size * net.bound.steps_in(CHUNK, optimizer.rule, batch_size)
+        self.steps_per_epoch = -(-len(rows.indices) // batch_size)
+
+    def run(self, order: Array) -> float:
+        """Steps over the rows in this order; the mean over rows of the loss before their step."""
+        n, total, optimizer = len(order), 0.0, self.optimizer
+        weight, sums = self._weights(order)
+        samples = Samples(self.rows.samples.X, self.rows.samples.Y, weight)
+        before = self.net.squared_norm() if self.rows.loss_divisor > 1 else 0.0
+        for start, end, l2 in self._spans(n, sums):
+            bound = self.net.with_penalty(l2, keep=sums is None)
+            for first in range(start, end, self.chunk):
+                part = order[first : min(first + self.chunk, end)]
+                n_steps = -(-len(part) // self.batch_size)
+                table = optimizer.table(n_steps, self.steps_per_epoch)
+                total += len(part) * bound.train(
+                    samples, part, self.batch_size, optimizer.rule, table,
+                    optimizer.vectors, optimizer.t, self.work,
+                )  # fmt: skip
+                optimizer.t += n_steps
+        penalty = 0.0
+        if self.rows.loss_divisor > 1:
+            coefficient = self.alpha / (2 * n) * self._inverse_sums(n, sums)
+            penalty = coefficient * (before + self.net.squared_norm()) / 2
+        return self._reported(total / n, penalty, order, weight)
+
+    def _weights(self, order: Array) -> tuple[Array | None, Array | None]:
+        """Weights with mean 1 in every batch, indexed like the rows, and S of every batch."""
+        given = self.rows.samples.sample_weight
+        if given is None:
+            return None, None
+        starts = np.arange(0, len(order), self.batch_size)
+        sizes = np.diff(np.append(starts, len(order)))
+        sums = np.add.reduceat(given[order], starts)
+        scale = np.divide(sizes, sums, out=np.zeros(len(starts)), where=sums != 0)
+        weight = np.zeros_like(given)
+        weight[order] = given[order] * np.repeat(scale, sizes)
+        return weight.astype(self.net.spec.dtype), sums
+
+    def _inverse_sums(self, n: int, sums: Array | None) -> float:
+        """Σ n_b / S_b over the batches, n_b rows each."""
+        if sums is None:
+            return float(self.steps_per_epoch)
+        sizes = np.full(len(sums), self.batch_size)
+        sizes[-1] = n - self.batch_size * (len(sums) - 1)
+        return float((sizes[sums != 0] / sums[sums != 0]).sum())
+
+    def _spans(self, n: int, sums: Array | None) -> Iterator[tuple[int, int, float]]:
+        """Consecutive batches with the same penalty: first row, last row + 1, l2."""
+        size, whole = self.batch_size, n - n % self.batch_size
+        if self.alpha == 0:
+            yield 0, n, 0.0
+        elif sums is None:
+            if whole:
+                yield 0, whole, self.alpha / size
+            if whole < n:
+                yield whole, n, self.alpha / (n - whole)
+        else:
+            for start, S in zip(range(0, n, size), sums.tolist(), strict=True):
+                yield start, min(start + size, n), self.alpha / S if S else 0.0
+
+    def _reported(self, loss: float, penalty: float, order: Array, weight: Array | None) -> float:
+        """The loss by scikit-learn's formula; `penalty` approximates its part in `loss`."""
+        rows = self.rows
+        if rows.constant is not None:
+            constant = rows.constant[order]
+            loss += float(np.mean(constant if weight is None else weight[order] * constant))
+        return (loss - penalty) / rows.loss_divisor + penalty
+
+
+def rows_per_batch(batch_size: int | str, n: int) -> int:
+    """The number of rows of a batch; warns as scikit-learn does if `batch_size` exceeds n."""
+    if batch_size == "auto":
+        return min(MAX_BATCH, n)
+    if batch_size > n:  # type: ignore[operator]
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=4,
+        )
+    return min(int(batch_size), n)
+
+
+def fit_epochs(
+    est: Any,
+    runner: EpochRunner,
+    validation: Validation | None,
+    rng: Callable[[], np.random.RandomState],
+    max_iter: int,
+    incremental: bool,
+) -> None:
+    """Epochs until the estimator's stopping rules end them; updates the estimator's attributes."""
+    order, optimizer = runner.rows.indices, runner.optimizer
+    optimizer.check_monitor(FIGURES + (() if validation is None else VALIDATION_FIGURES))
+    est.n_iter_ = 0
+    try:
+        for _ in range(max_iter):
+            if est.shuffle and len(order) > 1:
+                permutation = np.arange(len(order))
+                rng().shuffle(permutation)
+                order = order[permutation]
+            est.loss_ = runner.run(order)
+            est.n_iter_ += 1
+            est.t_ += len(order)
+            est.loss_curve_.append(est.loss_)
+            if est.verbose:
+                print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")  # noqa: T201
+            record = _record(est, validation, optimizer)
+            if _is_best_score(est, validation is not None):
+                est._best = runner.net.params.copy()
+            optimizer.end_epoch(est.t_, record)
+            if _callbacks_stop(est.callbacks, record) or _is_over(est, optimizer) or incremental:
+                break
+            if est.n_iter_ == max_iter:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
+                    "optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+
+
+def _record(est: Any, validation: Validation | None, optimizer: OptimizerState) -> dict[str, float]:
+    """The figures of an epoch, for callbacks and schedules."""
+    record = {"epoch": est.n_iter_, "loss": est.loss_, "learning_rate": optimizer.rate}
+    if validation is not None:
+        record["val_loss"], record["val_score"] = validation.loss(), validation.score()
+        est.validation_loss_curve_.append(record["val_loss"])
+        est.validation_scores_.append(record["val_score"])
+        if est.verbose:
+            print(f"Validation score: {record['val_score']:f}")  # noqa: T201
+    return record
+
+
+def _is_best_score(est: Any, validated: bool) -> bool:
+    """Update the best score or loss and the count of epochs without progress; whether early
+    stopping has a new best score.
+    """
+    if validated and est.early_stopping:
+        score, best = est.validation_scores_[-1], est.best_validation_score_
+        bad = score < best + est.tol
+    else:
+        score, best, bad = -est.loss_, -est.best_loss_, est.loss_ > est.best_loss_ - est.tol
+    est._no_improvement_count = est._no_improvement_count + 1 if bad else 0
+    if not score > best:
+        return False
+    if validated and est.early_stopping:
+        est.best_validation_score_ = score
+        return True
+    est.best_loss_ = est.loss_
+    return False
+
+
+def _is_over(est: Any, optimizer: OptimizerState) -> bool:
+    """Whether there has been no progress for too long, and the rate cannot be reduced."""
+    if est._no_improvement_count <= est.n_iter_no_change:
+        return False
+    what = "Validation score" if est.early_stopping else "Training loss"
+    message = (
+        f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
+        "consecutive epochs."
+    )
+    reduced = optimizer.reduce_rate()
+    if reduced:
+        est._no_improvement_count = 0
+        message += f" Setting learning rate to {optimizer.rate:f}"
+    else:
+        message += " Learning rate too small." if optimizer.schedule == "adaptive" else ""
+        message += " Stopping."
+    if est.verbose:
+        print(message)  # noqa: T201
+    return not reduced
+
+
+def _callbacks_stop(callbacks: Any, record: dict[str, float]) -> bool:
+    """Call all callbacks; whether one of them returned True."""
+    if callbacks is None:
+        return False
+    several = callbacks if isinstance(callbacks, (list, tuple)) else (callbacks,)
+    results = [bool(callback(dict(record))) for callback in several]
+    return any(results)

@@ -1,0 +1,123 @@
+"""The network of an estimator: one vector θ, of which its coefs_ and intercepts_ are views."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast._runtime.settings import Settings
+from ffnn_fast._runtime.threads import available
+
+Array = np.ndarray
+MAX_PENALTIES = 8  # bound networks kept, each with a penalty: of full batches, of shorter ones
+BLOCK_BYTES = 16 << 20  # of sparse rows that are made dense at a time
+
+
+class EstimatorNetwork:
+    """θ, (P,), and the network bound to it.
+
+    Attributes
+    ----------
+    spec : NetworkSpec
+        Without penalty.
+    key : tuple
+        The values of the estimator from which `spec` and the number of threads follow.
+    params : ndarray of shape (P,)
+        θ.
+    coefs, intercepts : list of ndarray
+        W_kᵀ, (n_{k-1}, n_k), and b_k, (n_k,): views of θ.
+    bound : BoundNetwork
+        The network without penalty.
+    """
+
+    def __init__(self, spec: NetworkSpec, n_threads: int | None, key: tuple[Any, ...]) -> None:
+        self.spec, self.key = spec, key
+        self.params = aligned_empty(spec.n_params, spec.dtype)
+        self.coefs = [W.T for W in spec.weights(self.params)]
+        self.intercepts = list(spec.biases(self.params))
+        self.settings = Settings(n_threads=n_threads)
+        self.bound = self.settings.bind(spec, self.params)
+        self._by_penalty: dict[float, BoundNetwork] = {0.0: self.bound}
+
+    def set_weights(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> None:
+        """Copy weights and biases that are not views of θ into it.
+
+        Raises
+        ------
+        ValueError
+            If they have other shapes.
+        """
+        if len(coefs) != len(self.coefs) or len(intercepts) != len(self.intercepts):
+            raise ValueError(
+                f"expected weights and biases of {len(self.coefs)} layers, "
+                f"got {len(coefs)} and {len(intercepts)}"
+            )
+        views = self.coefs + self.intercepts
+        for view, given in zip(views, [*coefs, *intercepts], strict=True):
+            if given is view:
+                continue
+            values = np.asarray(given)
+            if values.shape != view.shape:
+                raise ValueError(f"expected weights of shape {view.shape}, got {values.shape}")
+            view[...] = values
+
+    def initialize(self, rng: np.random.RandomState) -> None:
+        """Glorot's uniform weights and biases, drawn in scikit-learn's order: W_1, b_1, W_2, ...
+
+        The bound is √(6 / (n_{k-1} + n_k)), with 2 for 6 in the layers next to logistic units.
+        """
+        hidden = self.spec.layer_activations[:-1]
+        for k, (fan_in, fan_out) in enumerate(pairwise(self.spec.layer_sizes)):
+            g = hidden[min(k, len(hidden) - 1)] if hidden else "identity"
+            bound = np.sqrt((2.0 if g == "logistic" else 6.0) / (fan_in + fan_out))
+            self.coefs[k][...] = rng.uniform(-bound, bound, (fan_in, fan_out))
+            self.intercepts[k][...] = rng.uniform(-bound, bound, fan_out)
+
+    def with_penalty(self, l2: float, keep: bool = True) -> BoundNetwork:
+        """The network bound to θ with the penalty ``l2/2 · Σ‖W_k‖²``; `keep`: for later calls."""
+        bound = self._by_penalty.get(l2)
+        if bound is None:
+            bound = self.settings.bind(replace(self.spec, l2=l2), self.params)
+            if keep:
+                while len(self._by_penalty) >= MAX_PENALTIES:
+                    self._by_penalty.pop(next(iter(self._by_penalty)))
+                self._by_penalty[l2] = bound
+        return bound
+
+    def squared_norm(self) -> float:
+        """Σ‖W_k‖²."""
+        return sum(float(np.vdot(W, W)) for W in self.spec.weights(self.params))
+
+    def forward(self, X: Any) -> Array:
+        """ŷ, (n, n_L), of checked rows; sparse ones are made dense in blocks."""
+        if not hasattr(X, "toarray"):
+            return self.bound.forward(as_dense(X, self.spec.dtype))
+        rows = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(self.spec.dtype).itemsize))
+        out = np.empty((X.shape[0], self.spec.n_outputs), self.spec.dtype)
+        for start in range(0, X.shape[0], rows):
+            block = as_dense(X[start : start + rows], self.spec.dtype)
+            out[start : start + rows] = self.bound.forward(block)
+        return out
+
+
+def as_dense(X: Any, dtype: str) -> Array:
+    """Rows, also sparse ones, as a C-contiguous array; the array itself if it is one already."""
+    return np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, dtype=dtype)
+
+
+def thread_limit(n_threads: int | None) -> int | None:
+    """The number of threads to request: in a worker of joblib at most the share of that worker.
+
+    loky sets ``OMP_NUM_THREADS`` for its workers; ``FFNN_FAST_NUM_THREADS`` takes precedence.
+    """
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    if n_threads is None and "FFNN_FAST_NUM_THREADS" not in os.environ and limit.isdigit():
+        return min(max(1, int(limit)), available())
+    return n_threads

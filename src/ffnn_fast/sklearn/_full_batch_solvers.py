@@ -1,0 +1,100 @@
+"""The solvers that use all rows in each step: L-BFGS, and Levenberg-Marquardt for regressors."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+from sklearn.exceptions import ConvergenceWarning
+
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
+from ffnn_fast._solvers.levenberg_marquardt import (
+    LevenbergMarquardtOptions,
+    check_least_squares,
+    levenberg_marquardt,
+)
+from ffnn_fast.sklearn._epochs import TrainingRows
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
+
+Array = np.ndarray
+MAX_BYTES = 2e9  # of the matrices of Levenberg-Marquardt
+DAMPING = 1e-3
+MIN_TOL = 1e-16  # in place of tol=0
+ADVICE = "https://scikit-learn.org/stable/modules/preprocessing.html"
+
+
+def fit_full_batch(est: Any, net: EstimatorNetwork, rows: TrainingRows) -> None:
+    """Fit by an estimator's full-batch solver, in float64; sets ``loss_`` and ``n_iter_``."""
+    bound, samples, l2 = _in_double(net, rows.samples, est.alpha)
+    with warnings.catch_warnings():
+        # Steps that a line search tries and rejects may overflow.
+        warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
+        loss = (_lbfgs if est.solver == "lbfgs" else _lm)(est, bound, samples)
+    net.params[:] = bound.params
+    penalty = l2 / 2 * net.squared_norm()
+    constant = 0.0
+    if rows.constant is not None:
+        constant = float(np.average(rows.constant, weights=rows.samples.sample_weight))
+    est.loss_ = (loss + constant - penalty) / rows.loss_divisor + penalty
+
+
+def _in_double(
+    net: EstimatorNetwork, samples: Samples, alpha: float
+) -> tuple[BoundNetwork, Samples, float]:
+    """The network on a copy of θ with the penalty l2/2 · Σ‖W_k‖², the samples, and l2 = alpha/S."""
+    weight, S = samples.sample_weight, float(len(samples.X))
+    if weight is not None:
+        S = float(weight.sum())
+        weight = np.ascontiguousarray(weight * (len(weight) / S), dtype=np.float64)
+    spec = replace(net.spec, dtype="float64", l2=alpha / S)
+    bound = net.settings.bind(spec, aligned_copy(net.params, spec.dtype))
+    Y = samples.Y if samples.Y.ndim == 1 else samples.Y.astype(np.float64, copy=False)
+    X = samples.X.astype(np.float64, copy=False)
+    return bound, Samples(X, Y, weight), alpha / S
+
+
+def _lbfgs(est: Any, bound: BoundNetwork, samples: Samples) -> float:
+    """SciPy's L-BFGS-B with scikit-learn's limits."""
+
+    def objective(theta: Array) -> tuple[float, Array]:
+        bound.params[:] = theta
+        return bound.loss_gradient(samples)
+
+    options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
+    found = optimize.minimize(
+        objective, bound.params.copy(), method="L-BFGS-B", jac=True, options=options
+    )
+    bound.params[:] = found.x
+    est.n_iter_ = min(int(found.nit), est.max_iter)
+    if found.status != 0:
+        limit = f"\nIncrease the number of iterations (max_iter={est.max_iter})."
+        warnings.warn(
+            f"lbfgs failed to converge after {est.n_iter_} iteration(s) (status={found.status}):\n"
+            f"{found.message}{limit if est.n_iter_ == est.max_iter else ''}\n"
+            f"Scaling the data may help, see {ADVICE}",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+    return float(found.fun)
+
+
+def _lm(est: Any, bound: BoundNetwork, samples: Samples) -> float:
+    """Levenberg-Marquardt: damped Gauss-Newton steps for squared errors."""
+    check_least_squares(bound.spec, MAX_BYTES)
+    options = LevenbergMarquardtOptions(est.max_iter, est.tol or MIN_TOL, DAMPING)
+    target = bound.params.copy()
+    found = levenberg_marquardt(bound, samples, target, options)
+    bound.params[:] = target
+    est.n_iter_ = len(found)
+    est.loss_curve_ = found["loss"]
+    if not found.converged:
+        warnings.warn(
+            f"lm has not converged: {found.message} (max_iter={est.max_iter})",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+    return float(bound.loss(samples))

@@ -1,0 +1,46 @@
+"""The parameters that both estimators share, and the values that each of them accepts."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from ffnn_fast.activations import ACTIVATIONS, ALIASES, Activation
+from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
+from ffnn_fast.schedules import Schedule
+
+FULL_BATCH = ("lbfgs", "lm")
+STOCHASTIC = {*OPTIMIZERS} - {"momentum", "nesterov"}  # those two are forms of solver="sgd"
+CONSTRAINTS: dict[str, Any] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions({*ACTIVATIONS, *ALIASES}), list, tuple, Activation],
+    "solver": [StrOptions({*FULL_BATCH, *STOCHASTIC}), Optimizer],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), Schedule, callable],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "loss_options": [dict, None],
+    "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "callbacks": [callable, list, tuple, None],
+    "n_threads": [Integral, None],
+}
