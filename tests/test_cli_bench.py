@@ -10,6 +10,7 @@ import pytest
 from ffnn_fast._bench.libraries import registry
 from ffnn_fast._bench.pinning import cores_available
 from ffnn_fast.cli import bench, main
+from ffnn_fast.cli.command_line import parse
 
 QUICK = ["bench", "--quick", "--rounds", "2"]
 
@@ -100,9 +101,7 @@ def test_absent_libraries_are_named_at_the_end(without_torch, monkeypatch, capsy
 
 def test_cases_and_threads(monkeypatch):
     def cases(*argv):
-        return bench._cases(main_parser().parse_args(["bench", *argv]))
-
-    from ffnn_fast.cli import build_parser as main_parser
+        return bench._cases(parse(["bench", *argv])[1])
 
     monkeypatch.setattr("ffnn_fast._bench.pinning.cores_available", lambda: [0, 1, 2, 3])
     monkeypatch.setattr("ffnn_fast._runtime.threads.available", lambda: 4)
@@ -131,10 +130,10 @@ def test_jax_runs_once_on_one_core():
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--threads", "0"], "expected a whole number of at least 1, got '0'"),
+        (["--threads", "0"], "each value of --threads must be at least 1, got 0"),
         (["--threads", "99999"], f"this process may use {len(cores_available())} cores"),
-        (["--rounds", "none"], "expected a whole number of at least 1, got 'none'"),
-        (["--only", "fastai"], "invalid choice: 'fastai'"),
+        (["--rounds", "none"], "--rounds must be an integer, got 'none'"),
+        (["--only", "fastai"], "must be one of small, "),
         (["--only", "bare call", "wide"], "wide has no benchmark of bare call"),
         (["--json", "nowhere/b.json"], "there is no folder nowhere"),
         (["--full"], "unrecognized arguments: --full"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast.cli import options, output
+from ffnn_fast.cli import output
+from ffnn_fast.cli.arguments.declaration import option
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.value_types import Integer, OneOf, Switch, Text, Words
 from ffnn_fast.cli.output import CommandError, aligned, check_output, seconds, write_file
 
 if TYPE_CHECKING:
@@ -36,48 +39,23 @@ NAMES = (*CASES, FFNN_FAST, *dict.fromkeys((*TRAINING, *PREDICTION, ON_REQUEST))
 INSTALL = 'pip install "ffnn_fast[peers]"'
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "bench",
-        help="time steps and predictions beside other libraries",
-        description="Times a step of training in several networks, and the prediction of one "
-        "row, beside the NumPy reference, NumPy written well, and scikit-learn, PyTorch, JAX and "
-        "ONNX Runtime where they are installed. Each runs in a process of its own, pinned to its "
-        "cores. First all must compute the same step; then their measurements are interleaved. The "
-        "tables show the median over the rounds, the quartiles, and the median of the ratios to "
-        "ffnn_fast within each round: above 1, ffnn_fast is faster. Takes about a minute; close "
-        "other programs first.",
-        epilog=f"Cases: {'; '.join(f'{name}: {what}' for name, what in CASES.items())}. "
-        f"Libraries: {', '.join(NAMES[len(CASES) :])}. The reference is ffnn_fast's NumPy "
-        "implementation; a bare call computes nothing.",
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument(
-        "--quick", action="store_true", help=f"{', '.join(QUICK)} only, in 3 short rounds"
-    )
-    parser.add_argument(
-        "--threads",
-        type=options.whole(1),
-        nargs="+",
+@dataclass(frozen=True)
+class BenchOptions:
+    """All options of ``ffnn-fast bench``."""
+
+    quick: bool = option(Switch(), f"{', '.join(QUICK)} only, in 3 short rounds", default=False)
+    threads: tuple[int, ...] | None = option(
+        Words(Integer(1)),
+        "threads for minibatch, adam and wide (default: 1, for wide also one per core)",
         metavar="N",
-        help="threads for minibatch, adam and wide (default: 1, for wide also one per core)",
     )
-    parser.add_argument(
-        "--rounds",
-        type=options.whole(1),
-        metavar="R",
-        help="measurements of each library (7; quick: 3)",
+    rounds: int | None = option(
+        Integer(1), "measurements of each library (7; quick: 3)", metavar="R"
     )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=NAMES,
-        metavar="NAME",
-        help="some of the cases or libraries listed below",
+    only: tuple[str, ...] | None = option(
+        Words(OneOf(NAMES)), "some of the cases or libraries listed below", metavar="NAME"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the times and the machine there")
+    json: str | None = option(Text(), "write the times and the machine there", metavar="FILE")
 
 
 class Line:
@@ -96,19 +74,19 @@ class Line:
     def write(self, text: str = "") -> None:
         """Write a permanent line to standard output."""
         self.show()
-        output.say(text)
+        output.write_line(text)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: BenchOptions) -> int:
     """Run the benchmarks and write the tables; returns the exit code."""
     from ffnn_fast._bench import machine
     from ffnn_fast._bench.runner import Runner
 
     began, line = perf_counter(), Line()
-    if args.json:
-        check_output(args.json)
-    cases = _cases(args)
-    absent = _absent(args)
+    if options.json:
+        check_output(options.json)
+    cases = _cases(options)
+    absent = _absent(options)
     described = machine.describe()
     _show_machine(described, line)
     excluded: list[str] = []
@@ -117,8 +95,8 @@ def run(args: argparse.Namespace) -> int:
         excluded.append(text.strip())
         line.write(text.splitlines()[0])  # a library's error may have many lines
 
-    rounds = args.rounds or (3 if args.quick else 7)
-    runner = Runner(rounds, 0.01 if args.quick else 0.03, exclude, line.show)
+    rounds = options.rounds or (3 if options.quick else 7)
+    runner = Runner(rounds, 0.01 if options.quick else 0.03, exclude, line.show)
     records, failed = [], False
     try:
         for name, threads, names in cases:
@@ -134,23 +112,23 @@ def run(args: argparse.Namespace) -> int:
     line.write(f"\n{perf_counter() - began:.0f} s, {rounds} rounds")
     if absent:
         line.write(f"not installed, excluded: {', '.join(absent)}; {INSTALL}")
-    if args.json:
-        _write(args.json, described, rounds, records, excluded, absent)
-        line.write(args.json)
+    if options.json:
+        _write(options.json, described, rounds, records, excluded, absent)
+        line.write(options.json)
     return 1 if failed else 0
 
 
-def _cases(args: argparse.Namespace) -> list[tuple[str, int, list[str]]]:
+def _cases(options: BenchOptions) -> list[tuple[str, int, list[str]]]:
     """What to run: (case, threads, libraries, ffnn_fast first); CommandError if nothing."""
     from ffnn_fast._bench.pinning import cores_available
     from ffnn_fast._runtime.threads import available
 
     cores = len(cores_available())
-    if args.threads and max(args.threads) > cores:
-        given = max(args.threads)
+    if options.threads and max(options.threads) > cores:
+        given = max(options.threads)
         raise CommandError(f"--threads {given}: this process may use {cores} cores; give fewer")
-    only = set(args.only or ())
-    names = [name for name in CASES if name in only] or (QUICK if args.quick else tuple(CASES))
+    only = set(options.only or ())
+    names = [name for name in CASES if name in only] or (QUICK if options.quick else tuple(CASES))
     wanted = only.difference(CASES)
     found = []
     for name in names:
@@ -158,11 +136,11 @@ def _cases(args: argparse.Namespace) -> list[tuple[str, int, list[str]]]:
         if wanted and not others and FFNN_FAST not in wanted:
             continue
         usual = {1: None, min(cores, available()): None} if name == "wide" else {1: None}
-        counts = [1] if name in ONE_ROW else dict.fromkeys(args.threads or usual)
+        counts = [1] if name in ONE_ROW else dict.fromkeys(options.threads or usual)
         found += [(name, threads, [FFNN_FAST, *others]) for threads in counts]
     if not found:
         raise CommandError(
-            f"--only {' '.join(args.only)}: {', '.join(names)} has no benchmark of "
+            f"--only {' '.join(options.only or ())}: {', '.join(names)} has no benchmark of "
             f"{', '.join(sorted(wanted))}"
         )
     return found
@@ -174,11 +152,11 @@ def _others(name: str, wanted: set[str]) -> tuple[str, ...]:
     return (*others, ON_REQUEST) if ON_REQUEST in wanted and name != "adam" else others
 
 
-def _absent(args: argparse.Namespace) -> list[str]:
+def _absent(options: BenchOptions) -> list[str]:
     """Libraries that are not installed; CommandError where --only names one of them."""
     from ffnn_fast._bench.libraries import registry
 
-    only = set(args.only or ())
+    only = set(options.only or ())
     absent = [name for name in NAMES if name not in CASES and registry.missing(name)]
     for name in absent:
         if name in only:
@@ -282,3 +260,20 @@ def _write(
         "not_installed": absent,
     }
     write_file(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+COMMAND = Command(
+    "bench",
+    BenchOptions,
+    run,
+    description="Times a step of training in several networks, and the prediction of one "
+    "row, beside the NumPy reference, NumPy written well, and scikit-learn, PyTorch, JAX and "
+    "ONNX Runtime where they are installed. Each runs in a process of its own, pinned to its "
+    "cores. First all must compute the same step; then their measurements are interleaved. The "
+    "tables show the median over the rounds, the quartiles, and the median of the ratios to "
+    "ffnn_fast within each round: above 1, ffnn_fast is faster. Takes about a minute; close "
+    "other programs first.",
+    epilog=f"Cases: {'; '.join(f'{name}: {what}' for name, what in CASES.items())}. "
+    f"Libraries: {', '.join(NAMES[len(CASES) :])}. The reference is ffnn_fast's NumPy "
+    "implementation; a bare call computes nothing.",
+)

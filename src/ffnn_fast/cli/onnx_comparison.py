@@ -1,4 +1,4 @@
-"""An ONNX file beside the network that it was made from, on random rows."""
+"""An ONNX file compared with the network that it was exported from, on random rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ffnn_fast.cli.evaluation.prediction_columns import class_probabilities
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
 
 Run = Callable[[dict[str, Any]], list[np.ndarray]]  # inputs by name to the outputs in order
@@ -31,46 +31,48 @@ class Comparison:
     difference: float
 
 
-def compare(path: str, network: Network, recipe: Recipe | None, dtype: str) -> Comparison:
+def compare(
+    path: str, network: Network, preprocessing: TablePreprocessing | None, dtype: str
+) -> Comparison:
     """Predict random rows from the file, through ONNX Runtime or else ONNX's own evaluator.
 
     Parameters
     ----------
     path : str
-        An ONNX file that takes the raw columns of `recipe`, or without one X, (n, n_0), of `dtype`.
+        An ONNX file that takes the raw columns of `preprocessing`, or else X, (n, n_0), of `dtype`.
     network : Network
-    recipe : Recipe, optional
+    preprocessing : TablePreprocessing, optional
     dtype : {"float32", "float64"}
     """
     rng = np.random.default_rng(0)
     runtime, run = _session(path)
-    if recipe is None:
+    if preprocessing is None:
         X = rng.normal(size=(ROWS, network.spec.n_inputs)).astype(dtype)
         found, expected = run({"X": X})[0], network.forward(X.astype(network.spec.dtype))
         return Comparison(runtime, ROWS, _difference(found, expected))
-    columns = random_columns(recipe.inputs, ROWS, rng)
+    columns = random_columns(preprocessing.inputs, ROWS, rng)
     inputs = {
         name: np.array([["" if v is None else v] for v in values], dtype=values.dtype)
         for name, values in columns.items()
     }
     answers = run(inputs)
-    X = recipe.inputs.transform(columns).astype(network.spec.dtype)
+    X = preprocessing.inputs.transform(columns).astype(network.spec.dtype)
     y_hat = network.forward(X)
-    if recipe.target.task == "regression":
-        values = (answers[0] - recipe.target.mean) / recipe.target.scale
+    if preprocessing.target.task == "regression":
+        values = (answers[0] - preprocessing.target.mean) / preprocessing.target.scale
         return Comparison(runtime, ROWS, _difference(values, y_hat))
     labels, shares = answers
     y_hat = class_probabilities(y_hat)
     difference = _difference(shares, y_hat)
     best = np.sort(y_hat, axis=1)
     clear = best[:, -1] - best[:, -2] > 2 * TOLERANCE * np.abs(y_hat).max()
-    if (labels != recipe.target.decode(network.predict(X)))[clear].any():
+    if (labels != preprocessing.target.decode(network.predict(X)))[clear].any():
         difference = np.inf
     return Comparison(runtime, ROWS, difference)
 
 
 def random_columns(encoder: TableEncoder, n: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Raw columns, (n,) each, such as the encoder has learnt from: numbers about their mean, the
+    """Raw columns, (n,) each, like those the encoder was fitted to: numbers about their mean, the
     levels and one more, and some missing values.
     """
     columns: dict[str, Any] = {}

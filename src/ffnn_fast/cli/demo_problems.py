@@ -1,4 +1,4 @@
-"""The two problems of the demo, each from its data to a trained network and what it scored."""
+"""The two problems of the demo: data, training and scores."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ffnn_fast._training.sampling import hold_out
-from ffnn_fast.cli.output import say
+from ffnn_fast.cli.output import write_line
 from ffnn_fast.cli.progress import progress
-from ffnn_fast.cli.recipe import Recipe
+from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.training.baselines import nearest_mean, split_folds, tuned_ridge
 from ffnn_fast.datasets import load_digits, load_movie_ratings
 from ffnn_fast.history import History
@@ -22,7 +22,7 @@ FOLDS = 10
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a problem.
+    """The results of a problem.
 
     Attributes
     ----------
@@ -31,17 +31,17 @@ class Outcome:
         A table: the scores of the network and of the baselines.
     won : bool
         Whether the network beats its simple baseline: nearest class mean, ridge regression.
-    network, recipe, history
-        A trained network, how it reads a table, and how it learnt.
+    network, preprocessing, history
+        A trained network, its preprocessing, and the history of its training.
     rows : tuple of array
-        Encoded inputs and targets, to check gradients and take times with.
+        Encoded inputs and targets, for gradient checks and timing.
     """
 
     name: str
     results: list[tuple[str, ...]]
     won: bool
     network: Network
-    recipe: Recipe
+    preprocessing: TablePreprocessing
     history: History
     rows: tuple[np.ndarray, np.ndarray]
 
@@ -50,14 +50,15 @@ def digits(seed: int, epochs: int | None) -> Outcome:
     """An image into 1 of 10 classes: softmax and cross-entropy (lecture module 4.3).
 
     Four fifths of the images train, each also shifted by a pixel in the four directions; the rest
-    is looked at once, at the end. The baselines learn better from the images as they are.
+    is used once, at the end. The baselines train on the images without shifts, which suits them
+    better.
     """
     data, epochs = load_digits(), epochs or 40
     rng = np.random.default_rng(seed)
     X, y = (data.X / 16).astype(np.float32), data.y
     train, test = hold_out(len(X), 0.2, rng, y)
     shifted, labels = _shifted(X[train]), np.tile(y[train], 5)
-    say(
+    write_line(
         f"digits: {len(train)} images of 8 x 8 pixels, each also shifted by one pixel "
         f"({len(shifted)} in all), 10 classes; {len(test)} other images to test"
     )
@@ -78,22 +79,24 @@ def digits(seed: int, epochs: int | None) -> Outcome:
     columns = tuple(str(position) for position in range(1, 66))
     inputs = TableEncoder(tuple(NumericColumn(name, 0.0, 16.0) for name in columns[:-1]))
     target = TargetEncoder(columns[-1], "classification", tuple("0123456789"))
-    recipe = Recipe(False, columns, (), inputs, target, {"test accuracy": results[1][1]})
+    preprocessing = TablePreprocessing(
+        False, columns, (), inputs, target, {"test accuracy": results[1][1]}
+    )
     won = scores[0] > scores[-1]
-    return Outcome("digits", results, won, net, recipe, history, (X[train], y[train]))
+    return Outcome("digits", results, won, net, preprocessing, history, (X[train], y[train]))
 
 
 def movies(seed: int, epochs: int | None) -> Outcome:
     """A rating from five others: linear output and squared error (lecture module 4.3).
 
-    Judged by cross-validation, the network and ridge on the same folds; ridge takes its strength
-    from a cross-validation inside the training rows. The network that is returned learnt from all
-    rows.
+    Evaluated by cross-validation, the network and ridge regression on the same folds; the strength
+    of ridge is chosen by cross-validation within the training rows. The network that is returned
+    is trained on all rows.
     """
     data, epochs = load_movie_ratings(), epochs or 200
     rng = np.random.default_rng(seed)
     folds = split_folds(len(data.X), FOLDS, rng)
-    say(
+    write_line(
         f"movies: {len(data.X)} films, {data.target_name} from {', '.join(data.feature_names)}; "
         f"{FOLDS}-fold cross-validation"
     )
@@ -101,12 +104,12 @@ def movies(seed: int, epochs: int | None) -> Outcome:
     for k, fold in enumerate(folds, start=1):
         rest = np.setdiff1d(np.arange(len(data.X)), fold)
         X, y = data.X[rest], data.y[rest]
-        net, recipe, _ = _rate(X, y, rng, epochs, f"movies, fold {k}/{FOLDS}")
-        inputs = _encoded(recipe, data.X[fold])
-        by_net[fold] = recipe.target.decode(net.predict(inputs))
+        net, preprocessing, _ = _rate(X, y, rng, epochs, f"movies, fold {k}/{FOLDS}")
+        inputs = _encoded(preprocessing, data.X[fold])
+        by_net[fold] = preprocessing.target.decode(net.predict(inputs))
         by_ridge[fold] = tuned_ridge(X, y, rng)(data.X[fold])
         by_mean[fold] = y.mean()
-    net, recipe, history = _rate(data.X, data.y, rng, epochs, "movies, all films")
+    net, preprocessing, history = _rate(data.X, data.y, rng, epochs, "movies, all films")
     models = {
         f"network {_layers(net)}": by_net,
         "ridge regression": by_ridge,
@@ -116,40 +119,40 @@ def movies(seed: int, epochs: int | None) -> Outcome:
     for name, values in models.items():
         error = np.sqrt(np.mean((values - data.y) ** 2))
         results.append((name, f"{r2(data.y, values):.4f}", f"{error:.3f}"))
-    recipe = replace(recipe, summary={"R2 in cross-validation": results[1][1]})
+    preprocessing = replace(preprocessing, summary={"R2 in cross-validation": results[1][1]})
     won = r2(data.y, by_net) > r2(data.y, by_ridge)
-    rows = _encoded(recipe, data.X), recipe.target.encode(data.y).astype(np.float32)
-    return Outcome("movies", results, won, net, recipe, history, rows)
+    rows = _encoded(preprocessing, data.X), preprocessing.target.encode(data.y).astype(np.float32)
+    return Outcome("movies", results, won, net, preprocessing, history, rows)
 
 
 def _rate(
     X: np.ndarray, y: np.ndarray, rng: np.random.Generator, epochs: int, label: str
-) -> tuple[Network, Recipe, History]:
-    """A network that learnt ratings y, (n,), from X, (n, 5), both standardised."""
+) -> tuple[Network, TablePreprocessing, History]:
+    """A network trained to predict ratings y, (n,), from X, (n, 5), both standardised."""
     names = load_movie_ratings().feature_names
     inputs = TableEncoder.fit(dict(zip(names, X.T, strict=True)))
     target = TargetEncoder.fit("Fandango_Ratingvalue", y, "regression")
-    recipe = Recipe(True, (*names, target.name), (), inputs, target)
+    preprocessing = TablePreprocessing(True, (*names, target.name), (), inputs, target)
     net = Network([X.shape[1], 16, 1], activation="tanh", output="identity", l2=0.02, seed=rng)
     with progress(label, epochs, lines=1) as show:
         history = net.fit(
-            _encoded(recipe, X),
+            _encoded(preprocessing, X),
             target.encode(y),
             epochs=epochs,
             batch_size=8,
             learning_rate=0.02,
             callbacks=[show],
         )
-    return net, recipe, history
+    return net, preprocessing, history
 
 
 def _layers(net: Network) -> str:
     return "-".join(str(size) for size in net.spec.layer_sizes)
 
 
-def _encoded(recipe: Recipe, X: np.ndarray) -> np.ndarray:
-    names = [column.name for column in recipe.inputs.columns]
-    return recipe.inputs.transform(dict(zip(names, X.T, strict=True))).astype(np.float32)
+def _encoded(preprocessing: TablePreprocessing, X: np.ndarray) -> np.ndarray:
+    names = [column.name for column in preprocessing.inputs.columns]
+    return preprocessing.inputs.transform(dict(zip(names, X.T, strict=True))).astype(np.float32)
 
 
 def _shifted(X: np.ndarray) -> np.ndarray:

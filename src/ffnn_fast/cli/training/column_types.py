@@ -1,4 +1,4 @@
-"""Which columns are numbers, which are categories, and what the target is."""
+"""Which columns are numeric, which are categorical, and the target with its task."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import EXACT, Table
 
-FEW_CLASSES = 20  # a target of at most so many whole numbers is taken for classes
-ROWS_PER_CLASS = 5  # if so many rows at least share each of them on average
-MANY_LEVELS = 100
+FEW_CLASSES = 20  # a target with at most this many distinct whole numbers has classes ...
+ROWS_PER_CLASS = 5  # ... if on average at least this many rows share each of them
+CLASS_ADVICE = "; if the target is a class, use --task classification"
+MANY_LEVELS = 100  # a text column with more is refused, unless --categorical names it
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,13 @@ def target_column(table: Table, name: str, task: str, words: Sequence[str]) -> T
     if task == "auto" and _is_text(bad, missing):
         task = "classification"
     if task == "auto":
-        table.complain(name, bad, words, "; if the target is a class, say --task classification")
+        table.complain(name, bad, words, CLASS_ADVICE)
         distinct = np.unique(known)
         few = len(distinct) <= min(FEW_CLASSES, max(2, len(known) / ROWS_PER_CLASS))
         whole = bool((distinct == np.round(distinct)).all())
         task = "classification" if few and whole else "regression"
     if task == "regression":
-        table.complain(name, bad, words, "; if the target is a class, say --task classification")
+        table.complain(name, bad, words, CLASS_ADVICE)
         return Target(task, values, missing)
     texts = table.texts(name, words)
     exact = not bad.any() and bool((np.abs(known) <= EXACT).all())
@@ -49,7 +51,7 @@ def target_column(table: Table, name: str, task: str, words: Sequence[str]) -> T
     if n_classes > max(2, len(known) / 2):
         raise CommandError(
             f"{table.path}: target {name!r} has {n_classes} classes in {len(known)} rows; choose "
-            "another --target, or say --task regression if it holds numbers"
+            "another --target, or use --task regression if it holds numbers"
         )
     return Target(task, texts, missing)
 
@@ -62,17 +64,17 @@ def input_columns(
     Raises
     ------
     CommandError
-        For texts among numbers, and for texts that hardly ever come twice.
+        For texts among numbers, and for a text column with too many different texts.
     """
     columns = {}
     for name in table.names:
         if name in without:
             continue
-        quoted = shlex.quote(name)
+        quoted = shlex.quote(join_names([name]))
         values, bad = table.numbers(name, words)
         missing = table.missing(name, words)
         if name not in categorical and not _is_text(bad, missing):
-            advice = f", if it is a category --categorical {quoted}, else --drop {quoted}"
+            advice = f", if it is a category --categorical {quoted}, otherwise --drop {quoted}"
             table.complain(name, bad, words, advice)
             columns[name] = values
             continue
@@ -84,10 +86,10 @@ def input_columns(
                 f"it out with --drop {quoted}, or keep it with --categorical {quoted}"
             )
     if not columns:
-        raise CommandError(f"{table.path}: no input column is left beside the target")
+        raise CommandError(f"{table.path}: no input column is left")
     return columns
 
 
 def _is_text(bad: np.ndarray, missing: np.ndarray) -> bool:
-    """Whether most of what is there is no number."""
+    """Whether most of the cells that are not missing are no numbers."""
     return int(bad.sum()) * 2 > int((~missing).sum())

@@ -1,8 +1,7 @@
-"""What ``ffnn-fast course`` does: images, one run with an optimizer, and its results."""
+"""The assignment: images of 10 classes, and a run with one optimizer."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -12,8 +11,14 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._training.divergence import DivergedWarning
-from ffnn_fast.cli.course import ACTIVATIONS, LOSSES
-from ffnn_fast.cli.output import CommandError, say
+from ffnn_fast.cli.course.assignment_results import Records, Result
+from ffnn_fast.cli.course.course_options import (
+    ACTIVATIONS,
+    LOSSES,
+    CourseOptions,
+    CourseTraining,
+)
+from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.datasets import load_images
 from ffnn_fast.metrics import confusion_matrix
@@ -31,9 +36,7 @@ USUAL_RATES = {
     "adam": 0.001,
     "nadam": 0.001,
 }
-LEAST_RATE = 1e-6  # annealing gives up below it
-
-Records = list[dict[str, float]]
+LEAST_RATE = 1e-6  # annealing ends below it
 
 
 @dataclass(frozen=True)
@@ -46,31 +49,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Images:
-    """The parts of a data set."""
+    """The images for training, validation and test."""
 
     train: Part
     validation: Part
     test: Part
 
 
-@dataclass(frozen=True)
-class Result:
-    """A run: what it was made with, a record per epoch, and how it does on the test images."""
-
-    optimizer: str
-    learning_rate: float
-    history: Records
-    test_accuracy: float
-    confusion: np.ndarray
-
-    @property
-    def seconds(self) -> float:
-        """Time of the steps alone."""
-        return sum(record["seconds"] for record in self.history)
-
-
 def load(folder: str, name: str, seed: int) -> Images:
-    """The data set in `folder`, a tenth of the training images drawn for validation."""
+    """The data set in `folder`; a random tenth of its training images is for validation."""
     places = [os.path.join(folder, part) for part in (name, name.replace("_", "-"))]
     places += [f"{place}.npz" for place in places] + [folder]
     try:
@@ -82,52 +69,39 @@ def load(folder: str, name: str, seed: int) -> Images:
         raise CommandError(str(error)) from error
     parts = [_part(train.X, train.y), _part(test.X, test.y)]
     if any(part.y.max() >= CLASSES for part in parts) or parts[0].X.shape[1] != parts[1].X.shape[1]:
-        raise CommandError(f"{found} is not a data set of {CLASSES} classes and one size of image")
+        raise CommandError(f"{found} must hold images of one size in at most {CLASSES} classes")
     order = np.random.default_rng(seed).permutation(len(train.y))
     held_out, rest = np.split(order, [len(order) // HELD_OUT])
     if not len(held_out):
-        raise CommandError(f"{found} has {len(order)} training images: too few")
+        raise CommandError(
+            f"{found} has {len(order)} training images; at least {HELD_OUT} are needed"
+        )
     whole, last = parts
     return Images(
         Part(whole.X[rest], whole.y[rest]), Part(whole.X[held_out], whole.y[held_out]), last
     )
 
 
-def learn(images: Images, args: argparse.Namespace, optimizer: str, rate: float) -> Result:
-    """Train a new network with one optimizer, and judge it."""
+def learn(images: Images, options: CourseOptions, optimizer: str, rate: float) -> Result:
+    """Train a new network with one optimizer, and evaluate it on the test images."""
+    network, training = options.network, options.training
     pixels = images.train.X.shape[1]
     net = Network(
-        [pixels, *[args.hidden_size] * args.num_layers, CLASSES],
-        activation=ACTIVATIONS[args.activation],
+        [pixels, *[network.hidden_size] * network.num_layers, CLASSES],
+        activation=ACTIVATIONS[network.activation],
         output="softmax",
-        loss=LOSSES[args.loss],
-        initializer="glorot_uniform" if args.weight_init == "Xavier" else _random,
-        l2=args.weight_decay,
-        seed=args.seed,
+        loss=LOSSES[network.loss],
+        initializer="glorot_uniform" if network.weight_init == "Xavier" else _random,
+        l2=network.weight_decay,
+        seed=training.seed,
     )
-    train = _anneal if args.anneal else _train
-    with progress(optimizer, args.epochs) as show, warnings.catch_warnings():
+    train = _anneal if training.anneal else _train
+    with progress(optimizer, training.epochs) as show, warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergedWarning)
-        history = train(net, images, args, _optimizer(optimizer, rate, args), show)
+        history = train(net, images, training, _optimizer(optimizer, rate, training), show)
     confusion = confusion_matrix(images.test.y, net.predict(images.test.X), CLASSES)
     accuracy = float(np.trace(confusion) / confusion.sum())
     return Result(optimizer, rate, history, accuracy, confusion)
-
-
-def table(results: list[Result]) -> list[tuple[str, ...]]:
-    """A row for each run, under a title."""
-    head = ("optimizer", "rate", "loss", "validation", "accuracy", "test accuracy", "time")
-    rows = [
-        (
-            result.optimizer,
-            f"{result.learning_rate:g}",
-            *(f"{result.history[-1][key]:.4f}" for key in ("loss", "val_loss", "val_accuracy")),
-            f"{result.test_accuracy:.4f}",
-            f"{result.seconds:.2f} s",
-        )
-        for result in results
-    ]
-    return [head, *rows]
 
 
 def _part(X: np.ndarray, y: np.ndarray) -> Part:
@@ -138,13 +112,13 @@ def _random(fan_out: int, fan_in: int, rng: np.random.Generator) -> np.ndarray:
     return rng.normal(0, RANDOM, (fan_out, fan_in))
 
 
-def _optimizer(name: str, rate: float, args: argparse.Namespace) -> Optimizer:
-    moments = {"beta_1": args.beta1, "beta_2": args.beta2, "epsilon": args.epsilon}
+def _optimizer(name: str, rate: float, training: CourseTraining) -> Optimizer:
+    moments = {"beta_1": training.beta1, "beta_2": training.beta2, "epsilon": training.epsilon}
     made: dict[str, Any] = {
         "sgd": lambda: SGD(learning_rate=rate),
-        "momentum": lambda: Momentum(learning_rate=rate, momentum=args.momentum),
-        "nag": lambda: Nesterov(learning_rate=rate, momentum=args.momentum),
-        "rmsprop": lambda: RMSprop(learning_rate=rate, rho=args.beta, epsilon=args.epsilon),
+        "momentum": lambda: Momentum(learning_rate=rate, momentum=training.momentum),
+        "nag": lambda: Nesterov(learning_rate=rate, momentum=training.momentum),
+        "rmsprop": lambda: RMSprop(learning_rate=rate, rho=training.beta, epsilon=training.epsilon),
         "adam": lambda: Adam(learning_rate=rate, **moments),
         "nadam": lambda: NAdam(learning_rate=rate, **moments),
     }
@@ -152,42 +126,42 @@ def _optimizer(name: str, rate: float, args: argparse.Namespace) -> Optimizer:
 
 
 def _train(
-    net: Network, images: Images, args: argparse.Namespace, optimizer: Optimizer, show: Any
+    net: Network, images: Images, training: CourseTraining, optimizer: Optimizer, show: Any
 ) -> Records:
     """All epochs at one rate."""
     history = net.fit(
         images.train.X,
         images.train.y,
-        epochs=args.epochs,
-        batch_size=args.batch_size,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
         optimizer=optimizer,
         validation_data=(images.validation.X, images.validation.y),
         callbacks=[show],
     )
     if history.stopped == "diverged":
         raise CommandError(
-            f"{optimizer.name} diverged at a rate of {optimizer.learning_rate:g}: try a smaller -lr"
+            f"{optimizer.name} diverged at rate {optimizer.learning_rate:g}: try a smaller -lr"
         )
     return list(history)
 
 
 def _anneal(
-    net: Network, images: Images, args: argparse.Namespace, optimizer: Optimizer, show: Any
+    net: Network, images: Images, training: CourseTraining, optimizer: Optimizer, show: Any
 ) -> Records:
-    """Epoch by epoch; one after which the validation loss is higher is done again at half the rate,
-    from the parameters and the optimizer's state before it.
+    """Epoch by epoch; one that raises the validation loss is repeated at half the rate, from the
+    parameters and the optimizer's state before it.
     """
     train, validation = images.train, images.validation
     records: Records = []
     rate, best = optimizer.learning_rate, net.loss(validation.X, validation.y)
-    while len(records) < args.epochs and rate >= LEAST_RATE:
+    while len(records) < training.epochs and rate >= LEAST_RATE:
         before = net.copy()
         order = net.rng.permutation(len(train.y))
         began = perf_counter()
         loss = net.partial_fit(
             train.X[order],
             train.y[order],
-            batch_size=args.batch_size,
+            batch_size=training.batch_size,
             optimizer=None if net.stream else replace(optimizer, learning_rate=rate),
             learning_rate=rate if net.stream else None,
         )
@@ -195,7 +169,9 @@ def _anneal(
         val_loss = net.loss(validation.X, validation.y)
         if not val_loss <= best:
             rate /= 2
-            say(f"the validation loss rose to {val_loss:.4f}: again, with a rate of {rate:g}")
+            write_line(
+                f"the validation loss rose to {val_loss:.4f}: repeating the epoch at rate {rate:g}"
+            )
             net.params[:], net.stream = before.params, before.stream
             continue
         best = val_loss

@@ -1,4 +1,4 @@
-"""What a model file keeps beside the network, so that raw rows are enough to predict."""
+"""The preprocessing of tables that a model file holds, so that raw rows are enough to predict."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summa
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the rows of a table become inputs, and outputs answers.
+class TablePreprocessing:
+    """How the rows of a table become inputs, and outputs become predictions.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Recipe:
     inputs : TableEncoder
     target : TargetEncoder
     summary : dict of str to str
-        What the training reported.
+        Options and scores of the training.
     """
 
     header: bool
@@ -45,7 +45,7 @@ class Recipe:
     summary: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str, header: str = "auto", delimiter: str = "auto") -> Table:
-        """The table in a file, by `read_table`; "auto" stands for the header of the training."""
+        """The table in a file, by `read_table`; "auto": a header if the training table had one."""
         return read_table(path, header, delimiter, assumed="yes" if self.header else "no")
 
     def matrix(self, table: Table) -> np.ndarray:
@@ -75,8 +75,8 @@ class Recipe:
         Raises
         ------
         CommandError
-            If the table has no such column, a target is missing and not to be dropped, it is no
-            number where one is needed, or a class that is not known.
+            If the table has no such column, a target is missing and such rows are not dropped, or
+            it is no number in regression, or an unknown class.
         """
         name, target = self.target_place(table), self.target
         rows = table.known(table.missing(name, self.missing), drop_missing=drop_missing)
@@ -89,13 +89,13 @@ class Recipe:
         if strange.any():
             row = int(rows[np.argmax(strange)])
             raise CommandError(
-                f"{table.where(row)}: the model does not know the class {texts[row]!r} of "
-                f"{name!r}; it knows {shortened(target.classes)}"
+                f"{table.where(row)}: the model has no class {texts[row]!r} of {name!r}; "
+                f"its classes: {shortened(target.classes)}"
             )
         return rows, target.encode(texts[rows])
 
     def target_place(self, table: Table) -> str:
-        """The name in `table` of the target, which has its place where no names are to go by."""
+        """The name in `table` of the target; by its position where there are no names."""
         name = self.target.name
         if self.header and table.has_header:
             if name not in table.names:
@@ -103,7 +103,7 @@ class Recipe:
             return name
         if len(table.names) != len(self.columns):
             raise CommandError(
-                f"{table.path} has {len(table.names)} columns; without names to go by, the target "
+                f"{table.path} has {len(table.names)} columns; without column names, the target "
                 f"is found only among the {len(self.columns)} columns of the training table"
             )
         return table.names[self.columns.index(name)]
@@ -124,13 +124,13 @@ class Recipe:
             if len(table.names) == len(expected):
                 return dict(zip(expected, table.names, strict=True))
         raise CommandError(
-            f"{table.path} has {len(table.names)} columns; without names to go by, the model "
+            f"{table.path} has {len(table.names)} columns; without column names, the model "
             f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
             f"without the target (column {self.target.name})"
         )
 
     def to_json(self) -> str:
-        """The recipe as JSON text."""
+        """The preprocessing as JSON text."""
         plain = {
             "version": 1,
             "header": self.header,
@@ -143,7 +143,7 @@ class Recipe:
         return json.dumps(plain, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Recipe:
+    def from_json(cls, text: str) -> TablePreprocessing:
         """The inverse of `to_json`; raises ValueError for anything else."""
         try:
             plain = json.loads(text)
@@ -156,7 +156,7 @@ class Recipe:
         summary = plain["summary"]
         if not isinstance(plain["header"], bool) or not isinstance(summary, dict):
             raise ValueError("'header' must be true or false and 'summary' an object")
-        recipe = cls(
+        preprocessing = cls(
             plain["header"],
             _texts(plain, "columns"),
             _texts(plain, "missing"),
@@ -164,14 +164,18 @@ class Recipe:
             TargetEncoder.from_dict(plain["target"]),
             {str(key): str(value) for key, value in summary.items()},
         )
-        used = {column.name for column in recipe.inputs.columns} | {recipe.target.name}
-        if not used <= set(recipe.columns):
+        used = {column.name for column in preprocessing.inputs.columns} | {
+            preprocessing.target.name
+        }
+        if not used <= set(preprocessing.columns):
             raise ValueError("its inputs and target are not among its columns")
-        return recipe
+        return preprocessing
 
 
-def load_model(path: str, *, engine: str | None = None) -> tuple[Network, Recipe | None]:
-    """The network of a model file and, if it has one, the recipe.
+def load_model(
+    path: str, *, engine: str | None = None
+) -> tuple[Network, TablePreprocessing | None]:
+    """The network of a model file and, if it has one, the preprocessing.
 
     Raises
     ------
@@ -181,28 +185,28 @@ def load_model(path: str, *, engine: str | None = None) -> tuple[Network, Recipe
         If it cannot be read.
     """
     spec, params, extra = load(path)
-    recipe = None
+    preprocessing = None
     if KEY in extra:
         try:
-            recipe = Recipe.from_json(extra[KEY])
-            _check_fit(recipe, spec)
+            preprocessing = TablePreprocessing.from_json(extra[KEY])
+            _check_fit(preprocessing, spec)
         except ValueError as error:
             raise ModelFileError(f"{path!r} has a bad {KEY!r} entry: {error}") from error
-    return Network.from_params(spec, params, engine=engine), recipe
+    return Network.from_params(spec, params, engine=engine), preprocessing
 
 
-def _check_fit(recipe: Recipe, spec: NetworkSpec) -> None:
-    """Whether a recipe and a network belong together."""
-    width, classes = len(recipe.inputs.feature_names), len(recipe.target.classes)
+def _check_fit(preprocessing: TablePreprocessing, spec: NetworkSpec) -> None:
+    """Raise ValueError if the preprocessing does not fit the network."""
+    width, classes = len(preprocessing.inputs.feature_names), len(preprocessing.target.classes)
     n_outputs, task = spec.n_outputs, spec.task
-    if recipe.target.task == "regression":
+    if preprocessing.target.task == "regression":
         outputs = spec.n_targets == 1 and task == "regression"
     else:
         one_of = spec.takes_labels and n_outputs == classes
         outputs = task == "classification" and (one_of or (n_outputs, classes) == (1, 2))
     if width != spec.n_inputs or not outputs:
         raise ValueError(
-            f"it makes {width} inputs and {classes} classes ({recipe.target.task}), but the "
+            f"it makes {width} inputs and {classes} classes ({preprocessing.target.task}), but the "
             f"network has {spec.n_inputs} inputs and {n_outputs} outputs ({task}) "
             f"in {len(spec.head_widths)} heads"
         )
@@ -215,7 +219,7 @@ def _check_range(table: Table, X: np.ndarray, features: list[str]) -> None:
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise CommandError(
             f"{table.where(row)}: the value of {features[column]!r} is too far from those of the "
-            "training rows to compute with"
+            "training rows to be held as float32"
         )
 
 
