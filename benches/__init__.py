@@ -1,1 +1,1 @@
-"""ffnn_fast beside other libraries: ``python -m benches``; README.md says how to run and read."""
+"""Benchmarks beside other libraries: ``python -m benches``; see README.md."""

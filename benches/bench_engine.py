@@ -24,7 +24,7 @@ def rows(problem, steps, dtype):
     return replace(problem, steps=steps, dtype=dtype).rows()
 
 
-def same(got, expected, dtype):
+def agree(got, expected, dtype):
     """Whether two results agree on the scale of the whole array."""
     return np.abs(got - expected).max() <= TOLERANCE[dtype] * np.abs(expected).max()
 
@@ -34,7 +34,7 @@ def same(got, expected, dtype):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_forward(benchmark, shape, engine, dtype):
     X, _ = rows(shape, 1, dtype)
-    assert same(*(network(shape, e, dtype).forward(X) for e in ENGINES), dtype)
+    assert agree(*(network(shape, e, dtype).forward(X) for e in ENGINES), dtype)
     benchmark.group = f"forward {shape} {dtype}"
     benchmark(network(shape, engine, dtype).forward, X)
 
@@ -44,7 +44,7 @@ def test_forward(benchmark, shape, engine, dtype):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_gradient(benchmark, shape, engine, dtype):
     X, y = rows(shape, 1, dtype)
-    assert same(*(network(shape, e, dtype).gradient(X, y) for e in ENGINES), dtype)
+    assert agree(*(network(shape, e, dtype).gradient(X, y) for e in ENGINES), dtype)
     benchmark.group = f"gradient {shape} {dtype}"
     benchmark(network(shape, engine, dtype).gradient, X, y)
 
@@ -61,7 +61,7 @@ def test_epoch(benchmark, shape, engine):
     trained = [network(shape, e, "float32") for e in ENGINES]
     for net in trained:
         net.fit(X, y, **options)
-    assert same(*(net.params for net in trained), "float32")
+    assert agree(*(net.params for net in trained), "float32")
     benchmark.group = f"epoch of {steps} steps, {shape} float32"
     benchmark.extra_info["steps"] = steps
     benchmark(network(shape, engine, "float32").fit, X, y, **options)

@@ -30,7 +30,7 @@ def times(ratio):
 
 
 def save(drawn, path):
-    """The same bytes for the same records."""
+    """Write an SVG file, of the same bytes for the same records."""
     from matplotlib import rc_context
 
     with rc_context({"svg.hashsalt": path.stem}):
@@ -38,7 +38,7 @@ def save(drawn, path):
 
 
 def colour(name):
-    """A library's colour, whatever follows its name."""
+    """The colour of the library that a label starts with."""
     return COLOURS.get(name.split(":")[0].split(",")[0], "#7f7f7f")
 
 
@@ -78,12 +78,18 @@ def curves(points, title, path):
 
 
 def shares(labelled, path):
-    """Shares of a bound of (label, ours, BLAS's products alone)."""
+    """Shares of a bound of (label, whole step, BLAS's products alone)."""
     drawn = canvas(8, 0.5 * len(labelled) + 1)
     axes = panel(drawn)
     at = range(len(labelled))
-    names, ours, products = zip(*labelled[::-1], strict=True)
-    axes.barh([y - 0.2 for y in at], ours, 0.4, label="our whole step", color=colour("ffnn_fast"))
+    names, steps, products = zip(*labelled[::-1], strict=True)
+    axes.barh(
+        [y - 0.2 for y in at],
+        steps,
+        0.4,
+        label="whole step of ffnn_fast",
+        color=colour("ffnn_fast"),
+    )
     axes.barh([y + 0.2 for y in at], products, 0.4, label="matrix products alone, NumPy's BLAS",
               color=colour("numpy"))  # fmt: skip
     axes.axvline(1, color="black", linewidth=0.8)
@@ -92,7 +98,7 @@ def shares(labelled, path):
     save(drawn, path)
 
 
-def weights(records, path):
+def footprint(records, path):
     """Import time, files and memory of a fit, each in its panel."""
     shown = [
         ("import_seconds", 1, "import, s"),
@@ -102,7 +108,7 @@ def weights(records, path):
     drawn = canvas(11, 3)
     for at, (key, unit, title) in enumerate(shown, start=1):
         axes = panel(drawn, 1, len(shown), at, title)
-        here = [(r["contestant"], r[key] / unit) for r in records if r.get(key) is not None][::-1]
+        here = [(r["library"], r[key] / unit) for r in records if r.get(key) is not None][::-1]
         names, values = zip(*here, strict=True)
         drawn_bars = axes.barh(names, values, color=[colour(name) for name in names])
         axes.bar_label(drawn_bars, [f"{value:.3g}" for value in values], padding=3, fontsize=8)

@@ -1,4 +1,4 @@
-"""Describes the machine above the results and holds every library to one thread."""
+"""Print the machine above the results, and limit every library to one thread."""
 
 import pytest
 from threadpoolctl import threadpool_limits
@@ -10,7 +10,7 @@ def pytest_report_header() -> list[str]:
     machine = describe()
     return [
         f"cpu: {machine['cpu']} ({machine['architecture']}), ISA level {machine['isa_level']}",
-        f"blas: {', '.join(machine['blas'])}; every library held to 1 thread",
+        f"blas: {', '.join(machine['blas'])}; every library limited to 1 thread",
     ]
 
 

@@ -4,7 +4,7 @@ import gzip
 
 import numpy as np
 
-ROWS = 59_904  # 468 batches of 128: JAX's scan knows no short last batch
+ROWS = 59_904  # 468 batches of 128: JAX's scan takes no shorter last batch
 FILES = [
     "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz",
     "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz",
@@ -20,7 +20,7 @@ def read(path):
 
 
 def present(folder):
-    """Whether all four files are there."""
+    """Whether all four files are in the folder."""
     return all((folder / name).exists() for name in FILES)
 
 
@@ -38,7 +38,7 @@ def load(folder):
 
 
 def accuracy(layers, activation, X, y):
-    """Share of rows whose largest output is the right one."""
+    """Share of rows whose largest output is at the true class."""
     h = X
     for W, b in layers[:-1]:
         a = h @ W.T + b

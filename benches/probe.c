@@ -7,7 +7,7 @@
 #else
 #define BYTES 16
 #endif
-#define ACCUMULATORS 12 /* two units of latency 4 or 5 want at least 10; 16 registers hold 12 */
+#define ACCUMULATORS 12 /* two units of latency 4 or 5 need at least 10; 16 registers hold 12 */
 
 typedef float floats __attribute__((vector_size(BYTES)));
 typedef double doubles __attribute__((vector_size(BYTES)));

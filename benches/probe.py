@@ -1,4 +1,4 @@
-"""Bounds of the machine, measured by a page of C that is compiled for it when asked."""
+"""Bounds of the machine, measured by a small C library that is compiled on first use."""
 
 import ctypes
 import shutil
@@ -22,7 +22,7 @@ def compiler():
 
 @cache
 def library():
-    """The compiled page."""
+    """The compiled library."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "probe.so"
         subprocess.run([compiler(), *FLAGS, str(SOURCE), "-o", str(target)], check=True)
@@ -48,7 +48,7 @@ def peak(dtype, threads):
 
 
 def sweep(n):
-    """Seconds in which n floats are read once and written once, wherever they fit."""
+    """Seconds to read and write n floats once, in the smallest cache that holds them."""
     w = np.zeros(n, np.float32)
     pointer = ctypes.c_void_p(w.ctypes.data)
     repeats = max(1, 20_000_000 // n)

@@ -1,4 +1,4 @@
-"""Regression problems for the full-batch solvers, the same for every contestant. NumPy only."""
+"""Regression problems for the full-batch solvers, the same for every library. NumPy only."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Regression:
         )
 
     def present(self, folder) -> bool:
-        """Whether the data are there."""
+        """Whether the data are in the folder."""
         return self.data != "wine" or (folder / WINE).exists()
 
     def rows(self, folder) -> tuple[np.ndarray, np.ndarray]:

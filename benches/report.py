@@ -1,11 +1,13 @@
-"""What is written of the records: JSON, Markdown tables, plots, and the promises beside figures."""
+"""The report: JSON of the records, Markdown tables, plots, and figures beside their targets."""
 
 import importlib
 import json
 from pathlib import Path
 
-from benches import questions
-
+QUESTIONS = [
+    "step", "latency", "scaling", "roofline", "fit", "solvers", "estimators", "footprint",
+]  # fmt: skip
+RELATIVE = "relative to ffnn_fast"
 RESULTS = Path(__file__).with_name("results")
 UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
 
@@ -28,12 +30,12 @@ def per(count, noun):
 
 
 def at_least(what, got, least):
-    """A verdict on a figure that must not be smaller."""
+    """The outcome of a figure that must not be smaller."""
     return {"what": what, "got": got, "bound": f"≥ {least:g}", "met": bool(got >= least)}
 
 
 def at_most(what, got, most):
-    """A verdict on a figure that must not be larger."""
+    """The outcome of a figure that must not be larger."""
     return {"what": what, "got": got, "bound": f"≤ {most:g}", "met": bool(got <= most)}
 
 
@@ -42,7 +44,7 @@ def question(name):
     return importlib.import_module(f"benches.questions.{name}")
 
 
-def asked(name):
+def headline(name):
     """The question in words."""
     return question(name).__doc__.splitlines()[0]
 
@@ -53,13 +55,13 @@ def table(header, rows):
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
 
 
-def verdict_table(verdicts):
-    """Promises beside what was measured."""
+def outcome_table(outcomes):
+    """Targets beside what was measured."""
     rows = [
         [v["what"], f"{v['got']:.3g}", v["bound"], "yes" if v["met"] else "**no**"]
-        for v in verdicts
+        for v in outcomes
     ]
-    return table(["promise", "measured", "bound", "met"], rows)
+    return table(["target", "measured", "bound", "met"], rows)
 
 
 def machine_lines(machine, form):
@@ -85,36 +87,36 @@ def save(name, machine, form, records, folder=RESULTS):
 
 
 def write(folder=RESULTS):
-    """Markdown and plots of every JSON file in the folder, and its README; returns all verdicts."""
-    verdicts, pages = [], []
-    for name in questions.NAMES:
+    """Markdown and plots of every JSON file in the folder, and its README; returns all outcomes."""
+    outcomes, pages = [], []
+    for name in QUESTIONS:
         source = folder / f"{name}.json"
         content = json.loads(source.read_text()) if source.exists() else {"records": []}
         if content["records"]:
-            verdicts += write_question(name, content, folder)
+            outcomes += write_question(name, content, folder)
             when = f"{content['form']} form, {content['machine']['date']}"
-            pages.append(f"- [{name}]({name}.md): {asked(name)} ({when})\n")
-    lines = ["# What was found\n", "".join(pages), "## Promises\n", verdict_table(verdicts)]
+            pages.append(f"- [{name}]({name}.md): {headline(name)} ({when})\n")
+    lines = ["# Results\n", "".join(pages), "## Targets\n", outcome_table(outcomes)]
     (folder / "README.md").write_text("\n".join(lines))
-    return verdicts
+    return outcomes
 
 
 def write_question(name, content, folder):
-    """<name>.md with its plots; returns its verdicts."""
+    """<name>.md with its plots; returns its outcomes."""
     module, records = question(name), content["records"]
-    lines = [f"# {asked(name)}\n"]
+    lines = [f"# {headline(name)}\n"]
     lines.append(machine_lines(content["machine"], content["form"]))
-    verdicts = module.promises(records)
-    if verdicts:
-        lines += ["## Promises\n", verdict_table(verdicts)]
+    outcomes = module.compare_with_targets(records)
+    if outcomes:
+        lines += ["## Targets\n", outcome_table(outcomes)]
     for title, header, rows in module.tables(records):
         lines += [f"## {title}\n", table(header, rows)]
     for stem, draw in module.plots(records).items():
         try:
             draw(folder / f"{stem}.svg")
         except ImportError:
-            print("plots left out: matplotlib is not installed")
+            print("no plots: matplotlib is not installed")
             break
         lines.append(f"![{stem}]({stem}.svg)\n")
     (folder / f"{name}.md").write_text("\n".join(lines))
-    return verdicts
+    return outcomes

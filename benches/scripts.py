@@ -1,4 +1,4 @@
-"""What scikit-learn users run: each script gets the module that the estimators come from."""
+"""Scripts of scikit-learn users; each takes the module that provides the estimators."""
 
 import warnings
 from time import perf_counter
@@ -15,9 +15,9 @@ def run(estimators, name):
 
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
-    way = stream if name == "partial_fit" else fit
-    with warnings.catch_warnings(action="ignore"):  # that it has not converged
-        seconds, model = way(estimators, name, X, y)
+    train = stream if name == "partial_fit" else fit
+    with warnings.catch_warnings(action="ignore"):  # of missing convergence
+        seconds, model = train(estimators, name, X, y)
     return seconds, model.score(X_test, y_test), model.predict_proba(X_test)
 
 
@@ -30,7 +30,7 @@ def fit(estimators, solver, X, y):
 
 
 def stream(estimators, name, X, y):
-    """Row by row, as rows come in."""
+    """Row by row, as in a stream."""
     model = estimators.MLPClassifier(random_state=0)
     model.partial_fit(X[:1], y[:1], classes=range(10))
     began = perf_counter()

@@ -1,11 +1,11 @@
-"""What was promised: the least ratio of a contestant's time to ours, or the least figure."""
+"""Targets: the smallest ratio of a library's time to ffnn_fast's, or the smallest figure."""
 
 from ffnn_fast._bench.problems import ADAM, MINIBATCH, ONLINE, WIDE
 
 CASES = [*ONLINE, *MINIBATCH, WIDE]
-EVERY_PEER = ["numpy", "scikit-learn", "torch", "torch.compile", "jax"]
+EVERY_LIBRARY = ["numpy", "scikit-learn", "torch", "torch.compile", "jax"]
 
-# (case, threads) -> {peer: at least}
+# (case, threads) -> {library: at least}
 STEP = {
     (str(ONLINE[0]), 1): {"numpy": 100, "jax": 4, "torch": 600},
     (str(ONLINE[1]), 1): {"numpy": 15, "jax": 3.5, "torch": 20},
@@ -16,16 +16,16 @@ STEP = {
     (str(MINIBATCH[3]), 2): {"jax": 1.35, "torch": 1.7},
     (str(ADAM[0]), 1): {"jax": 1.4, "torch": 4.5},
     (str(ADAM[1]), 1): {"jax": 1.15, "torch": 1.4},
-    (str(WIDE), 2): dict.fromkeys(EVERY_PEER, 1.1),
+    (str(WIDE), 2): dict.fromkeys(EVERY_LIBRARY, 1.1),
 }
 LATENCY = {"numpy": 15, "onnxruntime": 10, "torch": 40}
 ABOVE_BARE_CALL = 0.5e-6  # seconds
 FIT = {"scikit-learn": 3, "torch": 2, "jax": 1.2}
 SAME_ACCURACY = 0.003
-ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10}  # of scikit-learn, the same script
-TWO_THREADS = {"products": 1.85, "anywhere": 0.97}  # of one thread, gemm-bound sizes and all
+ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10}  # scikit-learn / ffnn_fast, the same script
+TWO_THREADS = {"products": 1.85, "anywhere": 0.97}  # one thread / two threads
 SHARE_OF_PEAK = {str(MINIBATCH[3]): 0.88}
 SHARE_OF_SWEEP = {str(ONLINE[1]): 0.6}
-SOLVERS = {"MINPACK": 10, "scikit-learn lbfgs": 1}  # times our time
+SOLVERS = {"MINPACK": 10, "scikit-learn lbfgs": 1}  # of the time of ffnn_fast
 SAME_MINIMUM = 1e-6  # relative
-ADAMS_TIME = 10  # times that of Levenberg-Marquardt, in which Adam must not be better
+ADAM_TIME = 10  # times that of Levenberg-Marquardt, in which Adam must not be better

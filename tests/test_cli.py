@@ -203,7 +203,7 @@ def test_doctor(tmp_path):
     shown = run("doctor", cwd=tmp_path)
     for fact in (__version__, "ISA level", "BLAS", "threads", "CPU features", "pyarrow"):
         assert fact in shown
-    assert re.search(r"compiled beside reference: .* ok$", shown, re.MULTILINE)
+    assert re.search(r"compiled against reference engine: .* ok$", shown, re.MULTILINE)
 
 
 def test_help_and_version(capsys):

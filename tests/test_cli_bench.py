@@ -1,4 +1,4 @@
-"""``ffnn-fast bench``: tables and JSON of a quick race, refusals, and what Ctrl-C leaves behind."""
+"""``ffnn-fast bench``: tables and JSON of a quick run, refusals, and interruption."""
 
 import json
 import signal
@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from ffnn_fast._bench import peers
-from ffnn_fast._bench.arena import cores_available
+from ffnn_fast._bench.libraries import registry
+from ffnn_fast._bench.pinning import cores_available
 from ffnn_fast.cli import bench, main
+from ffnn_fast.cli.command_line import parse
 
 QUICK = ["bench", "--quick", "--rounds", "2"]
 
@@ -33,8 +34,10 @@ def refused(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def without_torch(monkeypatch):
-    found = peers.find_spec
-    monkeypatch.setattr(peers, "find_spec", lambda name: None if name == "torch" else found(name))
+    found = registry.find_spec
+    monkeypatch.setattr(
+        registry, "find_spec", lambda name: None if name == "torch" else found(name)
+    )
 
 
 def test_tables_and_json(tmp_path, monkeypatch, capsys):
@@ -42,12 +45,23 @@ def test_tables_and_json(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     only = ["--only", "small", "latency", "numpy", "reference"]
     assert main([*QUICK, *only, "--json", "b.json"]) == 0
-    shown, told = capsys.readouterr()
-    assert told == ""
+    shown, error = capsys.readouterr()
+    assert error == ""
     for words in (
         ["CPU"],
         ["ISA", "level"],
-        ["small:", "16-32-4,", "1", "thread", "time", "step", "middle", "half", "times", "ours"],
+        [
+            "small:",
+            "16-32-4,",
+            "1",
+            "thread",
+            "time",
+            "step",
+            "quartiles",
+            "relative",
+            "to",
+            "ffnn_fast",
+        ],
         ["one", "row", "through", "8-64-64-4,", "time", "per", "call"],
         ["ffnn_fast", "1.00"],
         ["reference"],
@@ -61,37 +75,35 @@ def test_tables_and_json(tmp_path, monkeypatch, capsys):
     content = json.loads((tmp_path / "b.json").read_text("utf-8"))
     assert content["machine"]["cores"] == len(cores_available())
     assert content["machine"]["libraries"]["numpy"] != "not installed"
-    assert (content["rounds"], content["left_out"], content["not_installed"]) == (2, [], [])
-    steps = {r["contestant"]: r for r in content["records"] if r["name"] == "small"}
+    assert (content["rounds"], content["excluded"], content["not_installed"]) == (2, [], [])
+    steps = {r["label"]: r for r in content["records"] if r["name"] == "small"}
     assert list(steps) == ["ffnn_fast", "reference", "numpy"]
     assert steps["ffnn_fast"]["ratio"] == 1
     assert steps["numpy"]["seconds"] > 0
-    assert {r["peer"] for r in content["records"] if r["name"] == "latency"} == {
+    assert {r["library"] for r in content["records"] if r["name"] == "latency"} == {
         "ffnn_fast",
         "numpy",
     }
 
 
 def test_absent_libraries_are_named_at_the_end(without_torch, monkeypatch, capsys):
-    asked = []
-    monkeypatch.setattr(bench, "_race", lambda arena, *case: asked.append(case) or [])
+    run = []
+    monkeypatch.setattr(bench, "_run_case", lambda runner, *case: run.append(case) or [])
     assert main(["bench", "--quick", "--only", "small"]) == 1
     shown = capsys.readouterr().out
-    assert "small: no figures" in shown
+    assert "small: no results" in shown
     assert "torch" in shown.splitlines()[-1]
-    assert shown.splitlines()[-1].startswith("not installed, so left out: ")
+    assert shown.splitlines()[-1].startswith("not installed, excluded: ")
     assert shown.endswith('; pip install "ffnn_fast[peers]"\n')
-    assert [(name, threads) for name, threads, _ in asked] == [("small", 1)]
-    assert "torch" not in asked[0][2]
+    assert [(name, threads) for name, threads, _ in run] == [("small", 1)]
+    assert "torch" not in run[0][2]
 
 
 def test_cases_and_threads(monkeypatch):
     def cases(*argv):
-        return bench._cases(main_parser().parse_args(["bench", *argv]))
+        return bench._cases(parse(["bench", *argv])[1])
 
-    from ffnn_fast.cli import build_parser as main_parser
-
-    monkeypatch.setattr("ffnn_fast._bench.arena.cores_available", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr("ffnn_fast._bench.pinning.cores_available", lambda: [0, 1, 2, 3])
     monkeypatch.setattr("ffnn_fast._runtime.threads.available", lambda: 4)
     once = [(name, 1) for name in ("small", "online", "minibatch", "adam", "wide")]
     usual = [(name, threads) for name, threads, _ in cases()]
@@ -105,24 +117,24 @@ def test_cases_and_threads(monkeypatch):
     compiled = {name for name, _, names in cases("--only", "torch.compile") if names[1:]}
     assert compiled == {"small", "online", "minibatch", "wide", "latency"}
     assert not any("torch.compile" in names for _, _, names in cases())
-    monkeypatch.setattr("ffnn_fast._bench.arena.cores_available", lambda: [3])
+    monkeypatch.setattr("ffnn_fast._bench.pinning.cores_available", lambda: [3])
     assert [threads for _, threads, _ in cases("--only", "wide")] == [1]
 
 
-def test_one_core_enters_jax_once():
-    assert [str(c) for c in bench._entered(["ffnn_fast", "jax"], 1)] == ["ffnn_fast", "jax"]
-    twice = [str(c) for c in bench._entered(["ffnn_fast", "jax"], 2)]
+def test_jax_runs_once_on_one_core():
+    assert [str(c) for c in bench._libraries(["ffnn_fast", "jax"], 1)] == ["ffnn_fast", "jax"]
+    twice = [str(c) for c in bench._libraries(["ffnn_fast", "jax"], 2)]
     assert twice == ["ffnn_fast", "jax", "jax, one core"]
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--threads", "0"], "expected a whole number of at least 1, got '0'"),
+        (["--threads", "0"], "each value of --threads must be at least 1, got 0"),
         (["--threads", "99999"], f"this process may use {len(cores_available())} cores"),
-        (["--rounds", "none"], "expected a whole number of at least 1, got 'none'"),
-        (["--only", "fastai"], "invalid choice: 'fastai'"),
-        (["--only", "bare call", "wide"], "bare call takes no part in wide"),
+        (["--rounds", "none"], "--rounds must be an integer, got 'none'"),
+        (["--only", "fastai"], "must be one of small, "),
+        (["--only", "bare call", "wide"], "wide has no benchmark of bare call"),
         (["--json", "nowhere/b.json"], "there is no folder nowhere"),
         (["--full"], "unrecognized arguments: --full"),
     ],
@@ -131,9 +143,9 @@ def test_bad_options_are_refused(refused, args, message):
     assert message in refused(*args)
 
 
-def test_an_absent_library_that_was_asked_for_is_refused(refused, without_torch):
-    said = refused("--only", "torch", "--json", "b.json")
-    assert 'torch is not installed: pip install "ffnn_fast[peers]"' in said
+def test_a_named_library_that_is_absent_is_refused(refused, without_torch):
+    message = refused("--only", "torch", "--json", "b.json")
+    assert 'torch is not installed: pip install "ffnn_fast[peers]"' in message
 
 
 def test_the_live_line_is_for_terminals(monkeypatch, capsys):
@@ -143,7 +155,7 @@ def test_the_live_line_is_for_terminals(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     line = bench.Line()
     line.show("numpy " * 100)
-    line.say("done")
+    line.write("done")
     shown = capsys.readouterr()
     assert shown.out == "done\n"
     assert shown.err.startswith("\r\033[Knumpy numpy")
@@ -160,6 +172,6 @@ def test_interrupted(tmp_path):
         while "load average" not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert told == "ffnn-fast: error: interrupted\n"
+    assert error == "ffnn-fast: error: interrupted\n"

@@ -27,7 +27,7 @@ optimizer = {name = "adam", beta_1 = 0.8}
 learning-rate = 0.01
 warm_up = {steps = 5, start = 0.5}
 
-[ending]
+[stopping]
 early_stopping = {epochs = 2, monitor = "loss"}
 """
 OPTIONS = [
@@ -86,13 +86,21 @@ def test_the_command_line_comes_first(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("run.toml", "epochs = 0", "run.toml: argument --epochs: expected a whole number"),
+        ("run.toml", "epochs = 0", "run.toml: epochs must be at least 1, got 0"),
         ("run.toml", "epochs = ", "run.toml: Invalid value (at "),
-        ("run.toml", "epoch = 3", "run.toml: unrecognized arguments: --epoch=3"),
-        ("run.toml", "[layers]\nhidden = 3", "run.toml: unrecognized arguments: --layers=hidden=3"),
-        ("run.toml", "hidden = [[3]]", "run.toml: hidden must be a text, a number or a list"),
-        ("run.toml", "config = 'a.toml'", "run.toml: a file of options cannot name another"),
-        ("run.toml", "optimizer = {name = 'adam', beta = 1}", "run.toml: argument --optimizer"),
+        ("run.toml", "epoch = 3", "run.toml: unknown option 'epoch'; did you mean 'epochs'?"),
+        ("run.toml", "[layers]\nhidden = 3", "run.toml: unknown option 'layers'"),
+        (
+            "run.toml",
+            "hidden = [[3]]",
+            "run.toml: each value of hidden must be an integer, got [3]",
+        ),
+        ("run.toml", "config = 'a.toml'", "run.toml: a configuration file cannot name another"),
+        (
+            "run.toml",
+            "optimizer = {name = 'adam', beta = 1}",
+            "run.toml: optimizer adam: unknown setting 'beta'",
+        ),
         ("run.json", "[1]", "run.json must hold an object of options, got list"),
         ("run.json", "{", "run.json: Expecting property name"),
         ("run.toml", "\xff", "run.toml: 'utf-8' codec"),

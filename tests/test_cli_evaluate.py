@@ -168,14 +168,14 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("table", "options", "message"),
         [
-            ("a,y\n1,no\n2,maybe\n", [], "line 3: the model does not know the class 'maybe'"),
-            ("a,y\n1,no\n2,maybe\n", [], "it knows no, yes"),
+            ("a,y\n1,no\n2,maybe\n", [], "line 3: the model has no class 'maybe'"),
+            ("a,y\n1,no\n2,maybe\n", [], "its classes: no, yes"),
             ("a,b\n1,no\n", [], "lacks the target, column y"),
             ("b,y\n1,no\n", [], "lacks the columns a"),
             ("a,y\nx,no\n", [], "'x' is not a number"),
             ("a,y\n1,no\n", ["--report", "r.pdf"], "must end in .html or .png, got r.pdf"),
             ("a,y\n1,no\n", ["--report", "no/r.png"], "there is no folder no"),
-            ("a,y\n1,no\n", ["--header", "no"], "line 1: the model does not know the class 'y'"),
+            ("a,y\n1,no\n", ["--header", "no"], "line 1: the model has no class 'y'"),
         ],
     )
     def test_tables_and_options(self, folder, told, table, options, message):
@@ -187,7 +187,7 @@ class TestRefusals:
         said = told("evaluate", "a,price\n1,2\n2,cheap\n", code=2)
         assert "line 3, column 'price': 'cheap' is not a number" in said
 
-    def test_no_recipe(self, folder, told):
+    def test_no_preprocessing(self, folder, told):
         Network([1, 2]).save(folder / "m.safetensors")
         assert "use Network.load" in told("evaluate", ROWS, code=2)
 

@@ -10,8 +10,8 @@ from support.problems import random_params
 import ffnn_fast.onnx
 from ffnn_fast import Network, NetworkSpec
 from ffnn_fast.cli import main
-from ffnn_fast.cli.comparison import UNKNOWN, random_columns
-from ffnn_fast.cli.recipe import KEY, Recipe
+from ffnn_fast.cli.onnx_comparison import UNKNOWN, random_columns
+from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.onnx import _operators
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
@@ -41,8 +41,8 @@ def write_model(path, target="three", inputs=INPUTS, activation="tanh", dtype="f
     net = Network.from_params(spec, random_params(spec, np.random.default_rng(1)))
     names = tuple(column.name for column in inputs.columns)
     answer = TARGETS[target]
-    recipe = Recipe(True, (*names, answer.name), ("NA",), inputs, answer)
-    net.save(path, extra=more.get("extra", {KEY: recipe.to_json()}))
+    preprocessing = TablePreprocessing(True, (*names, answer.name), ("NA",), inputs, answer)
+    net.save(path, extra=more.get("extra", {KEY: preprocessing.to_json()}))
     return net
 
 
@@ -145,7 +145,7 @@ def test_the_network_alone(here, dtype, capsys):
     write_model("m.safetensors", extra={})
     assert main(["export", "m.safetensors", "-o", "bare.ONNX"]) == 0
     shown = capsys.readouterr().out
-    assert "note: m.safetensors has no preprocessing: this is the network alone\n" in shown
+    assert "note: m.safetensors has no preprocessing: exporting the network alone\n" in shown
     assert "X (n, 7) float32" in shown
 
 
@@ -199,14 +199,14 @@ def nameless():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "say --to onnx or --to safetensors"),
-        (["-o", "m.bin"], "say --to onnx or --to safetensors"),
-        (["--to", "onnx", "-o", "a.safetensors"], "--to onnx does not go with -o a.safetensors"),
+        ([], "give --to onnx or --to safetensors"),
+        (["-o", "m.bin"], "give --to onnx or --to safetensors"),
+        (["--to", "onnx", "-o", "a.safetensors"], "--to onnx contradicts -o a.safetensors"),
         (["--to", "safetensors"], "cannot write m.safetensors: the command needs that file"),
-        (["--to", "keras"], "invalid choice: 'keras'"),
+        (["--to", "keras"], "--to must be one of onnx, safetensors; got 'keras'"),
         (["-o", "no/m.onnx"], "there is no folder no"),
         (["--to", "onnx"], "cannot be expressed in ONNX: an input of an ONNX model needs"),
-        (["--to", "onnx"], "say --bare to export the network alone"),
+        (["--to", "onnx"], "use --bare to export the network alone"),
     ],
 )
 def test_refusals(here, options, message, capsys):

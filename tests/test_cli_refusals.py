@@ -7,36 +7,14 @@ import sys
 
 import numpy as np
 import pytest
+from support.refusals import CLASSES, GOOD, refused, train
 
 from ffnn_fast import Network
 from ffnn_fast.cli import main
-from ffnn_fast.cli.recipe import KEY, Recipe
+from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
-GOOD = "a,b,y\n" + "".join(f"{i},{'uv'[i % 2]},{i * 0.3:.1f}\n" for i in range(40))
-CLASSES = "a,y\n" + "".join(f"{i},{'uv'[i % 2]}\n" for i in range(40))
-
-
-@pytest.fixture
-def refused(tmp_path, monkeypatch, capsys):
-    """A function that runs a command which must fail and leave the folder as it was."""
-    monkeypatch.chdir(tmp_path)
-
-    def check(*args, code=2):
-        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-        assert main(args) == code
-        said = capsys.readouterr().err
-        assert said.startswith("ffnn-fast: error: ")
-        assert said.endswith("\n")
-        assert said.count("\n") == 1
-        assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-        return said
-
-    return check
-
-
-def train(*options):
-    return ("train", "data.csv", "--target", "y", "-o", "m.safetensors", *options)
+__all__ = ["refused"]  # a fixture
 
 
 @pytest.mark.parametrize(
@@ -78,61 +56,85 @@ def test_tables(refused, tmp_path, content, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "0"], "--epochs: expected a whole number of at least 1, got '0'"),
-        (["--epochs", "1.5"], "--epochs"),
-        (["--batch-size", "x"], "--batch-size"),
-        (["--learning-rate", "0"], "--learning-rate: expected a number above 0"),
-        (["--learning-rate", "nan"], "--learning-rate"),
+        (["--epochs", "0"], "--epochs must be at least 1, got 0"),
+        (["--epochs", "1.5"], "--epochs must be an integer, got '1.5'"),
+        (["--batch-size", "x"], "--batch-size must be an integer, got 'x' (or the word all)"),
+        (["--learning-rate", "0"], "--learning-rate must be a finite number > 0, got 0"),
+        (["--learning-rate", "nan"], "--learning-rate must be a finite number > 0, got nan"),
         (["--learning-rate", "1e9"], "try a smaller --learning-rate"),
-        (["--l2", "-1"], "--l2"),
-        (["--hidden", "8,0"], "--hidden: expected widths such as 64,32"),
-        (["--hidden", "8,x"], "--hidden"),
-        (["--activation", "swish"], "--activation: expected one of identity, logistic"),
+        (["--l2", "-1"], "--l2 must be a finite number >= 0, got -1"),
+        (["--hidden", "8,0"], "each value of --hidden must be at least 1, got 0"),
+        (
+            ["--hidden", "8,x"],
+            "must be an integer, got 'x' (or the word none)",
+        ),
+        (["--activation", "swish"], "--activation must be one of identity, logistic"),
         (["--activation", "relu,relu,relu"], "one activation per hidden layer (2), got 3"),
-        (["--dropout", "1"], "--dropout: expected a number of at least 0 and below 1"),
+        (["--dropout", "1"], "--dropout must be in [0, 1), got 1"),
         (["--dropout", "0.1,0.1"], "one dropout rate for each of h_0 to h_2 (3), got 2"),
-        (["--initializer", "best"], "--initializer: expected one of auto, glorot_uniform"),
-        (["--optimizer", "best"], "--optimizer: expected one of sgd, momentum"),
-        (["--optimizer", "adam:beta=1"], "got 'beta=1'; adam takes beta_1, beta_2, epsilon"),
+        (["--initializer", "best"], "--initializer must be one of auto, glorot_uniform"),
+        (["--optimizer", "best"], "--optimizer must be one of sgd, momentum"),
+        (
+            ["--optimizer", "adam:beta=1"],
+            "unknown setting 'beta'; its settings: beta_1, beta_2",
+        ),
         (["--optimizer", "adam:beta_1=2"], "beta_1 must be in [0, 1), got 2"),
-        (["--optimizer", "sgd:x=1"], "expected no settings, got 'x=1'; sgd takes none"),
+        (["--optimizer", "sgd:x=1"], "--optimizer sgd: unknown setting 'x'; it has none"),
         (["--schedule", "step:every=0"], "every must be at least 1, got 0"),
-        (["--schedule", "step:every=often"], "every must be an integer, got 'often'"),
-        (["--warm-up", "-1"], "--warm-up"),
-        (["--early-stopping", "soon"], "--early-stopping: expected a number of epochs, got 'soon'"),
+        (
+            ["--schedule", "step:every=often"],
+            "step: every must be a number, got 'often'",
+        ),
+        (["--warm-up", "0"], "--warm-up (a number of steps) must be at least 1, got 0"),
+        (
+            ["--early-stopping", "soon"],
+            "(a number of epochs) must be an integer, got 'soon'",
+        ),
         (["--early-stopping", "5", "--validation-fraction", "0"], "need validation rows"),
         (["--early-stopping", "5:monitor=3"], "monitor must be the name of a figure, got 3"),
         (["--early-stopping", "5:monitor=val_f1"], "'val_f1' is not recorded"),
         (["--averaging", "ema:decay=2"], "decay must be in (0, 1), got 2"),
         (["--frozen", "9"], "the network has layers 1 to 3, got [9] in frozen"),
-        (["--clip-norm", "0"], "--clip-norm: expected a number above 0"),
-        (["--max-time", "0"], "--max-time"),
+        (["--clip-norm", "0"], "--clip-norm must be a finite number > 0, got 0"),
+        (["--max-time", "0"], "--max-time must be a finite number > 0, got 0"),
         (["--metrics", "auc"], "--metrics: a metric must be one of accuracy"),
         (["--loss", "huber:delta=-1"], "delta must be a number in [1e-06, 1e+06], got -1"),
-        (["--loss", "hinge"], "for classes, but 'y' has values"),
-        (["--class-weight", "balanced"], "--class-weight is for classes, but 'y' has values"),
-        (["--class-weight", "heavy"], "expected balanced, or weights of classes such as yes=2"),
+        (["--loss", "hinge"], "for classification, but 'y' has values"),
+        (
+            ["--class-weight", "balanced"],
+            "is for classification, but 'y' has values",
+        ),
+        (
+            ["--class-weight", "heavy"],
+            "must be balanced, or weights of classes such as",
+        ),
         (["--weights", "z"], "no column 'z'"),
         (["--weights", "b"], "column 'b': 'u' is not a number"),
-        (["--solver", "newton"], "--solver: expected one of levenberg_marquardt"),
-        (["--solver", "bfgs", "--batch-size", "3"], "--batch-size is for steps, not for --solver"),
+        (["--solver", "newton"], "--solver must be one of levenberg_marquardt"),
+        (
+            ["--solver", "bfgs", "--batch-size", "3"],
+            "--batch-size is for training by steps",
+        ),
         (["--solver", "bfgs:speed=3"], "Unknown solver options: speed"),
         (["--solver", "levenberg_marquardt", "--loss", "huber"], "needs a regression network with"),
         (["--log", "run.txt"], "--log must end in .csv or .jsonl, got run.txt"),
         (["--resume"], "--resume needs a --checkpoint"),
         (["--checkpoint-every", "3"], "--checkpoint-every needs a --checkpoint"),
-        (["--checkpoint-every", "0s"], "--checkpoint-every: expected a number above 0"),
+        (
+            ["--checkpoint-every", "0s"],
+            "the seconds of --checkpoint-every must be",
+        ),
         (["--checkpoint", "no/run.ckpt"], "there is no folder no"),
         (["--test", "none.csv"], "none.csv: No such file"),
         (["--test", "data.csv", "--report", "data.csv"], "must end in .html or .png"),
         (["--start", "none.safetensors"], "none.safetensors: No such file"),
-        (["--threads", "0"], "--threads"),
-        (["--dtype", "float16"], "--dtype"),
-        (["--seed", "-1"], "--seed"),
-        (["--test-fraction", "1"], "--test-fraction: expected a number of at least 0 and below 1"),
+        (["--threads", "0"], "--threads must be at least 1, got 0"),
+        (["--dtype", "float16"], "--dtype must be one of float32, float64; got 'float16'"),
+        (["--seed", "-1"], "--seed must be at least 0, got -1"),
+        (["--test-fraction", "1"], "--test-fraction must be in [0, 1), got 1"),
         (["--delimiter", "ab"], "--delimiter must be one character or 'tab'"),
         (["--delimiter", ";"], "has only one column"),
-        (["--loss", "cross_entropy"], "for classes, but 'y' has values"),
+        (["--loss", "cross_entropy"], "for classification, but 'y' has values"),
         (["--task", "classification"], "40 classes in 40 rows"),
         (["--drop", "z"], "no column 'z'; its columns: a, b, y"),
         (["--drop", "y"], "--drop names the target"),
@@ -140,7 +142,7 @@ def test_tables(refused, tmp_path, content, message):
         (["--categorical", "z"], "no column 'z'"),
         (["--header", "no"], "no column 'y'; its columns: 1, 2, 3"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
-        (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
+        (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean '--epochs'?"),
         (["--report", "p.png", "--no-report"], "contradict each other"),
         (["--report", "p.gif"], "a report must end in .html or .png, got p.gif"),
         (["-o", "m.html"], "the command needs that file; choose another"),
@@ -157,7 +159,7 @@ def test_options(refused, tmp_path, options, message):
 
 def test_loss_for_two_classes(refused, tmp_path):
     (tmp_path / "data.csv").write_text(CLASSES.replace("4,u", "4,w"))
-    assert "two classes, but 'y' has 3" in refused(*train("--loss", "binary_cross_entropy"))
+    assert "needs two classes, but 'y' has 3" in refused(*train("--loss", "binary_cross_entropy"))
 
 
 def test_usage(refused, tmp_path):
@@ -167,7 +169,7 @@ def test_usage(refused, tmp_path):
     assert "data.csv: No such file" in refused(*train())
     (tmp_path / "data.csv").mkdir()
     assert "data.csv: Is a directory" in refused(*train())
-    assert "argument --only" in refused("demo", "--only", "cats")
+    assert "--only must be one of digits, movies; got 'cats'" in refused("demo", "--only", "cats")
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
@@ -201,16 +203,16 @@ def test_what_is_unexpected(refused, tmp_path, monkeypatch):
 
 @pytest.fixture
 def model(tmp_path):
-    """A function that saves a classifier of a number and a word; returns its recipe as JSON."""
+    """A function that saves a classifier of a number and a word; returns its preprocessing."""
     inputs = TableEncoder((NumericColumn("a", 1.0, 2.0), CategoricalColumn("b", ("u", "v"))))
     target = TargetEncoder("y", "classification", ("no", "yes"))
-    recipe = Recipe(True, ("a", "b", "y"), ("NA",), inputs, target)
+    preprocessing = TablePreprocessing(True, ("a", "b", "y"), ("NA",), inputs, target)
     net = Network([3, 4, 2], seed=0)
 
     def save(extra=None):
-        text = recipe.to_json() if extra is None else extra
+        text = preprocessing.to_json() if extra is None else extra
         net.save(tmp_path / "m.safetensors", extra={KEY: text} if text else None)
-        return json.loads(recipe.to_json())
+        return json.loads(preprocessing.to_json())
 
     return save
 
@@ -242,7 +244,7 @@ def test_columns_by_position(refused, tmp_path, model):
     model()
     (tmp_path / "data.csv").write_text("1,u,no,7\n")
     said = refused("predict", "m.safetensors", "data.csv", "--header", "no")
-    assert "has 4 columns; without names to go by, the model expects the 3 columns" in said
+    assert "has 4 columns; without column names, the model expects the 3 columns" in said
 
 
 def forged(plain, path, value):
@@ -273,26 +275,28 @@ def forged(plain, path, value):
         (["target", "task"], "regression"),
     ],
 )
-def test_forged_recipes(refused, tmp_path, model, path, value):
+def test_forged_preprocessing(refused, tmp_path, model, path, value):
     model(extra=forged(model(), path, value))
     (tmp_path / "data.csv").write_text("a,b\n1,u\n")
     for command in (["info", "m.safetensors"], ["predict", "m.safetensors", "data.csv"]):
         assert "has a bad 'preprocessing' entry" in refused(*command)
 
 
-def test_a_recipe_of_one_target_beside_several_heads(refused, tmp_path, model):
-    recipe = forged(model(), ["target", "classes"], ["no", "yes", "maybe", "never"])
-    Network([3, 4, 4], heads=(2, 2), seed=0).save(tmp_path / "m.safetensors", extra={KEY: recipe})
+def test_preprocessing_of_one_target_beside_several_heads(refused, tmp_path, model):
+    preprocessing = forged(model(), ["target", "classes"], ["no", "yes", "maybe", "never"])
+    Network([3, 4, 4], heads=(2, 2), seed=0).save(
+        tmp_path / "m.safetensors", extra={KEY: preprocessing}
+    )
     assert "4 outputs (classification) in 2 heads" in refused("info", "m.safetensors")
 
 
 @pytest.mark.parametrize("extra", ["{", "[]", "3", "[" * 100_000])
-def test_recipes_that_are_none(refused, model, extra):
+def test_preprocessing_that_is_none(refused, model, extra):
     model(extra=extra)
     assert "has a bad 'preprocessing' entry" in refused("info", "m.safetensors")
 
 
-def test_models_without_a_recipe(refused, tmp_path, model, capsys):
+def test_models_without_preprocessing(refused, tmp_path, model, capsys):
     model(extra="")
     (tmp_path / "data.csv").write_text("a,b\n1,u\n")
     assert "use Network.load" in refused("predict", "m.safetensors", "data.csv")

@@ -12,24 +12,24 @@ from support.tables import N, a_table, write_csv, write_npz, write_parquet
 from ffnn_fast import Network
 from ffnn_fast.cli import main
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.recipe import KEY, Recipe
 from ffnn_fast.cli.table import read_table
-from ffnn_fast.cli.training.columns import input_columns, target_column
+from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
+from ffnn_fast.cli.training.column_types import input_columns, target_column
 from ffnn_fast.preprocessing import TableEncoder, TargetEncoder
 
 WORDS = ("NA", "?")
 
 
 def write_model(path, table, target="kind", categorical=("zone",)):
-    """A model file with the recipe that this table gives, its network not trained."""
+    """A model file with the preprocessing that this table gives, its network not trained."""
     found = target_column(table, target, "classification", WORDS)
     raw = input_columns(table, {target}, categorical, WORDS)
     inputs = TableEncoder.fit(raw)
     classes = TargetEncoder.fit(target, found.values, found.task)
-    recipe = Recipe(table.has_header, table.names, WORDS, inputs, classes)
+    preprocessing = TablePreprocessing(table.has_header, table.names, WORDS, inputs, classes)
     net = Network([len(inputs.feature_names), 8, len(classes.classes)], seed=1)
-    net.save(path, extra={KEY: recipe.to_json()})
-    return recipe
+    net.save(path, extra={KEY: preprocessing.to_json()})
+    return preprocessing
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +50,17 @@ FILES = ["t.csv", "t.tsv", "t.parquet", "t.npz", "t.csv.packed", "t.parquet.pack
 
 
 def test_a_model_of_one_format_predicts_the_same_from_the_others(folder, capsysbinary):
-    recipes, answers = [], {}
+    fitted, answers = [], {}
     for name in ("t.csv", "t.parquet", "t.npz"):
         model = str(folder / f"{name}.safetensors")
-        recipes.append(write_model(model, read_table(str(folder / name))))
+        fitted.append(write_model(model, read_table(str(folder / name))))
         for other in FILES:
             assert main(["predict", model, str(folder / other), "--proba"]) == 0
             answers[name, other] = capsysbinary.readouterr().out
-    assert recipes[0].inputs == recipes[1].inputs == recipes[2].inputs
-    assert recipes[0].target == recipes[1].target == recipes[2].target
-    assert recipes[0].target.classes == ("1", "2", "3")
-    levels = [getattr(column, "levels", None) for column in recipes[0].inputs.columns]
+    assert fitted[0].inputs == fitted[1].inputs == fitted[2].inputs
+    assert fitted[0].target == fitted[1].target == fitted[2].target
+    assert fitted[0].target.classes == ("1", "2", "3")
+    levels = [getattr(column, "levels", None) for column in fitted[0].inputs.columns]
     assert ("1", "2", "3", "4", None) in levels
     assert len(set(answers.values())) == 1
     assert len(answers["t.csv", "t.npz"].splitlines()) == N + 1

@@ -6,7 +6,7 @@ from support.tables import write_csv
 
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import read_table, text
-from ffnn_fast.cli.training.columns import target_column
+from ffnn_fast.cli.training.column_types import target_column
 
 WORDS = ("NA", "?")
 

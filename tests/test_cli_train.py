@@ -9,7 +9,8 @@ import pytest
 from ffnn_fast import Network
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.stopping import EarlyStopping
-from ffnn_fast.cli import build_parser, main
+from ffnn_fast.cli import main
+from ffnn_fast.cli.command_line import parse
 from ffnn_fast.cli.training import preparing
 from ffnn_fast.cli.training.building import RATE
 from ffnn_fast.losses import LOSSES
@@ -46,9 +47,8 @@ def train(*options, target="price", drop="dear,weight", code=0):
 def prepared(*options, target="price", drop="dear,weight"):
     """The rows as the command sees them."""
     common = ["train", "houses.csv", "--target", target, "-o", "m", "--drop", drop]
-    args = build_parser().parse_args([*common, *options])
-    args.data = args.file
-    return preparing.prepare(args)
+    _, parsed = parse([*common, *options])
+    return preparing.prepare(parsed.data, parsed)
 
 
 def small(n_inputs, n_outputs=1, **options):
@@ -180,7 +180,7 @@ def test_an_output_with_bounds_learns_values_as_they_are(here):
     (here / "houses.csv").write_text("\n".join([lines[0], *shares]))
     net = train("--output-activation", "logistic", "--epochs", "30")
     assert net.spec.output == "logistic"
-    assert prepared("--output-activation", "logistic").recipe.target.scale == 1.0
+    assert prepared("--output-activation", "logistic").preprocessing.target.scale == 1.0
     assert main(["predict", "m.safetensors", "houses.csv", "-o", "p.csv"]) == 0
     said = np.array((here / "p.csv").read_text().split()[1:], dtype=float)
     assert 0 < said.min() < said.max() < 1
@@ -215,7 +215,7 @@ def test_weights_of_rows_and_classes(here, monkeypatch):
           drop="price")  # fmt: skip
     train("--class-weight", "balanced", "--epochs", "1", target="dear", drop="price,weight")
     rows = prepared("--weights", "weight", target="dear", drop="price")
-    assert rows.recipe.inputs.feature_names == ["size", "rooms"]
+    assert rows.preprocessing.inputs.feature_names == ["size", "rooms"]
     (y, given), (y_2, balanced) = seen
     np.testing.assert_array_equal(
         given["sample_weight"], rows.weight[rows.train] * np.where(y == 1, 3, 1)
@@ -278,8 +278,8 @@ def test_start_from_a_model(here, capsys):
     train("--start", "first.safetensors", target="dear", code=2)
     said = capsys.readouterr().err.splitlines()
     assert "first.safetensors predicts 'price', not 'dear'" in said[2]
-    assert "bare.safetensors does not say how to read a table" in said[0]
-    assert "--start has the network: leave out --hidden" in said[1]
+    assert "bare.safetensors has no preprocessing of tables" in said[0]
+    assert "--start determines the network: leave out --hidden" in said[1]
 
 
 def test_records(here, capsys):

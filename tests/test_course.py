@@ -5,7 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from ffnn_fast.cli import assignment, build_parser, course, main
+from ffnn_fast.cli import main
+from ffnn_fast.cli.arguments.declaration import values_of
+from ffnn_fast.cli.command_line import parse
+from ffnn_fast.cli.course import assignment, course_options
 from ffnn_fast.cli.output import CommandError
 
 
@@ -25,18 +28,18 @@ def folder(tmp_path, monkeypatch):
 
 
 def parsed(options=""):
-    return build_parser().parse_args(["course", *options.split()])
+    return parse(["course", *options.split()])[1]
 
 
 def test_the_defaults_are_those_of_the_assignment():
-    args = parsed()
+    values = values_of(parsed())
     expected = {
         "dataset": "fashion_mnist", "epochs": 1, "batch_size": 4, "loss": "cross_entropy",
         "optimizer": "sgd", "learning_rate": None, "momentum": 0.5, "beta": 0.5, "beta1": 0.5,
         "beta2": 0.5, "epsilon": 1e-6, "weight_decay": 0.0, "weight_init": "random",
         "num_layers": 1, "hidden_size": 4, "activation": "sigmoid",
     }  # fmt: skip
-    assert {name: getattr(args, name) for name in expected} == expected
+    assert {name: values[name] for name in expected} == expected
 
 
 def test_short_and_long_options_mean_the_same():
@@ -49,10 +52,10 @@ def test_short_and_long_options_mean_the_same():
     assert parsed(short) == parsed(long)
 
 
-@pytest.mark.parametrize("optimizer", course.OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", course_options.OPTIMIZERS)
 def test_every_optimizer_takes_its_options(optimizer):
     args = parsed("-m 0.9 -beta 0.8 -beta1 0.7 -beta2 0.6 -eps 1e-7")
-    rule = assignment._optimizer(optimizer, 0.3, args)
+    rule = assignment._optimizer(optimizer, 0.3, args.training)
     given = {
         "sgd": (0.3,),
         "momentum": (0.3, 0.9),
@@ -65,8 +68,8 @@ def test_every_optimizer_takes_its_options(optimizer):
     assert rule.name == {"nag": "nesterov"}.get(optimizer, optimizer)
 
 
-@pytest.mark.parametrize("loss", course.LOSSES)
-@pytest.mark.parametrize("activation", course.ACTIVATIONS)
+@pytest.mark.parametrize("loss", course_options.LOSSES)
+@pytest.mark.parametrize("activation", course_options.ACTIVATIONS)
 def test_it_learns(folder, capsys, loss, activation):
     options = f"-e 20 -b 4 -sz 16 -w_i Xavier -lr 0.1 -l {loss} -a {activation}"
     assert main(["course", *options.split()]) == 0
@@ -121,9 +124,9 @@ def test_annealing_at_a_fitting_rate_is_the_plain_algorithm(folder):
     [
         ("--data nowhere", "nowhere has no fashion_mnist"),
         ("-d mnist", "has no mnist"),
-        ("-o adagrad", "invalid choice"),
-        ("-m 1.5", "of at least 0 and below 1"),
-        ("-sz 0", "at least 1"),
+        ("-o adagrad", "--optimizer must be one of sgd, momentum"),
+        ("-m 1.5", "--momentum must be in [0, 1), got 1.5"),
+        ("-sz 0", "--hidden_size must be at least 1, got 0"),
         ("--plot c.svg", "must end in .png"),
         ("-o sgd -lr 1e30 -a identity -w_i Xavier -l mean_squared_error -w_d 1e20", "diverged"),
     ],
@@ -135,8 +138,24 @@ def test_refusals(folder, capsys, options, said):
     assert shown.count("\n") == 1
 
 
+def test_a_data_set_that_cannot_be_used(folder):
+    (folder / "mnist.npz").write_bytes(b"no archive")
+    with pytest.raises(CommandError):
+        assignment.load(str(folder), "mnist", 0)
+    few = np.zeros((9, 2, 2), np.uint8), np.arange(9)
+    np.savez("mnist.npz", x_train=few[0], y_train=few[1], x_test=few[0], y_test=few[1])
+    with pytest.raises(CommandError, match="9 training images; at least 10 are needed"):
+        assignment.load(str(folder), "mnist", 0)
+
+
+def test_annealing_that_lowers_no_loss(folder, capsys):
+    options = "--anneal -lr 1e-5 -a identity -w_i Xavier -w_d 1e20 -sz 1"
+    assert main(["course", *options.split()]) == 2
+    assert "no rate down to 1e-06 lowers the validation loss" in capsys.readouterr().err
+
+
 def test_no_data_set_of_ten_classes(tmp_path):
     images, labels = np.zeros((20, 2, 2), np.uint8), np.arange(20)
     np.savez(tmp_path / "mnist.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
-    with pytest.raises(CommandError, match="10 classes"):
+    with pytest.raises(CommandError, match="in at most 10 classes"):
         assignment.load(str(tmp_path), "mnist", 0)

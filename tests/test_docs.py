@@ -11,7 +11,7 @@ from conftest import ROOT
 from support.pages import alike, blocks, needs, run_python, run_shell, shell_lines
 
 import ffnn_fast
-from ffnn_fast import cli
+from ffnn_fast.cli.command_line import COMMANDS
 
 DOCS = ROOT / "docs"
 PAGES = sorted(
@@ -128,8 +128,8 @@ def test_new_paths_in_the_changelog_exist():
 
 def test_every_command_is_in_the_reference():
     shown = (DOCS / "reference" / "cli.rst").read_text("utf-8")
-    for command in cli.COMMANDS:
-        assert f".. command-help:: {command.__name__.rpartition('.')[2]}\n" in shown
+    for command in COMMANDS:
+        assert f".. command-help:: {command}\n" in shown
 
 
 def test_each_how_to_is_two_clicks_from_the_front_page():

@@ -1,7 +1,5 @@
-"""One file per question: ``run(arena)`` gives records, ``tables(records)`` and ``plots(records)``
-what is written of them.
+"""One file per question: ``run(runner)`` returns records; ``tables(records)``, ``plots(records)``
+and ``compare_with_targets(records)`` return what the report shows of them.
 
 A record is a dictionary that JSON can hold. A table is (title, header, rows).
 """
-
-NAMES = ["step", "latency", "scaling", "roofline", "fit", "solvers", "estimators", "footprint"]

@@ -4,63 +4,71 @@ import numpy as np
 
 from benches import scripts, targets
 from benches.charts import bars
-from benches.report import at_least, at_most, in_units
-from ffnn_fast._bench.arena import OURS, Contestant, ContestantError
-from ffnn_fast._bench.race import summary, take_turns
+from benches.report import RELATIVE, at_least, at_most, in_units
+from ffnn_fast._bench.interleaving import interleave, summarize
+from ffnn_fast._bench.processes import FFNN_FAST, Library, WorkerError
 
-PEER = "scikit-learn"
+SCIKIT_LEARN = "scikit-learn"
 SAME = 1e-6  # of probabilities
 
 
-def enter(arena, name, contestant, turns, said):
-    """Adds a turn for a contestant that runs the script."""
+def prepare(runner, name, library, measurements, results):
+    """Add a measurement of the script with a library, after comparing its probabilities."""
 
-    def prepare(worker):
+    def checked(worker):
         _, score, proba = worker("script", name)
-        others = [other for _, other in said.values()]
+        others = [other for _, other in results.values()]
         if any(np.abs(proba - other).max() > SAME for other in others):
-            raise ContestantError(f"{name}: other probabilities than {OURS}'s")
-        said[contestant.peer] = score, proba
-        turns[contestant.peer] = lambda: worker("script", name)[0]
+            raise WorkerError(f"{name}: probabilities differ from those of {FFNN_FAST}")
+        results[library.name] = score, proba
+        measurements[library.name] = lambda: worker("script", name)[0]
 
-    arena.attempt(contestant, prepare)
+    runner.attempt(library, checked)
 
 
-def run(arena):
-    """A record per script and contestant."""
+def run(runner):
+    """A record per script and library."""
     records = []
     for name in scripts.NAMES:
         print(f"  {name}", flush=True)
-        turns, said = {}, {}
-        for contestant in arena.present([Contestant(OURS), Contestant(PEER)]):
-            enter(arena, name, contestant, turns, said)
-        if OURS not in turns:
+        measurements, results = {}, {}
+        for library in runner.installed([Library(FFNN_FAST), Library(SCIKIT_LEARN)]):
+            prepare(runner, name, library, measurements, results)
+        if FFNN_FAST not in measurements:
             continue
-        found = summary(take_turns(turns, arena.rounds), OURS)
+        found = summarize(interleave(measurements, runner.rounds), FFNN_FAST)
         records += [
-            {"script": name, "peer": peer, "score": said[peer][0], **figures}
-            for peer, figures in found.items()
+            {"script": name, "library": library, "score": results[library][0], **figures}
+            for library, figures in found.items()
         ]  # fmt: skip
     return records
 
 
-def promises(records):
-    """Their time over ours, and scores that are the same."""
+def compare_with_targets(records):
+    """The ratio of the times, and the difference of the scores."""
     found = []
     for name, least in targets.ESTIMATORS.items():
-        here = {r["peer"]: r for r in records if r["script"] == name}
-        if PEER in here and OURS in here:
-            apart = abs(here[PEER]["score"] - here[OURS]["score"])
-            found.append(at_least(f"{name}: {PEER} / ours", here[PEER]["ratio"], least))
-            found.append(at_most(f"{name}: scores apart", apart, 0))
+        here = {r["library"]: r for r in records if r["script"] == name}
+        if SCIKIT_LEARN in here and FFNN_FAST in here:
+            difference = abs(here[SCIKIT_LEARN]["score"] - here[FFNN_FAST]["score"])
+            found.append(
+                at_least(f"{name}: {SCIKIT_LEARN} / ffnn_fast", here[SCIKIT_LEARN]["ratio"], least)
+            )
+            found.append(at_most(f"{name}: difference of scores", difference, 0))
     return found
 
 
 def tables(records):
     """One table."""
-    header = ["script", "estimator of", "time", "times ours", "score"]
+    header = ["script", "estimator of", "time", RELATIVE, "score"]
     rows = [
-        [r["script"], r["peer"], in_units(r["seconds"]), f"{r['ratio']:.2f}×", f"{r['score']:.4f}"]
+        [
+            r["script"],
+            r["library"],
+            in_units(r["seconds"]),
+            f"{r['ratio']:.2f}×",
+            f"{r['score']:.4f}",
+        ]
         for r in records
     ]
     return [("Digits, 64-100-10 in float64 with scikit-learn's defaults", header, rows)]
@@ -68,5 +76,7 @@ def tables(records):
 
 def plots(records):
     """Bars for each script."""
-    labelled = [(r["script"], r["peer"], r) for r in records]
-    return {"estimators": lambda path: bars(labelled, "time of a script beside ours", path)}
+    labelled = [(r["script"], r["library"], r) for r in records]
+    return {
+        "estimators": lambda path: bars(labelled, "time of a script relative to ffnn_fast", path)
+    }

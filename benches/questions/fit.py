@@ -4,91 +4,94 @@ import numpy as np
 
 from benches import fashion, targets
 from benches.charts import bars
-from benches.report import at_least, at_most, in_units, per
-from ffnn_fast._bench.arena import OURS, Contestant, cores_available
+from benches.report import RELATIVE, at_least, at_most, in_units, per
+from ffnn_fast._bench.interleaving import interleave, summarize
+from ffnn_fast._bench.pinning import cores_available
 from ffnn_fast._bench.problems import Problem
-from ffnn_fast._bench.race import summary, take_turns
+from ffnn_fast._bench.processes import FFNN_FAST, Library
 
 FOLDER = "fashion-mnist"
 CASE = Problem((784, 128, 10), 128, learning_rate=0.1)
 MORE = [Problem((784, 256, 10), 128, activation="relu", learning_rate=0.1)]
-PEERS = [OURS, "scikit-learn", "torch", "jax", "numpy"]
+LIBRARIES = [FFNN_FAST, "scikit-learn", "torch", "jax", "numpy"]
 
 
-def turn(worker, problem, epochs, accuracies):
-    """One fit; notes its accuracy. Each round shuffles from another seed, alike for all."""
+def measure(worker, problem, epochs, accuracies):
+    """Seconds of one fit, whose accuracy is appended; each round has its own seed, for all."""
     seconds, accuracy = worker("fit", problem, epochs, len(accuracies))
     accuracies.append(accuracy)
     return seconds
 
 
-def race_fits(arena, problem, threads, epochs, rounds):
-    """Records of whole fits; a fit of one epoch before leaves compilation out."""
-    turns, accuracies = {}, {}
-    entered = [Contestant(peer, threads, threads) for peer in PEERS]
+def benchmark_fits(runner, problem, threads, epochs, rounds):
+    """Records of whole fits; compilation falls into a fit of one epoch before them."""
+    measurements, accuracies = {}, {}
+    libraries = [Library(name, threads, threads) for name in LIBRARIES]
     if threads > 1:
-        entered.append(Contestant("jax", threads, 1))
-    if arena.full:
-        entered.append(Contestant("torch.compile", threads, threads))
-    for contestant in arena.present(entered):
+        libraries.append(Library("jax", threads, 1))
+    if runner.full:
+        libraries.append(Library("torch.compile", threads, threads))
+    for library in runner.installed(libraries):
 
         def prepare(worker):
-            worker("load", arena.data / FOLDER)
+            worker("load", runner.data / FOLDER)
             worker("fit", problem, 1, 0)
 
-        if arena.attempt(contestant, prepare):
-            got = accuracies[contestant] = []
-            turns[contestant] = lambda c=contestant, got=got: turn(
-                arena.worker(c), problem, epochs, got
+        if runner.attempt(library, prepare):
+            got = accuracies[library] = []
+            measurements[library] = lambda library=library, got=got: measure(
+                runner.worker(library), problem, epochs, got
             )
-    if entered[0] not in turns:
+    if libraries[0] not in measurements:
         return []
-    found = summary(take_turns(turns, rounds), entered[0])
+    found = summarize(interleave(measurements, rounds), libraries[0])
     return [
         {"problem": str(problem), "case": problem.name, "activation": problem.activation,
-         "epochs": epochs, "budget": threads, "contestant": str(contestant),
-         "peer": contestant.peer, "accuracy": float(np.median(accuracies[contestant])), **figures}
-        for contestant, figures in found.items()
+         "epochs": epochs, "threads": threads, "label": str(library), "library": library.name,
+         "accuracy": float(np.median(accuracies[library])), **figures}
+        for library, figures in found.items()
     ]  # fmt: skip
 
 
-def run(arena):
-    """A record per network, number of threads and contestant."""
-    if not fashion.present(arena.data / FOLDER):
-        print(f"  left out: no Fashion-MNIST in {arena.data / FOLDER}")
+def run(runner):
+    """A record per network, number of threads and library."""
+    if not fashion.present(runner.data / FOLDER):
+        print(f"  skipped: no Fashion-MNIST in {runner.data / FOLDER}")
         return []
-    epochs, rounds = (10, 3) if arena.full else (2, 2)
-    budgets = [n for n in (1, 2) if n <= len(cores_available())] if arena.full else [1]
+    epochs, rounds = (10, 3) if runner.full else (2, 2)
+    counts = [n for n in (1, 2) if n <= len(cores_available())] if runner.full else [1]
     records = []
-    for problem in [CASE, *(MORE if arena.full else [])]:
-        for threads in budgets:
+    for problem in [CASE, *(MORE if runner.full else [])]:
+        for threads in counts:
             print(f"  {problem}, {per(threads, 'thread')}", flush=True)
-            records += race_fits(arena, problem, threads, epochs, rounds)
+            records += benchmark_fits(runner, problem, threads, epochs, rounds)
     return records
 
 
-def promises(records):
+def compare_with_targets(records):
     """Ratios of whole fits, and equal accuracy."""
     found = []
-    for budget in sorted({r["budget"] for r in records}):
-        here = [r for r in records if (r["problem"], r["budget"]) == (str(CASE), budget)]
-        ours = next(r["accuracy"] for r in here if r["peer"] == OURS)
-        for peer, least in targets.FIT.items():
-            theirs = [r for r in here if r["peer"] == peer]
-            if theirs:
-                best = min(theirs, key=lambda r: r["ratio"])
-                what = f"fit of {CASE.name} to Fashion-MNIST, {per(budget, 'thread')}: {peer}"
-                apart = abs(best["accuracy"] - ours)
-                found.append(at_least(f"{what} / ours", best["ratio"], least))
-                found.append(at_most(f"{what}, accuracy apart", apart, targets.SAME_ACCURACY))
+    for threads in sorted({r["threads"] for r in records}):
+        here = [r for r in records if (r["problem"], r["threads"]) == (str(CASE), threads)]
+        base = next(r["accuracy"] for r in here if r["library"] == FFNN_FAST)
+        for name, least in targets.FIT.items():
+            candidates = [r for r in here if r["library"] == name]
+            if candidates:
+                best = min(candidates, key=lambda r: r["ratio"])
+                what = f"fit of {CASE.name} to Fashion-MNIST, {per(threads, 'thread')}: {name}"
+                difference = abs(best["accuracy"] - base)
+                found.append(at_least(f"{what} / ffnn_fast", best["ratio"], least))
+                found.append(
+                    at_most(f"{what}, difference of accuracy", difference, targets.SAME_ACCURACY)
+                )
     return found
 
 
 def tables(records):
     """One table."""
-    header = ["network", "epochs", "threads", "contestant", "time", "test accuracy", "times ours"]
+    header = ["network", "epochs", "threads", "library", "time", "test accuracy", RELATIVE]
     rows = [
-        [f"{r['case']} {r['activation']}", r["epochs"], r["budget"], r["contestant"],
+        [f"{r['case']} {r['activation']}", r["epochs"], r["threads"], r["label"],
          in_units(r["seconds"]), f"{r['accuracy']:.2%}", f"{r['ratio']:.2f}×"]
         for r in records
     ]  # fmt: skip
@@ -98,7 +101,7 @@ def tables(records):
 def plots(records):
     """Bars for each network and number of threads."""
     labelled = [
-        (f"{r['case']} {r['activation']}\n{per(r['budget'], 'thread')}", r["contestant"], r)
+        (f"{r['case']} {r['activation']}\n{per(r['threads'], 'thread')}", r["label"], r)
         for r in records
     ]
-    return {"fit": lambda path: bars(labelled, "time of a fit beside ours", path)}
+    return {"fit": lambda path: bars(labelled, "time of a fit relative to ffnn_fast", path)}

@@ -1,4 +1,4 @@
-"""What does the library weigh: time of import, files on disk, memory of a fit?"""
+"""How large is the library: time of import, files on disk, memory of a fit?"""
 
 import io
 import subprocess
@@ -11,16 +11,17 @@ from time import perf_counter
 
 from packaging.requirements import Requirement
 
-from benches.arena import ROOT, Arena
-from benches.charts import weights
+from benches.charts import footprint
 from benches.report import in_megabytes, in_units
-from ffnn_fast._bench.arena import OURS, Contestant, Worker
+from benches.runner import ROOT, Runner
+from ffnn_fast._bench import processes
+from ffnn_fast._bench.interleaving import interleave
 from ffnn_fast._bench.problems import Problem
-from ffnn_fast._bench.race import take_turns
+from ffnn_fast._bench.processes import FFNN_FAST, Library
 
 BARE = "bare Python"
-IMPORTS = {  # contestant: (statement, distribution)
-    OURS: ("import ffnn_fast", "ffnn_fast"),
+IMPORTS = {  # library: (statement, distribution)
+    FFNN_FAST: ("import ffnn_fast", "ffnn_fast"),
     "numpy": ("import numpy", "numpy"),
     "scikit-learn": ("import sklearn.neural_network", "scikit-learn"),
     "torch": ("import torch", "torch"),
@@ -28,11 +29,11 @@ IMPORTS = {  # contestant: (statement, distribution)
     "onnxruntime": ("import onnxruntime", "onnxruntime"),
 }
 FIT = Problem((784, 128, 10), 128)
-FITTED = [OURS, "numpy", "scikit-learn", "torch", "jax"]
+FITTED = [FFNN_FAST, "numpy", "scikit-learn", "torch", "jax"]
 
 
 def import_seconds(statement):
-    """Of a fresh process that does nothing else."""
+    """Seconds of a new process that does nothing else."""
     began = perf_counter()
     subprocess.run([sys.executable, "-c", statement], check=True, cwd=ROOT)
     return perf_counter() - began
@@ -77,9 +78,9 @@ def wheel_bytes(distribution):
     return packed.getbuffer().nbytes
 
 
-def fit_memory(peer):
+def fit_memory(name):
     """Bytes before a fit of Fashion-MNIST's size, and bytes the fit needs beyond; a new process."""
-    worker = Worker(Contestant(peer), Arena.session)
+    worker = processes.start(Library(name), Runner.operations)
     try:
         worker("train", FIT)
         worker("epoch")
@@ -89,25 +90,25 @@ def fit_memory(peer):
         worker.close()
 
 
-def run(arena):
+def run(runner):
     """A record per library."""
-    names = [c.peer for c in arena.present([Contestant(peer) for peer in IMPORTS])]
+    names = [library.name for library in runner.installed([Library(name) for name in IMPORTS])]
     statements = {BARE: "pass"} | {name: IMPORTS[name][0] for name in names}
-    turns = {name: lambda s=s: import_seconds(s) for name, s in statements.items()}
+    measurements = {name: lambda s=s: import_seconds(s) for name, s in statements.items()}
     print("  imports", flush=True)
-    take_turns(turns, 1)
-    times = take_turns(turns, 9 if arena.full else 3)
+    interleave(measurements, 1)
+    times = interleave(measurements, 9 if runner.full else 3)
     medians = {name: sorted(seconds)[len(seconds) // 2] for name, seconds in times.items()}
     records = []
     for name in names:
         print(f"  {name}", flush=True)
         distribution = IMPORTS[name][1]
         record = {
-            "contestant": name,
+            "library": name,
             "import_seconds": medians[name] - medians[BARE],
             "own_bytes": disk_bytes([distribution]),
             "all_bytes": disk_bytes(with_requirements(distribution)),
-            "wheel_bytes": wheel_bytes(distribution) if name == OURS else None,
+            "wheel_bytes": wheel_bytes(distribution) if name == FFNN_FAST else None,
         }
         if name in FITTED:
             record["before_fit_bytes"], record["fit_bytes"] = fit_memory(name)
@@ -115,8 +116,8 @@ def run(arena):
     return records
 
 
-def promises(records):
-    """None was made."""
+def compare_with_targets(records):
+    """There are no targets."""
     return []
 
 
@@ -125,7 +126,7 @@ def tables(records):
     header = ["library", "import, beyond bare Python", "own files", "with what it requires",
               "as a wheel", "process and data before a fit", "a fit's peak beyond"]  # fmt: skip
     rows = [
-        [r["contestant"], in_units(r["import_seconds"]),
+        [r["library"], in_units(r["import_seconds"]),
          *(in_megabytes(r.get(key)) for key in (
              "own_bytes", "all_bytes", "wheel_bytes", "before_fit_bytes", "fit_bytes"))]
         for r in records
@@ -135,4 +136,4 @@ def tables(records):
 
 def plots(records):
     """Import time, disk and memory, a panel each."""
-    return {"footprint": lambda path: weights(records, path)}
+    return {"footprint": lambda path: footprint(records, path)}

@@ -3,50 +3,50 @@
 from benches import targets
 from benches.charts import bars
 from benches.report import at_least, at_most, in_units, per
-from ffnn_fast._bench.arena import OURS
-from ffnn_fast._bench.calls import BASE, YARDSTICK, race_calls
+from ffnn_fast._bench.prediction_calls import BARE_CALL, BASE, benchmark_calls
 from ffnn_fast._bench.problems import ONE_PREDICTION as CASE
 from ffnn_fast._bench.problems import Problem
+from ffnn_fast._bench.processes import FFNN_FAST
 
 MORE = [
     Problem((16, 32, 4), 1), Problem((784, 128, 10), 1), Problem((8, 64, 64, 4), 32),
     Problem((784, 128, 10), 1024),
 ]  # fmt: skip
-PEERS = [YARDSTICK, "numpy", "onnxruntime", "torch", "jax", "scikit-learn"]
+LIBRARIES = [BARE_CALL, "numpy", "onnxruntime", "torch", "jax", "scikit-learn"]
 
 
-def run(arena):
-    """A record per case and way."""
+def run(runner):
+    """A record per case and form of call."""
     records = []
-    peers = [OURS, *PEERS, *(["torch.compile"] if arena.full else [])]
-    for problem in [CASE, *(MORE if arena.full else [])]:
+    names = [FFNN_FAST, *LIBRARIES, *(["torch.compile"] if runner.full else [])]
+    for problem in [CASE, *(MORE if runner.full else [])]:
         print(f"  {problem}", flush=True)
-        records += race_calls(arena, problem, peers)
+        records += benchmark_calls(runner, problem, names)
     return records
 
 
-def promises(records):
-    """Ratios to each peer's fastest way, and the distance from a bare call."""
+def compare_with_targets(records):
+    """Ratios to the fastest call of each library, and the time above a bare call."""
     here = [r for r in records if r["problem"] == str(CASE)]
     found = []
-    for peer, least in targets.LATENCY.items():
-        ratios = [r["ratio"] for r in here if r["peer"] == peer]
+    for name, least in targets.LATENCY.items():
+        ratios = [r["ratio"] for r in here if r["library"] == name]
         if ratios:
-            what = f"one row, {CASE.name}: {peer} / predictor(x, out)"
+            what = f"one row, {CASE.name}: {name} / predictor(x, out)"
             found.append(at_least(what, min(ratios), least))
-    seconds = {(r["peer"], r["way"]): r["seconds"] for r in here}
-    if (YARDSTICK, "two arrays") in seconds:
-        above = seconds[BASE] - seconds[YARDSTICK, "two arrays"]
+    seconds = {(r["library"], r["call"]): r["seconds"] for r in here}
+    if (BARE_CALL, "two arrays") in seconds:
+        above = seconds[BASE] - seconds[BARE_CALL, "two arrays"]
         what = f"one row, {CASE.name}: predictor(x, out) above a bare call, µs"
         found.append(at_most(what, above * 1e6, targets.ABOVE_BARE_CALL * 1e6))
     return found
 
 
 def tables(records):
-    """One table; the last column is a way's time over our predictor's."""
-    header = ["network and rows", "library", "call", "time", "times predictor(x, out)"]
+    """One table; the last column is the time relative to the predictor's."""
+    header = ["network and rows", "library", "call", "time", "relative to predictor(x, out)"]
     rows = [
-        [f"{r['case']}, {r['batch_size']}", r["peer"], f"`{r['way']}`", in_units(r["seconds"]),
+        [f"{r['case']}, {r['batch_size']}", r["library"], f"`{r['call']}`", in_units(r["seconds"]),
          f"{r['ratio']:.2f}×"]
         for r in records
     ]  # fmt: skip
@@ -54,9 +54,11 @@ def tables(records):
 
 
 def plots(records):
-    """Bars for each way."""
+    """Bars for each form of call."""
     labelled = [
-        (f"{r['case']}\n{per(r['batch_size'], 'row')}", f"{r['peer']}: {r['way']}", r)
+        (f"{r['case']}\n{per(r['batch_size'], 'row')}", f"{r['library']}: {r['call']}", r)
         for r in records
     ]
-    return {"latency": lambda path: bars(labelled, "time of a call beside predictor(x, out)", path)}
+    return {
+        "latency": lambda path: bars(labelled, "time of a call relative to predictor(x, out)", path)
+    }

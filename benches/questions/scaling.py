@@ -2,12 +2,13 @@
 
 from benches import targets
 from benches.charts import curves
-from benches.report import at_least, in_units
-from ffnn_fast._bench.arena import OURS, Contestant, cores_available
+from benches.report import RELATIVE, at_least, in_units
+from ffnn_fast._bench.pinning import cores_available
 from ffnn_fast._bench.problems import MINIBATCH, ONLINE, WIDE, Problem
-from ffnn_fast._bench.race import race
+from ffnn_fast._bench.processes import FFNN_FAST, Library
+from ffnn_fast._bench.training_steps import benchmark_steps
 
-PEERS = [OURS, "numpy", "torch", "jax"]
+LIBRARIES = [FFNN_FAST, "numpy", "torch", "jax"]
 GEMM_BOUND = [MINIBATCH[-1], Problem((1024, 1024, 1024, 10), 256), WIDE]
 SMALL = [*ONLINE, *MINIBATCH[:-1], Problem((784, 128, 10), 128)]
 
@@ -24,33 +25,33 @@ def depths(full):
     return {n: Problem((*[32] * n, 10), 32) for n in numbers}
 
 
-def threads_of(problem, arena):
-    """We on one thread and on every larger power of two up to all cores."""
+def threads_of(problem, runner):
+    """ffnn_fast on one thread and on every larger power of two up to all cores."""
     cores, counts = len(cores_available()), [1]
     while counts[-1] < cores:
         counts.append(min(2 * counts[-1], cores))
-    return race(arena, problem, [Contestant(OURS, count, count) for count in counts])
+    return benchmark_steps(runner, problem, [Library(FFNN_FAST, count, count) for count in counts])
 
 
-def run(arena):
+def run(runner):
     """Records of three axes: width, depth, threads."""
     records = []
-    for axis, problems in (("width", widths(arena.full)), ("depth", depths(arena.full))):
+    for axis, problems in (("width", widths(runner.full)), ("depth", depths(runner.full))):
         for value, problem in problems.items():
             print(f"  {axis} {value}", flush=True)
-            found = race(arena, problem, [Contestant(peer) for peer in PEERS])
+            found = benchmark_steps(runner, problem, [Library(name) for name in LIBRARIES])
             records += [{"axis": axis, "value": value} | record for record in found]
     for problem in [*GEMM_BOUND, *SMALL]:
         print(f"  threads: {problem}", flush=True)
-        found = threads_of(problem, arena)
+        found = threads_of(problem, runner)
         records += [
             {"axis": "threads", "value": r["threads"], "problem": str(problem)} | r for r in found
         ]
     return records
 
 
-def promises(records):
-    """How much faster two threads are than one, where products fill the time and anywhere."""
+def compare_with_targets(records):
+    """Speed-up of two threads, for networks bound by products and for any network."""
     bound = {str(problem) for problem in GEMM_BOUND}
     found = []
     for r in records:
@@ -62,21 +63,20 @@ def promises(records):
 
 
 def tables(records):
-    """A table per axis; threads are compared with one of them, the rest with us."""
+    """A table per axis, relative to one thread or to ffnn_fast."""
     found = []
     for axis in ("width", "depth", "threads"):
         here = [r for r in records if r["axis"] == axis]
         if axis == "threads":
-            header = ["problem", "threads", "time per step", "faster than one thread"]
+            header = ["problem", "threads", "time per step", "speed-up"]
             rows = [
                 [r["problem"], r["value"], in_units(r["seconds"]), f"{1 / r['ratio']:.2f}×"]
                 for r in here
             ]
         else:
-            header = [axis, "contestant", "time per step", "times ours"]
+            header = [axis, "library", "time per step", RELATIVE]
             rows = [
-                [r["value"], r["contestant"], in_units(r["seconds"]), f"{r['ratio']:.2f}×"]
-                for r in here
+                [r["value"], r["label"], in_units(r["seconds"]), f"{r['ratio']:.2f}×"] for r in here
             ]
         found.append((f"With {axis}", header, rows))
     return found
@@ -87,6 +87,6 @@ def plots(records):
     found = {}
     for axis, what in (("width", "width w, network w-w-w-10, batch 128"),
                        ("depth", "layers of 32, batch 32")):  # fmt: skip
-        points = [(r["contestant"], r["value"], r["seconds"]) for r in records if r["axis"] == axis]
+        points = [(r["label"], r["value"], r["seconds"]) for r in records if r["axis"] == axis]
         found[f"scaling_{axis}"] = lambda path, p=points, w=what: curves(p, w, path)
     return found

@@ -3,126 +3,131 @@
 from benches import targets
 from benches.charts import bars
 from benches.regressions import BESIDE_ADAM, BESIDE_LBFGS, SAME_MINIMUM
-from benches.report import at_least, at_most, in_units, per
-from ffnn_fast._bench.arena import OURS, Contestant, cores_available
-from ffnn_fast._bench.race import summary, take_turns
+from benches.report import RELATIVE, at_least, at_most, in_units, per
+from ffnn_fast._bench.interleaving import interleave, summarize
+from ffnn_fast._bench.pinning import cores_available
+from ffnn_fast._bench.processes import FFNN_FAST, Library
 
 LM, LBFGS = "levenberg_marquardt", "lbfgs"
 ITERATIONS = {LM: 50, LBFGS: 300, "to the minimum": 2000}
-RATES = (0.001, 0.003, 0.01)  # of Adam; its best counts
-EPOCHS = 20  # of Adam, to learn how long one takes
+RATES = (0.001, 0.003, 0.01)  # of Adam; the best result counts
+EPOCHS = 20  # of Adam, to measure the time of one
 
 
-def race_solvers(arena, question, regression, entered, limit):
-    """Records of whole runs of {contestant: way}; the first is whom others are compared with."""
-    turns, reached = {}, {}
-    for contestant in arena.present(list(entered)):
-        way = entered[contestant]
-        run = ("solve", regression, arena.data, way, limit)
+def benchmark_solvers(runner, comparison, regression, solvers, limit):
+    """Records of whole runs of {library: solver}; the ratios are relative to the first."""
+    measurements, reached = {}, {}
+    for library in runner.installed(list(solvers)):
+        run = ("solve", regression, runner.data, solvers[library], limit)
 
-        def turn(contestant=contestant, run=run):
-            seconds, reached[contestant] = arena.worker(contestant)(*run)
+        def measure(library=library, run=run):
+            seconds, reached[library] = runner.worker(library)(*run)
             return seconds
 
-        if arena.attempt(contestant, lambda worker, run=run: worker(*run)):
-            turns[contestant] = turn
-    first = next(iter(entered))
-    if first not in turns:
+        if runner.attempt(library, lambda worker, run=run: worker(*run)):
+            measurements[library] = measure
+    first = next(iter(solvers))
+    if first not in measurements:
         return []
-    found = summary(take_turns(turns, arena.rounds), first)
+    found = summarize(interleave(measurements, runner.rounds), first)
     return [
-        {"question": question, "case": str(regression), "budget": contestant.cores,
-         "contestant": str(contestant), "peer": contestant.peer, "way": entered[contestant],
-         "limit": limit, "objective": reached[contestant], **figures}
-        for contestant, figures in found.items()
+        {"comparison": comparison, "case": str(regression), "threads": library.threads,
+         "label": str(library), "library": library.name, "solver": solvers[library],
+         "limit": limit, "objective": reached[library], **figures}
+        for library, figures in found.items()
     ]  # fmt: skip
 
 
-def race_adam(arena, regression, ours):
-    """Records of what Adam reaches in its time: as many epochs as fill it, at each of its rates."""
-    records, budget = [], targets.ADAMS_TIME * ours["seconds"]
-    for contestant in arena.present([Contestant(OURS), Contestant("scikit-learn")]):
+def benchmark_adam(runner, regression, base):
+    """Records of the objective that Adam reaches in its time, at each of its learning rates."""
+    records, budget = [], targets.ADAM_TIME * base["seconds"]
+    for library in runner.installed([Library(FFNN_FAST), Library("scikit-learn")]):
         for rate in RATES:
-            way = f"adam {rate:g}"
+            solver = f"adam {rate:g}"
 
-            def run(worker, way=way, contestant=contestant):
-                took, _ = worker("solve", regression, arena.data, way, EPOCHS)
+            def run(worker, solver=solver, library=library):
+                took, _ = worker("solve", regression, runner.data, solver, EPOCHS)
                 epochs = max(1, int(EPOCHS * budget / took))
-                seconds, reached = worker("solve", regression, arena.data, way, epochs)
+                seconds, reached = worker("solve", regression, runner.data, solver, epochs)
                 records.append({
-                    "question": "adam", "case": str(regression), "budget": 1, "way": way,
-                    "contestant": str(contestant), "peer": contestant.peer, "limit": epochs,
-                    "objective": reached, "seconds": seconds, "ratio": seconds / ours["seconds"],
+                    "comparison": "adam", "case": str(regression), "threads": 1,
+                    "solver": solver, "label": str(library), "library": library.name,
+                    "limit": epochs, "objective": reached, "seconds": seconds,
+                    "ratio": seconds / base["seconds"],
                 })  # fmt: skip
 
-            arena.attempt(contestant, run)
+            runner.attempt(library, run)
     return records
 
 
-def run(arena):
-    """A record per race and contestant, and per rate of Adam."""
+def run(runner):
+    """A record per problem and library, and per learning rate of Adam."""
     records = []
-    alone = Contestant(OURS)
+    alone = Library(FFNN_FAST)
     print(f"  {SAME_MINIMUM}: to the same minimum", flush=True)
-    pair = {alone: LM, Contestant("MINPACK"): "lm"}
-    records += race_solvers(arena, "minimum", SAME_MINIMUM, pair, ITERATIONS["to the minimum"])
-    for regression in filter(lambda r: r.present(arena.data), BESIDE_LBFGS):
+    pair = {alone: LM, Library("MINPACK"): "lm"}
+    records += benchmark_solvers(
+        runner, "minimum", SAME_MINIMUM, pair, ITERATIONS["to the minimum"]
+    )
+    for regression in filter(lambda r: r.present(runner.data), BESIDE_LBFGS):
         print(f"  {regression}: L-BFGS", flush=True)
-        pair = {alone: "L-BFGS-B", Contestant("scikit-learn"): LBFGS}
-        records += race_solvers(arena, "lbfgs", regression, pair, ITERATIONS[LBFGS])
+        pair = {alone: "L-BFGS-B", Library("scikit-learn"): LBFGS}
+        records += benchmark_solvers(runner, "lbfgs", regression, pair, ITERATIONS[LBFGS])
     for regression in [SAME_MINIMUM, *BESIDE_ADAM]:
-        if not regression.present(arena.data):
-            print(f"  {regression} left out: no data in {arena.data}")
+        if not regression.present(runner.data):
+            print(f"  {regression} skipped: no data in {runner.data}")
             continue
         print(f"  {regression}: beside Adam", flush=True)
-        entered = {alone: LM}
+        solvers = {alone: LM}
         if len(cores_available()) > 1:
-            entered[Contestant(OURS, 2, 2)] = LM
-        found = race_solvers(arena, "adam", regression, entered, ITERATIONS[LM])
-        records += found + (race_adam(arena, regression, found[0]) if found else [])
+            solvers[Library(FFNN_FAST, 2, 2)] = LM
+        found = benchmark_solvers(runner, "adam", regression, solvers, ITERATIONS[LM])
+        records += found + (benchmark_adam(runner, regression, found[0]) if found else [])
     return records
 
 
-def promises(records):
-    """Ratios of times, and objectives compared."""
-    verdicts = []
+def compare_with_targets(records):
+    """Ratios of times, and of the objectives that were reached."""
+    outcomes = []
     for r in records:
-        ours = next(o for o in records if (o["question"], o["case"]) == (r["question"], r["case"]))
-        what = f"{r['case']}: {r['contestant']} {r['way']}"
-        if r["question"] == "minimum" and r["peer"] != OURS:
-            apart = abs(r["objective"] / ours["objective"] - 1)
-            verdicts.append(at_least(f"{what} / ours", r["ratio"], targets.SOLVERS["MINPACK"]))
-            verdicts.append(at_most(f"{what}, minima apart", apart, targets.SAME_MINIMUM))
-        elif r["question"] == "lbfgs" and r["peer"] != OURS:
+        same = ("comparison", "case")
+        base = next(b for b in records if all(b[key] == r[key] for key in same))
+        what = f"{r['case']}: {r['label']} {r['solver']}"
+        if r["comparison"] == "minimum" and r["library"] != FFNN_FAST:
+            difference = abs(r["objective"] / base["objective"] - 1)
+            outcomes.append(at_least(f"{what} / ffnn_fast", r["ratio"], targets.SOLVERS["MINPACK"]))
+            outcomes.append(
+                at_most(f"{what}, difference of minima", difference, targets.SAME_MINIMUM)
+            )
+        elif r["comparison"] == "lbfgs" and r["library"] != FFNN_FAST:
             least = targets.SOLVERS["scikit-learn lbfgs"]
-            verdicts.append(at_least(f"{what} / ours", r["ratio"], least))
-    for case in dict.fromkeys(r["case"] for r in records if r["question"] == "adam"):
-        here = [r for r in records if (r["question"], r["case"]) == ("adam", case)]
-        for peer in dict.fromkeys(r["peer"] for r in here):
-            adam = [r["objective"] for r in here if r["peer"] == peer and r["way"] != LM]
+            outcomes.append(at_least(f"{what} / ffnn_fast", r["ratio"], least))
+    for case in dict.fromkeys(r["case"] for r in records if r["comparison"] == "adam"):
+        here = [r for r in records if (r["comparison"], r["case"]) == ("adam", case)]
+        for name in dict.fromkeys(r["library"] for r in here):
+            adam = [r["objective"] for r in here if r["library"] == name and r["solver"] != LM]
             if adam:
-                what = f"{case}: error of {peer}'s best Adam in {targets.ADAMS_TIME} times the time"
-                verdicts.append(at_least(what, min(adam) / here[0]["objective"], 1))
-    return verdicts
+                what = f"{case}: error of {name}'s best Adam in {targets.ADAM_TIME} times the time"
+                outcomes.append(at_least(what, min(adam) / here[0]["objective"], 1))
+    return outcomes
 
 
 def tables(records):
-    """A table for each kind of race."""
+    """A table for each comparison."""
     titles = {
         "minimum": "Levenberg-Marquardt to the same minimum",
         "lbfgs": f"L-BFGS, {ITERATIONS[LBFGS]} iterations",
         "adam": f"Levenberg-Marquardt, {ITERATIONS[LM]} iterations, and Adam in "
-        f"{targets.ADAMS_TIME} times its time",
+        f"{targets.ADAM_TIME} times its time",
     }
-    header = ["problem", "threads", "contestant", "solver", "time", "times ours",
-              "objective reached"]  # fmt: skip
+    header = ["problem", "threads", "library", "solver", "time", RELATIVE, "objective reached"]
     found = []
-    for question, title in titles.items():
+    for comparison, title in titles.items():
         rows = [
-            [r["case"], r["budget"], r["contestant"],
-             f"{r['way']}, {per(r['limit'], 'epoch')}" if "adam" in r["way"] else r["way"],
+            [r["case"], r["threads"], r["label"],
+             f"{r['solver']}, {per(r['limit'], 'epoch')}" if "adam" in r["solver"] else r["solver"],
              in_units(r["seconds"]), f"{r['ratio']:.2f}×", f"{r['objective']:.6g}"]
-            for r in records if r["question"] == question
+            for r in records if r["comparison"] == comparison
         ]  # fmt: skip
         if rows:
             found.append((title, header, rows))
@@ -130,10 +135,10 @@ def tables(records):
 
 
 def plots(records):
-    """Bars for the races of time; Adam's time is given."""
+    """Bars for the comparisons of time; Adam's time is given."""
     labelled = [
-        (f"{r['case']}\n{'minimum' if r['question'] == 'minimum' else 'L-BFGS'}",
-         f"{r['contestant']}: {r['way']}", r)
-        for r in records if r["question"] != "adam"
+        (f"{r['case']}\n{'minimum' if r['comparison'] == 'minimum' else 'L-BFGS'}",
+         f"{r['label']}: {r['solver']}", r)
+        for r in records if r["comparison"] != "adam"
     ]  # fmt: skip
-    return {"solvers": lambda path: bars(labelled, "time of a solver beside ours", path)}
+    return {"solvers": lambda path: bars(labelled, "time of a solver relative to ffnn_fast", path)}

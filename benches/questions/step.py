@@ -4,27 +4,28 @@ from dataclasses import replace
 
 from benches import targets
 from benches.charts import bars
-from benches.report import at_least, in_units, per
-from ffnn_fast._bench.arena import OURS, Contestant, cores_available
+from benches.report import RELATIVE, at_least, in_units, per
+from ffnn_fast._bench.pinning import cores_available
 from ffnn_fast._bench.problems import ADAM, MINIBATCH, ONLINE, WIDE, Problem
-from ffnn_fast._bench.race import race
+from ffnn_fast._bench.processes import FFNN_FAST, Library
+from ffnn_fast._bench.training_steps import benchmark_steps
 
 MORE = [
     Problem((8, 64, 64, 4), 1), Problem((100, 50, 3), 16), Problem((784, 256, 10), 128),
     Problem((784, 1000, 1000, 10), 64), Problem((256, 256, 256, 256, 10), 512),
 ]  # fmt: skip
-PEERS = ["reference", "numpy", "scikit-learn", "torch", "jax"]
+LIBRARIES = ["reference", "numpy", "scikit-learn", "torch", "jax"]
 
 
-def contestants(threads, full):
-    """Us first; JAX also on one core where there are more, since it may be faster so."""
-    peers = [OURS, *PEERS, *(["torch.compile"] if full else [])]
-    entered = [Contestant(peer, threads, threads) for peer in peers]
-    return entered + ([Contestant("jax", threads, 1)] if threads > 1 else [])
+def libraries(threads, full):
+    """ffnn_fast first; JAX also on one core, where it may be faster."""
+    names = [FFNN_FAST, *LIBRARIES, *(["torch.compile"] if full else [])]
+    found = [Library(name, threads, threads) for name in names]
+    return found + ([Library("jax", threads, 1)] if threads > 1 else [])
 
 
 def grid(full):
-    """(problem, threads): the promised cases; in full also float64, relu and more shapes."""
+    """(problem, threads): the cases with targets; in full also float64, relu and more shapes."""
     tanh = [*ONLINE, *MINIBATCH]
     cases = [(problem, 1) for problem in tanh]
     cases += [(problem, 1) for problem in ADAM]
@@ -38,41 +39,41 @@ def grid(full):
     return cases
 
 
-def run(arena):
-    """A record per case and contestant."""
+def run(runner):
+    """A record per case and library."""
     records = []
-    for problem, threads in grid(arena.full):
+    for problem, threads in grid(runner.full):
         if threads > len(cores_available()):
-            print(f"  {problem}, {threads} threads: left out, too few cores")
+            print(f"  {problem}, {threads} threads: skipped, too few cores")
             continue
         print(f"  {problem}, {threads} thread{'s' if threads > 1 else ''}", flush=True)
-        full = arena.full and problem.optimizer == "sgd"
-        found = race(arena, problem, contestants(threads, full))
-        records += [{"problem": str(problem), "budget": threads} | record for record in found]
+        full = runner.full and problem.optimizer == "sgd"
+        found = benchmark_steps(runner, problem, libraries(threads, full))
+        records += [{"problem": str(problem)} | record for record in found]
     return records
 
 
-def promises(records):
-    """A verdict for each promised ratio; a peer counts at its fastest."""
+def compare_with_targets(records):
+    """A comparison for each targeted ratio, with the fastest variant of a library."""
     found = []
     for (problem, threads), ratios in targets.STEP.items():
-        here = [r for r in records if (r["problem"], r["budget"]) == (problem, threads)]
-        for peer, least in ratios.items():
-            best = [r["ratio"] for r in here if r["peer"] == peer]
+        here = [r for r in records if (r["problem"], r["threads"]) == (problem, threads)]
+        for name, least in ratios.items():
+            best = [r["ratio"] for r in here if r["library"] == name]
             if best:
-                what = f"{problem}, {per(threads, 'thread')}: {peer} / ours"
+                what = f"{problem}, {per(threads, 'thread')}: {name} / ffnn_fast"
                 found.append(at_least(what, min(best), least))
     return found
 
 
 def tables(records):
-    """One table; the last column is a contestant's time over ours."""
-    header = ["problem", "threads", "contestant", "time per step", "middle half", "times ours"]
+    """One table; the last column is the time relative to ffnn_fast's."""
+    header = ["problem", "threads", "library", "time per step", "quartiles", RELATIVE]
     rows = []
     for r in records:
         low, high = (in_units(seconds) for seconds in r["quartiles"])
         rows.append(
-            [r["problem"], r["budget"], r["contestant"], in_units(r["seconds"]), f"{low} to {high}",
+            [r["problem"], r["threads"], r["label"], in_units(r["seconds"]), f"{low} to {high}",
              f"{r['ratio']:.2f}×"]
         )  # fmt: skip
     return [("Time of a step", header, rows)]
@@ -85,7 +86,7 @@ def plots(records):
         if (r["dtype"], r["activation"], r["optimizer"]) == ("float32", "tanh", "sgd")
     ]  # fmt: skip
     labelled = [
-        (f"{r['case']}\nbatch {r['batch_size']}, {per(r['budget'], 'thread')}", r["contestant"], r)
+        (f"{r['case']}\nbatch {r['batch_size']}, {per(r['threads'], 'thread')}", r["label"], r)
         for r in usual
     ]
-    return {"step": lambda path: bars(labelled, "time of a step beside ours", path)}
+    return {"step": lambda path: bars(labelled, "time of a step relative to ffnn_fast", path)}

@@ -6,7 +6,7 @@ import os
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from ffnn_fast.cli import build_parser
+from ffnn_fast.cli.command_line import build_parser
 
 WIDTH = "90"
 

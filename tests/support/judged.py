@@ -1,9 +1,9 @@
-"""Small model files with a recipe and known weights, for the commands that read them."""
+"""Small model files with preprocessing and known weights, for the commands that read them."""
 
 import numpy as np
 
 from ffnn_fast import Network
-from ffnn_fast.cli.recipe import KEY, Recipe
+from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
 YES_NO = TargetEncoder("y", "classification", ("no", "yes"))
@@ -19,8 +19,8 @@ def save(path, target, params, *, header=True, missing=("NA",), **options):
     inputs = TableEncoder((NumericColumn(names[0], 0.0, 1.0),))
     if not header:
         target = TargetEncoder("2", target.task, target.classes, target.mean, target.scale)
-    recipe = Recipe(header, names, missing, inputs, target, {"epochs": "7"})
-    net.save(path, extra={KEY: recipe.to_json()})
+    preprocessing = TablePreprocessing(header, names, missing, inputs, target, {"epochs": "7"})
+    net.save(path, extra={KEY: preprocessing.to_json()})
     return net
 
 

@@ -1,4 +1,4 @@
-"""Races beside other libraries: contestants in processes of their own that take turns.
+"""Benchmarks beside other libraries: each runs in a process of its own, and they are interleaved.
 
-``ffnn-fast bench`` runs them; so do the repository's benches, with more contestants and questions.
+``ffnn-fast bench`` runs them; so do the repository's `benches/`, with more libraries and questions.
 """

@@ -1,4 +1,4 @@
-"""The machine under the figures."""
+"""The machine that a benchmark runs on: CPU, caches, engine level, libraries, load."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ffnn_fast._bench.arena import cores_available
+from ffnn_fast._bench.pinning import cores_available
 
 LIBRARIES = ["numpy", "scipy", "scikit-learn", "torch", "jax", "onnxruntime", "ffnn_fast"]
 NOT_INSTALLED = "not installed"
-KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
-QUIET = 0.5  # load average above which somebody else is at work
+BLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
+QUIET = 0.5  # load average above which other processes disturb the times
 
 
 def cpu_name() -> str:
-    """The processor's name as the operating system tells it."""
+    """The processor's name, as reported by the operating system."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -37,7 +37,7 @@ def caches() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that are installed."""
+    """Versions of the libraries, or `NOT_INSTALLED`."""
     found = {}
     for name in LIBRARIES:
         try:
@@ -48,10 +48,10 @@ def versions() -> dict[str, str]:
 
 
 def describe() -> dict[str, Any]:
-    """What must stand beside a figure."""
-    from ffnn_fast._runtime.build_info import describe as describe_engine
+    """The machine, its software and its load, as a dictionary for JSON."""
+    from ffnn_fast import show_config
 
-    config = describe_engine()
+    config: dict[str, Any] = show_config()
     return {
         "cpu": cpu_name(),
         "cores": len(cores_available()),
@@ -62,7 +62,7 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": versions(),
         "blas": [f"{b['internal_api']} {b['version']}" for b in config["blas"]],
-        "environment": {name: os.environ[name] for name in KERNELS if name in os.environ},
+        "environment": {name: os.environ[name] for name in BLAS_VARIABLES if name in os.environ},
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "load": [round(value, 2) for value in os.getloadavg()],
     }

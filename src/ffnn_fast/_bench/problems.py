@@ -1,6 +1,6 @@
-"""The networks that contestants run, with random rows and start; the same for every contestant.
+"""Benchmark problems: networks with random rows and start, the same for every library.
 
-NumPy only: a worker imports no library but the one it measures.
+NumPy only: a worker process imports no other library than the one it measures.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class Problem:
     activation: str = "tanh"
     dtype: Literal["float32", "float64"] = "float32"
     learning_rate: float = 0.01
-    steps: int = 4  # of a check; a turn takes as many as fill it
+    steps: int = 4  # of the check; a measurement is calibrated
     optimizer: str = "sgd"
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class Problem:
         return X, rng.integers(0, self.sizes[-1], n)
 
     def start(self) -> Layers:
-        """Glorot's uniform W_k; small random b_k, so that a bias that does not move is seen."""
+        """Glorot's uniform W_k; b_k random, so that the check covers their updates."""
         rng = np.random.default_rng(1)
         layers = []
         for i, o in zip(self.sizes, self.sizes[1:], strict=False):

@@ -1,7 +1,7 @@
-"""One contestant in a process of its own: ``python worker.py SESSION PEER THREADS HANDLE ALONE``.
+"""A worker process: ``python worker.py OPERATIONS LIBRARY THREADS HANDLE isolated|shared``.
 
-It is started as a file, not by its name: then a library that is measured alone need not have ours
-loaded beside it, with our engine, SciPy and their threads and memory.
+It is started as a file, not as a module of the package: in an isolated worker the measured library
+runs without ffnn_fast's engine, SciPy and their threads and memory.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from ffnn_fast._bench.problems import Problem
 
 
-LARGE = 30 << 20  # bytes; glibc learns from what is below 32 MB
+LARGE = 30 << 20  # bytes; glibc adapts its thresholds to freed blocks below 32 MB
 
 
-class Session:
-    """What the parent may ask for, by name."""
+class Operations:
+    """The operations that the parent process can call, by name."""
 
-    def __init__(self, peer: str, threads: int) -> None:
-        from ffnn_fast._bench import peers
+    def __init__(self, library: str, threads: int) -> None:
+        from ffnn_fast._bench.libraries import registry
 
-        self.module, self.threads = peers.load(peer), threads
+        self.module, self.threads = registry.load(library), threads
         self.training: Any = None
-        self.calls_of: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.statements: dict[str, tuple[str, dict[str, Any]]] = {}
         self.timers: dict[str, Timer] = {}
 
-    def keep_memory(self) -> None:
-        """Lets malloc keep what is freed, as in any process that has freed a large array once.
+    def retain_freed_memory(self) -> None:
+        """Free a large array, after which malloc retains freed memory as in a longer process.
 
-        In a new process glibc gives memory back and fetches it page by page again, in every step,
-        or does not: it hangs on the sizes of what was freed before.
+        In a new process glibc may return memory and fetch it page by page again in every step,
+        depending on the sizes that were freed before.
         """
         import numpy as np
 
@@ -52,63 +52,63 @@ class Session:
         self.training = self.module.Training(problem, *problem.rows(), self.threads)
 
     def epoch(self) -> float:
-        """Seconds of all steps of the problem, on from where the last epoch ended."""
+        """Seconds of all steps of the problem, which continue from the end of the last epoch."""
         began = perf_counter()
         self.training.epoch()
         return perf_counter() - began
 
     def params(self) -> np.ndarray | None:
-        """θ as one vector, or None from a contestant that trains nothing."""
+        """θ as one vector, or None from a module that trains nothing."""
         from ffnn_fast._bench.problems import flat
 
         return flat(self.training.layers()) if hasattr(self.training, "layers") else None
 
-    def ways(self, problem: Problem) -> list[str]:
-        """Names of the ways to predict the problem's rows."""
-        self.calls_of = self.module.ways(problem, self.threads)
+    def prepare_calls(self, problem: Problem) -> list[str]:
+        """Names of the calls that predict the problem's rows."""
+        self.statements = self.module.calls(problem, self.threads)
         self.timers = {
             name: Timer(statement, globals=names)
-            for name, (statement, names) in self.calls_of.items()
+            for name, (statement, names) in self.statements.items()
         }
-        return list(self.calls_of)
+        return list(self.statements)
 
-    def answer(self, way: str) -> np.ndarray:
-        """What a way returns."""
+    def output(self, call: str) -> np.ndarray:
+        """What a call returns."""
         import numpy as np
 
-        statement, names = self.calls_of[way]
-        kept: list[Any] = []
-        Timer(f"kept.append({statement})", globals=names | {"kept": kept}).timeit(1)
-        return np.asarray(kept[0])
+        statement, names = self.statements[call]
+        outputs: list[Any] = []
+        Timer(f"outputs.append({statement})", globals=names | {"outputs": outputs}).timeit(1)
+        return np.asarray(outputs[0])
 
-    def calls(self, way: str, number: int) -> float:
+    def time_calls(self, call: str, number: int) -> float:
         """Seconds of this many calls."""
-        return self.timers[way].timeit(number)
+        return self.timers[call].timeit(number)
 
 
-def serve(session: Session, connection: Connection) -> None:
-    """Answers until the parent hangs up: (True, result) or (False, what went wrong)."""
+def serve(operations: object, connection: Connection) -> None:
+    """Reply (True, result) or (False, error message) until the parent closes the connection."""
     while True:
         try:
             name, args = connection.recv()
         except EOFError:
             return
         try:
-            connection.send((True, getattr(session, name)(*args)))
-        except Exception as error:  # noqa: BLE001 (whatever a library raises is told, not lost)
+            connection.send((True, getattr(operations, name)(*args)))
+        except Exception as error:  # noqa: BLE001 (any error of a library is sent to the parent)
             connection.send((False, f"{type(error).__name__}: {error}"))
 
 
-def main(session: str, peer: str, threads: str, handle: str, alone: str) -> None:
-    """Serves a contestant; `session` is the module of its Session."""
-    if alone == "alone":
-        package = ModuleType("ffnn_fast")  # its rooms can be found, and nothing is loaded
+def main(module: str, library: str, threads: str, handle: str, isolation: str) -> None:
+    """Serve the operations of a module."""
+    if isolation == "isolated":
+        package = ModuleType("ffnn_fast")  # its submodules are importable, and none is loaded
         package.__path__ = [str(Path(__file__).resolve().parents[1])]
         sys.modules[package.__name__] = package
-    kind = importlib.import_module(session).Session
-    serve(kind(peer, int(threads)), Connection(int(handle)))
+    operations = importlib.import_module(module).Operations(library, int(threads))
+    serve(operations, Connection(int(handle)))
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):  # the parent says what happened
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):  # the parent reports these
         main(*sys.argv[1:])

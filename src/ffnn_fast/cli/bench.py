@@ -1,23 +1,27 @@
-"""``ffnn-fast bench``: how fast it is on this machine, beside the libraries that are installed."""
+"""``ffnn-fast bench``: time of steps and predictions, beside the libraries that are installed."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast.cli import options, output
+from ffnn_fast.cli import output
+from ffnn_fast.cli.arguments.declaration import option
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.value_types import Integer, OneOf, Switch, Text, Words
 from ffnn_fast.cli.output import CommandError, aligned, check_output, seconds, write_file
 
 if TYPE_CHECKING:
-    from ffnn_fast._bench.arena import Arena, Contestant
+    from ffnn_fast._bench.interleaving import Record
     from ffnn_fast._bench.problems import Problem
-    from ffnn_fast._bench.race import Record
+    from ffnn_fast._bench.processes import Library
+    from ffnn_fast._bench.runner import Runner
 
-OURS = "ffnn_fast"
+FFNN_FAST = "ffnn_fast"
 CASES = {
     "small": "16-32-4, one row a step",
     "online": "784-128-10, one row a step",
@@ -27,56 +31,35 @@ CASES = {
     "latency": "one row through 8-64-64-4",
 }
 QUICK = ("online", "minibatch", "latency")
-ONE_ROW = ("online", "small", "latency")  # nothing to share among threads
-TRAINERS = ("reference", "numpy", "scikit-learn", "torch", "jax")
-PREDICTORS = ("bare call", "numpy", "onnxruntime", "torch", "jax", "scikit-learn")
-ASKED_FOR = "torch.compile"  # takes long to compile: only where it is named
-NAMES = (*CASES, OURS, *dict.fromkeys((*TRAINERS, *PREDICTORS, ASKED_FOR)))
+ONE_ROW = ("online", "small", "latency")  # run on one thread
+TRAINING = ("reference", "numpy", "scikit-learn", "torch", "jax")
+PREDICTION = ("bare call", "numpy", "onnxruntime", "torch", "jax", "scikit-learn")
+ON_REQUEST = "torch.compile"  # takes long to compile: only where --only names it
+NAMES = (*CASES, FFNN_FAST, *dict.fromkeys((*TRAINING, *PREDICTION, ON_REQUEST)))
 INSTALL = 'pip install "ffnn_fast[peers]"'
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "bench",
-        help="time steps and predictions beside other libraries",
-        description="Times a step of training in several networks, and the prediction of one "
-        "row, beside the NumPy reference, NumPy written well, and scikit-learn, PyTorch, JAX and "
-        "ONNX Runtime where they are installed. Each runs in a process of its own, held to its "
-        "cores; first all must compute the same step, then they take turns. Shown are the median "
-        "over the rounds, the middle half of them, and the median of the ratios within each "
-        "round: above 1, ffnn_fast is faster. Takes about a minute; close everything else.",
-        epilog=f"Cases: {'; '.join(f'{name}: {what}' for name, what in CASES.items())}. "
-        f"Contestants: {', '.join(NAMES[len(CASES) :])}. The reference is ours in plain NumPy; a "
-        "bare call does nothing.",
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument(
-        "--quick", action="store_true", help=f"{', '.join(QUICK)} only, in 3 short rounds"
-    )
-    parser.add_argument(
-        "--threads",
-        type=options.whole(1),
-        nargs="+",
+@dataclass(frozen=True)
+class BenchOptions:
+    """All options of ``ffnn-fast bench``."""
+
+    quick: bool = option(Switch(), f"{', '.join(QUICK)} only, in 3 short rounds", default=False)
+    threads: tuple[int, ...] | None = option(
+        Words(Integer(1)),
+        "threads for minibatch, adam and wide (default: 1, for wide also one per core)",
         metavar="N",
-        help="threads for minibatch, adam and wide (default: 1, for wide also one per core)",
     )
-    parser.add_argument(
-        "--rounds", type=options.whole(1), metavar="R", help="turns of each (7; quick: 3)"
+    rounds: int | None = option(
+        Integer(1), "measurements of each library (7; quick: 3)", metavar="R"
     )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=NAMES,
-        metavar="NAME",
-        help="some of the cases, or of the contestants, named below",
+    only: tuple[str, ...] | None = option(
+        Words(OneOf(NAMES)), "some of the cases or libraries listed below", metavar="NAME"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the figures and the machine there")
+    json: str | None = option(Text(), "write the times and the machine there", metavar="FILE")
 
 
 class Line:
-    """What is going on now, in a line of the terminal that the next one overwrites."""
+    """The current status, in a line of the terminal that the next one overwrites."""
 
     def __init__(self) -> None:
         self.live = sys.stderr.isatty()
@@ -88,98 +71,98 @@ class Line:
             sys.stderr.write(f"\r\033[K{text[:width]}")
             sys.stderr.flush()
 
-    def say(self, text: str = "") -> None:
-        """Write a line that stays to standard output."""
+    def write(self, text: str = "") -> None:
+        """Write a permanent line to standard output."""
         self.show()
-        output.say(text)
+        output.write_line(text)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Race, show the tables; returns the exit code."""
+def run(options: BenchOptions) -> int:
+    """Run the benchmarks and write the tables; returns the exit code."""
     from ffnn_fast._bench import machine
-    from ffnn_fast._bench.arena import Arena
+    from ffnn_fast._bench.runner import Runner
 
     began, line = perf_counter(), Line()
-    if args.json:
-        check_output(args.json)
-    cases = _cases(args)
-    absent = _absent(args)
+    if options.json:
+        check_output(options.json)
+    cases = _cases(options)
+    absent = _absent(options)
     described = machine.describe()
     _show_machine(described, line)
-    left_out: list[str] = []
+    excluded: list[str] = []
 
-    def leave_out(text: str) -> None:
-        left_out.append(text.strip())
-        line.say(text.splitlines()[0])  # a library may have much to say
+    def exclude(text: str) -> None:
+        excluded.append(text.strip())
+        line.write(text.splitlines()[0])  # a library's error may have many lines
 
-    rounds = args.rounds or (3 if args.quick else 7)
-    arena = Arena(rounds, 0.01 if args.quick else 0.03, leave_out, line.show)
+    rounds = options.rounds or (3 if options.quick else 7)
+    runner = Runner(rounds, 0.01 if options.quick else 0.03, exclude, line.show)
     records, failed = [], False
     try:
         for name, threads, names in cases:
-            found = _race(arena, name, threads, [peer for peer in names if peer not in absent])
-            line.say()
-            line.say(_table(name, threads, found) if found else f"  {name}: no figures")
+            present = [library for library in names if library not in absent]
+            found = _run_case(runner, name, threads, present)
+            line.write()
+            line.write(_table(name, threads, found) if found else f"  {name}: no results")
             failed = failed or not found
             records += [{"name": name, **record} for record in found]
     finally:
         line.show()
-        arena.close()
-    line.say(f"\n{perf_counter() - began:.0f} s, {rounds} rounds")
+        runner.close()
+    line.write(f"\n{perf_counter() - began:.0f} s, {rounds} rounds")
     if absent:
-        line.say(f"not installed, so left out: {', '.join(absent)}; {INSTALL}")
-    if args.json:
-        _write(args.json, described, rounds, records, left_out, absent)
-        line.say(args.json)
+        line.write(f"not installed, excluded: {', '.join(absent)}; {INSTALL}")
+    if options.json:
+        _write(options.json, described, rounds, records, excluded, absent)
+        line.write(options.json)
     return 1 if failed else 0
 
 
-def _cases(args: argparse.Namespace) -> list[tuple[str, int, list[str]]]:
-    """What is to be run: (case, threads, contestants with ours first); CommandError if nothing."""
-    from ffnn_fast._bench.arena import cores_available
+def _cases(options: BenchOptions) -> list[tuple[str, int, list[str]]]:
+    """What to run: (case, threads, libraries, ffnn_fast first); CommandError if nothing."""
+    from ffnn_fast._bench.pinning import cores_available
     from ffnn_fast._runtime.threads import available
 
     cores = len(cores_available())
-    if args.threads and max(args.threads) > cores:
-        given = max(args.threads)
-        raise CommandError(f"--threads {given}: this process may use {cores} cores; ask for fewer")
-    only = set(args.only or ())
-    names = [name for name in CASES if name in only] or (QUICK if args.quick else tuple(CASES))
+    if options.threads and max(options.threads) > cores:
+        given = max(options.threads)
+        raise CommandError(f"--threads {given}: this process may use {cores} cores; give fewer")
+    only = set(options.only or ())
+    names = [name for name in CASES if name in only] or (QUICK if options.quick else tuple(CASES))
     wanted = only.difference(CASES)
     found = []
     for name in names:
-        entered = [peer for peer in _peers(name, wanted) if not wanted or peer in wanted]
-        if wanted and not entered and OURS not in wanted:
+        others = [other for other in _others(name, wanted) if not wanted or other in wanted]
+        if wanted and not others and FFNN_FAST not in wanted:
             continue
         usual = {1: None, min(cores, available()): None} if name == "wide" else {1: None}
-        counts = [1] if name in ONE_ROW else dict.fromkeys(args.threads or usual)
-        found += [(name, threads, [OURS, *entered]) for threads in counts]
+        counts = [1] if name in ONE_ROW else dict.fromkeys(options.threads or usual)
+        found += [(name, threads, [FFNN_FAST, *others]) for threads in counts]
     if not found:
         raise CommandError(
-            f"--only {' '.join(args.only)}: {', '.join(sorted(wanted))} takes no part in "
-            f"{', '.join(names)}"
+            f"--only {' '.join(options.only or ())}: {', '.join(names)} has no benchmark of "
+            f"{', '.join(sorted(wanted))}"
         )
     return found
 
 
-def _peers(name: str, wanted: set[str]) -> tuple[str, ...]:
-    """Who may take part in a case, besides us."""
-    peers = PREDICTORS if name == "latency" else TRAINERS
-    return (*peers, ASKED_FOR) if ASKED_FOR in wanted and name != "adam" else peers
+def _others(name: str, wanted: set[str]) -> tuple[str, ...]:
+    """The libraries of a case, besides ffnn_fast."""
+    others = PREDICTION if name == "latency" else TRAINING
+    return (*others, ON_REQUEST) if ON_REQUEST in wanted and name != "adam" else others
 
 
-def _absent(args: argparse.Namespace) -> list[str]:
-    """Contestants that are not installed; CommandError where one of them was asked for."""
-    from ffnn_fast._bench import peers
+def _absent(options: BenchOptions) -> list[str]:
+    """Libraries that are not installed; CommandError where --only names one of them."""
+    from ffnn_fast._bench.libraries import registry
 
-    asked = set(args.only or ())
-    contestants = [name for name in NAMES if name not in CASES]
-    absent = [name for name in contestants if peers.missing(name)]
+    only = set(options.only or ())
+    absent = [name for name in NAMES if name not in CASES and registry.missing(name)]
     for name in absent:
-        if name in asked:
-            packages = ", ".join(peers.missing(name))
+        if name in only:
+            packages = ", ".join(registry.missing(name))
             raise CommandError(f"--only {name}: {packages} is not installed: {INSTALL}")
-    return [] if asked.difference(CASES) else [name for name in absent if name != ASKED_FOR]
+    return [] if only.difference(CASES) else [name for name in absent if name != ON_REQUEST]
 
 
 def _problem(name: str) -> Problem:
@@ -196,44 +179,45 @@ def _problem(name: str) -> Problem:
     }[name]
 
 
-def _race(arena: Arena, name: str, threads: int, names: list[str]) -> list[Record]:
+def _run_case(runner: Runner, name: str, threads: int, names: list[str]) -> list[Record]:
     """Records of a case."""
-    from ffnn_fast._bench.calls import race_calls
-    from ffnn_fast._bench.race import race
+    from ffnn_fast._bench.prediction_calls import benchmark_calls
+    from ffnn_fast._bench.training_steps import benchmark_steps
 
     problem = _problem(name)
     if name == "latency":
-        return race_calls(arena, problem, names)
-    return race(arena, problem, _entered(names, threads))
+        return benchmark_calls(runner, problem, names)
+    return benchmark_steps(runner, problem, _libraries(names, threads))
 
 
-def _entered(names: list[str], threads: int) -> list[Contestant]:
+def _libraries(names: list[str], threads: int) -> list[Library]:
     """With as many cores as threads; JAX also on one, where it may be faster."""
-    from ffnn_fast._bench.arena import Contestant, can_hold
+    from ffnn_fast._bench.pinning import can_pin
+    from ffnn_fast._bench.processes import Library
 
-    entered = [Contestant(peer, threads, threads) for peer in names]
-    if threads > 1 and "jax" in names and can_hold():
-        entered.append(Contestant("jax", threads, 1))
-    return entered
+    found = [Library(name, threads, threads) for name in names]
+    if threads > 1 and "jax" in names and can_pin():
+        found.append(Library("jax", threads, 1))
+    return found
 
 
 def _table(name: str, threads: int, records: list[Record]) -> str:
-    """The figures of a case."""
+    """The results of a case."""
     per = "call" if name == "latency" else "step"
     title = f"{name}: {CASES[name]}, {threads} thread{'s' if threads > 1 else ''}"
-    rows = [(title, f"time per {per}", "middle half", "times ours")]
+    rows = [(title, f"time per {per}", "quartiles", f"relative to {FFNN_FAST}")]
     for record in records:
         low, high = (seconds(value) for value in record["quartiles"])
-        label = record.get("contestant") or f"{record['peer']}: {record['way']}"
+        label = record.get("label") or f"{record['library']}: {record['call']}"
         ratio = f"{record['ratio']:.{2 if record['ratio'] < 100 else 0}f}"
         rows.append((label, seconds(record["seconds"]), f"{low} to {high}", ratio))
     return aligned(rows)
 
 
 def _show_machine(described: dict[str, Any], line: Line) -> None:
-    """The machine, and what may spoil the figures."""
-    from ffnn_fast._bench.arena import can_hold
+    """The machine, and a warning of what may disturb the times."""
     from ffnn_fast._bench.machine import NOT_INSTALLED, QUIET
+    from ffnn_fast._bench.pinning import can_pin
 
     cores, load = described["cores"], described["load"][0]
     libraries = {k: v for k, v in described["libraries"].items() if v != NOT_INSTALLED}
@@ -246,17 +230,17 @@ def _show_machine(described: dict[str, Any], line: Line) -> None:
         ("BLAS", ", ".join(described["blas"])),
         ("load average", f"{load}"),
     ]
-    line.say(aligned([row for row in rows if row[1]], right=False))
-    line.say("\n  all in float32, with tanh, softmax and cross-entropy")
+    line.write(aligned([row for row in rows if row[1]], right=False))
+    line.write("\n  all in float32, with tanh, softmax and cross-entropy")
     if load > QUIET:
-        line.say("\n  warning: somebody else is at work here, so the figures will be noisy")
+        line.write("\n  warning: other processes are running, so the times will be noisy")
     if described["environment"]:
         given = ", ".join(f"{k}={value}" for k, value in described["environment"].items())
-        line.say(
-            f"\n  warning: {given} in the environment may make those slower who call BLAS; unset it"
+        line.write(f"\n  warning: {given} in the environment may slow down calls of BLAS; unset it")
+    if not can_pin():
+        line.write(
+            "\n  this system cannot pin processes to cores; threads are limited by settings only"
         )
-    if not can_hold():
-        line.say("\n  this system holds no process to its cores; threads are limited by settings")
 
 
 def _write(
@@ -264,15 +248,32 @@ def _write(
     described: dict[str, Any],
     rounds: int,
     records: list[Record],
-    left_out: list[str],
+    excluded: list[str],
     absent: list[str],
 ) -> None:
-    """The figures and all that they need to be understood, as JSON."""
+    """The records, the machine and the exclusions, as JSON."""
     content = {
         "machine": described,
         "rounds": rounds,
         "records": records,
-        "left_out": left_out,
+        "excluded": excluded,
         "not_installed": absent,
     }
     write_file(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+COMMAND = Command(
+    "bench",
+    BenchOptions,
+    run,
+    description="Times a step of training in several networks, and the prediction of one "
+    "row, beside the NumPy reference, NumPy written well, and scikit-learn, PyTorch, JAX and "
+    "ONNX Runtime where they are installed. Each runs in a process of its own, pinned to its "
+    "cores. First all must compute the same step; then their measurements are interleaved. The "
+    "tables show the median over the rounds, the quartiles, and the median of the ratios to "
+    "ffnn_fast within each round: above 1, ffnn_fast is faster. Takes about a minute; close "
+    "other programs first.",
+    epilog=f"Cases: {'; '.join(f'{name}: {what}' for name, what in CASES.items())}. "
+    f"Libraries: {', '.join(NAMES[len(CASES) :])}. The reference is ffnn_fast's NumPy "
+    "implementation; a bare call computes nothing.",
+)

@@ -1,87 +1,85 @@
-"""``ffnn-fast demo``: the two problems of the lecture, learnt from real data."""
+"""``ffnn-fast demo``: the two problems of the lecture on real data."""
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast.cli import options
-from ffnn_fast.cli.output import CommandError, aligned, check_output, say, seconds
+from ffnn_fast.cli.arguments.declaration import group, option
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.value_types import Integer, OneOf, Text
+from ffnn_fast.cli.output import CommandError, aligned, check_output, seconds, write_line
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ffnn_fast._model.spec import NetworkSpec
     from ffnn_fast._runtime.inspection import GradientCheck
-    from ffnn_fast.cli.problems import Outcome
+    from ffnn_fast.cli.demo_problems import Outcome
     from ffnn_fast.network import Network
 
 CHECKED_ROWS = 2  # rows of a gradient check
 TIMED_EPOCHS = 3  # the fastest of them counts
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "demo",
-        help="learn handwritten digits and movie ratings, with data that come along",
-        description="Trains on (a) images of handwritten digits, 1 of 10 classes, and (b) movie "
-        "ratings, Fandango's from those of five other sites. Shows the results beside simple "
-        "baselines, a gradient check, and the time per epoch of the compiled engine and of its "
-        "NumPy reference. The exit code is 0 only if the networks beat nearest class mean "
-        "and ridge regression and their gradients are right.",
-        allow_abbrev=False,
+@dataclass(frozen=True)
+class DemoTraining:
+    """Epochs and random numbers."""
+
+    seed: int = option(
+        Integer(0), "of all random numbers (default: {default})", default=0, metavar="N"
     )
-    parser.set_defaults(run=run)
-    parser.add_argument("--only", choices=("digits", "movies"), help="run one problem only")
-    parser.add_argument(
-        "--out", metavar="FOLDER", help="write the models and learning curves there"
-    )
-    group = parser.add_argument_group("training")
-    group.add_argument(
-        "--seed", type=options.whole(0), default=0, metavar="N", help="of everything random"
-    )
-    group.add_argument(
-        "--epochs",
-        type=options.whole(1),
+    epochs: int | None = option(
+        Integer(1),
+        "passes over the rows (default: 40 for the digits, 200 for the movies)",
         metavar="N",
-        help="passes over the rows (default: 40 for the digits, 200 for the movies)",
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Learn, compare, check and time; returns the exit code."""
-    from ffnn_fast.cli.problems import digits, movies
+@dataclass(frozen=True)
+class DemoOptions:
+    """All options of ``ffnn-fast demo``."""
 
-    if args.out:
-        _check_folder(args.out)
+    only: str | None = option(OneOf(("digits", "movies")), "run one problem only")
+    out: str | None = option(
+        Text(), "write the models and learning curves to this folder", metavar="FOLDER"
+    )
+    training: DemoTraining = group(DemoTraining)
+
+
+def run(options: DemoOptions) -> int:
+    """Train, compare, check and time; returns the exit code."""
+    from ffnn_fast.cli.demo_problems import digits, movies
+
+    if options.out:
+        _check_folder(options.out)
     problems: dict[str, Callable[[int, int | None], Outcome]] = {"digits": digits, "movies": movies}
     failures = []
     for name, learn in problems.items():
-        if args.only in (None, name):
-            failures += _present(learn(args.seed, args.epochs), args.out)
+        if options.only in (None, name):
+            failures += _present(learn(options.training.seed, options.training.epochs), options.out)
     for failure in failures:
-        say(f"FAILED: {failure}")
+        write_line(f"FAILED: {failure}")
     return 1 if failures else 0
 
 
 def _present(outcome: Outcome, folder: str | None) -> list[str]:
     """Show a problem's outcome; returns what went wrong."""
     X, y = outcome.rows
-    say()
-    say(aligned(outcome.results))
-    say()
+    write_line()
+    write_line(aligned(outcome.results))
+    write_line()
     check = _check(outcome.network.spec, X[:CHECKED_ROWS], y[:CHECKED_ROWS])
     verdict = "ok" if check.passed else "FAILED"
-    say(
-        "  gradient check with tanh, backpropagation beside central differences: "
+    write_line(
+        "  gradient check with tanh, backpropagation against central differences: "
         f"relative error {check.max_relative_error:.1e}  {verdict}"
     )
-    say()
-    say(aligned(_timings(outcome.network, X, y)))
-    say()
+    write_line()
+    write_line(aligned(_timings(outcome.network, X, y)))
+    write_line()
     if folder:
         _write(outcome, folder)
     failures = [] if outcome.won else [f"{outcome.name}: the network does not beat its baseline"]
@@ -89,8 +87,8 @@ def _present(outcome: Outcome, folder: str | None) -> list[str]:
 
 
 def _check(spec: NetworkSpec, X: np.ndarray, y: np.ndarray) -> GradientCheck:
-    """A gradient check of these layers, new, with tanh: at relu's kink a difference proves nothing,
-    and among thousands of pre-activations one is easily that close to 0.
+    """A gradient check of new layers of this kind with tanh: across the kink of relu a central
+    difference is wrong, and among thousands of pre-activations some are that close to 0.
     """
     from ffnn_fast.network import Network
 
@@ -110,7 +108,7 @@ def _timings(network: Network, X: np.ndarray, y: np.ndarray) -> list[tuple[str, 
         spent = []
         for engine in ("compiled", "reference"):
             net = Network.from_params(network.spec, network.params, engine=engine, n_threads=1)
-            # A tiny step: it takes as long as any other, and the parameters stay tame.
+            # A tiny step takes as long as any other, and the parameters stay finite.
             options: dict[str, Any] = {"epochs": TIMED_EPOCHS, "batch_size": batch_size}
             with one_blas_thread():
                 history = net.fit(X, y, learning_rate=1e-6, metrics=False, **options)
@@ -133,9 +131,21 @@ def _check_folder(folder: str) -> None:
 
 def _write(outcome: Outcome, folder: str) -> None:
     from ffnn_fast.cli.picture import draw
-    from ffnn_fast.cli.recipe import KEY
+    from ffnn_fast.cli.table_preprocessing import KEY
 
     path = os.path.join(folder, outcome.name)
-    outcome.network.save(f"{path}.safetensors", extra={KEY: outcome.recipe.to_json()})
+    outcome.network.save(f"{path}.safetensors", extra={KEY: outcome.preprocessing.to_json()})
     draw(outcome.history, f"{path}.png", outcome.name)
-    say(f"  {path}.safetensors, {path}.png\n")
+    write_line(f"  {path}.safetensors, {path}.png\n")
+
+
+COMMAND = Command(
+    "demo",
+    DemoOptions,
+    run,
+    description="Trains on (a) images of handwritten digits, 1 of 10 classes, and (b) movie "
+    "ratings, Fandango's from those of five other sites. Compares the results with simple "
+    "baselines, checks the gradients, and shows the time per epoch of the compiled engine and its "
+    "NumPy reference. The exit code is 0 only if the networks beat nearest class mean "
+    "and ridge regression and their gradients pass the check.",
+)

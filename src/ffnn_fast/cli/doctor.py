@@ -1,12 +1,13 @@
-"""``ffnn-fast doctor``: what this installation runs on, and whether it computes rightly."""
+"""``ffnn-fast doctor``: versions and engine of this installation, and a test of its results."""
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import platform
+from dataclasses import dataclass
 
-from ffnn_fast.cli.output import aligned, say
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.output import aligned, write_line
 
 OPTIONAL = {
     "tqdm": "cli",
@@ -18,21 +19,14 @@ OPTIONAL = {
 TOLERANCE = 1e-12  # relative, float64
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "doctor",
-        help="show what this installation runs on and test it",
-        description="Shows version, engine, CPU features and BLAS, and compares the compiled "
-        "engine with the reference; the exit code is 1 if they disagree.",
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run)
+@dataclass(frozen=True)
+class DoctorOptions:
+    """``ffnn-fast doctor`` has no options."""
 
 
-def run(args: argparse.Namespace) -> int:
-    """Show the facts; returns the exit code."""
-    del args
+def run(options: DoctorOptions) -> int:
+    """Show versions and features, compare the engines; returns the exit code."""
+    del options
     from ffnn_fast import __version__
     from ffnn_fast._runtime.build_info import describe
     from ffnn_fast.network import Network
@@ -44,18 +38,18 @@ def run(args: argparse.Namespace) -> int:
         *((name, importlib.metadata.version(name)) for name in ("numpy", "scipy", "safetensors")),
         *((name, _version(name, extra)) for name, extra in OPTIONAL.items()),
         ("engine", f"{used.engine}, ISA level {facts['isa_level']}"),
-        ("threads", f"at most {used.n_threads}, unless asked otherwise"),
-        ("ISA levels that run here", ", ".join(facts["isa_available"])),
+        ("threads", f"at most {used.n_threads} by default"),
+        ("available ISA levels", ", ".join(facts["isa_available"])),
         ("CPU features", ", ".join(facts["cpu_features"]) or "not known on this architecture"),
     ]
     for pool in facts["blas"]:
         name = f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} threads"
         rows.append(("BLAS", f"{name}, {pool['filepath']}"))
-    say(aligned(rows, right=False))
+    write_line(aligned(rows, right=False))
     error = _disagreement()
     agrees = error <= TOLERANCE
     verdict = "ok" if agrees else "FAILED"
-    say(f"\ncompiled beside reference: relative difference {error:.1e}  {verdict}")
+    write_line(f"\ncompiled against reference engine: relative difference {error:.1e}  {verdict}")
     return 0 if agrees else 1
 
 
@@ -74,8 +68,17 @@ def _disagreement() -> float:
 
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(33, 7)), rng.integers(0, 3, 33)
-    mine, yours = (
+    compiled, reference = (
         np.asarray(Network([7, 17, 9, 3], dtype="float64", seed=0, engine=engine).gradient(X, y))
         for engine in ("compiled", "reference")
     )
-    return float(np.abs(mine - yours).max() / np.abs(yours).max())
+    return float(np.abs(compiled - reference).max() / np.abs(reference).max())
+
+
+COMMAND = Command(
+    "doctor",
+    DoctorOptions,
+    run,
+    description="Shows version, engine, CPU features and BLAS, and compares the compiled "
+    "engine with the reference; the exit code is 1 if they disagree.",
+)

@@ -1,99 +1,94 @@
-"""``ffnn-fast export``: a model file in the formats that other programs read."""
+"""``ffnn-fast export``: a model file in the formats of other programs."""
 
 from __future__ import annotations
 
-import argparse
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast.cli.output import CommandError, aligned, check_output, say, write_file
+from ffnn_fast.cli.arguments.declaration import argument, option
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.value_types import OneOf, Switch, Text
+from ffnn_fast.cli.output import CommandError, aligned, check_output, write_file, write_line
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
 
 FORMATS = ("onnx", "safetensors")
-MOST = 8  # inputs, outputs or tensors that are shown
+MOST = 8  # inputs, outputs or tensors shown
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "export",
-        help="write a model for other programs: ONNX, or plain safetensors",
-        description="Writes a model as ONNX, with the preprocessing of raw columns in the graph, "
-        "or as a safetensors file with nothing but the tensors of a torch.nn.Sequential. What was "
-        "written is checked; the exit code is 1 if it computes something else than the model.",
-        epilog="example: ffnn-fast export houses.safetensors --to onnx",
-        allow_abbrev=False,
+@dataclass(frozen=True)
+class ExportOptions:
+    """All options of ``ffnn-fast export``."""
+
+    model: str = argument(Text(), "model file")
+    to: str | None = option(
+        OneOf(FORMATS), "the format (default: according to the suffix of the output)"
     )
-    parser.set_defaults(run=run)
-    parser.add_argument("model", help="model file")
-    parser.add_argument(
-        "--to", choices=FORMATS, help="the format (default: what the name of the output ends in)"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
+    output: str | None = option(
+        Text(),
+        "the file to write (default: the model's name with the suffix of the format)",
         metavar="FILE",
-        help="the file to write (default: the model's name with the format's ending)",
+        flags=("-o", "--output"),
     )
-    parser.add_argument(
-        "--bare",
-        action="store_true",
-        help="ONNX of the network alone, which takes standardised inputs",
+    bare: bool = option(
+        Switch(),
+        "ONNX of the network alone, which takes standardised inputs",
+        default=False,
     )
-    parser.add_argument(
-        "--dtype",
-        choices=("float32", "float64"),
-        help="the type of the numbers (default: the model's)",
+    dtype: str | None = option(
+        OneOf(("float32", "float64")), "the type of the numbers (default: the model's)"
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: ExportOptions) -> int:
     """Write and check; returns the exit code."""
-    from ffnn_fast.cli.recipe import load_model
+    from ffnn_fast.cli.table_preprocessing import load_model
 
-    kind = _kind(args.to, args.output)
-    path = args.output or f"{os.path.splitext(args.model)[0]}.{kind}"
-    check_output(path, args.model)
-    network, recipe = load_model(args.model)
-    dtype = args.dtype or network.spec.dtype
+    kind = _kind(options.to, options.output)
+    path = options.output or f"{os.path.splitext(options.model)[0]}.{kind}"
+    check_output(path, options.model)
+    network, preprocessing = load_model(options.model)
+    dtype = options.dtype or network.spec.dtype
     if kind == "safetensors":
         return _to_safetensors(network, path, dtype)
-    if recipe is None and not args.bare:
-        say(f"note: {args.model} has no preprocessing: this is the network alone")
-    return _to_onnx(network, None if args.bare else recipe, path, dtype)
+    if preprocessing is None and not options.bare:
+        write_line(f"note: {options.model} has no preprocessing: exporting the network alone")
+    return _to_onnx(network, None if options.bare else preprocessing, path, dtype)
 
 
 def _kind(wanted: str | None, output: str | None) -> str:
-    """The format that the options say."""
+    """The format, by ``--to`` or else by the suffix of the output."""
     suffix = os.path.splitext(output or "")[1].lower().removeprefix(".")
     if wanted is None and suffix not in FORMATS:
-        raise CommandError("say --to onnx or --to safetensors, or a file that ends so with -o")
+        raise CommandError("give --to onnx or --to safetensors, or an -o that ends in one of them")
     if wanted is not None and suffix in FORMATS and suffix != wanted:
-        raise CommandError(f"--to {wanted} does not go with -o {output}: its name says {suffix}")
+        raise CommandError(f"--to {wanted} contradicts -o {output}, which ends in .{suffix}")
     return wanted or suffix
 
 
-def _to_onnx(network: Network, recipe: Recipe | None, path: str, dtype: str) -> int:
-    from ffnn_fast.cli.comparison import TOLERANCE, compare
+def _to_onnx(
+    network: Network, preprocessing: TablePreprocessing | None, path: str, dtype: str
+) -> int:
+    from ffnn_fast.cli.onnx_comparison import TOLERANCE, compare
     from ffnn_fast.onnx import check_preprocessing, to_onnx
 
-    given = None if recipe is None else recipe.to_json()
+    given = None if preprocessing is None else preprocessing.to_json()
     if given is not None:
         try:
             check_preprocessing(given, network.spec)
         except ValueError as error:
             raise CommandError(
-                f"the preprocessing cannot be expressed in ONNX: {error}; say --bare to export "
+                f"the preprocessing cannot be expressed in ONNX: {error}; use --bare to export "
                 "the network alone"
             ) from error
     try:
         model = to_onnx(network, path, preprocessing=given, dtype=dtype)
     except (ImportError, ValueError) as error:
         raise CommandError(str(error)) from error
-    found = compare(path, network, recipe, dtype)
+    found = compare(path, network, preprocessing, dtype)
     passed = found.difference <= TOLERANCE
     verdict = f"{found.difference:.1e} of the largest output  {'ok' if passed else 'FAILED'}"
     _report(
@@ -141,7 +136,7 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
         ("outputs", [str(network.spec.n_outputs)]),
         ("tensors", [f"{name} {tensor.shape} {dtype}" for name, tensor in tensors.items()]),
         ("activations", [names]),
-        ("check", [f"read again, every tensor is the model's  {'ok' if same else 'FAILED'}"]),
+        ("check", [f"every tensor of the file equals the model's  {'ok' if same else 'FAILED'}"]),
     )
     return 0 if same else 1
 
@@ -149,5 +144,16 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
 def _report(path: str, *facts: tuple[str, list[str]]) -> None:
     from ffnn_fast.cli.table import shortened
 
-    say(f"{path}: {os.path.getsize(path):,} bytes")
-    say(aligned([(name, shortened(texts, MOST)) for name, texts in facts], right=False))
+    write_line(f"{path}: {os.path.getsize(path):,} bytes")
+    write_line(aligned([(name, shortened(texts, MOST)) for name, texts in facts], right=False))
+
+
+COMMAND = Command(
+    "export",
+    ExportOptions,
+    run,
+    description="Writes a model as ONNX, with the preprocessing of raw columns in the graph, "
+    "or as a safetensors file with nothing but the tensors of a torch.nn.Sequential. The written "
+    "file is checked; the exit code is 1 if its results differ from the model's.",
+    epilog="example: ffnn-fast export houses.safetensors --to onnx",
+)

@@ -1,59 +1,66 @@
-"""``ffnn-fast info``: what a model file holds."""
+"""``ffnn-fast info``: the contents of a model file."""
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ffnn_fast.cli.output import aligned, say
+from ffnn_fast.cli.arguments.declaration import argument
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.value_types import Text
+from ffnn_fast.cli.output import aligned, write_line
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "info",
-        help="show what a model file holds",
-        description="Shows the layers of a model file and how it reads a table.",
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("model", help="model file")
+@dataclass(frozen=True)
+class InfoOptions:
+    """All options of ``ffnn-fast info``."""
+
+    model: str = argument(Text(), "model file")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Show the file; returns the exit code."""
+def run(options: InfoOptions) -> int:
+    """Show the contents; returns the exit code."""
     from safetensors import safe_open
 
-    from ffnn_fast.cli.recipe import load_model
+    from ffnn_fast.cli.table_preprocessing import load_model
 
-    network, recipe = load_model(args.model)
-    with safe_open(args.model, framework="numpy") as file:
-        say(f"{args.model}: written by ffnn_fast {file.metadata().get('library_version')}\n")
-    say(repr(network))
-    if recipe is None:
-        say("\nno preprocessing: ffnn-fast train did not write this file")
+    network, preprocessing = load_model(options.model)
+    with safe_open(options.model, framework="numpy") as file:
+        write_line(
+            f"{options.model}: written by ffnn_fast {file.metadata().get('library_version')}\n"
+        )
+    write_line(repr(network))
+    if preprocessing is None:
+        write_line("\nno preprocessing: this file was not written by ffnn-fast train")
     else:
-        _show(recipe)
+        _show(preprocessing)
     return 0
 
 
-def _show(recipe: Recipe) -> None:
-    target = recipe.target
+def _show(preprocessing: TablePreprocessing) -> None:
+    target = preprocessing.target
     if target.classes:
-        say(f"\ntarget {target.name}: {len(target.classes)} classes: {', '.join(target.classes)}")
+        write_line(
+            f"\ntarget {target.name}: {len(target.classes)} classes: {', '.join(target.classes)}"
+        )
     else:
-        say(f"\ntarget {target.name}: mean {target.mean:g}, standard deviation {target.scale:g}")
-    say(f"\ninputs, from a table {'with' if recipe.header else 'without'} a header")
-    head = ("column", "kind", "inputs", "standardised by, or levels")
-    rows = [head, *(_described(column) for column in recipe.inputs.columns)]
-    say(aligned(rows, right=False))
-    say(f"\nmissing values: empty{''.join(f', {word}' for word in recipe.missing)}")
-    if recipe.summary:
-        say("training: " + ", ".join(f"{key} {value}" for key, value in recipe.summary.items()))
+        write_line(
+            f"\ntarget {target.name}: mean {target.mean:g}, standard deviation {target.scale:g}"
+        )
+    write_line(f"\ninputs, from a table {'with' if preprocessing.header else 'without'} a header")
+    head = ("column", "kind", "inputs", "standardised by; levels")
+    rows = [head, *(_described(column) for column in preprocessing.inputs.columns)]
+    write_line(aligned(rows, right=False))
+    write_line(f"\nmissing values: empty{''.join(f', {word}' for word in preprocessing.missing)}")
+    if preprocessing.summary:
+        write_line(
+            "training: "
+            + ", ".join(f"{key} {value}" for key, value in preprocessing.summary.items())
+        )
 
 
 def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str, str]:
@@ -67,3 +74,11 @@ def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str
         return column.name, "numeric", width, scaling
     levels = ["(missing)" if level is None else level for level in column.levels]
     return column.name, "categorical", width, shortened(levels, 8)
+
+
+COMMAND = Command(
+    "info",
+    InfoOptions,
+    run,
+    description="Shows the layers of a model file and how it reads a table.",
+)

@@ -1,4 +1,4 @@
-"""What commands say, where they write, and how they fail."""
+"""Output of commands: lines, tables, files, and their error."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ffnn_fast._model.model_files import write_atomically
 
 
 class CommandError(Exception):
-    """Bad input or usage: its text is the one line that the user sees; the exit code is 2."""
+    """Bad input or usage: the command writes this text as one line and exits with code 2."""
 
 
-def say(text: str = "") -> None:
+def write_line(text: str = "") -> None:
     """Write a line to standard output, at once."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
-    """Rows of texts as indented lines with aligned columns, from the second on to the right."""
+    """Rows of texts as indented lines; columns after the first are aligned to the right."""
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -38,7 +38,7 @@ def titled(title: str, rows: Sequence[Sequence[str]]) -> str:
 
 
 def seconds(value: float) -> str:
-    """A duration with a unit that suits it."""
+    """A duration with a fitting unit."""
     if value < 1e-6:
         return f"{value * 1e9:.0f} ns"
     if value < 1e-3:

@@ -1,79 +1,75 @@
-"""``ffnn-fast predict``: what a model says of the rows of a table."""
+"""``ffnn-fast predict``: predictions of a model for the rows of a table."""
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ffnn_fast.cli import options
-from ffnn_fast.cli.output import CommandError, check_output, say, write_file
+from ffnn_fast.cli.arguments.declaration import group, option
+from ffnn_fast.cli.arguments.parsing import Command
+from ffnn_fast.cli.arguments.table_options import ModelAndData, ReadingOptions
+from ffnn_fast.cli.arguments.value_types import Switch, Text
+from ffnn_fast.cli.output import CommandError, check_output, write_file, write_line
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.recipe import Recipe
+    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "predict",
-        help="predict for the raw rows of a table",
-        description="Predicts the target for each row of a file that has the columns of the "
-        "training table; other columns, and the target, are ignored.",
-        epilog="example: ffnn-fast predict houses.safetensors new.csv -o predicted.csv",
-        allow_abbrev=False,
+@dataclass(frozen=True)
+class PredictOptions(ModelAndData):
+    """All options of ``ffnn-fast predict``."""
+
+    output: str | None = option(
+        Text(),
+        "the file to write (default: standard output)",
+        metavar="CSV",
+        flags=("-o", "--output"),
     )
-    parser.set_defaults(run=run)
-    options.add_model_and_data(parser)
-    parser.add_argument(
-        "-o", "--output", metavar="CSV", help="the file to write (default: standard output)"
-    )
-    parser.add_argument(
-        "--proba", action="store_true", help="write the probability of each class, in columns"
-    )
-    options.add_table_options(parser.add_argument_group("data"))
+    proba: bool = option(Switch(), "write the probability of each class, in columns", default=False)
+    reading: ReadingOptions = group(ReadingOptions)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: PredictOptions) -> int:
     """Predict and write; returns the exit code."""
     from ffnn_fast.cli.evaluation.prediction_columns import as_columns, check_probabilities
 
-    if args.output:
-        check_output(args.output, args.model, args.data)
-    network, recipe = load(args.model)
-    if args.proba:
-        check_probabilities(network.spec, recipe.target)
-    table = recipe.read(args.data, args.header, args.delimiter)
-    X = recipe.matrix(table).astype(network.spec.dtype)
+    if options.output:
+        check_output(options.output, options.model, options.data)
+    network, preprocessing = load(options.model)
+    if options.proba:
+        check_probabilities(network.spec, preprocessing.target)
+    table = preprocessing.read(options.data, options.reading.header, options.reading.delimiter)
+    X = preprocessing.matrix(table).astype(network.spec.dtype)
     y_hat = network.forward(X)
-    columns = as_columns(network.spec, recipe.target, y_hat, proba=args.proba)
+    columns = as_columns(network.spec, preprocessing.target, y_hat, proba=options.proba)
     content = _csv(
         list(columns), zip(*(values.tolist() for values in columns.values()), strict=True)
     )
-    if args.output:
-        write_file(args.output, content)
-        say(f"{len(X)} predictions of {recipe.target.name} in {args.output}")
+    if options.output:
+        write_file(options.output, content)
+        write_line(f"{len(X)} predictions of {preprocessing.target.name} in {options.output}")
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     return 0
 
 
-def load(path: str, *, engine: str | None = None) -> tuple[Network, Recipe]:
-    """The network of a model file, and how it reads a table."""
-    from ffnn_fast.cli.recipe import load_model
+def load(path: str, *, engine: str | None = None) -> tuple[Network, TablePreprocessing]:
+    """The network of a model file, and its preprocessing of tables."""
+    from ffnn_fast.cli.table_preprocessing import load_model
 
-    network, recipe = load_model(path, engine=engine)
-    if recipe is None:
+    network, preprocessing = load_model(path, engine=engine)
+    if preprocessing is None:
         raise CommandError(
-            f"{path} does not say how to read a table: ffnn-fast train did not write it; "
-            "use Network.load in Python"
+            f"{path} has no preprocessing of tables: it was not written by ffnn-fast train; use "
+            "Network.load in Python"
         )
-    return network, recipe
+    return network, preprocessing
 
 
 def _csv(names: list[str], rows: Iterable[Iterable[object]]) -> bytes:
@@ -83,3 +79,13 @@ def _csv(names: list[str], rows: Iterable[Iterable[object]]) -> bytes:
     writer.writerow(names)
     writer.writerows(rows)
     return text.getvalue().encode("utf-8")
+
+
+COMMAND = Command(
+    "predict",
+    PredictOptions,
+    run,
+    description="Predicts the target for each row of a file that has the columns of the "
+    "training table; other columns, and the target, are ignored.",
+    epilog="example: ffnn-fast predict houses.safetensors new.csv -o predicted.csv",
+)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.output import CommandError
 
 DEFAULT_MISSING = ("NA", "?")  # besides the empty field
@@ -152,15 +153,15 @@ class Table:
         cell = cell if isinstance(cell, str) else repr(float(cell))
         what = "not finite" if is_number(cell) and np.isinf(float(cell)) else "not a number"
         raise CommandError(
-            f"{self.where(row)}, column {name!r}: {cell!r} is {what}; if it "
-            f"marks a missing value, use --missing {shlex.quote(','.join([*words, cell]))}{advice}"
+            f"{self.where(row)}, column {name!r}: {cell!r} is {what}; if it marks a "
+            f"missing value, use --missing {shlex.quote(join_names([*words, cell]))}{advice}"
         )
 
     def _column(self, name: str) -> np.ndarray:
         if name in self.unusable:
             raise CommandError(
                 f"{self.path}: column {name!r} is of type {self.unusable[name]}, neither numbers "
-                f"nor text; drop it with --drop {shlex.quote(name)}"
+                f"nor text; drop it with --drop {shlex.quote(join_names([name]))}"
             )
         return self.cells[name]
 

@@ -1,1 +1,1 @@
-"""From tables and options to a trained network: what ``ffnn-fast train`` is made of."""
+"""From tables and options to a trained network: the steps of ``ffnn-fast train``."""

@@ -1,8 +1,7 @@
-"""A network trained on prepared rows, and its result beside simple models."""
+"""A network trained on prepared rows, and its scores beside those of simple models."""
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,22 +11,24 @@ from time import perf_counter
 import numpy as np
 
 from ffnn_fast._training.divergence import DivergedWarning
+from ffnn_fast.cli.arguments.declaration import flag, values_of
+from ffnn_fast.cli.arguments.named_settings import Choice
 from ffnn_fast.cli.evaluation.scoring import Evaluation, as_cells, point_scores, scores
 from ffnn_fast.cli.evaluation.tables import Table
-from ffnn_fast.cli.options import flag
-from ffnn_fast.cli.output import CommandError, say
+from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
-from ffnn_fast.cli.recipe import KEY, Recipe
+from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.cli.training import building
 from ffnn_fast.cli.training.baselines import linear_classifier, ridge
-from ffnn_fast.cli.training.options import LEVENBERG_MARQUARDT
+from ffnn_fast.cli.training.choice_settings import LEVENBERG_MARQUARDT
 from ffnn_fast.cli.training.preparing import Prepared
+from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.history import History
 from ffnn_fast.network import Network
 
 Array = np.ndarray
-ITERATIONS = 200  # of a solver
-OF_STEPS = (
+ITERATIONS = 200  # of a solver, at most
+STEPS_ONLY = (
     *("optimizer", "learning_rate", "schedule", "warm_up", "batch_size", "early_stopping", "tol"),
     *("max_time", "averaging", "clip_value", "clip_norm", "max_norm", "frozen", "no_shuffle"),
     *("diagnostics", "metrics", "log", "tensorboard", "checkpoint", "resume"),
@@ -38,39 +39,39 @@ OF_STEPS = (
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network, what it was made with, and how it was trained.
+    """A trained network, its preprocessing, and how it was trained.
 
     Attributes
     ----------
     network : Network
-    recipe : Recipe
+    preprocessing : TablePreprocessing
     history : History
     how : dict of str to str
-        What the training was asked for.
+        The options of the training.
     ended : str
-        Epochs, time, and why it ended.
+        Epochs, time, and the reason why training ended.
     """
 
     network: Network
-    recipe: Recipe
+    preprocessing: TablePreprocessing
     history: History
     how: dict[str, str]
     ended: str
 
     def save(self, path: str, results: Table) -> None:
-        """Write the model file; its summary says how it was trained and what came of it."""
+        """Write the model file, with the options and scores of the training in its summary."""
         where, *names = results[0]
         reached = {f"{name} {where}": v for name, v in zip(names, results[1][1:], strict=True)}
-        recipe = replace(self.recipe, summary=self.how | reached)
+        preprocessing = replace(self.preprocessing, summary=self.how | reached)
         try:
-            self.network.save(path, extra={KEY: recipe.to_json()})
+            self.network.save(path, extra={KEY: preprocessing.to_json()})
         except ValueError as error:
             raise CommandError(str(error)) from error
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What the library refuses, as errors of the command; a divergence too."""
+    """Errors of the library, and a divergence, as CommandErrors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DivergedWarning)
         warnings.filterwarnings("error", "Unknown solver options")  # SciPy's
@@ -85,58 +86,61 @@ def refusals() -> Iterator[None]:
             raise CommandError(str(error)) from error
 
 
-def fit(network: Network, prepared: Prepared, args: argparse.Namespace) -> Fitted:
+def fit(network: Network, prepared: Prepared, options: TrainOptions) -> Fitted:
     """Train a network on the training rows."""
     began = perf_counter()
     with refusals():
-        train = _solve if args.solver else _step
-        history, how = train(network, prepared, args)
+        train = _solve if options.training.solver else _step
+        history, how = train(network, prepared, options)
     spent = perf_counter() - began
-    how = {"rows": str(len(prepared.train)), **how, "seed": str(args.seed)}
-    ended = f"{len(history)} {'iterations' if args.solver else 'epochs'} in {spent:.1f} s"
+    how = {"rows": str(len(prepared.train)), **how, "seed": str(options.training.seed)}
+    ended = (
+        f"{len(history)} {'iterations' if options.training.solver else 'epochs'} in {spent:.1f} s"
+    )
     best = getattr(history, "best_epoch", None)
     why = getattr(history, "message", "") or history.stopped
     if why not in ("", "epochs"):
         ended += f"; {why}"
     if best:
         ended += f"; the parameters are those of epoch {best}"
-    return Fitted(network, prepared.recipe, history, how, ended)
+    return Fitted(network, prepared.preprocessing, history, how, ended)
 
 
 def _step(
-    network: Network, prepared: Prepared, args: argparse.Namespace
+    network: Network, prepared: Prepared, options: TrainOptions
 ) -> tuple[History, dict[str, str]]:
     """Minibatch steps."""
     X, y, weight = _part(prepared, prepared.train, network.spec.dtype)
-    rate = building.rate_of(args, network, X, y, weight)
-    if args.learning_rate == "find":
-        say(f"learning rate {rate:.3g}, found by a trial")
-    options = building.fit_options(args, len(X), rate)
+    rate = building.rate_of(options.training, network, X, y, weight)
+    if options.training.learning_rate == "find":
+        write_line(f"learning rate {rate:.3g}, found by a trial")
+    arguments = building.fit_options(options, len(X), rate)
     followed = prepared.validation if len(prepared.validation) else prepared.test
     held = _part(prepared, followed, network.spec.dtype)
-    with progress("training", options["epochs"]) as show:
+    with progress("training", arguments["epochs"]) as show:
         history = network.fit(
             X,
             y,
             sample_weight=weight,
             validation_data=held[: 2 if weight is None else 3] if len(followed) else None,
-            rng=args.seed if prepared.start is not None else None,
-            callbacks=[show, *building.callbacks(args)],
-            **options,
+            rng=options.training.seed if prepared.start is not None else None,
+            callbacks=[show, *building.callbacks(options.reporting)],
+            **arguments,
         )
-    return history, building.described(args, len(X), rate)
+    return history, building.described(options, len(X), rate)
 
 
 def _solve(
-    network: Network, prepared: Prepared, args: argparse.Namespace
+    network: Network, prepared: Prepared, options: TrainOptions
 ) -> tuple[History, dict[str, str]]:
     """A full-batch solver's iterations."""
-    given = [name for name in OF_STEPS if getattr(args, name)]
-    if given:
-        raise CommandError(f"{flag(given[0])} is for steps, not for --solver")
+    values, solver = values_of(options), options.training.solver or Choice(LEVENBERG_MARQUARDT)
+    for name in STEPS_ONLY:
+        if values[name]:
+            raise CommandError(f"{flag(name)} is for training by steps, not for --solver")
     X, y, weight = _part(prepared, prepared.train, network.spec.dtype)
-    name, settings = args.solver.name, dict(args.solver.settings)
-    most = args.epochs or ITERATIONS
+    name, settings = solver.name, dict(solver.settings)
+    most = options.training.epochs or ITERATIONS
     with progress("solving", most) as show:
         history: History
         if name == LEVENBERG_MARQUARDT:
@@ -148,7 +152,7 @@ def _solve(
                 X, y, name.replace("_", "-"), weight,
                 max_iterations=most, tol=settings.pop("tol", None), options=settings, callback=show,
             )  # fmt: skip
-    return history, {"solver": str(args.solver), "iterations": str(len(history))}
+    return history, {"solver": str(solver), "iterations": str(len(history))}
 
 
 def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Array | None]:
@@ -158,8 +162,8 @@ def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Ar
 
 
 def results(prepared: Prepared, evaluation: Evaluation) -> Table:
-    """A table: the network's figures, and those of two simple models on the same rows."""
-    train, target = prepared.train, prepared.recipe.target
+    """A table of the network's scores, and those of two simple models on the same rows."""
+    train, target = prepared.train, prepared.preprocessing.target
     rows, on = prepared.judged
     known, others = prepared.y[train], prepared.X[rows]
     if evaluation.is_classification:

@@ -1,46 +1,47 @@
-"""From tables and options to rows that a network learns from, and others that judge it."""
+"""From tables and options to encoded rows for training, validation and test."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ffnn_fast._training.sampling import class_weights, hold_out
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.predict import load
-from ffnn_fast.cli.recipe import Recipe
 from ffnn_fast.cli.table import Table, read_table, shortened
-from ffnn_fast.cli.training.columns import Target, input_columns, target_column
+from ffnn_fast.cli.table_preprocessing import TablePreprocessing
+from ffnn_fast.cli.training.column_types import Target, input_columns, target_column
+from ffnn_fast.cli.training.train_options import Model, Stopping, Training, TrainOptions
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
 Array = np.ndarray
-VALIDATED = 0.1  # share of the training rows, where something is chosen by the validation
+VALIDATED = 0.1  # share of the training rows, where a validation figure decides something
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Rows, and what becomes of them.
+    """Encoded rows, and what each is used for.
 
     Attributes
     ----------
-    recipe : Recipe
+    preprocessing : TablePreprocessing
     X : array of shape (n, d), float64
     y : array of shape (n,)
         Encoded targets.
     weight : array of shape (n,) or None
-        How much each row counts in training.
+        The weight of each row in training.
     train, validation, test : arrays of int
-        Which rows train, are followed, and judge at the end.
+        Rows that train, that are evaluated after each epoch, and that are evaluated at the end.
     notes : list of str
     start : Network or None
-        Where the training begins, if not anew.
+        The network that training continues from.
     """
 
-    recipe: Recipe
+    preprocessing: TablePreprocessing
     X: Array
     y: Array
     weight: Array | None
@@ -52,53 +53,61 @@ class Prepared:
 
     @property
     def judged(self) -> tuple[Array, str]:
-        """The rows that judge the network, and what to call them."""
+        """The rows that the network is evaluated on, and a description of them."""
         if len(self.test):
             return self.test, f"the {len(self.test)} held-out rows"
         return self.train, f"the {len(self.train)} training rows"
 
 
-def prepare(args: argparse.Namespace) -> Prepared:
-    """Read the tables, split the rows, and learn the encoding from the training rows."""
-    start, recipe = load(args.start, engine=args.engine) if args.start else (None, None)
-    rng = np.random.default_rng(args.seed)
-    if recipe is None:
-        table = read_table(args.data, args.header, args.delimiter)
-        column = target_column(table, table.find(args.target), args.task, args.missing)
-        rows = table.known(column.missing, drop_missing=args.drop_missing_target)
-        parts = _split(column.values[rows], column.task, args, rng)
-        recipe, left_out = _learnt(table, column, rows[parts[0]], args)
-        y = recipe.target.encode(column.values[rows])
+def prepare(path: str, options: TrainOptions) -> Prepared:
+    """Read the tables, split the rows, and fit the encoding to the training rows."""
+    reading, seed = options.reading, options.training.seed
+    start, preprocessing = None, None
+    if options.model.start:
+        start, preprocessing = load(options.model.start, engine=options.runtime.engine)
+    rng = np.random.default_rng(seed)
+    if preprocessing is None:
+        table = read_table(path, reading.header, reading.delimiter)
+        column = target_column(
+            table, table.find(options.target or ""), options.columns.task, reading.missing
+        )
+        rows = table.known(column.missing, drop_missing=reading.drop_missing_target)
+        parts = _split(path, column.values[rows], column.task, options, rng)
+        preprocessing, left_out = _fitted(table, column, rows[parts[0]], options)
+        y = preprocessing.target.encode(column.values[rows])
     else:
-        table, left_out = recipe.read(args.data, args.header, args.delimiter), []
-        if args.target and table.find(args.target) != recipe.target_place(table):
-            raise CommandError(f"{args.start} predicts {recipe.target.name!r}, not {args.target!r}")
-        rows, y = recipe.targets(table, drop_missing=args.drop_missing_target)
-        parts = _split(y, recipe.target.task, args, rng)
+        table, left_out = preprocessing.read(path, reading.header, reading.delimiter), []
+        if options.target and table.find(options.target) != preprocessing.target_place(table):
+            raise CommandError(
+                f"{options.model.start} predicts {preprocessing.target.name!r}, "
+                f"not {options.target!r}"
+            )
+        rows, y = preprocessing.targets(table, drop_missing=reading.drop_missing_target)
+        parts = _split(path, y, preprocessing.target.task, options, rng)
     train, validation, test = parts
-    X, weight = recipe.matrix(table)[rows], None
-    if args.weights:
-        weight = _weights(table, table.find(args.weights), args.missing)[rows]
-    if args.test:
-        others = recipe.read(args.test, args.header, args.delimiter)
-        judging, y_test = recipe.targets(others, drop_missing=args.drop_missing_target)
-        test = np.arange(len(X), len(X) + len(judging))
-        X = np.concatenate([X, recipe.matrix(others)[judging]])
+    X, weight = preprocessing.matrix(table)[rows], None
+    if options.columns.weights:
+        weight = _weights(table, table.find(options.columns.weights), reading.missing)[rows]
+    if options.split.test:
+        others = preprocessing.read(options.split.test, reading.header, reading.delimiter)
+        known, y_test = preprocessing.targets(others, drop_missing=reading.drop_missing_target)
+        test = np.arange(len(X), len(X) + len(known))
+        X = np.concatenate([X, preprocessing.matrix(others)[known]])
         y = np.concatenate([y, y_test])
-        weight = None if weight is None else np.concatenate([weight, np.ones(len(judging))])
-    weight = _by_class(weight, args, recipe, y, train)
+        weight = None if weight is None else np.concatenate([weight, np.ones(len(known))])
+    if options.columns.class_weight is not None:
+        weight = _by_class(options.columns.class_weight, weight, preprocessing.target, y, train)
     counts = (len(train), len(validation), len(test), len(table) - len(rows))
-    notes = _notes(table.path, recipe, counts, left_out)
-    return Prepared(recipe, X, y, weight, train, validation, test, notes, start)
+    notes = _notes(table.path, preprocessing, counts, left_out)
+    return Prepared(preprocessing, X, y, weight, train, validation, test, notes, start)
 
 
-def looks_at_validation(args: argparse.Namespace) -> bool:
-    """Whether something is chosen by figures of rows that do not train."""
-    stopping, schedule = args.early_stopping, args.schedule
-    watching = [stopping[1]] if stopping else []
-    if schedule and schedule.name == "plateau":
-        watching.append(schedule.settings)
-    return any(str(one.get("monitor", "val_loss")).startswith("val_") for one in watching)
+def needs_validation(stopping: Stopping, training: Training) -> bool:
+    """Whether figures of the validation rows decide when training stops or how the rate changes."""
+    monitoring = [stopping.early_stopping.settings] if stopping.early_stopping else []
+    if training.schedule and training.schedule.name == "plateau":
+        monitoring.append(training.schedule.settings)
+    return any(str(one.get("monitor", "val_loss")).startswith("val_") for one in monitoring)
 
 
 def _weights(table: Table, name: str, words: Sequence[str]) -> Array:
@@ -118,98 +127,107 @@ def _weights(table: Table, name: str, words: Sequence[str]) -> Array:
 
 
 def _split(
-    targets: Array, task: str, args: argparse.Namespace, rng: np.random.Generator
+    path: str, targets: Array, task: str, options: TrainOptions, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:
-    """Training, validation and test rows, class by class where there are classes."""
+    """Training, validation and test rows; stratified by class in classification."""
     classes = targets if task == "classification" else None
-    held = 0.0 if args.test else args.test_fraction
+    held = 0.0 if options.split.test else options.split.test_fraction
     train, test = hold_out(len(targets), held, rng, classes)
-    followed = args.validation_fraction
+    validated = needs_validation(options.stopping, options.training)
+    followed = options.split.validation_fraction
     if followed is None:
-        followed = VALIDATED if looks_at_validation(args) else 0.0
+        followed = VALIDATED if validated else 0.0
     rest, validation = hold_out(
         len(train), followed, rng, None if classes is None else classes[train]
     )
-    if looks_at_validation(args) and not len(validation):
+    if validated and not len(validation):
         raise CommandError(
-            "--early-stopping and --schedule plateau need validation rows: say a larger "
-            "--validation-fraction, or monitor=loss"
+            "--early-stopping and --schedule plateau need validation rows: give a larger "
+            "--validation-fraction, or the setting monitor=loss"
         )
     if len(rest) < 2:
-        raise CommandError(f"{args.data} leaves {len(rest)} rows to train on: too few")
+        raise CommandError(f"{path} leaves {len(rest)} rows to train on; at least 2 are needed")
     return train[rest], train[validation], test
 
 
-def _learnt(
-    table: Table, column: Target, train: Array, args: argparse.Namespace
-) -> tuple[Recipe, list[str]]:
-    """The recipe that these training rows give, and the names of columns that never vary."""
-    name = table.find(args.target)
-    dropped = [table.find(column) for column in args.drop]
+def _fitted(
+    table: Table, column: Target, train: Array, options: TrainOptions
+) -> tuple[TablePreprocessing, list[str]]:
+    """The encoding fitted to these training rows, and the names of columns that never vary."""
+    columns, missing = options.columns, options.reading.missing
+    name = table.find(options.target or "")
+    dropped = [table.find(column) for column in columns.drop]
     if name in dropped:
         raise CommandError(f"--drop names the target {name!r}")
-    if args.weights:
-        dropped.append(table.find(args.weights))
-    categorical = [table.find(column) for column in args.categorical]
-    raw = input_columns(table, {name, *dropped}, categorical, args.missing)
+    if columns.weights:
+        dropped.append(table.find(columns.weights))
+    categorical = [table.find(column) for column in columns.categorical]
+    raw = input_columns(table, {name, *dropped}, categorical, missing)
     try:
         target = TargetEncoder.fit(name, column.values[~column.missing], column.task)
         inputs = TableEncoder.fit({key: values[train] for key, values in raw.items()})
     except ValueError as error:
         raise CommandError(f"{table.path}: {error}") from error
-    if _keeps_values(args):
+    if _keeps_values(options.model):
         target = replace(target, mean=0.0, scale=1.0)
     used = {column.name for column in inputs.columns}
-    recipe = Recipe(table.has_header, table.names, tuple(args.missing), inputs, target)
-    return recipe, [key for key in raw if key not in used]
+    preprocessing = TablePreprocessing(
+        table.has_header, table.names, tuple(missing), inputs, target
+    )
+    return preprocessing, [key for key in raw if key not in used]
 
 
-def _keeps_values(args: argparse.Namespace) -> bool:
-    """Whether the network learns values as they are: its output has bounds, or counts."""
-    counts = args.loss is not None and args.loss.name == "poisson"
-    return counts or args.output_activation not in (None, "identity", "linear")
+def _keeps_values(model: Model) -> bool:
+    """Whether the target is not standardised: the output is bounded, or a count."""
+    counts = model.loss is not None and model.loss.name == "poisson"
+    return counts or model.output_activation not in (None, "identity", "linear")
 
 
 def _by_class(
-    weight: Array | None, args: argparse.Namespace, recipe: Recipe, y: Array, train: Array
-) -> Array | None:
+    wanted: str | dict[str, float],
+    weight: Array | None,
+    target: TargetEncoder,
+    y: Array,
+    train: Array,
+) -> Array:
     """Weights of rows times those of their classes; balanced over the training rows."""
-    if args.class_weight is None:
-        return weight
-    classes = recipe.target.classes
+    classes = target.classes
     if not classes:
-        raise CommandError(f"--class-weight is for classes, but {recipe.target.name!r} has values")
-    asked = args.class_weight
-    if asked != "balanced":
-        unknown = [name for name in asked if name not in classes]
+        raise CommandError(f"--class-weight is for classification, but {target.name!r} has values")
+    by_label: Any = wanted
+    if not isinstance(wanted, str):
+        unknown = [name for name in wanted if name not in classes]
         if unknown:
             raise CommandError(
                 f"--class-weight: there is no class {unknown[0]!r}; classes: {shortened(classes)}"
             )
-        asked = {classes.index(name): value for name, value in asked.items()}
+        by_label = {classes.index(name): value for name, value in wanted.items()}
     whole = np.ones(len(y)) if weight is None else weight.copy()
-    whole[train] *= class_weights(asked, y[train])
+    whole[train] *= class_weights(by_label, y[train])
     return whole
 
 
 def _notes(
-    path: str, recipe: Recipe, counts: tuple[int, int, int, int], left_out: Sequence[str]
+    path: str,
+    preprocessing: TablePreprocessing,
+    counts: tuple[int, int, int, int],
+    left_out: Sequence[str],
 ) -> list[str]:
-    """Lines for people; counts: rows to train, to validate, held out, and without a target."""
-    columns, target = recipe.inputs.columns, recipe.target
+    """Lines to print; counts: rows to train, to validate, held out, and without a target."""
+    columns, target = preprocessing.inputs.columns, preprocessing.target
     numeric = [column for column in columns if isinstance(column, NumericColumn)]
     kind = f"{len(target.classes)} classes" if target.classes else "regression"
     followed = f"{counts[1]} to validate, " if counts[1] else ""
     notes = [
         f"{path}: {counts[0]} rows to train on, {followed}{counts[2]} held out; "
         f"{len(numeric)} numeric and {len(columns) - len(numeric)} categorical columns make "
-        f"{len(recipe.inputs.feature_names)} inputs; target {target.name} ({kind})"
+        f"{len(preprocessing.inputs.feature_names)} inputs; target {target.name} ({kind})"
     ]
     marked = [column.name for column in numeric if column.marks_missing]
     if marked:
         notes.append(
-            f"note: missing values become the mean of the training rows, and are marked by an "
-            f"input of their own: {shortened(marked)}"
+            "note: missing values become the mean of the training rows, and an additional input "
+            f"marks them: {shortened(marked)}"
         )
     if counts[3]:
         notes.append(f"note: left out {counts[3]} rows without a target")

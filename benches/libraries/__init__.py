@@ -1,0 +1,1 @@
+"""Adapters of the benches alone, beside those of `ffnn_fast._bench.libraries`."""

@@ -1,0 +1,134 @@
+"""The command ``ffnn-fast``: one module per command, imported only where the command is given.
+
+A command declares its options as a dataclass in its own module (`train` in
+`training/train_options.py`, `course` in `course/course_options.py`), and itself as ``COMMAND``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ffnn_fast._model.model_files import ModelFileError
+from ffnn_fast.cli.arguments.parsing import (
+    Command,
+    Parser,
+    add_options,
+    read_options,
+    refuse_unknown,
+)
+from ffnn_fast.cli.output import CommandError
+
+COMMANDS = {  # by name: the module below cli/, and the line in the help
+    "demo": ("demo", "train on handwritten digits and movie ratings, data sets of the package"),
+    "train": ("train", "train a network on your own table"),
+    "predict": ("predict", "predict from the raw rows of a table"),
+    "evaluate": ("evaluate", "evaluate a model on rows whose target is known"),
+    "export": ("export", "write a model for other programs: ONNX, or plain safetensors"),
+    "course": (
+        "course.course_command",
+        "the assignment of the lecture: MNIST or Fashion-MNIST with its options",
+    ),
+    "info": ("info", "show the contents of a model file"),
+    "doctor": (
+        "doctor",
+        "show versions, engine and CPU features of this installation, and test it",
+    ),
+    "bench": ("bench", "compare the time of steps and predictions with other libraries"),
+}
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; default: those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 2 bad usage or input, 1 anything else that failed, 130 interrupted.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        command, options = parse(argv)
+        code = command.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has closed the pipe: the interpreter must not flush into it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (CommandError, ModelFileError) as error:
+        return _complain(str(error), BAD_INPUT)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", BAD_INPUT)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except MemoryError as error:
+        return _complain(f"not enough memory: {error}", FAILED)
+    except Exception as error:
+        if "--debug" in argv:
+            raise
+        hint = "run again with --debug before the command for a traceback"
+        return _complain(f"unexpected {type(error).__name__}: {error}; {hint}", FAILED)
+    return code
+
+
+def parse(argv: Sequence[str]) -> tuple[Command, Any]:
+    """The command that some arguments name, and its options.
+
+    Raises
+    ------
+    CommandError
+        If an argument, or an entry of a configuration file, is unknown, missing or bad.
+    """
+    named = [argument for argument in argv if not argument.startswith("-")][:1]
+    found, unknown = build_parser(named).parse_known_args(argv)
+    given = vars(found)
+    command = load_command(given["command"])
+    refuse_unknown(command, unknown)
+    return command, read_options(command, given)
+
+
+def load_command(name: str) -> Command:
+    """One of the COMMANDS."""
+    command: Command = importlib.import_module(f"ffnn_fast.cli.{COMMANDS[name][0]}").COMMAND
+    return command
+
+
+def build_parser(commands: Iterable[str] = COMMANDS) -> Parser:
+    """The parser of the command line, with the options of `commands`."""
+    from ffnn_fast import __version__
+
+    parser = Parser(
+        prog="ffnn-fast",
+        description="Feedforward neural networks, fast on a CPU.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ffnn_fast {__version__}")
+    parser.add_argument(
+        "--debug", action="store_true", help="show a traceback of an unexpected error"
+    )
+    parsers = parser.add_subparsers(
+        required=True, dest="command", metavar="COMMAND", title="commands"
+    )
+    for name, (_, shown) in COMMANDS.items():
+        added = parsers.add_parser(name, help=shown, allow_abbrev=False)
+        if name in commands:
+            add_options(added, load_command(name))
+    return parser
+
+
+def _complain(message: str, code: int) -> int:
+    sys.stderr.write(f"ffnn-fast: error: {' '.join(message.split())}\n")
+    return code

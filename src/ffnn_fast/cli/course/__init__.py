@@ -1,0 +1,1 @@
+"""``ffnn-fast course``: the assignment of the lecture, with its options."""

@@ -1,0 +1,118 @@
+"""An ONNX file compared with the network that it was exported from, on random rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ffnn_fast.cli.evaluation.prediction_columns import class_probabilities
+from ffnn_fast.preprocessing import NumericColumn, TableEncoder
+
+if TYPE_CHECKING:
+    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
+    from ffnn_fast.network import Network
+
+Run = Callable[[dict[str, Any]], list[np.ndarray]]  # inputs by name to the outputs in order
+ROWS = 300
+TOLERANCE = 1e-5  # of the largest output
+GAPS = 0.2  # the share of values that are missing, where some were in training
+UNKNOWN = "(unknown)"  # a level that no training row had
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The largest difference over `n_rows` rows, as a share of the largest output."""
+
+    runtime: str
+    n_rows: int
+    difference: float
+
+
+def compare(
+    path: str, network: Network, preprocessing: TablePreprocessing | None, dtype: str
+) -> Comparison:
+    """Predict random rows from the file, through ONNX Runtime or else ONNX's own evaluator.
+
+    Parameters
+    ----------
+    path : str
+        An ONNX file that takes the raw columns of `preprocessing`, or else X, (n, n_0), of `dtype`.
+    network : Network
+    preprocessing : TablePreprocessing, optional
+    dtype : {"float32", "float64"}
+    """
+    rng = np.random.default_rng(0)
+    runtime, run = _session(path)
+    if preprocessing is None:
+        X = rng.normal(size=(ROWS, network.spec.n_inputs)).astype(dtype)
+        found, expected = run({"X": X})[0], network.forward(X.astype(network.spec.dtype))
+        return Comparison(runtime, ROWS, _difference(found, expected))
+    columns = random_columns(preprocessing.inputs, ROWS, rng)
+    inputs = {
+        name: np.array([["" if v is None else v] for v in values], dtype=values.dtype)
+        for name, values in columns.items()
+    }
+    answers = run(inputs)
+    X = preprocessing.inputs.transform(columns).astype(network.spec.dtype)
+    y_hat = network.forward(X)
+    if preprocessing.target.task == "regression":
+        values = (answers[0] - preprocessing.target.mean) / preprocessing.target.scale
+        return Comparison(runtime, ROWS, _difference(values, y_hat))
+    labels, shares = answers
+    y_hat = class_probabilities(y_hat)
+    difference = _difference(shares, y_hat)
+    best = np.sort(y_hat, axis=1)
+    clear = best[:, -1] - best[:, -2] > 2 * TOLERANCE * np.abs(y_hat).max()
+    if (labels != preprocessing.target.decode(network.predict(X)))[clear].any():
+        difference = np.inf
+    return Comparison(runtime, ROWS, difference)
+
+
+def random_columns(encoder: TableEncoder, n: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Raw columns, (n,) each, like those the encoder was fitted to: numbers about their mean, the
+    levels and one more, and some missing values.
+    """
+    columns: dict[str, Any] = {}
+    for column in encoder.columns:
+        if isinstance(column, NumericColumn):
+            values = rng.normal(column.mean, column.scale, n)
+            if column.marks_missing:
+                values[rng.random(n) < GAPS] = np.nan
+        else:
+            levels = np.array([*column.levels, UNKNOWN], dtype=object)
+            values = levels[rng.integers(0, len(levels), n)]
+        columns[column.name] = values
+    return columns
+
+
+def _session(path: str) -> tuple[str, Run]:
+    """What runs the file, and how."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    name, why = f"onnx {onnx.__version__}", ""
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+    except ImportError:
+        pass
+    else:
+        try:
+            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            return f"ONNX Runtime {onnxruntime.__version__}", lambda feed: session.run(None, feed)
+        except (errors.Fail, errors.InvalidGraph, errors.NotImplemented) as error:
+            why = f", as ONNX Runtime {onnxruntime.__version__} cannot run it: {error}"
+    evaluator = ReferenceEvaluator(path)
+    return f"{name}{why}", lambda feed: evaluator.run(None, feed)
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, as a share of the largest expected value; infinite for NaN."""
+    if found.shape != expected.shape:
+        return np.inf
+    size = float(np.abs(expected).max()) or 1.0
+    gap = float(np.abs(found - expected).max()) / size
+    return gap if np.isfinite(gap) else np.inf

@@ -1,0 +1,82 @@
+"""The options of ``ffnn-fast train`` that concern the table: its reading, columns and rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ffnn_fast.cli.arguments.declaration import option
+from ffnn_fast.cli.arguments.table_options import TargetReadingOptions
+from ffnn_fast.cli.arguments.value_types import (
+    ClassWeights,
+    ColumnName,
+    Names,
+    Number,
+    OneOf,
+    Text,
+)
+from ffnn_fast.cli.table import DEFAULT_MISSING
+
+
+@dataclass(frozen=True)
+class Reading(TargetReadingOptions):
+    """How the table is read."""
+
+    missing: tuple[str, ...] = option(
+        Names(),
+        f"words for a missing value, besides the empty one (default: {','.join(DEFAULT_MISSING)})",
+        default=DEFAULT_MISSING,
+        metavar="A,B",
+    )
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns are used for."""
+
+    task: str = option(
+        OneOf(("auto", "classification", "regression")),
+        "auto: classification if the target is text or has few distinct whole numbers (default: "
+        "{default})",
+        default="auto",
+    )
+    categorical: tuple[str, ...] = option(
+        Names(ColumnName()),
+        "columns of numbers that are categories; a name with a comma is quoted: '\"a,b\",c'",
+        default=(),
+        metavar="A,B",
+    )
+    drop: tuple[str, ...] = option(
+        Names(ColumnName()), "columns to leave out", default=(), metavar="A,B"
+    )
+    weights: str | None = option(
+        ColumnName(),
+        "a column of numbers >= 0: the weight of each row in training",
+        metavar="COLUMN",
+    )
+    class_weight: str | dict[str, float] | None = option(
+        ClassWeights(),
+        "the weight of each class in training: balanced, or for example yes=2,no=1",
+        metavar="WEIGHTS",
+    )
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows train and which evaluate."""
+
+    test: str | None = option(
+        Text(), "evaluate on the rows of this file, and train on all others", metavar="FILE"
+    )
+    test_fraction: float = option(
+        Number(0, 1),
+        "share of the rows held out for evaluation where there is no --test (default: {default})",
+        default=0.2,
+        metavar="F",
+    )
+    validation_fraction: float | None = option(
+        Number(0, 1),
+        "share of the other rows held out for validation during training (default: 0.1 where "
+        "--early-stopping or --schedule depend on it; else 0, and the figures of each epoch are "
+        "those of the test rows, which then decide nothing)",
+        metavar="F",
+    )

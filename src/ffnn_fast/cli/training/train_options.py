@@ -1,0 +1,275 @@
+"""The options of ``ffnn-fast train``: to add one, add a field to the class of its group.
+
+The groups `Reading`, `Columns` and `Split`, which concern the table, are in `data_options`. A
+default of None means "not given": `building` chooses the value then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ffnn_fast._runtime.settings import ENGINES, MATMULS
+from ffnn_fast._solvers.minimizers import METHODS
+from ffnn_fast.activations import ACTIVATIONS, ALIASES
+from ffnn_fast.cli.arguments.declaration import argument, group, option
+from ffnn_fast.cli.arguments.named_settings import Choice, ChoiceOf, Count, CountOf
+from ffnn_fast.cli.arguments.value_types import (
+    ColumnName,
+    EpochsOrSeconds,
+    Integer,
+    Interval,
+    ListOf,
+    Names,
+    Number,
+    OneOf,
+    OneOrEach,
+    Switch,
+    Text,
+    WordOr,
+)
+from ffnn_fast.cli.table import FORMATS
+from ffnn_fast.cli.training.choice_settings import (
+    SCHEDULES,
+    SETTINGS,
+    SOLVERS,
+    STOPPING,
+    WARM_UP,
+)
+from ffnn_fast.cli.training.data_options import Columns, Reading, Split
+from ffnn_fast.initializers import INITIALIZERS
+from ffnn_fast.losses import LOSSES
+from ffnn_fast.metrics import METRICS
+from ffnn_fast.optimizers._rules import OPTIMIZERS
+
+BOUND = Number(0, above=True)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network."""
+
+    hidden: tuple[int, ...] | None = option(
+        WordOr("none", ListOf(Integer(1)), meaning=()),
+        "widths of the hidden layers, or none (default: 64,64)",
+        metavar="64,64",
+    )
+    activation: str | tuple[str, ...] | None = option(
+        OneOrEach(OneOf((*ACTIVATIONS, *ALIASES))),
+        "of the hidden layers, one for all or one for each, as relu,tanh: "
+        f"{', '.join(ACTIVATIONS)} (default: tanh)",
+        metavar="NAME",
+    )
+    output_activation: str | None = option(
+        OneOf(ACTIVATIONS),
+        "of the output layer in regression; with any but identity the target is not standardised "
+        "(default: according to the loss)",
+        metavar="NAME",
+    )
+    loss: Choice | None = option(
+        ChoiceOf(SETTINGS["loss"]),
+        f"{', '.join(LOSSES)} (default: cross_entropy for classes, else squared_error)",
+        metavar="NAME",
+    )
+    dropout: float | tuple[float, ...] | None = option(
+        OneOrEach(Number(0, 1)),
+        "share of hidden units dropped in a step; or one for the inputs and each hidden layer, as "
+        "0.1,0.5,0.5 (default: 0)",
+        metavar="P",
+    )
+    l2: float | tuple[float, ...] | None = option(
+        OneOrEach(Number(0)),
+        "penalty on the squares of the weights, one for all layers or one for each (default: 1e-4)",
+        metavar="L",
+    )
+    l1: float | tuple[float, ...] | None = option(
+        OneOrEach(Number(0)),
+        "penalty on the absolute values of the weights, one for all layers or one for each "
+        "(default: 0)",
+        metavar="L",
+    )
+    initializer: str | None = option(
+        OneOf(("auto", *INITIALIZERS)),
+        f"of the weights: auto (by activation), {', '.join(INITIALIZERS)} (default: auto)",
+        metavar="NAME",
+    )
+    dtype: str | None = option(OneOf(("float32", "float64")), "(default: float32)")
+    start: str | None = option(
+        Text(),
+        "continue from this model file: its network and its encoding of columns, in place of the "
+        "options above",
+        metavar="MODEL",
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """Steps and their lengths."""
+
+    epochs: int | None = option(
+        Integer(1),
+        "passes over the rows (default: as many as make about 20000 steps, 20 to 500); with "
+        "--solver the maximal number of iterations (default: 200)",
+        metavar="N",
+    )
+    batch_size: int | str | None = option(
+        WordOr("all", Integer(1)), "rows per step, or all (default: 32)", metavar="N"
+    )
+    optimizer: Choice | None = option(
+        ChoiceOf(SETTINGS["optimizer"]), f"{', '.join(OPTIMIZERS)} (default: sgd)", metavar="NAME"
+    )
+    learning_rate: float | str | None = option(
+        WordOr("find", BOUND),
+        "length of a step; find: choose it by a trial of rates before training (default: 0.05 for "
+        "sgd, else the optimizer's own)",
+        metavar="ETA",
+    )
+    schedule: Choice | None = option(
+        ChoiceOf(SETTINGS["schedule"]),
+        f"how the rate changes: {', '.join(SCHEDULES)} (default: a tenth of it in the last "
+        "quarter of the epochs)",
+        metavar="NAME",
+    )
+    warm_up: Count | None = option(
+        CountOf("steps", WARM_UP),
+        "steps in which the rate rises to its full value",
+        metavar="STEPS",
+    )
+    solver: Choice | None = option(
+        ChoiceOf(SOLVERS),
+        "train by a full-batch solver instead: levenberg_marquardt (small networks in "
+        f"regression), or SciPy's {', '.join(METHODS)}",
+        metavar="NAME",
+    )
+    clip_value: float | None = option(BOUND, "bound of each entry of the gradient", metavar="B")
+    clip_norm: float | None = option(BOUND, "bound of the gradient's norm", metavar="B")
+    max_norm: float | None = option(
+        BOUND, "bound of the norm of the weights into a unit", metavar="B"
+    )
+    averaging: Choice | None = option(
+        ChoiceOf(SETTINGS["averaging"]),
+        "end with an average of the parameters: ema (exponential moving average over the steps) or "
+        "swa (mean over the ends of epochs)",
+        metavar="NAME",
+    )
+    frozen: tuple[int, ...] | None = option(
+        WordOr("none", ListOf(Integer(1)), meaning=()),
+        "layers 1, 2, ... that are not trained",
+        metavar="K,K",
+    )
+    no_shuffle: bool = option(Switch(), "keep the order of the rows", default=False)
+    seed: int = option(
+        Integer(0),
+        "of the split, the weights and the order of the rows (default: {default})",
+        default=0,
+        metavar="N",
+    )
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When training ends."""
+
+    early_stopping: Count | None = option(
+        CountOf("epochs", STOPPING),
+        "stop after this number of epochs without a lower validation loss, and keep the best "
+        "parameters",
+        metavar="EPOCHS",
+    )
+    tol: float | None = option(
+        BOUND, "stop when the training loss falls by no more than this in ten epochs", metavar="T"
+    )
+    max_time: float | None = option(BOUND, "stop after this number of seconds", metavar="S")
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """How an interrupted training continues."""
+
+    checkpoint: str | None = option(
+        Text(), "file for the state of the training, written after each epoch", metavar="FILE"
+    )
+    checkpoint_every: Interval | None = option(
+        EpochsOrSeconds(),
+        "epochs, or seconds as 60s, between two checkpoints (default: 1)",
+        metavar="N",
+    )
+    resume: bool = option(
+        Switch(),
+        "continue from --checkpoint if the file exists, to the same bits as without interruption",
+        default=False,
+    )
+    finish_on_interrupt: bool = option(
+        Switch(),
+        "when Ctrl-C ends the training, write the results of the last whole step (default: write "
+        "nothing)",
+        default=False,
+    )
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """Reports and logs."""
+
+    report: str | None = option(
+        Text(),
+        "a page (.html) or a picture (.png) with learning curves and results (default: the "
+        "model's name with .html)",
+        metavar="FILE",
+    )
+    no_report: bool = option(Switch(), "write no report", default=False)
+    metrics: tuple[str, ...] | None = option(
+        Names(),
+        f"metrics of each epoch: {', '.join(METRICS)}, top_<k> (default: accuracy or r2)",
+        metavar="A,B",
+    )
+    log: str | None = option(
+        Text(), "write the figures of each epoch to this file, .csv or .jsonl", metavar="FILE"
+    )
+    tensorboard: str | None = option(
+        Text(), "write them to this folder for TensorBoard", metavar="FOLDER"
+    )
+    diagnostics: bool = option(
+        Switch(),
+        "record the gradient's norm, the size of updates and the share of dead units of each "
+        "layer, too",
+        default=False,
+    )
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What computes."""
+
+    threads: int | None = option(
+        Integer(1), "maximal number of threads (default: all)", metavar="N"
+    )
+    engine: str | None = option(OneOf(ENGINES), "(default: compiled)")
+    matmul: str = option(
+        OneOf(MATMULS),
+        "matrix products of the compiled engine: its own, or those of BLAS (default: {default})",
+        default="auto",
+    )
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """All options of ``ffnn-fast train``."""
+
+    data: str | None = argument(Text(), FORMATS, default=None)
+    target: str | None = option(
+        ColumnName(),
+        "the column to predict: its name, or its number (1 is the first, -1 the last)",
+        metavar="COLUMN",
+    )
+    output: str | None = option(
+        Text(), "the model file to write", metavar="MODEL", flags=("-o", "--output")
+    )
+    reading: Reading = group(Reading)
+    columns: Columns = group(Columns)
+    split: Split = group(Split)
+    model: Model = group(Model)
+    training: Training = group(Training)
+    stopping: Stopping = group(Stopping)
+    checkpoints: Checkpoints = group(Checkpoints)
+    reporting: Reporting = group(Reporting)
+    runtime: Runtime = group(Runtime)
