@@ -104,6 +104,7 @@ def test_one_sample():
     ("args", "error", "message"),
     [
         (([np.ones((3, 5))],), TypeError, "chunks"),
+        ((5,), TypeError, "must be an iterable of chunks, got 5"),
         ((iter([]), [0]), TypeError, "must be an array"),
         ((np.ones((3, 5)), [0, 1]), ValueError, "one entry per row"),
         ((np.ones((3, 4)), [0, 1, 1]), ValueError, r"shape \(n, 5\)"),

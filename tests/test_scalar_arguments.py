@@ -74,11 +74,12 @@ GOOD = {  # valid values of optional arguments whose default is None, or takes l
     "top_k_accuracy.k": 2,
 }
 MAY_BE_INFINITE = {"clip_value", "clip_norm", "max_norm", "max_time", "low", "high"}
-# Formulas, whose arguments a loss has checked; and results, which users do not construct.
+# Formulas, whose arguments a loss has checked; results, which users do not construct; converters,
+# which need another library and pass their options to `Network`.
 NOT_CHECKED = {
     *("smoothed", "canonical_gradient", "softmax_cross_entropy", "logistic_binary_cross_entropy"),
     *("Trace", "GradientCheck", "Evaluation", "Objective", "SolverHistory", "RateCurve"),
-    *("Interval", "LeastSquaresFit"),
+    *("Interval", "LeastSquaresFit", "from_keras", "from_sklearn", "from_torch"),
 }
 
 

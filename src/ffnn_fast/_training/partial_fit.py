@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -73,10 +73,11 @@ def partial_fit(
     X, y, sample_weight = data
     if y is not None:
         chunks = _chunks(X, y, sample_weight, size, bound)
-    elif isinstance(X, Iterable):
-        chunks = iter(X)
     else:
-        raise TypeError(f"without y, X must be an iterable of chunks, got {X!r}")
+        try:
+            chunks = iter(X)
+        except TypeError:
+            raise TypeError(f"without y, X must be an iterable of chunks, got {X!r}") from None
     total, n = 0.0, 0
     for chunk in chunks:
         if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
