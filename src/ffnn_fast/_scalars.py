@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._text import quoted
+
 CLOSED = ("neither", "left", "right", "both")
 
 
@@ -26,11 +28,11 @@ def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) 
     """
     number = _plain(value)
     if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
+        raise TypeError(f"{name} must be an integer, got {quoted(value)}")
     if low is not None and number < low and high is None:
-        raise ValueError(f"{name} must be at least {low}, got {number}")
+        raise ValueError(f"{name} must be at least {low}, got {quoted(number)}")
     if (low is not None and number < low) or (high is not None and number > high):
-        raise ValueError(f"{name} must be in {_interval(low, high, 'both')}, got {number}")
+        raise ValueError(f"{name} must be in {_interval(low, high, 'both')}, got {quoted(number)}")
     return number
 
 
@@ -57,7 +59,7 @@ def as_float(
     """
     number = _plain(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {quoted(value)}")
     try:
         number = float(number)
     except OverflowError:  # an int beyond every float
@@ -67,8 +69,8 @@ def as_float(
     if not (above and below):
         if high == math.inf and closed in ("neither", "left"):
             bound = "" if low == -math.inf else f" {'>=' if closed == 'left' else '>'} {low:g}"
-            raise ValueError(f"{name} must be a finite number{bound}, got {value}")
-        raise ValueError(f"{name} must be in {_interval(low, high, closed)}, got {value}")
+            raise ValueError(f"{name} must be a finite number{bound}, got {_shown(value)}")
+        raise ValueError(f"{name} must be in {_interval(low, high, closed)}, got {_shown(value)}")
     return number
 
 
@@ -76,7 +78,7 @@ def as_bool(value: Any, name: str) -> bool:
     """`value` as a bool; TypeError if it is neither True nor False."""
     flag = _plain(value)
     if not isinstance(flag, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {quoted(value)}")
     return flag
 
 
@@ -92,9 +94,9 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     """
     known = list(choices)
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        raise TypeError(f"{name} must be one of {', '.join(known)}; got {quoted(value)}")
     if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(known)}; got {quoted(value)}")
     return str(value)
 
 
@@ -113,7 +115,7 @@ def as_generator(value: Any, name: str) -> np.random.Generator:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise type(error)(
-            f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {value!r}"
+            f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {quoted(value)}"
         ) from error
 
 
@@ -130,6 +132,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.floating):  # item() leaves a longdouble as it is
         return float(value)
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _shown(value: Any) -> str:
+    """A number without its NumPy type, shortened."""
+    return quoted(value) if isinstance(value, int) else f"{value}"
 
 
 def _interval(low: float | None, high: float | None, closed: str) -> str:
