@@ -74,6 +74,20 @@ def as_float(
     return number
 
 
+def as_real(value: Any, name: str) -> float:
+    """`value` as a float, which may be NaN or infinite.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    """
+    number = _plain(value)
+    if isinstance(number, float) and math.isnan(number):
+        return number
+    return as_float(number, name, -math.inf, math.inf, "both")
+
+
 def as_bool(value: Any, name: str) -> bool:
     """`value` as a bool; TypeError if it is neither True nor False."""
     flag = _plain(value)
@@ -117,6 +131,13 @@ def as_generator(value: Any, name: str) -> np.random.Generator:
         raise type(error)(
             f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {quoted(value)}"
         ) from error
+
+
+def generator_from(state: dict[str, Any]) -> np.random.Generator:
+    """A generator with the state of one of NumPy's bit generators."""
+    bit_generator = getattr(np.random, state["bit_generator"])()
+    bit_generator.state = state
+    return np.random.Generator(bit_generator)
 
 
 def convert_fields(instance: Any, convert: Callable[..., Any], *names: str, **bounds: Any) -> None:

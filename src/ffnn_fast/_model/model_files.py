@@ -108,6 +108,8 @@ def save(
     if training is not None:
         metadata[TRAINING] = json.dumps(training.described)
         if training.state is not None:
+            if np.isnan(training.state).any():
+                raise ValueError("cannot save a state of the optimizer that holds NaN")
             tensors[STATE] = training.state
     write_atomically(target, packed(tensors, metadata))
 
