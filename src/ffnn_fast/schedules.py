@@ -78,6 +78,9 @@ class Schedule:
         """
         if not isinstance(written, dict):
             raise TypeError(f"the state of a schedule must be an object, got {quoted(written)}")
+        needed = self.new_memory().keys()
+        if not needed <= written.keys():
+            raise ValueError(f"the state of a schedule lacks some of {sorted(needed)}")
         return written
 
     def observe(self, record: dict[str, float], memory: Memory) -> None:
@@ -258,8 +261,6 @@ class ReduceOnPlateau(Schedule):
     def restored_memory(self, written: Any) -> Memory:
         """The rate, the best figure and the counters, checked."""
         memory = super().restored_memory(written)
-        if memory.keys() != self.new_memory().keys():
-            raise ValueError(f"the state of a schedule has other entries: {quoted(memory)}")
         best, most = memory["best"], max(self.rate, self.minimum)
         return {
             "rate": as_float(memory["rate"], "rate", 0.0, most, "both"),

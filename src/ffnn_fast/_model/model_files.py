@@ -108,8 +108,8 @@ def save(
     if training is not None:
         metadata[TRAINING] = json.dumps(training.described)
         if training.state is not None:
-            if np.isnan(training.state).any():
-                raise ValueError("cannot save a state of the optimizer that holds NaN")
+            if not all_finite(training.state):
+                raise ValueError("cannot save a state of the optimizer that is not finite")
             tensors[STATE] = training.state
     write_atomically(target, packed(tensors, metadata))
 
@@ -328,8 +328,8 @@ def _read_state(file: TensorFile, spec: NetworkSpec) -> np.ndarray:
             f"its description expects {spec.n_params} columns of {TYPES[spec.dtype]}"
         )
     state = file.read(STATE)
-    if np.isnan(state).any():
-        raise ModelFileError("holds a state of the optimizer that is NaN")
+    if not all_finite(state):
+        raise ModelFileError("holds a state of the optimizer that is NaN or infinite")
     return state
 
 
