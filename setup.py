@@ -65,7 +65,7 @@ def module(name, source, flags):
         include_dirs=[str(ENGINE.resolve()), np.get_include()],
         depends=[
             str(path)
-            for path in (*ENGINE.glob("*.pxd"), *ENGINE.glob("*.h"), *ENGINE.glob("*.pxi"))
+            for path in (*ENGINE.rglob("*.pxd"), *ENGINE.rglob("*.h"))
         ],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=FLAGS + OPENMP + flags,

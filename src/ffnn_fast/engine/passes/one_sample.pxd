@@ -9,22 +9,23 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.activations cimport (
+from ffnn_fast.engine.blas cimport gemv
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport (
+    forward_one_layer, update_weights, update_weights_and_forward,
+)
+from ffnn_fast.engine.passes.activation_loops cimport (
     activate_any, apply_any_derivative, multiply, value_and_slope,
 )
-from ffnn_fast.engine.blas cimport floating, gemv
-from ffnn_fast.engine.dropout cimport drop_rows
-from ffnn_fast.engine.losses cimport loss_row
-from ffnn_fast.engine.penalty cimport penalty
-from ffnn_fast.engine.plan cimport drops, is_apart, plan_t
-from ffnn_fast.engine.products cimport (
-    forward_one_layer, update_weights, update_weights_and_go_on,
-)
+from ffnn_fast.engine.passes.dropout_masks cimport drop_rows
+from ffnn_fast.engine.passes.penalty cimport penalty
+from ffnn_fast.engine.passes.row_losses cimport loss_row
+from ffnn_fast.engine.plan cimport drops, keeps_slope, plan_t
 
 
 cdef inline Py_ssize_t online_size(const plan_t* plan) noexcept nogil:
     """Elements of scratch"""
-    return (48 if plan.apart else 32) * plan.units
+    return (48 if plan.keeps_slopes else 32) * plan.units
 
 
 cdef inline floating* h_one(const plan_t* plan, floating* work, Py_ssize_t k) noexcept nogil:
@@ -47,7 +48,7 @@ cdef inline void forward_layer(
 ) noexcept nogil:
     """a := b_k + W_k h"""
     cdef Py_ssize_t i = plan.n[k - 1], o = plan.n[k]
-    if plan.own:
+    if plan.own_products:
         forward_one_layer(o, i, params + plan.W[k], params + plan.b[k], h, a)
     else:
         memcpy(a, params + plan.b[k], o * sizeof(floating))
@@ -63,7 +64,7 @@ cdef inline void forward_first(
     forward_layer(plan, params, 1, x, h_one(plan, work, 1))
 
 
-cdef inline void activate_apart(
+cdef inline void activate_keeping_slope(
     const plan_t* plan, Py_ssize_t k, floating* h, floating* slope
 ) noexcept nogil:
     """h := g(h), slope := g'(h), both scaled or 0 by the mask"""
@@ -79,8 +80,8 @@ cdef inline floating* forward_rest(
     """From a_1: h[k] := g(a_k), a_{k+1} := b_{k+1} + W_{k+1} h[k]; returns a_L"""
     cdef Py_ssize_t k
     for k in range(1, plan.L):
-        if train and is_apart(plan, k):
-            activate_apart(plan, k, h_one(plan, work, k), slope_one(plan, work, k))
+        if train and keeps_slope(plan, k):
+            activate_keeping_slope(plan, k, h_one(plan, work, k), slope_one(plan, work, k))
         else:
             activate_any(plan.g[k], h_one(plan, work, k), plan.n[k])
         forward_layer(plan, params, k + 1, h_one(plan, work, k), h_one(plan, work, k + 1))
@@ -98,7 +99,7 @@ cdef inline void update_bias(
 
 cdef inline void back_through(const plan_t* plan, Py_ssize_t k, floating* work) noexcept nogil:
     """∇a_k := ∇h_k ⊙ g'(a_k), with the mask, in the place of ∇a_k"""
-    if is_apart(plan, k):
+    if keeps_slope(plan, k):
         multiply(slope_one(plan, work, k), da_one(plan, work, k), plan.n[k])
     else:
         apply_any_derivative(plan.g[k], h_one(plan, work, k), da_one(plan, work, k), plan.n[k])
@@ -147,7 +148,7 @@ cdef inline void backward_update(
             plan.n[1], plan.n[0], params + plan.W[1], x, da, eta, decay, NULL
         )
     else:
-        update_weights_and_go_on(
+        update_weights_and_forward(
             plan.n[1], plan.n[0], params + plan.W[1], x, da, eta, decay, params + plan.b[1],
             following, h_one(plan, work, 1),
         )
@@ -164,7 +165,7 @@ cdef inline double online_steps(
     """
     cdef Py_ssize_t r, row, width = plan.n[0], k = plan.targets
     cdef plan_t here = plan[0]
-    cdef bint goes_on = plan.own and not drops(plan, 0)
+    cdef bint goes_on = plan.own_products and not drops(plan, 0)
     cdef const floating* x
     cdef const floating* following
     cdef floating* z

@@ -5,33 +5,22 @@
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.deferred cimport deferred_steps, defers
-from ffnn_fast.engine.losses cimport loss_row
-from ffnn_fast.engine.moves cimport (
-    move_all, norm_scale, panels_to_moves, sample_to_moves, square_units,
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport team_barrier
+from ffnn_fast.engine.passes.alignment cimport padded
+from ffnn_fast.engine.passes.batch_blas cimport gradient_block
+from ffnn_fast.engine.passes.batch_panels cimport panel_count, panels_to_deltas, panels_to_units
+from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one, online_steps
+from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
+from ffnn_fast.engine.passes.optimizer_rules cimport rates_t, rule_t, set_rates
+from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
+from ffnn_fast.engine.passes.penalty cimport add_signs, penalty
+from ffnn_fast.engine.passes.row_losses cimport loss_row
+from ffnn_fast.engine.passes.step_update cimport (
+    norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
 )
-from ffnn_fast.engine.online cimport forward_first, forward_rest, input_one, online_steps
-from ffnn_fast.engine.outputs cimport BLOCK_ROWS, sum_of, sums_size
-from ffnn_fast.engine.panels cimport (
-    UNIT_GRAIN, panel_count, panels_to_deltas, panels_to_units, share,
-)
-from ffnn_fast.engine.penalty cimport add_signs, penalty
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share
 from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.rows cimport gradient_block, padded
-from ffnn_fast.engine.updates cimport rates_t, rule_t, set_rates
-
-cdef extern from *:
-    """
-    static inline void team_barrier(int threads) {
-    #ifdef _OPENMP
-        if (threads > 1) {
-            _Pragma("omp barrier")
-        }
-    #endif
-    }
-    """
-    void team_barrier(int threads) noexcept nogil
 
 
 cdef inline void add_all_signs(
@@ -63,7 +52,7 @@ cdef inline void loss_and_gradient(
         rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
         at = start if order is NULL else 0  # without an order the block itself is handed on
         here.position = start
-        if plan.own:
+        if plan.own_products:
             panels_to_deltas(
                 &here, params, X + at * plan.n[0], NULL if Y is NULL else Y + at * k,
                 NULL if labels is NULL else labels + at, NULL if weight is NULL else weight + at,
@@ -113,11 +102,11 @@ cdef inline double step_on_one(
         plan, z, NULL if Y is NULL else Y + row * plan.targets,
         0 if labels is NULL else labels[row], w, True, z + plan.n[plan.L],
     )
-    sample_to_moves(plan, rule, rates, x, params, grad, state, work, store)
+    sample_to_updates(plan, rule, rates, x, params, grad, state, work, store)
     if store:
         square_units(plan, rule, grad, parts, 0, 1)
         rates.scale = norm_scale(plan, rule, parts)
-        move_all(plan, rule, rates, params, grad, state, 0, 1)
+        update_all(plan, rule, rates, params, grad, state, 0, 1)
     return objective
 
 
@@ -133,7 +122,7 @@ cdef inline double step_on_batch(
     """
     cdef double* sums = <double*>work
     cdef floating* scratch = work + sums_size(plan, n)
-    cdef bint bounded = rule.clip_norm < INFINITY, whole = n > BLOCK_ROWS or not plan.own
+    cdef bint bounded = rule.clip_norm < INFINITY, whole = n > BLOCK_ROWS or not plan.own_products
     cdef double objective = 0
     if whole:
         loss_and_gradient(
@@ -149,7 +138,7 @@ cdef inline double step_on_batch(
         team_barrier(threads)
         if thread == 0:
             objective += sum_of(sums, panel_count(plan, n)) / n
-        panels_to_moves(
+        panels_to_updates(
             plan, rule, rates, n, params, grad, state, scratch, thread, threads, bounded
         )
     if bounded:
@@ -157,7 +146,7 @@ cdef inline double step_on_batch(
         team_barrier(threads)
         rates.scale = norm_scale(plan, rule, parts)
     if whole or bounded:
-        move_all(plan, rule, rates, params, grad, state, thread, threads)
+        update_all(plan, rule, rates, params, grad, state, thread, threads)
     return objective
 
 
@@ -199,7 +188,7 @@ cdef inline void train_steps(
                 total[0] += online_steps(
                     plan, params, X, Y, labels, weight, order + start, rows, eta, scratch
                 )
-        elif plain and plan.own and rows <= BLOCK_ROWS:
+        elif plain and plan.own_products and rows <= BLOCK_ROWS:
             if thread == 0:
                 total[0] += rows * penalty(plan, params)
             panels_to_deltas(

@@ -4,13 +4,15 @@
 
 from libc.stdint cimport int64_t
 
-from ffnn_fast.engine.activations cimport activate_any
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.dropout cimport MAX_S
-from ffnn_fast.engine.losses cimport loss_row, row_of
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport MK_BYTES
+from ffnn_fast.engine.maths.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log_f32, vm_log_f64
+from ffnn_fast.engine.passes.activation_loops cimport activate_any
+from ffnn_fast.engine.passes.batch cimport row_of
+from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
+from ffnn_fast.engine.passes.row_losses cimport loss_row
 from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, plan_t
-from ffnn_fast.engine.products cimport MK_BYTES
-from ffnn_fast.engine.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log_f32, vm_log_f64
+
 
 cdef inline void panel_max(const floating* z, Py_ssize_t k, floating* top) noexcept nogil:
     """top_s := max_j z_js"""

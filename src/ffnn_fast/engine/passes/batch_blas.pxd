@@ -7,18 +7,15 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.activations cimport (
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.passes.activation_loops cimport (
     activate_any, apply_any_derivative, multiply, value_and_slope,
 )
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.dense cimport dense_backward, dense_forward, dense_gradient
-from ffnn_fast.engine.dropout cimport drop_rows
-from ffnn_fast.engine.losses cimport loss_row, row_of
-from ffnn_fast.engine.plan cimport drops, is_apart, plan_t
-
-cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
-    """n rounded up to a multiple of 16"""
-    return (n + 15) // 16 * 16
+from ffnn_fast.engine.passes.batch cimport row_of
+from ffnn_fast.engine.passes.dense_blas cimport dense_backward, dense_forward, dense_gradient
+from ffnn_fast.engine.passes.dropout_masks cimport drop_rows
+from ffnn_fast.engine.passes.row_losses cimport loss_row
+from ffnn_fast.engine.plan cimport drops, keeps_slope, plan_t
 
 
 cdef inline const floating* gather(
@@ -39,7 +36,7 @@ cdef inline floating* h_block(
     const plan_t* plan, floating* work, Py_ssize_t cap, Py_ssize_t k, bint train
 ) noexcept nogil:
     """h[k] as layer k + 1 sees it"""
-    if train and is_apart(plan, k):
+    if train and keeps_slope(plan, k):
         return work + cap * (plan.units + plan.below[k])
     return work + cap * plan.below[k]
 
@@ -126,7 +123,7 @@ cdef inline double gradient_block(
             )
             da = deltas + cap * plan.below[k - 1]
             h = work + cap * plan.below[k - 1]
-            if is_apart(plan, k - 1):
+            if keeps_slope(plan, k - 1):
                 multiply(h, da, n * plan.n[k - 1])
             else:
                 apply_any_derivative(plan.g[k - 1], h, da, n * plan.n[k - 1])

@@ -15,14 +15,16 @@
 from libc.math cimport sqrt
 from libc.string cimport memcpy, memset
 
-from ffnn_fast.engine.activations cimport value_and_slope
-from ffnn_fast.engine.blas cimport floating, gemm, gemv, syrk
-from ffnn_fast.engine.panels cimport (
-    backward_panels, da_panel, forward_panels, h_panel, panel_count, rows_at, share,
+from ffnn_fast.engine.blas cimport gemm, gemv, syrk
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport team_barrier
+from ffnn_fast.engine.kernels.products cimport MK_BYTES
+from ffnn_fast.engine.passes.activation_loops cimport value_and_slope
+from ffnn_fast.engine.passes.batch_panels cimport (
+    backward_panels, da_panel, forward_panels, h_panel, panel_count, rows_at,
 )
-from ffnn_fast.engine.plan cimport SQUARED_ERROR, is_apart, plan_t
-from ffnn_fast.engine.products cimport MK_BYTES
-from ffnn_fast.engine.steps cimport team_barrier
+from ffnn_fast.engine.passes.team cimport share
+from ffnn_fast.engine.plan cimport SQUARED_ERROR, keeps_slope, plan_t
 
 cdef enum:
     BLOCK_RESIDUALS = 256  # columns of J at once, or as many as one panel has
@@ -42,7 +44,7 @@ cdef inline Py_ssize_t jacobian_stride(const plan_t* plan, Py_ssize_t count) noe
 
 cdef inline Py_ssize_t passes_size(const plan_t* plan, Py_ssize_t count) noexcept nogil:
     """Elements for the passes over a block"""
-    return rows_at(plan, count) + (count * plan.S * plan.block_below[plan.L] if plan.apart else 0)
+    return rows_at(plan, count) + (count * plan.S * plan.block_below[plan.L] if plan.keeps_slopes else 0)
 
 
 cdef inline Py_ssize_t least_squares_scratch(
@@ -83,7 +85,7 @@ cdef inline void write_columns(
     cdef floating* row
     for k in range(1, plan.L + 1):
         h, d = h_panel(plan, work, count, k - 1, p), da_panel(plan, work, count, k, p)
-        if k > 1 and is_apart(plan, k - 1):
+        if k > 1 and keeps_slope(plan, k - 1):
             h = seen + plan.panel_below[k - 1]
         row = J + plan.W[k] * ld
         for u in range(plan.n[k]):
@@ -104,9 +106,9 @@ cdef inline void jacobian_of_panel(
     """The residuals and columns of panel p of a block of n samples"""
     cdef Py_ssize_t S = plan.S, k = plan.n[plan.L], row = p * S, m = min(S, n - row), j
     cdef floating* z = h_panel(plan, work, count, plan.L, p)
-    forward_panels(plan, params, X, NULL, 0, n, p, p + 1, work, count, plan.apart)
+    forward_panels(plan, params, X, NULL, 0, n, p, p + 1, work, count, plan.keeps_slopes)
     for j in range(1, plan.L):
-        if is_apart(plan, j):
+        if keeps_slope(plan, j):
             memcpy(
                 seen + plan.panel_below[j], da_panel(plan, work, count, j, p),
                 plan.n[j] * S * sizeof(floating),

@@ -5,16 +5,18 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.activations cimport activate_any, rare, softmax_row
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.deferred cimport deferred_size
-from ffnn_fast.engine.online cimport forward_first, forward_rest, online_size
-from ffnn_fast.engine.panels cimport (
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport rare
+from ffnn_fast.engine.passes.activation_loops cimport activate_any, softmax_row
+from ffnn_fast.engine.passes.alignment cimport padded
+from ffnn_fast.engine.passes.batch_blas cimport forward_block, gather, losses_block
+from ffnn_fast.engine.passes.batch_panels cimport (
     outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
 )
-from ffnn_fast.engine.penalty cimport penalty
+from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, online_size
+from ffnn_fast.engine.passes.online_deferred cimport deferred_size
+from ffnn_fast.engine.passes.penalty cimport penalty
 from ffnn_fast.engine.plan cimport SOFTMAX, plan_t
-from ffnn_fast.engine.rows cimport forward_block, gather, losses_block, padded
 
 cdef enum:
     BLOCK_ROWS = 1024  # samples whose activations are held at once
@@ -29,7 +31,7 @@ cdef inline Py_ssize_t sums_size(const plan_t* plan, Py_ssize_t n) noexcept nogi
 cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int threads) noexcept nogil:
     """Elements of scratch for a call on n rows, to train or not"""
     cdef Py_ssize_t block = min(n, <Py_ssize_t>BLOCK_ROWS), size
-    if not plan.own:
+    if not plan.own_products:
         return sums_size(plan, n) + 2 * padded(block) * plan.units
     size = max(
         panels_workspace(plan, block, threads),
@@ -70,7 +72,7 @@ cdef inline void forward_rows(
             z = forward_rest(plan, params, work, False)
             activate_outputs(plan, z, 1)
             memcpy(out + start * k, z, k * sizeof(floating))
-    elif plan.own:
+    elif plan.own_products:
         outputs_of_panels[floating](
             plan, params, X, NULL, NULL, NULL, n, out, work, NULL, thread, threads
         )
@@ -96,7 +98,7 @@ cdef inline void losses_of_rows(
     cdef floating* z
     cdef plan_t here = plan[0]
     work += sums_size(plan, n)
-    if plan.own:
+    if plan.own_products:
         outputs_of_panels[floating](
             plan, params, X, Y, labels, weight, n, NULL, work, sums, thread, threads
         )

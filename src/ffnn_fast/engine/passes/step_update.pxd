@@ -7,15 +7,18 @@
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.online cimport back_through, da_one, h_one
-from ffnn_fast.engine.panels cimport UNIT_GRAIN, da_panel, h_rows, panel_count, share
-from ffnn_fast.engine.penalty cimport add_signs
-from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.products cimport (
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport (
     MK_ROWS, bias_gradient, online_gradient, sum_of_squares, weight_gradient,
 )
-from ffnn_fast.engine.updates cimport apply_rule, clip, follow, rates_t, rule_t
+from ffnn_fast.engine.passes.batch_panels cimport da_panel, h_rows, panel_count
+from ffnn_fast.engine.passes.one_sample cimport back_through, da_one, h_one
+from ffnn_fast.engine.passes.optimizer_rules cimport (
+    apply_rule, clip, rates_t, rule_t, update_average,
+)
+from ffnn_fast.engine.passes.penalty cimport add_signs
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share
+from ffnn_fast.engine.plan cimport plan_t
 
 cdef enum:
     CLIPPED = 512       # entries of ∇θ that are clipped at a time
@@ -24,7 +27,7 @@ cdef enum:
     ROWS_AT_ONCE = 4    # rows of W_k that the sweep of one sample takes together
 
 
-cdef inline void move(
+cdef inline void update_entries(
     const rule_t* rule, const rates_t* rates, floating* params, const floating* grad,
     floating* state, Py_ssize_t P, Py_ssize_t n,
 ) noexcept nogil:
@@ -60,7 +63,7 @@ cdef inline void bound_rows(
         W += i
 
 
-cdef inline void move_units(
+cdef inline void update_units(
     const plan_t* plan, const rule_t* rule, const rates_t* rates, Py_ssize_t k, Py_ssize_t r,
     Py_ssize_t rows, floating* params, const floating* dW, const floating* db, floating* state,
 ) noexcept nogil:
@@ -69,19 +72,19 @@ cdef inline void move_units(
     cdef Py_ssize_t at = plan.W[k] + r * i
     cdef bint keeps = rule.slots > 0
     if not rule.frozen[k]:
-        move[floating](
+        update_entries[floating](
             rule, rates, params + at, dW, state + at if keeps else NULL, P, rows * i
         )
-        move[floating](rule, rates, params + b, db, state + b if keeps else NULL, P, rows)
+        update_entries[floating](rule, rates, params + b, db, state + b if keeps else NULL, P, rows)
         if rule.max_norm < INFINITY:
             bound_rows(rule.max_norm, params + at, rows, i)
     if rule.average > 0:
         state += rule.slots * P
-        follow(rule.average, rates.t, params + at, state + at, rows * i)
-        follow(rule.average, rates.t, params + b, state + b, rows)
+        update_average(rule.average, rates.t, params + at, state + at, rows * i)
+        update_average(rule.average, rates.t, params + b, state + b, rows)
 
 
-cdef inline void move_all(
+cdef inline void update_all(
     const plan_t* plan, const rule_t* rule, const rates_t* rates, floating* params,
     const floating* grad, floating* state, int thread, int threads,
 ) noexcept nogil:
@@ -90,7 +93,7 @@ cdef inline void move_all(
     for k in range(1, plan.L + 1):
         first = share(plan.n[k], UNIT_GRAIN, thread, threads)
         rows = share(plan.n[k], UNIT_GRAIN, thread + 1, threads) - first
-        move_units(
+        update_units(
             plan, rule, rates, k, first, rows, params, grad + plan.W[k] + first * plan.n[k - 1],
             grad + plan.b[k] + first, state,
         )
@@ -103,7 +106,7 @@ cdef inline Py_ssize_t block_of(
     return max(<Py_ssize_t>1, entries // (i * grain)) * grain
 
 
-cdef inline void panels_to_moves(
+cdef inline void panels_to_updates(
     const plan_t* plan, const rule_t* rule, const rates_t* rates, Py_ssize_t n, floating* params,
     floating* grad, floating* state, floating* work, int thread, int threads, bint store,
 ) noexcept nogil:
@@ -134,11 +137,11 @@ cdef inline void panels_to_moves(
                 if plan.l1[k] != 0:
                     add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
             if not store:
-                move_units(plan, rule, rates, k, r, rows, params, dW, db, state)
+                update_units(plan, rule, rates, k, r, rows, params, dW, db, state)
             r += rows
 
 
-cdef inline void sample_to_moves(
+cdef inline void sample_to_updates(
     const plan_t* plan, const rule_t* rule, const rates_t* rates, const floating* x,
     floating* params, floating* grad, floating* state, floating* work, bint store,
 ) noexcept nogil:
@@ -163,7 +166,7 @@ cdef inline void sample_to_moves(
             if plan.l1[k] != 0:
                 add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
             if not store:
-                move_units(plan, rule, rates, k, r, rows, params, dW, da + r, state)
+                update_units(plan, rule, rates, k, r, rows, params, dW, da + r, state)
             r += rows
         if store:
             memcpy(grad + plan.b[k], da, o * sizeof(floating))
@@ -171,7 +174,7 @@ cdef inline void sample_to_moves(
             back_through(plan, k - 1, work)
 
 
-cdef inline Py_ssize_t parts_count(const plan_t* plan) noexcept nogil:
+cdef inline Py_ssize_t count_of_parts(const plan_t* plan) noexcept nogil:
     """Parts of ‖∇θ‖²: one for each grain of units"""
     cdef Py_ssize_t k, count = 0
     for k in range(1, plan.L + 1):
@@ -222,7 +225,7 @@ cdef inline double norm_scale(
     """min(1, clip_norm / (‖∇θ‖ + 1e-6)), as torch.nn.utils.clip_grad_norm_"""
     cdef Py_ssize_t p
     cdef double total = 0, scale
-    for p in range(parts_count(plan)):
+    for p in range(count_of_parts(plan)):
         total += parts[p]
     scale = rule.clip_norm / (sqrt(total) + 1e-6)
     return scale if scale < 1 else 1

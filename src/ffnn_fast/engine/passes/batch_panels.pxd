@@ -12,30 +12,25 @@
 
 from libc.stdint cimport int64_t
 
-from ffnn_fast.engine.activations cimport (
-    activate, activate_rest, apply_any_derivative, multiply, value_and_slope,
-)
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.dropout cimport drop_panel
-from ffnn_fast.engine.panel_losses cimport activate_output_panel, losses_panel
-from ffnn_fast.engine.plan cimport SOFTMAX, drops, is_apart, plan_t
-from ffnn_fast.engine.products cimport (
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport prefetch
+from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, bias_gradient, gather_panel, panel_to_blocks, panel_to_rows, panels_backward,
     panels_forward, weight_gradient,
 )
-
-cdef extern from *:
-    """
-    #define mk_fetch(p) __builtin_prefetch(p, 0, 2)
-    """
-    void fetch "mk_fetch"(const void* p) noexcept nogil
+from ffnn_fast.engine.passes.activation_loops cimport (
+    activate, activate_rest, apply_any_derivative, multiply, value_and_slope,
+)
+from ffnn_fast.engine.passes.dropout_masks cimport drop_panel
+from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel, losses_panel
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share
+from ffnn_fast.engine.plan cimport SOFTMAX, drops, keeps_slope, plan_t
 
 cdef enum:
-    UNIT_GRAIN = 4  # output units are dealt out in fours
-    GROUP = 16       # panels that go through the layers together, where that is better
+    GROUP = 16  # panels that go through the layers together, where that is better
 
 
-cdef inline Py_ssize_t group_of(Py_ssize_t largest) noexcept nogil:
+cdef inline Py_ssize_t panels_together(Py_ssize_t largest) noexcept nogil:
     """Panels to take together when the largest W_k has this many bytes
 
     One by one while W stays in the second-level cache; together, so that W is read once for all,
@@ -50,16 +45,6 @@ cdef inline Py_ssize_t group_of(Py_ssize_t largest) noexcept nogil:
 cdef inline Py_ssize_t panel_count(const plan_t* plan, Py_ssize_t n) noexcept nogil:
     """Panels of n samples"""
     return (n + plan.S - 1) // plan.S
-
-
-cdef inline Py_ssize_t share(
-    Py_ssize_t n, Py_ssize_t grain, int thread, int threads
-) noexcept nogil:
-    """Where the share of a thread begins when n things are dealt out in grains"""
-    if threads == 1:
-        return n if thread else 0  # without the divisions, which narrow layers would feel
-    cdef Py_ssize_t start = (n + grain - 1) // grain * thread // threads * grain
-    return start if start < n else n
 
 
 cdef inline floating* h_panel(
@@ -79,11 +64,11 @@ cdef inline floating* da_panel(
         + p * plan.panel[k]
 
 
-cdef inline floating* seen_panel(
+cdef inline floating* input_panel_above(
     const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p, bint train
 ) noexcept nogil:
     """h[k] of panel p as layer k + 1 sees it"""
-    if train and is_apart(plan, k):
+    if train and keeps_slope(plan, k):
         return da_panel(plan, work, count, k, p)
     return h_panel(plan, work, count, k, p)
 
@@ -178,11 +163,11 @@ cdef inline void forward_panels(
         )
         if k == plan.L:
             return
-        h = seen_panel(plan, work, count, k, first, train)
+        h = input_panel_above(plan, work, count, k, first, train)
         for p in range(first, last):
             z = activate_panel(
                 plan, k, position + p * S, h_panel(plan, work, count, k, p),
-                seen_panel(plan, work, count, k, p, train),
+                input_panel_above(plan, work, count, k, p, train),
             )
             if train:
                 panel_to_blocks(
@@ -202,7 +187,7 @@ cdef inline void backward_panels(
             da_panel(plan, work, count, k, first), da_panel(plan, work, count, k - 1, first),
         )
         for p in range(first, last):
-            if is_apart(plan, k - 1):
+            if keeps_slope(plan, k - 1):
                 multiply(
                     h_panel(plan, work, count, k - 1, p), da_panel(plan, work, count, k - 1, p),
                     plan.n[k - 1] * S,
@@ -242,7 +227,7 @@ cdef inline void panels_to_deltas(
         first = last
 
 
-cdef inline void fetch_ahead(
+cdef inline void prefetch_rows(
     const plan_t* plan, const floating* X, const int64_t* order, Py_ssize_t n, Py_ssize_t i,
     int thread, int threads,
 ) noexcept nogil:
@@ -253,7 +238,7 @@ cdef inline void fetch_ahead(
     for r in range(first, end):
         line = i
         while line < min(plan.n[0], i + plan.S):
-            fetch(X + order[r] * plan.n[0] + line)
+            prefetch(X + order[r] * plan.n[0] + line)
             line += 64 // sizeof(floating)
 
 
@@ -287,7 +272,7 @@ cdef inline void panels_to_units(
                 C + at + i,
             )
             if k == 1 and ahead > 0:
-                fetch_ahead(plan, X, following, ahead, i, thread, threads)
+                prefetch_rows(plan, X, following, ahead, i, thread, threads)
             i += strip
         at = plan.b[k] + r
         bias_gradient(n, rows, plan.n[k], da, alpha, <floating>keep, D + at, C + at)

@@ -10,7 +10,7 @@ from libc.math cimport sqrtf as sqrt_f32
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.floating cimport floating
 
 cdef enum:
     SGD = 0
@@ -286,7 +286,7 @@ cdef inline void clip(
         out[i] = factor * g
 
 
-cdef inline void follow(
+cdef inline void update_average(
     double decay, Py_ssize_t t, const floating* params, floating* mean, Py_ssize_t n
 ) noexcept nogil:
     """mean := mean + (1 − decay) (params − mean), at step 1 params"""

@@ -16,17 +16,17 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.losses cimport loss_row
-from ffnn_fast.engine.online cimport (
-    backward_update_above, forward_rest, h_one, online_size,
-)
-from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.products cimport (
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, gather_panel, panel_size, panel_to_rows, panels_backward, panels_forward,
     weight_gradient,
 )
-from ffnn_fast.engine.rows cimport padded
+from ffnn_fast.engine.passes.alignment cimport padded
+from ffnn_fast.engine.passes.one_sample cimport (
+    backward_update_above, forward_rest, h_one, online_size,
+)
+from ffnn_fast.engine.passes.row_losses cimport loss_row
+from ffnn_fast.engine.plan cimport plan_t
 
 cdef enum:
     DEFER_FROM = 1 << 13  # elements of W_1: 64×64 comes out even, 128×128 gains a third
@@ -37,7 +37,7 @@ cdef inline bint defers(const plan_t* plan) noexcept nogil:
 
     A penalty wants W_1 at every step; fewer units than samples would need more scratch than W_1.
     """
-    return plan.own and not plan.penalised and plan.step == 0 and plan.n[1] >= plan.S \
+    return plan.own_products and not plan.penalised and plan.step == 0 and plan.n[1] >= plan.S \
         and plan.n[1] * plan.n[0] >= DEFER_FROM
 
 

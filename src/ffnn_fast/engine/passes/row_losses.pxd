@@ -8,27 +8,17 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.activations cimport (
-    activate_any, apply_any_derivative, exp_row, magnitude, rare, row_max, scale_row,
-    slopes_of_inputs, softmax_row,
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport rare
+from ffnn_fast.engine.maths.vecmath cimport POISSON_FLOOR, exp, log, log1p, logistic, tanh
+from ffnn_fast.engine.passes.activation_loops cimport (
+    activate_any, apply_any_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
+    softmax_row,
 )
-from ffnn_fast.engine.blas cimport floating
 from ffnn_fast.engine.plan cimport (
-    ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, GELU, HALF_SQUARED_ERROR,
-    HINGE, HUBER, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, plan_t,
+    ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
+    LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input, plan_t,
 )
-from ffnn_fast.engine.vecmath cimport exp, log, log1p, logistic, tanh
-
-cdef extern from *:
-    """
-    #define FF_FLOOR 0x1p-64
-    """
-    const double FLOOR "FF_FLOOR"  # poisson takes a smaller ŷ for this
-
-
-cdef inline Py_ssize_t row_of(const int64_t* order, Py_ssize_t r) noexcept nogil:
-    """The r-th row of a block: order[r], or r when order is NULL"""
-    return r if order is NULL else order[r]
 
 
 cdef inline floating target(const floating* y, Py_ssize_t label, Py_ssize_t j) noexcept nogil:
@@ -61,7 +51,7 @@ cdef inline floating value(const plan_t* plan, floating p, floating y) noexcept 
     if loss == LOG_COSH:
         return d + log1p(exp(<floating>-2 * d)) - <floating>0.6931471805599453
     if loss == POISSON:
-        return p - y * log(<floating>FLOOR if p < FLOOR else p)
+        return p - y * log(<floating>POISSON_FLOOR if p < POISSON_FLOOR else p)
     if y != 0:
         total -= y * log(p)
     if loss == BINARY_CROSS_ENTROPY and y != 1:
@@ -85,7 +75,7 @@ cdef inline floating slope(const plan_t* plan, floating p, floating y) noexcept 
     if loss == LOG_COSH:
         return tanh(d)
     if loss == POISSON:
-        return <floating>1 - y / (<floating>FLOOR if p < FLOOR else p)
+        return <floating>1 - y / (<floating>POISSON_FLOOR if p < POISSON_FLOOR else p)
     if y != 0:
         total -= y / p
     if loss == BINARY_CROSS_ENTROPY and y != 1:
@@ -93,7 +83,7 @@ cdef inline floating slope(const plan_t* plan, floating p, floating y) noexcept 
     return total
 
 
-cdef inline double of_each_output(
+cdef inline double loss_of_outputs(
     const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
     """ℓ, a sum over outputs; when delta, ŷ := ∇ŷ"""
@@ -112,7 +102,7 @@ cdef inline double of_each_output(
     return total
 
 
-cdef inline double of_quantiles(
+cdef inline double quantile_loss(
     const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, bint delta
 ) noexcept nogil:
     """ℓ = Σ_t Σ_q max(q d, (q − 1) d), d = y_t − ŷ_tq; when delta, ŷ := ∇ŷ"""
@@ -132,7 +122,7 @@ cdef inline double of_quantiles(
     return total
 
 
-cdef inline double gaussian_nll(
+cdef inline double gaussian_nll_loss(
     const plan_t* plan, floating* p, const floating* y, bint delta
 ) noexcept nogil:
     """ℓ = Σ_t (s_t + (y_t − μ_t)² e^−s_t) / 2, ŷ = (μ, s); when delta, ŷ := ∇ŷ"""
@@ -152,7 +142,7 @@ cdef inline double gaussian_nll(
     return total
 
 
-cdef inline double hinge(
+cdef inline double hinge_loss(
     const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
     """ℓ = max(0, 1 + max_{j ≠ c} ŷ_j − ŷ_c), c the class; when delta, ŷ := ∇ŷ"""
@@ -180,15 +170,15 @@ cdef inline double loss_and_slopes(
 ) noexcept nogil:
     """ℓ(ŷ, y), p = ŷ; when delta, p := ∇ŷ, else it may be spent"""
     if plan.loss == QUANTILE:
-        return of_quantiles(plan, p, y, label, delta)
+        return quantile_loss(plan, p, y, label, delta)
     if plan.loss == GAUSSIAN_NLL:
-        return gaussian_nll(plan, p, y, delta)
+        return gaussian_nll_loss(plan, p, y, delta)
     if plan.loss == HINGE:
-        return hinge(plan, p, y, label, k, delta)
-    return of_each_output(plan, p, y, label, k, delta)
+        return hinge_loss(plan, p, y, label, k, delta)
+    return loss_of_outputs(plan, p, y, label, k, delta)
 
 
-cdef inline void forget(floating* z, Py_ssize_t k) noexcept nogil:
+cdef inline void set_zero(floating* z, Py_ssize_t k) noexcept nogil:
     """z := 0"""
     cdef Py_ssize_t j
     for j in range(k):
@@ -204,7 +194,7 @@ cdef inline double softmax_cross_entropy(
     cdef floating top, mass = 1, dot = 0, total, kept = <floating>(1 - plan.smoothing)
     cdef floating share = <floating>(plan.smoothing / k)
     if plan.missing and y is not NULL and y[0] != y[0]:
-        forget(z, k)
+        set_zero(z, k)
         return 0
     top = row_max(z, k)
     if y is NULL:
@@ -281,14 +271,14 @@ cdef inline double general_loss(
     cdef Py_ssize_t j, O = plan.g[plan.L]
     cdef floating dot = 0
     cdef double total
-    if delta and O >= GELU:
+    if delta and derivative_from_input(O):
         memcpy(spare, z, k * sizeof(floating))
         slopes_of_inputs(O, spare, k)
     if O == SOFTMAX:
         softmax_row(z, k)
     else:
         activate_any(O, z, k)
-    if delta and O < GELU:
+    if delta and not derivative_from_input(O):
         memcpy(spare, z, k * sizeof(floating))
     total = loss_and_slopes(plan, z, y, label, k, delta)
     if not delta:
@@ -298,7 +288,7 @@ cdef inline double general_loss(
             dot += spare[j] * z[j]
         for j in range(k):
             z[j] = scale * spare[j] * (z[j] - dot)
-    elif O >= GELU:
+    elif derivative_from_input(O):
         for j in range(k):
             z[j] = scale * z[j] * spare[j]
     else:

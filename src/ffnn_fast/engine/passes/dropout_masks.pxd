@@ -2,9 +2,9 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport MK_BYTES
 from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.products cimport MK_BYTES
 
 cdef enum:
     MAX_S = 32  # samples of the widest panel, float32 with 64-byte vectors
