@@ -12,7 +12,7 @@ from ffnn_fast.engine.plan cimport (
 )
 
 cdef enum:
-    MOST_DROPPED = (1 << 31) - 1  # hashes of 2^31 that may drop a unit: a rate below 1
+    MOST_DROPPED = 0x7FFFFFFF  # hashes of 2^31 that may drop a unit: a rate below 1
 
 
 cdef inline Py_ssize_t activation_code(name) except -1:
