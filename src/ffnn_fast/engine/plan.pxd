@@ -37,6 +37,7 @@ cdef enum:  # losses
 cdef struct plan_t:
     Py_ssize_t L         # layers with parameters; the arrays below have L + 1 entries
     Py_ssize_t P         # length of θ
+    Py_ssize_t itemsize  # bytes of a number
     Py_ssize_t units     # n_0 + n_1 + ... + n_L
     Py_ssize_t* n        # n[k]: units of layer k
     Py_ssize_t* below    # below[k]: n_0 + ... + n_{k-1}
@@ -67,9 +68,18 @@ cdef struct plan_t:
     bint keeps_slopes    # keeps_slope(k) holds for some k when training
     Py_ssize_t* threshold     # threshold[k]: of 2^31 hashes, how many drop a unit of h_k
     double* kept_scale        # kept_scale[k]: 1 / (1 − rate)
-    uint64_t seed        # dropout of the step at hand: masks of (seed, step), none for step 0;
-    Py_ssize_t step      # the rows at hand begin at `position` in the batch
-    Py_ssize_t position
+
+cdef struct step_t:  # the step at hand
+    bint train           # the backward pass follows
+    uint64_t seed        # of the dropout masks
+    Py_ssize_t mask      # the masks in force are those of (seed, mask); none for 0
+
+
+cdef inline step_t outputs_only() noexcept nogil:
+    """A forward pass without masks, after which no backward pass follows"""
+    cdef step_t step
+    step.train, step.seed, step.mask = False, 0, 0
+    return step
 
 
 cdef inline bint derivative_from_input(Py_ssize_t g) noexcept nogil:
@@ -77,11 +87,11 @@ cdef inline bint derivative_from_input(Py_ssize_t g) noexcept nogil:
     return g >= GELU
 
 
-cdef inline bint drops(const plan_t* plan, Py_ssize_t k) noexcept nogil:
-    """Whether units of h_k are dropped in the step at hand"""
-    return plan.step != 0 and plan.threshold[k] != 0
+cdef inline bint drops(const plan_t* plan, const step_t* step, Py_ssize_t k) noexcept nogil:
+    """Whether units of h_k are dropped"""
+    return step.mask != 0 and plan.threshold[k] != 0
 
 
-cdef inline bint keeps_slope(const plan_t* plan, Py_ssize_t k) noexcept nogil:
-    """Whether training stores g'(a_k), with the mask, beside h_k: it cannot be had from h_k"""
-    return derivative_from_input(plan.g[k]) or drops(plan, k)
+cdef inline bint keeps_slope(const plan_t* plan, const step_t* step, Py_ssize_t k) noexcept nogil:
+    """Whether g'(a_k), with the mask, is stored beside h_k, which does not determine it"""
+    return step.train and (derivative_from_input(plan.g[k]) or drops(plan, step, k))

@@ -104,7 +104,7 @@ cdef inline int fill_layers(plan_t* plan, spec) except -1:
 cdef inline int fill_layout(plan_t* plan, sizes, Py_ssize_t itemsize) except -1:
     """Widths of the layers in rows, panels and blocks, and their running sums"""
     cdef Py_ssize_t k, largest = 0, S = samples_per_panel(itemsize)
-    plan.S, plan.units = S, 0
+    plan.itemsize, plan.S, plan.units = itemsize, S, 0
     for k in range(plan.L + 1):
         plan.n[k], plan.below[k] = sizes[k], plan.units
         plan.units += plan.n[k]

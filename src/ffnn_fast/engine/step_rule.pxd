@@ -1,4 +1,4 @@
-# Reads a StepRule, all of a step that is not the gradient, into numbers (passes/optimizer_rules.pxd).
+# Reads a StepRule, all of a step that is not the gradient, into the numbers of a rule_t.
 
 from libc.math cimport INFINITY
 

@@ -7,7 +7,7 @@
 #   da[k]     panels of layer k = 1..L-1
 #   rows[k]   h[k] again, sample-major in blocks, k = 0..L-1, for the products over samples
 #   scratch   2 n_L elements for each thread
-# To train, a layer apart (plan.pxd) has h[k] in the place of da[k] and g'(a_k), with the mask, in
+# Where slopes are kept (plan.pxd), h[k] is in the place of da[k] and g'(a_k), with the mask, in
 # that of h[k].
 
 from libc.stdint cimport int64_t
@@ -21,10 +21,16 @@ from ffnn_fast.engine.kernels.products cimport (
 from ffnn_fast.engine.passes.activation_loops cimport (
     activate, activate_rest, apply_any_derivative, multiply, value_and_slope,
 )
+from ffnn_fast.engine.passes.batch cimport batch_t, row_of, rows_from
 from ffnn_fast.engine.passes.dropout_masks cimport drop_panel
 from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel, losses_panel
-from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share
-from ffnn_fast.engine.plan cimport SOFTMAX, drops, keeps_slope, plan_t
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
+from ffnn_fast.engine.plan cimport SOFTMAX, drops, keeps_slope, plan_t, step_t
+
+cdef struct combination_t:  # alpha ∇θ + (keep + decay l2_k) D
+    double alpha
+    double keep
+    double decay
 
 cdef enum:
     GROUP = 16  # panels that go through the layers together, where that is better
@@ -38,8 +44,8 @@ cdef inline Py_ssize_t panels_together(Py_ssize_t largest) noexcept nogil:
     92, eight 100-105, and on a machine of twice the peak eight 205, sixteen 220. The panels of
     narrower vectors hold fewer samples to share W.
     """
-    cdef Py_ssize_t alone = 1536 << 10 if MK_BYTES == 64 else 256 << 10
-    return 1 if largest <= alone else <Py_ssize_t>GROUP
+    cdef Py_ssize_t cached = 1536 << 10 if MK_BYTES == 64 else 256 << 10
+    return 1 if largest <= cached else <Py_ssize_t>GROUP
 
 
 cdef inline Py_ssize_t panel_count(const plan_t* plan, Py_ssize_t n) noexcept nogil:
@@ -65,10 +71,11 @@ cdef inline floating* da_panel(
 
 
 cdef inline floating* input_panel_above(
-    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p, bint train
+    const plan_t* plan, const step_t* step, floating* work, Py_ssize_t count, Py_ssize_t k,
+    Py_ssize_t p,
 ) noexcept nogil:
-    """h[k] of panel p as layer k + 1 sees it"""
-    if train and keeps_slope(plan, k):
+    """h[k] of panel p as layer k + 1 takes it"""
+    if keeps_slope(plan, step, k):
         return da_panel(plan, work, count, k, p)
     return h_panel(plan, work, count, k, p)
 
@@ -103,14 +110,18 @@ cdef inline Py_ssize_t panels_workspace(
 
 
 cdef inline Py_ssize_t outputs_workspace(const plan_t* plan, Py_ssize_t count) noexcept nogil:
-    """Elements of scratch for one thread that wants outputs only: h[k], and a panel of its own"""
+    """Elements of scratch of one thread for outputs only: h[k], and a panel of its own"""
     return count * plan.panel_below[plan.L + 1] + plan.panel[plan.L]
 
 
 cdef inline floating* activate_panel(
-    const plan_t* plan, Py_ssize_t k, Py_ssize_t position, floating* a, floating* h
+    const plan_t* plan, const step_t* step, Py_ssize_t k, Py_ssize_t first, floating* a,
+    floating* h,
 ) noexcept nogil:
-    """h := g(a) with the mask; where h has a place of its own, a := g'(a) with the mask"""
+    """h := g(a) with the mask, for the rows first.. of the batch
+
+    Where h has a place of its own, a := g'(a) with the mask.
+    """
     if h == a:
         if plan.g[k] > SOFTMAX:
             activate_rest(plan.g[k], a, plan.n[k] * plan.S)
@@ -118,43 +129,60 @@ cdef inline floating* activate_panel(
             activate(plan.g[k], a, plan.n[k] * plan.S)
     else:
         value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
-    if drops(plan, k):
-        drop_panel(plan, k, position, h, NULL if h == a else a)
+    if drops(plan, step, k):
+        drop_panel(plan, step, k, first, h, NULL if h == a else a)
     return h
 
 
-cdef inline void inputs_of_panel(
-    const plan_t* plan, const floating* X, const int64_t* order, Py_ssize_t position,
-    Py_ssize_t n, floating* h, floating* rows, Py_ssize_t N,
+cdef inline void gather_inputs(
+    const plan_t* plan, const batch_t* batch, floating* h, floating* rows, Py_ssize_t N
 ) noexcept nogil:
-    """h[0] of n <= S rows, X[order] or X, with the mask; and rows[0] unless NULL"""
-    if not drops(plan, 0):
-        gather_panel(n, plan.n[0], X, order, h, rows, N)
+    """h (n_0, S) := the n <= S inputs of the batch; rows[0], unless NULL, the same"""
+    cdef Py_ssize_t width = plan.n[0]
+    cdef const floating* X = <const floating*>batch.X
+    if batch.order is NULL:
+        gather_panel(batch.n, width, X + batch.first * width, NULL, h, rows, N)
+    else:
+        gather_panel(batch.n, width, X, batch.order + batch.first, h, rows, N)
+
+
+cdef inline void inputs_of_panel(
+    const plan_t* plan, const step_t* step, const batch_t* batch, floating* h, floating* rows,
+    Py_ssize_t N,
+) noexcept nogil:
+    """h[0] of the n <= S rows of the batch, with the mask; and rows[0] unless NULL"""
+    if not drops(plan, step, 0):
+        gather_inputs(plan, batch, h, rows, N)
         return
-    gather_panel(n, plan.n[0], X, order, h, <floating*>NULL, N)
-    drop_panel(plan, 0, position, h, <floating*>NULL)
+    gather_inputs(plan, batch, h, <floating*>NULL, N)
+    drop_panel(plan, step, 0, batch.first, h, <floating*>NULL)
     if rows is not NULL:
-        panel_to_blocks(n, plan.n[0], h, rows, N)
+        panel_to_blocks(batch.n, plan.n[0], h, rows, N)
+
+
+cdef inline batch_t rows_of_panel(
+    const plan_t* plan, const batch_t* batch, Py_ssize_t p
+) noexcept nogil:
+    """The rows of panel p of the batch"""
+    return rows_from(batch, p * plan.S, min(plan.S, batch.n - p * plan.S))
 
 
 cdef inline void forward_panels(
-    const plan_t* plan, const floating* params, const floating* X, const int64_t* order,
-    Py_ssize_t position, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, floating* work,
-    Py_ssize_t count, bint train,
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count,
 ) noexcept nogil:
-    """h[k] of the panels first..last-1 of n samples, h[L] := a_L; and rows[k] to train on
-
-    Panel 0 has this position in the batch.
-    """
-    cdef Py_ssize_t S = plan.S, N = count * S, p, k
+    """h[k] of the panels first..last-1 of the batch, h[L] := a_L; and rows[k] to train on"""
+    cdef Py_ssize_t S = plan.S, N = count * S, n = batch.n, p, k
     cdef Py_ssize_t samples = min(n, last * S) - first * S
+    cdef bint train = step.train
+    cdef batch_t panel
     cdef floating* z
     cdef const floating* h = h_panel(plan, work, count, 0, first)
     for p in range(first, last):
+        panel = rows_of_panel(plan, batch, p)
         inputs_of_panel(
-            plan, X if order is not NULL else X + p * S * plan.n[0],
-            NULL if order is NULL else order + p * S, position + p * S, min(S, n - p * S),
-            h_panel(plan, work, count, 0, p), h_rows(plan, work, count, 0, p) if train else NULL, N,
+            plan, step, &panel, h_panel(plan, work, count, 0, p),
+            h_rows(plan, work, count, 0, p) if train else NULL, N,
         )
     for k in range(1, plan.L + 1):
         panels_forward(
@@ -163,11 +191,11 @@ cdef inline void forward_panels(
         )
         if k == plan.L:
             return
-        h = input_panel_above(plan, work, count, k, first, train)
+        h = input_panel_above(plan, step, work, count, k, first)
         for p in range(first, last):
             z = activate_panel(
-                plan, k, position + p * S, h_panel(plan, work, count, k, p),
-                input_panel_above(plan, work, count, k, p, train),
+                plan, step, k, batch.first + p * S, h_panel(plan, work, count, k, p),
+                input_panel_above(plan, step, work, count, k, p),
             )
             if train:
                 panel_to_blocks(
@@ -176,10 +204,10 @@ cdef inline void forward_panels(
 
 
 cdef inline void backward_panels(
-    const plan_t* plan, const floating* params, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last,
-    floating* work, Py_ssize_t count,
+    const plan_t* plan, const step_t* step, const floating* params, Py_ssize_t n,
+    Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count,
 ) noexcept nogil:
-    """∇a_k of the panels first..last-1, k = L-1..1, from ∇a_L"""
+    """∇a_k of the panels first..last-1 of n samples, k = L-1..1, from ∇a_L"""
     cdef Py_ssize_t S = plan.S, p, k, samples = min(n, last * S) - first * S
     for k in range(plan.L, 1, -1):
         panels_backward(
@@ -187,7 +215,7 @@ cdef inline void backward_panels(
             da_panel(plan, work, count, k, first), da_panel(plan, work, count, k - 1, first),
         )
         for p in range(first, last):
-            if keeps_slope(plan, k - 1):
+            if keeps_slope(plan, step, k - 1):
                 multiply(
                     h_panel(plan, work, count, k - 1, p), da_panel(plan, work, count, k - 1, p),
                     plan.n[k - 1] * S,
@@ -200,70 +228,66 @@ cdef inline void backward_panels(
 
 
 cdef inline void panels_to_deltas(
-    const plan_t* plan, const floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
-    double scale, bint train, floating* work, double* sums, int thread, int threads,
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    double scale, floating* work, double* sums, team_t team,
 ) noexcept nogil:
-    """Phase one, a thread's panels: sums[p] := Σ w ℓ; when train, all ∇a_k of scale Σ w ℓ"""
-    cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, k = plan.targets, p, row
-    cdef Py_ssize_t first = share(count, 1, thread, threads), last
-    cdef Py_ssize_t end = share(count, 1, thread + 1, threads)
-    cdef floating* scratch = thread_scratch(plan, work, count, thread)
+    """Phase one, a thread's panels: sums[p] := Σ w ℓ, and all ∇a_k of scale Σ w ℓ"""
+    cdef Py_ssize_t count = panel_count(plan, batch.n), p
+    cdef Py_ssize_t first = share_start(count, 1, team), end = share_end(count, 1, team), last
+    cdef floating* scratch = thread_scratch(plan, work, count, team.thread)
+    cdef batch_t panel
     while first < end:
         last = min(first + plan.group, end)
-        forward_panels(
-            plan, params, X, order, plan.position, n, first, last, work, count, train
-        )
+        forward_panels(plan, step, params, batch, first, last, work, count)
         for p in range(first, last):
-            row = 0 if order is not NULL else p * S
+            panel = rows_of_panel(plan, batch, p)
             sums[p] = losses_panel(
-                plan, h_panel(plan, work, count, plan.L, p),
-                NULL if Y is NULL else Y + row * k, NULL if labels is NULL else labels + row,
-                NULL if weight is NULL else weight + row,
-                NULL if order is NULL else order + p * S, min(S, n - p * S), scale, train, scratch,
+                plan, &panel, h_panel(plan, work, count, plan.L, p), scale, True, scratch
             )
-        if train:
-            backward_panels(plan, params, n, first, last, work, count)
+        backward_panels(plan, step, params, batch.n, first, last, work, count)
         first = last
 
 
 cdef inline void prefetch_rows(
-    const plan_t* plan, const floating* X, const int64_t* order, Py_ssize_t n, Py_ssize_t i,
-    int thread, int threads,
+    const plan_t* plan, const batch_t* batch, Py_ssize_t i, team_t team
 ) noexcept nogil:
-    """Sends for features i..i+S-1 of the rows X[order] that a thread will take of the next n"""
-    cdef Py_ssize_t panels = panel_count(plan, n), r, line
-    cdef Py_ssize_t first = share(panels, 1, thread, threads) * plan.S
-    cdef Py_ssize_t end = min(n, share(panels, 1, thread + 1, threads) * plan.S)
-    for r in range(first, end):
-        line = i
-        while line < min(plan.n[0], i + plan.S):
-            prefetch(X + order[r] * plan.n[0] + line)
-            line += 64 // sizeof(floating)
+    """Prefetches features i..i+S-1 of the rows of the batch whose panels this thread will take"""
+    cdef Py_ssize_t panels = panel_count(plan, batch.n), width = plan.n[0], r, at
+    cdef Py_ssize_t itemsize = plan.itemsize, end = min(width, i + plan.S) * itemsize
+    cdef const char* row
+    for r in range(
+        share_start(panels, 1, team) * plan.S, min(batch.n, share_end(panels, 1, team) * plan.S)
+    ):
+        row = <const char*>batch.X + row_of(batch, r) * width * itemsize
+        at = i * itemsize
+        while at < end:
+            prefetch(row + at)
+            at += 64
 
 
 cdef inline void panels_to_units(
-    const plan_t* plan, Py_ssize_t n, floating alpha, double keep, double decay,
-    const floating* D, floating* C, floating* work, const floating* X, const int64_t* following,
-    Py_ssize_t ahead, int thread, int threads,
+    const plan_t* plan, Py_ssize_t n, combination_t what, const floating* D, floating* C,
+    floating* work, const batch_t* following, team_t team,
 ) noexcept nogil:
     """Phase two, a thread's units: C := alpha ∇θ + (keep + decay l2_k) D; D, C (P,)
 
     Biases have no l2. ∇θ, that of the losses, is never stored by itself: C may be the gradient, or
-    θ one step on. The `ahead` rows X[following] come next: they travel to the cache meanwhile.
+    θ one step on. The rows `following`, if any, come next: they are prefetched meanwhile.
     """
     cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, N = count * S, k, r, rows, at, i
     cdef Py_ssize_t width, strip
-    cdef floating beta
+    cdef floating alpha = <floating>what.alpha, beta
     cdef const floating* da
+    cdef bint prefetches
     for k in range(1, plan.L + 1):
+        prefetches = k == 1 and following.n > 0
         width = plan.n[k - 1]
-        r = share(plan.n[k], UNIT_GRAIN, thread, threads)
-        rows = share(plan.n[k], UNIT_GRAIN, thread + 1, threads) - r
+        r = share_start(plan.n[k], UNIT_GRAIN, team)
+        rows = share_end(plan.n[k], UNIT_GRAIN, team) - r
         da = da_panel(plan, work, count, k, 0) + r * S
         at = plan.W[k] + r * width
-        beta = <floating>(keep + decay * plan.l2[k])
-        strip = S if k == 1 and ahead > 0 else width
+        beta = <floating>(what.keep + what.decay * plan.l2[k])
+        strip = S if prefetches else width
         i = 0
         while i < width:
             weight_gradient(
@@ -271,41 +295,35 @@ cdef inline void panels_to_units(
                 h_rows(plan, work, count, k - 1, 0) + i * N, N, alpha, beta, D + at + i,
                 C + at + i,
             )
-            if k == 1 and ahead > 0:
-                prefetch_rows(plan, X, following, ahead, i, thread, threads)
+            if prefetches:
+                prefetch_rows(plan, following, i, team)
             i += strip
         at = plan.b[k] + r
-        bias_gradient(n, rows, plan.n[k], da, alpha, <floating>keep, D + at, C + at)
+        bias_gradient(n, rows, plan.n[k], da, alpha, <floating>what.keep, D + at, C + at)
 
 
 cdef inline void outputs_of_panels(
-    const plan_t* plan, const floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, Py_ssize_t n, floating* out, floating* work,
-    double* sums, int thread, int threads,
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    floating* out, floating* work, double* sums, team_t team,
 ) noexcept nogil:
     """A thread's share of ŷ into out (n, n_L), or, when out is NULL, of the losses into sums[p]"""
-    cdef Py_ssize_t S = plan.S, k = plan.n[plan.L], panels = panel_count(plan, n), row, p, rows
-    cdef Py_ssize_t first = share(panels, 1, thread, threads), group
-    cdef Py_ssize_t end = share(panels, 1, thread + 1, threads)
+    cdef Py_ssize_t S = plan.S, k = plan.n[plan.L], panels = panel_count(plan, batch.n), p, group
+    cdef Py_ssize_t first = share_start(panels, 1, team), end = share_end(panels, 1, team)
+    cdef batch_t rows, panel
     cdef floating* z
-    work += thread * outputs_workspace(plan, min(plan.group, panels))
+    work += team.thread * outputs_workspace(plan, min(plan.group, panels))
     while first < end:
-        group, row = min(plan.group, end - first), first * S
-        rows = min(n - row, group * S)
-        forward_panels(
-            plan, params, X + row * plan.n[0], NULL, row, rows, 0, group, work, group, False
-        )
+        group = min(plan.group, end - first)
+        rows = rows_from(batch, first * S, min(batch.n - first * S, group * S))
+        forward_panels(plan, step, params, &rows, 0, group, work, group)
         for p in range(group):
-            z, row = h_panel(plan, work, group, plan.L, p), (first + p) * S
-            rows = min(S, n - row)
+            z = h_panel(plan, work, group, plan.L, p)
+            panel = rows_of_panel(plan, &rows, p)
             if out is not NULL:
                 activate_output_panel(plan, z)
-                panel_to_rows(rows, k, z, out + row * k)
+                panel_to_rows(panel.n, k, z, out + (first + p) * S * k)
             else:
                 sums[first + p] = losses_panel(
-                    plan, z, NULL if Y is NULL else Y + row * plan.targets,
-                    NULL if labels is NULL else labels + row,
-                    NULL if weight is NULL else weight + row, NULL, rows, 1, False,
-                    work + group * plan.panel_below[plan.L + 1],
+                    plan, &panel, z, 1, False, work + group * plan.panel_below[plan.L + 1]
                 )
         first += group

@@ -50,6 +50,11 @@ cdef struct rates_t:  # the numbers of one step
     double product_beta, product_decay
     Py_ssize_t product_t
 
+cdef struct optimizer_t:
+    const rule_t* rule
+    rates_t rates    # of the step at hand
+    void* state      # (slots, P) and the average, of the plan's dtype; NULL when there are none
+
 
 cdef inline double mu(double beta, double decay, Py_ssize_t t) noexcept nogil:
     """μ_t of NAdam"""

@@ -3,7 +3,7 @@
 # k outputs, of one head where there are several; z holds a_L on entry. Canonical pairs have
 # ∇a_L = ŷ − y and a value that never takes the logarithm of a rounded probability; every other pair
 # goes through the Jacobian product.
-# A target that is NaN is passed over where the plan says so.
+# Where the plan ignores missing targets, one that is NaN adds nothing.
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
@@ -15,6 +15,7 @@ from ffnn_fast.engine.passes.activation_loops cimport (
     activate_any, apply_any_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
     softmax_row,
 )
+from ffnn_fast.engine.passes.batch cimport batch_t, row_of
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
     LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input, plan_t,
@@ -332,3 +333,26 @@ cdef inline double loss_row(
     if rare(plan.heads > 1):
         return loss_of_heads(plan, z, y, scale, delta, spare)
     return loss_of_head(plan, z, y, label, plan.n[plan.L], scale, delta, spare)
+
+
+cdef inline double add_loss(
+    double total, const plan_t* plan, const batch_t* batch, Py_ssize_t r, floating* z,
+    double scale, bint delta, floating* spare,
+) noexcept nogil:
+    """Returns total + w ℓ of row r of the batch; when delta, z := scale w ∇a_L
+
+    z and spare as above. The sum is made here: the compiler may fuse it with the product.
+    """
+    cdef Py_ssize_t row = row_of(batch, r)
+    cdef const floating* Y = <const floating*>batch.Y
+    cdef const floating* weight = <const floating*>batch.weight
+    cdef double w = 1
+    if weight is not NULL:
+        w = weight[row]
+    if Y is not NULL:
+        return total + w * loss_row(
+            plan, z, Y + row * plan.targets, 0, <floating>(scale * w), delta, spare
+        )
+    return total + w * loss_row(
+        plan, z, <const floating*>NULL, batch.labels[row], <floating>(scale * w), delta, spare
+    )

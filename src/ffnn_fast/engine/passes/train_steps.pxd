@@ -7,215 +7,236 @@ from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport team_barrier
-from ffnn_fast.engine.passes.alignment cimport padded
+from ffnn_fast.engine.passes.batch cimport batch_of, batch_t, inputs_alone, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport gradient_block
-from ffnn_fast.engine.passes.batch_panels cimport panel_count, panels_to_deltas, panels_to_units
-from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one, online_steps
+from ffnn_fast.engine.passes.batch_panels cimport (
+    combination_t, panel_count, panels_to_deltas, panels_to_units,
+)
+from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one
+from ffnn_fast.engine.passes.online cimport online_steps
 from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
-from ffnn_fast.engine.passes.optimizer_rules cimport rates_t, rule_t, set_rates
+from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty
-from ffnn_fast.engine.passes.row_losses cimport loss_row
+from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.passes.step_update cimport (
     norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
 )
-from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share
-from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, one_thread, share_end, share_start, team_t
+from ffnn_fast.engine.plan cimport plan_t, step_t
+
+cdef struct epoch_t:  # consecutive batches of the rows of an epoch
+    Py_ssize_t batch_size
+    Py_ssize_t t          # steps taken before
+    const double* hyper   # hyperparameters of the first step; those of a step lie `stride` after
+    Py_ssize_t stride     # those of the step before it
+    double* total         # thread 0 adds Σ rows · objective
+
+cdef struct scratch_t:  # memory of a call that trains
+    void* work     # of the passes, of the plan's dtype
+    void* grad     # ∇θ (P,), of the plan's dtype
+    double* parts  # of ‖∇θ‖²
 
 
 cdef inline void add_all_signs(
-    const plan_t* plan, const floating* params, floating* grad, int thread, int threads
+    const plan_t* plan, const floating* params, floating* grad, team_t team
 ) noexcept nogil:
     """grad := grad + l1_k sign(W_k), a thread's units"""
-    cdef Py_ssize_t k, first, end, i
+    cdef Py_ssize_t k, first, i
     for k in range(1, plan.L + 1):
-        first = share(plan.n[k], UNIT_GRAIN, thread, threads)
-        end, i = share(plan.n[k], UNIT_GRAIN, thread + 1, threads), plan.n[k - 1]
+        first, i = share_start(plan.n[k], UNIT_GRAIN, team), plan.n[k - 1]
         add_signs(
             plan.l1[k], params + plan.W[k] + first * i, grad + plan.W[k] + first * i,
-            (end - first) * i,
+            (share_end(plan.n[k], UNIT_GRAIN, team) - first) * i,
         )
 
 
-cdef inline void loss_and_gradient(
-    const plan_t* plan, const floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
-    floating* grad, floating* work, int thread, int threads, double* objective,
+cdef inline void gradient_from_deltas(
+    const plan_t* plan, Py_ssize_t n, const floating* params, floating* grad, bint accumulate,
+    floating* work, team_t team,
 ) noexcept nogil:
-    """grad := ∇θ of the objective on n rows, X[order] or X; thread 0 sets the objective"""
+    """A thread's units: grad := ∇θ + l2_k θ, or grad + ∇θ when accumulate, from ∇a_k of n rows"""
+    cdef combination_t what
+    cdef batch_t none = inputs_alone(NULL, 0)
+    what.alpha, what.keep, what.decay = 1, 0, 1
+    if accumulate:
+        what.keep, what.decay = 1, 0
+        panels_to_units[floating](plan, n, what, grad, grad, work, &none, team)
+    else:
+        panels_to_units[floating](plan, n, what, params, grad, work, &none, team)
+
+
+cdef inline void loss_and_gradient(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    floating* grad, floating* work, team_t team, double* objective,
+) noexcept nogil:
+    """grad := ∇θ of the objective on the batch; thread 0 sets the objective"""
     cdef double* sums = <double*>work
-    cdef Py_ssize_t start = 0, rows, at, k = plan.targets
-    cdef plan_t here = plan[0]
-    cdef double total = penalty(plan, params) if thread == 0 else 0
+    cdef Py_ssize_t n = batch.n, start = 0
+    cdef double scale = 1.0 / n, total = penalty(plan, params) if team.thread == 0 else 0
+    cdef batch_t rows
     work += sums_size(plan, n)
     while start < n:
-        rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
-        at = start if order is NULL else 0  # without an order the block itself is handed on
-        here.position = start
+        rows = rows_from(batch, start, min(n - start, <Py_ssize_t>BLOCK_ROWS))
         if plan.own_products:
-            panels_to_deltas(
-                &here, params, X + at * plan.n[0], NULL if Y is NULL else Y + at * k,
-                NULL if labels is NULL else labels + at, NULL if weight is NULL else weight + at,
-                NULL if order is NULL else order + start, rows, 1.0 / n, True, work, sums,
-                thread, threads,
-            )
-            team_barrier(threads)
-            if thread == 0:
-                total += sum_of(sums, panel_count(plan, rows)) / n
-            if start == 0:
-                panels_to_units[floating](
-                    plan, rows, 1, 0, 1, params, grad, work, NULL, NULL, 0, thread, threads
-                )
-            else:
-                panels_to_units[floating](
-                    plan, rows, 1, 1, 0, grad, grad, work, NULL, NULL, 0, thread, threads
-                )
-        elif thread == 0:
-            total += 1.0 / n * gradient_block(
-                &here, params, X + at * plan.n[0], NULL if Y is NULL else Y + at * k,
-                NULL if labels is NULL else labels + at, NULL if weight is NULL else weight + at,
-                NULL if order is NULL else order + start, rows, 1.0 / n, grad, start > 0, work,
-                padded(min(n, <Py_ssize_t>BLOCK_ROWS)),
+            panels_to_deltas(plan, step, params, &rows, scale, work, sums, team)
+            team_barrier(team.threads)
+            if team.thread == 0:
+                total += sum_of(sums, panel_count(plan, rows.n)) / n
+            gradient_from_deltas(plan, rows.n, params, grad, start > 0, work, team)
+        elif team.thread == 0:
+            total += scale * gradient_block(
+                plan, step, params, &rows, scale, grad, start > 0, work
             )
         if start == 0 and plan.has_l1:
-            add_all_signs(plan, params, grad, thread, threads)
-        team_barrier(threads)
-        start += rows
-    if thread == 0:
+            add_all_signs(plan, params, grad, team)
+        team_barrier(team.threads)
+        start += rows.n
+    if team.thread == 0:
         objective[0] = total
 
 
-cdef inline double step_on_one(
-    const plan_t* plan, floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, Py_ssize_t row, const rule_t* rule,
-    rates_t* rates, floating* state, floating* grad, double* parts, floating* work,
+cdef inline double step_on_sample(
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
+    optimizer_t* optimizer, const scratch_t* scratch,
 ) noexcept nogil:
-    """A step of any rule on one row of X; returns the objective before it"""
-    cdef const floating* x = input_one(plan, X + row * plan.n[0], work)
+    """A step of any rule on a batch of one row; returns the objective before it"""
+    cdef floating* work = <floating*>scratch.work + sums_size(plan, 1)
+    cdef floating* grad = <floating*>scratch.grad
+    cdef const floating* X = <const floating*>batch.X
+    cdef const floating* x = input_one(plan, step, X + row_of(batch, 0) * plan.n[0], work)
+    cdef const rule_t* rule = optimizer.rule
     cdef floating* z
     cdef bint store = rule.clip_norm < INFINITY
-    cdef floating w = 1 if weight is NULL else weight[row]
     cdef double objective = penalty(plan, params)
     forward_first(plan, params, x, work)
-    z = forward_rest(plan, params, work, True)
-    objective += w * loss_row(
-        plan, z, NULL if Y is NULL else Y + row * plan.targets,
-        0 if labels is NULL else labels[row], w, True, z + plan.n[plan.L],
-    )
-    sample_to_updates(plan, rule, rates, x, params, grad, state, work, store)
+    z = forward_rest(plan, step, params, work)
+    objective = add_loss(objective, plan, batch, 0, z, 1, True, z + plan.n[plan.L])
+    sample_to_updates(plan, step, optimizer, x, params, grad, work, store)
     if store:
-        square_units(plan, rule, grad, parts, 0, 1)
-        rates.scale = norm_scale(plan, rule, parts)
-        update_all(plan, rule, rates, params, grad, state, 0, 1)
+        square_units(plan, rule, grad, scratch.parts, one_thread())
+        optimizer.rates.scale = norm_scale(plan, rule, scratch.parts)
+        update_all(plan, optimizer, params, grad, one_thread())
     return objective
 
 
 cdef inline double step_on_batch(
-    const plan_t* plan, floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
-    const rule_t* rule, rates_t* rates, floating* state, floating* grad, double* parts,
-    floating* work, int thread, int threads,
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
+    optimizer_t* optimizer, const scratch_t* scratch, team_t team,
 ) noexcept nogil:
-    """A step of any rule on the rows X[order], but for the last barrier; the objective before it
+    """A step of any rule on a batch, but for the last barrier; the objective before it
 
     Only thread 0 returns the objective.
     """
+    cdef Py_ssize_t n = batch.n
+    cdef floating* work = <floating*>scratch.work
+    cdef floating* grad = <floating*>scratch.grad
+    cdef floating* panels = work + sums_size(plan, n)
     cdef double* sums = <double*>work
-    cdef floating* scratch = work + sums_size(plan, n)
-    cdef bint bounded = rule.clip_norm < INFINITY, whole = n > BLOCK_ROWS or not plan.own_products
+    cdef const rule_t* rule = optimizer.rule
+    cdef bint bounded = rule.clip_norm < INFINITY
+    cdef bint whole = n > BLOCK_ROWS or not plan.own_products
     cdef double objective = 0
     if whole:
-        loss_and_gradient(
-            plan, params, X, Y, labels, weight, order, n, grad, work, thread, threads, &objective
-        )
+        loss_and_gradient(plan, step, params, batch, grad, work, team, &objective)
     else:
-        if thread == 0:
+        if team.thread == 0:
             objective = penalty(plan, params)
-        panels_to_deltas(
-            plan, params, X, Y, labels, weight, order, n, 1.0 / n, True, scratch, sums, thread,
-            threads,
-        )
-        team_barrier(threads)
-        if thread == 0:
+        panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
+        team_barrier(team.threads)
+        if team.thread == 0:
             objective += sum_of(sums, panel_count(plan, n)) / n
-        panels_to_updates(
-            plan, rule, rates, n, params, grad, state, scratch, thread, threads, bounded
-        )
+        panels_to_updates(plan, optimizer, n, params, grad, panels, bounded, team)
     if bounded:
-        square_units(plan, rule, grad, parts, thread, threads)
-        team_barrier(threads)
-        rates.scale = norm_scale(plan, rule, parts)
+        square_units(plan, rule, grad, scratch.parts, team)
+        team_barrier(team.threads)
+        optimizer.rates.scale = norm_scale(plan, rule, scratch.parts)
     if whole or bounded:
-        update_all(plan, rule, rates, params, grad, state, thread, threads)
+        update_all(plan, optimizer, params, grad, team)
     return objective
 
 
-cdef inline void train_steps(
-    const plan_t* network, floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
-    Py_ssize_t batch_size, const rule_t* rule, const double* hyper, Py_ssize_t stride,
-    floating* state, Py_ssize_t t, floating* grad, double* parts, floating* work, int thread,
-    int threads, double* total,
+cdef inline double descend_on_samples(
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch, floating eta,
+    floating* work,
 ) noexcept nogil:
-    """Steps on consecutive batches of the n rows `order`; thread 0 adds Σ rows · objective
+    """Steps of plain gradient descent on each row of the batch; Σ of the objectives before them"""
+    if batch.n > 1 and defers(plan):
+        return deferred_steps(plan, step, params, batch, eta, work)
+    return online_steps(plan, step, params, batch, eta, work)
 
-    The hyperparameters of a step lie `stride` after those of the step before.
+
+cdef inline double descend_on_batch(
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
+    const batch_t* following, floating eta, floating* work, team_t team,
+) noexcept nogil:
+    """A step of plain gradient descent, θ updated by the product that makes ∇θ
+
+    Returns Σ w ℓ before it, on thread 0 only; the rows `following` come next.
     """
-    cdef plan_t masked = network[0]
-    cdef const plan_t* plan = &masked
+    cdef Py_ssize_t n = batch.n
+    cdef floating* panels = work + sums_size(plan, n)
     cdef double* sums = <double*>work
-    cdef floating* scratch
-    cdef Py_ssize_t start = 0, rows
-    cdef bint plain = rule.plain and not plan.has_l1
+    cdef double total = 0
+    cdef combination_t what
+    what.alpha, what.keep, what.decay = -eta, 1, -eta
+    panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
+    team_barrier(team.threads)
+    if team.thread == 0:
+        total = sum_of(sums, panel_count(plan, n))
+    panels_to_units[floating](plan, n, what, params, params, panels, following, team)
+    return total
+
+
+cdef inline void train_steps(
+    const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
+    const optimizer_t* shared, const scratch_t* scratch, team_t team,
+) noexcept nogil:
+    """Steps on consecutive batches of the rows"""
+    cdef Py_ssize_t n = rows.n, batch_size = epoch.batch_size, start = 0, t = epoch.t, size
+    cdef const double* hyper = epoch.hyper
+    cdef floating* work = <floating*>scratch.work
+    cdef optimizer_t optimizer = shared[0]
+    cdef bint plain = optimizer.rule.plain and not plan.has_l1
+    cdef batch_t batch, following
+    cdef step_t step
     cdef floating eta
-    cdef double objective
-    cdef rates_t rates
-    rates.product_t = 0
+    cdef double total = 0, objective = 0
+    step.train, step.seed = True, optimizer.rule.seed
+    optimizer.rates.product_t = 0
     while start < n:
-        rows = min(n - start, batch_size)
-        scratch = work + sums_size(plan, rows)
+        size = min(n - start, batch_size)
         t += 1
-        masked.seed, masked.step = rule.seed, t if network.dropout else 0
+        step.mask = t if plan.dropout else 0
         eta = <floating>hyper[0]
-        if rows == 1 and plain:
-            if batch_size == 1 and stride == 0:
-                rows = n  # all at once: each step prepares the next
-            if thread == 0 and rows > 1 and defers(plan):
-                total[0] += deferred_steps(
-                    plan, params, X, Y, labels, weight, order + start, rows, eta, scratch
+        if size == 1 and plain:
+            if batch_size == 1 and epoch.stride == 0:
+                size = n  # all at once: each step prepares the next
+            batch = batch_of(rows, start, size)
+            if team.thread == 0:
+                total += descend_on_samples(
+                    plan, &step, params, &batch, eta, work + sums_size(plan, 1)
                 )
-            elif thread == 0:
-                total[0] += online_steps(
-                    plan, params, X, Y, labels, weight, order + start, rows, eta, scratch
-                )
-        elif plain and plan.own_products and rows <= BLOCK_ROWS:
-            if thread == 0:
-                total[0] += rows * penalty(plan, params)
-            panels_to_deltas(
-                plan, params, X, Y, labels, weight, order + start, rows, 1.0 / rows, True,
-                scratch, sums, thread, threads,
-            )
-            team_barrier(threads)
-            if thread == 0:
-                total[0] += sum_of(sums, panel_count(plan, rows))
-            panels_to_units(
-                plan, rows, -eta, 1, -eta, params, params, scratch, X, order + start + rows,
-                min(batch_size, n - start - rows), thread, threads,
+        elif plain and plan.own_products and size <= BLOCK_ROWS:
+            batch = batch_of(rows, start, size)
+            following = batch_of(rows, start + size, min(batch_size, n - start - size))
+            if team.thread == 0:
+                total += size * penalty(plan, params)
+            total += descend_on_batch(
+                plan, &step, params, &batch, &following, eta, work, team
             )
         else:
-            set_rates(rule, hyper, t, &rates)
-            if rows > 1:
+            batch = batch_of(rows, start, size)
+            set_rates(optimizer.rule, hyper, t, &optimizer.rates)
+            if size > 1:
                 objective = step_on_batch(
-                    plan, params, X, Y, labels, weight, order + start, rows, rule, &rates, state,
-                    grad, parts, work, thread, threads,
+                    plan, &step, params, &batch, &optimizer, scratch, team
                 )
-            elif thread == 0:
-                objective = step_on_one(
-                    plan, params, X, Y, labels, weight, order[start], rule, &rates, state, grad,
-                    parts, scratch,
-                )
-            if thread == 0:
-                total[0] += rows * objective
-        team_barrier(threads)
-        start += rows
-        hyper += stride
+            elif team.thread == 0:
+                objective = step_on_sample(plan, &step, params, &batch, &optimizer, scratch)
+            total += size * objective
+        team_barrier(team.threads)
+        start += size
+        hyper += epoch.stride
+    if team.thread == 0:
+        epoch.total[0] += total
