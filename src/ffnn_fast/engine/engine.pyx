@@ -6,7 +6,6 @@ past its end.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from cython.parallel cimport parallel, threadid
 from libc.math cimport INFINITY
 
 cimport numpy as cnp
@@ -14,27 +13,22 @@ cimport numpy as cnp
 from ffnn_fast.engine.arguments cimport (
     batch_of_arrays, batch_of_inputs, hyperparameters, matrix, require, vector, workspace,
 )
-from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_alone
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
-from ffnn_fast.engine.passes.jacobian cimport (
-    block_panels, least_squares_scratch, sum_normal_equations,
-)
+from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
 from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
-from ffnn_fast.engine.passes.outputs cimport (
-    BLOCK_ROWS, forward_rows, losses_of_rows, mean_loss, scratch_size,
-)
-from ffnn_fast.engine.passes.step_update cimport (
-    count_of_parts, norm_scale, square_units, update_all,
-)
-from ffnn_fast.engine.passes.team cimport one_thread, team_t
-from ffnn_fast.engine.passes.train_steps cimport epoch_t, loss_and_gradient, scratch_t, train_steps
+from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, scratch_size
+from ffnn_fast.engine.passes.step_update cimport count_of_parts
+from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t
 from ffnn_fast.engine.plan cimport (
     HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, outputs_only, plan_t, step_t,
 )
 from ffnn_fast.engine.plan_of_spec cimport plan_of_spec, release_plan
 from ffnn_fast.engine.step_rule cimport read_rule
+from ffnn_fast.engine.team_calls cimport (
+    run_forward, run_loss, run_loss_gradient, run_normal_equations, run_training, run_update,
+)
 
 cnp.import_array()
 
@@ -100,78 +94,6 @@ cdef step_t _masked_step(Plan plan, mask, bint train) except *:
     return step
 
 
-cdef inline team_t _member(int thread, int threads) noexcept nogil:
-    cdef team_t team
-    team.thread, team.threads = thread, threads
-    return team
-
-
-cdef void _forward(
-    const plan_t* plan, const floating* params, const batch_t* batch, floating* out,
-    floating* work, int threads,
-) noexcept nogil:
-    if threads == 1:
-        forward_rows(plan, params, batch, out, work, one_thread())
-    else:
-        with parallel(num_threads=threads):
-            forward_rows(plan, params, batch, out, work, _member(threadid(), threads))
-
-
-cdef double _loss(
-    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
-    floating* work, int threads,
-) noexcept nogil:
-    if threads == 1:
-        losses_of_rows(plan, step, params, batch, work, one_thread())
-    else:
-        with parallel(num_threads=threads):
-            losses_of_rows(plan, step, params, batch, work, _member(threadid(), threads))
-    return mean_loss(plan, params, work, batch.n)
-
-
-cdef double _loss_gradient(
-    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
-    floating* grad, floating* work, int threads,
-) noexcept nogil:
-    cdef double value = 0
-    if threads == 1:
-        loss_and_gradient(plan, step, params, batch, grad, work, one_thread(), &value)
-    else:
-        with parallel(num_threads=threads):
-            loss_and_gradient(
-                plan, step, params, batch, grad, work, _member(threadid(), threads), &value
-            )
-    return value
-
-
-cdef void _train(
-    const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
-    const optimizer_t* optimizer, const scratch_t* scratch, int threads,
-) noexcept nogil:
-    if threads == 1:
-        train_steps(plan, params, rows, epoch, optimizer, scratch, one_thread())
-    else:
-        with parallel(num_threads=threads):
-            train_steps(
-                plan, params, rows, epoch, optimizer, scratch, _member(threadid(), threads)
-            )
-
-
-cdef double _normal_equations(
-    const plan_t* plan, const floating* params, const batch_t* batch, floating* JTJ,
-    floating* JTr, floating* work, int threads,
-) noexcept nogil:
-    cdef double value = 0
-    if threads == 1:
-        sum_normal_equations(plan, params, batch, JTJ, JTr, work, one_thread(), &value)
-    else:
-        with parallel(num_threads=threads):
-            sum_normal_equations(
-                plan, params, batch, JTJ, JTr, work, _member(threadid(), threads), &value
-            )
-    return value
-
-
 def workspace_size(Plan plan, Py_ssize_t n):
     """Elements of scratch for calls on `n` rows: activations and errors of a block, and ∇θ."""
     return plan.grad_start(n) + plan.c.P
@@ -187,9 +109,9 @@ def forward(Plan plan, params, X, out, work):
     cdef int threads = plan.threads_for(batch.n, 2)
     with nogil:
         if plan.is_double:
-            _forward(c, <double*>theta, &batch, <double*>y, <double*>scratch, threads)
+            run_forward(c, <double*>theta, &batch, <double*>y, <double*>scratch, threads)
         else:
-            _forward(c, <float*>theta, &batch, <float*>y, <float*>scratch, threads)
+            run_forward(c, <float*>theta, &batch, <float*>y, <float*>scratch, threads)
 
 
 def loss(Plan plan, params, X, Y, sample_weight, work, mask=None):
@@ -207,9 +129,9 @@ def loss(Plan plan, params, X, Y, sample_weight, work, mask=None):
     cdef double value
     with nogil:
         if plan.is_double:
-            value = _loss(c, &step, <double*>theta, &batch, <double*>scratch, threads)
+            value = run_loss(c, &step, <double*>theta, &batch, <double*>scratch, threads)
         else:
-            value = _loss(c, &step, <float*>theta, &batch, <float*>scratch, threads)
+            value = run_loss(c, &step, <float*>theta, &batch, <float*>scratch, threads)
     return value
 
 
@@ -225,11 +147,11 @@ def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None)
     cdef double value
     with nogil:
         if plan.is_double:
-            value = _loss_gradient(
+            value = run_loss_gradient(
                 c, &step, <double*>theta, &batch, <double*>g, <double*>scratch, threads
             )
         else:
-            value = _loss_gradient(
+            value = run_loss_gradient(
                 c, &step, <float*>theta, &batch, <float*>g, <float*>scratch, threads
             )
     return value
@@ -267,20 +189,10 @@ def train_epoch(
     cdef int threads = plan.threads_for(min(size, <Py_ssize_t>BLOCK_ROWS), 6)
     with nogil:
         if plan.is_double:
-            _train(c, <double*>theta, &rows, &epoch, &optimizer, &scratch, threads)
+            run_training(c, <double*>theta, &rows, &epoch, &optimizer, &scratch, threads)
         else:
-            _train(c, <float*>theta, &rows, &epoch, &optimizer, &scratch, threads)
+            run_training(c, <float*>theta, &rows, &epoch, &optimizer, &scratch, threads)
     return total / rows.n
-
-
-cdef void _update(
-    const plan_t* plan, optimizer_t* optimizer, floating* params, const floating* grad,
-    double* parts,
-) noexcept nogil:
-    if parts is not NULL:
-        square_units(plan, optimizer.rule, grad, parts, one_thread())
-        optimizer.rates.scale = norm_scale(plan, optimizer.rule, parts)
-    update_all(plan, optimizer, params, grad, one_thread())
 
 
 def update(Plan plan, rule, hyper, params, grad, state, t):
@@ -305,9 +217,9 @@ def update(Plan plan, rule, hyper, params, grad, state, t):
             raise MemoryError()
     with nogil:
         if plan.is_double:
-            _update(c, &optimizer, <double*>theta, <double*>g, parts)
+            run_update(c, &optimizer, <double*>theta, <double*>g, parts)
         else:
-            _update(c, &optimizer, <float*>theta, <float*>g, parts)
+            run_update(c, &optimizer, <float*>theta, <float*>g, parts)
     PyMem_Free(parts)
 
 
@@ -347,12 +259,12 @@ cdef class Predictor:
             )
         batch = inputs_alone(cnp.PyArray_DATA(x), self.n_rows)
         if self.plan.is_double:
-            _forward(
+            run_forward(
                 c, <double*>self.theta, &batch, <double*>cnp.PyArray_DATA(out),
                 <double*>self.scratch, 1,
             )
         else:
-            _forward(
+            run_forward(
                 c, <float*>self.theta, &batch, <float*>cnp.PyArray_DATA(out),
                 <float*>self.scratch, 1,
             )
@@ -399,11 +311,11 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
     cdef int threads = plan.threads_for(block_panels(c, batch.n) * c.S, P * c.n[c.L])
     with nogil:
         if plan.is_double:
-            value = _normal_equations(
+            value = run_normal_equations(
                 c, <double*>theta, &batch, <double*>A, <double*>v, <double*>scratch, threads
             )
         else:
-            value = _normal_equations(
+            value = run_normal_equations(
                 c, <float*>theta, &batch, <float*>A, <float*>v, <float*>scratch, threads
             )
     return value

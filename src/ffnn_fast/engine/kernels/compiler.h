@@ -5,8 +5,13 @@
 /* The condition, expected to be false: keeps its branch out of the way */
 #define ff_rare(condition) __builtin_expect((condition) != 0, 0)
 
-/* Loads the cache line of p into the second-level cache */
-#define ff_prefetch(p) __builtin_prefetch(p, 0, 2)
+/* Loads the cache line of p into the second-level cache. The empty statement is a side effect: GCC
+ * drops calls of a function that has none, and a prefetch is none. */
+static inline void ff_prefetch(const void *p)
+{
+    __builtin_prefetch(p, 0, 2);
+    __asm__ volatile("");
+}
 
 /* Waits for the other threads of a parallel region; nothing for a single thread */
 static inline void ff_team_barrier(int threads)

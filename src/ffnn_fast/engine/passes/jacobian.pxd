@@ -56,7 +56,9 @@ cdef inline Py_ssize_t jacobian_stride(const plan_t* plan, Py_ssize_t count) noe
 
 cdef inline Py_ssize_t passes_size(const plan_t* plan, Py_ssize_t count) noexcept nogil:
     """Elements for the passes over a block"""
-    return rows_at(plan, count) + (count * plan.S * plan.block_below[plan.L] if plan.keeps_slopes else 0)
+    if not plan.keeps_slopes:
+        return rows_at(plan, count)
+    return rows_at(plan, count) + count * plan.S * plan.block_below[plan.L]
 
 
 cdef inline Py_ssize_t least_squares_scratch(
