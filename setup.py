@@ -39,7 +39,7 @@ if SANITIZE:
     # Python asks for -fwrapv, which would hide signed overflow.
     FLAGS += ["-fno-wrapv", "-fsanitize=address,undefined"]
 elif COVERAGE:
-    FLAGS = ["-O0", "-g0", "--coverage"]
+    FLAGS = ["-O1", "-g0", "--coverage", "-fprofile-update=atomic"]
 # OpenMP gives threads; clang on macOS has none of its own, and then everything runs on one thread.
 OPENMP = [] if sys.platform == "darwin" else ["-fopenmp"]
 LINK = ["-fsanitize=address,undefined"] if SANITIZE else ["--coverage"] if COVERAGE else []

@@ -14,7 +14,7 @@ from ffnn_fast.engine.arguments cimport (
     batch_of_arrays, batch_of_inputs, hyperparameters, matrix, require, vector, workspace,
 )
 from ffnn_fast.engine.passes.alignment cimport padded
-from ffnn_fast.engine.passes.batch cimport batch_t, inputs_alone
+from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
 from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
@@ -257,7 +257,7 @@ cdef class Predictor:
                 f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
                 f"writable out of {outputs}"
             )
-        batch = inputs_alone(cnp.PyArray_DATA(x), self.n_rows)
+        batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)
         if self.plan.is_double:
             run_forward(
                 c, <double*>self.theta, &batch, <double*>cnp.PyArray_DATA(out),

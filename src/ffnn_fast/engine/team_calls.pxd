@@ -1,4 +1,4 @@
-# The passes, run by a team of threads; by the calling thread alone where one is enough.
+# The passes, run by a team of threads, or by the calling thread where one is enough.
 
 from cython.parallel cimport parallel, threadid
 

@@ -1,4 +1,4 @@
-# The door to microkernel.h: its products on the fused type; layouts and formulas are stated there.
+# The products of microkernel.h on the fused type; layouts and formulas are stated there.
 
 from libc.stdint cimport int64_t
 

@@ -26,7 +26,7 @@ VM_INLINE double vm_minus_pi(double x, double k)
 {
     return vm_fma_f64(k, -VM_PI_3, vm_fma_f64(k, -VM_PI_2, vm_fma_f64(k, -VM_PI_1, x)));
 }
-/* -x for odd k, which stands in the low bit of t */
+/* -x for odd k, which is in the low bit of t */
 VM_INLINE double vm_alternate(double x, double t)
 {
     return vm_float_f64(vm_bits_f64(x) ^ (vm_bits_f64(t) << 63));

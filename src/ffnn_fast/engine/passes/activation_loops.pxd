@@ -43,7 +43,7 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
 
 
 cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
-    """The same for g > SOFTMAX, the less frequent ones: apart, so that `activate` stays small"""
+    """The same for g > SOFTMAX, the less frequent ones, so that `activate` stays small"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
@@ -146,7 +146,7 @@ cdef inline void apply_any_derivative(
 
 
 cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexcept nogil:
-    """a := g'(a), for activations from GELU on"""
+    """a := g'(a), for activations whose derivative is written in a"""
     cdef Py_ssize_t i
     if g == GELU:
         for i in range(n):

@@ -11,7 +11,7 @@ cdef struct batch_t:
     Py_ssize_t first, n    # at hand are the rows first..first+n-1 of the batch
 
 
-cdef inline batch_t inputs_alone(const void* X, Py_ssize_t n) noexcept nogil:
+cdef inline batch_t inputs_only(const void* X, Py_ssize_t n) noexcept nogil:
     """n rows without targets"""
     cdef batch_t batch
     batch.X, batch.Y, batch.labels, batch.weight, batch.order = X, NULL, NULL, NULL, NULL

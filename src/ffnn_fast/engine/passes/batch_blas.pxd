@@ -100,7 +100,7 @@ cdef inline double gradient_block(
     cdef const floating* h
     cdef floating* da
     cdef double total
-    da = forward_block(plan, step, params, batch, h0, work)  # a_L becomes ∇a_L where it stands
+    da = forward_block(plan, step, params, batch, h0, work)  # a_L becomes ∇a_L in place
     total = losses_block(plan, batch, da, scale, True, deltas + cap * plan.below[L])
     for k in range(L, 0, -1):
         h = h_block(plan, step, work, cap, k - 1) if k > 1 else h0

@@ -63,7 +63,7 @@ cdef inline floating* h_panel(
 cdef inline floating* da_panel(
     const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p
 ) noexcept nogil:
-    """∇a_k of panel p; ∇a_L stands where a_L was"""
+    """∇a_k of panel p; ∇a_L is in the place of a_L"""
     if k == plan.L:
         return h_panel(plan, work, count, k, p)
     return work + count * (plan.panel_below[plan.L + 1] + plan.panel_below[k] - plan.panel[0]) \
@@ -266,7 +266,7 @@ cdef inline void prefetch_rows(
 
 
 cdef inline void panels_to_units(
-    const plan_t* plan, Py_ssize_t n, combination_t what, const floating* D, floating* C,
+    const plan_t* plan, Py_ssize_t n, combination_t combination, const floating* D, floating* C,
     floating* work, const batch_t* following, team_t team,
 ) noexcept nogil:
     """Phase two, a thread's units: C := alpha ∇θ + (keep + decay l2_k) D; D, C (P,)
@@ -276,7 +276,7 @@ cdef inline void panels_to_units(
     """
     cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, N = count * S, k, r, rows, at, i
     cdef Py_ssize_t width, strip
-    cdef floating alpha = <floating>what.alpha, beta
+    cdef floating alpha = <floating>combination.alpha, beta
     cdef const floating* da
     cdef bint prefetches
     for k in range(1, plan.L + 1):
@@ -286,7 +286,7 @@ cdef inline void panels_to_units(
         rows = share_end(plan.n[k], UNIT_GRAIN, team) - r
         da = da_panel(plan, work, count, k, 0) + r * S
         at = plan.W[k] + r * width
-        beta = <floating>(what.keep + what.decay * plan.l2[k])
+        beta = <floating>(combination.keep + combination.decay * plan.l2[k])
         strip = S if prefetches else width
         i = 0
         while i < width:
@@ -299,7 +299,7 @@ cdef inline void panels_to_units(
                 prefetch_rows(plan, following, i, team)
             i += strip
         at = plan.b[k] + r
-        bias_gradient(n, rows, plan.n[k], da, alpha, <floating>what.keep, D + at, C + at)
+        bias_gradient(n, rows, plan.n[k], da, alpha, <floating>combination.keep, D + at, C + at)
 
 
 cdef inline void outputs_of_panels(

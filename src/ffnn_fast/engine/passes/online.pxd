@@ -7,7 +7,7 @@ from ffnn_fast.engine.passes.batch cimport batch_t, row_of
 from ffnn_fast.engine.passes.one_sample cimport (
     backward_update, forward_first, forward_rest, input_one,
 )
-from ffnn_fast.engine.passes.penalty cimport penalty
+from ffnn_fast.engine.passes.penalty cimport penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.plan cimport drops, plan_t, step_t
 
@@ -31,7 +31,7 @@ cdef inline double online_steps(
             forward_first(plan, params, x, work)
         z = forward_rest(plan, &step, params, work)
         total += add_loss(
-            penalty(plan, params), plan, batch, r, z, 1, True, z + plan.n[plan.L]
+            penalty_of(plan, params), plan, batch, r, z, 1, True, z + plan.n[plan.L]
         )
         following = NULL
         if goes_on and r + 1 < n:

@@ -16,7 +16,7 @@ from ffnn_fast.engine.passes.batch_panels cimport (
 )
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, online_size
 from ffnn_fast.engine.passes.online_deferred cimport deferred_size
-from ffnn_fast.engine.passes.penalty cimport penalty
+from ffnn_fast.engine.passes.penalty cimport penalty_of
 from ffnn_fast.engine.passes.team cimport team_t
 from ffnn_fast.engine.plan cimport SOFTMAX, outputs_only, plan_t, step_t
 
@@ -127,4 +127,4 @@ cdef inline double mean_loss(
     const plan_t* plan, const floating* params, const floating* work, Py_ssize_t n
 ) noexcept nogil:
     """The objective, from the sums of losses at the head of the scratch"""
-    return sum_of(<const double*>work, panel_count(plan, n)) / n + penalty(plan, params)
+    return sum_of(<const double*>work, panel_count(plan, n)) / n + penalty_of(plan, params)

@@ -5,7 +5,7 @@ from ffnn_fast.engine.kernels.products cimport sum_of_sizes, sum_of_squares
 from ffnn_fast.engine.plan cimport plan_t
 
 
-cdef inline double penalty(const plan_t* plan, const floating* params) noexcept nogil:
+cdef inline double penalty_of(const plan_t* plan, const floating* params) noexcept nogil:
     """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|"""
     cdef Py_ssize_t k, size
     cdef double total = 0

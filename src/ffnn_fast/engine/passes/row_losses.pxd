@@ -22,7 +22,7 @@ from ffnn_fast.engine.plan cimport (
 )
 
 
-cdef inline floating target(const floating* y, Py_ssize_t label, Py_ssize_t j) noexcept nogil:
+cdef inline floating target_of(const floating* y, Py_ssize_t label, Py_ssize_t j) noexcept nogil:
     """y_j, or e(label)_j when y is NULL"""
     if y is not NULL:
         return y[j]
@@ -36,7 +36,7 @@ cdef inline floating smoothed(const plan_t* plan, floating y, Py_ssize_t classes
     return <floating>(1 - plan.smoothing) * y + <floating>(plan.smoothing / classes)
 
 
-cdef inline floating value(const plan_t* plan, floating p, floating y) noexcept nogil:
+cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) noexcept nogil:
     """One output's share of ℓ, with 0 log 0 = 0"""
     cdef floating total = 0, d = magnitude(p - y), delta
     cdef int loss = plan.loss
@@ -60,7 +60,7 @@ cdef inline floating value(const plan_t* plan, floating p, floating y) noexcept 
     return total
 
 
-cdef inline floating slope(const plan_t* plan, floating p, floating y) noexcept nogil:
+cdef inline floating loss_slope(const plan_t* plan, floating p, floating y) noexcept nogil:
     """∂ℓ/∂ŷ_j at ŷ_j = p, with 0 / 0 = 0"""
     cdef floating total = 0, d = p - y, delta
     cdef int loss = plan.loss
@@ -92,14 +92,14 @@ cdef inline double loss_of_outputs(
     cdef floating y_j
     cdef double total = 0
     for j in range(k):
-        y_j = target(y, label, j)
+        y_j = target_of(y, label, j)
         if plan.missing and y_j != y_j:
             p[j] = 0
             continue
         y_j = smoothed(plan, y_j, classes)
-        total += value(plan, p[j], y_j)
+        total += loss_of_output(plan, p[j], y_j)
         if delta:
-            p[j] = slope(plan, p[j], y_j)
+            p[j] = loss_slope(plan, p[j], y_j)
     return total
 
 
@@ -111,7 +111,7 @@ cdef inline double quantile_loss(
     cdef floating d, q, y_t
     cdef double total = 0
     for t in range(plan.targets):
-        y_t = target(y, label, t)
+        y_t = target_of(y, label, t)
         for i in range(plan.quantiles):
             q, d = <floating>plan.level[i], y_t - p[i]
             if plan.missing and y_t != y_t:
@@ -233,7 +233,7 @@ cdef inline double logistic_binary_cross_entropy(
     cdef double total = 0
     for j in range(k):
         a = z[j]
-        y_j = target(y, label, j)
+        y_j = target_of(y, label, j)
         if plan.missing and y_j != y_j:
             z[j] = 0
             continue
@@ -253,7 +253,7 @@ cdef inline double exp_poisson(
     cdef floating p, y_j
     cdef double total = 0
     for j in range(k):
-        y_j = target(y, label, j)
+        y_j = target_of(y, label, j)
         if plan.missing and y_j != y_j:
             z[j] = 0
             continue

@@ -5,7 +5,7 @@ cdef struct team_t:
     int threads
 
 cdef enum:
-    UNIT_GRAIN = 4  # output units are dealt out in fours
+    UNIT_GRAIN = 4  # output units are shared out in fours
 
 
 cdef inline team_t one_thread() noexcept nogil:
@@ -15,10 +15,10 @@ cdef inline team_t one_thread() noexcept nogil:
     return team
 
 
-cdef inline Py_ssize_t share(
+cdef inline Py_ssize_t share_boundary(
     Py_ssize_t n, Py_ssize_t grain, int thread, int threads
 ) noexcept nogil:
-    """Where the share of a thread begins when n things are dealt out in grains"""
+    """Where the share of a thread begins when n things are shared out in grains"""
     if threads == 1:
         return n if thread else 0  # without the divisions, which narrow layers would feel
     cdef Py_ssize_t start = (n + grain - 1) // grain * thread // threads * grain
@@ -27,9 +27,9 @@ cdef inline Py_ssize_t share(
 
 cdef inline Py_ssize_t share_start(Py_ssize_t n, Py_ssize_t grain, team_t team) noexcept nogil:
     """Where this thread's share begins"""
-    return share(n, grain, team.thread, team.threads)
+    return share_boundary(n, grain, team.thread, team.threads)
 
 
 cdef inline Py_ssize_t share_end(Py_ssize_t n, Py_ssize_t grain, team_t team) noexcept nogil:
     """Where this thread's share ends"""
-    return share(n, grain, team.thread + 1, team.threads)
+    return share_boundary(n, grain, team.thread + 1, team.threads)

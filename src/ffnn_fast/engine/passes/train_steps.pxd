@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport team_barrier
-from ffnn_fast.engine.passes.batch cimport batch_of, batch_t, inputs_alone, row_of, rows_from
+from ffnn_fast.engine.passes.batch cimport batch_of, batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport gradient_block
 from ffnn_fast.engine.passes.batch_panels cimport (
     combination_t, panel_count, panels_to_deltas, panels_to_units,
@@ -17,7 +17,7 @@ from ffnn_fast.engine.passes.online cimport online_steps
 from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
 from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
-from ffnn_fast.engine.passes.penalty cimport add_signs, penalty
+from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.passes.step_update cimport (
     norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
@@ -56,14 +56,14 @@ cdef inline void gradient_from_deltas(
     floating* work, team_t team,
 ) noexcept nogil:
     """A thread's units: grad := ∇θ + l2_k θ, or grad + ∇θ when accumulate, from ∇a_k of n rows"""
-    cdef combination_t what
-    cdef batch_t none = inputs_alone(NULL, 0)
-    what.alpha, what.keep, what.decay = 1, 0, 1
+    cdef combination_t combination
+    cdef batch_t none = inputs_only(NULL, 0)
+    combination.alpha, combination.keep, combination.decay = 1, 0, 1
     if accumulate:
-        what.keep, what.decay = 1, 0
-        panels_to_units[floating](plan, n, what, grad, grad, work, &none, team)
+        combination.keep, combination.decay = 1, 0
+        panels_to_units[floating](plan, n, combination, grad, grad, work, &none, team)
     else:
-        panels_to_units[floating](plan, n, what, params, grad, work, &none, team)
+        panels_to_units[floating](plan, n, combination, params, grad, work, &none, team)
 
 
 cdef inline void loss_and_gradient(
@@ -73,7 +73,7 @@ cdef inline void loss_and_gradient(
     """grad := ∇θ of the objective on the batch; thread 0 sets the objective"""
     cdef double* sums = <double*>work
     cdef Py_ssize_t n = batch.n, start = 0
-    cdef double scale = 1.0 / n, total = penalty(plan, params) if team.thread == 0 else 0
+    cdef double scale = 1.0 / n, total = penalty_of(plan, params) if team.thread == 0 else 0
     cdef batch_t rows
     work += sums_size(plan, n)
     while start < n:
@@ -108,7 +108,7 @@ cdef inline double step_on_sample(
     cdef const rule_t* rule = optimizer.rule
     cdef floating* z
     cdef bint store = rule.clip_norm < INFINITY
-    cdef double objective = penalty(plan, params)
+    cdef double objective = penalty_of(plan, params)
     forward_first(plan, params, x, work)
     z = forward_rest(plan, step, params, work)
     objective = add_loss(objective, plan, batch, 0, z, 1, True, z + plan.n[plan.L])
@@ -141,7 +141,7 @@ cdef inline double step_on_batch(
         loss_and_gradient(plan, step, params, batch, grad, work, team, &objective)
     else:
         if team.thread == 0:
-            objective = penalty(plan, params)
+            objective = penalty_of(plan, params)
         panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
         team_barrier(team.threads)
         if team.thread == 0:
@@ -178,13 +178,13 @@ cdef inline double descend_on_batch(
     cdef floating* panels = work + sums_size(plan, n)
     cdef double* sums = <double*>work
     cdef double total = 0
-    cdef combination_t what
-    what.alpha, what.keep, what.decay = -eta, 1, -eta
+    cdef combination_t combination
+    combination.alpha, combination.keep, combination.decay = -eta, 1, -eta
     panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
     team_barrier(team.threads)
     if team.thread == 0:
         total = sum_of(sums, panel_count(plan, n))
-    panels_to_units[floating](plan, n, what, params, params, panels, following, team)
+    panels_to_units[floating](plan, n, combination, params, params, panels, following, team)
     return total
 
 
@@ -221,7 +221,7 @@ cdef inline void train_steps(
             batch = batch_of(rows, start, size)
             following = batch_of(rows, start + size, min(batch_size, n - start - size))
             if team.thread == 0:
-                total += size * penalty(plan, params)
+                total += size * penalty_of(plan, params)
             total += descend_on_batch(
                 plan, &step, params, &batch, &following, eta, work, team
             )
