@@ -4,7 +4,7 @@ import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
-MAX_BYTES = 3_000_000
+MAX_BYTES = 2_000_000
 ALLOWED = {".py", ".so", ".pyd", ".pxd", ".pyi", ".typed"}
 DATA = "ffnn_fast/data/"
 
@@ -19,7 +19,7 @@ def complaints(wheel):
         suffix = PurePosixPath(name).suffix
         if not metadata and not name.startswith(DATA) and suffix not in ALLOWED:
             yield f"{name} does not belong in a wheel"
-    for needed in ("ffnn_fast/py.typed", "ffnn_fast/engine/blas.pxd"):
+    for needed in ("ffnn_fast/py.typed", "ffnn_fast/engine/blas.pxd", "ffnn_fast/engine/plan.pxd"):
         if needed not in names:
             yield f"{needed} is missing"
     if not any(name.endswith((".so", ".pyd")) for name in names):
