@@ -3,35 +3,26 @@
 # k outputs, of one head where there are several; z holds a_L on entry. Canonical pairs have
 # ∇a_L = ŷ − y and a value that never takes the logarithm of a rounded probability; every other pair
 # goes through the Jacobian product.
-# A target that is NaN is passed over where the plan says so.
+# Where the plan ignores missing targets, one that is NaN adds nothing.
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.activations cimport (
-    activate_any, apply_any_derivative, exp_row, magnitude, rare, row_max, scale_row,
-    slopes_of_inputs, softmax_row,
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport rare
+from ffnn_fast.engine.maths.vecmath cimport POISSON_FLOOR, exp, log, log1p, logistic, tanh
+from ffnn_fast.engine.passes.activation_loops cimport (
+    activate_any, apply_any_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
+    softmax_row,
 )
-from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.passes.batch cimport batch_t, row_of
 from ffnn_fast.engine.plan cimport (
-    ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, GELU, HALF_SQUARED_ERROR,
-    HINGE, HUBER, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, plan_t,
+    ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
+    LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input, plan_t,
 )
-from ffnn_fast.engine.vecmath cimport exp, log, log1p, logistic, tanh
-
-cdef extern from *:
-    """
-    #define FF_FLOOR 0x1p-64
-    """
-    const double FLOOR "FF_FLOOR"  # poisson takes a smaller ŷ for this
 
 
-cdef inline Py_ssize_t row_of(const int64_t* order, Py_ssize_t r) noexcept nogil:
-    """The r-th row of a block: order[r], or r when order is NULL"""
-    return r if order is NULL else order[r]
-
-
-cdef inline floating target(const floating* y, Py_ssize_t label, Py_ssize_t j) noexcept nogil:
+cdef inline floating target_of(const floating* y, Py_ssize_t label, Py_ssize_t j) noexcept nogil:
     """y_j, or e(label)_j when y is NULL"""
     if y is not NULL:
         return y[j]
@@ -45,7 +36,7 @@ cdef inline floating smoothed(const plan_t* plan, floating y, Py_ssize_t classes
     return <floating>(1 - plan.smoothing) * y + <floating>(plan.smoothing / classes)
 
 
-cdef inline floating value(const plan_t* plan, floating p, floating y) noexcept nogil:
+cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) noexcept nogil:
     """One output's share of ℓ, with 0 log 0 = 0"""
     cdef floating total = 0, d = magnitude(p - y), delta
     cdef int loss = plan.loss
@@ -61,7 +52,7 @@ cdef inline floating value(const plan_t* plan, floating p, floating y) noexcept 
     if loss == LOG_COSH:
         return d + log1p(exp(<floating>-2 * d)) - <floating>0.6931471805599453
     if loss == POISSON:
-        return p - y * log(<floating>FLOOR if p < FLOOR else p)
+        return p - y * log(<floating>POISSON_FLOOR if p < POISSON_FLOOR else p)
     if y != 0:
         total -= y * log(p)
     if loss == BINARY_CROSS_ENTROPY and y != 1:
@@ -69,7 +60,7 @@ cdef inline floating value(const plan_t* plan, floating p, floating y) noexcept 
     return total
 
 
-cdef inline floating slope(const plan_t* plan, floating p, floating y) noexcept nogil:
+cdef inline floating loss_slope(const plan_t* plan, floating p, floating y) noexcept nogil:
     """∂ℓ/∂ŷ_j at ŷ_j = p, with 0 / 0 = 0"""
     cdef floating total = 0, d = p - y, delta
     cdef int loss = plan.loss
@@ -85,7 +76,7 @@ cdef inline floating slope(const plan_t* plan, floating p, floating y) noexcept 
     if loss == LOG_COSH:
         return tanh(d)
     if loss == POISSON:
-        return <floating>1 - y / (<floating>FLOOR if p < FLOOR else p)
+        return <floating>1 - y / (<floating>POISSON_FLOOR if p < POISSON_FLOOR else p)
     if y != 0:
         total -= y / p
     if loss == BINARY_CROSS_ENTROPY and y != 1:
@@ -93,7 +84,7 @@ cdef inline floating slope(const plan_t* plan, floating p, floating y) noexcept 
     return total
 
 
-cdef inline double of_each_output(
+cdef inline double loss_of_outputs(
     const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
     """ℓ, a sum over outputs; when delta, ŷ := ∇ŷ"""
@@ -101,18 +92,18 @@ cdef inline double of_each_output(
     cdef floating y_j
     cdef double total = 0
     for j in range(k):
-        y_j = target(y, label, j)
+        y_j = target_of(y, label, j)
         if plan.missing and y_j != y_j:
             p[j] = 0
             continue
         y_j = smoothed(plan, y_j, classes)
-        total += value(plan, p[j], y_j)
+        total += loss_of_output(plan, p[j], y_j)
         if delta:
-            p[j] = slope(plan, p[j], y_j)
+            p[j] = loss_slope(plan, p[j], y_j)
     return total
 
 
-cdef inline double of_quantiles(
+cdef inline double quantile_loss(
     const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, bint delta
 ) noexcept nogil:
     """ℓ = Σ_t Σ_q max(q d, (q − 1) d), d = y_t − ŷ_tq; when delta, ŷ := ∇ŷ"""
@@ -120,7 +111,7 @@ cdef inline double of_quantiles(
     cdef floating d, q, y_t
     cdef double total = 0
     for t in range(plan.targets):
-        y_t = target(y, label, t)
+        y_t = target_of(y, label, t)
         for i in range(plan.quantiles):
             q, d = <floating>plan.level[i], y_t - p[i]
             if plan.missing and y_t != y_t:
@@ -132,7 +123,7 @@ cdef inline double of_quantiles(
     return total
 
 
-cdef inline double gaussian_nll(
+cdef inline double gaussian_nll_loss(
     const plan_t* plan, floating* p, const floating* y, bint delta
 ) noexcept nogil:
     """ℓ = Σ_t (s_t + (y_t − μ_t)² e^−s_t) / 2, ŷ = (μ, s); when delta, ŷ := ∇ŷ"""
@@ -152,7 +143,7 @@ cdef inline double gaussian_nll(
     return total
 
 
-cdef inline double hinge(
+cdef inline double hinge_loss(
     const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
     """ℓ = max(0, 1 + max_{j ≠ c} ŷ_j − ŷ_c), c the class; when delta, ŷ := ∇ŷ"""
@@ -180,15 +171,15 @@ cdef inline double loss_and_slopes(
 ) noexcept nogil:
     """ℓ(ŷ, y), p = ŷ; when delta, p := ∇ŷ, else it may be spent"""
     if plan.loss == QUANTILE:
-        return of_quantiles(plan, p, y, label, delta)
+        return quantile_loss(plan, p, y, label, delta)
     if plan.loss == GAUSSIAN_NLL:
-        return gaussian_nll(plan, p, y, delta)
+        return gaussian_nll_loss(plan, p, y, delta)
     if plan.loss == HINGE:
-        return hinge(plan, p, y, label, k, delta)
-    return of_each_output(plan, p, y, label, k, delta)
+        return hinge_loss(plan, p, y, label, k, delta)
+    return loss_of_outputs(plan, p, y, label, k, delta)
 
 
-cdef inline void forget(floating* z, Py_ssize_t k) noexcept nogil:
+cdef inline void set_zero(floating* z, Py_ssize_t k) noexcept nogil:
     """z := 0"""
     cdef Py_ssize_t j
     for j in range(k):
@@ -204,7 +195,7 @@ cdef inline double softmax_cross_entropy(
     cdef floating top, mass = 1, dot = 0, total, kept = <floating>(1 - plan.smoothing)
     cdef floating share = <floating>(plan.smoothing / k)
     if plan.missing and y is not NULL and y[0] != y[0]:
-        forget(z, k)
+        set_zero(z, k)
         return 0
     top = row_max(z, k)
     if y is NULL:
@@ -242,7 +233,7 @@ cdef inline double logistic_binary_cross_entropy(
     cdef double total = 0
     for j in range(k):
         a = z[j]
-        y_j = target(y, label, j)
+        y_j = target_of(y, label, j)
         if plan.missing and y_j != y_j:
             z[j] = 0
             continue
@@ -262,7 +253,7 @@ cdef inline double exp_poisson(
     cdef floating p, y_j
     cdef double total = 0
     for j in range(k):
-        y_j = target(y, label, j)
+        y_j = target_of(y, label, j)
         if plan.missing and y_j != y_j:
             z[j] = 0
             continue
@@ -281,14 +272,14 @@ cdef inline double general_loss(
     cdef Py_ssize_t j, O = plan.g[plan.L]
     cdef floating dot = 0
     cdef double total
-    if delta and O >= GELU:
+    if delta and derivative_from_input(O):
         memcpy(spare, z, k * sizeof(floating))
         slopes_of_inputs(O, spare, k)
     if O == SOFTMAX:
         softmax_row(z, k)
     else:
         activate_any(O, z, k)
-    if delta and O < GELU:
+    if delta and not derivative_from_input(O):
         memcpy(spare, z, k * sizeof(floating))
     total = loss_and_slopes(plan, z, y, label, k, delta)
     if not delta:
@@ -298,7 +289,7 @@ cdef inline double general_loss(
             dot += spare[j] * z[j]
         for j in range(k):
             z[j] = scale * spare[j] * (z[j] - dot)
-    elif O >= GELU:
+    elif derivative_from_input(O):
         for j in range(k):
             z[j] = scale * z[j] * spare[j]
     else:
@@ -342,3 +333,26 @@ cdef inline double loss_row(
     if rare(plan.heads > 1):
         return loss_of_heads(plan, z, y, scale, delta, spare)
     return loss_of_head(plan, z, y, label, plan.n[plan.L], scale, delta, spare)
+
+
+cdef inline double add_loss(
+    double total, const plan_t* plan, const batch_t* batch, Py_ssize_t r, floating* z,
+    double scale, bint delta, floating* spare,
+) noexcept nogil:
+    """Returns total + w ℓ of row r of the batch; when delta, z := scale w ∇a_L
+
+    z and spare as above. The sum is made here: the compiler may fuse it with the product.
+    """
+    cdef Py_ssize_t row = row_of(batch, r)
+    cdef const floating* Y = <const floating*>batch.Y
+    cdef const floating* weight = <const floating*>batch.weight
+    cdef double w = 1
+    if weight is not NULL:
+        w = weight[row]
+    if Y is not NULL:
+        return total + w * loss_row(
+            plan, z, Y + row * plan.targets, 0, <floating>(scale * w), delta, spare
+        )
+    return total + w * loss_row(
+        plan, z, <const floating*>NULL, batch.labels[row], <floating>(scale * w), delta, spare
+    )

@@ -7,15 +7,18 @@
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.online cimport back_through, da_one, h_one
-from ffnn_fast.engine.panels cimport UNIT_GRAIN, da_panel, h_rows, panel_count, share
-from ffnn_fast.engine.penalty cimport add_signs
-from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.products cimport (
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport (
     MK_ROWS, bias_gradient, online_gradient, sum_of_squares, weight_gradient,
 )
-from ffnn_fast.engine.updates cimport apply_rule, clip, follow, rates_t, rule_t
+from ffnn_fast.engine.passes.batch_panels cimport da_panel, h_rows, panel_count
+from ffnn_fast.engine.passes.one_sample cimport backward_activation, da_one, h_one
+from ffnn_fast.engine.passes.optimizer_rules cimport (
+    apply_rule, clip, optimizer_t, rates_t, rule_t, update_average,
+)
+from ffnn_fast.engine.passes.penalty cimport add_signs
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
+from ffnn_fast.engine.plan cimport plan_t, step_t
 
 cdef enum:
     CLIPPED = 512       # entries of ∇θ that are clipped at a time
@@ -24,7 +27,7 @@ cdef enum:
     ROWS_AT_ONCE = 4    # rows of W_k that the sweep of one sample takes together
 
 
-cdef inline void move(
+cdef inline void update_entries(
     const rule_t* rule, const rates_t* rates, floating* params, const floating* grad,
     floating* state, Py_ssize_t P, Py_ssize_t n,
 ) noexcept nogil:
@@ -60,39 +63,42 @@ cdef inline void bound_rows(
         W += i
 
 
-cdef inline void move_units(
-    const plan_t* plan, const rule_t* rule, const rates_t* rates, Py_ssize_t k, Py_ssize_t r,
-    Py_ssize_t rows, floating* params, const floating* dW, const floating* db, floating* state,
+cdef inline void update_units(
+    const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t k, Py_ssize_t r,
+    Py_ssize_t rows, floating* params, const floating* dW, const floating* db,
 ) noexcept nogil:
     """W_k and b_k of units r..r+rows-1 one step on; dW (rows, n_{k-1}), db (rows,)"""
+    cdef const rule_t* rule = optimizer.rule
+    cdef const rates_t* rates = &optimizer.rates
+    cdef floating* state = <floating*>optimizer.state
     cdef Py_ssize_t i = plan.n[k - 1], P = plan.P, b = plan.b[k] + r
     cdef Py_ssize_t at = plan.W[k] + r * i
     cdef bint keeps = rule.slots > 0
     if not rule.frozen[k]:
-        move[floating](
+        update_entries[floating](
             rule, rates, params + at, dW, state + at if keeps else NULL, P, rows * i
         )
-        move[floating](rule, rates, params + b, db, state + b if keeps else NULL, P, rows)
+        update_entries[floating](rule, rates, params + b, db, state + b if keeps else NULL, P, rows)
         if rule.max_norm < INFINITY:
             bound_rows(rule.max_norm, params + at, rows, i)
     if rule.average > 0:
         state += rule.slots * P
-        follow(rule.average, rates.t, params + at, state + at, rows * i)
-        follow(rule.average, rates.t, params + b, state + b, rows)
+        update_average(rule.average, rates.t, params + at, state + at, rows * i)
+        update_average(rule.average, rates.t, params + b, state + b, rows)
 
 
-cdef inline void move_all(
-    const plan_t* plan, const rule_t* rule, const rates_t* rates, floating* params,
-    const floating* grad, floating* state, int thread, int threads,
+cdef inline void update_all(
+    const plan_t* plan, const optimizer_t* optimizer, floating* params, const floating* grad,
+    team_t team,
 ) noexcept nogil:
     """A thread's units of all layers one step on, from ∇θ (P,)"""
     cdef Py_ssize_t k, first, rows
     for k in range(1, plan.L + 1):
-        first = share(plan.n[k], UNIT_GRAIN, thread, threads)
-        rows = share(plan.n[k], UNIT_GRAIN, thread + 1, threads) - first
-        move_units(
-            plan, rule, rates, k, first, rows, params, grad + plan.W[k] + first * plan.n[k - 1],
-            grad + plan.b[k] + first, state,
+        first = share_start(plan.n[k], UNIT_GRAIN, team)
+        rows = share_end(plan.n[k], UNIT_GRAIN, team) - first
+        update_units(
+            plan, optimizer, k, first, rows, params, grad + plan.W[k] + first * plan.n[k - 1],
+            grad + plan.b[k] + first,
         )
 
 
@@ -103,44 +109,43 @@ cdef inline Py_ssize_t block_of(
     return max(<Py_ssize_t>1, entries // (i * grain)) * grain
 
 
-cdef inline void panels_to_moves(
-    const plan_t* plan, const rule_t* rule, const rates_t* rates, Py_ssize_t n, floating* params,
-    floating* grad, floating* state, floating* work, int thread, int threads, bint store,
+cdef inline void panels_to_updates(
+    const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t n, floating* params,
+    floating* grad, floating* work, bint store, team_t team,
 ) noexcept nogil:
     """Phase two, a thread's units: from ∇a_k of n samples one step on, or ∇θ into grad if `store`
 
     Else a few units' gradients at a time lie at the head of the thread's part of grad.
     """
-    cdef Py_ssize_t N = panel_count(plan, n) * plan.S, k, r, rows, i, first, end
+    cdef Py_ssize_t count = panel_count(plan, n), N = count * plan.S, k, r, rows, i, first, end
     cdef const floating* da
     cdef floating* dW
     cdef floating* db
     for k in range(1, plan.L + 1):
         i = plan.n[k - 1]
-        first = r = share(plan.n[k], UNIT_GRAIN, thread, threads)
-        end = share(plan.n[k], UNIT_GRAIN, thread + 1, threads)
+        first = r = share_start(plan.n[k], UNIT_GRAIN, team)
+        end = share_end(plan.n[k], UNIT_GRAIN, team)
         while r < end:
             rows = min(block_of(i, IN_CACHE, MK_ROWS), end - r)
             dW = grad + plan.W[k] + (r if store else first) * i
             db = grad + plan.b[k] + (r if store else first)
-            if not rule.frozen[k]:
-                da = da_panel(plan, work, panel_count(plan, n), k, 0) + r * plan.S
+            if not optimizer.rule.frozen[k]:
+                da = da_panel(plan, work, count, k, 0) + r * plan.S
                 weight_gradient(
-                    n, rows, plan.n[k], i, i, da,
-                    h_rows(plan, work, panel_count(plan, n), k - 1, 0), N, <floating>1,
-                    <floating>plan.l2[k], params + plan.W[k] + r * i, dW,
+                    n, rows, plan.n[k], i, i, da, h_rows(plan, work, count, k - 1, 0), N,
+                    <floating>1, <floating>plan.l2[k], params + plan.W[k] + r * i, dW,
                 )
                 bias_gradient(n, rows, plan.n[k], da, <floating>1, <floating>0, db, db)
                 if plan.l1[k] != 0:
                     add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
             if not store:
-                move_units(plan, rule, rates, k, r, rows, params, dW, db, state)
+                update_units(plan, optimizer, k, r, rows, params, dW, db)
             r += rows
 
 
-cdef inline void sample_to_moves(
-    const plan_t* plan, const rule_t* rule, const rates_t* rates, const floating* x,
-    floating* params, floating* grad, floating* state, floating* work, bint store,
+cdef inline void sample_to_updates(
+    const plan_t* plan, const step_t* step, const optimizer_t* optimizer, const floating* x,
+    floating* params, floating* grad, floating* work, bint store,
 ) noexcept nogil:
     """From ∇a_L of one sample x one step on, or ∇θ into grad if `store`; see online.pxd"""
     cdef Py_ssize_t k, r, rows, i, o
@@ -155,7 +160,7 @@ cdef inline void sample_to_moves(
         while r < o:
             rows = min(block_of(i, IN_L1, ROWS_AT_ONCE), o - r)
             dW = grad + plan.W[k] + (r * i if store else 0)
-            if k > 1 or not rule.frozen[k]:
+            if k > 1 or not optimizer.rule.frozen[k]:
                 online_gradient(
                     rows, i, params + plan.W[k] + r * i, h, da + r, <floating>plan.l2[k], r > 0,
                     dh, dW,
@@ -163,15 +168,15 @@ cdef inline void sample_to_moves(
             if plan.l1[k] != 0:
                 add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
             if not store:
-                move_units(plan, rule, rates, k, r, rows, params, dW, da + r, state)
+                update_units(plan, optimizer, k, r, rows, params, dW, da + r)
             r += rows
         if store:
             memcpy(grad + plan.b[k], da, o * sizeof(floating))
         if k > 1:
-            back_through(plan, k - 1, work)
+            backward_activation(plan, step, k - 1, work)
 
 
-cdef inline Py_ssize_t parts_count(const plan_t* plan) noexcept nogil:
+cdef inline Py_ssize_t count_of_parts(const plan_t* plan) noexcept nogil:
     """Parts of ‖∇θ‖²: one for each grain of units"""
     cdef Py_ssize_t k, count = 0
     for k in range(1, plan.L + 1):
@@ -197,14 +202,13 @@ cdef inline double squares(
 
 
 cdef inline void square_units(
-    const plan_t* plan, const rule_t* rule, const floating* grad, double* parts, int thread,
-    int threads,
+    const plan_t* plan, const rule_t* rule, const floating* grad, double* parts, team_t team
 ) noexcept nogil:
     """A thread's parts of ‖∇θ‖², from ∇θ; frozen layers do not count"""
     cdef Py_ssize_t k, r, rows, i, end
     for k in range(1, plan.L + 1):
-        i, r = plan.n[k - 1], share(plan.n[k], UNIT_GRAIN, thread, threads)
-        end = share(plan.n[k], UNIT_GRAIN, thread + 1, threads)
+        i, r = plan.n[k - 1], share_start(plan.n[k], UNIT_GRAIN, team)
+        end = share_end(plan.n[k], UNIT_GRAIN, team)
         while r < end:
             rows = min(<Py_ssize_t>UNIT_GRAIN, end - r)
             parts[r // UNIT_GRAIN] = 0
@@ -222,7 +226,7 @@ cdef inline double norm_scale(
     """min(1, clip_norm / (‖∇θ‖ + 1e-6)), as torch.nn.utils.clip_grad_norm_"""
     cdef Py_ssize_t p
     cdef double total = 0, scale
-    for p in range(parts_count(plan)):
+    for p in range(count_of_parts(plan)):
         total += parts[p]
     scale = rule.clip_norm / (sqrt(total) + 1e-6)
     return scale if scale < 1 else 1

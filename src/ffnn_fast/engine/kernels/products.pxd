@@ -1,10 +1,10 @@
-# The door to microkernel.h: its products on the fused type; layouts and formulas are stated there.
+# The products of microkernel.h on the fused type; layouts and formulas are stated there.
 
 from libc.stdint cimport int64_t
 
-from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.floating cimport floating
 
-cdef extern from "microkernel.h" nogil:
+cdef extern from "kernels/microkernel.h" nogil:
     enum:
         MK_BYTES  # of one vector
         MK_ROWS   # of W in a tile
@@ -79,7 +79,7 @@ cdef inline double sum_of_sizes(Py_ssize_t n, const floating* x) noexcept nogil:
         return mk_sum_of_sizes_f64(n, x)
 
 
-cdef inline Py_ssize_t panel_samples(Py_ssize_t itemsize) noexcept nogil:
+cdef inline Py_ssize_t samples_per_panel(Py_ssize_t itemsize) noexcept nogil:
     """S, the samples of one panel: two vectors"""
     return 2 * MK_BYTES // itemsize
 
@@ -186,7 +186,7 @@ cdef inline void update_weights(
         mk_update_f64(o, i, W, h, da, rate, decay, dh)
 
 
-cdef inline void update_weights_and_go_on(
+cdef inline void update_weights_and_forward(
     Py_ssize_t o, Py_ssize_t i, floating* W, const floating* h, const floating* da, floating rate,
     floating decay, const floating* b, const floating* following, floating* a,
 ) noexcept nogil:

@@ -4,7 +4,8 @@
 
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.blas cimport floating, gemm
+from ffnn_fast.engine.blas cimport gemm
+from ffnn_fast.engine.floating cimport floating
 
 
 cdef inline void dense_forward(

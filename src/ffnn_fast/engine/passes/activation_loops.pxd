@@ -6,32 +6,21 @@
 
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.maths.vecmath cimport (
+    LEAKY_SLOPE, SELU_FLOOR, SELU_SCALE, vm_elu_f32, vm_elu_f64, vm_exp_f32, vm_exp_f64,
+    vm_expm1_f32, vm_expm1_f64, vm_gelu_f32, vm_gelu_f64, vm_gelu_slope_f32, vm_gelu_slope_f64,
+    vm_gelu_tanh_f32, vm_gelu_tanh_f64, vm_gelu_tanh_slope_f32, vm_gelu_tanh_slope_f64,
+    vm_hard_sigmoid_f32, vm_hard_sigmoid_f64, vm_logistic_f32, vm_logistic_f64, vm_mish_f32,
+    vm_mish_f64, vm_mish_slope_f32, vm_mish_slope_f64, vm_selu_f32, vm_selu_f64, vm_silu_f32,
+    vm_silu_f64, vm_silu_slope_f32, vm_silu_slope_f64, vm_sin_f32, vm_sin_f64, vm_sin_slope_f32,
+    vm_sin_slope_f64, vm_softplus_f32, vm_softplus_f64, vm_softsign_f32, vm_softsign_f64,
+    vm_tanh_f32, vm_tanh_f64,
+)
 from ffnn_fast.engine.plan cimport (
-    ELU, EXP, GELU, GELU_TANH, HARD_SIGMOID, LEAKY_RELU, LOGISTIC, MISH, RELU, SELU,
-    SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN, TANH,
+    ELU, EXP, GELU, GELU_TANH, HARD_SIGMOID, LEAKY_RELU, LOGISTIC, MISH, RELU, SELU, SILU, SIN,
+    SOFTMAX, SOFTPLUS, SOFTSIGN, TANH, derivative_from_input,
 )
-from ffnn_fast.engine.vecmath cimport (
-    vm_elu_f32, vm_elu_f64, vm_exp_f32, vm_exp_f64, vm_expm1_f32, vm_expm1_f64, vm_gelu_f32,
-    vm_gelu_f64, vm_gelu_slope_f32, vm_gelu_slope_f64, vm_gelu_tanh_f32, vm_gelu_tanh_f64,
-    vm_gelu_tanh_slope_f32, vm_gelu_tanh_slope_f64, vm_hard_sigmoid_f32, vm_hard_sigmoid_f64,
-    vm_logistic_f32, vm_logistic_f64, vm_mish_f32, vm_mish_f64, vm_mish_slope_f32,
-    vm_mish_slope_f64, vm_selu_f32, vm_selu_f64, vm_silu_f32, vm_silu_f64, vm_silu_slope_f32,
-    vm_silu_slope_f64, vm_sin_f32, vm_sin_f64, vm_sin_slope_f32, vm_sin_slope_f64,
-    vm_softplus_f32, vm_softplus_f64, vm_softsign_f32, vm_softsign_f64, vm_tanh_f32, vm_tanh_f64,
-)
-
-cdef extern from *:
-    """
-    #define ff_rare(condition) __builtin_expect((condition) != 0, 0)
-    #define FF_SLOPE 0.01                                /* of leaky_relu for a < 0 */
-    #define FF_SELU_SCALE 1.0507009873554804934193349852946    /* selu's lambda */
-    #define FF_SELU_FLOOR 1.7580993408473768599402175208123    /* lambda alpha */
-    """
-    const double SLOPE "FF_SLOPE"
-    const double SELU_SCALE "FF_SELU_SCALE"
-    const double SELU_FLOOR "FF_SELU_FLOOR"
-    bint rare "ff_rare"(bint condition) noexcept nogil  # keeps a branch out of the way
 
 
 cdef inline floating magnitude(floating x) noexcept nogil:
@@ -54,11 +43,11 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
 
 
 cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
-    """The same for g > SOFTMAX, the less frequent ones: apart, so that `activate` stays small"""
+    """The same for g > SOFTMAX, the less frequent ones, so that `activate` stays small"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
-            z[i] = z[i] if z[i] > 0 else <floating>SLOPE * z[i]
+            z[i] = z[i] if z[i] > 0 else <floating>LEAKY_SLOPE * z[i]
     elif g == ELU:
         for i in range(n):
             z[i] = vm_elu_f32(z[i]) if floating is float else vm_elu_f64(z[i])
@@ -117,7 +106,7 @@ cdef inline void apply_derivative_rest(
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
-            d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>SLOPE)
+            d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>LEAKY_SLOPE)
     elif g == ELU:
         for i in range(n):
             d[i] = d[i] * (<floating>1 if h[i] > 0 else h[i] + <floating>1)
@@ -157,7 +146,7 @@ cdef inline void apply_any_derivative(
 
 
 cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexcept nogil:
-    """a := g'(a), for activations from GELU on"""
+    """a := g'(a), for activations whose derivative is written in a"""
     cdef Py_ssize_t i
     if g == GELU:
         for i in range(n):
@@ -185,7 +174,7 @@ cdef inline void value_and_slope(
     cdef Py_ssize_t i
     memcpy(h, a, n * sizeof(floating))
     activate_any(g, h, n)
-    if g >= GELU:
+    if derivative_from_input(g):
         slopes_of_inputs(g, a, n)
     else:
         for i in range(n):

@@ -8,7 +8,7 @@
  * IEEE arithmetic is assumed (no fast-math; -fno-trapping-math -fno-math-errno is what lets GCC
  * vectorise). NaN gives NaN everywhere.
  *
- * A select stands at the end of a function: compilers specialise what follows an early clamp of the
+ * A select is at the end of a function: compilers specialise what follows an early clamp of the
  * argument for the clamped constant, which costs more instructions than the clamp.
  *
  * "Worst" is the largest error found, in ULP, with FMA / without: over all 2^32 arguments in float,
@@ -61,7 +61,7 @@ VM_INLINE double vm_signed_f64(double y, double x)
 }
 
 /* ln 2 = HI + LO with HI so short that k HI is exact for every exponent k.
- * x + ROUND is x rounded to an integer, which then stands in the low bits of the sum. */
+ * x + ROUND is x rounded to an integer, which is then in the low bits of the sum. */
 #define VM_LOG2E_F32 0x1.715476p+0f
 #define VM_LN2_F32 0x1.62e43p-1f
 #define VM_LN2_HI_F32 0x1.62e4p-1f

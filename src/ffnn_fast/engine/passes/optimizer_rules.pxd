@@ -10,7 +10,7 @@ from libc.math cimport sqrtf as sqrt_f32
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.floating cimport floating
 
 cdef enum:
     SGD = 0
@@ -49,6 +49,11 @@ cdef struct rates_t:  # the numbers of one step
     double product       # π_t of NAdam, and what it was computed from
     double product_beta, product_decay
     Py_ssize_t product_t
+
+cdef struct optimizer_t:
+    const rule_t* rule
+    rates_t rates    # of the step at hand
+    void* state      # (slots, P) and the average, of the plan's dtype; NULL when there are none
 
 
 cdef inline double mu(double beta, double decay, Py_ssize_t t) noexcept nogil:
@@ -286,7 +291,7 @@ cdef inline void clip(
         out[i] = factor * g
 
 
-cdef inline void follow(
+cdef inline void update_average(
     double decay, Py_ssize_t t, const floating* params, floating* mean, Py_ssize_t n
 ) noexcept nogil:
     """mean := mean + (1 − decay) (params − mean), at step 1 params"""

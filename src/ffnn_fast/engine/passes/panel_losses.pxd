@@ -1,16 +1,18 @@
 # The losses of a panel: z (k, S) holds a_L of S samples feature-major, so loops run along samples.
 #
-# Only the lanes of the n samples matter; the others hold anything and keep it to themselves.
+# Only the lanes of the n samples matter; what the others hold stays in them.
 
 from libc.stdint cimport int64_t
 
-from ffnn_fast.engine.activations cimport activate_any
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.dropout cimport MAX_S
-from ffnn_fast.engine.losses cimport loss_row, row_of
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport MK_BYTES
+from ffnn_fast.engine.maths.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log_f32, vm_log_f64
+from ffnn_fast.engine.passes.activation_loops cimport activate_any
+from ffnn_fast.engine.passes.batch cimport batch_t, row_of
+from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
+from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, plan_t
-from ffnn_fast.engine.products cimport MK_BYTES
-from ffnn_fast.engine.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log_f32, vm_log_f64
+
 
 cdef inline void panel_max(const floating* z, Py_ssize_t k, floating* top) noexcept nogil:
     """top_s := max_j z_js"""
@@ -82,14 +84,17 @@ cdef inline void smooth_panel(
 
 
 cdef inline double softmax_cross_entropy_panel(
-    const plan_t* plan, floating* z, Py_ssize_t k, const floating* Y, const int64_t* labels,
-    const floating* weight, const int64_t* order, Py_ssize_t n, double scale, bint delta,
+    const plan_t* plan, const batch_t* batch, floating* z, Py_ssize_t column, Py_ssize_t k,
+    double scale, bint delta,
 ) noexcept nogil:
     """Σ_s w_s ℓ_s, ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale w_s (ŷ − y), y smoothed
 
-    For a head of k outputs, whose columns of the targets begin at Y.
+    For a head of k outputs, which begins at this column of dense targets.
     """
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), T = plan.targets, j, s, row
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), T = plan.targets, j, s, row, n = batch.n
+    cdef const floating* Y = <const floating*>batch.Y
+    cdef const floating* weight = <const floating*>batch.weight
+    cdef const floating* y = NULL
     cdef floating top[MAX_S]
     cdef floating total[MAX_S]
     cdef floating dot[MAX_S]
@@ -99,18 +104,22 @@ cdef inline double softmax_cross_entropy_panel(
     cdef double result = 0
     panel_max(z, k, top)
     for s in range(n):
-        row = row_of(order, s)
-        w[s] = 1 if weight is NULL else weight[row]
+        row = row_of(batch, s)
+        w[s] = 1
+        if weight is not NULL:
+            w[s] = weight[row]
         mass[s], dot[s] = 1, 0
         if Y is NULL:
-            dot[s] = z[labels[row] * S + s] - top[s]
-        elif plan.missing and Y[row * T] != Y[row * T]:
+            dot[s] = z[batch.labels[row] * S + s] - top[s]
+            continue
+        y = Y + row * T + column
+        if plan.missing and y[0] != y[0]:
             mass[s] = w[s] = 0
-        else:
-            mass[s] = 0
-            for j in range(k):
-                mass[s] += Y[row * T + j]
-                dot[s] += Y[row * T + j] * (z[j * S + s] - top[s])
+            continue
+        mass[s] = 0
+        for j in range(k):
+            mass[s] += y[j]
+            dot[s] += y[j] * (z[j * S + s] - top[s])
     if share != 0:
         smooth_panel(z, k, top, kept, share, mass, dot)
     panel_exp(z, k, top, total)
@@ -127,12 +136,13 @@ cdef inline double softmax_cross_entropy_panel(
         total[s] = 0
     panel_scale(z, k, total)
     for s in range(n):
-        row = row_of(order, s)
+        row = row_of(batch, s)
         if Y is NULL:
-            z[labels[row] * S + s] -= kept * w[s]
-        elif not (plan.missing and Y[row * T] != Y[row * T]):
+            z[batch.labels[row] * S + s] -= kept * w[s]
+        elif not (plan.missing and Y[row * T + column] != Y[row * T + column]):
+            y = Y + row * T + column
             for j in range(k):
-                z[j * S + s] -= kept * w[s] * Y[row * T + j]
+                z[j * S + s] -= kept * w[s] * y[j]
         if share != 0:
             for j in range(k):
                 z[j * S + s] -= share * w[s]
@@ -140,36 +150,30 @@ cdef inline double softmax_cross_entropy_panel(
 
 
 cdef inline double losses_panel(
-    const plan_t* plan, floating* z, const floating* Y, const int64_t* labels,
-    const floating* weight, const int64_t* order, Py_ssize_t n, double scale, bint delta,
+    const plan_t* plan, const batch_t* batch, floating* z, double scale, bint delta,
     floating* row_z,
 ) noexcept nogil:
-    """Σ_s w_s ℓ_s over n <= S samples; when delta, z := scale w_s ∇a_L. row_z: 2 k of scratch"""
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = plan.n[plan.L], j, s, row
-    cdef double w = 1, total = 0
+    """Σ_s w_s ℓ_s over the n <= S samples of the batch; when delta, z := scale w_s ∇a_L
+
+    row_z: 2 n_L of scratch.
+    """
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = plan.n[plan.L], j, s, column = 0
+    cdef double total = 0
     if plan.canonical and plan.loss == CROSS_ENTROPY:
         for j in range(plan.heads):
             k = plan.head[j]
-            total += softmax_cross_entropy_panel(
-                plan, z, k, Y, labels, weight, order, n, scale, delta
-            )
+            total += softmax_cross_entropy_panel(plan, batch, z, column, k, scale, delta)
             z += k * S
-            Y = NULL if Y is NULL else Y + k
+            column += k
         return total
-    for s in range(n):
-        row = row_of(order, s)
+    for s in range(batch.n):
         for j in range(k):
             row_z[j] = z[j * S + s]
-        if weight is not NULL:
-            w = weight[row]
-        total += w * loss_row(
-            plan, row_z, NULL if Y is NULL else Y + row * plan.targets,
-            0 if labels is NULL else labels[row], <floating>(scale * w), delta, row_z + k,
-        )
+        total = add_loss(total, plan, batch, s, row_z, scale, delta, row_z + k)
         for j in range(k):
             z[j * S + s] = row_z[j]
     if delta:
         for j in range(k):
-            for s in range(n, S):
+            for s in range(batch.n, S):
                 z[j * S + s] = 0
     return total

@@ -9,6 +9,11 @@
 
 #include "vecmath.h"
 
+#define VM_LEAKY_SLOPE 0.01                             /* of leaky_relu for x < 0 */
+#define VM_SELU_SCALE 1.0507009873554804934193349852946 /* lambda */
+#define VM_SELU_FLOOR 1.7580993408473768599402175208123 /* lambda alpha */
+#define VM_POISSON_FLOOR 0x1p-64                        /* the loss takes a smaller y for this */
+
 /* pi = P1 + P2 + P3; k P1 and k P2 are exact for |k| < 2^28 */
 #define VM_PI_1 0x1.921fb4p+1
 #define VM_PI_2 0x1.4442dp-23
@@ -21,7 +26,7 @@ VM_INLINE double vm_minus_pi(double x, double k)
 {
     return vm_fma_f64(k, -VM_PI_3, vm_fma_f64(k, -VM_PI_2, vm_fma_f64(k, -VM_PI_1, x)));
 }
-/* -x for odd k, which stands in the low bit of t */
+/* -x for odd k, which is in the low bit of t */
 VM_INLINE double vm_alternate(double x, double t)
 {
     return vm_float_f64(vm_bits_f64(x) ^ (vm_bits_f64(t) << 63));

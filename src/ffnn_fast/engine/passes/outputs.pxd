@@ -1,20 +1,24 @@
-# ŷ and the loss of n rows, by whichever way suits them; run by every thread of a team at once.
+# ŷ and the losses of the rows of a batch; run by every thread of a team.
 #
 # The head of the scratch holds a sum of losses for each panel.
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.activations cimport activate_any, rare, softmax_row
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.deferred cimport deferred_size
-from ffnn_fast.engine.online cimport forward_first, forward_rest, online_size
-from ffnn_fast.engine.panels cimport (
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport rare
+from ffnn_fast.engine.passes.activation_loops cimport activate_any, softmax_row
+from ffnn_fast.engine.passes.alignment cimport padded
+from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
+from ffnn_fast.engine.passes.batch_blas cimport forward_block, gather, losses_block
+from ffnn_fast.engine.passes.batch_panels cimport (
     outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
 )
-from ffnn_fast.engine.penalty cimport penalty
-from ffnn_fast.engine.plan cimport SOFTMAX, plan_t
-from ffnn_fast.engine.rows cimport forward_block, gather, losses_block, padded
+from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, online_size
+from ffnn_fast.engine.passes.online_deferred cimport deferred_size
+from ffnn_fast.engine.passes.penalty cimport penalty_of
+from ffnn_fast.engine.passes.team cimport team_t
+from ffnn_fast.engine.plan cimport SOFTMAX, outputs_only, plan_t, step_t
 
 cdef enum:
     BLOCK_ROWS = 1024  # samples whose activations are held at once
@@ -29,7 +33,7 @@ cdef inline Py_ssize_t sums_size(const plan_t* plan, Py_ssize_t n) noexcept nogi
 cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int threads) noexcept nogil:
     """Elements of scratch for a call on n rows, to train or not"""
     cdef Py_ssize_t block = min(n, <Py_ssize_t>BLOCK_ROWS), size
-    if not plan.own:
+    if not plan.own_products:
         return sums_size(plan, n) + 2 * padded(block) * plan.units
     size = max(
         panels_workspace(plan, block, threads),
@@ -57,68 +61,57 @@ cdef inline void activate_outputs(const plan_t* plan, floating* z, Py_ssize_t n)
 
 
 cdef inline void forward_rows(
-    const plan_t* plan, const floating* params, const floating* X, Py_ssize_t n, floating* out,
-    floating* work, int thread, int threads,
+    const plan_t* plan, const floating* params, const batch_t* batch, floating* out,
+    floating* work, team_t team,
 ) noexcept nogil:
-    """out (n, n_L) := ŷ, a thread's share of the rows"""
-    cdef Py_ssize_t k = plan.n[plan.L], start = 0, rows
+    """out (n, n_L) := ŷ, a thread's share of the rows of the batch, which has no order"""
+    cdef Py_ssize_t n = batch.n, k = plan.n[plan.L], start = 0
+    cdef const floating* X = <const floating*>batch.X
+    cdef step_t step = outputs_only()
+    cdef batch_t rows
     cdef floating* z
     work += sums_size(plan, n)
     if n <= max(1, plan.S // PANEL_PER_ROW):
         for start in range(n):
             forward_first(plan, params, X + start * plan.n[0], work)
-            z = forward_rest(plan, params, work, False)
+            z = forward_rest(plan, &step, params, work)
             activate_outputs(plan, z, 1)
             memcpy(out + start * k, z, k * sizeof(floating))
-    elif plan.own:
-        outputs_of_panels[floating](
-            plan, params, X, NULL, NULL, NULL, n, out, work, NULL, thread, threads
-        )
+    elif plan.own_products:
+        outputs_of_panels(plan, &step, params, batch, out, work, NULL, team)
     else:
         while start < n:
-            rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
-            z = forward_block(
-                plan, params, X + start * plan.n[0], rows, work, padded(rows), False
-            )
-            activate_outputs(plan, z, rows)
-            memcpy(out + start * k, z, rows * k * sizeof(floating))
-            start += rows
+            rows = rows_from(batch, start, min(n - start, <Py_ssize_t>BLOCK_ROWS))
+            z = forward_block(plan, &step, params, &rows, X + start * plan.n[0], work)
+            activate_outputs(plan, z, rows.n)
+            memcpy(out + start * k, z, rows.n * k * sizeof(floating))
+            start += rows.n
 
 
 cdef inline void losses_of_rows(
-    const plan_t* plan, const floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, Py_ssize_t n, floating* work, int thread,
-    int threads,
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    floating* work, team_t team,
 ) noexcept nogil:
     """A thread's share of the losses, Σ w ℓ of each panel or block, to the head of the scratch"""
     cdef double* sums = <double*>work
-    cdef Py_ssize_t k = plan.targets, start = 0, rows, block = 0
+    cdef Py_ssize_t start = 0, block
+    cdef batch_t rows
     cdef floating* z
-    cdef plan_t here = plan[0]
-    work += sums_size(plan, n)
-    if plan.own:
-        outputs_of_panels[floating](
-            plan, params, X, Y, labels, weight, n, NULL, work, sums, thread, threads
-        )
+    work += sums_size(plan, batch.n)
+    if plan.own_products:
+        outputs_of_panels[floating](plan, step, params, batch, NULL, work, sums, team)
         return
-    for block in range(panel_count(plan, n)):
+    for block in range(panel_count(plan, batch.n)):
         sums[block] = 0
     block = 0
-    while start < n:
-        rows = min(n - start, <Py_ssize_t>BLOCK_ROWS)
-        here.position = start
-        z = forward_block(
-            &here, params, gather(&here, X + start * plan.n[0], NULL, work, rows), rows, work,
-            padded(rows), False,
-        )
+    while start < batch.n:
+        rows = rows_from(batch, start, min(batch.n - start, <Py_ssize_t>BLOCK_ROWS))
+        z = forward_block(plan, step, params, &rows, gather(plan, step, &rows, work), work)
         sums[block] = losses_block(
-            plan, z, NULL if Y is NULL else Y + start * k,
-            NULL if labels is NULL else labels + start,
-            NULL if weight is NULL else weight + start, NULL, rows, 1, False,
-            z + padded(rows) * plan.units,
+            plan, &rows, z, 1, False, z + padded(rows.n) * plan.units
         )
         block += 1
-        start += rows
+        start += rows.n
 
 
 cdef inline double sum_of(const double* sums, Py_ssize_t n) noexcept nogil:
@@ -134,4 +127,4 @@ cdef inline double mean_loss(
     const plan_t* plan, const floating* params, const floating* work, Py_ssize_t n
 ) noexcept nogil:
     """The objective, from the sums of losses at the head of the scratch"""
-    return sum_of(<const double*>work, panel_count(plan, n)) / n + penalty(plan, params)
+    return sum_of(<const double*>work, panel_count(plan, n)) / n + penalty_of(plan, params)

@@ -1,4 +1,4 @@
-# Steps on one sample each, with the updates of W_1 put off until a panel of S samples is through.
+# Online learning with the updates of W_1 deferred to the end of each panel of S samples.
 #
 # W_1 is the largest matrix of most networks, and a step that touches all of it is bound by memory.
 # But the samples are known beforehand. With A = W_1 Xᵀ and G = X Xᵀ of the panel, taken before its
@@ -9,36 +9,38 @@
 # and at the end W_1 := W_1 − η Σ_i ∇a_i x_iᵀ. That is the same gradient descent, step by step, in
 # exact arithmetic; W_1 is read twice and written once for S steps, by products at full speed.
 #
-# Scratch after that of online.pxd, each part aligned:
+# Scratch after that of one_sample.pxd, each part aligned:
 #   H (n_0, S), blocks of H, A (n_1, S), D (n_1, S), G (S, S)   panels
 #   a (S, n_1), da (S, n_1)                                      rows
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.losses cimport loss_row
-from ffnn_fast.engine.online cimport (
-    backward_update_above, forward_rest, h_one, online_size,
-)
-from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.products cimport (
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, gather_panel, panel_size, panel_to_rows, panels_backward, panels_forward,
     weight_gradient,
 )
-from ffnn_fast.engine.rows cimport padded
+from ffnn_fast.engine.passes.alignment cimport padded
+from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
+from ffnn_fast.engine.passes.batch_panels cimport gather_inputs
+from ffnn_fast.engine.passes.one_sample cimport (
+    backward_update_above, forward_rest, h_one, online_size,
+)
+from ffnn_fast.engine.passes.row_losses cimport add_loss
+from ffnn_fast.engine.plan cimport plan_t, step_t
 
 cdef enum:
     DEFER_FROM = 1 << 13  # elements of W_1: 64×64 comes out even, 128×128 gains a third
 
 
 cdef inline bint defers(const plan_t* plan) noexcept nogil:
-    """Whether steps on one sample put the updates of W_1 off
+    """Whether steps on one sample defer the updates of W_1
 
-    A penalty wants W_1 at every step; fewer units than samples would need more scratch than W_1.
+    A penalty needs W_1 at every step; fewer units than samples would need more scratch than W_1.
     """
-    return plan.own and not plan.penalised and plan.step == 0 and plan.n[1] >= plan.S \
-        and plan.n[1] * plan.n[0] >= DEFER_FROM
+    return plan.own_products and not plan.penalised and not plan.dropout \
+        and plan.n[1] >= plan.S and plan.n[1] * plan.n[0] >= DEFER_FROM
 
 
 cdef inline Py_ssize_t rows_size(const plan_t* plan) noexcept nogil:
@@ -55,10 +57,10 @@ cdef inline Py_ssize_t deferred_size(const plan_t* plan) noexcept nogil:
 
 cdef inline void pre_activation(
     Py_ssize_t o, Py_ssize_t s, const floating* b, const floating* A, floating eta,
-    const floating* G, Py_ssize_t S, const floating* da, floating* a,
+    const floating* G, const floating* da, floating* a,
 ) noexcept nogil:
     """a := b + A − η Σ_{i<s} G_i ∇a_i for o units; G a column, its rows S apart; ∇a (s, o)"""
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), i, j
     cdef floating g0, g1, g2, g3
     for j in range(o):
         a[j] = b[j] + A[j]
@@ -76,13 +78,13 @@ cdef inline void pre_activation(
 
 
 cdef inline double deferred_panel(
-    const plan_t* plan, floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
-    floating eta, floating* work, floating* panels,
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch, floating eta,
+    floating* work,
 ) noexcept nogil:
-    """A step on each of the n <= S rows X[order]; returns Σ w ℓ"""
-    cdef Py_ssize_t S = plan.S, i = plan.n[0], o = plan.n[1], k = plan.targets, s, row
+    """A step on each of the n <= S rows of the batch; returns Σ w ℓ"""
+    cdef Py_ssize_t S = plan.S, i = plan.n[0], o = plan.n[1], n = batch.n, s
     cdef floating* W = params + plan.W[1]
+    cdef floating* panels = work + online_size(plan)
     cdef floating* blocks = panels + plan.panel[0]
     cdef floating* A = blocks + S * plan.block_below[1]
     cdef floating* D = A + plan.panel[1]
@@ -90,26 +92,19 @@ cdef inline double deferred_panel(
     cdef floating* a = G + panel_size(S, sizeof(floating))
     cdef floating* da = a + rows_size(plan)
     cdef floating* z
-    cdef floating w = 1
     cdef double total = 0
-    gather_panel(n, i, X, order, panels, blocks, S)
+    gather_inputs(plan, batch, panels, blocks, S)
     panels_forward[floating](n, o, i, W, NULL, panels, A)
     panel_to_rows(n, o, A, a)
     panels_backward(n, i, S, panels, panels, G)
     for s in range(n):
-        row = order[s]
         pre_activation(
-            o, s, params + plan.b[1], a + s * o, eta, G + s, S, da, h_one(plan, work, 1)
+            o, s, params + plan.b[1], a + s * o, eta, G + s, da, h_one(plan, work, 1)
         )
-        if weight is not NULL:
-            w = weight[row]
-        z = forward_rest(plan, params, work, True)
-        total += w * loss_row(
-            plan, z, NULL if Y is NULL else Y + row * k, 0 if labels is NULL else labels[row], w,
-            True, z + plan.n[plan.L],
-        )
+        z = forward_rest(plan, step, params, work)
+        total = add_loss(total, plan, batch, s, z, 1, True, z + plan.n[plan.L])
         memcpy(
-            da + s * o, backward_update_above(plan, params, eta, work),
+            da + s * o, backward_update_above(plan, step, params, eta, work),
             o * sizeof(floating),
         )
     gather_panel[floating](n, o, da, NULL, D, NULL, S)
@@ -118,20 +113,18 @@ cdef inline double deferred_panel(
 
 
 cdef inline double deferred_steps(
-    const plan_t* plan, floating* params, const floating* X, const floating* Y,
-    const int64_t* labels, const floating* weight, const int64_t* order, Py_ssize_t n,
-    floating eta, floating* work,
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch, floating eta,
+    floating* work,
 ) noexcept nogil:
-    """One step of gradient descent on each of the rows X[order]; returns Σ of the objectives
+    """One step of gradient descent on each row of the batch; returns Σ of the objectives
 
     Bits depend on where panels begin: an epoch may be cut into calls at multiples of S.
     """
+    cdef batch_t panel
     cdef Py_ssize_t start = 0
     cdef double total = 0
-    while start < n:
-        total += deferred_panel(
-            plan, params, X, Y, labels, weight, order + start, min(plan.S, n - start), eta, work,
-            work + online_size(plan),
-        )
+    while start < batch.n:
+        panel = rows_from(batch, start, min(plan.S, batch.n - start))
+        total += deferred_panel(plan, step, params, &panel, eta, work)
         start += plan.S
     return total

@@ -2,9 +2,9 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.products cimport MK_BYTES
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport MK_BYTES
+from ffnn_fast.engine.plan cimport plan_t, step_t
 
 cdef enum:
     MAX_S = 32  # samples of the widest panel, float32 with 64-byte vectors
@@ -25,25 +25,27 @@ cdef inline uint32_t fmix(uint32_t h) noexcept nogil:
     return h ^ (h >> 16)
 
 
-cdef inline uint64_t layer_key(const plan_t* plan, Py_ssize_t k) noexcept nogil:
-    """Where the keys of the rows start for h_k in the step at hand"""
-    return splitmix(splitmix(plan.seed, <uint64_t>plan.step), <uint64_t>k)
+cdef inline uint64_t layer_key(const step_t* step, Py_ssize_t k) noexcept nogil:
+    """Where the keys of the rows start for h_k"""
+    return splitmix(splitmix(step.seed, <uint64_t>step.mask), <uint64_t>k)
 
 
 cdef inline void drop_panel(
-    const plan_t* plan, Py_ssize_t k, Py_ssize_t position, floating* z, floating* d
+    const plan_t* plan, const step_t* step, Py_ssize_t k, Py_ssize_t first, floating* z, floating* d
 ) noexcept nogil:
-    """z, d := m z / (1 − rate), m d / (1 − rate) for a panel (n_k, S) whose first sample has this
-    position in the batch; d may be NULL"""
+    """z, d := m z / (1 − rate), m d / (1 − rate) for a panel (n_k, S)
+
+    Its samples are the rows first.. of the batch; d may be NULL.
+    """
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
-    cdef uint64_t start = layer_key(plan, k), key
+    cdef uint64_t start = layer_key(step, k), key
     cdef int32_t threshold = <int32_t>plan.threshold[k]
     cdef floating scale = <floating>plan.kept_scale[k]
     cdef uint32_t[MAX_S] low
     cdef uint32_t[MAX_S] high
     cdef int32_t[MAX_S] bits
     for s in range(S):
-        key = splitmix(start, <uint64_t>(position + s))
+        key = splitmix(start, <uint64_t>(first + s))
         low[s], high[s] = <uint32_t>key, <uint32_t>(key >> 32)
     for j in range(plan.n[k]):
         for s in range(S):
@@ -69,15 +71,16 @@ cdef inline void drop_row(
 
 
 cdef inline void drop_rows(
-    const plan_t* plan, Py_ssize_t k, Py_ssize_t n, floating* z, floating* d
+    const plan_t* plan, const step_t* step, Py_ssize_t k, Py_ssize_t first, Py_ssize_t n,
+    floating* z, floating* d,
 ) noexcept nogil:
-    """The same for the n rows at hand, (n, n_k)"""
-    cdef uint64_t start = layer_key(plan, k), key
+    """The same for the n rows first.. of the batch, (n, n_k)"""
+    cdef uint64_t start = layer_key(step, k), key
     cdef int32_t threshold = <int32_t>plan.threshold[k]
     cdef floating scale = <floating>plan.kept_scale[k]
     cdef Py_ssize_t r, width = plan.n[k]
     for r in range(n):
-        key = splitmix(start, <uint64_t>(plan.position + r))
+        key = splitmix(start, <uint64_t>(first + r))
         drop_row(width, key, threshold, scale, z + r * width)
         if d is not NULL:
             drop_row(width, key, threshold, scale, d + r * width)

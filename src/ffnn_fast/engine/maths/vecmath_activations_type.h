@@ -14,12 +14,10 @@ VM_INLINE real vm(elu)(real x)
 }
 
 /* L x for x > 0, else L A (e^x - 1) */
-#define VM_SELU_L ((real)1.0507009873554804934193349852946)
-#define VM_SELU_LA ((real)1.7580993408473768599402175208123)
 VM_INLINE real vm(selu)(real x)
 {
-    real y = VM_SELU_LA * vm(expm1)(x);
-    return x > 0 ? VM_SELU_L * x : y;
+    real y = (real)VM_SELU_FLOOR * vm(expm1)(x);
+    return x > 0 ? (real)VM_SELU_SCALE * x : y;
 }
 
 /* x between -40 and 40, beyond which e^(-x^2/2) = 0 and tanh = 1 in double; NaN may become 40 */

@@ -1,11 +1,11 @@
 # The penalty of the objective, and what l1 adds to its gradient.
 
-from ffnn_fast.engine.blas cimport floating
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport sum_of_sizes, sum_of_squares
 from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.products cimport sum_of_sizes, sum_of_squares
 
 
-cdef inline double penalty(const plan_t* plan, const floating* params) noexcept nogil:
+cdef inline double penalty_of(const plan_t* plan, const floating* params) noexcept nogil:
     """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|"""
     cdef Py_ssize_t k, size
     cdef double total = 0
