@@ -6,7 +6,7 @@ from functools import cache
 import mpmath
 import numpy as np
 import pytest
-from problems import machines
+from support.problems import machines
 from scipy import special
 from support.compiled_maths import evaluate, evaluate_in_place, levels
 
