@@ -23,7 +23,7 @@ from ffnn_fast.cli.training.train_options import (
 )
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.network import Network
-from ffnn_fast.optimizers._rules import OPTIMIZERS, Optimizer
+from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
 from ffnn_fast.preprocessing import TargetEncoder
 from ffnn_fast.schedules import Schedule, StepDecay, WarmUp
 

@@ -39,7 +39,7 @@ from ffnn_fast.cli.training.data_options import Columns, Reading, Split
 from ffnn_fast.initializers import INITIALIZERS
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.metrics import METRICS
-from ffnn_fast.optimizers._rules import OPTIMIZERS
+from ffnn_fast.optimizers import OPTIMIZERS
 
 BOUND = Number(0, above=True)
 
