@@ -122,7 +122,7 @@ def test_annealing_at_a_fitting_rate_is_the_plain_algorithm(folder):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--data nowhere", "nowhere has no fashion_mnist"),
+        ("--data nowhere", "nowhere has no fashion_mnist: there is no such folder"),
         ("-d mnist", "has no mnist"),
         ("-o adagrad", "--optimizer must be one of sgd, momentum"),
         ("-m 1.5", "--momentum must be in [0, 1), got 1.5"),
