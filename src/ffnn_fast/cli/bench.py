@@ -62,11 +62,11 @@ class Line:
     """The current status, in a line of the terminal that the next one overwrites."""
 
     def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
+        self.is_terminal = sys.stderr.isatty()
 
     def show(self, text: str = "") -> None:
         """Replace the line; without a text, remove it."""
-        if self.live:
+        if self.is_terminal:
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write(f"\r\033[K{text[:width]}")
             sys.stderr.flush()
@@ -129,11 +129,13 @@ def _cases(options: BenchOptions) -> list[tuple[str, int, list[str]]]:
         raise CommandError(f"--threads {given}: this process may use {cores} cores; give fewer")
     only = set(options.only or ())
     names = [name for name in CASES if name in only] or (QUICK if options.quick else tuple(CASES))
-    wanted = only.difference(CASES)
+    libraries = only.difference(CASES)
     found = []
     for name in names:
-        others = [other for other in _others(name, wanted) if not wanted or other in wanted]
-        if wanted and not others and FFNN_FAST not in wanted:
+        others = [
+            other for other in _others(name, libraries) if not libraries or other in libraries
+        ]
+        if libraries and not others and FFNN_FAST not in libraries:
             continue
         usual = {1: None, min(cores, available()): None} if name == "wide" else {1: None}
         counts = [1] if name in ONE_ROW else dict.fromkeys(options.threads or usual)
@@ -141,15 +143,15 @@ def _cases(options: BenchOptions) -> list[tuple[str, int, list[str]]]:
     if not found:
         raise CommandError(
             f"--only {' '.join(options.only or ())}: {', '.join(names)} has no benchmark of "
-            f"{', '.join(sorted(wanted))}"
+            f"{', '.join(sorted(libraries))}"
         )
     return found
 
 
-def _others(name: str, wanted: set[str]) -> tuple[str, ...]:
+def _others(name: str, libraries: set[str]) -> tuple[str, ...]:
     """The libraries of a case, besides ffnn_fast."""
     others = PREDICTION if name == "latency" else TRAINING
-    return (*others, ON_REQUEST) if ON_REQUEST in wanted and name != "adam" else others
+    return (*others, ON_REQUEST) if ON_REQUEST in libraries and name != "adam" else others
 
 
 def _absent(options: BenchOptions) -> list[str]:

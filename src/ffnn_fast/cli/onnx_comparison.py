@@ -55,13 +55,13 @@ def compare(
         name: np.array([["" if v is None else v] for v in values], dtype=values.dtype)
         for name, values in columns.items()
     }
-    answers = run(inputs)
+    outputs = run(inputs)
     X = preprocessing.inputs.transform(columns).astype(network.spec.dtype)
     y_hat = network.forward(X)
     if preprocessing.target.task == "regression":
-        values = (answers[0] - preprocessing.target.mean) / preprocessing.target.scale
+        values = (outputs[0] - preprocessing.target.mean) / preprocessing.target.scale
         return Comparison(runtime, ROWS, _difference(values, y_hat))
-    labels, shares = answers
+    labels, shares = outputs
     y_hat = class_probabilities(y_hat)
     difference = _difference(shares, y_hat)
     best = np.sort(y_hat, axis=1)

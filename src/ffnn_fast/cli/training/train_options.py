@@ -14,10 +14,10 @@ from ffnn_fast.activations import ACTIVATIONS, ALIASES
 from ffnn_fast.cli.arguments.declaration import argument, group, option
 from ffnn_fast.cli.arguments.named_settings import Choice, ChoiceOf, Count, CountOf
 from ffnn_fast.cli.arguments.value_types import (
+    CheckpointInterval,
     ColumnName,
     EpochsOrSeconds,
     Integer,
-    Interval,
     ListOf,
     Names,
     Number,
@@ -188,7 +188,7 @@ class Checkpoints:
     checkpoint: str | None = option(
         Text(), "file for the state of the training, written after each epoch", metavar="FILE"
     )
-    checkpoint_every: Interval | None = option(
+    checkpoint_every: CheckpointInterval | None = option(
         EpochsOrSeconds(),
         "epochs, or seconds as 60s, between two checkpoints (default: 1)",
         metavar="N",
