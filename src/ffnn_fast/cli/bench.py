@@ -55,7 +55,9 @@ class BenchOptions:
     only: tuple[str, ...] | None = option(
         Words(OneOf(NAMES)), "some of the cases or libraries listed below", metavar="NAME"
     )
-    json: str | None = option(Text(), "write the times and the machine there", metavar="FILE")
+    json: str | None = option(
+        Text(), "write the times and a description of the machine to this file", metavar="FILE"
+    )
 
 
 class Line:
@@ -271,10 +273,10 @@ COMMAND = Command(
     description="Times a step of training in several networks, and the prediction of one "
     "row, beside the NumPy reference, NumPy written well, and scikit-learn, PyTorch, JAX and "
     "ONNX Runtime where they are installed. Each runs in a process of its own, pinned to its "
-    "cores. First all must compute the same step; then their measurements are interleaved. The "
-    "tables show the median over the rounds, the quartiles, and the median of the ratios to "
-    "ffnn_fast within each round: above 1, ffnn_fast is faster. Takes about a minute; close "
-    "other programs first.",
+    "cores. A library that does not compute the same step is excluded. The measurements are "
+    "interleaved. The tables show the median over the rounds, the quartiles, and the median of the "
+    "ratios to ffnn_fast within each round: above 1, ffnn_fast is faster. Takes about a minute; "
+    "close other programs first.",
     epilog=f"Cases: {'; '.join(f'{name}: {what}' for name, what in CASES.items())}. "
     f"Libraries: {', '.join(NAMES[len(CASES) :])}. The reference is ffnn_fast's NumPy "
     "implementation; a bare call computes nothing.",

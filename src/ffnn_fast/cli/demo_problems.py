@@ -50,8 +50,8 @@ def digits(seed: int, epochs: int | None) -> Outcome:
     """An image into 1 of 10 classes: softmax and cross-entropy (lecture module 4.3).
 
     Four fifths of the images train, each also shifted by a pixel in the four directions; the rest
-    is used once, at the end. The baselines train on the images without shifts, which suits them
-    better.
+    is used once, at the end. The baselines are fitted to the images without shifts, on which they
+    are better.
     """
     data, epochs = load_digits(), epochs or 40
     rng = np.random.default_rng(seed)

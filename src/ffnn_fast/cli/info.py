@@ -80,5 +80,5 @@ COMMAND = Command(
     "info",
     InfoOptions,
     run,
-    description="Shows the layers of a model file and how it reads a table.",
+    description="Shows the layers of a model file and its preprocessing of tables.",
 )

@@ -72,8 +72,8 @@ def compare(
 
 
 def random_columns(encoder: TableEncoder, n: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Raw columns, (n,) each, like those the encoder was fitted to: numbers about their mean, the
-    levels and one more, and some missing values.
+    """Raw columns, (n,) each, like those that the encoder was fitted to: normal numbers, the levels
+    and an unknown one, and some missing values.
     """
     columns: dict[str, Any] = {}
     for column in encoder.columns:
@@ -89,7 +89,7 @@ def random_columns(encoder: TableEncoder, n: int, rng: np.random.Generator) -> d
 
 
 def _session(path: str) -> tuple[str, Run]:
-    """What runs the file, and how."""
+    """The name of a runtime, and a function that runs the file in it."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 

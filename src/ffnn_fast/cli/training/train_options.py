@@ -103,12 +103,12 @@ class Model:
 
 @dataclass(frozen=True)
 class Training:
-    """Steps and their lengths."""
+    """Optimizer, learning rate and number of epochs."""
 
     epochs: int | None = option(
         Integer(1),
-        "passes over the rows (default: as many as make about 20000 steps, 20 to 500); with "
-        "--solver the maximal number of iterations (default: 200)",
+        "passes over the rows (default: enough for about 20000 steps, 20 to 500); with "
+        "--solver the maximum number of iterations (default: 200)",
         metavar="N",
     )
     batch_size: int | str | None = option(
@@ -119,8 +119,8 @@ class Training:
     )
     learning_rate: float | str | None = option(
         WordOr("find", BOUND),
-        "length of a step; find: choose it by a trial of rates before training (default: 0.05 for "
-        "sgd, else the optimizer's own)",
+        "step size; find: choose it by a learning rate range test before training (default: 0.05 "
+        "for sgd, else the optimizer's own)",
         metavar="ETA",
     )
     schedule: Choice | None = option(
@@ -183,7 +183,7 @@ class Stopping:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """How an interrupted training continues."""
+    """Checkpoints, and resuming from one."""
 
     checkpoint: str | None = option(
         Text(), "file for the state of the training, written after each epoch", metavar="FILE"
@@ -238,10 +238,10 @@ class Reporting:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What computes."""
+    """Engine, threads and matrix products."""
 
     threads: int | None = option(
-        Integer(1), "maximal number of threads (default: all)", metavar="N"
+        Integer(1), "maximum number of threads (default: all)", metavar="N"
     )
     engine: str | None = option(OneOf(ENGINES), "(default: compiled)")
     matmul: str = option(
