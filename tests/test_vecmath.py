@@ -6,9 +6,9 @@ from functools import cache
 import mpmath
 import numpy as np
 import pytest
-from problems import machines
 from scipy import special
 from support.compiled_maths import evaluate, evaluate_in_place, levels
+from support.problems import machines
 
 from ffnn_fast import NetworkSpec
 from ffnn_fast.engine import isa
