@@ -54,6 +54,8 @@ def broken_arrow(arrow):
     up, down = LAYER_OF[here], LAYER_OF[there]
     if here == there:
         return None
+    if private := [part for part in parts[2:] if part.startswith("_") and not part.endswith("__")]:
+        return f"{arrow}: {private[0]} is private to {there}"
     if down > up:
         return f"{arrow}: {here} is below {there}"
     if there == "engine" and here not in ("_runtime", "_bench"):
@@ -120,6 +122,8 @@ def test_every_import_goes_down(root):
         ("_training/loop.py", "from .. import network", "_training is below network"),
         ("_training/loop.py", "from ffnn_fast._solvers.x import y", "must not use each other"),
         ("network.py", "from .cli.main import run", "network is below cli"),
+        ("network.py", "from ffnn_fast.losses import _f", "_f is private to losses"),
+        ("cli/train.py", "from ffnn_fast.sklearn._base import f", "_base is private to sklearn"),
         ("network.py", "def f():\n    import pandas", "network must not use pandas"),
         ("plotting/a.py", "from ffnn_fast.onnx import f", "plotting is below onnx"),
         ("plotting/a.py", "from ffnn_fast.network import N", "plotting is below network"),

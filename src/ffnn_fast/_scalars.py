@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-CLOSED = ("neither", "left", "right", "both")
-
 
 def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) -> int:
     """`value` as an int in [low, high], `high` included; None for no bound.
