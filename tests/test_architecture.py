@@ -16,7 +16,8 @@ INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
 # cli, _bench → integrations, network → _training | _solvers → _runtime → reference → _model →
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
 LAYERS = [
-    {"engine", "_scalars", "_text", "_public"},
+    {"_text"},
+    {"engine", "_scalars", "_public"},
     FORMULAS,
     {"_model"},
     {"reference", "plotting"},

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffnn_fast._scalars import as_choice, convert_fields
+from ffnn_fast._text import quoted
 
 __all__ = [
     "ACTIVATIONS",
@@ -268,8 +269,10 @@ def _resolve(name: str | Activation, known: dict, what: str) -> str | Activation
     if isinstance(name, Activation):
         return name
     if not isinstance(name, str):
-        raise TypeError(f"{what} must be a name or an Activation, got {name!r}")
+        raise TypeError(f"{what} must be a name or an Activation, got {quoted(name)}")
     standard = ALIASES.get(name, name)
     if standard not in known:
-        raise ValueError(f"{what} must be one of {', '.join([*known, *ALIASES])}; got {name!r}")
+        raise ValueError(
+            f"{what} must be one of {', '.join([*known, *ALIASES])}; got {quoted(name)}"
+        )
     return standard

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ffnn_fast._model import model_files, predictions
+from ffnn_fast._model import predictions
 from ffnn_fast._model.arrays import as_params, as_rows
 from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
@@ -17,10 +17,10 @@ from ffnn_fast._model.summary import summary
 from ffnn_fast._runtime import inspection
 from ffnn_fast._runtime.bound_network import PredictFunction, aligned_copy
 from ffnn_fast._runtime.settings import Settings
-from ffnn_fast._scalars import as_bool, as_generator, as_int
+from ffnn_fast._scalars import as_bool, as_generator, as_int, generator_from
 from ffnn_fast._solvers import minimizers
 from ffnn_fast._training import fit as fitting
-from ffnn_fast._training import loop, rate_finder
+from ffnn_fast._training import loop, rate_finder, streams
 from ffnn_fast._training import partial_fit as streaming
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
@@ -178,7 +178,7 @@ class Network:
     ) -> None:
         self.rng = rng
         self.history = History()
-        self.stream: streaming.Stream | None = None
+        self.stream: streams.AnyStream | None = None
         self._settings = settings
         self._bound = settings.bind(spec, aligned_copy(params, spec.dtype))
 
@@ -498,6 +498,12 @@ class Network:
         ------
         TypeError, ValueError
             If an argument is not as described; nothing has been changed then.
+        CheckpointError
+            If the checkpoint to resume from is damaged, or is not one of this fit; nothing has
+            been changed then.
+        OSError
+            If the folder of `checkpoint` does not exist or cannot be written, before any work; if
+            a checkpoint cannot be written or read.
         """
         request = FitRequest(
             epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
@@ -538,8 +544,9 @@ class Network:
         batch_size : int, default 32
             Rows per step; no batch spans two chunks.
         optimizer, learning_rate : optional
-            As in `fit`. Default: those of the last call, or stochastic gradient descent. Another
-            optimizer starts with new state; another learning rate keeps it.
+            As in `fit`. Default: those of the last call, also if the network was saved and loaded
+            since, or stochastic gradient descent. Another optimizer starts with new state; another
+            learning rate keeps it.
 
         Returns
         -------
@@ -859,8 +866,13 @@ class Network:
         """
         return inspection.check_gradients(self._bound, as_samples(self.spec, X, y))
 
-    def save(self, path: PathLike, extra: Mapping[str, str] | None = None) -> None:
+    def save(
+        self, path: PathLike, extra: Mapping[str, str] | None = None, *, with_state: bool = False
+    ) -> None:
         """Write description and parameters to a safetensors file, atomically.
+
+        After `partial_fit` the header also holds the optimizer and the schedule, so that
+        `partial_fit` goes on with them when the file is loaded.
 
         Parameters
         ----------
@@ -868,24 +880,27 @@ class Network:
             An existing file is replaced.
         extra : mapping of str to str, optional
             Stored in the header.
+        with_state : bool, default False
+            Store the state vectors of the optimizer too, as the tensor ``training.state``:
+            `partial_fit` then goes on to the same bits. It makes the file up to three times as
+            large, and PyTorch's ``load_state_dict`` refuses the tensor unless ``strict=False``.
 
         Raises
         ------
         OSError, TypeError, ValueError
-            If the file cannot be written, the parameters are not finite, or the network has
-            user-defined functions; an existing file is unchanged then.
+            If the file cannot be written, the parameters are not finite, the network has
+            user-defined functions, or `with_state` is that of a user-defined optimizer or
+            schedule; an existing file is unchanged then.
+        MemoryError
+            If there is not enough memory; an existing file is unchanged then.
         """
-        model_files.save(path, self.spec, self.params, extra)
+        streams.save(path, self.spec, self.params, extra, self.stream, with_state)
 
     @classmethod
     def load(
-        cls,
-        path: PathLike,
-        *,
-        engine: str | None = None,
-        n_threads: int | None = None,
+        cls, path: PathLike, *, engine: str | None = None, n_threads: int | None = None,
         matmul: str = "auto",
-    ) -> Network:
+    ) -> Network:  # fmt: skip
         """Read the network from a file that `save` wrote.
 
         Parameters
@@ -897,7 +912,10 @@ class Network:
         Returns
         -------
         Network
-            Its generator has a random seed.
+            Its generator has a random seed. If it was saved after `partial_fit`, the next
+            `partial_fit` goes on with the optimizer and the schedule of the last one: to the same
+            bits if the file holds the optimizer's state (see `save`) or the optimizer has none,
+            else with new state, as in its first step.
 
         Raises
         ------
@@ -905,9 +923,13 @@ class Network:
             If there is no such file.
         ModelFileError
             If it is no model file, is damaged, or has an unknown format version.
+        MemoryError
+            If the network does not fit into memory.
         """
-        spec, params, _ = model_files.load(path)
-        return cls.from_params(spec, params, engine=engine, n_threads=n_threads, matmul=matmul)
+        spec, params, stream = streams.load(path)
+        net = cls.from_params(spec, params, engine=engine, n_threads=n_threads, matmul=matmul)
+        net.stream = stream
+        return net
 
     def copy(self) -> Network:
         """An independent network with the same parameters, settings and generator state."""
@@ -931,12 +953,9 @@ class Network:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        bit_generator = getattr(np.random, state["rng"]["bit_generator"])()
-        bit_generator.state = state["rng"]
-        rng = np.random.Generator(bit_generator)
-        self._assemble(state["spec"], state["params"], rng, Settings(**state["settings"]))
-        self.history, stream = state["history"], state["stream"]
-        self.stream = None if stream is None else streaming.Stream(**stream)
+        rng, settings = generator_from(state["rng"]), Settings(**state["settings"])
+        self._assemble(state["spec"], state["params"], rng, settings)
+        self.history, self.stream = state["history"], streams.stream_from(state["stream"])
 
     def __repr__(self) -> str:
         return summary(self.spec)

@@ -360,8 +360,10 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     if not rule.frozen:
         return slice(None)
     moves = np.ones(spec.n_params, dtype=bool)
+    layers = list(zip(spec.weights(moves), spec.biases(moves), strict=True))
     for k in rule.frozen:
-        spec.weights(moves)[k - 1][...] = spec.biases(moves)[k - 1][...] = False
+        for part in layers[k - 1]:
+            part[...] = False
     return moves
 
 

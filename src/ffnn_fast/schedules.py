@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._scalars import as_choice, as_float, as_int, convert_fields
+from ffnn_fast._scalars import as_choice, as_float, as_int, as_real, convert_fields
+from ffnn_fast._text import quoted
 
 __all__ = [
     "Constant",
@@ -66,6 +67,18 @@ class Schedule:
     def new_memory(self) -> Memory:
         """The state of the schedule at the start of a fit."""
         return {}
+
+    def restored_memory(self, written: Any) -> Memory:
+        """The state of the schedule as a file has it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not one that `observe` makes.
+        """
+        if not isinstance(written, dict):
+            raise TypeError(f"the state of a schedule must be an object, got {quoted(written)}")
+        return written
 
     def observe(self, record: dict[str, float], memory: Memory) -> None:
         """Update `memory` in place with the record of an epoch."""
@@ -361,6 +374,19 @@ class ReduceOnPlateau(Schedule):
         """The rate, the best figure (None: none yet) and two counters."""
         return {"rate": self.rate, "best": None, "bad": 0, "rest": 0}
 
+    def restored_memory(self, written: Any) -> Memory:
+        """The rate, the best figure and the counters, checked."""
+        memory = super().restored_memory(written)
+        if memory.keys() != self.new_memory().keys():
+            raise ValueError(f"the state of a schedule has other entries: {quoted(memory)}")
+        best, most = memory["best"], max(self.rate, self.minimum)
+        return {
+            "rate": as_float(memory["rate"], "rate", 0.0, most, "both"),
+            "best": None if best is None else as_real(best, "best"),
+            "bad": as_int(memory["bad"], "bad", 0, self.patience),
+            "rest": as_int(memory["rest"], "rest", 0, self.cooldown),
+        }
+
     def observe(self, record: dict[str, float], memory: Memory) -> None:
         """Update the best figure and the counters."""
         sign = 1 if self.mode == "min" else -1
@@ -422,6 +448,10 @@ class WarmUp(Schedule):
     def new_memory(self) -> Memory:
         """As the other schedule."""
         return as_schedule(self.schedule).new_memory()
+
+    def restored_memory(self, written: Any) -> Memory:
+        """As the other schedule."""
+        return as_schedule(self.schedule).restored_memory(written)
 
     def observe(self, record: dict[str, float], memory: Memory) -> None:
         """As the other schedule."""

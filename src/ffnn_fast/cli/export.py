@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ffnn_fast.cli.arguments.declaration import argument, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.value_types import OneOf, Switch, Text
-from ffnn_fast.cli.output import CommandError, aligned, check_output, write_file, write_line
+from ffnn_fast.cli.output import CommandError, aligned, check_output, write_line
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
@@ -115,7 +115,7 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
     import numpy as np
     from safetensors.numpy import load
 
-    from ffnn_fast._model.model_files import named_tensors, packed
+    from ffnn_fast._model.model_files import named_tensors, packed, write_atomically
 
     with np.errstate(over="ignore"):
         params = network.params.astype(dtype)
@@ -123,7 +123,8 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
         raise CommandError(f"{dtype} cannot hold parameters as large as {max(abs(network.params))}")
     names = ", ".join(map(str, network.spec.layer_activations))
     tensors = named_tensors(network.spec, params)
-    write_file(path, packed(tensors, {"format": "pt", "activations": names}))
+    content = packed(tensors, {"format": "pt", "activations": names})
+    write_atomically(os.path.realpath(path), content)
     with open(path, "rb") as file:
         again = load(file.read())
     same = again.keys() == tensors.keys() and all(

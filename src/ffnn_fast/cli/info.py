@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ffnn_fast import _text
 from ffnn_fast.cli.arguments.declaration import argument
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.value_types import Text
@@ -24,15 +25,13 @@ class InfoOptions:
 
 def run(options: InfoOptions) -> int:
     """Show the contents; returns the exit code."""
-    from safetensors import safe_open
-
+    from ffnn_fast._model.tensor_files import TensorFile
     from ffnn_fast.cli.table_preprocessing import load_model
 
     network, preprocessing = load_model(options.model)
-    with safe_open(options.model, framework="numpy") as file:
-        write_line(
-            f"{options.model}: written by ffnn_fast {file.metadata().get('library_version')}\n"
-        )
+    with TensorFile(options.model) as file:
+        author = _text.shortened(file.metadata.get("library_version", "unknown"), 40)
+    write_line(f"{options.model}: written by ffnn_fast {author}\n")
     write_line(repr(network))
     if preprocessing is None:
         write_line("\nno preprocessing: this file was not written by ffnn-fast train")

@@ -92,7 +92,8 @@ def to_onnx(
         add_outputs(graph, spec, given.target, y_hat)
     model: ModelProto = graph.model(repr(net))
     if path is not None:
-        write_atomically(os.path.realpath(path), model.SerializeToString(deterministic=True))
+        content = model.SerializeToString(deterministic=True)
+        write_atomically(os.path.realpath(path), [content])
     return model
 
 
