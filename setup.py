@@ -1,8 +1,8 @@
-"""What TOML cannot say: the extension modules, one per ISA level, and their one set of directives.
+"""What TOML cannot express: the extension modules, one per ISA level, and their directives.
 
 Environment: FFNN_FAST_SANITIZE=1 builds with the address and undefined-behaviour sanitizers,
-FFNN_FAST_DEBUG=1 switches Cython's bounds checks on; FFNN_FAST_LEVELS=v4 (or v2,v3 ...) builds
-only those instruction set levels, for a quick try.
+FFNN_FAST_COVERAGE=1 for gcov (.ci/coverage); FFNN_FAST_DEBUG=1 switches Cython's bounds checks on;
+FFNN_FAST_LEVELS=v4 (or v2,v3 ...) builds only those instruction set levels, for a quick try.
 """
 
 import os
@@ -15,8 +15,10 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 ENGINE = Path("src/ffnn_fast/engine")
+BUILD = Path("build/cython")
 DEBUG = os.environ.get("FFNN_FAST_DEBUG") == "1"
 SANITIZE = os.environ.get("FFNN_FAST_SANITIZE") == "1"
+COVERAGE = os.environ.get("FFNN_FAST_COVERAGE") == "1"
 
 DIRECTIVES = {
     "language_level": 3,
@@ -26,7 +28,6 @@ DIRECTIVES = {
     "wraparound": False,
     "initializedcheck": DEBUG,
     "cdivision": not DEBUG,
-    "freethreading_compatible": True,
 }
 
 # -fno-math-errno and -fno-trapping-math let loops vectorise and change no value (never fast-math).
@@ -37,9 +38,11 @@ if SANITIZE:
     FLAGS = ["-O1", "-g1", "-fno-var-tracking", "-fno-omit-frame-pointer"]
     # Python asks for -fwrapv, which would hide signed overflow.
     FLAGS += ["-fno-wrapv", "-fsanitize=address,undefined"]
+elif COVERAGE:
+    FLAGS = ["-O1", "-g0", "--coverage", "-fprofile-update=atomic"]
 # OpenMP gives threads; clang on macOS has none of its own, and then everything runs on one thread.
 OPENMP = [] if sys.platform == "darwin" else ["-fopenmp"]
-LINK = ["-fsanitize=address,undefined"] if SANITIZE else []
+LINK = ["-fsanitize=address,undefined"] if SANITIZE else ["--coverage"] if COVERAGE else []
 
 X86_LEVELS = {
     "v2": ["-march=x86-64-v2"],
@@ -57,32 +60,42 @@ def isa_levels():
     return {"neon": []} if machine in ("arm64", "aarch64") else {"base": []}
 
 
+def generated():
+    """The C files of the engine and of the CPU check: Cython runs once for all levels."""
+    names = ("engine", "cpu")
+    cythonize(
+        [Extension(f"ffnn_fast.engine.{name}", [str(ENGINE / f"{name}.pyx")]) for name in names],
+        build_dir=str(BUILD),
+        compiler_directives=DIRECTIVES,
+        emit_linenums=COVERAGE,
+        include_path=["src"],
+    )
+    return {name: BUILD / ENGINE / f"{name}.c" for name in names}
+
+
 def module(name, source, flags):
-    """One extension of `source`; its C file lives in a build folder of its own."""
-    extension = Extension(
+    """One extension: a C file of two lines, which gives `source` the name of the module."""
+    renamed = BUILD / f"{name}.c"
+    text = f"#define PyInit_{source.stem} PyInit_{name}\n" if source.stem != name else ""
+    text += f'#include "{source.relative_to(BUILD).as_posix()}"\n'
+    if not renamed.exists() or renamed.read_text() != text:
+        renamed.write_text(text)
+    return Extension(
         f"ffnn_fast.engine.{name}",
-        [str(ENGINE / source)],
+        [str(renamed)],
         include_dirs=[str(ENGINE.resolve()), np.get_include()],
-        depends=[
-            str(path)
-            for path in (*ENGINE.glob("*.pxd"), *ENGINE.glob("*.h"), *ENGINE.glob("*.pxi"))
-        ],
+        depends=[str(source), *map(str, ENGINE.rglob("*.h"))],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=FLAGS + OPENMP + flags,
         extra_link_args=LINK + OPENMP,
     )
-    return cythonize(
-        [extension],
-        build_dir=f"build/cython/{name}",
-        compiler_directives=DIRECTIVES,
-        include_path=[str(ENGINE)],
-    )[0]
 
 
-MODULES = [("cpu", "cpu.pyx", [])]
-MODULES += [(f"engine_{level}", "engine.pyx", flags) for level, flags in isa_levels().items()]
+SOURCES = generated()
+MODULES = [
+    module(f"engine_{level}", SOURCES["engine"], flags) for level, flags in isa_levels().items()
+]
+MODULES.append(module("cpu", SOURCES["cpu"], []))
 
-setup(
-    ext_modules=[module(*parts) for parts in MODULES],
-    options={"build_ext": {"parallel": os.cpu_count() or 1}},
-)
+# All at once: three levels on two cores finish sooner side by side than one after two.
+setup(ext_modules=MODULES, options={"build_ext": {"parallel": len(MODULES)}})

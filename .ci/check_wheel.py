@@ -4,10 +4,15 @@ import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
-MAX_BYTES = 3_000_000
+MAX_BYTES = 2_000_000
 ALLOWED = {".py", ".so", ".pyd", ".pxd", ".pyi", ".typed"}
-TEMPLATES = "ffnn_fast/cli/evaluation/templates/"
-DATA = ("ffnn_fast/_dataset_files/", TEMPLATES)
+DATA = ("ffnn_fast/_dataset_files/", "ffnn_fast/cli/evaluation/templates/")
+NEEDED = (
+    "ffnn_fast/py.typed",
+    "ffnn_fast/engine/blas.pxd",
+    "ffnn_fast/engine/plan.pxd",
+    "ffnn_fast/cli/evaluation/templates/report.html",
+)
 
 
 def complaints(wheel):
@@ -20,7 +25,7 @@ def complaints(wheel):
         suffix = PurePosixPath(name).suffix
         if not metadata and not name.startswith(DATA) and suffix not in ALLOWED:
             yield f"{name} does not belong in a wheel"
-    for needed in ("ffnn_fast/py.typed", "ffnn_fast/engine/blas.pxd", f"{TEMPLATES}report.html"):
+    for needed in NEEDED:
         if needed not in names:
             yield f"{needed} is missing"
     if not any(name.endswith((".so", ".pyd")) for name in names):

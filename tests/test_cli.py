@@ -133,8 +133,8 @@ def test_predict_from_raw_rows(people):
     rows = read_csv(people / "people.csv")
     shuffled = [[row[2], "extra", row[1], row[0]] for row in rows]  # no target, another order
     write_csv(people / "new.csv", shuffled)
-    said = run("predict", "m.safetensors", "new.csv", "-o", "out.csv", cwd=people)
-    assert said == "300 predictions of tall in out.csv\n"
+    output = run("predict", "m.safetensors", "new.csv", "-o", "out.csv", cwd=people)
+    assert output == "300 predictions of tall in out.csv\n"
     assert (people / "out.csv").read_text("utf-8") == shown
     run("predict", "m.safetensors", "new.csv", "--proba", "-o", "p.csv", cwd=people)
     names, *values = read_csv(people / "p.csv")
@@ -244,8 +244,8 @@ def test_interrupt(people):
     )
     ran.stdout.readline()
     ran.send_signal(signal.SIGINT)
-    _, said = ran.communicate(timeout=30)
-    assert (ran.returncode, said) == (130, "ffnn-fast: error: interrupted\n")
+    _, output = ran.communicate(timeout=30)
+    assert (ran.returncode, output) == (130, "ffnn-fast: error: interrupted\n")
     assert [path.name for path in people.iterdir()] == ["people.csv"]
 
 

@@ -77,7 +77,7 @@ EXAMPLES = {  # of every option of train
     "tol": (["1e-3"], 1e-3, 1e-3),
     "max_time": (["60"], 60, 60.0),
     "checkpoint": (["run.ckpt"], "run.ckpt", "run.ckpt"),
-    "checkpoint_every": (["60s"], "60s", types.Interval(None, 60.0)),
+    "checkpoint_every": (["60s"], "60s", types.CheckpointInterval(None, 60.0)),
     "resume": TRUE,
     "finish_on_interrupt": TRUE,
     "report": (["r.html"], "r.html", "r.html"),
@@ -261,7 +261,7 @@ def test_a_number_in_a_file_needs_no_table(tmp_path):
         {
             "early_stopping": Count(3),
             "warm_up": Count(2),
-            "checkpoint_every": types.Interval(4, None),
+            "checkpoint_every": types.CheckpointInterval(4, None),
         },
     )
 

@@ -243,8 +243,8 @@ def test_unknown_columns_and_levels_are_no_error(tmp_path, model, capsys):
 def test_columns_by_position(refused, tmp_path, model):
     model()
     (tmp_path / "data.csv").write_text("1,u,no,7\n")
-    said = refused("predict", "m.safetensors", "data.csv", "--header", "no")
-    assert "has 4 columns; without column names, the model expects the 3 columns" in said
+    message = refused("predict", "m.safetensors", "data.csv", "--header", "no")
+    assert "has 4 columns; without column names, the model expects the 3 columns" in message
 
 
 def forged(plain, path, value):
@@ -319,8 +319,8 @@ def test_regressors_have_no_probabilities(refused, tmp_path):
     (tmp_path / "data.csv").write_text(GOOD)
     assert main(train("--epochs", "1", "--no-report")) == 0
     assert "--proba is for classes" in refused("predict", "m.safetensors", "data.csv", "--proba")
-    said = refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
-    assert "the command needs that file" in said
+    message = refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
+    assert "the command needs that file" in message
 
 
 def test_one_line_from_the_real_command(tmp_path):

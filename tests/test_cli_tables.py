@@ -229,7 +229,7 @@ def test_typed_values(tmp_path, monkeypatch):
     with pytest.raises(
         CommandError, match=r"t.npz, row 3, column 'x': 'inf' is not finite; .*NA,i"
     ):
-        table.complain("x", table.numbers("x", ["NA"])[1], ["NA"], "")
+        table.check_cells("x", table.numbers("x", ["NA"])[1], ["NA"], "")
     assert table.texts("x", ["-999"]).tolist() == ["1.5", None, "inf", None]
     for name, kind in (("z", "object, which would need unpickling"), ("c", "complex128")):
         with pytest.raises(CommandError, match=f"column '{name}' is of type {kind}, neither"):

@@ -27,7 +27,7 @@ def test_every_minimiser_finds_the_minimum(method, dtype, rng):
     X = np.linspace(-2, 2, 30)[:, None]
     y = 1.5 * np.tanh(X[:, 0]) + 0.1 * rng.normal(size=30)
     net, best = tiny(dtype=dtype), tiny(dtype="float64")
-    if method == "dogleg":  # wants a Hessian that is positive definite on its way
+    if method == "dogleg":  # needs a Hessian that is positive definite
         net.levenberg_marquardt(X, y, max_iterations=2)
     fit = best.levenberg_marquardt(X, y, tol=1e-12)
     history = net.minimize(X, y, method.upper())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.problems import (
     HIDDEN,
     PAIRS,
-    machines,
+    bound_networks,
     options_of,
     random_params,
     random_problem,
@@ -69,7 +69,7 @@ def test_twins_export_the_same_functions_with_the_same_signatures(engine):
     public = {
         name for name, value in vars(engine).items() if not name.startswith("_") and callable(value)
     }
-    assert public == {*FUNCTIONS, "run_serially", "vecmath"}
+    assert public == {*FUNCTIONS, "run_serially"}
 
 
 @pytest.mark.parametrize("activation", HIDDEN)
@@ -156,7 +156,7 @@ def test_online_steps_that_put_the_first_layer_off(engine, sizes, kind, dtype, r
 def test_an_online_epoch_may_be_cut_at_panels(engine, dtype, rng):
     spec = NetworkSpec((784, 40, 5), "relu", dtype=dtype)
     problem, order = random_problem(spec, 100, rng), rng.permutation(100)
-    whole, cut = machines(spec, random_params(spec, rng), engine, engine)
+    whole, cut = bound_networks(spec, random_params(spec, rng), engine, engine)
     train(whole, problem, order, 1, 0.01)
     for part in (order[:64], order[64:96], order[96:]):
         train(cut, problem, part, 1, 0.01)
@@ -222,6 +222,55 @@ def test_shapes_that_do_not_fit_are_refused(engine, rng):
         train(ours, problem, np.array([0, 5]), 2, 0.1)
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (lambda a: a["X"].tolist(), TypeError, "X must be an array"),
+        (lambda a: a["X"].astype(np.float64), ValueError, "X has the wrong dtype, float64"),
+        (lambda a: np.asfortranarray(a["X"]), ValueError, "X must be C-contiguous, got strides"),
+        (lambda a: a["X"][None], ValueError, "X"),
+        (lambda a: a["X"][:0], ValueError, "X"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(engine, rng, change, error, match):
+    spec = NetworkSpec((3, 4, 2))
+    ours, _ = twins(spec, random_params(spec, rng), engine)
+    out, work = np.empty((5, 2), np.float32), ours.workspace(5)
+    X = change({"X": random_problem(spec, 5, rng).X})
+    with pytest.raises(error, match=match):
+        engine.forward(ours.plan, ours.params, X, out, work)
+
+
+def test_arrays_that_are_written_must_be_writable(engine, rng):
+    spec = NetworkSpec((3, 4, 2))
+    ours, _ = twins(spec, random_params(spec, rng), engine)
+    out, work = np.empty((5, 2), np.float32), ours.workspace(5)
+    out.setflags(write=False)
+    with pytest.raises(ValueError, match="out must be C-contiguous and writable"):
+        engine.forward(ours.plan, ours.params, random_problem(spec, 5, rng).X, out, work)
+
+
+def test_inputs_may_be_read_only(engine, rng):
+    spec = NetworkSpec((3, 4, 2))
+    ours, _ = twins(spec, random_params(spec, rng), engine)
+    problem = random_problem(spec, 5, rng, weighted=True)
+    expected = ours.loss(problem)
+    for array in (problem.X, problem.Y, problem.sample_weight, ours.params):
+        array.setflags(write=False)
+    assert ours.loss(problem) == expected
+
+
+def test_predictor_of_either_dtype(engine, dtype, rng):
+    spec = NetworkSpec((13, 21, 5), "tanh", dtype=dtype)
+    ours, _ = twins(spec, random_params(spec, rng), engine)
+    X = random_problem(spec, 40, rng).X
+    for rows in (1, 2, 40):
+        predict = engine.Predictor(ours.plan, ours.params, rows, ours.workspace(rows))
+        np.testing.assert_array_equal(predict(X[:rows]), ours.forward(X[:rows]))
+        with pytest.raises(ValueError, match=f"C-contiguous {dtype} arrays"):
+            predict(X.tolist())
+
+
 @pytest.mark.parametrize("sizes", [(784, 130, 10), (40, 65, 33, 5)])
 @pytest.mark.parametrize("batch_size", [70, 256, 1500])
 def test_same_bits_for_any_number_of_threads(engine, sizes, batch_size, dtype, rng):
@@ -230,11 +279,11 @@ def test_same_bits_for_any_number_of_threads(engine, sizes, batch_size, dtype, r
     params, order = random_params(spec, rng), rng.permutation(1600)
     results = []
     for n_threads in (1, 2, 3, 5):
-        machine = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
-        losses = train(machine, problem, order, batch_size, 0.01)
-        value, grad = machine.loss_gradient(problem)
-        results.append((machine.params, machine.forward(problem.X), grad, losses, value))
-        assert value == pytest.approx(machine.loss(problem))
+        bound = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+        losses = train(bound, problem, order, batch_size, 0.01)
+        value, grad = bound.loss_gradient(problem)
+        results.append((bound.params, bound.forward(problem.X), grad, losses, value))
+        assert value == pytest.approx(bound.loss(problem))
     for other in results[1:]:
         for got, expected in zip(other, results[0], strict=True):
             np.testing.assert_array_equal(got, expected)

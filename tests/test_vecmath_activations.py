@@ -5,9 +5,8 @@ from functools import cache
 import mpmath
 import numpy as np
 import pytest
+from support.compiled_maths import evaluate, levels
 from test_activations import FORMULAS
-
-from ffnn_fast.engine import isa
 
 pytestmark = pytest.mark.engine
 UNITS = 4  # the contract: the largest error in units of 2^-24 or 2^-53, times max(|x|, 1)
@@ -18,7 +17,7 @@ NAMES = [
 ]
 
 
-@pytest.fixture(params=isa.available())
+@pytest.fixture(params=levels())
 def level(request):
     return request.param
 
@@ -26,13 +25,6 @@ def level(request):
 @pytest.fixture(params=NAMES)
 def name(request):
     return request.param
-
-
-def evaluate(level, name, x):
-    """The engine's name(x)."""
-    out = np.empty_like(x)
-    isa.load(level).vecmath(name, x, out)
-    return out
 
 
 @cache

@@ -8,71 +8,44 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 
 import pytest
+from support.compiled_maths import X86_FLAGS, gcc, loops_source
 
-FUNCTIONS = (
-    *("exp", "log", "tanh", "logistic", "expm1", "log1p", "erf"),
-    *("softplus", "elu", "selu", "softsign", "hard_sigmoid", "gelu", "gelu_slope", "gelu_tanh"),
-    *("gelu_tanh_slope", "silu", "silu_slope", "mish", "mish_slope", "sin", "sin_slope"),
-)
-FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]  # as in setup.py
-LEVELS = {
-    "v2": (["-march=x86-64-v2"], 16),
-    "v3": (["-march=x86-64-v3"], 32),
-    "v4": (["-march=x86-64-v4", "-mprefer-vector-width=512"], 64),
-}
+WIDTHS = {"v2": 16, "v3": 32, "v4": 64}  # bytes of a vector
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcc") is None or platform.machine() != "x86_64", reason="needs gcc on x86-64"
 )
 
 
-def loops_source():
-    """A loop in place over each function and dtype, one per line, as the kernels have them."""
-    lines = ['#include "vecmath_activations.h"']
-    for name in FUNCTIONS:
-        for real, suffix in (("float", "f32"), ("double", "f64")):
-            lines.append(
-                f"void {name}_{suffix}({real}* z, long n)"
-                f" {{ for (long i = 0; i < n; i++) z[i] = vm_{name}_{suffix}(z[i]); }}"
-            )
-    return "\n".join(lines)
-
-
-def compiled(root, tmp_path, source, flags):
-    """What gcc says of the loops it vectorised, and the assembly."""
+def compiled(tmp_path, source, level):
+    """What gcc reports of the loops it vectorised, and the assembly."""
     (tmp_path / "loops.c").write_text(source)
-    includes = [f"-I{root / 'src/ffnn_fast/engine'}", f"-I{sysconfig.get_paths()['include']}"]
-    command = ["gcc", *FLAGS, *flags, *includes, "-S", "-o", "loops.s"]
-    result = subprocess.run(
-        [*command, "-fopt-info-vec-optimized", "loops.c"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return result.stderr, (tmp_path / "loops.s").read_text()
+    options = ["-S", "-o", "loops.s", "-fopt-info-vec-optimized", "loops.c"]
+    report = gcc([*X86_FLAGS[level], *options], tmp_path)
+    return report, (tmp_path / "loops.s").read_text()
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_every_loop_is_vectorised(root, tmp_path, level):
-    flags, width = LEVELS[level]
+@pytest.mark.parametrize("level", WIDTHS)
+def test_every_loop_is_vectorised(tmp_path, level):
     source = loops_source()
-    report, assembly = compiled(root, tmp_path, source, flags)
+    report, assembly = compiled(tmp_path, source, level)
     for line, text in enumerate(source.splitlines()[1:], start=2):
-        found = re.search(rf"loops\.c:{line}:.*vectorized using {width} byte", report)
+        found = re.search(rf"loops\.c:{line}:.*vectorized using {WIDTHS[level]} byte", report)
         assert found, f"not vectorised: {text}"
     assert not re.findall(r"\bcall\s", assembly)
 
 
-def test_a_branch_is_noticed(root, tmp_path):
-    source = '#include "vecmath.h"\nint f(void);\nvoid g(float* z, long n) {' + (
+def test_a_branch_is_noticed(tmp_path):
+    source = '#include "maths/vecmath.h"\nint f(void);\nvoid g(float* z, long n) {' + (
         "for (long i = 0; i < n; i++) z[i] = z[i] > 0 && f() ? vm_exp_f32(z[i]) : 0; }"
     )
-    report, _ = compiled(root, tmp_path, source, LEVELS["v3"][0])
+    report, _ = compiled(tmp_path, source, "v3")
     assert "vectorized using" not in report
 
 
-RULES = {"sgd", "momentum", "adagrad", "adam", "nadam", "rprop", "clip", "follow"}
+RULES = {"sgd", "momentum", "adagrad", "adam", "nadam", "rprop", "clip", "update_average"}
 ACTIVATIONS = {
     *("activate", "activate_rest", "apply_derivative", "apply_derivative_rest"),
     *("slopes_of_inputs", "multiply"),
@@ -82,9 +55,9 @@ ACTIVATIONS = {
 def kernels_source(root, tmp_path, module, extra):
     """Functions of a .pxd file as Cython turns it into C, in both types."""
     pytest.importorskip("Cython")
-    text = (root / f"src/ffnn_fast/engine/{module}.pxd").read_text("utf-8")
+    text = (root / f"src/ffnn_fast/engine/passes/{module}.pxd").read_text("utf-8")
     names = re.findall(r"^cdef inline void (\w+)\([^)]*floating\*", text, re.MULTILINE)
-    lines = [f"from ffnn_fast.engine.{module} cimport {', '.join(extra + names)}"]
+    lines = [f"from ffnn_fast.engine.passes.{module} cimport {', '.join(extra + names)}"]
     for name in names:
         head = re.search(rf"^cdef inline void {name}\((.*?)\) noexcept", text, re.M | re.S)[1]
         arguments = re.findall(r"(?:const )?\w+\*? \w+", head)
@@ -102,21 +75,22 @@ def kernels_source(root, tmp_path, module, extra):
     return (tmp_path / "loops.c").read_text("utf-8")
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", WIDTHS)
 @pytest.mark.parametrize(
     ("module", "extra", "names"),
-    [("updates", ["rates_t"], RULES), ("activations", [], ACTIVATIONS)],
+    [("optimizer_rules", ["rates_t"], RULES), ("activation_loops", [], ACTIVATIONS)],
 )
 def test_every_kernel_is_vectorised(root, tmp_path, module, extra, names, level):
-    flags, width = LEVELS[level]
     source = kernels_source(root, tmp_path, module, extra)
-    report, _ = compiled(root, tmp_path, source, flags)
+    report, _ = compiled(tmp_path, source, level)
     inside, loops = None, {}
     for line, text in enumerate(source.splitlines(), start=1):
         if begins := re.match(rf"static .*__pyx_fuse_\d__pyx_f_\w+?\d{module}_(\w+)\(.*{{$", text):
             inside = begins[1]
         if inside and re.match(r"\s+for \(", text):
-            found = re.search(rf"loops\.c:{line}:.*loop vectorized using {width} byte", report)
+            found = re.search(
+                rf"loops\.c:{line}:.*loop vectorized using {WIDTHS[level]} byte", report
+            )
             loops.setdefault(inside, []).append(bool(found))
         inside = None if text.startswith("}") else inside
     assert set(loops) >= names

@@ -13,8 +13,6 @@ import numpy as np
 
 from ffnn_fast._text import quoted
 
-CLOSED = ("neither", "left", "right", "both")
-
 
 def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) -> int:
     """`value` as an int in [low, high], `high` included; None for no bound.

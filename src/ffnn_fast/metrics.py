@@ -185,7 +185,17 @@ def rmse(values: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
 
 
 def mae(values: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
-    """Mean of |y − ŷ| of each output, averaged over outputs; parameters as `rmse`."""
+    """Mean of |y − ŷ| of each output, averaged over outputs; a NaN in `values` does not count.
+
+    Parameters
+    ----------
+    values, predicted : array-like of shape (n,) or (n, k), n >= 1
+
+    Raises
+    ------
+    ValueError
+        As `r2`.
+    """
     return float(np.mean(_mean_error(values, predicted, np.abs)))
 
 
@@ -297,7 +307,15 @@ def expected_calibration_error(
 ) -> float:
     """Mean over all samples of |share − mean probability| of their bin in `calibration_curve`.
 
-    Parameters and errors are those of `calibration_curve`.
+    Parameters
+    ----------
+    happened, probability, bins
+        As in `calibration_curve`.
+
+    Raises
+    ------
+    ValueError
+        As `calibration_curve`.
     """
     mean, share, count = calibration_curve(happened, probability, bins)
     return float((count * np.abs(share - mean)).sum() / count.sum())

@@ -514,10 +514,10 @@ class Network:
             clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
             checkpoint=checkpoint, resume=resume, on_interrupt=on_interrupt,
         )  # fmt: skip
-        run = fitting.prepare(self._bound, self.rng, X, y, request)
-        self.history = run.history
-        loop.fit(run)
-        return run.history
+        state = fitting.prepare(self._bound, self.rng, X, y, request)
+        self.history = state.history
+        loop.fit(state)
+        return state.history
 
     def partial_fit(
         self,
@@ -933,9 +933,9 @@ class Network:
 
     def copy(self) -> Network:
         """An independent network with the same parameters, settings and generator state."""
-        twin = type(self).__new__(type(self))
-        twin.__setstate__(self.__getstate__())
-        return twin
+        other = type(self).__new__(type(self))
+        other.__setstate__(self.__getstate__())
+        return other
 
     __copy__ = copy
 

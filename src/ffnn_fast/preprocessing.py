@@ -32,8 +32,20 @@ TASKS = ("classification", "regression")
 class NumericColumn:
     """x := (v − mean) / scale; a missing v counts as the mean.
 
-    ``scale`` 0 (all training values are equal) gives no input; ``marks_missing`` adds an input
-    that is 1 where v is missing.
+    Parameters
+    ----------
+    name : str
+    mean : float
+        Mean of the training values.
+    scale : float
+        Their standard deviation; 0, if all are equal, gives no input.
+    marks_missing : bool, default False
+        Whether there is an additional input that is 1 where v is missing, else 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     name: str
@@ -81,7 +93,16 @@ class NumericColumn:
 class CategoricalColumn:
     """One input per level of the training rows: 1 at the value's level, else 0.
 
-    None among the levels stands for "missing"; an unknown level gives zeros.
+    Parameters
+    ----------
+    name : str
+    levels : tuple of str or None
+        Distinct; None stands for "missing". A value that is no level gives zeros.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described.
     """
 
     name: str

@@ -36,7 +36,7 @@ Memory = dict[str, Any]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Base class of all schedules; a subclass implements ``at`` or ``rates``.
+    """Base class of all schedules; a subclass implements `at` or `rates`.
 
     Attributes
     ----------
@@ -89,7 +89,20 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """``η = rate``."""
+    """``η = rate``.
+
+    Parameters
+    ----------
+    rate : float
+        > 0.
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     rate: float
 
@@ -104,7 +117,24 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """``η = rate · factor^⌊u / every⌋``; u counts epochs unless ``per="step"``."""
+    """``η = rate · factor^⌊u / every⌋``; u counts epochs unless ``per="step"``.
+
+    Parameters
+    ----------
+    rate : float
+        > 0.
+    every : int, default 10
+        Epochs or steps between two changes, at least 1.
+    factor : float, default 0.1
+        > 0.
+    per : {"step", "epoch"}, default "epoch"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     rate: float
     every: int = 10
@@ -123,7 +153,22 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """``η = rate · factor^u``; u counts epochs unless ``per="step"``."""
+    """``η = rate · factor^u``; u counts epochs unless ``per="step"``.
+
+    Parameters
+    ----------
+    rate : float
+        > 0.
+    factor : float, default 0.95
+        > 0.
+    per : {"step", "epoch"}, default "epoch"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     rate: float
     factor: float = 0.95
@@ -140,7 +185,22 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """``η = rate / (1 + u)^power``; u counts steps unless ``per="epoch"``."""
+    """``η = rate / (1 + u)^power``; u counts steps unless ``per="epoch"``.
+
+    Parameters
+    ----------
+    rate : float
+        > 0.
+    power : float, default 0.5
+        > 0.
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     rate: float
     power: float = 0.5
@@ -161,6 +221,24 @@ class Cosine(Schedule):
     v is u counted from the last restart. The first cycle has T = period, each next one is `growth`
     times as long, as in Loshchilov and Hutter, *SGDR* (2017). u counts epochs unless
     ``per="step"``.
+
+    Parameters
+    ----------
+    rate : float
+        η at the start of each cycle, > 0.
+    period : int
+        Length of the first cycle, at least 1.
+    minimum : float, default 0.0
+        η towards which a cycle falls, in [0, rate).
+    growth : int, default 1
+        At least 1.
+    per : {"step", "epoch"}, default "epoch"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     rate: float
@@ -193,6 +271,24 @@ class OneCycle(Schedule):
     The rise takes ``rise · total − 1`` of the ``total − 1`` changes between steps; after `total`
     steps the rate is constant. PyTorch's form of Smith and Topin, *Super-Convergence* (2018). u
     counts steps unless ``per="epoch"``.
+
+    Parameters
+    ----------
+    peak : float
+        The highest η, > 0.
+    total : int
+        Steps or epochs of the whole cycle.
+    rise : float, default 0.3
+        Share of the cycle in which η rises: more than one step, and less than all.
+    start, end : float, default 25.0 and 1e4
+        Divisors > 0 of the first and of the last η.
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     peak: float
@@ -226,8 +322,31 @@ class ReduceOnPlateau(Schedule):
 
     After each epoch: the figure has improved if it is below the best by more than
     ``threshold · |best|`` (above, with ``mode="max"``). After more than `patience` epochs in a row
-    without improvement, r grows by 1, and the next `cooldown` epochs do not count. `monitor` is
-    any name in the record of an epoch.
+    without improvement, r grows by 1, and the next `cooldown` epochs do not count.
+
+    Parameters
+    ----------
+    rate : float
+        η at the start, > 0.
+    monitor : str, default "val_loss"
+        Any name in the record of an epoch.
+    factor : float, default 0.1
+        In (0, 1).
+    patience : int, default 10
+    threshold : float, default 1e-4
+        >= 0.
+    cooldown : int, default 0
+    minimum : float, default 0.0
+        The lowest η.
+    mode : {"min", "max"}, default "min"
+        Whether a smaller or a larger figure is better.
+    per : {"step", "epoch"}, default "epoch"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     rate: float
@@ -291,6 +410,22 @@ class WarmUp(Schedule):
 
     The other schedule counts from u = 0 during the rise too, in its own unit. u counts steps
     unless ``per="epoch"``.
+
+    Parameters
+    ----------
+    schedule : Schedule or float
+        A float is a constant rate.
+    length : int
+        Steps or epochs of the rise, at least 1.
+    start : float, default 1/3
+        The share of the rate at u = 0, in (0, 1].
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     schedule: Schedule | float
@@ -326,7 +461,20 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class Custom(Schedule):
-    """``η = function(u)`` for a user-defined function from an int to a finite number >= 0."""
+    """``η = function(u)`` for a user-defined function.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(u)``: an int to a finite number >= 0.
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     function: Callable[[int], float]
 

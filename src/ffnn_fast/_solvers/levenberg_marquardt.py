@@ -303,7 +303,7 @@ def levenberg_marquardt(
 
     References
     ----------
-    .. [1] Madsen, Nielsen & Tingleff, Methods for non-linear least squares sampless, 2nd edition,
+    .. [1] Madsen, Nielsen & Tingleff, Methods for non-linear least squares problems, 2nd edition,
            DTU 2004, algorithm 3.16
     .. [2] Hagan & Menhaj, Training feedforward networks with the Marquardt algorithm, IEEE
            Transactions on Neural Networks 5, 1994

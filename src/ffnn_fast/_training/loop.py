@@ -202,7 +202,7 @@ def _observe(state: FitState, record: Record) -> None:
 
 
 def _set_final_params(state: FitState) -> None:
-    """Set θ to the best parameters, the average or the last θ, as the options say."""
+    """Set θ to the best parameters, the average or the last θ, according to the options."""
     average = state.averaged_params()
     if average is not None:
         state.history.average = average.copy()

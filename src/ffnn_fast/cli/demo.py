@@ -82,7 +82,9 @@ def _present(outcome: Outcome, folder: str | None) -> list[str]:
     write_line()
     if folder:
         _write(outcome, folder)
-    failures = [] if outcome.won else [f"{outcome.name}: the network does not beat its baseline"]
+    failures = []
+    if not outcome.beats_baseline:
+        failures.append(f"{outcome.name}: the network does not beat its baseline")
     return failures + ([] if check.passed else [f"{outcome.name}: the gradient check"])
 
 

@@ -63,7 +63,7 @@ def _show(preprocessing: TablePreprocessing) -> None:
 
 
 def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str, str]:
-    from ffnn_fast.cli.table import shortened
+    from ffnn_fast.cli.table import abbreviated
     from ffnn_fast.preprocessing import NumericColumn
 
     width = str(len(column.feature_names))
@@ -72,12 +72,12 @@ def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str
         scaling = f"mean {column.mean:g}, standard deviation {column.scale:g}{marked}"
         return column.name, "numeric", width, scaling
     levels = ["(missing)" if level is None else level for level in column.levels]
-    return column.name, "categorical", width, shortened(levels, 8)
+    return column.name, "categorical", width, abbreviated(levels, 8)
 
 
 COMMAND = Command(
     "info",
     InfoOptions,
     run,
-    description="Shows the layers of a model file and how it reads a table.",
+    description="Shows the layers of a model file and its preprocessing of tables.",
 )

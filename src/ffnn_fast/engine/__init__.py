@@ -1,1 +1,1 @@
-"""Floor 0: the compiled engine, one module per ISA level; `isa` picks. Imports nothing above."""
+"""The compiled engine, one module per ISA level; `isa` chooses one. It imports nothing above."""

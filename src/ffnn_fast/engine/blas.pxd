@@ -1,13 +1,11 @@
-# The door to BLAS: row-major wrappers of scipy's Fortran routines; nothing else cimports them.
+# Row-major wrappers of scipy's Fortran BLAS: the only cimport of scipy.linalg.cython_blas.
 #
 # A row-major matrix is its transpose to Fortran, so operands and transpositions are swapped here.
 # The casts drop const, which scipy's signatures lack; BLAS does not write to its inputs.
 
 from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk, sgemm, sgemv, ssyrk
 
-ctypedef fused floating:
-    float
-    double
+from ffnn_fast.engine.floating cimport floating
 
 
 cdef inline void gemm(

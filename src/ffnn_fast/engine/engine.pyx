@@ -1,52 +1,49 @@
 """The compiled engine: the functions of reference.py, same signatures, over plain memory.
 
 Built once per ISA level under the name engine_<level>. Arrays are C-contiguous and of the plan's
-dtype, validated above; shapes are checked here once more since a wrong one would write astray.
+dtype, validated above; they are checked here once more since a wrong one would be read or written
+past its end.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from cython.parallel cimport parallel, threadid
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t
 
 cimport numpy as cnp
 
-from ffnn_fast.engine cimport plan as pl
-from ffnn_fast.engine cimport vecmath as vm
-from ffnn_fast.engine.blas cimport floating
-from ffnn_fast.engine.moves cimport move_all, norm_scale, parts_count, square_units
-from ffnn_fast.engine.outputs cimport (
-    BLOCK_ROWS, forward_rows, losses_of_rows, mean_loss, scratch_size,
+from ffnn_fast.engine.arguments cimport (
+    batch_of_arrays, batch_of_inputs, hyperparameters, matrix, require, vector, workspace,
 )
-from ffnn_fast.engine.panels cimport group_of, panel_count
-from ffnn_fast.engine.plan cimport plan_t
-from ffnn_fast.engine.products cimport panel_samples, panel_size
-from ffnn_fast.engine.rows cimport padded
-from ffnn_fast.engine.steps cimport loss_and_gradient, train_steps
-from ffnn_fast.engine.updates cimport (
-    ADAGRAD, ADAM, ADAMW, MOMENTUM, NADAM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, RPROP, SGD,
-    rates_t, rule_t, set_rates,
+from ffnn_fast.engine.passes.alignment cimport padded
+from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
+from ffnn_fast.engine.passes.batch_panels cimport panel_count
+from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
+from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
+from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, scratch_size
+from ffnn_fast.engine.passes.step_update cimport count_of_parts
+from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t
+from ffnn_fast.engine.plan cimport (
+    HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, outputs_only, plan_t, step_t,
+)
+from ffnn_fast.engine.plan_of_spec cimport plan_of_spec, release_plan
+from ffnn_fast.engine.step_rule cimport read_rule
+from ffnn_fast.engine.team_calls cimport (
+    run_forward, run_loss, run_loss_gradient, run_normal_equations, run_training, run_update,
 )
 
 cnp.import_array()
-
-MATMULS = ("own", "blas")
 
 cdef enum:
     # A team is called together for at least this many operations a thread: some 100 µs of work,
     # since threads that wait for one another on a busy machine may wait for much longer than that.
     WORK_FOR_A_TEAM = 10_000_000
 
-cdef bint alone = False
+cdef bint _serial = False
 
 
 def run_serially():
-    """From now on every call runs on its own thread alone: the rule for forked children."""
-    global alone
-    alone = True
-
-
-include "functions.pxi"
+    """From now on every call runs on one thread: the rule for forked children."""
+    global _serial
+    _serial = True
 
 
 cdef class Plan:
@@ -57,271 +54,107 @@ cdef class Plan:
 
     cdef plan_t c
     cdef bint is_double
-    cdef int n_threads
+    cdef int typenum, n_threads
     cdef readonly object spec
 
     def __cinit__(self, spec, int n_threads=1, str matmul="own"):
-        cdef Py_ssize_t k, L = spec.n_layers, stride = L + 2
-        cdef Py_ssize_t size = 9 * stride + len(spec.head_widths)
-        cdef Py_ssize_t* memory = <Py_ssize_t*>PyMem_Malloc(size * sizeof(Py_ssize_t))
-        cdef double* penalties = <double*>PyMem_Malloc(2 * stride * sizeof(double))
-        self.c.n, self.c.l1 = memory, penalties
-        if memory is NULL or penalties is NULL:
-            raise MemoryError()
-        self.c.l2 = penalties + stride
-        self.c.n, self.c.below = memory, memory + stride
-        self.c.W, self.c.b, self.c.g = memory + 2 * stride, memory + 3 * stride, memory + 4 * stride
-        self.c.panel, self.c.panel_below = memory + 5 * stride, memory + 6 * stride
-        self.c.block_below, self.c.threshold = memory + 7 * stride, memory + 8 * stride
-        self.c.head = memory + 9 * stride
-        self.spec = spec
-        self.n_threads = n_threads
+        self.spec, self.n_threads = spec, n_threads
         self.is_double = spec.dtype == "float64"
-        self.c.own = MATMULS.index(matmul) == 0
-        self.c.L, self.c.P = L, spec.n_params
-        self.c.W[0] = self.c.b[0] = self.c.g[0] = 0
-        for k in range(1, L + 1):
-            self.c.W[k], self.c.b[k] = spec.offsets[k - 1]
-            self.c.l1[k], self.c.l2[k] = spec.layer_l1[k - 1], spec.layer_l2[k - 1]
-        self.c.has_l1 = any(spec.layer_l1)
-        self.c.penalised = self.c.has_l1 or any(spec.layer_l2)
-        fill_functions(&self.c, spec)
-        self._lay_out(spec.layer_sizes)
-
-    cdef int _lay_out(self, sizes) except -1:
-        """Widths of the layers in rows, panels and blocks, and their running sums"""
-        cdef Py_ssize_t k, itemsize = 8 if self.is_double else 4, largest = 0
-        cdef Py_ssize_t S = panel_samples(itemsize)
-        self.c.S, self.c.units = S, 0
-        self.c.panel_below[0] = self.c.block_below[0] = 0
-        for k in range(self.c.L + 1):
-            self.c.n[k], self.c.below[k] = sizes[k], self.c.units
-            self.c.units += self.c.n[k]
-            self.c.panel[k] = panel_size(self.c.n[k], itemsize)
-            self.c.panel_below[k + 1] = self.c.panel_below[k] + self.c.panel[k]
-            self.c.block_below[k + 1] = self.c.block_below[k] + (self.c.n[k] + S - 1) // S * S
-            if k > 0:
-                largest = max(largest, self.c.n[k] * self.c.n[k - 1] * itemsize)
-        self.c.group = group_of(largest)
-        return 0
+        self.typenum = cnp.NPY_DOUBLE if self.is_double else cnp.NPY_FLOAT
+        plan_of_spec(&self.c, spec, ("own", "blas").index(matmul) == 0)
 
     def __dealloc__(self):
-        PyMem_Free(self.c.n)
-        PyMem_Free(self.c.kept_scale)
-        PyMem_Free(self.c.l1)
+        release_plan(&self.c)
 
-    cdef int team(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
+    cdef int threads_for(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
         """Threads for a call on n rows with this many operations for each parameter and row"""
         cdef Py_ssize_t work = operations * n * self.c.P
         cdef Py_ssize_t most = min(panel_count(&self.c, n), <Py_ssize_t>self.n_threads)
-        if alone or not self.c.own:
+        if _serial or not self.c.own_products:
             return 1
         return <int>max(1, min(most, work // WORK_FOR_A_TEAM))
 
+    cdef Py_ssize_t parts_start(self, Py_ssize_t n) noexcept:
+        """Where the parts of ‖∇θ‖² begin in the scratch, before ∇θ"""
+        return padded(scratch_size(&self.c, max(n, 1), self.n_threads))
 
-cdef int _require(bint fits, str what) except -1:
-    if not fits:
-        raise ValueError(f"{what} does not fit the network or the rows given")
-    return 0
-
-
-cdef const floating* _optional(const floating[::1] vector, Py_ssize_t n) except? NULL:
-    """Pointer to a sample weight vector (n,), or NULL for None"""
-    if vector is None:
-        return NULL
-    _require(vector.shape[0] == n, "sample_weight")
-    return &vector[0]
+    cdef Py_ssize_t grad_start(self, Py_ssize_t n) noexcept:
+        """Where ∇θ begins in the scratch"""
+        return self.parts_start(n) + padded(2 * count_of_parts(&self.c))
 
 
-cdef const floating* _dense(object Y, Py_ssize_t n, Py_ssize_t k, floating unused) except? NULL:
-    """Pointer to targets (n, k), or NULL when Y holds labels"""
-    cdef const floating[:, ::1] y
-    if Y.ndim == 1:
-        return NULL
-    y = Y
-    _require(y.shape[0] == n and y.shape[1] == k, "Y")
-    return &y[0, 0]
-
-
-cdef const int64_t* _labels(
-    Plan plan, object Y, Py_ssize_t n, const int64_t[::1] order=None
-) except? NULL:
-    """Pointer to labels (n,), those of all rows or of `order` in 0..n_L-1; NULL when Y is dense
-
-    Targets of several heads are dense.
-    """
-    cdef const int64_t[::1] labels
-    cdef Py_ssize_t r, k = plan.c.n[plan.c.L]
-    if Y.ndim != 1:
-        return NULL
-    labels = Y
-    _require(labels.shape[0] == n and plan.c.heads == 1, "Y")
-    if order is None:
-        for r in range(n):
-            _require(0 <= labels[r] < k, "a label in Y")
-    else:
-        for r in range(order.shape[0]):
-            _require(0 <= labels[order[r]] < k, "a label in Y")
-    return &labels[0]
+cdef step_t _masked_step(Plan plan, mask, bint train) except *:
+    """The masks of (seed, step) in force, or none"""
+    cdef step_t step = outputs_only()
+    step.train = train
+    if mask is not None and plan.c.dropout:
+        step.seed, step.mask = mask
+        if step.mask < 1:
+            raise ValueError(f"the step of a mask counts from 1, got {mask[1]}")
+    return step
 
 
 def workspace_size(Plan plan, Py_ssize_t n):
     """Elements of scratch for calls on `n` rows: activations and errors of a block, and ∇θ."""
-    return _parts_at(plan, n) + padded(2 * parts_count(&plan.c)) + plan.c.P
-
-
-cdef Py_ssize_t _parts_at(Plan plan, Py_ssize_t n) noexcept:
-    """Where the parts of ‖∇θ‖² begin in the scratch, before ∇θ"""
-    return padded(scratch_size(&plan.c, max(n, 1), plan.n_threads))
-
-
-cdef int _check(
-    Plan plan, const floating[::1] params, const floating[:, ::1] X, const floating[::1] work,
-    Py_ssize_t n,
-) except -1:
-    _require(params.shape[0] == plan.c.P, "params")
-    _require(X.shape[0] > 0 and X.shape[1] == plan.c.n[0], "X")
-    _require(work.shape[0] >= workspace_size(plan, n), "work")
-    return 0
-
-
-cdef object _forward(
-    Plan plan, const floating[::1] params, const floating[:, ::1] X, floating[:, ::1] out,
-    floating[::1] work,
-):
-    cdef Py_ssize_t n = X.shape[0]
-    _check[floating](plan, params, X, work, n)
-    _require(out.shape[0] == n and out.shape[1] == plan.c.n[plan.c.L], "out")
-    cdef int threads = plan.team(n, 2)
-    if threads == 1:
-        with nogil:
-            forward_rows(&plan.c, &params[0], &X[0, 0], n, &out[0, 0], &work[0], 0, 1)
-    else:
-        with nogil, parallel(num_threads=threads):
-            forward_rows(
-                &plan.c, &params[0], &X[0, 0], n, &out[0, 0], &work[0], threadid(), threads
-            )
-
-
-cdef double _loss(
-    Plan plan, const floating[::1] params, const floating[:, ::1] X, object Y,
-    const floating[::1] sample_weight, floating[::1] work, object mask,
-) except? -1:
-    cdef Py_ssize_t n = X.shape[0]
-    cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
-    cdef const int64_t* labels = _labels(plan, Y, n)
-    cdef const floating* weight = _optional[floating](sample_weight, n)
-    cdef plan_t c = masked(&plan.c, mask)
-    cdef double value
-    _check[floating](plan, params, X, work, n)
-    cdef int threads = plan.team(n, 2)
-    if threads == 1:
-        with nogil:
-            losses_of_rows(&c, &params[0], &X[0, 0], dense, labels, weight, n, &work[0], 0, 1)
-    else:
-        with nogil, parallel(num_threads=threads):
-            losses_of_rows(
-                &c, &params[0], &X[0, 0], dense, labels, weight, n, &work[0], threadid(), threads
-            )
-    with nogil:
-        value = mean_loss(&plan.c, &params[0], &work[0], n)
-    return value
-
-
-cdef double _loss_gradient(
-    Plan plan, const floating[::1] params, const floating[:, ::1] X, object Y,
-    const floating[::1] sample_weight, floating[::1] grad, floating[::1] work, object mask,
-) except? -1:
-    cdef Py_ssize_t n = X.shape[0]
-    cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
-    cdef const int64_t* labels = _labels(plan, Y, n)
-    cdef const floating* weight = _optional[floating](sample_weight, n)
-    cdef plan_t c = masked(&plan.c, mask)
-    cdef double value = 0
-    _check[floating](plan, params, X, work, n)
-    _require(grad.shape[0] == plan.c.P, "grad")
-    cdef int threads = plan.team(min(n, <Py_ssize_t>BLOCK_ROWS), 6)
-    if threads == 1:
-        with nogil:
-            loss_and_gradient(
-                &c, &params[0], &X[0, 0], dense, labels, weight, NULL, n, &grad[0], &work[0], 0, 1,
-                &value,
-            )
-    else:
-        with nogil, parallel(num_threads=threads):
-            loss_and_gradient(
-                &c, &params[0], &X[0, 0], dense, labels, weight, NULL, n, &grad[0], &work[0],
-                threadid(), threads, &value,
-            )
-    return value
-
-
-cdef double _train_epoch(
-    Plan plan, floating[::1] params, const floating[:, ::1] X, object Y,
-    const floating[::1] sample_weight, const int64_t[::1] order, Py_ssize_t batch_size,
-    object rule, const double[:, ::1] hyper, floating[:, ::1] state, Py_ssize_t t,
-    floating[::1] work,
-) except? -1:
-    cdef Py_ssize_t n = X.shape[0], m = order.shape[0], r
-    cdef double total = 0
-    cdef rule_t c
-    cdef bytes _flags = _read_rule(plan, rule, &c)
-    _require(batch_size > 0 and m > 0, "batch_size or order")
-    _check[floating](plan, params, X, work, batch_size)
-    for r in range(m):
-        _require(0 <= order[r] < n, "a row in order")
-    cdef const floating* dense = _dense[floating](Y, n, plan.c.targets, 0)
-    cdef const int64_t* labels = _labels(plan, Y, n, order)
-    cdef const floating* weight = _optional[floating](sample_weight, n)
-    cdef Py_ssize_t steps = (m + batch_size - 1) // batch_size, stride = hyper.shape[1]
-    _require(hyper.shape[0] == 1 or hyper.shape[0] == steps, "hyper")
-    _require(stride == len(rule.optimizer.hyper), "hyper")
-    if hyper.shape[0] == 1:
-        stride = 0
-    cdef floating* slots = _state[floating](plan, rule, state)
-    cdef Py_ssize_t parts_at = _parts_at(plan, batch_size)
-    cdef double* parts = <double*>&work[parts_at]
-    cdef floating* grad = &work[parts_at + padded(2 * parts_count(&plan.c))]
-    cdef int threads = plan.team(min(batch_size, <Py_ssize_t>BLOCK_ROWS), 6)
-    if threads == 1:
-        with nogil:
-            train_steps(
-                &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[0], m, batch_size,
-                &c, &hyper[0, 0], stride, slots, t, grad, parts, &work[0], 0, 1, &total,
-            )
-    else:
-        with nogil, parallel(num_threads=threads):
-            train_steps(
-                &plan.c, &params[0], &X[0, 0], dense, labels, weight, &order[0], m, batch_size,
-                &c, &hyper[0, 0], stride, slots, t, grad, parts, &work[0], threadid(), threads,
-                &total,
-            )
-    return total / m
+    return plan.grad_start(n) + plan.c.P
 
 
 def forward(Plan plan, params, X, out, work):
     """out := ŷ, (n, n_L), for the rows of X, (n, n_0)."""
-    if plan.is_double:
-        _forward[double](plan, params, X, out, work)
-    else:
-        _forward[float](plan, params, X, out, work)
+    cdef plan_t* c = &plan.c
+    cdef void* theta = vector(params, plan.typenum, c.P, "params")
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef void* y = matrix(out, plan.typenum, batch.n, c.n[c.L], "out", True)
+    cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
+    cdef int threads = plan.threads_for(batch.n, 2)
+    with nogil:
+        if plan.is_double:
+            run_forward(c, <double*>theta, &batch, <double*>y, <double*>scratch, threads)
+        else:
+            run_forward(c, <float*>theta, &batch, <float*>y, <float*>scratch, threads)
 
 
 def loss(Plan plan, params, X, Y, sample_weight, work, mask=None):
     """(1/n) Σ_i w_i ℓ_i + l2/2 · Σ‖W_k‖²; Y is (n,) labels or (n, T), w is (n,) or None.
 
-    With a mask, a seed and a step t >= 1, that step's masks of dropout are in force.
+    l1 · Σ|W_k| is added as well. With a mask, a seed and a step t >= 1, that step's masks of
+    dropout are in force.
     """
-    if plan.is_double:
-        return _loss[double](plan, params, X, Y, sample_weight, work, mask)
-    return _loss[float](plan, params, X, Y, sample_weight, work, mask)
+    cdef plan_t* c = &plan.c
+    cdef void* theta = vector(params, plan.typenum, c.P, "params")
+    cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
+    cdef step_t step = _masked_step(plan, mask, False)
+    cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
+    cdef int threads = plan.threads_for(batch.n, 2)
+    cdef double value
+    with nogil:
+        if plan.is_double:
+            value = run_loss(c, &step, <double*>theta, &batch, <double*>scratch, threads)
+        else:
+            value = run_loss(c, &step, <float*>theta, &batch, <float*>scratch, threads)
+    return value
 
 
 def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None):
     """The same value, and grad := ∇θ, (P,), laid out like params."""
-    if plan.is_double:
-        return _loss_gradient[double](plan, params, X, Y, sample_weight, grad, work, mask)
-    return _loss_gradient[float](plan, params, X, Y, sample_weight, grad, work, mask)
+    cdef plan_t* c = &plan.c
+    cdef void* theta = vector(params, plan.typenum, c.P, "params")
+    cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
+    cdef step_t step = _masked_step(plan, mask, True)
+    cdef void* g = vector(grad, plan.typenum, c.P, "grad", True)
+    cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
+    cdef int threads = plan.threads_for(min(batch.n, <Py_ssize_t>BLOCK_ROWS), 6)
+    cdef double value
+    with nogil:
+        if plan.is_double:
+            value = run_loss_gradient(
+                c, &step, <double*>theta, &batch, <double*>g, <double*>scratch, threads
+            )
+        else:
+            value = run_loss_gradient(
+                c, &step, <float*>theta, &batch, <float*>g, <float*>scratch, threads
+            )
+    return value
 
 
 def train_epoch(
@@ -332,16 +165,157 @@ def train_epoch(
     `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
     counts by its size.
     """
-    if plan.is_double:
-        return _train_epoch[double](
-            plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work
-        )
-    return _train_epoch[float](
-        plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work
+    cdef plan_t* c = &plan.c
+    cdef int typenum = plan.typenum
+    cdef Py_ssize_t size = batch_size, H = len(rule.optimizer.hyper), itemsize = c.itemsize
+    cdef void* theta = vector(params, typenum, c.P, "params", True)
+    cdef batch_t rows = batch_of_arrays(c, X, Y, sample_weight, order, typenum)
+    cdef rule_t numbers
+    cdef bytes _flags = read_rule(rule, c.L, &numbers)
+    cdef optimizer_t optimizer
+    cdef epoch_t epoch
+    cdef scratch_t scratch
+    cdef double total = 0
+    require(size > 0, "batch_size")
+    optimizer.rule, optimizer.state = &numbers, matrix(
+        state, typenum, rule.slots, c.P, "state", True
+    )
+    epoch.hyper = hyperparameters(hyper, (rows.n + size - 1) // size, H)
+    epoch.stride = 0 if hyper.shape[0] == 1 else H
+    epoch.batch_size, epoch.t, epoch.total = size, t, &total
+    scratch.work = workspace(work, typenum, workspace_size(plan, size))
+    scratch.parts = <double*>(<char*>scratch.work + plan.parts_start(size) * itemsize)
+    scratch.grad = <char*>scratch.work + plan.grad_start(size) * itemsize
+    cdef int threads = plan.threads_for(min(size, <Py_ssize_t>BLOCK_ROWS), 6)
+    with nogil:
+        if plan.is_double:
+            run_training(c, <double*>theta, &rows, &epoch, &optimizer, &scratch, threads)
+        else:
+            run_training(c, <float*>theta, &rows, &epoch, &optimizer, &scratch, threads)
+    return total / rows.n
+
+
+def update(Plan plan, rule, hyper, params, grad, state, t):
+    """One step (module 4.2): params and state (rule.slots, P) change in place; t is from 1."""
+    cdef plan_t* c = &plan.c
+    cdef int typenum = plan.typenum
+    cdef rule_t numbers
+    cdef bytes _flags = read_rule(rule, c.L, &numbers)
+    cdef optimizer_t optimizer
+    cdef void* theta = vector(params, typenum, c.P, "params", True)
+    cdef void* g = vector(grad, typenum, c.P, "grad")
+    cdef void* rates = vector(hyper, cnp.NPY_DOUBLE, len(rule.optimizer.hyper), "hyper")
+    cdef double* parts = NULL
+    optimizer.rule, optimizer.state = &numbers, matrix(
+        state, typenum, rule.slots, c.P, "state", True
+    )
+    optimizer.rates.product_t = 0
+    set_rates(&numbers, <double*>rates, t, &optimizer.rates)
+    if numbers.clip_norm < INFINITY:
+        parts = <double*>PyMem_Malloc(count_of_parts(c) * sizeof(double))
+        if parts is NULL:
+            raise MemoryError()
+    with nogil:
+        if plan.is_double:
+            run_update(c, &optimizer, <double*>theta, <double*>g, parts)
+        else:
+            run_update(c, &optimizer, <float*>theta, <float*>g, parts)
+    PyMem_Free(parts)
+
+
+cdef class Predictor:
+    """ŷ of `n_rows` rows at a call, into `out` or an array that the next call overwrites.
+
+    For the lowest latency: a call checks no more than memory safety needs.
+    """
+
+    cdef Plan plan
+    cdef object params, work
+    cdef void* theta
+    cdef void* scratch
+    cdef readonly object out
+    cdef Py_ssize_t n_rows
+
+    def __init__(self, Plan plan, params, Py_ssize_t n_rows, work):
+        cdef cnp.npy_intp[2] shape
+        self.theta = vector(params, plan.typenum, plan.c.P, "params")
+        self.scratch = workspace(work, plan.typenum, workspace_size(plan, n_rows))
+        self.plan, self.params, self.work, self.n_rows = plan, params, work, n_rows
+        shape[0], shape[1] = n_rows, plan.c.n[plan.c.L]
+        self.out = cnp.PyArray_ZEROS(2, shape, plan.typenum, 0)
+
+    def __call__(self, x, out=None):
+        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements."""
+        cdef plan_t* c = &self.plan.c
+        cdef Py_ssize_t inputs = self.n_rows * c.n[0], outputs = self.n_rows * c.n[c.L]
+        cdef batch_t batch
+        if out is None:
+            out = self.out
+        if not (_is_plain(x, self.plan.typenum, inputs, False)
+                and _is_plain(out, self.plan.typenum, outputs, True)):
+            raise ValueError(
+                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
+                f"writable out of {outputs}"
+            )
+        batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)
+        if self.plan.is_double:
+            run_forward(
+                c, <double*>self.theta, &batch, <double*>cnp.PyArray_DATA(out),
+                <double*>self.scratch, 1,
+            )
+        else:
+            run_forward(
+                c, <float*>self.theta, &batch, <float*>cnp.PyArray_DATA(out),
+                <float*>self.scratch, 1,
+            )
+        return out
+
+
+cdef inline bint _is_plain(object x, int typenum, Py_ssize_t size, bint written) noexcept:
+    """Whether x is an array of this type and size whose memory can be used as it lies"""
+    if not cnp.PyArray_Check(x):
+        return False
+    return (
+        cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_SIZE(x) == size
+        and (cnp.PyArray_ISCARRAY(x) if written else cnp.PyArray_ISCARRAY_RO(x))
     )
 
 
-include "predictor.pxi"
-include "rule_door.pxi"
-include "vecmath_door.pxi"
-include "least_squares.pxi"
+def normal_workspace_size(Plan plan, Py_ssize_t n):
+    """Elements of scratch for `normal_equations` on `n` rows: a block of J above all."""
+    return least_squares_scratch(&plan.c, max(n, 1), plan.n_threads)
+
+
+def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
+    """JTJ := lower triangle of JᵀJ, (P, P), JTr := Jᵀr, (P,); returns ½ Σ r², the mean loss.
+
+    r_ij = √(c w_i / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error, and
+    J = ∂r/∂θ; without the penalty. Needs an output other than softmax; Y is (n, n_L).
+    """
+    cdef plan_t* c = &plan.c
+    cdef int typenum = plan.typenum
+    cdef Py_ssize_t P = c.P
+    cdef void* theta = vector(params, typenum, P, "params")
+    cdef batch_t batch = batch_of_inputs(c, X, typenum)
+    cdef void* A = matrix(JTJ, typenum, P, P, "JTJ", True)
+    cdef void* v = vector(JTr, typenum, P, "JTr", True)
+    cdef void* scratch = workspace(work, typenum, normal_workspace_size(plan, batch.n))
+    cdef double value
+    require(
+        c.g[c.L] != SOFTMAX and c.loss in (SQUARED_ERROR, HALF_SQUARED_ERROR), "the sum of squares"
+    )
+    batch.Y = matrix(Y, typenum, batch.n, c.n[c.L], "Y")
+    if sample_weight is not None:
+        batch.weight = vector(sample_weight, typenum, batch.n, "sample_weight")
+    # Threads meet after each block of J, which costs P operations for each of its elements.
+    cdef int threads = plan.threads_for(block_panels(c, batch.n) * c.S, P * c.n[c.L])
+    with nogil:
+        if plan.is_double:
+            value = run_normal_equations(
+                c, <double*>theta, &batch, <double*>A, <double*>v, <double*>scratch, threads
+            )
+        else:
+            value = run_normal_equations(
+                c, <float*>theta, &batch, <float*>A, <float*>v, <float*>scratch, threads
+            )
+    return value

@@ -1,4 +1,4 @@
-# The network as the kernels see it: plain numbers behind pointers, filled once by engine.Plan.
+# The network as plain numbers behind pointers, filled once from a NetworkSpec (plan_of_spec.pxd).
 
 from libc.stdint cimport uint64_t
 
@@ -37,6 +37,7 @@ cdef enum:  # losses
 cdef struct plan_t:
     Py_ssize_t L         # layers with parameters; the arrays below have L + 1 entries
     Py_ssize_t P         # length of θ
+    Py_ssize_t itemsize  # bytes of a number
     Py_ssize_t units     # n_0 + n_1 + ... + n_L
     Py_ssize_t* n        # n[k]: units of layer k
     Py_ssize_t* below    # below[k]: n_0 + ... + n_{k-1}
@@ -48,7 +49,7 @@ cdef struct plan_t:
     Py_ssize_t* block_below   # the same of the widths padded to whole blocks
     Py_ssize_t S         # samples of a panel
     Py_ssize_t group     # panels that go through the layers together
-    bint own             # products of our own; else BLAS
+    bint own_products    # kernels/; else BLAS
     int loss
     bint canonical       # ∇a_L = ŷ − y, and the loss is computed from a_L
     double* l1           # l1[k]: coefficient of Σ|W_k| in the objective; entry 0 unused
@@ -64,19 +65,33 @@ cdef struct plan_t:
     Py_ssize_t quantiles  # per target, levels in level
     double* level
     bint dropout         # some rate is not 0
-    bint apart           # of some layer the backward pass wants other than the next layer sees
+    bint keeps_slopes    # keeps_slope(k) holds for some k when training
     Py_ssize_t* threshold     # threshold[k]: of 2^31 hashes, how many drop a unit of h_k
     double* kept_scale        # kept_scale[k]: 1 / (1 − rate)
-    uint64_t seed        # dropout of the step at hand: masks of (seed, step), none for step 0;
-    Py_ssize_t step      # the rows at hand begin at `position` in the batch
-    Py_ssize_t position
+
+cdef struct step_t:  # the step at hand
+    bint train           # the backward pass follows
+    uint64_t seed        # of the dropout masks
+    Py_ssize_t mask      # the masks in force are those of (seed, mask); none for 0
 
 
-cdef inline bint drops(const plan_t* plan, Py_ssize_t k) noexcept nogil:
-    """Whether units of h_k are dropped in the step at hand"""
-    return plan.step != 0 and plan.threshold[k] != 0
+cdef inline step_t outputs_only() noexcept nogil:
+    """A forward pass without masks, after which no backward pass follows"""
+    cdef step_t step
+    step.train, step.seed, step.mask = False, 0, 0
+    return step
 
 
-cdef inline bint is_apart(const plan_t* plan, Py_ssize_t k) noexcept nogil:
-    """Whether the backward pass wants a slope of h_k kept apart from what layer k + 1 sees"""
-    return plan.g[k] >= GELU or drops(plan, k)
+cdef inline bint derivative_from_input(Py_ssize_t g) noexcept nogil:
+    """Whether g' is written in a; else it is written in h = g(a)"""
+    return g >= GELU
+
+
+cdef inline bint drops(const plan_t* plan, const step_t* step, Py_ssize_t k) noexcept nogil:
+    """Whether units of h_k are dropped"""
+    return step.mask != 0 and plan.threshold[k] != 0
+
+
+cdef inline bint keeps_slope(const plan_t* plan, const step_t* step, Py_ssize_t k) noexcept nogil:
+    """Whether g'(a_k), with the mask, is stored beside h_k, which does not determine it"""
+    return step.train and (derivative_from_input(plan.g[k]) or drops(plan, step, k))

@@ -99,7 +99,7 @@ def read_options(command: Command, given: Mapping[str, Any]) -> Any:
     return build(command.options, values)
 
 
-def refuse_unknown(command: Command, unknown: Sequence[str]) -> None:
+def check_no_unknown(command: Command, unknown: Sequence[str]) -> None:
     """Raise CommandError if arguments were left over."""
     if unknown:
         known = all_declarations(command.options).items()

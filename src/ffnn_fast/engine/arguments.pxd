@@ -1,0 +1,107 @@
+# Checks of the arrays that Python passes in: a wrong shape would read or write past their end.
+
+from libc.stdint cimport int64_t
+
+cimport numpy as cnp
+
+from ffnn_fast.engine.passes.batch cimport batch_t
+from ffnn_fast.engine.plan cimport plan_t
+
+
+cdef inline int require(bint fits, str what) except -1:
+    """Raises a ValueError that names the argument unless it fits"""
+    if not fits:
+        raise ValueError(f"{what} does not fit the network or the rows given")
+    return 0
+
+
+cdef inline int check_array(x, int typenum, int axes, str what, bint written) except -1:
+    """Raises unless x is an array of this type and number of axes, C-contiguous and aligned"""
+    if not cnp.PyArray_Check(x):
+        raise TypeError(f"{what} must be an array, got {x!r}")
+    if not cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(x), typenum):
+        raise ValueError(f"{what} has the wrong dtype, {x.dtype}")
+    if not (cnp.PyArray_ISCARRAY(x) if written else cnp.PyArray_ISCARRAY_RO(x)):
+        kind = "C-contiguous and writable" if written else "C-contiguous"
+        raise ValueError(f"{what} must be {kind}, got strides {x.strides} of shape {x.shape}")
+    return require(cnp.PyArray_NDIM(x) == axes, what)
+
+
+cdef inline void* vector(x, int typenum, Py_ssize_t n, str what, bint written=False) except NULL:
+    """Pointer to a vector (n,)"""
+    check_array(x, typenum, 1, what, written)
+    require(cnp.PyArray_DIM(x, 0) == n, what)
+    return cnp.PyArray_DATA(x)
+
+
+cdef inline void* matrix(
+    x, int typenum, Py_ssize_t rows, Py_ssize_t columns, str what, bint written=False
+) except NULL:
+    """Pointer to a matrix (rows, columns)"""
+    check_array(x, typenum, 2, what, written)
+    require(cnp.PyArray_DIM(x, 0) == rows and cnp.PyArray_DIM(x, 1) == columns, what)
+    return cnp.PyArray_DATA(x)
+
+
+cdef inline const double* hyperparameters(
+    hyper, Py_ssize_t steps, Py_ssize_t H
+) except NULL:
+    """Pointer to hyperparameters (1, H), for all steps, or (steps, H)"""
+    check_array(hyper, cnp.NPY_DOUBLE, 2, "hyper", False)
+    require(cnp.PyArray_DIM(hyper, 0) == 1 or cnp.PyArray_DIM(hyper, 0) == steps, "hyper")
+    require(cnp.PyArray_DIM(hyper, 1) == H, "hyper")
+    return <const double*>cnp.PyArray_DATA(hyper)
+
+
+cdef inline void* workspace(x, int typenum, Py_ssize_t least) except NULL:
+    """Pointer to scratch of at least so many elements"""
+    check_array(x, typenum, 1, "work", True)
+    require(cnp.PyArray_DIM(x, 0) >= least, "work")
+    return cnp.PyArray_DATA(x)
+
+
+cdef inline bint all_below(
+    const int64_t* values, Py_ssize_t count, const int64_t* order, Py_ssize_t most
+) noexcept nogil:
+    """Whether all `count` values, values[order] unless that is NULL, are in 0..most-1"""
+    cdef Py_ssize_t r
+    cdef int64_t found
+    for r in range(count):
+        found = values[r] if order is NULL else values[order[r]]
+        if not 0 <= found < most:
+            return False
+    return True
+
+
+cdef inline batch_t batch_of_inputs(const plan_t* plan, X, int typenum) except *:
+    """The rows of X (n, n_0), n > 0, without targets"""
+    cdef batch_t batch
+    check_array(X, typenum, 2, "X", False)
+    require(cnp.PyArray_DIM(X, 0) > 0 and cnp.PyArray_DIM(X, 1) == plan.n[0], "X")
+    batch.X, batch.n, batch.first = cnp.PyArray_DATA(X), cnp.PyArray_DIM(X, 0), 0
+    batch.Y, batch.labels, batch.weight, batch.order = NULL, NULL, NULL, NULL
+    return batch
+
+
+cdef inline batch_t batch_of_arrays(
+    const plan_t* plan, X, Y, sample_weight, order, int typenum
+) except *:
+    """The rows of X (n, n_0), or those in `order` (m,), with their targets and weights
+
+    Y is (n,) labels, which several heads do not take, or (n, T).
+    """
+    cdef batch_t batch = batch_of_inputs(plan, X, typenum)
+    cdef Py_ssize_t n = batch.n
+    if order is not None:
+        check_array(order, cnp.NPY_INT64, 1, "order", False)
+        batch.order, batch.n = <const int64_t*>cnp.PyArray_DATA(order), cnp.PyArray_DIM(order, 0)
+        require(batch.n > 0 and all_below(batch.order, batch.n, NULL, n), "a row in order")
+    if cnp.PyArray_Check(Y) and cnp.PyArray_NDIM(Y) == 1:
+        batch.labels = <const int64_t*>vector(Y, cnp.NPY_INT64, n, "Y")
+        require(plan.heads == 1, "Y")
+        require(all_below(batch.labels, batch.n, batch.order, plan.n[plan.L]), "a label in Y")
+    else:
+        batch.Y = matrix(Y, typenum, n, plan.targets, "Y")
+    if sample_weight is not None:
+        batch.weight = vector(sample_weight, typenum, n, "sample_weight")
+    return batch

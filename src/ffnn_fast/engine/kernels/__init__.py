@@ -1,0 +1,1 @@
+"""Matrix products on compiler vector types, for one sample and for batches in panels."""

@@ -1,0 +1,208 @@
+# The products of microkernel.h on the fused type; layouts and formulas are stated there.
+
+from libc.stdint cimport int64_t
+
+from ffnn_fast.engine.floating cimport floating
+
+cdef extern from "kernels/microkernel.h" nogil:
+    enum:
+        MK_BYTES  # of one vector
+        MK_ROWS   # of W in a tile
+    ptrdiff_t mk_panel_size_f32(ptrdiff_t width)
+    ptrdiff_t mk_panel_size_f64(ptrdiff_t width)
+    void mk_gather_f32(ptrdiff_t n, ptrdiff_t i, const float* X, ptrdiff_t ldx,
+                       const int64_t* order, float* H, float* blocks, ptrdiff_t N)
+    void mk_gather_f64(ptrdiff_t n, ptrdiff_t i, const double* X, ptrdiff_t ldx,
+                       const int64_t* order, double* H, double* blocks, ptrdiff_t N)
+    void mk_to_blocks_f32(ptrdiff_t n, ptrdiff_t width, const float* H, float* blocks, ptrdiff_t N)
+    void mk_to_blocks_f64(ptrdiff_t n, ptrdiff_t width, const double* H, double* blocks,
+                          ptrdiff_t N)
+    void mk_to_rows_f32(ptrdiff_t n, ptrdiff_t width, const float* H, float* Y, ptrdiff_t ldy)
+    void mk_to_rows_f64(ptrdiff_t n, ptrdiff_t width, const double* H, double* Y, ptrdiff_t ldy)
+    void mk_forward_f32(ptrdiff_t n, ptrdiff_t o, ptrdiff_t i, const float* W, const float* b,
+                        const float* H, float* A)
+    void mk_forward_f64(ptrdiff_t n, ptrdiff_t o, ptrdiff_t i, const double* W, const double* b,
+                        const double* H, double* A)
+    void mk_backward_f32(ptrdiff_t n, ptrdiff_t o, ptrdiff_t i, const float* W, const float* dA,
+                         float* dH)
+    void mk_backward_f64(ptrdiff_t n, ptrdiff_t o, ptrdiff_t i, const double* W,
+                         const double* dA, double* dH)
+    void mk_weight_gradient_f32(
+        ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, ptrdiff_t ld, const float* dA,
+        const float* blocks, ptrdiff_t N, float alpha, float beta, const float* D, float* C)
+    void mk_weight_gradient_f64(
+        ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, ptrdiff_t ld, const double* dA,
+        const double* blocks, ptrdiff_t N, double alpha, double beta, const double* D, double* C)
+    void mk_bias_gradient_f32(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, const float* dA,
+                              float alpha, float beta, const float* d, float* c)
+    void mk_bias_gradient_f64(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, const double* dA,
+                              double alpha, double beta, const double* d, double* c)
+    void mk_gemv_f32(ptrdiff_t o, ptrdiff_t i, const float* W, const float* b, const float* h,
+                     float* a)
+    void mk_gemv_f64(ptrdiff_t o, ptrdiff_t i, const double* W, const double* b, const double* h,
+                     double* a)
+    void mk_update_f32(ptrdiff_t o, ptrdiff_t i, float* W, const float* h, const float* da,
+                       float rate, float decay, float* dh)
+    void mk_update_f64(ptrdiff_t o, ptrdiff_t i, double* W, const double* h, const double* da,
+                       double rate, double decay, double* dh)
+    void mk_update_gemv_f32(
+        ptrdiff_t o, ptrdiff_t i, float* W, const float* h, const float* da, float rate,
+        float decay, const float* b, const float* next, float* a)
+    void mk_update_gemv_f64(
+        ptrdiff_t o, ptrdiff_t i, double* W, const double* h, const double* da, double rate,
+        double decay, const double* b, const double* next, double* a)
+    void mk_online_gradient_f32(
+        ptrdiff_t o, ptrdiff_t i, const float* W, const float* h, const float* da, float l2,
+        bint more, float* dh, float* G)
+    void mk_online_gradient_f64(
+        ptrdiff_t o, ptrdiff_t i, const double* W, const double* h, const double* da, double l2,
+        bint more, double* dh, double* G)
+    double mk_sum_of_squares_f32(ptrdiff_t n, const float* x)
+    double mk_sum_of_squares_f64(ptrdiff_t n, const double* x)
+    double mk_sum_of_sizes_f32(ptrdiff_t n, const float* x)
+    double mk_sum_of_sizes_f64(ptrdiff_t n, const double* x)
+
+
+cdef inline double sum_of_squares(Py_ssize_t n, const floating* x) noexcept nogil:
+    """Σ_i x_i²"""
+    if floating is float:
+        return mk_sum_of_squares_f32(n, x)
+    else:
+        return mk_sum_of_squares_f64(n, x)
+
+
+cdef inline double sum_of_sizes(Py_ssize_t n, const floating* x) noexcept nogil:
+    """Σ_i |x_i|"""
+    if floating is float:
+        return mk_sum_of_sizes_f32(n, x)
+    else:
+        return mk_sum_of_sizes_f64(n, x)
+
+
+cdef inline Py_ssize_t samples_per_panel(Py_ssize_t itemsize) noexcept nogil:
+    """S, the samples of one panel: two vectors"""
+    return 2 * MK_BYTES // itemsize
+
+
+cdef inline Py_ssize_t panel_size(Py_ssize_t width, Py_ssize_t itemsize) noexcept nogil:
+    """Elements from one panel of this width to the next"""
+    return mk_panel_size_f32(width) if itemsize == 4 else mk_panel_size_f64(width)
+
+
+cdef inline void gather_panel(
+    Py_ssize_t n, Py_ssize_t width, const floating* X, const int64_t* order, floating* H,
+    floating* blocks, Py_ssize_t N,
+) noexcept nogil:
+    """H := panel of n <= S rows of X; blocks, unless NULL, := the same rows"""
+    if floating is float:
+        mk_gather_f32(n, width, X, width, order, H, blocks, N)
+    else:
+        mk_gather_f64(n, width, X, width, order, H, blocks, N)
+
+
+cdef inline void panel_to_blocks(
+    Py_ssize_t n, Py_ssize_t width, const floating* H, floating* blocks, Py_ssize_t N
+) noexcept nogil:
+    """blocks := the n <= S samples of a panel as rows"""
+    if floating is float:
+        mk_to_blocks_f32(n, width, H, blocks, N)
+    else:
+        mk_to_blocks_f64(n, width, H, blocks, N)
+
+
+cdef inline void panel_to_rows(
+    Py_ssize_t n, Py_ssize_t width, const floating* H, floating* Y
+) noexcept nogil:
+    """Y (n, width) := the n <= S samples of a panel"""
+    if floating is float:
+        mk_to_rows_f32(n, width, H, Y, width)
+    else:
+        mk_to_rows_f64(n, width, H, Y, width)
+
+
+cdef inline void panels_forward(
+    Py_ssize_t n, Py_ssize_t o, Py_ssize_t i, const floating* W, const floating* b,
+    const floating* H, floating* A,
+) noexcept nogil:
+    """Aᵀ := b + W Hᵀ"""
+    if floating is float:
+        mk_forward_f32(n, o, i, W, b, H, A)
+    else:
+        mk_forward_f64(n, o, i, W, b, H, A)
+
+
+cdef inline void panels_backward(
+    Py_ssize_t n, Py_ssize_t o, Py_ssize_t i, const floating* W, const floating* dA, floating* dH
+) noexcept nogil:
+    """dHᵀ := Wᵀ dAᵀ"""
+    if floating is float:
+        mk_backward_f32(n, o, i, W, dA, dH)
+    else:
+        mk_backward_f64(n, o, i, W, dA, dH)
+
+
+cdef inline void weight_gradient(
+    Py_ssize_t n, Py_ssize_t rows, Py_ssize_t o, Py_ssize_t i, Py_ssize_t ld, const floating* dA,
+    const floating* blocks, Py_ssize_t N, floating alpha, floating beta, const floating* D,
+    floating* C,
+) noexcept nogil:
+    """C := alpha dAᵀ H + beta D for `rows` rows and i columns of W; rows of C, D are ld apart"""
+    if floating is float:
+        mk_weight_gradient_f32(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C)
+    else:
+        mk_weight_gradient_f64(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C)
+
+
+cdef inline void bias_gradient(
+    Py_ssize_t n, Py_ssize_t rows, Py_ssize_t o, const floating* dA, floating alpha,
+    floating beta, const floating* d, floating* c,
+) noexcept nogil:
+    """c := alpha Σ_samples dAᵀ + beta d for `rows` rows of W"""
+    if floating is float:
+        mk_bias_gradient_f32(n, rows, o, dA, alpha, beta, d, c)
+    else:
+        mk_bias_gradient_f64(n, rows, o, dA, alpha, beta, d, c)
+
+
+cdef inline void forward_one_layer(
+    Py_ssize_t o, Py_ssize_t i, const floating* W, const floating* b, const floating* h,
+    floating* a,
+) noexcept nogil:
+    """a := b + W h"""
+    if floating is float:
+        mk_gemv_f32(o, i, W, b, h, a)
+    else:
+        mk_gemv_f64(o, i, W, b, h, a)
+
+
+cdef inline void update_weights(
+    Py_ssize_t o, Py_ssize_t i, floating* W, const floating* h, const floating* da, floating rate,
+    floating decay, floating* dh,
+) noexcept nogil:
+    """dh := Wᵀ da unless NULL, W := decay W − rate da hᵀ, in one sweep"""
+    if floating is float:
+        mk_update_f32(o, i, W, h, da, rate, decay, dh)
+    else:
+        mk_update_f64(o, i, W, h, da, rate, decay, dh)
+
+
+cdef inline void update_weights_and_forward(
+    Py_ssize_t o, Py_ssize_t i, floating* W, const floating* h, const floating* da, floating rate,
+    floating decay, const floating* b, const floating* following, floating* a,
+) noexcept nogil:
+    """W := decay W − rate da hᵀ, a := b + W following, in one sweep"""
+    if floating is float:
+        mk_update_gemv_f32(o, i, W, h, da, rate, decay, b, following, a)
+    else:
+        mk_update_gemv_f64(o, i, W, h, da, rate, decay, b, following, a)
+
+
+cdef inline void online_gradient(
+    Py_ssize_t o, Py_ssize_t i, const floating* W, const floating* h, const floating* da,
+    floating l2, bint more, floating* dh, floating* G,
+) noexcept nogil:
+    """G := da hᵀ + l2 W, dh := Wᵀ da, added to dh if more, unless NULL, in one sweep"""
+    if floating is float:
+        mk_online_gradient_f32(o, i, W, h, da, l2, more, dh, G)
+    else:
+        mk_online_gradient_f64(o, i, W, h, da, l2, more, dh, G)

@@ -1,0 +1,1 @@
+"""The passes through a network: forward, backward, losses, and the steps of the optimizers."""

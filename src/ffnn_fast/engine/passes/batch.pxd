@@ -1,0 +1,40 @@
+# The rows of a batch, as the passes take them: inputs, targets and weights.
+
+from libc.stdint cimport int64_t
+
+cdef struct batch_t:
+    const void* X          # (·, n_0), of the plan's dtype
+    const void* Y          # (·, T), of the plan's dtype; NULL with labels
+    const int64_t* labels  # (·,); NULL with Y
+    const void* weight     # (·,), of the plan's dtype; NULL: all 1
+    const int64_t* order   # the rows of these arrays that make the batch; NULL: all, as they lie
+    Py_ssize_t first, n    # at hand are the rows first..first+n-1 of the batch
+
+
+cdef inline batch_t inputs_only(const void* X, Py_ssize_t n) noexcept nogil:
+    """n rows without targets"""
+    cdef batch_t batch
+    batch.X, batch.Y, batch.labels, batch.weight, batch.order = X, NULL, NULL, NULL, NULL
+    batch.first, batch.n = 0, n
+    return batch
+
+
+cdef inline batch_t rows_from(const batch_t* batch, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    """The n rows from row `start` of those at hand on"""
+    cdef batch_t part = batch[0]
+    part.first += start
+    part.n = n
+    return part
+
+
+cdef inline batch_t batch_of(const batch_t* rows, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    """A batch of its own of the n rows order[start..]: its row 0 is the first of these"""
+    cdef batch_t batch = rows[0]
+    batch.order += start
+    batch.n = n
+    return batch
+
+
+cdef inline Py_ssize_t row_of(const batch_t* batch, Py_ssize_t r) noexcept nogil:
+    """Where row r of those at hand lies in the arrays"""
+    return batch.first + r if batch.order is NULL else batch.order[batch.first + r]

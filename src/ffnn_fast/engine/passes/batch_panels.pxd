@@ -1,0 +1,329 @@
+# Passes over a block of n samples in panels (feature-major, S samples each), by our own products.
+#
+# Every thread runs the same code on its share: first whole panels, forward and back to all ∇a_k;
+# then, after a barrier, whole output units of every W_k. No bit of a result depends on the shares.
+# Scratch for a block of `count` panels, each part aligned:
+#   h[k]      panels of layer k = 0..L (h[L] holds a_L, then ∇a_L)
+#   da[k]     panels of layer k = 1..L-1
+#   rows[k]   h[k] again, sample-major in blocks, k = 0..L-1, for the products over samples
+#   scratch   2 n_L elements for each thread
+# Where slopes are kept (plan.pxd), h[k] is in the place of da[k] and g'(a_k), with the mask, in
+# that of h[k].
+
+from libc.stdint cimport int64_t
+
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport prefetch
+from ffnn_fast.engine.kernels.products cimport (
+    MK_BYTES, bias_gradient, gather_panel, panel_to_blocks, panel_to_rows, panels_backward,
+    panels_forward, weight_gradient,
+)
+from ffnn_fast.engine.passes.activation_loops cimport (
+    activate, activate_rest, apply_any_derivative, multiply, value_and_slope,
+)
+from ffnn_fast.engine.passes.batch cimport batch_t, row_of, rows_from
+from ffnn_fast.engine.passes.dropout_masks cimport drop_panel
+from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel, losses_panel
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
+from ffnn_fast.engine.plan cimport SOFTMAX, drops, keeps_slope, plan_t, step_t
+
+cdef struct combination_t:  # alpha ∇θ + (keep + decay l2_k) D
+    double alpha
+    double keep
+    double decay
+
+cdef enum:
+    GROUP = 16  # panels that go through the layers together, where that is better
+
+
+cdef inline Py_ssize_t panels_together(Py_ssize_t largest) noexcept nogil:
+    """Panels to take together when the largest W_k has this many bytes
+
+    One by one while W stays in the second-level cache; together, so that W is read once for all,
+    where it does not. 512 wide on AVX-512: one panel 106-109 GFLOP/s, eight 97-108; 2048 wide: two
+    92, eight 100-105, and on a machine of twice the peak eight 205, sixteen 220. The panels of
+    narrower vectors hold fewer samples to share W.
+    """
+    cdef Py_ssize_t cached = 1536 << 10 if MK_BYTES == 64 else 256 << 10
+    return 1 if largest <= cached else <Py_ssize_t>GROUP
+
+
+cdef inline Py_ssize_t panel_count(const plan_t* plan, Py_ssize_t n) noexcept nogil:
+    """Panels of n samples"""
+    return (n + plan.S - 1) // plan.S
+
+
+cdef inline floating* h_panel(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p
+) noexcept nogil:
+    """h[k] of panel p"""
+    return work + count * plan.panel_below[k] + p * plan.panel[k]
+
+
+cdef inline floating* da_panel(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p
+) noexcept nogil:
+    """∇a_k of panel p; ∇a_L is in the place of a_L"""
+    if k == plan.L:
+        return h_panel(plan, work, count, k, p)
+    return work + count * (plan.panel_below[plan.L + 1] + plan.panel_below[k] - plan.panel[0]) \
+        + p * plan.panel[k]
+
+
+cdef inline floating* input_panel_above(
+    const plan_t* plan, const step_t* step, floating* work, Py_ssize_t count, Py_ssize_t k,
+    Py_ssize_t p,
+) noexcept nogil:
+    """h[k] of panel p as layer k + 1 takes it"""
+    if keeps_slope(plan, step, k):
+        return da_panel(plan, work, count, k, p)
+    return h_panel(plan, work, count, k, p)
+
+
+cdef inline Py_ssize_t rows_at(const plan_t* plan, Py_ssize_t count) noexcept nogil:
+    """Where rows[0] begins"""
+    return count * (plan.panel_below[plan.L + 1] + plan.panel_below[plan.L] - plan.panel[0])
+
+
+cdef inline floating* h_rows(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p
+) noexcept nogil:
+    """rows[k], from the first sample of panel p"""
+    return work + rows_at(plan, count) + count * plan.S * plan.block_below[k] + p * plan.S * plan.S
+
+
+cdef inline floating* thread_scratch(
+    const plan_t* plan, floating* work, Py_ssize_t count, int thread
+) noexcept nogil:
+    """A panel of a thread's own, of which 2 n_L elements are used"""
+    return work + rows_at(plan, count) + count * plan.S * plan.block_below[plan.L] \
+        + thread * plan.panel[plan.L]
+
+
+cdef inline Py_ssize_t panels_workspace(
+    const plan_t* plan, Py_ssize_t n, int threads
+) noexcept nogil:
+    """Elements of scratch for a block of n samples"""
+    cdef Py_ssize_t count = panel_count(plan, n)
+    return rows_at(plan, count) + count * plan.S * plan.block_below[plan.L] \
+        + threads * plan.panel[plan.L]
+
+
+cdef inline Py_ssize_t outputs_workspace(const plan_t* plan, Py_ssize_t count) noexcept nogil:
+    """Elements of scratch of one thread for outputs only: h[k], and a panel of its own"""
+    return count * plan.panel_below[plan.L + 1] + plan.panel[plan.L]
+
+
+cdef inline floating* activate_panel(
+    const plan_t* plan, const step_t* step, Py_ssize_t k, Py_ssize_t first, floating* a,
+    floating* h,
+) noexcept nogil:
+    """h := g(a) with the mask, for the rows first.. of the batch
+
+    Where h has a place of its own, a := g'(a) with the mask.
+    """
+    if h == a:
+        if plan.g[k] > SOFTMAX:
+            activate_rest(plan.g[k], a, plan.n[k] * plan.S)
+        else:
+            activate(plan.g[k], a, plan.n[k] * plan.S)
+    else:
+        value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
+    if drops(plan, step, k):
+        drop_panel(plan, step, k, first, h, NULL if h == a else a)
+    return h
+
+
+cdef inline void gather_inputs(
+    const plan_t* plan, const batch_t* batch, floating* h, floating* rows, Py_ssize_t N
+) noexcept nogil:
+    """h (n_0, S) := the n <= S inputs of the batch; rows[0], unless NULL, the same"""
+    cdef Py_ssize_t width = plan.n[0]
+    cdef const floating* X = <const floating*>batch.X
+    if batch.order is NULL:
+        gather_panel(batch.n, width, X + batch.first * width, NULL, h, rows, N)
+    else:
+        gather_panel(batch.n, width, X, batch.order + batch.first, h, rows, N)
+
+
+cdef inline void inputs_of_panel(
+    const plan_t* plan, const step_t* step, const batch_t* batch, floating* h, floating* rows,
+    Py_ssize_t N,
+) noexcept nogil:
+    """h[0] of the n <= S rows of the batch, with the mask; and rows[0] unless NULL"""
+    if not drops(plan, step, 0):
+        gather_inputs(plan, batch, h, rows, N)
+        return
+    gather_inputs(plan, batch, h, <floating*>NULL, N)
+    drop_panel(plan, step, 0, batch.first, h, <floating*>NULL)
+    if rows is not NULL:
+        panel_to_blocks(batch.n, plan.n[0], h, rows, N)
+
+
+cdef inline batch_t rows_of_panel(
+    const plan_t* plan, const batch_t* batch, Py_ssize_t p
+) noexcept nogil:
+    """The rows of panel p of the batch"""
+    return rows_from(batch, p * plan.S, min(plan.S, batch.n - p * plan.S))
+
+
+cdef inline void forward_panels(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count,
+) noexcept nogil:
+    """h[k] of the panels first..last-1 of the batch, h[L] := a_L; and rows[k] to train on"""
+    cdef Py_ssize_t S = plan.S, N = count * S, n = batch.n, p, k
+    cdef Py_ssize_t samples = min(n, last * S) - first * S
+    cdef bint train = step.train
+    cdef batch_t panel
+    cdef floating* z
+    cdef const floating* h = h_panel(plan, work, count, 0, first)
+    for p in range(first, last):
+        panel = rows_of_panel(plan, batch, p)
+        inputs_of_panel(
+            plan, step, &panel, h_panel(plan, work, count, 0, p),
+            h_rows(plan, work, count, 0, p) if train else NULL, N,
+        )
+    for k in range(1, plan.L + 1):
+        panels_forward(
+            samples, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k], h,
+            h_panel(plan, work, count, k, first),
+        )
+        if k == plan.L:
+            return
+        h = input_panel_above(plan, step, work, count, k, first)
+        for p in range(first, last):
+            z = activate_panel(
+                plan, step, k, batch.first + p * S, h_panel(plan, work, count, k, p),
+                input_panel_above(plan, step, work, count, k, p),
+            )
+            if train:
+                panel_to_blocks(
+                    min(S, n - p * S), plan.n[k], z, h_rows(plan, work, count, k, p), N
+                )
+
+
+cdef inline void backward_panels(
+    const plan_t* plan, const step_t* step, const floating* params, Py_ssize_t n,
+    Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count,
+) noexcept nogil:
+    """∇a_k of the panels first..last-1 of n samples, k = L-1..1, from ∇a_L"""
+    cdef Py_ssize_t S = plan.S, p, k, samples = min(n, last * S) - first * S
+    for k in range(plan.L, 1, -1):
+        panels_backward(
+            samples, plan.n[k], plan.n[k - 1], params + plan.W[k],
+            da_panel(plan, work, count, k, first), da_panel(plan, work, count, k - 1, first),
+        )
+        for p in range(first, last):
+            if keeps_slope(plan, step, k - 1):
+                multiply(
+                    h_panel(plan, work, count, k - 1, p), da_panel(plan, work, count, k - 1, p),
+                    plan.n[k - 1] * S,
+                )
+            else:
+                apply_any_derivative(
+                    plan.g[k - 1], h_panel(plan, work, count, k - 1, p),
+                    da_panel(plan, work, count, k - 1, p), plan.n[k - 1] * S,
+                )
+
+
+cdef inline void panels_to_deltas(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    double scale, floating* work, double* sums, team_t team,
+) noexcept nogil:
+    """Phase one, a thread's panels: sums[p] := Σ w ℓ, and all ∇a_k of scale Σ w ℓ"""
+    cdef Py_ssize_t count = panel_count(plan, batch.n), p
+    cdef Py_ssize_t first = share_start(count, 1, team), end = share_end(count, 1, team), last
+    cdef floating* scratch = thread_scratch(plan, work, count, team.thread)
+    cdef batch_t panel
+    while first < end:
+        last = min(first + plan.group, end)
+        forward_panels(plan, step, params, batch, first, last, work, count)
+        for p in range(first, last):
+            panel = rows_of_panel(plan, batch, p)
+            sums[p] = losses_panel(
+                plan, &panel, h_panel(plan, work, count, plan.L, p), scale, True, scratch
+            )
+        backward_panels(plan, step, params, batch.n, first, last, work, count)
+        first = last
+
+
+cdef inline void prefetch_rows(
+    const plan_t* plan, const batch_t* batch, Py_ssize_t i, team_t team
+) noexcept nogil:
+    """Prefetches features i..i+S-1 of the rows of the batch whose panels this thread will take"""
+    cdef Py_ssize_t panels = panel_count(plan, batch.n), width = plan.n[0], r, at
+    cdef Py_ssize_t itemsize = plan.itemsize, end = min(width, i + plan.S) * itemsize
+    cdef const char* row
+    for r in range(
+        share_start(panels, 1, team) * plan.S, min(batch.n, share_end(panels, 1, team) * plan.S)
+    ):
+        row = <const char*>batch.X + row_of(batch, r) * width * itemsize
+        at = i * itemsize
+        while at < end:
+            prefetch(row + at)
+            at += 64
+
+
+cdef inline void panels_to_units(
+    const plan_t* plan, Py_ssize_t n, combination_t combination, const floating* D, floating* C,
+    floating* work, const batch_t* following, team_t team,
+) noexcept nogil:
+    """Phase two, a thread's units: C := alpha ∇θ + (keep + decay l2_k) D; D, C (P,)
+
+    Biases have no l2. ∇θ, that of the losses, is never stored by itself: C may be the gradient, or
+    θ one step on. The rows `following`, if any, come next: they are prefetched meanwhile.
+    """
+    cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, N = count * S, k, r, rows, at, i
+    cdef Py_ssize_t width, strip
+    cdef floating alpha = <floating>combination.alpha, beta
+    cdef const floating* da
+    cdef bint prefetches
+    for k in range(1, plan.L + 1):
+        prefetches = k == 1 and following.n > 0
+        width = plan.n[k - 1]
+        r = share_start(plan.n[k], UNIT_GRAIN, team)
+        rows = share_end(plan.n[k], UNIT_GRAIN, team) - r
+        da = da_panel(plan, work, count, k, 0) + r * S
+        at = plan.W[k] + r * width
+        beta = <floating>(combination.keep + combination.decay * plan.l2[k])
+        strip = S if prefetches else width
+        i = 0
+        while i < width:
+            weight_gradient(
+                n, rows, plan.n[k], min(strip, width - i), width, da,
+                h_rows(plan, work, count, k - 1, 0) + i * N, N, alpha, beta, D + at + i,
+                C + at + i,
+            )
+            if prefetches:
+                prefetch_rows(plan, following, i, team)
+            i += strip
+        at = plan.b[k] + r
+        bias_gradient(n, rows, plan.n[k], da, alpha, <floating>combination.keep, D + at, C + at)
+
+
+cdef inline void outputs_of_panels(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    floating* out, floating* work, double* sums, team_t team,
+) noexcept nogil:
+    """A thread's share of ŷ into out (n, n_L), or, when out is NULL, of the losses into sums[p]"""
+    cdef Py_ssize_t S = plan.S, k = plan.n[plan.L], panels = panel_count(plan, batch.n), p, group
+    cdef Py_ssize_t first = share_start(panels, 1, team), end = share_end(panels, 1, team)
+    cdef batch_t rows, panel
+    cdef floating* z
+    work += team.thread * outputs_workspace(plan, min(plan.group, panels))
+    while first < end:
+        group = min(plan.group, end - first)
+        rows = rows_from(batch, first * S, min(batch.n - first * S, group * S))
+        forward_panels(plan, step, params, &rows, 0, group, work, group)
+        for p in range(group):
+            z = h_panel(plan, work, group, plan.L, p)
+            panel = rows_of_panel(plan, &rows, p)
+            if out is not NULL:
+                activate_output_panel(plan, z)
+                panel_to_rows(panel.n, k, z, out + (first + p) * S * k)
+            else:
+                sums[first + p] = losses_panel(
+                    plan, &panel, z, 1, False, work + group * plan.panel_below[plan.L + 1]
+                )
+        first += group

@@ -1,0 +1,130 @@
+# ŷ and the losses of the rows of a batch; run by every thread of a team.
+#
+# The head of the scratch holds a sum of losses for each panel.
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport rare
+from ffnn_fast.engine.passes.activation_loops cimport activate_any, softmax_row
+from ffnn_fast.engine.passes.alignment cimport padded
+from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
+from ffnn_fast.engine.passes.batch_blas cimport forward_block, gather, losses_block
+from ffnn_fast.engine.passes.batch_panels cimport (
+    outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
+)
+from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, online_size
+from ffnn_fast.engine.passes.online_deferred cimport deferred_size
+from ffnn_fast.engine.passes.penalty cimport penalty_of
+from ffnn_fast.engine.passes.team cimport team_t
+from ffnn_fast.engine.plan cimport SOFTMAX, outputs_only, plan_t, step_t
+
+cdef enum:
+    BLOCK_ROWS = 1024  # samples whose activations are held at once
+    PANEL_PER_ROW = 8  # rows up to this part of a panel go one by one: half a panel costs 7 of them
+
+
+cdef inline Py_ssize_t sums_size(const plan_t* plan, Py_ssize_t n) noexcept nogil:
+    """Elements that hold a double for each panel of n rows"""
+    return padded(2 * panel_count(plan, n))
+
+
+cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int threads) noexcept nogil:
+    """Elements of scratch for a call on n rows, to train or not"""
+    cdef Py_ssize_t block = min(n, <Py_ssize_t>BLOCK_ROWS), size
+    if not plan.own_products:
+        return sums_size(plan, n) + 2 * padded(block) * plan.units
+    size = max(
+        panels_workspace(plan, block, threads),
+        threads * outputs_workspace(plan, min(plan.group, panel_count(plan, n))),
+    )
+    return sums_size(plan, n) + max(size, online_size(plan) + deferred_size(plan))
+
+
+cdef inline void activate_outputs(const plan_t* plan, floating* z, Py_ssize_t n) noexcept nogil:
+    """z := O(z) for n rows of n_L, head by head"""
+    cdef Py_ssize_t O = plan.g[plan.L], k = plan.n[plan.L], r, i
+    cdef floating* row
+    if O != SOFTMAX:
+        activate_any(O, z, n * k)
+        return
+    if rare(plan.heads > 1):
+        for r in range(n):
+            row = z + r * k
+            for i in range(plan.heads):
+                softmax_row(row, plan.head[i])
+                row += plan.head[i]
+        return
+    for r in range(n):
+        softmax_row(z + r * k, k)
+
+
+cdef inline void forward_rows(
+    const plan_t* plan, const floating* params, const batch_t* batch, floating* out,
+    floating* work, team_t team,
+) noexcept nogil:
+    """out (n, n_L) := ŷ, a thread's share of the rows of the batch, which has no order"""
+    cdef Py_ssize_t n = batch.n, k = plan.n[plan.L], start = 0
+    cdef const floating* X = <const floating*>batch.X
+    cdef step_t step = outputs_only()
+    cdef batch_t rows
+    cdef floating* z
+    work += sums_size(plan, n)
+    if n <= max(1, plan.S // PANEL_PER_ROW):
+        for start in range(n):
+            forward_first(plan, params, X + start * plan.n[0], work)
+            z = forward_rest(plan, &step, params, work)
+            activate_outputs(plan, z, 1)
+            memcpy(out + start * k, z, k * sizeof(floating))
+    elif plan.own_products:
+        outputs_of_panels(plan, &step, params, batch, out, work, NULL, team)
+    else:
+        while start < n:
+            rows = rows_from(batch, start, min(n - start, <Py_ssize_t>BLOCK_ROWS))
+            z = forward_block(plan, &step, params, &rows, X + start * plan.n[0], work)
+            activate_outputs(plan, z, rows.n)
+            memcpy(out + start * k, z, rows.n * k * sizeof(floating))
+            start += rows.n
+
+
+cdef inline void losses_of_rows(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    floating* work, team_t team,
+) noexcept nogil:
+    """A thread's share of the losses, Σ w ℓ of each panel or block, to the head of the scratch"""
+    cdef double* sums = <double*>work
+    cdef Py_ssize_t start = 0, block
+    cdef batch_t rows
+    cdef floating* z
+    work += sums_size(plan, batch.n)
+    if plan.own_products:
+        outputs_of_panels[floating](plan, step, params, batch, NULL, work, sums, team)
+        return
+    for block in range(panel_count(plan, batch.n)):
+        sums[block] = 0
+    block = 0
+    while start < batch.n:
+        rows = rows_from(batch, start, min(batch.n - start, <Py_ssize_t>BLOCK_ROWS))
+        z = forward_block(plan, step, params, &rows, gather(plan, step, &rows, work), work)
+        sums[block] = losses_block(
+            plan, &rows, z, 1, False, z + padded(rows.n) * plan.units
+        )
+        block += 1
+        start += rows.n
+
+
+cdef inline double sum_of(const double* sums, Py_ssize_t n) noexcept nogil:
+    """Σ_p sums_p, in order"""
+    cdef Py_ssize_t p
+    cdef double total = 0
+    for p in range(n):
+        total += sums[p]
+    return total
+
+
+cdef inline double mean_loss(
+    const plan_t* plan, const floating* params, const floating* work, Py_ssize_t n
+) noexcept nogil:
+    """The objective, from the sums of losses at the head of the scratch"""
+    return sum_of(<const double*>work, panel_count(plan, n)) / n + penalty_of(plan, params)

@@ -1,0 +1,179 @@
+# The losses of a panel: z (k, S) holds a_L of S samples feature-major, so loops run along samples.
+#
+# Only the lanes of the n samples matter; what the others hold stays in them.
+
+from libc.stdint cimport int64_t
+
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport MK_BYTES
+from ffnn_fast.engine.maths.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log_f32, vm_log_f64
+from ffnn_fast.engine.passes.activation_loops cimport activate_any
+from ffnn_fast.engine.passes.batch cimport batch_t, row_of
+from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
+from ffnn_fast.engine.passes.row_losses cimport add_loss
+from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, plan_t
+
+
+cdef inline void panel_max(const floating* z, Py_ssize_t k, floating* top) noexcept nogil:
+    """top_s := max_j z_js"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    for s in range(S):
+        top[s] = z[s]
+    for j in range(1, k):
+        for s in range(S):
+            top[s] = z[j * S + s] if z[j * S + s] > top[s] else top[s]
+
+
+cdef inline void panel_exp(
+    floating* z, Py_ssize_t k, const floating* top, floating* total
+) noexcept nogil:
+    """z_js := exp(z_js − top_s), total_s := Σ_j z_js"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    cdef floating e[MAX_S]
+    cdef floating x
+    for s in range(S):
+        total[s] = 0
+    for j in range(k):
+        for s in range(S):
+            x = z[j * S + s] - top[s]
+            e[s] = vm_exp_f32(x) if floating is float else vm_exp_f64(x)
+            total[s] += e[s]
+        for s in range(S):
+            z[j * S + s] = e[s]
+
+
+cdef inline void panel_scale(
+    floating* z, Py_ssize_t k, const floating* alpha
+) noexcept nogil:
+    """z_js := alpha_s z_js"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    for j in range(k):
+        for s in range(S):
+            z[j * S + s] *= alpha[s]
+
+
+cdef inline void activate_output_panel(const plan_t* plan, floating* z) noexcept nogil:
+    """z := O(z), sample by sample and head by head"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s, i, k
+    cdef floating top[MAX_S]
+    cdef floating total[MAX_S]
+    if plan.g[plan.L] != SOFTMAX:
+        activate_any(plan.g[plan.L], z, plan.n[plan.L] * S)
+        return
+    for i in range(plan.heads):
+        k = plan.head[i]
+        panel_max(z, k, top)
+        panel_exp(z, k, top, total)
+        for s in range(S):
+            total[s] = <floating>1 / total[s]
+        panel_scale(z, k, total)
+        z += k * S
+
+
+cdef inline void smooth_panel(
+    const floating* z, Py_ssize_t k, const floating* top, floating kept, floating share,
+    floating* mass, floating* dot,
+) noexcept nogil:
+    """mass, dot := those of (1 − ε) y + ε / k, from those of y; share = ε / k"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    for s in range(S):
+        mass[s], dot[s] = kept * mass[s] + <floating>k * share, kept * dot[s]
+    for j in range(k):
+        for s in range(S):
+            dot[s] += share * (z[j * S + s] - top[s])
+
+
+cdef inline double softmax_cross_entropy_panel(
+    const plan_t* plan, const batch_t* batch, floating* z, Py_ssize_t column, Py_ssize_t k,
+    double scale, bint delta,
+) noexcept nogil:
+    """Σ_s w_s ℓ_s, ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale w_s (ŷ − y), y smoothed
+
+    For a head of k outputs, which begins at this column of dense targets.
+    """
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), T = plan.targets, j, s, row, n = batch.n
+    cdef const floating* Y = <const floating*>batch.Y
+    cdef const floating* weight = <const floating*>batch.weight
+    cdef const floating* y = NULL
+    cdef floating top[MAX_S]
+    cdef floating total[MAX_S]
+    cdef floating dot[MAX_S]
+    cdef floating mass[MAX_S]
+    cdef floating w[MAX_S]
+    cdef floating kept = <floating>(1 - plan.smoothing), share = <floating>(plan.smoothing / k)
+    cdef double result = 0
+    panel_max(z, k, top)
+    for s in range(n):
+        row = row_of(batch, s)
+        w[s] = 1
+        if weight is not NULL:
+            w[s] = weight[row]
+        mass[s], dot[s] = 1, 0
+        if Y is NULL:
+            dot[s] = z[batch.labels[row] * S + s] - top[s]
+            continue
+        y = Y + row * T + column
+        if plan.missing and y[0] != y[0]:
+            mass[s] = w[s] = 0
+            continue
+        mass[s] = 0
+        for j in range(k):
+            mass[s] += y[j]
+            dot[s] += y[j] * (z[j * S + s] - top[s])
+    if share != 0:
+        smooth_panel(z, k, top, kept, share, mass, dot)
+    panel_exp(z, k, top, total)
+    for s in range(S):
+        top[s] = vm_log_f32(total[s]) if floating is float else vm_log_f64(total[s])
+    for s in range(n):
+        result += w[s] * (<double>mass[s] * top[s] - dot[s])
+    if not delta:
+        return result
+    for s in range(n):
+        w[s] *= <floating>scale
+        total[s] = w[s] / total[s]
+    for s in range(n, S):
+        total[s] = 0
+    panel_scale(z, k, total)
+    for s in range(n):
+        row = row_of(batch, s)
+        if Y is NULL:
+            z[batch.labels[row] * S + s] -= kept * w[s]
+        elif not (plan.missing and Y[row * T + column] != Y[row * T + column]):
+            y = Y + row * T + column
+            for j in range(k):
+                z[j * S + s] -= kept * w[s] * y[j]
+        if share != 0:
+            for j in range(k):
+                z[j * S + s] -= share * w[s]
+    return result
+
+
+cdef inline double losses_panel(
+    const plan_t* plan, const batch_t* batch, floating* z, double scale, bint delta,
+    floating* row_z,
+) noexcept nogil:
+    """Σ_s w_s ℓ_s over the n <= S samples of the batch; when delta, z := scale w_s ∇a_L
+
+    row_z: 2 n_L of scratch.
+    """
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = plan.n[plan.L], j, s, column = 0
+    cdef double total = 0
+    if plan.canonical and plan.loss == CROSS_ENTROPY:
+        for j in range(plan.heads):
+            k = plan.head[j]
+            total += softmax_cross_entropy_panel(plan, batch, z, column, k, scale, delta)
+            z += k * S
+            column += k
+        return total
+    for s in range(batch.n):
+        for j in range(k):
+            row_z[j] = z[j * S + s]
+        total = add_loss(total, plan, batch, s, row_z, scale, delta, row_z + k)
+        for j in range(k):
+            z[j * S + s] = row_z[j]
+    if delta:
+        for j in range(k):
+            for s in range(batch.n, S):
+                z[j * S + s] = 0
+    return total

@@ -1,0 +1,30 @@
+# The penalty of the objective, and what l1 adds to its gradient.
+
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport sum_of_sizes, sum_of_squares
+from ffnn_fast.engine.plan cimport plan_t
+
+
+cdef inline double penalty_of(const plan_t* plan, const floating* params) noexcept nogil:
+    """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|"""
+    cdef Py_ssize_t k, size
+    cdef double total = 0
+    if not plan.penalised:
+        return 0
+    for k in range(1, plan.L + 1):
+        size = plan.n[k] * plan.n[k - 1]
+        if plan.l2[k] != 0:
+            total += 0.5 * plan.l2[k] * sum_of_squares(size, params + plan.W[k])
+        if plan.l1[k] != 0:
+            total += plan.l1[k] * sum_of_sizes(size, params + plan.W[k])
+    return total
+
+
+cdef inline void add_signs(
+    double l1, const floating* W, floating* grad, Py_ssize_t n
+) noexcept nogil:
+    """grad := grad + l1 sign(W), with sign(0) = 0"""
+    cdef floating plus = <floating>l1, minus = <floating>(-l1)
+    cdef Py_ssize_t i
+    for i in range(n):
+        grad[i] += plus if W[i] > 0 else (minus if W[i] < 0 else <floating>0)

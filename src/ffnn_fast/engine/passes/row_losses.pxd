@@ -1,0 +1,358 @@
+# ℓ(ŷ, y) of one sample and its ∇a_L. Targets are dense (y, T values) or a label, y = e(label).
+#
+# k outputs, of one head where there are several; z holds a_L on entry. Canonical pairs have
+# ∇a_L = ŷ − y and a value that never takes the logarithm of a rounded probability; every other pair
+# goes through the Jacobian product.
+# Where the plan ignores missing targets, one that is NaN adds nothing.
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport rare
+from ffnn_fast.engine.maths.vecmath cimport POISSON_FLOOR, exp, log, log1p, logistic, tanh
+from ffnn_fast.engine.passes.activation_loops cimport (
+    activate_any, apply_any_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
+    softmax_row,
+)
+from ffnn_fast.engine.passes.batch cimport batch_t, row_of
+from ffnn_fast.engine.plan cimport (
+    ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
+    LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input, plan_t,
+)
+
+
+cdef inline floating target_of(const floating* y, Py_ssize_t label, Py_ssize_t j) noexcept nogil:
+    """y_j, or e(label)_j when y is NULL"""
+    if y is not NULL:
+        return y[j]
+    return <floating>(1 if j == label else 0)
+
+
+cdef inline floating smoothed(const plan_t* plan, floating y, Py_ssize_t classes) noexcept nogil:
+    """(1 − ε) y + ε / K"""
+    if plan.smoothing == 0:
+        return y
+    return <floating>(1 - plan.smoothing) * y + <floating>(plan.smoothing / classes)
+
+
+cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) noexcept nogil:
+    """One output's share of ℓ, with 0 log 0 = 0"""
+    cdef floating total = 0, d = magnitude(p - y), delta
+    cdef int loss = plan.loss
+    if loss == SQUARED_ERROR:
+        return d * d
+    if loss == HALF_SQUARED_ERROR:
+        return <floating>0.5 * d * d
+    if loss == ABSOLUTE:
+        return d
+    if loss == HUBER:
+        delta = <floating>plan.delta
+        return delta * (d - <floating>0.5 * delta) if d > delta else <floating>0.5 * d * d
+    if loss == LOG_COSH:
+        return d + log1p(exp(<floating>-2 * d)) - <floating>0.6931471805599453
+    if loss == POISSON:
+        return p - y * log(<floating>POISSON_FLOOR if p < POISSON_FLOOR else p)
+    if y != 0:
+        total -= y * log(p)
+    if loss == BINARY_CROSS_ENTROPY and y != 1:
+        total -= (1 - y) * log(1 - p)
+    return total
+
+
+cdef inline floating loss_slope(const plan_t* plan, floating p, floating y) noexcept nogil:
+    """∂ℓ/∂ŷ_j at ŷ_j = p, with 0 / 0 = 0"""
+    cdef floating total = 0, d = p - y, delta
+    cdef int loss = plan.loss
+    if loss == SQUARED_ERROR:
+        return <floating>2 * d
+    if loss == HALF_SQUARED_ERROR:
+        return d
+    if loss == ABSOLUTE:
+        return <floating>1 if d > 0 else (<floating>-1 if d < 0 else d)
+    if loss == HUBER:
+        delta = <floating>plan.delta
+        return delta if d > delta else (-delta if d < -delta else d)
+    if loss == LOG_COSH:
+        return tanh(d)
+    if loss == POISSON:
+        return <floating>1 - y / (<floating>POISSON_FLOOR if p < POISSON_FLOOR else p)
+    if y != 0:
+        total -= y / p
+    if loss == BINARY_CROSS_ENTROPY and y != 1:
+        total += (1 - y) / (1 - p)
+    return total
+
+
+cdef inline double loss_of_outputs(
+    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
+) noexcept nogil:
+    """ℓ, a sum over outputs; when delta, ŷ := ∇ŷ"""
+    cdef Py_ssize_t j, classes = 2 if plan.loss == BINARY_CROSS_ENTROPY else k
+    cdef floating y_j
+    cdef double total = 0
+    for j in range(k):
+        y_j = target_of(y, label, j)
+        if plan.missing and y_j != y_j:
+            p[j] = 0
+            continue
+        y_j = smoothed(plan, y_j, classes)
+        total += loss_of_output(plan, p[j], y_j)
+        if delta:
+            p[j] = loss_slope(plan, p[j], y_j)
+    return total
+
+
+cdef inline double quantile_loss(
+    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, bint delta
+) noexcept nogil:
+    """ℓ = Σ_t Σ_q max(q d, (q − 1) d), d = y_t − ŷ_tq; when delta, ŷ := ∇ŷ"""
+    cdef Py_ssize_t t, i
+    cdef floating d, q, y_t
+    cdef double total = 0
+    for t in range(plan.targets):
+        y_t = target_of(y, label, t)
+        for i in range(plan.quantiles):
+            q, d = <floating>plan.level[i], y_t - p[i]
+            if plan.missing and y_t != y_t:
+                d = 0
+            total += q * d if d > 0 else (q - <floating>1) * d
+            if delta:
+                p[i] = -q if d > 0 else (<floating>1 - q if d < 0 else d)
+        p += plan.quantiles
+    return total
+
+
+cdef inline double gaussian_nll_loss(
+    const plan_t* plan, floating* p, const floating* y, bint delta
+) noexcept nogil:
+    """ℓ = Σ_t (s_t + (y_t − μ_t)² e^−s_t) / 2, ŷ = (μ, s); when delta, ŷ := ∇ŷ"""
+    cdef Py_ssize_t t
+    cdef floating* s = p + plan.targets
+    cdef floating d, precision
+    cdef double total = 0
+    for t in range(plan.targets):
+        if plan.missing and y[t] != y[t]:
+            p[t] = s[t] = 0
+            continue
+        d, precision = p[t] - y[t], exp(-s[t])
+        total += <floating>0.5 * (s[t] + d * d * precision)
+        if delta:
+            p[t] = d * precision
+            s[t] = <floating>0.5 - <floating>0.5 * d * d * precision
+    return total
+
+
+cdef inline double hinge_loss(
+    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
+) noexcept nogil:
+    """ℓ = max(0, 1 + max_{j ≠ c} ŷ_j − ŷ_c), c the class; when delta, ŷ := ∇ŷ"""
+    cdef Py_ssize_t j, rival
+    cdef floating margin
+    cdef bint known = y is NULL or not plan.missing or y[0] == y[0]
+    if y is not NULL:
+        label = 0
+        for j in range(1, k):
+            label = j if y[j] > y[label] else label
+    rival = 1 if label == 0 else 0
+    for j in range(rival + 1, k):
+        rival = j if j != label and p[j] > p[rival] else rival
+    margin = <floating>1 + p[rival] - p[label] if known else 0
+    if delta:
+        for j in range(k):
+            p[j] = 0
+        if margin > 0:
+            p[rival], p[label] = 1, -1
+    return 0 if margin < 0 else margin
+
+
+cdef inline double loss_and_slopes(
+    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
+) noexcept nogil:
+    """ℓ(ŷ, y), p = ŷ; when delta, p := ∇ŷ, else it may be spent"""
+    if plan.loss == QUANTILE:
+        return quantile_loss(plan, p, y, label, delta)
+    if plan.loss == GAUSSIAN_NLL:
+        return gaussian_nll_loss(plan, p, y, delta)
+    if plan.loss == HINGE:
+        return hinge_loss(plan, p, y, label, k, delta)
+    return loss_of_outputs(plan, p, y, label, k, delta)
+
+
+cdef inline void set_zero(floating* z, Py_ssize_t k) noexcept nogil:
+    """z := 0"""
+    cdef Py_ssize_t j
+    for j in range(k):
+        z[j] = 0
+
+
+cdef inline double softmax_cross_entropy(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    floating scale, bint delta,
+) noexcept nogil:
+    """ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale (ŷ − y), y smoothed"""
+    cdef Py_ssize_t j
+    cdef floating top, mass = 1, dot = 0, total, kept = <floating>(1 - plan.smoothing)
+    cdef floating share = <floating>(plan.smoothing / k)
+    if plan.missing and y is not NULL and y[0] != y[0]:
+        set_zero(z, k)
+        return 0
+    top = row_max(z, k)
+    if y is NULL:
+        dot = z[label] - top
+    else:
+        mass = 0
+        for j in range(k):
+            mass += y[j]
+            dot += y[j] * (z[j] - top)
+    if share != 0:
+        mass, dot = kept * mass + <floating>k * share, kept * dot
+        for j in range(k):
+            dot += share * (z[j] - top)
+    total = exp_row(z, k, top)
+    if delta:
+        scale_row(z, k, scale / total)
+        if y is NULL:
+            z[label] -= kept * scale
+        else:
+            for j in range(k):
+                z[j] = z[j] - kept * scale * y[j]
+        if share != 0:
+            for j in range(k):
+                z[j] -= scale * share
+    return mass * log(total) - dot
+
+
+cdef inline double logistic_binary_cross_entropy(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    floating scale, bint delta,
+) noexcept nogil:
+    """ℓ = Σ_j max(a_j, 0) − a_j y_j + log(1 + e^−|a_j|); z := scale (ŷ − y), y smoothed"""
+    cdef Py_ssize_t j
+    cdef floating a, y_j
+    cdef double total = 0
+    for j in range(k):
+        a = z[j]
+        y_j = target_of(y, label, j)
+        if plan.missing and y_j != y_j:
+            z[j] = 0
+            continue
+        y_j = smoothed(plan, y_j, 2)
+        total += (0 if a < 0 else a) - a * y_j + log1p(exp(-a if a > 0 else a))
+        if delta:
+            z[j] = scale * (logistic(a) - y_j)
+    return total
+
+
+cdef inline double exp_poisson(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    floating scale, bint delta,
+) noexcept nogil:
+    """ℓ = Σ_j e^{a_j} − a_j y_j; z := scale (ŷ − y)"""
+    cdef Py_ssize_t j
+    cdef floating p, y_j
+    cdef double total = 0
+    for j in range(k):
+        y_j = target_of(y, label, j)
+        if plan.missing and y_j != y_j:
+            z[j] = 0
+            continue
+        p = exp(z[j])
+        total += p - z[j] * y_j
+        if delta:
+            z[j] = scale * (p - y_j)
+    return total
+
+
+cdef inline double general_loss(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    floating scale, bint delta, floating* spare,
+) noexcept nogil:
+    """ℓ from ŷ = O(a_L); z := scale J_Oᵀ ∇ŷ (for softmax, J = diag(ŷ) − ŷ ŷᵀ)"""
+    cdef Py_ssize_t j, O = plan.g[plan.L]
+    cdef floating dot = 0
+    cdef double total
+    if delta and derivative_from_input(O):
+        memcpy(spare, z, k * sizeof(floating))
+        slopes_of_inputs(O, spare, k)
+    if O == SOFTMAX:
+        softmax_row(z, k)
+    else:
+        activate_any(O, z, k)
+    if delta and not derivative_from_input(O):
+        memcpy(spare, z, k * sizeof(floating))
+    total = loss_and_slopes(plan, z, y, label, k, delta)
+    if not delta:
+        return total
+    if O == SOFTMAX:
+        for j in range(k):
+            dot += spare[j] * z[j]
+        for j in range(k):
+            z[j] = scale * spare[j] * (z[j] - dot)
+    elif derivative_from_input(O):
+        for j in range(k):
+            z[j] = scale * z[j] * spare[j]
+    else:
+        scale_row(z, k, scale)
+        apply_any_derivative(O, spare, z, k)
+    return total
+
+
+cdef inline double loss_of_head(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    floating scale, bint delta, floating* spare,
+) noexcept nogil:
+    """ℓ of the k outputs of a head; when delta, z := scale ∇a_L, else z is spent"""
+    if plan.canonical and plan.loss == CROSS_ENTROPY:
+        return softmax_cross_entropy(plan, z, y, label, k, scale, delta)
+    if plan.canonical and plan.loss == BINARY_CROSS_ENTROPY:
+        return logistic_binary_cross_entropy(plan, z, y, label, k, scale, delta)
+    if plan.canonical and plan.loss == POISSON:
+        return exp_poisson(plan, z, y, label, k, scale, delta)
+    return general_loss(plan, z, y, label, k, scale, delta, spare)
+
+
+cdef inline double loss_of_heads(
+    const plan_t* plan, floating* z, const floating* y, floating scale, bint delta, floating* spare,
+) noexcept nogil:
+    """ℓ, the sum over several heads, whose targets are dense; z as in loss_row"""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(plan.heads):
+        total += loss_of_head(plan, z, y, 0, plan.head[i], scale, delta, spare)
+        z += plan.head[i]
+        y += plan.head[i]
+    return total
+
+
+cdef inline double loss_row(
+    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, floating scale,
+    bint delta, floating* spare,
+) noexcept nogil:
+    """Returns ℓ; when delta, z := scale ∇a_L, else z is spent; spare: n_L of scratch"""
+    if rare(plan.heads > 1):
+        return loss_of_heads(plan, z, y, scale, delta, spare)
+    return loss_of_head(plan, z, y, label, plan.n[plan.L], scale, delta, spare)
+
+
+cdef inline double add_loss(
+    double total, const plan_t* plan, const batch_t* batch, Py_ssize_t r, floating* z,
+    double scale, bint delta, floating* spare,
+) noexcept nogil:
+    """Returns total + w ℓ of row r of the batch; when delta, z := scale w ∇a_L
+
+    z and spare as above. The sum is made here: the compiler may fuse it with the product.
+    """
+    cdef Py_ssize_t row = row_of(batch, r)
+    cdef const floating* Y = <const floating*>batch.Y
+    cdef const floating* weight = <const floating*>batch.weight
+    cdef double w = 1
+    if weight is not NULL:
+        w = weight[row]
+    if Y is not NULL:
+        return total + w * loss_row(
+            plan, z, Y + row * plan.targets, 0, <floating>(scale * w), delta, spare
+        )
+    return total + w * loss_row(
+        plan, z, <const floating*>NULL, batch.labels[row], <floating>(scale * w), delta, spare
+    )

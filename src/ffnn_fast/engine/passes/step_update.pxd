@@ -1,0 +1,232 @@
+# All of a step that follows ∇a_k: ∇θ clipped, the optimizer's rule, the bound on rows of W_k, the
+# average.
+#
+# Units are taken a few at a time, as threads share them: their gradient is used up while it is in
+# cache. Only the norm of ∇θ needs all of it first.
+
+from libc.math cimport INFINITY, sqrt
+from libc.string cimport memcpy
+
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport (
+    MK_ROWS, bias_gradient, online_gradient, sum_of_squares, weight_gradient,
+)
+from ffnn_fast.engine.passes.batch_panels cimport da_panel, h_rows, panel_count
+from ffnn_fast.engine.passes.one_sample cimport backward_activation, da_one, h_one
+from ffnn_fast.engine.passes.optimizer_rules cimport (
+    apply_rule, clip, optimizer_t, rates_t, rule_t, update_average,
+)
+from ffnn_fast.engine.passes.penalty cimport add_signs
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
+from ffnn_fast.engine.plan cimport plan_t, step_t
+
+cdef enum:
+    CLIPPED = 512       # entries of ∇θ that are clipped at a time
+    IN_CACHE = 1 << 14  # entries of ∇W_k that are computed before they are used up, of a batch
+    IN_L1 = 1 << 12     # the same of one sample, whose gradient costs no more than to write it
+    ROWS_AT_ONCE = 4    # rows of W_k that the sweep of one sample takes together
+
+
+cdef inline void update_entries(
+    const rule_t* rule, const rates_t* rates, floating* params, const floating* grad,
+    floating* state, Py_ssize_t P, Py_ssize_t n,
+) noexcept nogil:
+    """n entries one step on, from their gradient"""
+    cdef floating[CLIPPED] clipped
+    cdef Py_ssize_t start = 0, some
+    if rule.clip_value == INFINITY and rates.scale == 1:
+        apply_rule(rule.optimizer, rates, params, grad, state, P, n)
+        return
+    while start < n:
+        some = min(n - start, <Py_ssize_t>CLIPPED)
+        clip(rule.clip_value, rates.scale, grad + start, clipped, some)
+        apply_rule(
+            rule.optimizer, rates, params + start, clipped,
+            NULL if state is NULL else state + start, P, some,
+        )
+        start += some
+
+
+cdef inline void bound_rows(
+    double most, floating* W, Py_ssize_t rows, Py_ssize_t i
+) noexcept nogil:
+    """Each row of W (rows, i) scaled to norm `most` where it is larger"""
+    cdef Py_ssize_t j
+    cdef double norm
+    cdef floating factor
+    for _ in range(rows):
+        norm = sqrt(sum_of_squares(i, W))
+        if norm > most:
+            factor = <floating>(most / norm)
+            for j in range(i):
+                W[j] *= factor
+        W += i
+
+
+cdef inline void update_units(
+    const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t k, Py_ssize_t r,
+    Py_ssize_t rows, floating* params, const floating* dW, const floating* db,
+) noexcept nogil:
+    """W_k and b_k of units r..r+rows-1 one step on; dW (rows, n_{k-1}), db (rows,)"""
+    cdef const rule_t* rule = optimizer.rule
+    cdef const rates_t* rates = &optimizer.rates
+    cdef floating* state = <floating*>optimizer.state
+    cdef Py_ssize_t i = plan.n[k - 1], P = plan.P, b = plan.b[k] + r
+    cdef Py_ssize_t at = plan.W[k] + r * i
+    cdef bint keeps = rule.slots > 0
+    if not rule.frozen[k]:
+        update_entries[floating](
+            rule, rates, params + at, dW, state + at if keeps else NULL, P, rows * i
+        )
+        update_entries[floating](rule, rates, params + b, db, state + b if keeps else NULL, P, rows)
+        if rule.max_norm < INFINITY:
+            bound_rows(rule.max_norm, params + at, rows, i)
+    if rule.average > 0:
+        state += rule.slots * P
+        update_average(rule.average, rates.t, params + at, state + at, rows * i)
+        update_average(rule.average, rates.t, params + b, state + b, rows)
+
+
+cdef inline void update_all(
+    const plan_t* plan, const optimizer_t* optimizer, floating* params, const floating* grad,
+    team_t team,
+) noexcept nogil:
+    """A thread's units of all layers one step on, from ∇θ (P,)"""
+    cdef Py_ssize_t k, first, rows
+    for k in range(1, plan.L + 1):
+        first = share_start(plan.n[k], UNIT_GRAIN, team)
+        rows = share_end(plan.n[k], UNIT_GRAIN, team) - first
+        update_units(
+            plan, optimizer, k, first, rows, params, grad + plan.W[k] + first * plan.n[k - 1],
+            grad + plan.b[k] + first,
+        )
+
+
+cdef inline Py_ssize_t block_of(
+    Py_ssize_t i, Py_ssize_t entries, Py_ssize_t grain
+) noexcept nogil:
+    """Units with i inputs each that have about so many entries, in whole grains"""
+    return max(<Py_ssize_t>1, entries // (i * grain)) * grain
+
+
+cdef inline void panels_to_updates(
+    const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t n, floating* params,
+    floating* grad, floating* work, bint store, team_t team,
+) noexcept nogil:
+    """Phase two, a thread's units: from ∇a_k of n samples one step on, or ∇θ into grad if `store`
+
+    Else a few units' gradients at a time lie at the head of the thread's part of grad.
+    """
+    cdef Py_ssize_t count = panel_count(plan, n), N = count * plan.S, k, r, rows, i, first, end
+    cdef const floating* da
+    cdef floating* dW
+    cdef floating* db
+    for k in range(1, plan.L + 1):
+        i = plan.n[k - 1]
+        first = r = share_start(plan.n[k], UNIT_GRAIN, team)
+        end = share_end(plan.n[k], UNIT_GRAIN, team)
+        while r < end:
+            rows = min(block_of(i, IN_CACHE, MK_ROWS), end - r)
+            dW = grad + plan.W[k] + (r if store else first) * i
+            db = grad + plan.b[k] + (r if store else first)
+            if not optimizer.rule.frozen[k]:
+                da = da_panel(plan, work, count, k, 0) + r * plan.S
+                weight_gradient(
+                    n, rows, plan.n[k], i, i, da, h_rows(plan, work, count, k - 1, 0), N,
+                    <floating>1, <floating>plan.l2[k], params + plan.W[k] + r * i, dW,
+                )
+                bias_gradient(n, rows, plan.n[k], da, <floating>1, <floating>0, db, db)
+                if plan.l1[k] != 0:
+                    add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
+            if not store:
+                update_units(plan, optimizer, k, r, rows, params, dW, db)
+            r += rows
+
+
+cdef inline void sample_to_updates(
+    const plan_t* plan, const step_t* step, const optimizer_t* optimizer, const floating* x,
+    floating* params, floating* grad, floating* work, bint store,
+) noexcept nogil:
+    """From ∇a_L of one sample x one step on, or ∇θ into grad if `store`; see online.pxd"""
+    cdef Py_ssize_t k, r, rows, i, o
+    cdef const floating* h
+    cdef floating* da
+    cdef floating* dh = NULL
+    cdef floating* dW
+    for k in range(plan.L, 0, -1):
+        i, o, r = plan.n[k - 1], plan.n[k], 0
+        da, h = da_one(plan, work, k), x if k == 1 else h_one(plan, work, k - 1)
+        dh = NULL if k == 1 else da_one(plan, work, k - 1)
+        while r < o:
+            rows = min(block_of(i, IN_L1, ROWS_AT_ONCE), o - r)
+            dW = grad + plan.W[k] + (r * i if store else 0)
+            if k > 1 or not optimizer.rule.frozen[k]:
+                online_gradient(
+                    rows, i, params + plan.W[k] + r * i, h, da + r, <floating>plan.l2[k], r > 0,
+                    dh, dW,
+                )
+            if plan.l1[k] != 0:
+                add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
+            if not store:
+                update_units(plan, optimizer, k, r, rows, params, dW, da + r)
+            r += rows
+        if store:
+            memcpy(grad + plan.b[k], da, o * sizeof(floating))
+        if k > 1:
+            backward_activation(plan, step, k - 1, work)
+
+
+cdef inline Py_ssize_t count_of_parts(const plan_t* plan) noexcept nogil:
+    """Parts of ‖∇θ‖²: one for each grain of units"""
+    cdef Py_ssize_t k, count = 0
+    for k in range(1, plan.L + 1):
+        count += (plan.n[k] + UNIT_GRAIN - 1) // UNIT_GRAIN
+    return count
+
+
+cdef inline double squares(
+    double bound, const floating* grad, Py_ssize_t n
+) noexcept nogil:
+    """Σ g² of the gradient cut to ±bound"""
+    cdef floating[CLIPPED] clipped
+    cdef Py_ssize_t start = 0, some
+    cdef double total = 0
+    if bound == INFINITY:
+        return sum_of_squares(n, grad)
+    while start < n:
+        some = min(n - start, <Py_ssize_t>CLIPPED)
+        clip(bound, 1, grad + start, clipped, some)
+        total += sum_of_squares[floating](some, clipped)
+        start += some
+    return total
+
+
+cdef inline void square_units(
+    const plan_t* plan, const rule_t* rule, const floating* grad, double* parts, team_t team
+) noexcept nogil:
+    """A thread's parts of ‖∇θ‖², from ∇θ; frozen layers do not count"""
+    cdef Py_ssize_t k, r, rows, i, end
+    for k in range(1, plan.L + 1):
+        i, r = plan.n[k - 1], share_start(plan.n[k], UNIT_GRAIN, team)
+        end = share_end(plan.n[k], UNIT_GRAIN, team)
+        while r < end:
+            rows = min(<Py_ssize_t>UNIT_GRAIN, end - r)
+            parts[r // UNIT_GRAIN] = 0
+            if not rule.frozen[k]:
+                parts[r // UNIT_GRAIN] = squares(
+                    rule.clip_value, grad + plan.W[k] + r * i, rows * i
+                ) + squares(rule.clip_value, grad + plan.b[k] + r, rows)
+            r += rows
+        parts += (plan.n[k] + UNIT_GRAIN - 1) // UNIT_GRAIN
+
+
+cdef inline double norm_scale(
+    const plan_t* plan, const rule_t* rule, const double* parts
+) noexcept nogil:
+    """min(1, clip_norm / (‖∇θ‖ + 1e-6)), as torch.nn.utils.clip_grad_norm_"""
+    cdef Py_ssize_t p
+    cdef double total = 0, scale
+    for p in range(count_of_parts(plan)):
+        total += parts[p]
+    scale = rule.clip_norm / (sqrt(total) + 1e-6)
+    return scale if scale < 1 else 1

@@ -1,0 +1,242 @@
+# The objective with its gradient, and the steps of training, run by every thread of a team at once.
+#
+# Threads meet at barriers only: two a step, whatever the depth. Thread 0 keeps the sums.
+
+from libc.math cimport INFINITY
+from libc.stdint cimport int64_t
+
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.compiler cimport team_barrier
+from ffnn_fast.engine.passes.batch cimport batch_of, batch_t, inputs_only, row_of, rows_from
+from ffnn_fast.engine.passes.batch_blas cimport gradient_block
+from ffnn_fast.engine.passes.batch_panels cimport (
+    combination_t, panel_count, panels_to_deltas, panels_to_units,
+)
+from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one
+from ffnn_fast.engine.passes.online cimport online_steps
+from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
+from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
+from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
+from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
+from ffnn_fast.engine.passes.row_losses cimport add_loss
+from ffnn_fast.engine.passes.step_update cimport (
+    norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
+)
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, one_thread, share_end, share_start, team_t
+from ffnn_fast.engine.plan cimport plan_t, step_t
+
+cdef struct epoch_t:  # consecutive batches of the rows of an epoch
+    Py_ssize_t batch_size
+    Py_ssize_t t          # steps taken before
+    const double* hyper   # hyperparameters of the first step; those of a step lie `stride` after
+    Py_ssize_t stride     # those of the step before it
+    double* total         # thread 0 adds Σ rows · objective
+
+cdef struct scratch_t:  # memory of a call that trains
+    void* work     # of the passes, of the plan's dtype
+    void* grad     # ∇θ (P,), of the plan's dtype
+    double* parts  # of ‖∇θ‖²
+
+
+cdef inline void add_all_signs(
+    const plan_t* plan, const floating* params, floating* grad, team_t team
+) noexcept nogil:
+    """grad := grad + l1_k sign(W_k), a thread's units"""
+    cdef Py_ssize_t k, first, i
+    for k in range(1, plan.L + 1):
+        first, i = share_start(plan.n[k], UNIT_GRAIN, team), plan.n[k - 1]
+        add_signs(
+            plan.l1[k], params + plan.W[k] + first * i, grad + plan.W[k] + first * i,
+            (share_end(plan.n[k], UNIT_GRAIN, team) - first) * i,
+        )
+
+
+cdef inline void gradient_from_deltas(
+    const plan_t* plan, Py_ssize_t n, const floating* params, floating* grad, bint accumulate,
+    floating* work, team_t team,
+) noexcept nogil:
+    """A thread's units: grad := ∇θ + l2_k θ, or grad + ∇θ when accumulate, from ∇a_k of n rows"""
+    cdef combination_t combination
+    cdef batch_t none = inputs_only(NULL, 0)
+    combination.alpha, combination.keep, combination.decay = 1, 0, 1
+    if accumulate:
+        combination.keep, combination.decay = 1, 0
+        panels_to_units[floating](plan, n, combination, grad, grad, work, &none, team)
+    else:
+        panels_to_units[floating](plan, n, combination, params, grad, work, &none, team)
+
+
+cdef inline void loss_and_gradient(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    floating* grad, floating* work, team_t team, double* objective,
+) noexcept nogil:
+    """grad := ∇θ of the objective on the batch; thread 0 sets the objective"""
+    cdef double* sums = <double*>work
+    cdef Py_ssize_t n = batch.n, start = 0
+    cdef double scale = 1.0 / n, total = penalty_of(plan, params) if team.thread == 0 else 0
+    cdef batch_t rows
+    work += sums_size(plan, n)
+    while start < n:
+        rows = rows_from(batch, start, min(n - start, <Py_ssize_t>BLOCK_ROWS))
+        if plan.own_products:
+            panels_to_deltas(plan, step, params, &rows, scale, work, sums, team)
+            team_barrier(team.threads)
+            if team.thread == 0:
+                total += sum_of(sums, panel_count(plan, rows.n)) / n
+            gradient_from_deltas(plan, rows.n, params, grad, start > 0, work, team)
+        elif team.thread == 0:
+            total += scale * gradient_block(
+                plan, step, params, &rows, scale, grad, start > 0, work
+            )
+        if start == 0 and plan.has_l1:
+            add_all_signs(plan, params, grad, team)
+        team_barrier(team.threads)
+        start += rows.n
+    if team.thread == 0:
+        objective[0] = total
+
+
+cdef inline double step_on_sample(
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
+    optimizer_t* optimizer, const scratch_t* scratch,
+) noexcept nogil:
+    """A step of any rule on a batch of one row; returns the objective before it"""
+    cdef floating* work = <floating*>scratch.work + sums_size(plan, 1)
+    cdef floating* grad = <floating*>scratch.grad
+    cdef const floating* X = <const floating*>batch.X
+    cdef const floating* x = input_one(plan, step, X + row_of(batch, 0) * plan.n[0], work)
+    cdef const rule_t* rule = optimizer.rule
+    cdef floating* z
+    cdef bint store = rule.clip_norm < INFINITY
+    cdef double objective = penalty_of(plan, params)
+    forward_first(plan, params, x, work)
+    z = forward_rest(plan, step, params, work)
+    objective = add_loss(objective, plan, batch, 0, z, 1, True, z + plan.n[plan.L])
+    sample_to_updates(plan, step, optimizer, x, params, grad, work, store)
+    if store:
+        square_units(plan, rule, grad, scratch.parts, one_thread())
+        optimizer.rates.scale = norm_scale(plan, rule, scratch.parts)
+        update_all(plan, optimizer, params, grad, one_thread())
+    return objective
+
+
+cdef inline double step_on_batch(
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
+    optimizer_t* optimizer, const scratch_t* scratch, team_t team,
+) noexcept nogil:
+    """A step of any rule on a batch, but for the last barrier; the objective before it
+
+    Only thread 0 returns the objective.
+    """
+    cdef Py_ssize_t n = batch.n
+    cdef floating* work = <floating*>scratch.work
+    cdef floating* grad = <floating*>scratch.grad
+    cdef floating* panels = work + sums_size(plan, n)
+    cdef double* sums = <double*>work
+    cdef const rule_t* rule = optimizer.rule
+    cdef bint bounded = rule.clip_norm < INFINITY
+    cdef bint whole = n > BLOCK_ROWS or not plan.own_products
+    cdef double objective = 0
+    if whole:
+        loss_and_gradient(plan, step, params, batch, grad, work, team, &objective)
+    else:
+        if team.thread == 0:
+            objective = penalty_of(plan, params)
+        panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
+        team_barrier(team.threads)
+        if team.thread == 0:
+            objective += sum_of(sums, panel_count(plan, n)) / n
+        panels_to_updates(plan, optimizer, n, params, grad, panels, bounded, team)
+    if bounded:
+        square_units(plan, rule, grad, scratch.parts, team)
+        team_barrier(team.threads)
+        optimizer.rates.scale = norm_scale(plan, rule, scratch.parts)
+    if whole or bounded:
+        update_all(plan, optimizer, params, grad, team)
+    return objective
+
+
+cdef inline double descend_on_samples(
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch, floating eta,
+    floating* work,
+) noexcept nogil:
+    """Steps of plain gradient descent on each row of the batch; Σ of the objectives before them"""
+    if batch.n > 1 and defers(plan):
+        return deferred_steps(plan, step, params, batch, eta, work)
+    return online_steps(plan, step, params, batch, eta, work)
+
+
+cdef inline double descend_on_batch(
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
+    const batch_t* following, floating eta, floating* work, team_t team,
+) noexcept nogil:
+    """A step of plain gradient descent, θ updated by the product that makes ∇θ
+
+    Returns Σ w ℓ before it, on thread 0 only; the rows `following` come next.
+    """
+    cdef Py_ssize_t n = batch.n
+    cdef floating* panels = work + sums_size(plan, n)
+    cdef double* sums = <double*>work
+    cdef double total = 0
+    cdef combination_t combination
+    combination.alpha, combination.keep, combination.decay = -eta, 1, -eta
+    panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
+    team_barrier(team.threads)
+    if team.thread == 0:
+        total = sum_of(sums, panel_count(plan, n))
+    panels_to_units[floating](plan, n, combination, params, params, panels, following, team)
+    return total
+
+
+cdef inline void train_steps(
+    const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
+    const optimizer_t* shared, const scratch_t* scratch, team_t team,
+) noexcept nogil:
+    """Steps on consecutive batches of the rows"""
+    cdef Py_ssize_t n = rows.n, batch_size = epoch.batch_size, start = 0, t = epoch.t, size
+    cdef const double* hyper = epoch.hyper
+    cdef floating* work = <floating*>scratch.work
+    cdef optimizer_t optimizer = shared[0]
+    cdef bint plain = optimizer.rule.plain and not plan.has_l1
+    cdef batch_t batch, following
+    cdef step_t step
+    cdef floating eta
+    cdef double total = 0, objective = 0
+    step.train, step.seed = True, optimizer.rule.seed
+    optimizer.rates.product_t = 0
+    while start < n:
+        size = min(n - start, batch_size)
+        t += 1
+        step.mask = t if plan.dropout else 0
+        eta = <floating>hyper[0]
+        if size == 1 and plain:
+            if batch_size == 1 and epoch.stride == 0:
+                size = n  # all at once: each step prepares the next
+            batch = batch_of(rows, start, size)
+            if team.thread == 0:
+                total += descend_on_samples(
+                    plan, &step, params, &batch, eta, work + sums_size(plan, 1)
+                )
+        elif plain and plan.own_products and size <= BLOCK_ROWS:
+            batch = batch_of(rows, start, size)
+            following = batch_of(rows, start + size, min(batch_size, n - start - size))
+            if team.thread == 0:
+                total += size * penalty_of(plan, params)
+            total += descend_on_batch(
+                plan, &step, params, &batch, &following, eta, work, team
+            )
+        else:
+            batch = batch_of(rows, start, size)
+            set_rates(optimizer.rule, hyper, t, &optimizer.rates)
+            if size > 1:
+                objective = step_on_batch(
+                    plan, &step, params, &batch, &optimizer, scratch, team
+                )
+            elif team.thread == 0:
+                objective = step_on_sample(plan, &step, params, &batch, &optimizer, scratch)
+            total += size * objective
+        team_barrier(team.threads)
+        start += size
+        hyper += epoch.stride
+    if team.thread == 0:
+        epoch.total[0] += total

@@ -1,0 +1,129 @@
+# Fills a plan (plan.pxd) from a NetworkSpec: names become codes, tuples become arrays.
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+
+from ffnn_fast.engine.kernels.products cimport panel_size, samples_per_panel
+from ffnn_fast.engine.passes.batch_panels cimport panels_together
+from ffnn_fast.engine.plan cimport (
+    ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, ELU, EXP, GAUSSIAN_NLL, GELU, GELU_TANH,
+    HALF_SQUARED_ERROR, HARD_SIGMOID, HINGE, HUBER, IDENTITY, LEAKY_RELU, LOGISTIC, LOG_COSH, MISH,
+    POISSON, QUANTILE, RELU, SELU, SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN, SQUARED_ERROR, TANH,
+    derivative_from_input, plan_t,
+)
+
+cdef enum:
+    MOST_DROPPED = 0x7FFFFFFF  # hashes of 2^31 that may drop a unit: a rate below 1
+
+
+cdef inline Py_ssize_t activation_code(name) except -1:
+    """The code of an activation or output function"""
+    return {
+        "identity": IDENTITY, "logistic": LOGISTIC, "tanh": TANH, "relu": RELU,
+        "softmax": SOFTMAX, "leaky_relu": LEAKY_RELU, "elu": ELU, "selu": SELU,
+        "softplus": SOFTPLUS, "softsign": SOFTSIGN, "hard_sigmoid": HARD_SIGMOID, "exp": EXP,
+        "gelu": GELU, "gelu_tanh": GELU_TANH, "silu": SILU, "mish": MISH, "sin": SIN,
+    }[name]
+
+
+cdef inline int loss_code(name) except -1:
+    """The code of a loss"""
+    return {
+        "cross_entropy": CROSS_ENTROPY, "squared_error": SQUARED_ERROR,
+        "half_squared_error": HALF_SQUARED_ERROR, "binary_cross_entropy": BINARY_CROSS_ENTROPY,
+        "absolute": ABSOLUTE, "huber": HUBER, "log_cosh": LOG_COSH, "poisson": POISSON,
+        "quantile": QUANTILE, "gaussian_nll": GAUSSIAN_NLL, "hinge": HINGE,
+    }[name]
+
+
+cdef inline bint is_canonical(output, loss) except -1:
+    """Whether ∇a_L = ŷ − y"""
+    return (output, loss) in (
+        ("softmax", "cross_entropy"), ("logistic", "binary_cross_entropy"),
+        ("identity", "half_squared_error"), ("exp", "poisson"),
+    )
+
+
+cdef inline int allocate_plan(plan_t* plan, Py_ssize_t L, Py_ssize_t heads, Py_ssize_t levels) \
+        except -1:
+    """Memory for the arrays of a plan, all zero; plan must be zero; `release_plan` frees it"""
+    cdef Py_ssize_t stride = L + 2
+    plan.n = <Py_ssize_t*>PyMem_Calloc(9 * stride + heads, sizeof(Py_ssize_t))
+    plan.l1 = <double*>PyMem_Calloc(3 * stride + levels, sizeof(double))
+    if plan.n is NULL or plan.l1 is NULL:
+        raise MemoryError()
+    plan.below, plan.W, plan.b = plan.n + stride, plan.n + 2 * stride, plan.n + 3 * stride
+    plan.g, plan.threshold = plan.n + 4 * stride, plan.n + 5 * stride
+    plan.panel, plan.panel_below = plan.n + 6 * stride, plan.n + 7 * stride
+    plan.block_below, plan.head = plan.n + 8 * stride, plan.n + 9 * stride
+    plan.l2, plan.kept_scale, plan.level = \
+        plan.l1 + stride, plan.l1 + 2 * stride, plan.l1 + 3 * stride
+    return 0
+
+
+cdef inline void release_plan(plan_t* plan) noexcept:
+    """Frees the arrays of a plan"""
+    PyMem_Free(plan.n)
+    PyMem_Free(plan.l1)
+
+
+cdef inline int fill_loss(plan_t* plan, spec) except -1:
+    """The loss with its options, and the heads"""
+    cdef Py_ssize_t i
+    levels = spec.loss_options.get("quantiles", ())
+    plan.loss = loss_code(spec.loss)
+    plan.canonical = is_canonical(spec.output, spec.loss)
+    plan.targets, plan.missing = spec.n_targets, spec.missing_targets == "ignore"
+    plan.smoothing = spec.loss_options.get("label_smoothing", 0)
+    plan.delta = spec.loss_options.get("delta", 0)
+    plan.heads, plan.quantiles = len(spec.head_widths), len(levels)
+    for i in range(plan.heads):
+        plan.head[i] = spec.head_widths[i]
+    for i in range(plan.quantiles):
+        plan.level[i] = levels[i]
+    return 0
+
+
+cdef inline int fill_layers(plan_t* plan, spec) except -1:
+    """g_k, the places of W_k and b_k in θ, the penalties and the rates of dropout"""
+    cdef Py_ssize_t k
+    plan.has_l1 = any(spec.layer_l1)
+    plan.penalised = plan.has_l1 or any(spec.layer_l2)
+    plan.dropout = plan.keeps_slopes = any(spec.dropout_rates)
+    for k in range(1, plan.L + 1):
+        plan.W[k], plan.b[k] = spec.offsets[k - 1]
+        plan.g[k] = activation_code(spec.layer_activations[k - 1])
+        plan.l1[k], plan.l2[k] = spec.layer_l1[k - 1], spec.layer_l2[k - 1]
+        if k < plan.L and derivative_from_input(plan.g[k]):
+            plan.keeps_slopes = True
+    for k in range(plan.L):
+        plan.threshold[k] = min(round(spec.dropout_rates[k] * 2**31), <Py_ssize_t>MOST_DROPPED)
+        plan.kept_scale[k] = 1 / (1 - spec.dropout_rates[k])
+    return 0
+
+
+cdef inline int fill_layout(plan_t* plan, sizes, Py_ssize_t itemsize) except -1:
+    """Widths of the layers in rows, panels and blocks, and their running sums"""
+    cdef Py_ssize_t k, largest = 0, S = samples_per_panel(itemsize)
+    plan.itemsize, plan.S, plan.units = itemsize, S, 0
+    for k in range(plan.L + 1):
+        plan.n[k], plan.below[k] = sizes[k], plan.units
+        plan.units += plan.n[k]
+        plan.panel[k] = panel_size(plan.n[k], itemsize)
+        plan.panel_below[k + 1] = plan.panel_below[k] + plan.panel[k]
+        plan.block_below[k + 1] = plan.block_below[k] + (plan.n[k] + S - 1) // S * S
+        if k > 0:
+            largest = max(largest, plan.n[k] * plan.n[k - 1] * itemsize)
+    plan.group = panels_together(largest)
+    return 0
+
+
+cdef inline int plan_of_spec(plan_t* plan, spec, bint own_products) except -1:
+    """plan, zero on entry, := the description of the network"""
+    allocate_plan(
+        plan, spec.n_layers, len(spec.head_widths), len(spec.loss_options.get("quantiles", ()))
+    )
+    plan.L, plan.P, plan.own_products = spec.n_layers, spec.n_params, own_products
+    fill_loss(plan, spec)
+    fill_layers(plan, spec)
+    fill_layout(plan, spec.layer_sizes, 8 if spec.dtype == "float64" else 4)
+    return 0

@@ -1,0 +1,33 @@
+# Reads a StepRule, all of a step that is not the gradient, into the numbers of a rule_t.
+
+from libc.math cimport INFINITY
+
+from ffnn_fast.engine.arguments cimport require
+from ffnn_fast.engine.passes.optimizer_rules cimport (
+    ADAGRAD, ADAM, ADAMW, MOMENTUM, NADAM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, RPROP, SGD, rule_t,
+)
+
+
+cdef inline int optimizer_code(optimizer) except -1:
+    """The code of a compiled optimizer with its number of state vectors"""
+    if not optimizer.compiled:
+        raise ValueError(f"the compiled engine has no rule {optimizer!r}")
+    return {
+        ("sgd", 0): SGD, ("momentum", 1): MOMENTUM, ("nesterov", 1): NESTEROV,
+        ("adagrad", 1): ADAGRAD, ("rmsprop", 1): RMSPROP, ("rmsprop", 2): RMSPROP_MOMENTUM,
+        ("adam", 2): ADAM, ("nadam", 2): NADAM, ("adamw", 2): ADAMW, ("rprop", 2): RPROP,
+    }[optimizer.name, optimizer.slots]
+
+
+cdef inline bytes read_rule(rule, Py_ssize_t L, rule_t* c):
+    """c := a StepRule for L layers; the caller keeps the returned flags, which c points to"""
+    cdef bytes frozen = bytes([k in rule.frozen for k in range(L + 1)])
+    require(all([k <= L for k in rule.frozen]), f"frozen {rule.frozen}")
+    c.optimizer, c.slots = optimizer_code(rule.optimizer), rule.optimizer.slots
+    c.clip_value, c.clip_norm, c.max_norm = rule.clip_value, rule.clip_norm, rule.max_norm
+    c.average, c.frozen, c.seed = rule.average, frozen, rule.seed
+    c.plain = (
+        c.optimizer == SGD and c.average == 0 and not rule.frozen
+        and min(c.clip_value, c.clip_norm, c.max_norm) == INFINITY
+    )
+    return frozen

@@ -1,0 +1,102 @@
+# The passes, run by a team of threads, or by the calling thread where one is enough.
+
+from cython.parallel cimport parallel, threadid
+
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.passes.batch cimport batch_t
+from ffnn_fast.engine.passes.jacobian cimport sum_normal_equations
+from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t
+from ffnn_fast.engine.passes.outputs cimport forward_rows, losses_of_rows, mean_loss
+from ffnn_fast.engine.passes.step_update cimport norm_scale, square_units, update_all
+from ffnn_fast.engine.passes.team cimport one_thread, team_t
+from ffnn_fast.engine.passes.train_steps cimport epoch_t, loss_and_gradient, scratch_t, train_steps
+from ffnn_fast.engine.plan cimport plan_t, step_t
+
+
+cdef inline team_t member(int thread, int threads) noexcept nogil:
+    """This thread of the team"""
+    cdef team_t team
+    team.thread, team.threads = thread, threads
+    return team
+
+
+cdef inline void run_forward(
+    const plan_t* plan, const floating* params, const batch_t* batch, floating* out,
+    floating* work, int threads,
+) noexcept nogil:
+    """out (n, n_L) := ŷ"""
+    if threads == 1:
+        forward_rows(plan, params, batch, out, work, one_thread())
+    else:
+        with parallel(num_threads=threads):
+            forward_rows(plan, params, batch, out, work, member(threadid(), threads))
+
+
+cdef inline double run_loss(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    floating* work, int threads,
+) noexcept nogil:
+    """The objective on the batch"""
+    if threads == 1:
+        losses_of_rows(plan, step, params, batch, work, one_thread())
+    else:
+        with parallel(num_threads=threads):
+            losses_of_rows(plan, step, params, batch, work, member(threadid(), threads))
+    return mean_loss(plan, params, work, batch.n)
+
+
+cdef inline double run_loss_gradient(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    floating* grad, floating* work, int threads,
+) noexcept nogil:
+    """grad := ∇θ of the objective on the batch, which is returned"""
+    cdef double value = 0
+    if threads == 1:
+        loss_and_gradient(plan, step, params, batch, grad, work, one_thread(), &value)
+    else:
+        with parallel(num_threads=threads):
+            loss_and_gradient(
+                plan, step, params, batch, grad, work, member(threadid(), threads), &value
+            )
+    return value
+
+
+cdef inline void run_training(
+    const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
+    const optimizer_t* optimizer, const scratch_t* scratch, int threads,
+) noexcept nogil:
+    """Steps on consecutive batches of the rows"""
+    if threads == 1:
+        train_steps(plan, params, rows, epoch, optimizer, scratch, one_thread())
+    else:
+        with parallel(num_threads=threads):
+            train_steps(
+                plan, params, rows, epoch, optimizer, scratch, member(threadid(), threads)
+            )
+
+
+cdef inline double run_normal_equations(
+    const plan_t* plan, const floating* params, const batch_t* batch, floating* JTJ,
+    floating* JTr, floating* work, int threads,
+) noexcept nogil:
+    """JTJ := JᵀJ, lower triangle, JTr := Jᵀr; returns ½ Σ r²"""
+    cdef double value = 0
+    if threads == 1:
+        sum_normal_equations(plan, params, batch, JTJ, JTr, work, one_thread(), &value)
+    else:
+        with parallel(num_threads=threads):
+            sum_normal_equations(
+                plan, params, batch, JTJ, JTr, work, member(threadid(), threads), &value
+            )
+    return value
+
+
+cdef inline void run_update(
+    const plan_t* plan, optimizer_t* optimizer, floating* params, const floating* grad,
+    double* parts,
+) noexcept nogil:
+    """One step from grad; parts: scratch for ‖∇θ‖², NULL where it has no bound"""
+    if parts is not NULL:
+        square_units(plan, optimizer.rule, grad, parts, one_thread())
+        optimizer.rates.scale = norm_scale(plan, optimizer.rule, parts)
+    update_all(plan, optimizer, params, grad, one_thread())

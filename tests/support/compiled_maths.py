@@ -1,0 +1,88 @@
+"""The C functions of engine/maths as a library per ISA level, compiled by gcc for the tests."""
+
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ffnn_fast.engine import isa
+
+ENGINE = Path(__file__).resolve().parents[2] / "src" / "ffnn_fast" / "engine"
+FUNCTIONS = (
+    *("exp", "log", "tanh", "logistic", "expm1", "log1p", "erf"),
+    *("softplus", "elu", "selu", "softsign", "hard_sigmoid", "gelu", "gelu_slope", "gelu_tanh"),
+    *("gelu_tanh_slope", "silu", "silu_slope", "mish", "mish_slope", "sin", "sin_slope"),
+)
+TYPES = (("float", "f32", "float32"), ("double", "f64", "float64"))
+FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]  # as in setup.py
+X86_FLAGS = {  # as in setup.py
+    "v2": ["-march=x86-64-v2"],
+    "v3": ["-march=x86-64-v3"],
+    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+}
+
+
+def loops_source():
+    """A loop in place over each function and dtype, one a line, as the kernels have them."""
+    lines = ['#include "maths/vecmath_activations.h"']
+    lines += [
+        f"void {name}_{suffix}({real}* z, long n)"
+        f" {{ for (long i = 0; i < n; i++) z[i] = vm_{name}_{suffix}(z[i]); }}"
+        for name in FUNCTIONS
+        for real, suffix, _ in TYPES
+    ]
+    return "\n".join(lines)
+
+
+def gcc(arguments, folder):
+    """Runs gcc with the engine's flags and include folders; what it reports."""
+    includes = [f"-I{ENGINE}", f"-I{sysconfig.get_paths()['include']}"]
+    return subprocess.run(
+        ["gcc", *FLAGS, *includes, *arguments],
+        cwd=folder, capture_output=True, text=True, check=True,
+    ).stderr  # fmt: skip
+
+
+@cache
+def library(level):
+    """The loops of one ISA level, compiled as the engine is."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    flags = ["-shared", "-fPIC", *X86_FLAGS.get(level, [])]
+    if os.environ.get("FFNN_FAST_SANITIZE") == "1":
+        flags += ["-O1", "-g1", "-fno-wrapv", "-fsanitize=address,undefined"]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "loops.c").write_text(loops_source(), "utf-8")
+        gcc([*flags, "loops.c", "-o", "loops.so"], folder)
+        return ctypes.CDLL(f"{folder}/loops.so")
+
+
+def evaluate(level, name, x):
+    """name(x), elementwise, by the functions that the kernels of this level inline."""
+    out = x.copy()
+    evaluate_in_place(level, name, out)
+    return out
+
+
+def evaluate_in_place(level, name, x):
+    """x := name(x), for a contiguous array."""
+    assert name in FUNCTIONS
+    assert x.flags.c_contiguous
+    suffix = {dtype: suffix for _, suffix, dtype in TYPES}[x.dtype.name]
+    function = getattr(library(level), f"{name}_{suffix}")
+    function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_long], None
+    function(x.ctypes.data, x.size)
+
+
+def levels():
+    """The levels this CPU can run: those of the installed engine and, with gcc, all of x86-64."""
+    if platform.machine() != "x86_64" or shutil.which("gcc") is None:
+        return isa.available()
+    return isa.cpu.levels()
