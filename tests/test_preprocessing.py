@@ -183,3 +183,14 @@ def test_forged_targets_are_refused(entry, value):
     plain = TargetEncoder("y", "classification", ("a", "b")).to_dict()
     with pytest.raises(ValueError, match=r"bad|must be|one class only|exactly the keys"):
         TargetEncoder.from_dict({**plain, entry: value})
+
+
+def test_messages_quote_the_beginning_and_the_end():
+    for build in (
+        lambda: CategoricalColumn("x" * 10**5, ("a", "a")),
+        lambda: CategoricalColumn("name", ("a",) * 10**5),
+        lambda: CategoricalColumn(["x" * 10**5], ("a",)),
+    ):
+        with pytest.raises(ValueError, match="bad ") as caught:
+            build()
+        assert len(str(caught.value)) < 1000

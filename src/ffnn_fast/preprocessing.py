@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ffnn_fast._scalars import as_bool, as_choice, as_float, convert_fields
+from ffnn_fast._text import quoted
 
 __all__ = [
     "CategoricalColumn",
@@ -111,7 +112,9 @@ class CategoricalColumn:
     def __post_init__(self) -> None:
         _check(isinstance(self.name, str), "name of a column", self.name)
         _check(
-            _are_distinct(self.levels, (str, type(None))), f"levels of {self.name!r}", self.levels
+            _are_distinct(self.levels, (str, type(None))),
+            f"levels of {quoted(self.name)}",
+            self.levels,
         )
 
     @classmethod
@@ -320,7 +323,7 @@ def _are_distinct(values: Any, types: tuple[type, ...]) -> bool:
 
 def _check(holds: bool, what: str, value: Any) -> None:
     if not holds:
-        raise ValueError(f"bad {what}: {value!r}")
+        raise ValueError(f"bad {what}: {quoted(value)}")
 
 
 def _entries(plain: Any, names: set[str], what: str) -> dict[str, Any]:

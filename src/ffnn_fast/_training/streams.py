@@ -32,7 +32,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
     if isinstance(kind, type) and issubclass(kind, Schedule) and kind not in (Schedule, Custom)
 }
 ENTRIES = {"optimizer", "schedule", "schedule_memory", "seed", "t", "steps_before"}
-MAX_STEPS = 2**53
+MAX_STEPS, MAX_INT = 2**53, 2**63 - 1
 
 
 @dataclass
@@ -157,6 +157,7 @@ def from_file(training: Training, spec: NetworkSpec) -> AnyStream:
     plain, state = training
     if plain.keys() == {"lost"} and isinstance(plain["lost"], str) and state is None:
         return LostStream(shortened(plain["lost"], 200))
+    _check_values(plain)
     if plain.keys() != ENTRIES:
         raise ValueError(f"expected the entries {sorted(ENTRIES)}, got {quoted(sorted(plain))}")
     rule = StepRule(_optimizer(plain["optimizer"]), seed=plain["seed"])
@@ -170,6 +171,15 @@ def from_file(training: Training, spec: NetworkSpec) -> AnyStream:
         rule = replace(rule, seed=draw_dropout_seed(spec, np.random.default_rng()))
         t, before = 0, before + t
     return Stream(rule, schedule, state, t, memory, before)
+
+
+def _check_values(plain: dict[str, Any]) -> None:
+    """Refuse lists, and integers that are too large to count anything."""
+    for name, value in plain.items():
+        if isinstance(value, dict):
+            _check_values(value)
+        elif isinstance(value, list) or (isinstance(value, int) and abs(value) > MAX_INT):
+            raise ValueError(f"{quoted(name)} must be a text, an object or a number below 2**63")
 
 
 def _own_schedules(schedule: Schedule | float) -> list[str]:

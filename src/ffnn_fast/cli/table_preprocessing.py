@@ -10,6 +10,7 @@ import numpy as np
 
 from ffnn_fast._model.model_files import ModelFileError, load
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._text import quoted
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import Table, abbreviated, read_table
 from ffnn_fast.network import Network
@@ -152,7 +153,7 @@ class TablePreprocessing:
         if not isinstance(plain, dict) or set(plain) != ENTRIES:
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
         if plain["version"] != 1:
-            raise ValueError(f"its version is {plain['version']!r}, known is 1")
+            raise ValueError(f"its version is {quoted(plain['version'])}, known is 1")
         summary = plain["summary"]
         if not isinstance(plain["header"], bool) or not isinstance(summary, dict):
             raise ValueError("'header' must be true or false and 'summary' an object")
