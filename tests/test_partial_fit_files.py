@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from safetensors import safe_open
-from support import forged
+from support import forged, released
 from support.fits import classes, network
 
 from ffnn_fast import DivergedWarning, Network, schedules
@@ -303,3 +303,12 @@ def test_a_state_without_a_description(tmp_path):
     safetensors.numpy.save_file(tensors, tmp_path / "net", metadata=metadata)
     with pytest.raises(ModelFileError, match=r"differ from its description: \['training.state'"):
         Network.load(tmp_path / "net")
+
+
+def test_a_released_file_goes_on(root):
+    """Written in the first layout that holds a stream: names and entries must not change."""
+    folder = root / "tests" / "fixtures"
+    net = Network.load(folder / "stream-v2.safetensors", n_threads=1)
+    np.testing.assert_allclose(net.params, released.streamed().params, rtol=1e-3)
+    net.partial_fit(*released.rows(), batch_size=7)
+    np.testing.assert_allclose(net.params, np.load(folder / "stream-v2.npy"), rtol=1e-3)

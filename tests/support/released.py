@@ -10,7 +10,7 @@ import numpy as np
 
 from ffnn_fast import EarlyStopping, Network
 from ffnn_fast.optimizers import Adam
-from ffnn_fast.schedules import Cosine, WarmUp
+from ffnn_fast.schedules import Cosine, ReduceOnPlateau, WarmUp
 
 
 def rows():
@@ -40,9 +40,23 @@ def options():
     }
 
 
+def streamed():
+    """A network after a `partial_fit` whose schedule has a state."""
+    net = network()
+    rate = WarmUp(ReduceOnPlateau(0.01, "loss", patience=0, threshold=0.9), 5)
+    net.partial_fit(*rows(), batch_size=7, optimizer=Adam(beta_1=0.8), learning_rate=rate)
+    return net
+
+
 def main(folder):
-    """Write the model and its outputs, and a checkpoint of epoch 3 with the θ of epoch 6."""
+    """Write the model and its outputs, a checkpoint of epoch 3 with the θ of epoch 6, and a model
+    within a stream with the θ after its continuation.
+    """
     (X, y), net, folder = rows(), network(), Path(folder)
+    stream = streamed()
+    stream.save(folder / "stream-v2.safetensors", with_state=True)
+    stream.partial_fit(X, y, batch_size=7)
+    np.save(folder / "stream-v2.npy", stream.params)
     net.save(folder / "model-v2.safetensors", {"note": "written by 0.1"})
     np.save(folder / "model-v2.npy", net.forward(X[:4]))
     net.fit(X, y, epochs=3, checkpoint=folder / "checkpoint-v1.safetensors", **options())
