@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._scalars import as_choice, as_float, as_int, convert_fields
+from ffnn_fast._scalars import as_choice, as_float, as_int, convert_fields, described
 from ffnn_fast.metrics import mode_of
 
 __all__ = [
@@ -330,17 +330,22 @@ class Custom(Schedule):
             raise TypeError(f"function must be callable, got {self.function!r}")
 
     def at(self, u: Array) -> Array:
-        """η for each u; ValueError if the function returns a negative or non-finite number."""
+        """η for each u; ValueError if the function returns no finite number >= 0."""
         distinct, where = np.unique(u, return_inverse=True)
-        rates = np.array([float(self.function(int(v))) for v in distinct])
-        good = np.isfinite(rates) & (rates >= 0)
-        if not good.all():
-            bad = int(np.argmin(good))
+        return np.array([self._rate(int(v)) for v in distinct])[where]
+
+    def _rate(self, u: int) -> float:
+        given = self.function(u)
+        try:
+            rate = float(given)
+        except (TypeError, ValueError):
+            rate = math.nan
+        if not 0 <= rate < math.inf:
             raise ValueError(
-                f"the learning rate must be finite and >= 0, got {rates[bad]} "
-                f"after {int(distinct[bad])} {self.per}s"
+                f"the learning rate must be finite and >= 0, got {described(given)} after {u} "
+                f"{self.per}s"
             )
-        return rates[where]
+        return rate
 
 
 def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
