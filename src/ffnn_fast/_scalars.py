@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._names import unknown
+
 CLOSED = ("neither", "left", "right", "both")
 
 
@@ -92,9 +94,9 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     """
     known = list(choices)
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        raise TypeError(unknown(name, value, known))
     if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        raise ValueError(unknown(name, value, known))
     return str(value)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._names import unknown
 from ffnn_fast._scalars import as_choice, convert_fields, described
 
 __all__ = [
@@ -286,5 +287,5 @@ def _resolve(name: str | Activation, known: dict, what: str) -> str | Activation
         raise TypeError(f"{what} must be a name or an Activation, got {name!r}")
     standard = ALIASES.get(name, name)
     if standard not in known:
-        raise ValueError(f"{what} must be one of {', '.join([*known, *ALIASES])}; got {name!r}")
+        raise ValueError(unknown(what, name, [*known, *ALIASES]))
     return standard

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ffnn_fast._names import unknown
 from ffnn_fast._scalars import as_bool, as_choice, as_int, convert_fields
 
 __all__ = [
@@ -399,7 +400,7 @@ def as_metric(value: Any) -> Metric:
         ranked = partial(top_k_accuracy, k=int(top[1]))
         return Metric(value, ranked, "outputs", larger_is_better=True)
     if value not in METRICS:
-        raise ValueError(f"a metric must be one of {', '.join(METRICS)}, top_<k>; got {value!r}")
+        raise ValueError(unknown("a metric", value, METRICS, ", top_<k>"))
     return METRICS[value]
 
 

@@ -14,6 +14,7 @@ from ffnn_fast._model.arrays import as_params, as_rows
 from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
+from ffnn_fast._names import hints_keywords
 from ffnn_fast._runtime import inspection
 from ffnn_fast._runtime.bound_network import PredictFunction, aligned_copy
 from ffnn_fast._runtime.settings import Settings
@@ -40,6 +41,7 @@ __all__ = ["Network"]
 Array = NDArray[Any]
 
 
+@hints_keywords
 class Network:
     """A feedforward network with L layers: a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
@@ -168,19 +170,17 @@ class Network:
         TypeError, ValueError
             If `params` do not fit `spec`, or a setting is unknown.
         """
-        net = cls.__new__(cls)
-        settings = Settings(engine, n_threads, matmul)
+        net, settings = cls.__new__(cls), Settings(engine, n_threads, matmul)
         net._assemble(spec, as_params(params, spec), np.random.default_rng(), settings)
         return net
 
     def _assemble(
         self, spec: NetworkSpec, params: Array, rng: np.random.Generator, settings: Settings
     ) -> None:
-        self.rng = rng
-        self.history = History()
+        self.rng, self.history = rng, History()
         self.stream: streaming.Stream | None = None
-        self._settings = settings
-        self._bound = settings.bind(spec, aligned_copy(params, spec.dtype))
+        bound = settings.bind(spec, aligned_copy(params, spec.dtype))
+        self._settings, self._bound = settings, bound
 
     @property
     def spec(self) -> NetworkSpec:
@@ -579,9 +579,10 @@ class Network:
     ) -> rate_finder.RateCurve:
         """Try learning rates from low to high, one step each; the network does not change.
 
-        The rate grows by the same factor from step to step; the trial ends early when the smoothed
-        loss is 4 times its smallest value or is not finite. After L. N. Smith, *Cyclical Learning
-        Rates for Training Neural Networks* (2017), section 3.3.
+        The rate grows by the same factor from step to step. The trial ends early when the smoothed
+        loss is 4 times its smallest value, compared with the loss of the same batches without
+        training, or is not finite. After L. N. Smith, *Cyclical Learning Rates for Training Neural
+        Networks* (2017), section 3.3.
 
         Parameters
         ----------
