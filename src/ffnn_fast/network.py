@@ -785,7 +785,7 @@ class Network:
         return least_squares.levenberg_marquardt(bound, samples, self.params, options)
 
     def predictor(self, n_rows: int = 1) -> PredictFunction:
-        """A function for the lowest latency: ŷ of `n_rows` rows, without an allocation.
+        """A function for the lowest latency: ŷ of `n_rows` rows, with `out` without an allocation.
 
         A call checks the dtype, the number of elements and the memory layout of its arrays, but not
         whether `x` is finite.
@@ -800,9 +800,9 @@ class Network:
         PredictFunction
             ``predict(x, out=None)`` for an array `x` of n_rows · n_0 elements, C-contiguous and of
             the network's dtype, writes ŷ to `out`, n_rows · n_L elements, and returns `out`;
-            without `out`, an array of its own, (n_rows, n_L), which the next call overwrites. It
-            raises ValueError for an array of another dtype, size or layout. Later changes of
-            ``params`` take effect. It runs on the calling thread; make one for each thread.
+            without `out` it returns a new array, (n_rows, n_L), at each call. It raises ValueError
+            for an array of another dtype, size or layout. Later changes of ``params`` take effect.
+            It runs on the calling thread; make one for each thread.
 
         Raises
         ------
