@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -269,7 +270,10 @@ def test_any_entry_of_the_description_may_be_anything(tmp_path):
             loaded += 1
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DivergedWarning)  # a rate of 1e308 may be meant
-                net.partial_fit(X, Y)
+                try:
+                    net.partial_fit(X, Y)
+                except ValueError as error:  # the monitored figure may be another one
+                    assert re.search("is not recorded|needs mode", str(error))  # noqa: PT017
             assert np.isfinite(net.params).all()
     assert refused > 300
     assert loaded > 5

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._names import unknown
 from ffnn_fast._text import quoted
 
 
@@ -106,9 +107,9 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     """
     known = list(choices)
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {', '.join(known)}; got {quoted(value)}")
+        raise TypeError(unknown(name, value, known))
     if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {quoted(value)}")
+        raise ValueError(unknown(name, value, known))
     return str(value)
 
 
@@ -142,6 +143,15 @@ def convert_fields(instance: Any, convert: Callable[..., Any], *names: str, **bo
     """Replace fields of a frozen dataclass by ``convert(value, name, **bounds)``."""
     for name in names:
         object.__setattr__(instance, name, convert(getattr(instance, name), name, **bounds))
+
+
+def described(value: Any) -> str:
+    """What a function of the user returned, for a message: an array by its shape."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    if isinstance(value, (np.ndarray, np.generic)):
+        return f"one number, {value}"
+    return repr(value)
 
 
 def _plain(value: Any) -> Any:

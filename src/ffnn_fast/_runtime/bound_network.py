@@ -39,8 +39,8 @@ class PredictFunction(Protocol):
     def __call__(self, x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Write ŷ for `x`, n_rows · n_0 elements, to `out`, n_rows · n_L elements; return it.
 
-        Both are C-contiguous and of the network's dtype. Without `out` the result is an array that
-        the next call overwrites.
+        Both are C-contiguous and of the network's dtype. Without `out` the result is a new array,
+        (n_rows, n_L).
 
         Raises
         ------
