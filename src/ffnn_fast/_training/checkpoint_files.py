@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
 from time import monotonic
 from typing import Any
@@ -21,9 +22,11 @@ from safetensors import SafetensorError, safe_open
 from ffnn_fast._model.model_files import packed, write_atomically
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.sampling import hold_out, hold_out_by_rounding
 
 FORMAT = "ffnn_fast checkpoint"
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
+READABLE = ("1", FORMAT_VERSION)  # version 1 has another draw of held-out rows
 # Names in the file, which never change: the attributes of FitState that they hold.
 ARRAYS = {
     "params": "params", "state": "optimizer_state", "best": "best_params", "mean": "swa_mean",
@@ -141,6 +144,12 @@ def rng_at_start(content: Content) -> dict[str, Any]:
     return _from_plain(content[1]["progress"]["rng_at_start"])
 
 
+def draw_of(content: Content | None) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """The function that draws the held-out rows of a new fit, or of the fit of a checkpoint."""
+    old = content is not None and content[1]["format_version"] == "1"
+    return hold_out_by_rounding if old else hold_out
+
+
 def dropout_seed(content: Content) -> int:
     """The seed of the dropout masks."""
     return int(content[1]["progress"]["seed"])
@@ -210,10 +219,10 @@ def _read(name: str) -> Content:
             metadata = dict(file.metadata() or {})
             if metadata.get("format") != FORMAT:
                 raise CheckpointError(f"{name!r} is not a checkpoint of ffnn_fast")
-            if metadata.get("format_version") != FORMAT_VERSION:
+            if metadata.get("format_version") not in READABLE:
                 raise CheckpointError(
                     f"{name!r} has format version {metadata.get('format_version')!r}; this "
-                    f"ffnn_fast ({version('ffnn_fast')}) reads version {FORMAT_VERSION!r}"
+                    f"ffnn_fast ({version('ffnn_fast')}) reads versions {', '.join(READABLE)}"
                 )
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:

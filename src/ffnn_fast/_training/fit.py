@@ -95,7 +95,7 @@ def _start(
         rng.bit_generator.state = checkpoint_files.rng_at_start(content)
     start = rng.bit_generator.state
     try:
-        train, validation = data.split(rng)
+        train, validation = data.split(rng, checkpoint_files.draw_of(content))
         if options.batch_size > len(train.X):
             options = replace(options, batch_size=len(train.X))
         seed = (

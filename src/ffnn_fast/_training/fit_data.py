@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.arrays import as_sample_weight
+from ffnn_fast._model.arrays import as_sample_weight, checked_weights
 from ffnn_fast._model.predictions import labels
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
@@ -37,22 +38,37 @@ class FitData:
         """Whether there are validation samples, given or to be held out."""
         return self.validation is not None or self.fraction > 0
 
-    def split(self, rng: np.random.Generator) -> tuple[Samples, Samples | None]:
-        """Training and validation samples; draws from `rng` only if a fraction is held out."""
+    def split(
+        self, rng: np.random.Generator, draw: Callable[..., tuple[Array, Array]] = hold_out
+    ) -> tuple[Samples, Samples | None]:
+        """Training and validation samples; draws from `rng` only if a fraction is held out.
+
+        Raises
+        ------
+        ValueError
+            If the fraction comes to no row, or the weights of a part are all 0.
+        """
         if not self.fraction:
             return self._part(None), self.validation
         spec, Y = self.spec, self.samples.Y
         single = spec.task == "classification" and (spec.takes_labels or spec.n_outputs == 1)
-        train, held = hold_out(len(Y), self.fraction, rng, labels(spec, Y) if single else None)
-        return self._part(train), self._part(held)
+        train, held = draw(len(Y), self.fraction, rng, labels(spec, Y) if single else None)
+        if not len(held):
+            by_class = ", since every class keeps a training row" if single else ""
+            raise ValueError(
+                f"validation_fraction={self.fraction:g} of {len(Y)} rows comes to no row"
+                f"{by_class}; give a larger fraction, or validation_data"
+            )
+        return self._part(train, "the training rows"), self._part(held, "the held-out rows")
 
-    def _part(self, which: Array | None) -> Samples:
+    def _part(self, which: Array | None, name: str = "") -> Samples:
         """Some samples, or all without a copy; the mean of their weights is 1."""
         samples, weight = self.samples, self.weight
         if which is not None:
             samples = samples.rows(which)
             weight = weight if weight is None else weight[which]
-        weight = as_sample_weight(weight, self.spec, len(samples.X))
+        name = f"sample_weight of {name}" if name else "sample_weight"
+        weight = as_sample_weight(weight, self.spec, len(samples.X), name)
         return Samples(samples.X, samples.Y, weight)
 
 
@@ -62,12 +78,12 @@ def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitDa
     n = len(samples.X)
     weight = None
     if request.sample_weight is not None:
-        as_sample_weight(request.sample_weight, spec, n)  # raises if it is not valid
-        weight = np.asarray(request.sample_weight, np.float64)
+        weight = checked_weights(request.sample_weight, n)
     if request.class_weight is not None:
         by_class = class_weights(request.class_weight, labels(spec, samples.Y))
+        name = "class_weight" if weight is None else "sample_weight times class_weight"
         weight = by_class if weight is None else weight * by_class
-        as_sample_weight(weight, spec, n)
+        checked_weights(weight, n, name)
     validation = None
     if request.validation_data is not None:
         validation = as_samples(spec, *_as_triple(request.validation_data), "validation ")
