@@ -187,8 +187,9 @@ def test_a_damaged_file_gives_way_to_the_one_before(tmp_path, damage):
     content[-40] ^= 1
     broken = {"cut": content[:-9], "flip": content, "empty": b"", "text": b"hello, world" * 9}
     (tmp_path / "fit").write_bytes(broken[damage])
-    with pytest.warns(UserWarning, match="resuming from the checkpoint before it"):
+    with pytest.warns(UserWarning, match="resuming from the checkpoint before it") as caught:
         net.fit(X, y, epochs=4, resume=tmp_path / "fit")
+    assert caught[0].filename == __file__
     np.testing.assert_array_equal(net.params, whole.params)
 
 

@@ -123,6 +123,15 @@ def convert_fields(instance: Any, convert: Callable[..., Any], *names: str, **bo
         object.__setattr__(instance, name, convert(getattr(instance, name), name, **bounds))
 
 
+def described(value: Any) -> str:
+    """What a function of the user returned, for a message: an array by its shape."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    if isinstance(value, (np.ndarray, np.generic)):
+        return f"one number, {value}"
+    return repr(value)
+
+
 def _plain(value: Any) -> Any:
     """A NumPy scalar, or an array without dimensions, as a Python value."""
     if isinstance(value, np.ndarray) and value.ndim == 0:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ffnn_fast._scalars import as_choice, convert_fields
+from ffnn_fast._scalars import as_choice, convert_fields, described
 
 __all__ = [
     "ACTIVATIONS",
@@ -86,7 +87,21 @@ class Activation:
 
     def jacobian_product(self, a: Array, h: Array, dh: Array) -> Array:
         """∇a = ∇h ⊙ g'(a); all are (n, width)."""
-        return dh * self.derivative(a if self.of == "a" else h)
+        slope = self.derivative(a if self.of == "a" else h)
+        if np.shape(slope) not in (a.shape, ()):  # one number is the slope of a line
+            raise ValueError(self._expected("derivative", a, slope))
+        return dh * slope
+
+    def check_function(self, a: Array, h: Any) -> None:
+        """ValueError unless h has the shape of a."""
+        if not isinstance(h, np.ndarray) or h.shape != a.shape:
+            raise ValueError(self._expected("function", a, h))
+
+    def _expected(self, part: str, a: Array, got: Any) -> str:
+        return (
+            f"{part} of activation {self.name!r} must return an array of the shape of its "
+            f"argument, {a.shape}; got {described(got)}"
+        )
 
 
 @dataclass(frozen=True)

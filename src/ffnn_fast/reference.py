@@ -13,6 +13,7 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import activation_of, by_head
 from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
 from ffnn_fast.optimizers import StepRule
+from ffnn_fast.optimizers._first_step import first_step
 
 __all__ = [
     "Plan",
@@ -136,6 +137,8 @@ def forward_propagation(
     for k, (W, b, g, rate) in enumerate(layers):
         a.append(b + drop(h[k], mask, k, rate) @ W.T)
         h.append(activation_of(g, spec.heads).function(a[-1]))
+        if not isinstance(g, str):
+            g.check_function(a[-1], h[-1])
     return a, h
 
 
@@ -156,6 +159,8 @@ def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
         losses = canonical(a_L, y, **spec.loss_options)
     else:
         losses = formulas.value(y_hat, y, **spec.loss_options)
+        if not isinstance(spec.loss, str):
+            formulas.check_value(losses, y)
     if spec.missing_targets == "ignore":
         missing = np.isnan(y) if losses.ndim == 2 else np.isnan(y).any(axis=1)
         losses = np.where(missing, np.zeros((), losses.dtype), losses)
@@ -180,6 +185,8 @@ def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
         gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
     else:
         gradient = formulas.gradient(y_hat, y, **spec.loss_options)
+        if not isinstance(spec.loss, str):
+            formulas.check_gradient(gradient, y_hat)
     if spec.missing_targets == "ignore":
         missing = formulas.over_outputs(np.isnan(y), y_hat.shape[1])
         gradient = np.where(missing, np.zeros((), gradient.dtype), gradient)
@@ -340,7 +347,10 @@ def update(
         norm = float(np.sqrt((g.astype(np.float64) ** 2).sum()))
         g = g * min(1.0, rule.clip_norm / (norm + CLIP_FLOOR))
     theta, slots = params[moving], state[: rule.optimizer.slots, moving]
-    rule.optimizer.rule(hyper, theta, g, slots, t)
+    if t == 1 and not rule.optimizer.compiled:
+        first_step(rule.optimizer, hyper, theta, g, slots)
+    else:
+        rule.optimizer.rule(hyper, theta, g, slots, t)
     params[moving], state[: rule.optimizer.slots, moving] = theta, slots
     if rule.max_norm < np.inf:
         for k, W in enumerate(plan.spec.weights(params), start=1):

@@ -23,6 +23,7 @@ from ffnn_fast._model.model_files import packed, write_atomically
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.sampling import hold_out, hold_out_by_rounding
+from ffnn_fast._user_line import stacklevel
 
 FORMAT = "ffnn_fast checkpoint"
 FORMAT_VERSION = "2"
@@ -126,7 +127,7 @@ def load(path: str | os.PathLike[str]) -> Content:
                 continue
             if damage is not None:
                 message = f"{damage}; resuming from the checkpoint before it"
-                warnings.warn(message, UserWarning, stacklevel=2)
+                warnings.warn(message, UserWarning, stacklevel=stacklevel())
             return content
     if damage is not None:
         raise damage

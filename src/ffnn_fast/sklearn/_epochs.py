@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._training.loop import CHUNK
+from ffnn_fast._user_line import stacklevel
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
 from ffnn_fast.sklearn._monitoring import Monitor, Validation
 from ffnn_fast.sklearn._optimizer_state import OptimizerState
@@ -139,7 +140,7 @@ def rows_per_batch(batch_size: int | str, n: int) -> int:
     if batch_size > n:  # type: ignore[operator]
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=4,
+            stacklevel=stacklevel(),
         )
     return min(int(batch_size), n)
 
@@ -200,10 +201,10 @@ def fit_epochs(
                     f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
                     "optimization hasn't converged yet.",
                     ConvergenceWarning,
-                    stacklevel=4,
+                    stacklevel=stacklevel(),
                 )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warnings.warn("Training interrupted by user.", stacklevel=stacklevel())
 
 
 def _record(est: Any, validation: Validation | None, optimizer: OptimizerState) -> dict[str, float]:
