@@ -126,6 +126,12 @@ def test_schedules_monitor_it(noisy):
     assert model._optimizer_state.rate < 3e-3
     with pytest.raises(ValueError, match=r"'val_f1'; recorded: .*val_loss, val_score, val_log_l"):
         fitted(noisy, monitor="log_loss", learning_rate=ReduceOnPlateau(3e-3, "val_f1"))
+    rising = Metric("rising", lambda y, p: next(counter), larger_is_better=True)
+    for figures, reduced in ((range(99), False), (range(99, 0, -1), True)):
+        counter = iter(figures)
+        rate = ReduceOnPlateau(3e-3, "val_rising", patience=2)
+        model = fitted(noisy, monitor=rising, learning_rate=rate, max_iter=9)
+        assert (model._optimizer_state.rate < 3e-3) == reduced
 
 
 def test_warm_starts_and_pickles_go_on(noisy):

@@ -1,15 +1,10 @@
-"""What the estimators refuse by name before a fit: weights, splits, sizes; sparse labels."""
-
-import warnings
+"""What the estimators refuse by name before a fit: weights, splits and sizes."""
 
 import numpy as np
 import pytest
-from scipy import sparse
-from sklearn import neural_network as theirs
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 
-from ffnn_fast import sklearn as ours
 from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -124,23 +119,3 @@ def test_integers_of_any_type_are_sizes(sizes):
     assert [W.shape[1] for W in model.coefs_] == [5, 3, 3]
     assert MLPClassifier(np.array(5), max_iter=2).fit(X, y).coefs_[0].shape == (4, 5)
     assert MLPClassifier((), max_iter=2).fit(X, y).n_layers_ == 2
-
-
-@pytest.mark.parametrize("form", ["csr_matrix", "csr_array", "csc_matrix"])
-def test_sparse_labels_predict_sparse_as_in_scikit_learn(form):
-    dense = np.column_stack([y == 0, y > 0, X[:, 0] > 6]).astype(int)
-    labels = getattr(sparse, form)(dense)
-    settings = {"hidden_layer_sizes": 8, "max_iter": 20, "random_state": 0}
-    with warnings.catch_warnings(action="ignore"):
-        left, right = (m.MLPClassifier(**settings).fit(X, labels) for m in (theirs, ours))
-    expected, found = left.predict(X), right.predict(X)
-    assert type(found) is type(expected)
-    assert sparse.issparse(found)
-    assert found.dtype == expected.dtype
-    np.testing.assert_array_equal(found.toarray(), expected.toarray())
-    assert right.score(X, labels) == left.score(X, labels)
-    again = ours.MLPClassifier(**settings).fit(X, dense).predict(X)
-    assert isinstance(again, np.ndarray)
-    np.testing.assert_array_equal(again, found.toarray())
-    stopped = ours.MLPClassifier(**settings, early_stopping=True).fit(X, labels)
-    assert sparse.issparse(stopped.predict(X[:3]))

@@ -364,11 +364,16 @@ class BaseMLP(BaseEstimator):
 
     def _forward(self, X: Any) -> Array:
         """ŷ, (n, n_L), of new rows."""
+        net, rows = self._new_rows(X)
+        return net.forward(rows)
+
+    def _new_rows(self, X: Any) -> tuple[EstimatorNetwork, Any]:
+        """The network, and the checked rows X, which may be sparse."""
         check_is_fitted(self)
         net = self._current_network()
-        if self._is_plain(net, X):
-            return net.bound.forward(X)
-        return net.forward(validate_data(self, X, accept_sparse=SPARSE, reset=False))
+        if not self._is_plain(net, X):
+            X = validate_data(self, X, accept_sparse=SPARSE, reset=False)
+        return net, X
 
     def _check_solver(self) -> bool:
         if self.solver in FULL_BATCH:

@@ -282,11 +282,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.hstack([1 - y_hat, y_hat]) if y_hat.shape[1] == 1 else y_hat
 
     def predict_log_proba(self, X: Any) -> Probabilities:
-        """Logarithms of `predict_proba`, with its parameters and shapes."""
-        y_prob = self.predict_proba(X)
-        if isinstance(y_prob, list):
-            return [np.log(head) for head in y_prob]
-        return np.log(y_prob, out=y_prob)
+        """Predict logarithms of the probabilities of the classes.
+
+        Computed from the pre-activations of the outputs, so that they are finite where the
+        probability itself rounds to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or for several columns of labels a list of such
+            As `predict_proba`.
+        """
+        net, rows = self._new_rows(X)
+        log_p = net.log_proba(rows)
+        if self._kind == MULTIOUTPUT:
+            return label_columns.by_column(log_p, self.classes_)
+        return log_p
 
     def score(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """Accuracy; for several labels or columns the fraction of rows with all labels correct.
