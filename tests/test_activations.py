@@ -255,8 +255,8 @@ def test_sums_of_exponentials_at_infinity_and_of_integers():
 
 @pytest.mark.parametrize(
     ("activation", "rule"),
-    [("gelu", "he_normal"), ("silu", "he_normal"), ("selu", "lecun_normal"),
-     ("leaky_relu", "he_normal"), ("softplus", "glorot_uniform"), ("sin", "glorot_uniform")],
+    [("gelu", "glorot_uniform"), ("silu", "glorot_uniform"), ("selu", "lecun_normal"),
+     ("leaky_relu", "glorot_uniform"), ("softplus", "glorot_uniform"), ("sin", "glorot_uniform")],
 )  # fmt: skip
 def test_auto_initializer(activation, rule):
     spec = NetworkSpec((30, 20, 10), activation, dtype="float64")

@@ -332,22 +332,18 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation("identity", lambda a: a.copy(), np.ones_like, "h"),
         Activation("logistic", logistic, lambda h: h * (1 - h), "h"),
         Activation("tanh", np.tanh, lambda h: 1 - h * h, "h"),
-        Activation(
-            "relu", lambda a: np.maximum(a, 0), lambda h: (h > 0).astype(h.dtype), "h", "he_normal"
-        ),
+        Activation("relu", lambda a: np.maximum(a, 0), lambda h: (h > 0).astype(h.dtype), "h"),
         Activation(
             "leaky_relu",
             lambda a: np.where(a > 0, a, SLOPE * a),
             lambda h: _steps(h, 1, SLOPE),
             "h",
-            "he_normal",
         ),
         Activation(
             "elu",
             lambda a: np.where(a > 0, a, np.expm1(np.minimum(a, 0))),
             lambda h: np.where(h > 0, 1, h + 1),
             "h",
-            "he_normal",
         ),
         Activation(
             "selu",
@@ -367,17 +363,16 @@ ACTIVATIONS: dict[str, Activation] = {
         ),
         Activation("exp", np.exp, lambda h: h.copy(), "h"),
         # D. Hendrycks and K. Gimpel, arXiv:1606.08415
-        Activation("gelu", lambda a: a * _normal_cdf(a), _gelu_derivative, "a", "he_normal"),
+        Activation("gelu", lambda a: a * _normal_cdf(a), _gelu_derivative, "a"),
         Activation(
             "gelu_tanh",
             lambda a: 0.5 * a * (1 + _gelu_tanh_inner(a)),
             _gelu_tanh_derivative,
             "a",
-            "he_normal",
         ),
-        Activation("silu", lambda a: a * logistic(a), _silu_derivative, "a", "he_normal"),
+        Activation("silu", lambda a: a * logistic(a), _silu_derivative, "a"),
         # D. Misra, arXiv:1908.08681
-        Activation("mish", lambda a: a * np.tanh(softplus(a)), _mish_derivative, "a", "he_normal"),
+        Activation("mish", lambda a: a * np.tanh(softplus(a)), _mish_derivative, "a"),
         Activation("sin", np.sin, np.cos, "a"),
     )
 }
