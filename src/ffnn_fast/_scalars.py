@@ -14,9 +14,11 @@ import numpy as np
 from ffnn_fast._names import unknown
 from ffnn_fast._text import quoted
 
+LARGEST = 2**63 - 1
+
 
 def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) -> int:
-    """`value` as an int in [low, high], `high` included; None for no bound.
+    """`value` as an int in [low, high], `high` included; without `high` up to 2**63 - 1.
 
     Raises
     ------
@@ -30,6 +32,8 @@ def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) 
         raise TypeError(f"{name} must be an integer, got {quoted(value)}")
     if low is not None and number < low and high is None:
         raise ValueError(f"{name} must be at least {low}, got {quoted(number)}")
+    if high is None and number > LARGEST:
+        raise ValueError(f"{name} must be at most 2**63 - 1, got {quoted(number)}")
     if (low is not None and number < low) or (high is not None and number > high):
         raise ValueError(f"{name} must be in {_interval(low, high, 'both')}, got {quoted(number)}")
     return number

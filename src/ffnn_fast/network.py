@@ -281,6 +281,30 @@ class Network:
         y_hat = self.forward(X)
         return y_hat if self.spec.n_outputs > 1 else np.concatenate([1 - y_hat, y_hat], axis=-1)
 
+    def predict_log_proba(self, X: ArrayLike) -> Array:
+        """Predict logarithms of class probabilities, from the pre-activations a_L.
+
+        They are finite where the probability itself rounds to 0.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L), or (n, 2) for one logistic output
+            As `predict_proba`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict_proba`.
+        """
+        predictions.check_probabilities(self.spec, "predict_log_proba")
+        rows, single = as_rows(X, self.spec)
+        log_p = self._bound.log_proba(rows)
+        return log_p[0] if single else log_p
+
     def loss(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The objective: weighted mean of ℓ(ŷ, y) over the rows + Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|.
 
@@ -360,6 +384,39 @@ class Network:
         """
         _, grad = self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
         return self.spec.named(grad) if as_bool(by_name, "by_name") else grad
+
+    def loss_gradient(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, Array]:
+        """The objective and ∇θ in one pass, without dropout.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `loss`.
+
+        Returns
+        -------
+        float
+            As from `loss`.
+        ndarray of shape (P,)
+            As from `gradient`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 3, 2], seed=0)
+        >>> value, grad = net.loss_gradient(np.eye(2), [0, 1])
+        >>> grad.shape == net.params.shape
+        True
+        """
+        return self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
 
     def step(self, X: ArrayLike, y: ArrayLike, learning_rate: float) -> float:
         """Take one step of gradient descent, θ := θ − η ∇θ, on these rows.

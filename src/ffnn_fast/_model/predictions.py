@@ -39,11 +39,11 @@ def predict(spec: NetworkSpec, y_hat: Array) -> Array:
     return y_hat[:, 0] if spec.n_outputs == 1 else y_hat
 
 
-def check_probabilities(spec: NetworkSpec) -> None:
+def check_probabilities(spec: NetworkSpec, method: str = "predict_proba") -> None:
     """ValueError unless ŷ are probabilities of classes."""
     if not spec.gives_probabilities:
         raise ValueError(
-            f"predict_proba needs a classifier with probabilities; {spec.output!r} with "
+            f"{method} needs a classifier with probabilities; {spec.output!r} with "
             f"loss {spec.loss!r} gives none, use predict or forward"
         )
 
