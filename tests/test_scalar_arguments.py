@@ -30,6 +30,7 @@ REQUIRED = {  # valid values of the arguments without a default
     "InverseScaling": {"rate": 0.5},
     "Loss": {"name": "a", "value": np.subtract, "gradient": np.subtract},
     "Metric": {"name": "a", "function": max},
+    "logsumexp": {"a": np.zeros(3)},
     "NumericColumn": {"name": "a", "mean": 0.0, "scale": 1.0},
     "OneCycle": {"peak": 0.5, "total": 25},
     "ReduceOnPlateau": {"rate": 0.5},

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffnn_fast._names import unknown
-from ffnn_fast._scalars import as_choice, convert_fields, described
+from ffnn_fast._scalars import as_bool, as_choice, convert_fields, described
 from ffnn_fast._text import quoted
 
 __all__ = [
@@ -246,7 +246,8 @@ def logsumexp(a: npt.ArrayLike, axis: Axis = -1, *, keepdims: bool = False) -> A
     """
     top, rest = _top_and_rest(_as_real(a), axis)
     total = top + np.log1p(rest)
-    return np.asarray(total if keepdims else np.squeeze(total, axis=axis))
+    keep = as_bool(keepdims, "keepdims")
+    return np.asarray(total if keep else np.squeeze(total, axis=axis))
 
 
 def _as_real(a: npt.ArrayLike) -> Array:
