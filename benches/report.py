@@ -6,6 +6,7 @@ from pathlib import Path
 
 QUESTIONS = [
     "step", "latency", "scaling", "roofline", "fit", "solvers", "estimators", "footprint",
+    "initializers",
 ]  # fmt: skip
 RELATIVE = "relative to ffnn_fast"
 RESULTS = Path(__file__).with_name("results")

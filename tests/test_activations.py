@@ -5,10 +5,20 @@ import copy
 import mpmath
 import numpy as np
 import pytest
+from scipy import special
 from support.compiled_maths import evaluate
 
 from ffnn_fast import Activation, Network, NetworkSpec
-from ffnn_fast.activations import ACTIVATIONS, OUTPUTS, SELU_ALPHA, SELU_SCALE, SLOPE
+from ffnn_fast.activations import (
+    ACTIVATIONS,
+    OUTPUTS,
+    SELU_ALPHA,
+    SELU_SCALE,
+    SLOPE,
+    log_softmax,
+    logsumexp,
+    softmax,
+)
 from ffnn_fast.engine import isa
 from ffnn_fast.initializers import INITIALIZERS, initialize
 
@@ -194,10 +204,59 @@ def test_sin_far_from_zero(dtype):
     np.testing.assert_array_equal(out[3:], 0)
 
 
+EXTREMES = [
+    [40.0, 0.0], [0.0, 0.0, 0.0], [-1e6, -1e6 - 1, -1e6 - 2], [1e3, -1e3], [1e-3, -2e-3, 5.0],
+    [0.0, -800.0], [3.0],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("a", EXTREMES)
+def test_sums_of_exponentials_to_all_digits(a, dtype):
+    given = np.array(a, dtype)
+    with mpmath.workprec(3000):
+        x = [mpmath.mpf(float(v)) for v in given]
+        total = mpmath.fsum(map(mpmath.exp, x))
+        p, log_p = [mpmath.exp(v) / total for v in x], [v - mpmath.log(total) for v in x]
+        p, log_p, log_total = [*map(float, p)], [*map(float, log_p)], float(mpmath.log(total))
+    rtol, tiny = 4 * np.finfo(dtype).eps, np.finfo(dtype).tiny
+    assert softmax(given).dtype == log_softmax(given).dtype == logsumexp(given).dtype == dtype
+    np.testing.assert_allclose(softmax(given), p, rtol=rtol, atol=tiny)
+    np.testing.assert_allclose(log_softmax(given), log_p, rtol=rtol)
+    np.testing.assert_allclose(logsumexp(given), log_total, rtol=rtol)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1, 2, (0, 2), None])
+def test_sums_of_exponentials_on_any_axis(axis, rng):
+    a = rng.normal(size=(3, 4, 5))
+    np.testing.assert_allclose(softmax(a, axis), special.softmax(a, axis), rtol=1e-14)
+    np.testing.assert_allclose(log_softmax(a, axis), special.log_softmax(a, axis), rtol=1e-13)
+    for keepdims in (False, True):
+        found = logsumexp(a, axis, keepdims=keepdims)
+        expected = special.logsumexp(a, axis, keepdims=keepdims)
+        assert found.shape == np.shape(expected)
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_sums_of_exponentials_at_infinity_and_of_integers():
+    inf = np.inf
+    assert logsumexp([-inf, -inf]) == -inf
+    assert logsumexp([inf, 0.0]) == inf
+    assert np.isnan(logsumexp([np.nan, 0.0]))
+    assert np.isnan(log_softmax([np.nan, 0.0])).all()
+    np.testing.assert_array_equal(log_softmax([0.0, -inf]), [0, -inf])
+    np.testing.assert_allclose(softmax([[1, 1], [0, -inf]]), [[0.5, 0.5], [1, 0]])
+    assert softmax([1, 2]).dtype == np.float64
+    for function in (softmax, log_softmax, logsumexp):
+        with pytest.raises(ValueError, match=r"zero-size|axis"):
+            function(np.zeros((2, 0)))
+        with pytest.raises(ValueError, match="axis"):
+            function([1.0], axis=1)
+
+
 @pytest.mark.parametrize(
     ("activation", "rule"),
-    [("gelu", "he_normal"), ("silu", "he_normal"), ("selu", "lecun_normal"),
-     ("leaky_relu", "he_normal"), ("softplus", "glorot_uniform"), ("sin", "glorot_uniform")],
+    [("gelu", "glorot_uniform"), ("silu", "glorot_uniform"), ("selu", "lecun_normal"),
+     ("leaky_relu", "glorot_uniform"), ("softplus", "glorot_uniform"), ("sin", "glorot_uniform")],
 )  # fmt: skip
 def test_auto_initializer(activation, rule):
     spec = NetworkSpec((30, 20, 10), activation, dtype="float64")

@@ -32,7 +32,7 @@ def with_entry(value, row, column):
         (with_entry(1e300, 0, 2), ValueError, r"finite in float32, got 1e\+300 in row 0"),
         (X.astype(complex), TypeError, "complex128"),
         (np.array([["a", "b", "c"]]), TypeError, "text"),
-        (X.astype(object), TypeError, "object"),
+        (with_entry(0, 0, 0).astype(object).astype(str).astype(object), TypeError, "text"),
         (None, TypeError, "object"),
         (5.0, ValueError, "X must have shape"),
     ],

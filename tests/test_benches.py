@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -109,6 +110,38 @@ def test_published_tables_are_those_of_the_published_records(benches, root, tmp_
     written = {file.name: file.read_text("utf-8") for file in tmp_path.glob("*.md")}
     assert written == {file.name: file.read_text("utf-8") for file in results.glob("*.md")}
     assert len(written) == len(report.QUESTIONS) + 1
+
+
+def test_initializers_are_compared_on_validation_rows(benches, tmp_path, monkeypatch, capsys):
+    question = benches("questions.initializers")
+    few = [
+        question.Case("digits", "relu", 2, 0.2, width=8, rows=300, epochs=2),
+        question.Case("digits", "relu", 1, 0.0, "momentum", width=8, rows=300, epochs=1),
+        question.Case("bike", "tanh", 1, 0.0),
+    ]
+    monkeypatch.setattr(question, "cases", lambda full: few)
+    monkeypatch.setitem(question.OPTIMIZERS, "momentum", 1e30)
+    records = question.run(SimpleNamespace(full=False, data=tmp_path))
+    assert "skipped: " in capsys.readouterr().out  # there is no bike-sharing
+    assert [record["depth"] for record in records] == [2, 1]
+    assert all(0 < loss < 10 for (loss,) in records[0]["losses"].values())
+    assert set(map(tuple, records[1]["losses"].values())) == {(None,)}  # diverged
+    assert (question._ratios(records[1:]) == 1).all()
+    tables = question.tables([{**record, "width": question.WIDTH} for record in records])
+    assert tables[-1][2][1][-1] == "diverged"
+    assert all(len(row) == len(header) for _, header, rows in tables for row in rows)
+
+
+def test_tables_keep_test_rows_and_scale_by_training_rows(benches, tmp_path):
+    tables = benches("tables")
+    split = tables.load("digits", tmp_path)
+    assert (len(split.X), len(split.X_val)) == (1079, 359)  # 359 of 1797 are test rows
+    assert split.n_outputs == 10
+    assert abs(split.X.mean()) < 1e-3 < abs(split.X_val.mean())
+    pytest.importorskip("sklearn")
+    split = tables.load("diabetes", tmp_path, 100)
+    assert (len(split.X), len(split.X_val), split.n_outputs) == (75, 25, 1)
+    assert split.y.std() == pytest.approx(1, rel=1e-5)
 
 
 def test_two_copies_of_a_version_agree(comparison, cases, copy):

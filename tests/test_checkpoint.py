@@ -187,8 +187,9 @@ def test_a_damaged_file_gives_way_to_the_one_before(tmp_path, damage):
     content[-40] ^= 1
     broken = {"cut": content[:-9], "flip": content, "empty": b"", "text": b"hello, world" * 9}
     (tmp_path / "fit").write_bytes(broken[damage])
-    with pytest.warns(UserWarning, match="resuming from the checkpoint before it"):
+    with pytest.warns(UserWarning, match="resuming from the checkpoint before it") as caught:
         net.fit(X, y, epochs=4, resume=tmp_path / "fit")
+    assert caught[0].filename == __file__
     np.testing.assert_array_equal(net.params, whole.params)
 
 
@@ -237,10 +238,10 @@ def test_another_fit_is_refused(tmp_path, given, what):
 
 def test_another_format_is_refused(tmp_path, monkeypatch):
     X, y = classes()
-    monkeypatch.setattr(checkpoint_files, "FORMAT_VERSION", "2")
+    monkeypatch.setattr(checkpoint_files, "FORMAT_VERSION", "3")
     network().fit(X, y, epochs=1, checkpoint=tmp_path / "fit")
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="reads version '1'"):
+    with pytest.raises(CheckpointError, match="reads versions 1, 2"):
         network().fit(X, y, resume=tmp_path / "fit")
 
 
@@ -309,12 +310,21 @@ def test_kill_9_and_resume_two_hundred_times(tmp_path):
     check_kills(tmp_path, 200)
 
 
-def test_a_released_checkpoint_resumes(root):
-    """Written by version 0.1 in its first layout: class names and options must not change."""
+@pytest.mark.parametrize("name", ["checkpoint-v1", "checkpoint-v2"])
+def test_a_released_checkpoint_resumes(root, name):
+    """Written by version 0.1: class names and options must not change."""
     folder, net = root / "tests" / "fixtures", released.network()
-    path = folder / "checkpoint-v1.safetensors"
+    path = folder / f"{name}.safetensors"
     net.fit(*released.rows(), epochs=6, resume=path, **released.options())
-    np.testing.assert_allclose(net.params, np.load(folder / "checkpoint-v1.npy"), rtol=1e-3)
+    np.testing.assert_allclose(net.params, np.load(folder / f"{name}.npy"), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["checkpoint-v1-held-out", "checkpoint-v2-held-out"])
+def test_a_released_checkpoint_keeps_its_held_out_rows(root, name):
+    folder, net = root / "tests" / "fixtures", released.held_out_network()
+    path = folder / f"{name}.safetensors"
+    net.fit(*released.held_out_rows(), epochs=6, resume=path, **released.held_out_options())
+    np.testing.assert_allclose(net.params, np.load(folder / f"{name}.npy"), rtol=1e-3)
 
 
 def test_a_number_may_be_written_in_another_way(tmp_path, monkeypatch):

@@ -91,6 +91,8 @@ def test_tables(refused, tmp_path, content, message):
             "(a number of epochs) must be an integer, got 'soon'",
         ),
         (["--early-stopping", "5", "--validation-fraction", "0"], "need validation rows"),
+        (["--validation-fraction", "0.001"], "--validation-fraction 0.001 of"),
+        (["--test-fraction", "0.001"], "--test-fraction 0.001 of"),
         (["--early-stopping", "5:monitor=3"], "monitor must be the name of a figure, got 3"),
         (["--early-stopping", "5:monitor=val_f1"], "'val_f1' is not recorded"),
         (["--averaging", "ema:decay=2"], "decay must be in (0, 1), got 2"),

@@ -152,3 +152,69 @@ def test_training_goes_on_as_if_the_step_had_never_been(engine, optimizer):
     assert net.stream.t == 5
     np.testing.assert_array_equal(net.params, other.params)
     np.testing.assert_array_equal(net.stream.optimizer_state, other.stream.optimizer_state)
+
+
+def explodes(call):
+    """The file and line that the warning of a call names."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    named = [(one.filename, one.lineno) for one in caught if one.category is DivergedWarning]
+    assert len(named) == 1
+    return named[0]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("callbacks", [[], [Callback()], ["per batch"]])
+def test_the_warning_names_the_users_line(engine, callbacks):
+    X, y = classes()
+    X, y = 1e18 * X, y.astype(float)
+
+    class PerBatch(Callback):
+        def on_batch_end(self, fit, loss):
+            pass
+
+    callbacks = [PerBatch() if one == "per batch" else one for one in callbacks]
+    calls = [
+        lambda: explosive(engine).fit(X, y, callbacks=callbacks),
+        lambda: explosive(engine).partial_fit(X, y),
+        lambda: explosive(engine).partial_fit(zip(X[None], y[None], strict=True)),
+        lambda: [explosive(engine).step(X, y, 1e30) for _ in range(1)],
+    ]
+    for call in calls:
+        code = call.__code__
+        lines = {line for _, _, line in code.co_lines() if line}
+        for constant in code.co_consts:
+            if hasattr(constant, "co_lines"):
+                lines |= {line for _, _, line in constant.co_lines() if line}
+        filename, line = explodes(call)
+        assert filename == __file__
+        assert line in lines
+
+
+def test_the_warning_names_the_line_of_a_callback_that_trains():
+    X, y = classes()
+
+    class Nested(Callback):
+        def on_epoch_end(self, fit, record):
+            explosive().partial_fit(1e18 * X, y.astype(float))
+
+    filename, line = explodes(
+        lambda: explosive().fit(
+            X, y.astype(float), epochs=1, learning_rate=1e-6, callbacks=[Nested()]
+        )
+    )
+    assert filename == __file__
+    assert line in {line for _, _, line in Nested.on_epoch_end.__code__.co_lines()}
+
+
+def test_each_users_line_is_shown_by_default():
+    """A warning that names a line of the library is shown once for all callers."""
+    X, y = classes()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        explosive().step(1e18 * X, y, 1e30)
+        explosive().step(1e18 * X, y, 1e30)
+        for _ in range(3):
+            explosive().step(1e18 * X, y, 1e30)
+    assert len([one for one in caught if one.category is DivergedWarning]) == 3

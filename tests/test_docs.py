@@ -139,6 +139,26 @@ def test_each_how_to_is_two_clicks_from_the_front_page():
     assert linked == {page.stem for page in (DOCS / "howto").glob("*.md")} - {"index"}
 
 
+SEARCHED = [
+    *("regularization", "ensemble", "freeze", "fine-tune", "one-hot", "log-likelihood"),
+    *("deterministic", "activation of your own", "loss of your own", "optimizer of your own"),
+    *("scale the target", "initial weights"),
+]
+
+
+@pytest.mark.parametrize("term", SEARCHED)
+def test_a_section_answers_what_is_searched(term):
+    """The search of the built pages ranks words in headings first."""
+    answers = []
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
+        parts = re.split(r"^(#+ .*)$", text, flags=re.MULTILINE)
+        sections = zip(parts[1::2], parts[2::2], strict=True)
+        answers += [text for title, text in sections if term in title.lower()]
+    assert answers
+    assert max(len(text.split()) for text in answers) > 30
+
+
 @pytest.mark.parametrize(
     ("printed", "shown"),
     [

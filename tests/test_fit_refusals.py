@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from support.fits import classes, network
 
+from ffnn_fast import Network
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.stopping import EarlyStopping
@@ -46,6 +47,9 @@ BAD = [
     ({"resume": "/no/such/file"}, FileNotFoundError, "no checkpoint"),
     ({"checkpoint": 3}, TypeError, "PathLike"),
     ({"checkpoint": "a", "callbacks": [Checkpoint("b")]}, ValueError, "more than once"),
+    ({"validation_fraction": 1e-3}, ValueError, r"validation_fraction=0.001 of \d+ rows comes to"),
+    ({"sample_weight": -np.ones(len(X))}, ValueError, r"sample_weight must be >= 0.* \(\d+ such"),
+    ({"class_weight": {0: 0, 1: 0}}, ValueError, "class_weight must have a positive sum"),
 ]
 
 
@@ -82,3 +86,23 @@ def test_parameters_that_are_not_finite_are_refused():
 def test_parts_refuse_what_they_cannot_do(make, error):
     with pytest.raises(error, match="must be"):
         make()
+
+
+def test_a_fraction_that_comes_to_no_row_is_named():
+    """Every class keeps a row to train on, so single rows leave none to hold out."""
+    X, y = np.eye(3), np.arange(3)
+    net = Network([3, 3], seed=0)
+    state = net.rng.bit_generator.state
+    with pytest.raises(ValueError, match=r"validation_fraction=0.5 of 3 rows .* every class"):
+        net.fit(X, y, validation_fraction=0.5)
+    assert net.rng.bit_generator.state == state
+
+
+def test_weights_of_held_out_rows_that_are_all_zero_are_named():
+    X, y = np.ones((10, 2)), np.arange(10.0)
+    weight = np.zeros(10)
+    weight[3] = 1
+    with pytest.raises(ValueError, match="sample_weight of the held-out rows must have a pos"):
+        Network([2, 1], output="identity", seed=0).fit(
+            X, y, validation_fraction=0.1, sample_weight=weight, rng=0
+        )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast.activations import ACTIVATIONS
 from ffnn_fast.initializers import INITIALIZERS, initialize
 
 SIZES = (300, 200, 150)
@@ -11,6 +12,7 @@ FORMULAS = {
     "glorot": lambda fan_out, fan_in: 2 / (fan_in + fan_out),
     "he": lambda fan_out, fan_in: 2 / fan_in,
     "lecun": lambda fan_out, fan_in: 1 / fan_in,
+    "fan_in": lambda fan_out, fan_in: 1 / (3 * fan_in),
 }
 
 
@@ -48,13 +50,15 @@ def test_biases_are_zero_and_weights_only_for_zeros(name):
     assert all((W == 0).all() for W in weights) == (name == "zeros")
 
 
-def test_auto_is_he_normal_before_relu_and_glorot_uniform_elsewhere():
-    sizes, activations = (30, 20, 20, 5), ("relu", "tanh")
-    rng = np.random.default_rng(7)
-    weights, _ = drawn("auto", seed=7, layer_sizes=sizes, activations=activations)
-    bound = np.sqrt(6 / (20 + 20))
-    np.testing.assert_array_equal(weights[0], rng.normal(0, np.sqrt(2 / 30), (20, 30)))
-    np.testing.assert_array_equal(weights[1], rng.uniform(-bound, bound, (20, 20)))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_auto_is_glorot_uniform_before_all_but_selu(activation):
+    rng, widths = np.random.default_rng(7), (30, 20, 5)
+    weights, _ = drawn("auto", seed=7, layer_sizes=widths, activations=(activation,))
+    bound, bound_out = np.sqrt(6 / (30 + 20)), np.sqrt(6 / (20 + 5))
+    first = rng.normal(0, np.sqrt(1 / 30), (20, 30)) if activation == "selu" else None
+    expected = rng.uniform(-bound, bound, (20, 30)) if first is None else first
+    np.testing.assert_array_equal(weights[0], expected)
+    np.testing.assert_array_equal(weights[1], rng.uniform(-bound_out, bound_out, (5, 20)))
 
 
 @pytest.mark.parametrize("name", ["auto", *INITIALIZERS])

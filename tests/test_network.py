@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -74,6 +75,70 @@ def test_shapes_of_what_is_predicted():
     assert several.predict(X).shape == (5, 2)
     with pytest.raises(ValueError, match="classifier"):
         one.predict_proba(X)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_logarithms_of_probabilities_that_round_to_0_and_1(engine, dtype):
+    """a_L = (0, 200, 1000) x: in float32 two of the probabilities are 0, one is 1."""
+    a = np.array([0, 200, 1000])
+    spec = NetworkSpec((1, 3), (), dtype=dtype)
+    net = Network.from_params(spec, [*a, 0, 0, 0], engine=engine)
+    for scale in (1, 0.04, -1):
+        with mpmath.workprec(3000):
+            total = mpmath.fsum(mpmath.exp(mpmath.mpf(float(scale * v))) for v in a)
+            exact = [float(mpmath.mpf(float(scale * v)) - mpmath.log(total)) for v in a]
+        found = net.predict_log_proba([scale])
+        assert found.shape == (3,)
+        assert found.dtype == dtype
+        rtol, atol = (1e-6, 1e-45) if dtype == "float32" else (1e-14, 0)
+        np.testing.assert_allclose(found, exact, rtol=rtol, atol=atol)
+    X = np.array([[1e-3], [1e-2], [-2e-3]])
+    for rows in (X[:1], X, np.tile(X, (30, 1))):
+        np.testing.assert_allclose(
+            net.predict_log_proba(rows), np.log(net.predict_proba(rows)), rtol=1e-5, atol=1e-7
+        )
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_logarithms_of_probabilities_of_every_kind_of_output(engine, dtype):
+    def of(sizes, params, **options):
+        return Network.from_params(NetworkSpec(sizes, (), dtype=dtype, **options), params,
+                                   engine=engine)  # fmt: skip
+
+    sure = -np.log1p(np.exp(-np.float64(50)))
+    rtol = 1e-6 if dtype == "float32" else 1e-14
+    one = of((1, 1), [50, 0], output="logistic")
+    found = one.predict_log_proba([[1.0], [-1.0], [200.0]])
+    expected = [[sure - 50, sure], [sure, sure - 50], [-10000, 0]]
+    np.testing.assert_allclose(found, expected, rtol=rtol)
+    several = of((1, 2), [50, -10, 0, 0], output="logistic", loss="absolute")
+    with pytest.raises(ValueError, match="predict_log_proba needs a classifier"):
+        several.predict_log_proba([[1.0]])
+    several = of((1, 2), [50, -1000, 0, 0], output="logistic")
+    np.testing.assert_allclose(several.predict_log_proba([1.0]), [sure, -1000], rtol=rtol)
+    heads = of((1, 5), [0, 300, 0, 0, 50, *[0] * 5], heads=(2, 3))
+    two = -np.log1p(2 * np.exp(-np.float64(50)))
+    np.testing.assert_allclose(
+        heads.predict_log_proba([[1.0]])[0, 2:], [two - 50, two - 50, two], rtol=rtol
+    )
+    np.testing.assert_allclose(
+        heads.predict_log_proba([[1.0]])[0, :2], [-300, -np.exp(-300)], rtol=rtol, atol=1e-45
+    )
+    other = of((1, 1), [0.25, 0], output="identity", loss="binary_cross_entropy")
+    np.testing.assert_allclose(
+        other.predict_log_proba([1.0]), [np.log(0.75), np.log(0.25)], rtol=1e-6
+    )
+
+
+def test_loss_and_gradient_in_one_call(dtype):
+    X, y = xor()
+    net = Network([2, 5, 2], seed=0, dtype=dtype, l2=0.1, dropout=0.3)
+    weight = [1, 2, 3, 4]
+    value, grad = net.loss_gradient(X, y, weight)
+    assert isinstance(value, float)
+    assert value == pytest.approx(net.loss(X, y, weight), rel=1e-6)
+    np.testing.assert_array_equal(grad, net.gradient(X, y, weight))
+    assert not np.shares_memory(grad, net.loss_gradient(X, y, weight)[1])
 
 
 def test_labels_and_their_one_hot_rows_are_the_same_target(dtype):

@@ -194,3 +194,65 @@ def test_messages_quote_the_beginning_and_the_end():
         with pytest.raises(ValueError, match="bad ") as caught:
             build()
         assert len(str(caught.value)) < 1000
+
+
+ROUNDED = [
+    np.array([0.3, 0.1 + 0.2, 0.3, 0.3]),
+    np.array([0.3, 0.1 + 0.2, 0.3, 0.3]) * -1e300,
+    np.array([0.3, 0.1 + 0.2, 0.3, 0.3]) * 1e-290,
+    np.array([np.sum([0.1] * 10), 1.0, 1 / 3 * 3, 0.7 + 0.2 + 0.1]),
+    np.array([0.7, 0.1 + 0.6, 0.2 + 0.5, 0.3 + 0.4], np.float32),
+    np.array([0.1] * 3, np.float32) + np.array([0.6, 0.6, 0.6], np.float32),
+    (np.array([0.1, 0.2, 0.3], np.float32) * 3 / np.array([1, 2, 3], np.float32)),
+    np.array([7, 7, 7]),
+    np.zeros(3),
+]
+VARYING = [
+    np.array([1e15, 1e15 + 1, 1e15 + 2, 1e15]),  # whole numbers have no rounding
+    np.array([10**15, 10**15 + 1, 10**15]),
+    np.array([2**24 - 2, 2**24 - 1, 2**24], np.float32),
+    np.array([1.0, 1.0 + 1e-13]),
+    np.array([1.0, 1.0 + 1e-5], np.float32),
+    np.array([1e-300, 2e-300]),
+    np.array([1e-320, 0.0]),
+    np.array([-1.7e308, 1.7e308]),
+]
+
+
+@pytest.mark.parametrize("values", ROUNDED)
+def test_a_column_constant_but_for_rounding_is_constant(values):
+    assert NumericColumn.fit("a", values).scale == 0
+    assert NumericColumn.fit("a", np.append(values.astype(float), NAN)).scale == 0 or (
+        values.dtype == np.float32
+    )
+    with pytest.raises(ValueError, match="one value only"):
+        TargetEncoder.fit("a", values, "regression")
+    encoder = TableEncoder.fit({"a": values, "b": np.arange(len(values))})
+    assert encoder.feature_names == ["b"]
+
+
+@pytest.mark.parametrize("values", VARYING)
+def test_a_column_that_varies_by_more_than_rounding_varies(values):
+    assert NumericColumn.fit("a", values).scale > 0
+    assert TargetEncoder.fit("a", values, "regression").scale > 0
+
+
+def test_constant_columns_do_not_turn_a_baseline_around():
+    from ffnn_fast.cli.training.baselines import ridge
+
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=40), rng.choice([0.3, 0.1 + 0.2], 40)])
+    predict = ridge(X, X[:, 0], 1e-3)
+    others = np.array([[1.0, 0.3], [1.0, 0.30001], [-1.0, 0.5]])
+    np.testing.assert_allclose(predict(others), [1, 1, -1], rtol=0.2)
+
+
+def test_masked_values_are_missing():
+    values = np.ma.array([1.0, 7777.0, 3.0], mask=[False, True, False])
+    column = NumericColumn.fit("a", values)
+    assert (column.mean, column.marks_missing) == (2.0, True)
+    np.testing.assert_array_equal(column.transform(values), [[-1, 0], [0, 1], [1, 0]])
+    whole = np.ma.array([1, 7777, 3], mask=[False, True, False])
+    assert NumericColumn.fit("a", whole) == column
+    with pytest.raises(ValueError, match="must be finite"):
+        TargetEncoder.fit("a", values, "regression")

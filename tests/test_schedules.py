@@ -92,6 +92,47 @@ def test_plateau_watches_figures_that_should_grow_and_can_be_warmed_up():
     assert json.loads(json.dumps(memory)) == memory
 
 
+@pytest.mark.parametrize(
+    ("monitor", "rises"),
+    [
+        *((name, True) for name in ("val_accuracy", "accuracy", "val_r2", "f1", "top_3")),
+        *((name, True) for name in ("val_top_12", "val_score")),
+        *((name, False) for name in ("loss", "val_loss", "log_loss", "rmse", "val_mae")),
+        *((name, False) for name in ("gradient_norm", "gradient_norm_2", "dead_units_1")),
+    ],
+)
+def test_plateau_knows_which_way_a_figure_improves(monitor, rises):
+    better = [0.1, 0.2, 0.3, 0.4] if rises else [0.4, 0.3, 0.2, 0.1]
+    for values, rate in ((better, 1.0), (better[::-1], 0.125)):
+        schedule = WarmUp(ReduceOnPlateau(1.0, monitor, 0.5, 0), 1)
+        memory = schedule.new_memory()
+        for value in values:
+            schedule.observe({monitor: value}, memory)
+        assert memory["rate"] == rate
+
+
+def test_plateau_needs_the_mode_of_an_unknown_figure():
+    schedule = WarmUp(ReduceOnPlateau(1.0, "val_own", 0.5, 0), 1)
+    with pytest.raises(ValueError, match="ReduceOnPlateau by 'val_own' needs mode='min' or"):
+        schedule.with_mode({"own": None})
+    assert schedule.with_mode({"own": True}).schedule.mode == "max"
+    assert schedule.with_mode({"own": False}).schedule.mode == "min"
+    given = ReduceOnPlateau(1.0, "accuracy", mode="min")
+    assert given.with_mode({"accuracy": True}) == given
+    assert Cosine(0.1, 5).with_mode({}) == Cosine(0.1, 5)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_plateau_takes_nan_for_no_improvement_and_recovers_from_infinity(mode):
+    sign = 1 if mode == "min" else -1
+    schedule = ReduceOnPlateau(1.0, "own", 0.5, 0, mode=mode)
+    memory, found = schedule.new_memory(), []
+    for value in (np.nan, sign * np.inf, sign * 5.0, sign * 4.0, np.nan):
+        schedule.observe({"own": value}, memory)
+        found.append(memory["rate"])
+    assert found == [0.5, 0.5, 0.5, 0.5, 0.25]
+
+
 def test_as_schedule():
     assert as_schedule(0.5) == Constant(0.5)
     assert as_schedule(Constant(0.5)) == Constant(0.5)

@@ -32,6 +32,7 @@ def test_so_many_checks_run(kind):
         *(kind(solver=solver, max_iter=100) for kind in LEAST for solver in ("lbfgs", "sgd")),
         MLPClassifier(activation="logistic", loss="squared_error", max_iter=100, n_threads=1),
         MLPRegressor(hidden_layer_sizes=(6, 5), activation=["tanh", "gelu"], loss="huber"),
+        MLPRegressor(scale_target=True, max_iter=100),
         # With less of a penalty the minimum is a valley, which rounding alone moves by 1e-7 in.
         MLPRegressor(hidden_layer_sizes=4, solver="lm", alpha=0.1),
     ]

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, QuantileRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ffnn_fast import Activation
@@ -277,6 +278,7 @@ def test_dropout_depends_on_the_seed_alone(iris):
 def test_smoothed_labels_and_squared_errors(iris):
     X, y = iris
     settings = {"hidden_layer_sizes": 20, "solver": "lbfgs", "alpha": 0.0, "max_iter": 2000}
+    settings["random_state"] = 0
     smooth = MLPClassifier(**settings, loss_options={"label_smoothing": 0.3}).fit(X, y)
     assert smooth.predict_proba(X).max() < 0.9
     squares = MLPClassifier(20, loss="squared_error", max_iter=300, random_state=0).fit(X, y)
@@ -315,6 +317,25 @@ def test_the_end_of_iterations_is_told(iris):
         MLPClassifier(max_iter=2, solver="lbfgs").fit(X, y)
     with pytest.warns(UserWarning, match="clipped"):
         MLPClassifier(max_iter=2, batch_size=1000).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"solver": "lbfgs"}, {"batch_size": 1000}, {"early_stopping": True}],
+)
+@pytest.mark.parametrize("wrap", [lambda net: net, make_pipeline])
+def test_warnings_name_the_users_line(iris, options, wrap):
+    X, y = iris
+    with pytest.warns(UserWarning, match=r"clipped|converge") as caught:
+        wrap(MLPClassifier(max_iter=2, random_state=0, **options)).fit(X, y)
+    assert {one.filename for one in caught} == {__file__}
+
+
+def test_warnings_of_lm_name_the_users_line(diabetes):
+    X, y = diabetes
+    with pytest.warns(ConvergenceWarning, match="lm has not converged") as caught:
+        MLPRegressor(hidden_layer_sizes=3, solver="lm", max_iter=1).fit(X, y)
+    assert caught[0].filename == __file__
 
 
 def test_what_leaves_the_finite_numbers_is_an_error(diabetes):

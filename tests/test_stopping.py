@@ -1,11 +1,14 @@
 """EarlyStopping: which way each figure improves, by name and for metrics of the user's own."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from support.fits import classes, network
 
 from ffnn_fast import EarlyStopping
 from ffnn_fast.metrics import Metric
+from ffnn_fast.schedules import ReduceOnPlateau
 
 RISES_THEN_FALLS = (1.0, 2.0, 3.0, 2.0, 1.0, 0.0, -1.0, -2.0)
 FALLS_THEN_RISES = tuple(-value for value in RISES_THEN_FALLS)
@@ -29,6 +32,8 @@ def fit(metric, rule):
         *((name, "max") for name in ("accuracy", "val_accuracy", "f1", "val_r2")),
         *((name, "min") for name in ("loss", "val_loss", "log_loss", "val_rmse", "mae")),
         ("gradient_norm", "min"),
+        ("dead_units_1", "min"),
+        ("val_top_5", "max"),
     ],
 )
 def test_the_mode_of_known_figures(monitor, mode):
@@ -91,3 +96,32 @@ def test_nan_is_never_better_and_an_infinite_figure_can_improve(mode):
         for epoch, value in enumerate(values, start=1)
     ]
     assert better == [False, True, True, False, True]
+
+
+@pytest.mark.parametrize("larger_is_better", [True, False])
+def test_a_plateau_of_a_metric_of_ones_own(larger_is_better):
+    """The rate falls only while the figure gets worse, in the metric's own direction."""
+    values = RISES_THEN_FALLS if larger_is_better else FALLS_THEN_RISES
+    X, y = classes(40)
+    history = network().fit(
+        X, y, epochs=8, metrics=[scripted(values, larger_is_better)],
+        learning_rate=ReduceOnPlateau(0.5, "own", factor=0.5, patience=0),
+    )  # fmt: skip
+    assert history["learning_rate"] == [0.5] * 4 + [0.25, 0.125, 0.0625, 0.03125]
+    with pytest.raises(ValueError, match="ReduceOnPlateau by 'own' needs mode"):
+        network().fit(
+            X, y, metrics=[scripted(values)], learning_rate=ReduceOnPlateau(0.5, "own")
+        )  # fmt: skip
+
+
+def test_a_plateau_of_the_validation_accuracy():
+    """It is not reduced while the accuracy rises."""
+    X, y = classes(200)
+    history = network().fit(
+        X, y, epochs=6, validation_data=(X, y), optimizer="adam",
+        learning_rate=ReduceOnPlateau(0.01, "val_accuracy", patience=0, threshold=0.0),
+    )  # fmt: skip
+    accuracy, rates = history["val_accuracy"], history["learning_rate"]
+    better = [new > max(accuracy[:k]) for k, new in enumerate(accuracy) if k]
+    assert better[0]
+    assert [after == before for before, after in pairwise(rates)] == [True, *better[:-1]]

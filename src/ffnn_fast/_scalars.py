@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._names import unknown
 from ffnn_fast._text import quoted
+
+LARGEST = 2**63 - 1
 
 
 def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) -> int:
-    """`value` as an int in [low, high], `high` included; None for no bound.
+    """`value` as an int in [low, high], `high` included; without `high` up to 2**63 - 1.
 
     Raises
     ------
@@ -29,6 +32,8 @@ def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) 
         raise TypeError(f"{name} must be an integer, got {quoted(value)}")
     if low is not None and number < low and high is None:
         raise ValueError(f"{name} must be at least {low}, got {quoted(number)}")
+    if high is None and number > LARGEST:
+        raise ValueError(f"{name} must be at most 2**63 - 1, got {quoted(number)}")
     if (low is not None and number < low) or (high is not None and number > high):
         raise ValueError(f"{name} must be in {_interval(low, high, 'both')}, got {quoted(number)}")
     return number
@@ -106,9 +111,9 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     """
     known = list(choices)
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {', '.join(known)}; got {quoted(value)}")
+        raise TypeError(unknown(name, value, known))
     if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {quoted(value)}")
+        raise ValueError(unknown(name, value, known))
     return str(value)
 
 
@@ -142,6 +147,15 @@ def convert_fields(instance: Any, convert: Callable[..., Any], *names: str, **bo
     """Replace fields of a frozen dataclass by ``convert(value, name, **bounds)``."""
     for name in names:
         object.__setattr__(instance, name, convert(getattr(instance, name), name, **bounds))
+
+
+def described(value: Any) -> str:
+    """What a function of the user returned, for a message: an array by its shape."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    if isinstance(value, (np.ndarray, np.generic)):
+        return f"one number, {value}"
+    return repr(value)
 
 
 def _plain(value: Any) -> Any:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ffnn_fast._scalars import as_choice, convert_fields
+from ffnn_fast._names import unknown
+from ffnn_fast._scalars import as_bool, as_choice, convert_fields, described
 from ffnn_fast._text import quoted
 
 __all__ = [
@@ -23,13 +26,18 @@ __all__ = [
     "activation_name",
     "activation_of",
     "by_head",
+    "log_logistic",
+    "log_softmax",
     "logistic",
+    "logsumexp",
     "output_name",
     "selu",
+    "softmax",
     "softplus",
 ]
 
 Array = np.ndarray
+Axis = int | tuple[int, ...] | None
 SLOPE = 0.01  # of leaky_relu for a < 0
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 GELU_ROOT, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715  # the constants of gelu_tanh
@@ -87,7 +95,21 @@ class Activation:
 
     def jacobian_product(self, a: Array, h: Array, dh: Array) -> Array:
         """∇a = ∇h ⊙ g'(a); all are (n, width)."""
-        return dh * self.derivative(a if self.of == "a" else h)
+        slope = self.derivative(a if self.of == "a" else h)
+        if np.shape(slope) not in (a.shape, ()):  # one number is the slope of a line
+            raise ValueError(self._expected("derivative", a, slope))
+        return dh * slope
+
+    def check_function(self, a: Array, h: Any) -> None:
+        """ValueError unless h has the shape of a."""
+        if not isinstance(h, np.ndarray) or h.shape != a.shape:
+            raise ValueError(self._expected("function", a, h))
+
+    def _expected(self, part: str, a: Array, got: Any) -> str:
+        return (
+            f"{part} of activation {self.name!r} must return an array of the shape of its "
+            f"argument, {a.shape}; got {described(got)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -99,8 +121,7 @@ class Softmax:
 
     def function(self, a: Array) -> Array:
         """ŷ for pre-activations (n, k); shifted by the row maximum so that exp cannot overflow."""
-        e = np.exp(a - a.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
+        return softmax(a, axis=1)
 
     def jacobian_product(self, a: Array, h: Array, dh: Array) -> Array:
         """∇a = ŷ ⊙ (∇ŷ − Σ_j ∇ŷ_j ŷ_j), from J = diag(ŷ) − ŷ ŷᵀ."""
@@ -128,6 +149,127 @@ def by_head(widths: tuple[int, ...], *arrays: Array) -> list[tuple[Array, ...]]:
     """For each head its columns, (n, width), of every array (n, k); all columns without widths."""
     cuts = np.cumsum(widths)[:-1]
     return list(zip(*(np.split(array, cuts, axis=1) for array in arrays), strict=True))
+
+
+def softmax(a: npt.ArrayLike, axis: Axis = -1) -> Array:
+    """exp(a_j) / Σ_i exp(a_i) along an axis; shifted by the maximum, so that exp cannot overflow.
+
+    Parameters
+    ----------
+    a : array-like
+        Real numbers; -inf has the probability 0.
+    axis : int, tuple of int or None, default -1
+        The axes that the sum runs over; None: all of them.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `a`; float64 where `a` holds integers.
+
+    Raises
+    ------
+    ValueError
+        If the sum has no terms, or `a` has no such axis.
+
+    Examples
+    --------
+    >>> from ffnn_fast.activations import softmax
+    >>> softmax([[0.0, 0.0], [1000.0, 0.0]])
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+    a = _as_real(a)
+    e = np.exp(a - a.max(axis=axis, keepdims=True))
+    return np.asarray(e / e.sum(axis=axis, keepdims=True))
+
+
+def log_softmax(a: npt.ArrayLike, axis: Axis = -1) -> Array:
+    """log softmax(a) along an axis, finite where the probability rounds to 0, and not 0 where it
+    rounds to 1: (a_j − max) − log(1 + Σ' exp(a_i − max)), Σ' without the maximum.
+
+    Parameters
+    ----------
+    a : array-like
+        Real numbers.
+    axis : int, tuple of int or None, default -1
+        The axes that the sum runs over; None: all of them.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `a`; float64 where `a` holds integers.
+
+    Raises
+    ------
+    ValueError
+        If the sum has no terms, or `a` has no such axis.
+
+    Examples
+    --------
+    >>> from ffnn_fast.activations import log_softmax
+    >>> log_softmax([40.0, 0.0])
+    array([-4.24835426e-18, -4.00000000e+01])
+    """
+    a = _as_real(a)
+    top, rest = _top_and_rest(a, axis)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((a - top) - np.log1p(rest))
+
+
+def logsumexp(a: npt.ArrayLike, axis: Axis = -1, *, keepdims: bool = False) -> Array:
+    """log Σ_j exp(a_j) along an axis, without overflow.
+
+    Parameters
+    ----------
+    a : array-like
+        Real numbers; -inf adds nothing.
+    axis : int, tuple of int or None, default -1
+        The axes that the sum runs over; None: all of them.
+    keepdims : bool, default False
+        Keep these axes, with length 1.
+
+    Returns
+    -------
+    ndarray
+        Of the dtype of `a`; float64 where `a` holds integers.
+
+    Raises
+    ------
+    ValueError
+        If the sum has no terms, or `a` has no such axis.
+
+    Examples
+    --------
+    >>> from ffnn_fast.activations import logsumexp
+    >>> round(float(logsumexp([1000.0, 1000.0])), 6)
+    1000.693147
+    """
+    top, rest = _top_and_rest(_as_real(a), axis)
+    total = top + np.log1p(rest)
+    keep = as_bool(keepdims, "keepdims")
+    return np.asarray(total if keep else np.squeeze(total, axis=axis))
+
+
+def _as_real(a: npt.ArrayLike) -> Array:
+    """`a` as an array of floating-point numbers."""
+    array = np.asarray(a)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
+def _top_and_rest(a: Array, axis: Axis) -> tuple[Array, Array]:
+    """The maximum, and Σ exp(a − max) − 1 to all digits; axes have length 1."""
+    top = a.max(axis=axis, keepdims=True)
+    shift = np.where(np.isinf(top), np.zeros((), a.dtype), top)
+    at_top = a == top
+    with np.errstate(over="ignore"):
+        others = np.where(at_top, np.zeros((), a.dtype), np.exp(a - shift))
+    ties = at_top.sum(axis=axis, keepdims=True).astype(a.dtype) - 1
+    return top, others.sum(axis=axis, keepdims=True) + np.maximum(ties, 0)
+
+
+def log_logistic(a: Array) -> Array:
+    """log σ(a) = min(a, 0) − log(1 + e^−|a|)."""
+    return np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a)))
 
 
 def logistic(a: Array) -> Array:
@@ -193,22 +335,18 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation("identity", lambda a: a.copy(), np.ones_like, "h"),
         Activation("logistic", logistic, lambda h: h * (1 - h), "h"),
         Activation("tanh", np.tanh, lambda h: 1 - h * h, "h"),
-        Activation(
-            "relu", lambda a: np.maximum(a, 0), lambda h: (h > 0).astype(h.dtype), "h", "he_normal"
-        ),
+        Activation("relu", lambda a: np.maximum(a, 0), lambda h: (h > 0).astype(h.dtype), "h"),
         Activation(
             "leaky_relu",
             lambda a: np.where(a > 0, a, SLOPE * a),
             lambda h: _steps(h, 1, SLOPE),
             "h",
-            "he_normal",
         ),
         Activation(
             "elu",
             lambda a: np.where(a > 0, a, np.expm1(np.minimum(a, 0))),
             lambda h: np.where(h > 0, 1, h + 1),
             "h",
-            "he_normal",
         ),
         Activation(
             "selu",
@@ -228,17 +366,16 @@ ACTIVATIONS: dict[str, Activation] = {
         ),
         Activation("exp", np.exp, lambda h: h.copy(), "h"),
         # D. Hendrycks and K. Gimpel, arXiv:1606.08415
-        Activation("gelu", lambda a: a * _normal_cdf(a), _gelu_derivative, "a", "he_normal"),
+        Activation("gelu", lambda a: a * _normal_cdf(a), _gelu_derivative, "a"),
         Activation(
             "gelu_tanh",
             lambda a: 0.5 * a * (1 + _gelu_tanh_inner(a)),
             _gelu_tanh_derivative,
             "a",
-            "he_normal",
         ),
-        Activation("silu", lambda a: a * logistic(a), _silu_derivative, "a", "he_normal"),
+        Activation("silu", lambda a: a * logistic(a), _silu_derivative, "a"),
         # D. Misra, arXiv:1908.08681
-        Activation("mish", lambda a: a * np.tanh(softplus(a)), _mish_derivative, "a", "he_normal"),
+        Activation("mish", lambda a: a * np.tanh(softplus(a)), _mish_derivative, "a"),
         Activation("sin", np.sin, np.cos, "a"),
     )
 }
@@ -272,7 +409,5 @@ def _resolve(name: str | Activation, known: dict, what: str) -> str | Activation
         raise TypeError(f"{what} must be a name or an Activation, got {quoted(name)}")
     standard = ALIASES.get(name, name)
     if standard not in known:
-        raise ValueError(
-            f"{what} must be one of {', '.join([*known, *ALIASES])}; got {quoted(name)}"
-        )
+        raise ValueError(unknown(what, name, [*known, *ALIASES]))
     return standard

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._scalars import as_bool, as_choice, as_float, convert_fields
+from ffnn_fast._scalars import as_bool, as_choice, as_float, convert_fields, described
 
 __all__ = [
     "CANONICAL",
@@ -135,6 +135,24 @@ class Loss:
         if not (callable(self.value) and callable(self.gradient)):
             raise TypeError(f"loss {self.name!r}: value and gradient must be callable")
         convert_fields(self, as_bool, "classifies", "joint", "blocked")
+
+    def check_value(self, losses: Any, y: Array) -> None:
+        """ValueError unless these are the losses of each sample, (n,), or each target, (n, T)."""
+        if not isinstance(losses, np.ndarray) or losses.shape not in (y.shape[:1], y.shape):
+            n, T = y.shape
+            raise ValueError(
+                f"value of loss {self.name!r} must return the loss of each sample, ({n},), or of "
+                f"each of its targets, ({n}, {T}), without a mean or sum over samples; got "
+                f"{described(losses)}"
+            )
+
+    def check_gradient(self, gradient: Any, y_hat: Array) -> None:
+        """ValueError unless this is ∂ℓ/∂ŷ of each output, (n, n_L)."""
+        if not isinstance(gradient, np.ndarray) or gradient.shape != y_hat.shape:
+            raise ValueError(
+                f"gradient of loss {self.name!r} must return ∂ℓ/∂ŷ of each sample and output, "
+                f"{y_hat.shape}; got {described(gradient)}"
+            )
 
     def over_outputs(self, missing: Array, n_outputs: int) -> Array:
         """Expand a mask of missing targets, (n, T), to outputs, (n, n_L)."""

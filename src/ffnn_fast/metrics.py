@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ffnn_fast._names import unknown
 from ffnn_fast._scalars import as_bool, as_choice, as_int, convert_fields
 
 __all__ = [
@@ -30,6 +31,10 @@ __all__ = [
     "roc_auc",
     "top_k_accuracy",
 ]
+
+
+TOP_K = re.compile(r"top_([1-9]\d*)")
+FALLING = re.compile(r"loss|gradient_norm(_\d+)?|dead_units_\d+")  # figures that should fall
 
 
 def accuracy(
@@ -363,7 +368,7 @@ class Metric:
         Whether `predicted` is what `Network.predict` returns, or ŷ, (n, n_L). `truth` are the
         targets in the same form.
     larger_is_better : bool, optional
-        Needed only to stop early by it.
+        Needed only where it is monitored: to stop early or to reduce the learning rate by it.
     """
 
     name: str
@@ -408,13 +413,39 @@ def as_metric(value: Any) -> Metric:
         return Metric(getattr(value, "__name__", type(value).__name__), value)
     if not isinstance(value, str):
         raise TypeError(f"a metric must be a name or a callable, got {value!r}")
-    top = re.fullmatch(r"top_([1-9]\d*)", value)
+    top = TOP_K.fullmatch(value)
     if top:
         ranked = partial(top_k_accuracy, k=int(top[1]))
         return Metric(value, ranked, "outputs", larger_is_better=True)
     if value not in METRICS:
-        raise ValueError(f"a metric must be one of {', '.join(METRICS)}, top_<k>; got {value!r}")
+        raise ValueError(unknown("a metric", value, METRICS, ", top_<k>"))
     return METRICS[value]
+
+
+def mode_of(monitor: str, larger_is_better: Mapping[str, bool | None] | None = None) -> str:
+    """Whether a recorded figure improves as it falls, ``"min"``, or as it grows, ``"max"``.
+
+    Parameters
+    ----------
+    monitor : str
+        A name in the record of an epoch; ``val_`` before it does not count.
+    larger_is_better : mapping of str to bool or None, optional
+        `Metric.larger_is_better` of the fit's metrics by name.
+
+    Returns
+    -------
+    str
+        Empty if neither the mapping nor this library knows the figure.
+    """
+    name = monitor.removeprefix("val_")
+    larger = (larger_is_better or {}).get(name)
+    if larger is None and name in METRICS:
+        larger = METRICS[name].larger_is_better
+    if larger is None and (name == "score" or TOP_K.fullmatch(name)):
+        larger = True
+    if larger is None and FALLING.fullmatch(name):
+        larger = False
+    return "" if larger is None else "max" if larger else "min"
 
 
 def _mean_error(

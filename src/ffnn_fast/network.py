@@ -14,6 +14,7 @@ from ffnn_fast._model.arrays import as_params, as_rows
 from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
+from ffnn_fast._names import hints_keywords
 from ffnn_fast._runtime import inspection
 from ffnn_fast._runtime.bound_network import PredictFunction, aligned_copy
 from ffnn_fast._runtime.settings import Settings
@@ -40,6 +41,7 @@ __all__ = ["Network"]
 Array = NDArray[Any]
 
 
+@hints_keywords
 class Network:
     """A feedforward network with L layers: a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
@@ -168,8 +170,7 @@ class Network:
         TypeError, ValueError
             If `params` do not fit `spec`, or a setting is unknown.
         """
-        net = cls.__new__(cls)
-        settings = Settings(engine, n_threads, matmul)
+        net, settings = cls.__new__(cls), Settings(engine, n_threads, matmul)
         net._assemble(spec, as_params(params, spec), np.random.default_rng(), settings)
         return net
 
@@ -280,6 +281,30 @@ class Network:
         y_hat = self.forward(X)
         return y_hat if self.spec.n_outputs > 1 else np.concatenate([1 - y_hat, y_hat], axis=-1)
 
+    def predict_log_proba(self, X: ArrayLike) -> Array:
+        """Predict logarithms of class probabilities, from the pre-activations a_L.
+
+        They are finite where the probability itself rounds to 0.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L), or (n, 2) for one logistic output
+            As `predict_proba`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict_proba`.
+        """
+        predictions.check_probabilities(self.spec, "predict_log_proba")
+        rows, single = as_rows(X, self.spec)
+        log_p = self._bound.log_proba(rows)
+        return log_p[0] if single else log_p
+
     def loss(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The objective: weighted mean of ℓ(ŷ, y) over the rows + Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|.
 
@@ -359,6 +384,39 @@ class Network:
         """
         _, grad = self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
         return self.spec.named(grad) if as_bool(by_name, "by_name") else grad
+
+    def loss_gradient(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, Array]:
+        """The objective and ∇θ in one pass, without dropout.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `loss`.
+
+        Returns
+        -------
+        float
+            As from `loss`.
+        ndarray of shape (P,)
+            As from `gradient`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 3, 2], seed=0)
+        >>> value, grad = net.loss_gradient(np.eye(2), [0, 1])
+        >>> grad.shape == net.params.shape
+        True
+        """
+        return self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
 
     def step(self, X: ArrayLike, y: ArrayLike, learning_rate: float) -> float:
         """Take one step of gradient descent, θ := θ − η ∇θ, on these rows.
@@ -586,9 +644,10 @@ class Network:
     ) -> rate_finder.RateCurve:
         """Try learning rates from low to high, one step each; the network does not change.
 
-        The rate grows by the same factor from step to step; the trial ends early when the smoothed
-        loss is 4 times its smallest value or is not finite. After L. N. Smith, *Cyclical Learning
-        Rates for Training Neural Networks* (2017), section 3.3.
+        The rate grows by the same factor from step to step. The trial ends early when the smoothed
+        loss is 4 times its smallest value, compared with the loss of the same batches without
+        training, or is not finite. After L. N. Smith, *Cyclical Learning Rates for Training Neural
+        Networks* (2017), section 3.3.
 
         Parameters
         ----------
@@ -791,7 +850,7 @@ class Network:
         return least_squares.levenberg_marquardt(bound, samples, self.params, options)
 
     def predictor(self, n_rows: int = 1) -> PredictFunction:
-        """A function for the lowest latency: ŷ of `n_rows` rows, without an allocation.
+        """A function for the lowest latency: ŷ of `n_rows` rows, with `out` without an allocation.
 
         A call checks the dtype, the number of elements and the memory layout of its arrays, but not
         whether `x` is finite.
@@ -806,9 +865,9 @@ class Network:
         PredictFunction
             ``predict(x, out=None)`` for an array `x` of n_rows · n_0 elements, C-contiguous and of
             the network's dtype, writes ŷ to `out`, n_rows · n_L elements, and returns `out`;
-            without `out`, an array of its own, (n_rows, n_L), which the next call overwrites. It
-            raises ValueError for an array of another dtype, size or layout. Later changes of
-            ``params`` take effect. It runs on the calling thread; make one for each thread.
+            without `out` it returns a new array, (n_rows, n_L), at each call. It raises ValueError
+            for an array of another dtype, size or layout. Later changes of ``params`` take effect.
+            It runs on the calling thread; make one for each thread.
 
         Raises
         ------

@@ -27,6 +27,7 @@ __all__ = [
 Array = np.ndarray
 T = TypeVar("T")
 TASKS = ("classification", "regression")
+ROUNDINGS = 8  # of the largest value: the most by which values differ that count as equal
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class NumericColumn:
     mean : float
         Mean of the training values.
     scale : float
-        Their standard deviation; 0, if all are equal, gives no input.
+        Their standard deviation; 0, if all are equal but for rounding, gives no input.
     marks_missing : bool, default False
         Whether there is an additional input that is 1 where v is missing, else 0.
 
@@ -62,8 +63,12 @@ class NumericColumn:
 
     @classmethod
     def fit(cls, name: str, values: Array) -> NumericColumn:
-        """Mean and standard deviation of the values that are not missing, (n,)."""
-        values = np.asarray(values, np.float64)
+        """Mean and standard deviation of the values that are not missing, (n,).
+
+        The deviation is 0 if the values differ by no more than 8 roundings of the largest, in
+        their own dtype. Masked values are missing.
+        """
+        values = _with_nan(values)
         if np.isinf(values).any():
             raise ValueError(f"column {name!r} holds infinity")
         missing = np.isnan(values)
@@ -79,7 +84,7 @@ class NumericColumn:
 
     def transform(self, values: Array) -> Array:
         """Inputs, (n, number of features) float64, of values, (n,)."""
-        values = np.asarray(values, np.float64)
+        values = _with_nan(values).astype(np.float64)
         missing = np.isnan(values)
         out = np.empty((len(values), len(self.feature_names)))
         if self.scale:
@@ -247,13 +252,13 @@ class TargetEncoder:
     def fit(cls, name: str, values: Array, task: str) -> TargetEncoder:
         """Find class names (str values) or mean and scale (float values) of (n,) values.
 
-        Classes are sorted, as numbers if all are numbers. Raises ValueError if only one class or
-        one value occurs.
+        Classes are sorted, as numbers if all are numbers. Raises ValueError if only one class or,
+        but for rounding, one value occurs.
         """
         if task == "classification":
             return cls(name, task, tuple(sorted_names({str(value) for value in values})))
         as_choice(task, "task", TASKS)
-        values = np.asarray(values, np.float64)
+        values = _with_nan(values)
         if not np.isfinite(values).all():
             raise ValueError(f"target {name!r} must be finite")
         mean, scale = _mean_and_deviation(values)
@@ -306,9 +311,38 @@ def sorted_names(names: set[str]) -> list[str]:
         return sorted(names)
 
 
+def is_constant(values: Array) -> Array:
+    """Whether finite values, (n, ...), are equal along the first axis but for rounding.
+
+    They are if they differ by at most 8 ε of the largest, ε that of their dtype (of float32 for
+    float16). Integers that the dtype holds exactly, also as floats, have no rounding.
+    """
+    low, high = values.min(axis=0), values.max(axis=0)
+    if values.dtype.kind != "f":
+        return np.asarray(low == high)
+    eps = float(np.finfo(np.float64 if values.dtype.itemsize > 4 else np.float32).eps)
+    size = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
+    fraction, exponent = np.frexp(size)  # in this unit nothing overflows or underflows
+    spread = np.ldexp(high.astype(np.float64), -exponent) - np.ldexp(low.astype(float), -exponent)
+    exact = (values == np.trunc(values)).all(axis=0) & (size <= 2 / eps)
+    return np.where(exact, low == high, spread <= ROUNDINGS * eps * fraction)
+
+
+def _with_nan(values: Any) -> Array:
+    """Floats as they are and other numbers in float64, (n,); masked ones as NaN."""
+    if isinstance(values, np.ma.MaskedArray):
+        known = values.data.astype(values.dtype if values.dtype.kind == "f" else np.float64)
+        known[np.ma.getmaskarray(values)] = np.nan
+        return known
+    array = np.asarray(values)
+    return array if array.dtype.kind in "fiu" else array.astype(np.float64)
+
+
 def _mean_and_deviation(values: Array) -> tuple[float, float]:
     """Mean and standard deviation of (n,) finite values, scaled so that squares stay finite."""
-    if values.min() == values.max():
+    constant = bool(is_constant(values))
+    values = values.astype(np.float64)
+    if constant:
         return float(values[0]), 0.0
     exponent = int(np.frexp(np.abs(values).max())[1])
     unit = np.ldexp(values, -exponent)

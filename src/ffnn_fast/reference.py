@@ -6,13 +6,15 @@ Vocabulary: n rows (samples), n_k units of layer k; a[k], h[k], da[k], dh[k] are
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ffnn_fast._model.dropout_masks import Mask, drop
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import activation_of, by_head
 from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
-from ffnn_fast.optimizers import StepRule
+from ffnn_fast.optimizers import StepRule, first_step
 
 __all__ = [
     "Plan",
@@ -56,7 +58,7 @@ class Plan:
 
 
 class Predictor:
-    """ŷ of `n_rows` rows at a call, into `out` or an array that the next call overwrites.
+    """ŷ of `n_rows` rows at a call, into `out` or a new array.
 
     Parameters
     ----------
@@ -77,12 +79,10 @@ class Predictor:
         spec = plan.spec
         if params.size != spec.n_params:
             raise ValueError("params does not fit the network or the rows given")
-        self.plan, self.params = plan, params
-        self.shape = (n_rows, spec.n_inputs)
-        self.out = np.zeros((n_rows, spec.n_outputs), dtype=spec.dtype)
+        self.plan, self.params, self.n_rows = plan, params, n_rows
 
     def __call__(self, x: Array, out: Array | None = None) -> Array:
-        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements.
+        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements, or a new array.
 
         Raises
         ------
@@ -90,18 +90,19 @@ class Predictor:
             If an array is not C-contiguous, of the network's dtype and of that size, or `out` is
             read-only.
         """
-        out = self.out if out is None else out
-        n_inputs, dtype = self.shape[0] * self.shape[1], self.plan.spec.dtype
+        spec = self.plan.spec
+        taken, given = (self.n_rows, spec.n_inputs), (self.n_rows, spec.n_outputs)
+        if out is None:
+            out = np.empty(given, spec.dtype)
         if not (
-            _is_plain(x, dtype, n_inputs, written=False)
-            and _is_plain(out, dtype, self.out.size, written=True)
+            _is_plain(x, spec.dtype, math.prod(taken), written=False)
+            and _is_plain(out, spec.dtype, math.prod(given), written=True)
         ):
             raise ValueError(
-                f"expected C-contiguous {dtype} arrays: x of {n_inputs} elements, writable out of "
-                f"{self.out.size}"
+                f"expected C-contiguous {spec.dtype} arrays: x of {math.prod(taken)} elements, "
+                f"writable out of {math.prod(given)}"
             )
-        y_hat = out.reshape(self.out.shape)
-        forward(self.plan, self.params, x.reshape(self.shape), y_hat, None)
+        forward(self.plan, self.params, x.reshape(taken), out.reshape(given), None)
         return out
 
 
@@ -136,6 +137,8 @@ def forward_propagation(
     for k, (W, b, g, rate) in enumerate(layers):
         a.append(b + drop(h[k], mask, k, rate) @ W.T)
         h.append(activation_of(g, spec.heads).function(a[-1]))
+        if not isinstance(g, str):
+            g.check_function(a[-1], h[-1])
     return a, h
 
 
@@ -156,6 +159,8 @@ def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
         losses = canonical(a_L, y, **spec.loss_options)
     else:
         losses = formulas.value(y_hat, y, **spec.loss_options)
+        if not isinstance(spec.loss, str):
+            formulas.check_value(losses, y)
     if spec.missing_targets == "ignore":
         missing = np.isnan(y) if losses.ndim == 2 else np.isnan(y).any(axis=1)
         losses = np.where(missing, np.zeros((), losses.dtype), losses)
@@ -180,6 +185,8 @@ def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
         gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
     else:
         gradient = formulas.gradient(y_hat, y, **spec.loss_options)
+        if not isinstance(spec.loss, str):
+            formulas.check_gradient(gradient, y_hat)
     if spec.missing_targets == "ignore":
         missing = formulas.over_outputs(np.isnan(y), y_hat.shape[1])
         gradient = np.where(missing, np.zeros((), gradient.dtype), gradient)
@@ -340,7 +347,10 @@ def update(
         norm = float(np.sqrt((g.astype(np.float64) ** 2).sum()))
         g = g * min(1.0, rule.clip_norm / (norm + CLIP_FLOOR))
     theta, slots = params[moving], state[: rule.optimizer.slots, moving]
-    rule.optimizer.rule(hyper, theta, g, slots, t)
+    if t == 1 and not rule.optimizer.compiled:
+        first_step(rule.optimizer, hyper, theta, g, slots)
+    else:
+        rule.optimizer.rule(hyper, theta, g, slots, t)
     params[moving], state[: rule.optimizer.slots, moving] = theta, slots
     if rule.max_norm < np.inf:
         for k, W in enumerate(plan.spec.weights(params), start=1):

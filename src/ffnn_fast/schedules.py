@@ -7,14 +7,16 @@ that training stores, so that a fit can be resumed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._scalars import as_choice, as_float, as_int, as_real, convert_fields
+from ffnn_fast._scalars import as_choice, as_float, as_int, as_real, convert_fields, described
 from ffnn_fast._text import quoted
+from ffnn_fast.metrics import mode_of
 
 __all__ = [
     "Constant",
@@ -82,6 +84,12 @@ class Schedule:
         if not needed <= written.keys():
             raise ValueError(f"the state of a schedule lacks some of {sorted(needed)}")
         return written
+
+    def with_mode(self, larger_is_better: Mapping[str, bool | None]) -> Schedule:
+        """The schedule for a fit with these metrics; the argument has `Metric.larger_is_better` by
+        name.
+        """
+        return self
 
     def observe(self, record: dict[str, float], memory: Memory) -> None:
         """Update `memory` in place with the record of an epoch."""
@@ -338,8 +346,10 @@ class ReduceOnPlateau(Schedule):
     cooldown : int, default 0
     minimum : float, default 0.0
         The lowest η.
-    mode : {"min", "max"}, default "min"
-        Whether a smaller or a larger figure is better.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether a smaller or a larger figure is better. ``auto`` is that of the figure: it works for
+        losses, for the metrics of `ffnn_fast.metrics` and for a metric with
+        `Metric.larger_is_better`; for another figure a fit raises ValueError.
     per : {"step", "epoch"}, default "epoch"
         What u counts.
 
@@ -356,7 +366,7 @@ class ReduceOnPlateau(Schedule):
     threshold: float = 1e-4
     cooldown: int = 0
     minimum: float = 0.0
-    mode: str = "min"
+    mode: str = "auto"
     per: str = field(default="epoch", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -365,7 +375,7 @@ class ReduceOnPlateau(Schedule):
         convert_fields(self, as_float, "factor", high=1.0)
         convert_fields(self, as_int, "patience", "cooldown", low=0)
         convert_fields(self, as_float, "threshold", "minimum", closed="left")
-        convert_fields(self, as_choice, "mode", choices=("min", "max"))
+        convert_fields(self, as_choice, "mode", choices=("auto", "min", "max"))
         if not isinstance(self.monitor, str):
             raise TypeError(f"monitor must be the name of a recorded figure, got {self.monitor!r}")
 
@@ -388,11 +398,22 @@ class ReduceOnPlateau(Schedule):
             "rest": as_int(memory["rest"], "rest", 0, self.cooldown),
         }
 
+    def with_mode(self, larger_is_better: Mapping[str, bool | None]) -> ReduceOnPlateau:
+        """Replace ``mode="auto"``; ValueError if the figure's mode is not known."""
+        if self.mode != "auto":
+            return self
+        mode = mode_of(self.monitor, larger_is_better)
+        if not mode:
+            raise ValueError(f"ReduceOnPlateau by {self.monitor!r} needs mode='min' or mode='max'")
+        return replace(self, mode=mode)
+
     def observe(self, record: dict[str, float], memory: Memory) -> None:
         """Update the best figure and the counters."""
-        sign = 1 if self.mode == "min" else -1
+        sign = -1 if self.with_mode({}).mode == "max" else 1
         value, best = sign * float(record[self.monitor]), memory["best"]
-        if best is None or value < best - self.threshold * abs(best):
+        # NaN is never better; an infinite best leaves everything finite better.
+        margin = self.threshold * abs(best) if best is not None and math.isfinite(best) else 0.0
+        if not math.isnan(value) and (best is None or value < best - margin):
             memory["best"], memory["bad"] = value, 0
         else:
             memory["bad"] += 1
@@ -454,6 +475,10 @@ class WarmUp(Schedule):
         """As the other schedule."""
         return as_schedule(self.schedule).restored_memory(written)
 
+    def with_mode(self, larger_is_better: Mapping[str, bool | None]) -> WarmUp:
+        """As the other schedule."""
+        return replace(self, schedule=as_schedule(self.schedule).with_mode(larger_is_better))
+
     def observe(self, record: dict[str, float], memory: Memory) -> None:
         """As the other schedule."""
         as_schedule(self.schedule).observe(record, memory)
@@ -484,17 +509,22 @@ class Custom(Schedule):
             raise TypeError(f"function must be callable, got {self.function!r}")
 
     def at(self, u: Array) -> Array:
-        """η for each u; ValueError if the function returns a negative or non-finite number."""
+        """η for each u; ValueError if the function returns no finite number >= 0."""
         distinct, where = np.unique(u, return_inverse=True)
-        rates = np.array([float(self.function(int(v))) for v in distinct])
-        good = np.isfinite(rates) & (rates >= 0)
-        if not good.all():
-            bad = int(np.argmin(good))
+        return np.array([self._rate(int(v)) for v in distinct])[where]
+
+    def _rate(self, u: int) -> float:
+        given = self.function(u)
+        try:
+            rate = float(given)
+        except (TypeError, ValueError):
+            rate = math.nan
+        if not 0 <= rate < math.inf:
             raise ValueError(
-                f"the learning rate must be finite and >= 0, got {rates[bad]} "
-                f"after {int(distinct[bad])} {self.per}s"
+                f"the learning rate must be finite and >= 0, got {described(given)} after {u} "
+                f"{self.per}s"
             )
-        return rates[where]
+        return rate
 
 
 def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.conversion import as_numbers, as_numbers_and_missing
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import by_head
 from ffnn_fast.losses import REAL, Domain, loss_of
@@ -45,31 +46,29 @@ def as_rows(X: Any, spec: NetworkSpec, name: str = "X") -> tuple[Array, bool]:
 def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     """Targets as labels, (n,) int64, or as (n, T) values of the network's dtype.
 
-    Labels are integers 0..n_L-1. Values must lie in the domain of the loss; NaN is a missing one,
-    if the network ignores these. Labels of several heads, a column each, become one-hot values.
+    Labels are integers 0..n_L-1, as a vector or one column. Values must lie in the domain of the
+    loss. Masked entries, None and NA are missing, as NaN is, if the network ignores missing
+    targets; labels with missing ones become one-hot values, as those of several heads do.
 
     Raises
     ------
     TypeError, ValueError
         As `as_rows`; also for labels out of range and targets outside the domain of the loss.
     """
-    given = as_numbers(y, name)
-    k = spec.n_targets
-    if given.ndim == 0 and n == 1:
-        given = given[None]
-    elif given.ndim == 1 and n == 1 and 1 < len(given) in (k, len(spec.heads)):
-        given = given[None, :]
-    if given.ndim == 0 or given.ndim > 2 or len(given) != n:
-        raise ValueError(f"{name} must have one entry per row ({n}), got shape {given.shape}")
-    if spec.heads and given.shape != (n, k):
-        return _labels_of_heads(given, spec, name)
-    if given.ndim == 1 and k > 1:
-        return _labels(given, spec, name)
-    if given.ndim == 1:
-        given = given[:, None]
-    if given.shape[1] != k:
-        raise ValueError(f"{name} must have shape ({n}, {k}), got {given.shape}")
     ignore = spec.missing_targets == "ignore"
+    given, missing = _with_missing(y, name) if ignore else (as_numbers(y, name), None)
+    given, k = _by_row(given, spec, n, name), spec.n_targets
+    if missing is not None:
+        missing = missing.reshape(given.shape)
+    if spec.heads and given.shape != (n, k):
+        return _labels_of_heads(given, missing, spec, name)
+    if k > 1 and (given.ndim == 1 or (spec.takes_labels and given.shape[1] == 1)):
+        return _labels(given.ravel(), missing, spec, name)
+    if given.ndim == 2 and given.shape[1] != k:
+        raise ValueError(f"{name} must have shape ({n}, {k}), got {given.shape}")
+    given = given.reshape(n, k)
+    if missing is not None:
+        given = np.where(missing.reshape(n, k), np.nan, given)
     dense = as_finite(given, spec.dtype, name, allow_nan=ignore)
     loss = loss_of(spec.loss)
     for (head,) in by_head(spec.heads, dense):
@@ -79,7 +78,9 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     return dense
 
 
-def as_sample_weight(weight: Any, spec: NetworkSpec, n: int) -> Array | None:
+def as_sample_weight(
+    weight: Any, spec: NetworkSpec, n: int, name: str = "sample_weight"
+) -> Array | None:
     """Weights scaled to mean 1, (n,), or None.
 
     Raises
@@ -89,32 +90,25 @@ def as_sample_weight(weight: Any, spec: NetworkSpec, n: int) -> Array | None:
     """
     if weight is None:
         return None
-    given = as_numbers(weight, "sample_weight")
-    if given.shape != (n,):
-        raise ValueError(f"sample_weight must have shape ({n},), got {given.shape}")
-    given = as_finite(given, "float64", "sample_weight")
-    if (given < 0).any():
-        row = int(np.argmax(given < 0))
-        raise ValueError(f"sample_weight must be >= 0, got {given[row]} in row {row}")
-    if given.sum() == 0:
-        raise ValueError("sample_weight must have a positive sum, all weights are 0")
+    given = checked_weights(weight, n, name)
     return np.ascontiguousarray(given / given.mean(), dtype=spec.dtype)
 
 
-def as_numbers(values: Any, name: str) -> Array:
-    """`values` as an array of real numbers; not copied if it is one."""
-    if hasattr(values, "toarray") and hasattr(values, "nnz"):
-        raise TypeError(
-            f"{name} is a sparse matrix; give a dense array, for example {name}.toarray()"
+def checked_weights(weight: Any, n: int, name: str = "sample_weight") -> Array:
+    """Weights as they are, (n,) float64; raises as `as_sample_weight`."""
+    given = as_numbers(weight, name)
+    if given.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},), got {given.shape}")
+    given = as_finite(given, "float64", name)
+    if (given < 0).any():
+        row = int(np.argmax(given < 0))
+        raise ValueError(
+            f"{name} must be >= 0, got {given[row]} in row {row} "
+            f"({int((given < 0).sum())} such rows)"
         )
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"{name} is not a rectangular array: {error}") from error
-    if array.dtype.kind not in "fiub":
-        hint = " (encode text as numbers first)" if array.dtype.kind in "OUS" else ""
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{hint}")
-    return array
+    if not given.any():
+        raise ValueError(f"{name} must have a positive sum, all weights are 0")
+    return given
 
 
 def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = False) -> Array:
@@ -156,8 +150,38 @@ def as_params(params: Any, spec: NetworkSpec) -> Array:
     return as_finite(given, spec.dtype, "params")
 
 
-def _labels(given: Array, spec: NetworkSpec, name: str) -> Array:
+def _by_row(given: Array, spec: NetworkSpec, n: int, name: str) -> Array:
+    """Targets with n rows, (n,) or (n, columns); those of one sample may lack their first axis."""
+    if given.ndim == 0 and n == 1:
+        given = given[None]
+    elif given.ndim == 1 and n == 1 and 1 < len(given) in (spec.n_targets, len(spec.heads)):
+        given = given[None, :]
+    if given.ndim == 0 or given.ndim > 2 or len(given) != n:
+        raise ValueError(f"{name} must have one entry per row ({n}), got shape {given.shape}")
+    return given
+
+
+def _with_missing(y: Any, name: str) -> tuple[Array, Array | None]:
+    """Targets, and where they are missing, NaN included: bool, or None if none is."""
+    given, missing = as_numbers_and_missing(y, name)
+    if given.dtype.kind == "f":
+        missing = np.isnan(given) if missing is None else missing | np.isnan(given)
+    return given, missing if missing is not None and missing.any() else None
+
+
+def _as_known_labels(given: Array, missing: Array | None) -> Array:
+    """Labels with 0 for missing ones; floats, which can hold NaN, as integers if all are whole."""
+    if missing is None:
+        return given
+    known = np.where(missing, np.zeros((), given.dtype), given)
+    if known.dtype.kind == "f" and np.array_equal(known, np.trunc(known)):
+        return known.astype(np.int64)
+    return known
+
+
+def _labels(given: Array, missing: Array | None, spec: NetworkSpec, name: str) -> Array:
     k = spec.n_outputs
+    given = _as_known_labels(given, None if missing is None else missing.ravel())
     if not spec.takes_labels:
         raise ValueError(f"{name} must have shape ({len(given)}, {k}), got {given.shape}")
     if given.dtype.kind == "f":
@@ -172,17 +196,23 @@ def _labels(given: Array, spec: NetworkSpec, name: str) -> Array:
             f"{name} must be class labels 0..{k - 1}, got {given[row]} in row {row} "
             f"({int(bad.sum())} such rows)"
         )
-    return np.ascontiguousarray(given, dtype=np.int64)
+    labels = np.ascontiguousarray(given, dtype=np.int64)
+    if missing is None:
+        return labels
+    dense = np.eye(k, dtype=spec.dtype)[labels]
+    dense[missing.ravel()] = np.nan
+    return dense
 
 
-def _labels_of_heads(given: Array, spec: NetworkSpec, name: str) -> Array:
-    """Labels (n, number of heads) as one-hot rows within each head, (n, n_L)."""
+def _labels_of_heads(given: Array, missing: Array | None, spec: NetworkSpec, name: str) -> Array:
+    """Labels (n, number of heads) as one-hot rows within each head, NaN if missing, (n, n_L)."""
     n, widths = len(given), np.array(spec.heads)
     expected = f"labels of shape ({n}, {len(widths)}), a column for each head"
     if given.shape != (n, len(widths)):
         raise ValueError(
             f"{name} must be {expected}, or of shape ({n}, {spec.n_outputs}), got {given.shape}"
         )
+    given = _as_known_labels(given, missing)
     if given.dtype.kind == "f":
         raise TypeError(f"{name} must be integer {expected}, got {given.dtype}")
     bad = (given < 0) | (given >= widths)
@@ -195,6 +225,8 @@ def _labels_of_heads(given: Array, spec: NetworkSpec, name: str) -> Array:
     dense = np.zeros((n, spec.n_outputs), spec.dtype)
     starts = np.cumsum(widths) - widths
     dense[np.arange(n)[:, None], given.astype(np.int64) + starts] = 1
+    if missing is not None:
+        dense[np.repeat(missing, widths, axis=1)] = np.nan
     return dense
 
 

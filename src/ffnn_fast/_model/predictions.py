@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._scalars import described
 from ffnn_fast.activations import by_head
 from ffnn_fast.history import Record
 from ffnn_fast.losses import loss_of
@@ -37,11 +39,11 @@ def predict(spec: NetworkSpec, y_hat: Array) -> Array:
     return y_hat[:, 0] if spec.n_outputs == 1 else y_hat
 
 
-def check_probabilities(spec: NetworkSpec) -> None:
+def check_probabilities(spec: NetworkSpec, method: str = "predict_proba") -> None:
     """ValueError unless ŷ are probabilities of classes."""
     if not spec.gives_probabilities:
         raise ValueError(
-            f"predict_proba needs a classifier with probabilities; {spec.output!r} with "
+            f"{method} needs a classifier with probabilities; {spec.output!r} with "
             f"loss {spec.loss!r} gives none, use predict or forward"
         )
 
@@ -84,10 +86,23 @@ def metric_values(
     spec: NetworkSpec, y_hat: Array, samples: Samples, metrics: Sequence[Metric], prefix: str = ""
 ) -> Record:
     """Each metric of ŷ on the samples, under its name after the prefix."""
-    return {f"{prefix}{metric.name}": _value(spec, metric, y_hat, samples) for metric in metrics}
+    return {
+        f"{prefix}{metric.name}": _as_figure(metric, _value(spec, metric, y_hat, samples))
+        for metric in metrics
+    }
 
 
-def _value(spec: NetworkSpec, metric: Metric, y_hat: Array, samples: Samples) -> float:
+def _as_figure(metric: Metric, value: Any) -> float:
+    """What a metric returned as a float; ValueError if it is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"metric {metric.name!r} must return a number, got {described(value)}"
+        ) from None
+
+
+def _value(spec: NetworkSpec, metric: Metric, y_hat: Array, samples: Samples) -> Any:
     """A metric of ŷ; rows with a missing target count only for metrics that skip missing ones."""
     if metric is METRICS[score_name(spec)]:
         return score(spec, y_hat, samples)
@@ -99,12 +114,12 @@ def _value(spec: NetworkSpec, metric: Metric, y_hat: Array, samples: Samples) ->
         truth, y_hat = truth[whole], y_hat[whole]
     if metric.takes == "outputs":
         ranks = truth.ndim == 2 and spec.takes_labels and metric.name.startswith("top_")
-        return float(metric.function(labels(spec, truth) if ranks else truth, y_hat))
+        return metric.function(labels(spec, truth) if ranks else truth, y_hat)
     if spec.task == "regression":
         predicted = loss_of(spec.loss).point(y_hat, **spec.loss_options)
-        return float(metric.function(_narrow(truth), _narrow(predicted)))
+        return metric.function(_narrow(truth), _narrow(predicted))
     predicted = predict(spec, y_hat)
-    return float(metric.function(truth if truth.ndim == 1 else predict(spec, truth), predicted))
+    return metric.function(truth if truth.ndim == 1 else predict(spec, truth), predicted)
 
 
 def _mean_over_heads(spec: NetworkSpec, metric: Metric, y_hat: Array, truth: Array) -> float:

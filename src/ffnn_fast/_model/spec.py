@@ -95,8 +95,8 @@ class NetworkSpec:
         loss = self.loss
         if loss in (None, "auto"):
             loss = CANONICAL_LOSS.get(str(self.output), "squared_error")
-        if not isinstance(loss, Loss) and loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {quoted(loss)}")
+        if not isinstance(loss, Loss):
+            loss = as_choice(loss, "loss", LOSSES)
         put(self, "loss", loss)
         put(self, "loss_options", _as_options(loss_of(loss), self.loss_options))
         put(self, "dropout", _as_dropout(self.dropout, self.n_layers))

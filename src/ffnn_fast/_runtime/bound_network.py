@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
 from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.threads import one_blas_thread
+from ffnn_fast.activations import by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
 
 Array = np.ndarray
@@ -39,8 +41,8 @@ class PredictFunction(Protocol):
     def __call__(self, x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Write ŷ for `x`, n_rows · n_0 elements, to `out`, n_rows · n_L elements; return it.
 
-        Both are C-contiguous and of the network's dtype. Without `out` the result is an array that
-        the next call overwrites.
+        Both are C-contiguous and of the network's dtype. Without `out` the result is a new array,
+        (n_rows, n_L).
 
         Raises
         ------
@@ -78,6 +80,8 @@ class BoundNetwork:
     backend : module
     limits_blas : bool
         Whether the backend calls BLAS, from threads of its own: BLAS is limited to one thread then.
+    n_threads : int
+        The most threads that a call may use.
     spare : list of ndarray
         Scratch of calls on one row, each for one thread at a time.
     """
@@ -87,6 +91,7 @@ class BoundNetwork:
     params: Array
     backend: ModuleType
     limits_blas: bool = False
+    n_threads: int = 1
     spare: list[Array] = field(default_factory=list, repr=False)
 
     @property
@@ -120,6 +125,33 @@ class BoundNetwork:
         self.backend.forward(self.plan, self.params, X, out, work)
         self.spare.append(work)
         return out
+
+    @cached_property
+    def _linear(self) -> BoundNetwork:
+        """The network whose outputs are a_L, on the same θ."""
+        spec = replace(
+            self.spec, output="identity", loss="squared_error", loss_options={}, heads=()
+        )
+        matmul = "blas" if self.limits_blas else "own"
+        plan = self.backend.Plan(spec, self.n_threads, matmul)
+        return replace(self, spec=spec, plan=plan, spare=[])
+
+    def log_proba(self, X: Array) -> Array:
+        """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
+        of 1. From a_L, where the output is softmax or logistic: finite where ŷ rounds to 0, and
+        not 0 where it rounds to 1.
+        """
+        spec = self.spec
+        if spec.output == "softmax":
+            heads = by_head(spec.heads, self._linear.forward(X))
+            return np.hstack([log_softmax(a, axis=1) for (a,) in heads])
+        if spec.output == "logistic":
+            a = self._linear.forward(X)
+            return log_logistic(a if spec.n_outputs > 1 else np.hstack([-a, a]))
+        y_hat = self.forward(X)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_p = np.log(y_hat)
+            return log_p if spec.n_outputs > 1 else np.hstack([np.log1p(-y_hat), log_p])
 
     def loss(self, samples: Samples) -> float:
         """The objective on the samples."""

@@ -66,7 +66,7 @@ class Settings:
         best = "blas" if backend.__name__.endswith("engine_base") else "own"
         matmul = best if self.matmul == "auto" else self.matmul
         plan = backend.Plan(spec, self.threads, matmul)
-        return BoundNetwork(spec, plan, params, backend, limits_blas=matmul == "blas")
+        return BoundNetwork(spec, plan, params, backend, matmul == "blas", self.threads)
 
     def bind_double(self, bound: BoundNetwork) -> BoundNetwork:
         """The same network in float64, on a copy of θ."""

@@ -166,6 +166,8 @@ class LeastSquaresFit(History):
         θ where it ended, float64.
     """
 
+    _unit = "iteration"
+
     def __init__(self, records: list[Record], model: _Model, params: Array, message: str) -> None:
         super().__init__(records)
         self.message, self.params = message, params

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._names import unknown
 from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._scalars import as_float, as_int
@@ -27,6 +28,9 @@ METHODS = (
     *("l-bfgs-b", "bfgs", "cg", "newton-cg", "tnc", "slsqp", "trust-constr"),
     *(*HESSIAN, *HESSIAN_PRODUCT, *GRADIENT_FREE),
 )
+ARGUMENTS = {
+    *("fun", "x0", "args", "method", "jac", "hess", "hessp", "bounds", "constraints", "options")
+}
 CENTRAL = float(np.cbrt(np.finfo(float).eps))  # the step of a central difference, relative
 
 
@@ -178,6 +182,8 @@ class SolverHistory(History):
         SciPy's result, with its counts.
     """
 
+    _unit = "iteration"
+
     def __init__(self, records: list[Record], result: OptimizeResult) -> None:
         super().__init__(records)
         self.result = result
@@ -198,9 +204,8 @@ class MinimizeOptions:
         if not isinstance(self.method, str):
             raise TypeError(f"method must be the name of a SciPy minimiser, got {self.method!r}")
         if self.method.lower() not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
-        if self.options is not None and not isinstance(self.options, Mapping):
-            raise TypeError(f"options must be a mapping, got {self.options!r}")
+            raise ValueError(unknown("method", self.method, METHODS))
+        _check_options(self.options)
         check_callback(self.callback)
         put = object.__setattr__  # a frozen dataclass has no other way
         put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
@@ -219,6 +224,25 @@ class MinimizeOptions:
         if name in HESSIAN_PRODUCT:
             keywords["hessp"] = objective.hessian_product
         return keywords
+
+
+def _check_options(options: Any) -> None:
+    """TypeError or ValueError unless this is None or a mapping with names of a method's options."""
+    if options is None:
+        return
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options must be a mapping, got {options!r}")
+    for name in options:
+        if not isinstance(name, str):
+            raise TypeError(f"the names in options must be strings, got {name!r}")
+    if "callback" in options:
+        raise ValueError("options holds 'callback', which is an argument of minimize itself")
+    taken = [name for name in options if name in ARGUMENTS]
+    if taken:
+        raise ValueError(
+            f"options holds {taken[0]!r}, which is an argument of scipy.optimize.minimize and no "
+            "option of a method; fun, jac = net.objective(X, y) are for calling that yourself"
+        )
 
 
 def minimize(

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from time import monotonic
 from typing import Any
@@ -25,9 +25,12 @@ from ffnn_fast._model.tensor_files import Tensor, TensorFile, TensorFileError, b
 from ffnn_fast._text import quoted
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.sampling import hold_out, hold_out_by_rounding
+from ffnn_fast._user_line import stacklevel
 
 FORMAT = "ffnn_fast checkpoint"
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
+READABLE = ("1", FORMAT_VERSION)  # version 1 has another draw of held-out rows
 # Names in the file, which never change: the attributes of FitState that they hold.
 ARRAYS = {
     "params": "params", "state": "optimizer_state", "best": "best_params", "mean": "swa_mean",
@@ -145,7 +148,7 @@ def load(path: str | os.PathLike[str]) -> Content:
                 continue
             if damage is not None:
                 message = f"{damage}; resuming from the checkpoint before it"
-                warnings.warn(message, UserWarning, stacklevel=2)
+                warnings.warn(message, UserWarning, stacklevel=stacklevel())
             return content
     if damage is not None:
         raise damage
@@ -158,16 +161,22 @@ def exists(path: str | os.PathLike[str]) -> bool:
     return os.path.exists(newest) or os.path.exists(f"{newest}.previous")
 
 
+def draw_of(content: Content | None) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """The function that draws the held-out rows of a new fit, or of the fit of a checkpoint."""
+    old = content is not None and content[1]["format_version"] == "1"
+    return hold_out_by_rounding if old else hold_out
+
+
 def _read(name: str) -> Content:
     try:
         with TensorFile(name) as file:
             metadata = file.metadata
             if metadata.get("format") != FORMAT:
                 raise CheckpointError(f"{name!r} is not a checkpoint of ffnn_fast")
-            if metadata.get("format_version") != FORMAT_VERSION:
+            if metadata.get("format_version") not in READABLE:
                 raise CheckpointError(
                     f"{name!r} has format version {quoted(metadata.get('format_version'))}; this "
-                    f"ffnn_fast ({version('ffnn_fast')}) reads version {FORMAT_VERSION!r}"
+                    f"ffnn_fast ({version('ffnn_fast')}) reads versions {', '.join(READABLE)}"
                 )
             _check_tensors(name, file.tensors)
             tensors = {key: file.read(key) for key in file.tensors}

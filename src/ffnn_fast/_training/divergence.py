@@ -12,6 +12,7 @@ from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import aligned_empty
 from ffnn_fast._runtime.inspection import trace
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._user_line import stacklevel
 
 Array = np.ndarray
 STEPS_PER_SNAPSHOT = 1000  # then the time for a copy of θ and the optimizer state is negligible
@@ -86,7 +87,7 @@ class DivergenceGuard:
             f"{layer}; the parameters are those before that step. Try a smaller learning rate "
             f"(it was {state.rates(step - 1, 1)[0]:g}), clip_norm=1.0, or standardised inputs",
             DivergedWarning,
-            stacklevel=7,
+            stacklevel=stacklevel(),
         )
 
     def _copy_arrays(self, state: FitState) -> None:

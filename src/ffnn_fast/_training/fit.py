@@ -64,18 +64,19 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
     decay = average.decay if average and average.kind == "ema" else 0.0
     clips = (request.clip_value, request.clip_norm, request.max_norm)
     metrics = _as_metrics(request.metrics, spec)
+    larger_is_better = {metric.name: metric.larger_is_better for metric in metrics}
     size, limit = request.batch_size, request.max_time
     return FitOptions(
         epochs=as_int(request.epochs, "epochs"),
         batch_size=n if size is None else as_int(size, "batch_size"),
         rule=StepRule(rule, *clips, as_frozen_layers(request.frozen, spec), decay),
-        schedule=schedule,
+        schedule=schedule.with_mode(larger_is_better),
         shuffle=as_bool(request.shuffle, "shuffle"),
         metrics=metrics,
         gradient_norm=bool(metrics),
         diagnostics=as_bool(request.diagnostics, "diagnostics"),
         callbacks=tuple(as_callback(callback) for callback in callbacks),
-        stopping=_as_stopping_rules(stopping, request.tol, metrics),
+        stopping=_as_stopping_rules(stopping, request.tol, larger_is_better),
         averaging=average,
         checkpoint=as_checkpoint(checkpoint),
         max_time=math.inf if limit is None else as_float(limit, "max_time", closed="right"),
@@ -96,7 +97,7 @@ def _start(
         rng.bit_generator.state = resuming.rng_at_start(content, rng)
     start = rng.bit_generator.state
     try:
-        train, validation = data.split(rng)
+        train, validation = data.split(rng, checkpoint_files.draw_of(content))
         if options.batch_size > len(train.X):
             options = replace(options, batch_size=len(train.X))
         seed = (
@@ -183,7 +184,7 @@ def _as_metrics(metrics: Any, spec: NetworkSpec) -> tuple[Metric, ...]:
 
 
 def _as_stopping_rules(
-    stopping: Any, tol: float | None, metrics: tuple[Metric, ...]
+    stopping: Any, tol: float | None, larger_is_better: dict[str, bool | None]
 ) -> tuple[EarlyStopping, ...]:
     rules = []
     if isinstance(stopping, (bool, np.bool_)):
@@ -191,7 +192,7 @@ def _as_stopping_rules(
     if stopping is not None:
         if not isinstance(stopping, EarlyStopping):
             raise TypeError(f"early_stopping must be an EarlyStopping or a bool, got {stopping!r}")
-        rules.append(stopping.with_mode({m.name: m.larger_is_better for m in metrics}))
+        rules.append(stopping.with_mode(larger_is_better))
     if tol is not None:
         rules.append(stop_below(as_float(tol, "tol", closed="left")))
     return tuple(rules)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.arrays import as_sample_weight
+from ffnn_fast._model.arrays import as_sample_weight, checked_weights
 from ffnn_fast._model.predictions import labels
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
@@ -16,6 +17,7 @@ from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.sampling import class_weights, hold_out
 
 Array = np.ndarray
+MISSING = -1
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,37 @@ class FitData:
         """Whether there are validation samples, given or to be held out."""
         return self.validation is not None or self.fraction > 0
 
-    def split(self, rng: np.random.Generator) -> tuple[Samples, Samples | None]:
-        """Training and validation samples; draws from `rng` only if a fraction is held out."""
+    def split(
+        self, rng: np.random.Generator, draw: Callable[..., tuple[Array, Array]] = hold_out
+    ) -> tuple[Samples, Samples | None]:
+        """Training and validation samples; draws from `rng` only if a fraction is held out.
+
+        Raises
+        ------
+        ValueError
+            If the fraction comes to no row, or the weights of a part are all 0.
+        """
         if not self.fraction:
             return self._part(None), self.validation
         spec, Y = self.spec, self.samples.Y
         single = spec.task == "classification" and (spec.takes_labels or spec.n_outputs == 1)
-        train, held = hold_out(len(Y), self.fraction, rng, labels(spec, Y) if single else None)
-        return self._part(train), self._part(held)
+        train, held = draw(len(Y), self.fraction, rng, _classes(spec, Y) if single else None)
+        if not len(held):
+            by_class = ", since every class keeps a training row" if single else ""
+            raise ValueError(
+                f"validation_fraction={self.fraction:g} of {len(Y)} rows comes to no row"
+                f"{by_class}; give a larger fraction, or validation_data"
+            )
+        return self._part(train, "the training rows"), self._part(held, "the held-out rows")
 
-    def _part(self, which: Array | None) -> Samples:
+    def _part(self, which: Array | None, name: str = "") -> Samples:
         """Some samples, or all without a copy; the mean of their weights is 1."""
         samples, weight = self.samples, self.weight
         if which is not None:
             samples = samples.rows(which)
             weight = weight if weight is None else weight[which]
-        weight = as_sample_weight(weight, self.spec, len(samples.X))
+        name = f"sample_weight of {name}" if name else "sample_weight"
+        weight = as_sample_weight(weight, self.spec, len(samples.X), name)
         return Samples(samples.X, samples.Y, weight)
 
 
@@ -62,12 +79,14 @@ def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitDa
     n = len(samples.X)
     weight = None
     if request.sample_weight is not None:
-        as_sample_weight(request.sample_weight, spec, n)  # raises if it is not valid
-        weight = np.asarray(request.sample_weight, np.float64)
+        weight = checked_weights(request.sample_weight, n)
     if request.class_weight is not None:
-        by_class = class_weights(request.class_weight, labels(spec, samples.Y))
+        classes, by_class = _classes(spec, samples.Y), np.ones(n)
+        known = classes != MISSING
+        by_class[known] = class_weights(request.class_weight, classes[known])
+        name = "class_weight" if weight is None else "sample_weight times class_weight"
         weight = by_class if weight is None else weight * by_class
-        as_sample_weight(weight, spec, n)
+        checked_weights(weight, n, name)
     validation = None
     if request.validation_data is not None:
         validation = as_samples(spec, *_as_triple(request.validation_data), "validation ")
@@ -78,6 +97,12 @@ def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitDa
         if n < 2:
             raise ValueError("validation_fraction needs at least 2 rows")
     return FitData(spec, samples, weight, validation, fraction)
+
+
+def _classes(spec: NetworkSpec, Y: Array) -> Array:
+    """The class of each sample, (n,); `MISSING` where its target is NaN."""
+    classes = labels(spec, Y)
+    return classes if Y.ndim == 1 else np.where(np.isnan(Y).any(axis=1), MISSING, classes)
 
 
 def _as_triple(given: Any) -> tuple[Any, Any, Any]:

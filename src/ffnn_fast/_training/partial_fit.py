@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.arrays import all_finite
+from ffnn_fast._model.conversion import row_slice
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
@@ -172,4 +173,5 @@ def _chunks(
     rows = max(1, CHUNK_BYTES // row // batch_size) * batch_size
     for start in range(0, len(X), rows):
         part = slice(start, start + rows)
-        yield (X[part], y[part]) if weight is None else (X[part], y[part], weight[part])
+        arrays = (X, y) if weight is None else (X, y, weight)
+        yield tuple(row_slice(array, part) for array in arrays)

@@ -249,4 +249,4 @@ def _like(written: Any, model: Any, name: str) -> Any:
         if written != model:
             raise ValueError(f"{name} must be {model!r}, as in this fit, got {quoted(written)}")
         return model
-    return as_int(written, name, 0) if isinstance(model, (int, np.integer)) else written
+    return as_int(written, name, 0, 2**128 - 1) if isinstance(model, (int, np.integer)) else written

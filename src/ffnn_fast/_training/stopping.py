@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int, convert_fields
 from ffnn_fast._text import quoted
 from ffnn_fast.history import Record
-from ffnn_fast.metrics import METRICS
+from ffnn_fast.metrics import mode_of
 
 Memory = dict[str, Any]
 PATIENCE_OF_TOL = 10  # epochs in a row
@@ -56,18 +57,14 @@ class EarlyStopping:
         convert_fields(self, as_choice, "mode", choices=("auto", "min", "max"))
         convert_fields(self, as_bool, "restore_best")
 
-    def with_mode(self, larger_is_better: dict[str, bool | None]) -> EarlyStopping:
+    def with_mode(self, larger_is_better: Mapping[str, bool | None]) -> EarlyStopping:
         """Replace ``mode="auto"``; the argument has `Metric.larger_is_better` by name."""
         if self.mode != "auto":
             return self
-        name = self.monitor.removeprefix("val_")
-        larger = larger_is_better.get(name)
-        if larger is None and name in METRICS:
-            larger = METRICS[name].larger_is_better
-        if larger is None and name not in ("loss", "gradient_norm"):
+        mode = mode_of(self.monitor, larger_is_better)
+        if not mode:
             raise ValueError(f"early stopping by {self.monitor!r} needs mode='min' or mode='max'")
-        mode = "max" if larger else "min"
-        return EarlyStopping(self.monitor, self.patience, self.min_delta, mode, self.restore_best)
+        return replace(self, mode=mode)
 
     def new_memory(self) -> Memory:
         """The best figure (None: none yet), its epoch, and the number of epochs since."""

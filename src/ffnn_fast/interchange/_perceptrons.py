@@ -45,7 +45,8 @@ def from_sklearn(
         converted, because scikit-learn divides it by the number of rows in a batch: `l2` is 0. A
         classifier with logistic outputs gets binary cross-entropy, whatever its loss: with squared
         error such a network would be a regressor. With loss ``gaussian_nll`` the network predicts
-        mean and logarithm of the variance, where ``estimator.predict`` returns the mean.
+        mean and logarithm of the variance, where ``estimator.predict`` returns the mean. The
+        scale of a regressor with ``scale_target=True`` becomes part of the last layer.
 
     Raises
     ------
@@ -79,6 +80,8 @@ def from_sklearn(
         )
     pairs = zip(coefs, intercepts, strict=True)
     layers: list[Layer] = [(np.asarray(W).T, np.asarray(b)) for W, b in pairs]
+    if hasattr(estimator, "target_mean_"):
+        layers[-1] = _in_units(estimator, layers[-1])
     activation, classes = estimator.activation, getattr(estimator, "classes_", None)
     hidden = (activation,) * (len(layers) - 1)
     if isinstance(activation, (list, tuple)):
@@ -101,3 +104,16 @@ def _loss(estimator: Any) -> str:
     # A classifier's squared error is not halved; with logistic outputs it would be a regressor's.
     softmax = estimator.out_activation_ == "softmax"
     return "squared_error" if loss == "squared_error" and softmax else "auto"
+
+
+def _in_units(estimator: Any, layer: Layer) -> Layer:
+    """The last layer of a network for scaled targets, such that ŷ is in units of y."""
+    W, b = layer[0], np.asarray(layer[1])
+    mean, scale = estimator.target_mean_, estimator.target_scale_
+    offset, factor = mean, scale
+    if _loss(estimator) == "gaussian_nll":  # T means, then T logarithms of variances
+        offset = np.concatenate([mean, 2 * np.log(scale)])
+        factor = np.concatenate([scale, np.ones_like(scale)])
+    heads = len(b) // len(factor)
+    offset, factor = np.repeat(offset, heads), np.repeat(factor, heads)
+    return (factor[:, None] * W).astype(W.dtype), (factor * b + offset).astype(b.dtype)

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from ffnn_fast._model.arrays import all_finite
+from ffnn_fast._model.arrays import all_finite, checked_weights
+from ffnn_fast._model.predictions import metric_values
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast.metrics import Metric
 from ffnn_fast.sklearn._epochs import (
     EpochRunner,
     TrainingRows,
-    Validation,
+    continues_curves,
     fit_epochs,
+    reset_curves,
     rows_per_batch,
 )
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense, thread_limit
 from ffnn_fast.sklearn._full_batch_solvers import fit_full_batch
+from ffnn_fast.sklearn._monitoring import Monitor, Validation, as_monitor
 from ffnn_fast.sklearn._optimizer_state import OptimizerState, new_optimizer_state
-from ffnn_fast.sklearn._parameters import CONSTRAINTS, FULL_BATCH
+from ffnn_fast.sklearn._parameters import CONSTRAINTS, FULL_BATCH, hidden_sizes
+from ffnn_fast.sklearn._validation_split import check_weight, split_rows
 
 Array = np.ndarray
 ANY, SAME, KNOWN = "any", "same", "known"  # classes that y may have: any, all known, some known
@@ -84,9 +88,9 @@ class BaseMLP(BaseEstimator):
         sample_weight : array-like of shape (n_samples,), optional
             Weights >= 0, at least one of them > 0. Default: 1 for each row.
         X_val, y_val, sample_weight_val : array-like, optional
-            Validation data in place of a random part of X: ``validation_scores_`` and
-            ``validation_loss_curve_`` are computed on it after each epoch, and `early_stopping`
-            uses the score.
+            Validation data in place of a random part of X: ``validation_scores_``,
+            ``validation_loss_curve_`` and ``monitor_curve_`` are computed on it after each epoch,
+            and `early_stopping` uses the last of them.
         coef_init, intercept_init : sequence of array-like, optional
             Initial weights (n_{k-1}, n_k) and biases (n_k,) of every layer. Default: random ones.
 
@@ -107,7 +111,7 @@ class BaseMLP(BaseEstimator):
         """
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be passed together")
-        hidden = self._hidden_sizes()
+        hidden, monitor = hidden_sizes(self.hidden_layer_sizes), self._monitor()
         fresh = not self.warm_start or "coefs_" not in vars(self)
         data = self._validated(X, y, sample_weight, fresh)
         rng = self._generator()
@@ -118,7 +122,7 @@ class BaseMLP(BaseEstimator):
         if self.solver in FULL_BATCH:
             fit_full_batch(self, net, self._training_rows(net, data, None))
         else:
-            self._fit_stochastic(net, data, validation, rng, fresh)
+            self._fit_stochastic(net, data, validation, rng, monitor, fresh)
         return self._finished(net)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
@@ -130,14 +134,15 @@ class BaseMLP(BaseEstimator):
         if first:
             data = self._validated(X, y, sample_weight, True, incremental=True)
             rng = self._generator()
-            net = self._begin(data, self._hidden_sizes(), True, InitialWeights(), rng)
+            hidden = hidden_sizes(self.hidden_layer_sizes)
+            net = self._begin(data, hidden, True, InitialWeights(), rng)
         else:
             net, rng = self._current_network(), self._generator()
             self.coefs_, self.intercepts_ = list(net.coefs), list(net.intercepts)
             data = self._quickly_validated(net, X, y, sample_weight) or self._validated(
                 X, y, sample_weight, False, incremental=True
             )
-        self._fit_stochastic(net, data, None, rng, first, incremental=True)
+        self._fit_stochastic(net, data, None, rng, Monitor(), first, incremental=True)
         return self._finished(net)
 
     def _fit_stochastic(
@@ -146,11 +151,14 @@ class BaseMLP(BaseEstimator):
         data: TrainingData,
         validation: Samples | None,
         rng: Callable[[], np.random.RandomState],
+        monitor: Monitor,
         fresh: bool,
         incremental: bool = False,
     ) -> None:
-        if fresh or "loss_curve_" not in vars(self):
-            self._reset_curves(net, validation is not None)
+        validated = validation is not None or self.early_stopping
+        recorded = (monitor.name, self.early_stopping) if validated else None
+        if fresh or not continues_curves(self, recorded, incremental):
+            reset_curves(self, net.params, recorded)
         if not incremental or "_optimizer_state" not in vars(self):
             seed = int(rng().randint(2**31 - 1)) if any(net.spec.dropout_rates) else 0
             self._optimizer_state = new_optimizer_state(self, net.spec, seed)
@@ -162,17 +170,13 @@ class BaseMLP(BaseEstimator):
         rows = self._training_rows(net, data, indices)
         size = rows_per_batch(self.batch_size, len(rows.indices))
         runner = EpochRunner(net, rows, self._optimizer_state, float(self.alpha), size)
-        functions = None if validation is None else self._validation(net, validation)
+        functions = None if validation is None else self._validation(net, validation, monitor)
         fit_epochs(self, runner, functions, rng, 1 if incremental else self.max_iter, incremental)
         if self.early_stopping:
             net.params[:] = self._best
 
-    def _hidden_sizes(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [int(size) for size in sizes]
+    def _monitor(self) -> Monitor:
+        return as_monitor(self.monitor, classifies=not self._y_numeric)
 
     def _generator(self) -> Callable[[], np.random.RandomState]:
         """A function that returns the generator of this call, created on first use."""
@@ -262,10 +266,11 @@ class BaseMLP(BaseEstimator):
         """Rows, targets and weights; TypeError or ValueError if they are invalid."""
         X, y = self._validated_arrays(X, y, reset=fresh)
         dtype = X.dtype.name if fresh else self.coefs_[0].dtype.name
-        Y = self._encoded(y, dtype, self._classes_allowed(fresh, incremental))
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            weight = checked_weights(weight, X.shape[0])
+        Y = self._encoded(y, dtype, self._classes_allowed(fresh, incremental), weight)
         weight = self._weighted(weight, y, incremental)
         if weight is not None and not weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -310,22 +315,16 @@ class BaseMLP(BaseEstimator):
         """The user's validation data, validated and encoded."""
         X, y = self._validated_arrays(X, y, reset=False)
         if weight is not None:
-            weight = _mean_one(_check_sample_weight(weight, X, dtype=np.float64), net.spec.dtype)
+            weight = checked_weights(weight, X.shape[0], "sample_weight_val")
         Y = self._encoded(y, net.spec.dtype, KNOWN)
-        return Samples(as_dense(X, net.spec.dtype), Y, weight)
+        return Samples(as_dense(X, net.spec.dtype), Y, _mean_one(weight, net.spec.dtype))
 
     def _split(self, data: TrainingData, rng: np.random.RandomState) -> tuple[Array, Array]:
         """Indices of the training rows and of the validation rows, as scikit-learn draws them."""
-        train, validation = train_test_split(
-            np.arange(len(data.X)), random_state=rng, test_size=self.validation_fraction,
-            stratify=self._strata(data.Y),
-        )  # fmt: skip
-        if len(validation) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
-        return train, validation
+        fraction, labels = float(self.validation_fraction), vars(self).get("classes_")
+        rows = split_rows(len(data.X), fraction, rng, self._strata(data.Y), labels)
+        check_weight(data.weight, rows[1], fraction)
+        return rows
 
     def _training_rows(
         self, net: EstimatorNetwork, data: TrainingData, indices: Array | None
@@ -336,25 +335,24 @@ class BaseMLP(BaseEstimator):
             indices = np.arange(len(data.X))
         return TrainingRows(samples, indices, self._constant(data.Y), self._loss_divisor(net))
 
-    def _validation(self, net: EstimatorNetwork, samples: Samples) -> Validation:
+    def _validation(self, net: EstimatorNetwork, samples: Samples, monitor: Monitor) -> Validation:
         constant, divisor = self._constant(samples.Y), self._loss_divisor(net)
         offset = 0.0 if constant is None else np.average(constant, weights=samples.sample_weight)
+        metric = None
+        if monitor.metric is not None:
+            metric = partial(self._metric_value, monitor.metric, net.spec, samples)
         return Validation(
-            lambda: self._validation_score(net.bound.forward(samples.X), samples),
+            lambda: net.bound.forward(samples.X),
             lambda: (net.bound.loss(samples) + float(offset)) / divisor,
+            lambda y_hat: self._validation_score(y_hat, samples),
+            metric,
+            monitor,
         )
 
-    def _reset_curves(self, net: EstimatorNetwork, validated: bool) -> None:
-        """Set the attributes that record a fit to their initial values."""
-        self.loss_curve_: list[float] = []
-        self._no_improvement_count = 0
-        validated = validated or self.early_stopping
-        self.validation_scores_: list[float] | None = [] if validated else None
-        self.validation_loss_curve_: list[float] | None = [] if validated else None
-        self.best_loss_ = None if self.early_stopping else np.inf
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
-        if self.early_stopping:
-            self._best = net.params.copy()
+    def _metric_value(
+        self, metric: Metric, spec: NetworkSpec, samples: Samples, y_hat: Array
+    ) -> float:
+        return float(metric_values(spec, y_hat, samples, [metric])[metric.name])
 
     def _finished(self, net: EstimatorNetwork) -> Self:
         if not all_finite(net.params):
@@ -366,11 +364,16 @@ class BaseMLP(BaseEstimator):
 
     def _forward(self, X: Any) -> Array:
         """ŷ, (n, n_L), of new rows."""
+        net, rows = self._new_rows(X)
+        return net.forward(rows)
+
+    def _new_rows(self, X: Any) -> tuple[EstimatorNetwork, Any]:
+        """The network, and the checked rows X, which may be sparse."""
         check_is_fitted(self)
         net = self._current_network()
-        if self._is_plain(net, X):
-            return net.bound.forward(X)
-        return net.forward(validate_data(self, X, accept_sparse=SPARSE, reset=False))
+        if not self._is_plain(net, X):
+            X = validate_data(self, X, accept_sparse=SPARSE, reset=False)
+        return net, X
 
     def _check_solver(self) -> bool:
         if self.solver in FULL_BATCH:

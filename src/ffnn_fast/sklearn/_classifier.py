@@ -25,6 +25,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
 from ffnn_fast.activations import Activation
+from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
 from ffnn_fast.sklearn import _label_columns as label_columns
@@ -75,6 +76,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     class_weight : "balanced" or dict of label to weight, optional
         Multiplies `sample_weight`; for several columns of y "balanced" or a list of one dict per
         column, as for `sklearn.utils.class_weight.compute_sample_weight`.
+    monitor : str or Metric, default "score"
+        The figure of the validation rows that `early_stopping` uses, also to choose the epoch
+        whose weights are kept: ``score``, as in scikit-learn; ``loss``; or a metric:
+        ``accuracy``, ``f1``, ``log_loss``, ``top_<k>`` or an `ffnn_fast.metrics.Metric`, whose
+        function receives classes as their positions in ``classes_``. Each name may begin with
+        ``val_``. Metrics do not use sample weights. Monitor the loss if you need probabilities:
+        accuracy may rise long after they have become too sure.
     dropout : float or list of one per layer, default 0.0
         Probability of dropping a hidden unit in a step; the first element of a list is that of the
         inputs.
@@ -82,8 +90,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Coefficient of ``adamw``.
     callbacks : callable or list of callable, optional
         Called after each epoch with a dictionary of ``epoch``, ``loss`` and ``learning_rate``, with
-        validation data also ``val_loss`` and ``val_score``. A callback that returns True ends the
-        fit.
+        validation data also ``val_loss``, ``val_score`` and the monitored metric. A callback that
+        returns True ends the fit.
     n_threads : int, optional
         Maximum number of threads of a call. Default: the environment variable
         ``FFNN_FAST_NUM_THREADS``, else ``OMP_NUM_THREADS``, which joblib sets for its workers so
@@ -98,9 +106,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         As in scikit-learn, as are ``n_features_in_`` and ``feature_names_in_``. Probabilities are
         not clipped to the machine epsilon in the loss.
     validation_scores_, best_validation_score_
-        As in scikit-learn; scores are also recorded for `X_val` without early stopping.
+        As in scikit-learn; scores are also recorded for `X_val` without early stopping. The best
+        score is that of the epoch whose weights are kept.
     validation_loss_curve_ : list of float or None
         The loss on the validation data after each epoch, without penalty.
+    monitor_curve_ : list of float or None
+        The figure that `monitor` names, after each epoch.
 
     Notes
     -----
@@ -154,6 +165,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         loss: str = "log_loss",
         loss_options: dict[str, Any] | None = None,
         class_weight: str | Mapping[Any, float] | list[Mapping[Any, float]] | None = None,
+        monitor: str | Metric = "score",
         dropout: float | Sequence[float] = 0.0,
         weight_decay: float = 0.01,
         callbacks: Callbacks = None,
@@ -185,6 +197,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.loss = loss
         self.loss_options = loss_options
         self.class_weight = class_weight
+        self.monitor = monitor
         self.dropout = dropout
         self.weight_decay = weight_decay
         self.callbacks = callbacks
@@ -238,8 +251,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_columns)
-            Labels; an indicator matrix of 0 and 1 if y was one; for several columns of labels one
-            label per column.
+            Labels; an indicator matrix of 0 and 1 if y was one, sparse (CSR) if y was sparse; for
+            several columns of labels one label per column.
         """
         y_hat = self._forward(X)
         if self._kind == MULTIOUTPUT:
@@ -247,7 +260,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._kind == MULTICLASS:
             return self.classes_.take(y_hat.argmax(axis=1))
         if self._kind == MULTILABEL:
-            return (y_hat > 0.5).astype(np.int64)
+            return self._label_binarizer.inverse_transform(y_hat)
         second = (y_hat[:, 0] > 0.5).astype(np.intp)
         return self.classes_.take(second if len(self.classes_) > 1 else 0 * second)
 
@@ -269,11 +282,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.hstack([1 - y_hat, y_hat]) if y_hat.shape[1] == 1 else y_hat
 
     def predict_log_proba(self, X: Any) -> Probabilities:
-        """Logarithms of `predict_proba`, with its parameters and shapes."""
-        y_prob = self.predict_proba(X)
-        if isinstance(y_prob, list):
-            return [np.log(head) for head in y_prob]
-        return np.log(y_prob, out=y_prob)
+        """Predict logarithms of the probabilities of the classes.
+
+        Computed from the pre-activations of the outputs, so that they are finite where the
+        probability itself rounds to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or for several columns of labels a list of such
+            As `predict_proba`.
+        """
+        net, rows = self._new_rows(X)
+        log_p = net.log_proba(rows)
+        if self._kind == MULTIOUTPUT:
+            return label_columns.by_column(log_p, self.classes_)
+        return log_p
 
     def score(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """Accuracy; for several labels or columns the fraction of rows with all labels correct.
@@ -322,7 +349,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _count_outputs(self, Y: Array) -> int:
         return len(self.classes_) if self._kind == MULTICLASS else Y.shape[1]
 
-    def _encoded(self, y: Any, dtype: str, classes: str) -> Array:
+    def _encoded(
+        self, y: Any, dtype: str, classes: str, sample_weight: Array | None = None
+    ) -> Array:
         """Labels 0..k-1, (n,), or 0 and 1 for each class, (n, k)."""
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

@@ -12,12 +12,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._training.loop import CHUNK
+from ffnn_fast._user_line import stacklevel
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
+from ffnn_fast.sklearn._monitoring import Monitor, Validation
 from ffnn_fast.sklearn._optimizer_state import OptimizerState
 
 Array = np.ndarray
 MAX_BATCH = 200  # rows of a batch by default
-FIGURES, VALIDATION_FIGURES = ("epoch", "loss", "learning_rate"), ("val_loss", "val_score")
+FIGURES = ("epoch", "loss", "learning_rate")
+Recorded = tuple[str, bool] | None  # the monitor's name, and whether the fit stops by it
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,6 @@ class TrainingRows:
     indices: Array
     constant: Array | None = None
     loss_divisor: int = 1
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Validation rows: functions that compute the score and the loss of the network on them."""
-
-    score: Callable[[], float]
-    loss: Callable[[], float]
 
 
 class EpochRunner:
@@ -145,9 +140,28 @@ def rows_per_batch(batch_size: int | str, n: int) -> int:
     if batch_size > n:  # type: ignore[operator]
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=4,
+            stacklevel=stacklevel(),
         )
     return min(int(batch_size), n)
+
+
+def continues_curves(est: Any, recorded: Recorded, incremental: bool) -> bool:
+    """Whether the attributes that record a fit are those of the previous call."""
+    if "_recorded" not in vars(est) or (est.best_loss_ is None) != est.early_stopping:
+        return False
+    return incremental or bool(est._recorded == recorded)
+
+
+def reset_curves(est: Any, params: Array, recorded: Recorded) -> None:
+    """Set the attributes that record a fit to their initial values; `params` is θ, (P,)."""
+    est._recorded = recorded
+    est.loss_curve_, est._no_improvement_count = [], 0
+    for name in ("validation_scores_", "validation_loss_curve_", "monitor_curve_"):
+        setattr(est, name, None if recorded is None else [])
+    est.best_loss_ = None if est.early_stopping else np.inf
+    est.best_validation_score_ = -np.inf if est.early_stopping else None
+    if est.early_stopping:
+        est._best, est._best_figure = params.copy(), -np.inf
 
 
 def fit_epochs(
@@ -160,7 +174,8 @@ def fit_epochs(
 ) -> None:
     """Epochs until the estimator's stopping rules end them; updates the estimator's attributes."""
     order, optimizer = runner.rows.indices, runner.optimizer
-    optimizer.check_monitor(FIGURES + (() if validation is None else VALIDATION_FIGURES))
+    monitor = validation.monitor if validation is not None and est.early_stopping else None
+    optimizer.check_monitor([*FIGURES, *([] if validation is None else validation.names)])
     est.n_iter_ = 0
     try:
         for _ in range(max_iter):
@@ -175,58 +190,61 @@ def fit_epochs(
             if est.verbose:
                 print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")  # noqa: T201
             record = _record(est, validation, optimizer)
-            if _is_best_score(est, validation is not None):
+            if _is_best(est, monitor):
                 est._best = runner.net.params.copy()
             optimizer.end_epoch(est.t_, record)
-            if _callbacks_stop(est.callbacks, record) or _is_over(est, optimizer) or incremental:
+            stop = _callbacks_stop(est.callbacks, record)
+            if stop or _is_over(est, optimizer, monitor) or incremental:
                 break
             if est.n_iter_ == max_iter:
                 warnings.warn(
                     f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
                     "optimization hasn't converged yet.",
                     ConvergenceWarning,
-                    stacklevel=4,
+                    stacklevel=stacklevel(),
                 )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warnings.warn("Training interrupted by user.", stacklevel=stacklevel())
 
 
 def _record(est: Any, validation: Validation | None, optimizer: OptimizerState) -> dict[str, float]:
     """The figures of an epoch, for callbacks and schedules."""
     record = {"epoch": est.n_iter_, "loss": est.loss_, "learning_rate": optimizer.rate}
     if validation is not None:
-        record["val_loss"], record["val_score"] = validation.loss(), validation.score()
-        est.validation_loss_curve_.append(record["val_loss"])
-        est.validation_scores_.append(record["val_score"])
+        figures, name = validation.figures(), validation.monitor.name
+        est.validation_loss_curve_.append(figures["val_loss"])
+        est.validation_scores_.append(figures["val_score"])
+        est.monitor_curve_.append(figures[name])
         if est.verbose:
-            print(f"Validation score: {record['val_score']:f}")  # noqa: T201
+            print(f"{validation.monitor.title}: {figures[name]:f}")  # noqa: T201
+        record |= figures
     return record
 
 
-def _is_best_score(est: Any, validated: bool) -> bool:
-    """Update the best score or loss and the count of epochs without progress; whether early
-    stopping has a new best score.
+def _is_best(est: Any, monitor: Monitor | None) -> bool:
+    """Update the best figure or loss and the count of epochs without progress; whether early
+    stopping by a monitor has a new best figure.
     """
-    if validated and est.early_stopping:
-        score, best = est.validation_scores_[-1], est.best_validation_score_
-        bad = score < best + est.tol
+    if monitor is not None:
+        figure, best = monitor.signed(est.monitor_curve_[-1]), est._best_figure
+        bad = figure < best + est.tol
     else:
-        score, best, bad = -est.loss_, -est.best_loss_, est.loss_ > est.best_loss_ - est.tol
+        figure, best, bad = -est.loss_, -est.best_loss_, est.loss_ > est.best_loss_ - est.tol
     est._no_improvement_count = est._no_improvement_count + 1 if bad else 0
-    if not score > best:
+    if not figure > best:
         return False
-    if validated and est.early_stopping:
-        est.best_validation_score_ = score
+    if monitor is not None:
+        est._best_figure, est.best_validation_score_ = figure, est.validation_scores_[-1]
         return True
     est.best_loss_ = est.loss_
     return False
 
 
-def _is_over(est: Any, optimizer: OptimizerState) -> bool:
+def _is_over(est: Any, optimizer: OptimizerState, monitor: Monitor | None) -> bool:
     """Whether there has been no progress for too long, and the rate cannot be reduced."""
     if est._no_improvement_count <= est.n_iter_no_change:
         return False
-    what = "Validation score" if est.early_stopping else "Training loss"
+    what = "Training loss" if monitor is None else monitor.title
     message = (
         f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
         "consecutive epochs."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -96,15 +96,20 @@ class EstimatorNetwork:
         return sum(float(np.vdot(W, W)) for W in self.spec.weights(self.params))
 
     def forward(self, X: Any) -> Array:
-        """ŷ, (n, n_L), of checked rows; sparse ones are made dense in blocks."""
+        """ŷ, (n, n_L), of checked rows."""
+        return self._by_blocks(self.bound.forward, X)
+
+    def log_proba(self, X: Any) -> Array:
+        """Logarithms of probabilities, (n, n_L), or (n, 2) for one output, of checked rows."""
+        return self._by_blocks(self.bound.log_proba, X)
+
+    def _by_blocks(self, function: Callable[[Array], Array], X: Any) -> Array:
+        """A function of rows; sparse ones are made dense in blocks."""
         if not hasattr(X, "toarray"):
-            return self.bound.forward(as_dense(X, self.spec.dtype))
+            return function(as_dense(X, self.spec.dtype))
         rows = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(self.spec.dtype).itemsize))
-        out = np.empty((X.shape[0], self.spec.n_outputs), self.spec.dtype)
-        for start in range(0, X.shape[0], rows):
-            block = as_dense(X[start : start + rows], self.spec.dtype)
-            out[start : start + rows] = self.bound.forward(block)
-        return out
+        blocks = (X[start : start + rows] for start in range(0, X.shape[0], rows))
+        return np.concatenate([function(as_dense(block, self.spec.dtype)) for block in blocks])
 
 
 def as_dense(X: Any, dtype: str) -> Array:

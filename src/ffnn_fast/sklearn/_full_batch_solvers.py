@@ -17,6 +17,7 @@ from ffnn_fast._solvers.levenberg_marquardt import (
     check_least_squares,
     levenberg_marquardt,
 )
+from ffnn_fast._user_line import stacklevel
 from ffnn_fast.sklearn._epochs import TrainingRows
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
 
@@ -77,7 +78,7 @@ def _lbfgs(est: Any, bound: BoundNetwork, samples: Samples) -> float:
             f"{found.message}{limit if est.n_iter_ == est.max_iter else ''}\n"
             f"Scaling the data may help, see {ADVICE}",
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=stacklevel(),
         )
     return float(found.fun)
 
@@ -95,6 +96,6 @@ def _lm(est: Any, bound: BoundNetwork, samples: Samples) -> float:
         warnings.warn(
             f"lm has not converged: {found.message} (max_iter={est.max_iter})",
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=stacklevel(),
         )
     return float(bound.loss(samples))

@@ -123,7 +123,9 @@ def new_optimizer_state(estimator: Any, spec: NetworkSpec, seed: int) -> Optimiz
     optimizer, hyper = _optimizer(estimator)
     schedule = estimator.learning_rate
     if not isinstance(schedule, str):
-        schedule = as_schedule(schedule)
+        metric = estimator._monitor().metric
+        known = {} if metric is None else {metric.name: metric.larger_is_better}
+        schedule = as_schedule(schedule).with_mode(known)
     elif estimator.solver != "sgd":
         schedule = "constant"
     named = isinstance(estimator.solver, str)

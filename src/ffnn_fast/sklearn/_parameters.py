@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+)
 
+from ffnn_fast._scalars import as_int
 from ffnn_fast.activations import ACTIVATIONS, ALIASES, Activation
+from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
 from ffnn_fast.schedules import Schedule
 
@@ -32,6 +40,7 @@ CONSTRAINTS: dict[str, Any] = {
     "momentum": [Interval(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
     "early_stopping": ["boolean"],
+    "monitor": [str, Metric, callable],
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     "beta_1": [Interval(Real, 0, 1, closed="left")],
     "beta_2": [Interval(Real, 0, 1, closed="left")],
@@ -44,3 +53,24 @@ CONSTRAINTS: dict[str, Any] = {
     "callbacks": [callable, list, tuple, None],
     "n_threads": [Integral, None],
 }
+
+
+def hidden_sizes(sizes: Any) -> list[int]:
+    """The widths of the hidden layers, from the parameter `hidden_layer_sizes`.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they are not integers > 0; it is a ValueError and a TypeError.
+    """
+    several = isinstance(sizes, Iterable) and getattr(sizes, "ndim", 1) > 0
+    given = list(sizes) if several else [sizes]
+    try:
+        widths = [as_int(size, "hidden_layer_sizes", low=None) for size in given]
+    except TypeError as error:
+        raise InvalidParameterError(
+            f"hidden_layer_sizes must be integers > 0, one for each hidden layer, got {sizes!r}"
+        ) from error
+    if any(width <= 0 for width in widths):
+        raise InvalidParameterError(f"hidden_layer_sizes must be > 0, got {widths}.")
+    return widths

@@ -14,13 +14,16 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
 from ffnn_fast.activations import Activation
 from ffnn_fast.losses import loss_of
+from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
 from ffnn_fast.sklearn._base import ANY, BaseMLP, Callbacks
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
+from ffnn_fast.sklearn._target_scaling import TargetScaling
 
 Array = np.ndarray
 LOSSES = {  # names of the estimator, and of the engine
@@ -67,6 +70,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         As in scikit-learn.
     loss_options : dict, optional
         For huber ``{"delta": 1.0}``, for quantile ``{"quantiles": (0.1, 0.5, 0.9)}``.
+    monitor : str or Metric, default "score"
+        The figure of the validation rows that `early_stopping` uses, also to choose the epoch
+        whose weights are kept: ``score``, as in scikit-learn; ``loss``; or a metric: ``rmse``,
+        ``mae``, ``r2`` or an `ffnn_fast.metrics.Metric`. Each name may begin with ``val_``.
+        Metrics do not use sample weights.
     dropout : float or list of one per layer, default 0.0
         Probability of dropping a hidden unit in a step; the first element of a list is that of the
         inputs.
@@ -74,8 +82,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Coefficient of ``adamw``.
     callbacks : callable or list of callable, optional
         Called after each epoch with a dictionary of ``epoch``, ``loss`` and ``learning_rate``, with
-        validation data also ``val_loss`` and ``val_score``. A callback that returns True ends the
-        fit.
+        validation data also ``val_loss``, ``val_score`` and the monitored metric. A callback that
+        returns True ends the fit.
+    scale_target : bool, default False
+        Whether the network is trained on (y − mean) / standard deviation of each target; the
+        predictions are converted back. The rows of the first call determine mean and deviation.
+        Recommended unless y already has a magnitude of about 1. `loss_`, `loss_curve_`,
+        ``validation_loss_curve_`` and the options of the loss are in units of the scaled target;
+        so are ``coefs_`` and ``intercepts_``. Not for ``poisson``.
     n_threads : int, optional
         Maximum number of threads of a call. Default: the environment variable
         ``FFNN_FAST_NUM_THREADS``, else ``OMP_NUM_THREADS``, which joblib sets for its workers so
@@ -85,12 +99,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     coefs_, intercepts_ : list of ndarray
         (n_{k-1}, n_k) and (n_k,) of each layer.
+    target_mean_, target_scale_ : ndarray of shape (n_targets,)
+        Mean and standard deviation of the targets; only with `scale_target`.
     loss_, best_loss_, loss_curve_, n_iter_, t_, n_layers_, n_outputs_, out_activation_
         As in scikit-learn, as are ``n_features_in_`` and ``feature_names_in_``.
     validation_scores_, best_validation_score_
-        As in scikit-learn; scores are also recorded for `X_val` without early stopping.
+        As in scikit-learn; scores are also recorded for `X_val` without early stopping. The best
+        score is that of the epoch whose weights are kept.
     validation_loss_curve_ : list of float or None
         The loss on the validation data after each epoch, without penalty.
+    monitor_curve_ : list of float or None
+        The figure that `monitor` names, after each epoch.
 
     Notes
     -----
@@ -111,6 +130,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({*LOSSES})],
+        "scale_target": ["boolean"],
     }
     _y_numeric = True
 
@@ -142,9 +162,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         loss_options: dict[str, Any] | None = None,
+        monitor: str | Metric = "score",
         dropout: float | Sequence[float] = 0.0,
         weight_decay: float = 0.01,
         callbacks: Callbacks = None,
+        scale_target: bool = False,
         n_threads: int | None = None,
     ) -> None:
         self.loss = loss
@@ -172,9 +194,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.loss_options = loss_options
+        self.monitor = monitor
         self.dropout = dropout
         self.weight_decay = weight_decay
         self.callbacks = callbacks
+        self.scale_target = scale_target
         self.n_threads = n_threads
 
     @available_if(lambda est: est._check_solver())
@@ -228,9 +252,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(f"return_std needs loss='gaussian_nll', got {self.loss!r}")
         y_hat = self._forward(X)
         if self.loss != "gaussian_nll":
-            return _narrow(y_hat)
+            return _narrow(self._in_units(y_hat))
         mean, log_variance = np.hsplit(y_hat, 2)
-        return (_narrow(mean), _narrow(np.exp(log_variance / 2))) if return_std else _narrow(mean)
+        mean = _narrow(self._in_units(mean))
+        if not return_std:
+            return mean
+        std = np.exp(log_variance / 2)
+        if self._scaling is not None:
+            std *= self._scaling.scale.astype(std.dtype)
+        return mean, _narrow(std)
 
     def score(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """R², averaged over targets; with several quantiles that of the one nearest to the median.
@@ -245,7 +275,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         float
         """
         return float(
-            r2_score(y, _narrow(self._point(self._forward(X))), sample_weight=sample_weight)
+            r2_score(
+                y,
+                _narrow(self._in_units(self._point(self._forward(X)))),
+                sample_weight=sample_weight,
+            )
         )
 
     def _output(self) -> str:
@@ -268,25 +302,52 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """One value per target, (n, T)."""
         return loss_of(self._engine_loss()).point(y_hat, **self._options())
 
-    def _encoded(self, y: Any, dtype: str, classes: str) -> Array:
+    def _in_units(self, values: Array) -> Array:
+        """Outputs of the network in units of y, of the same shape and dtype."""
+        scaling = self._scaling
+        return values if scaling is None else scaling.unscaled(values)
+
+    @property
+    def _scaling(self) -> TargetScaling | None:
+        """That of the fit, whatever `scale_target` is now."""
+        if "target_mean_" not in vars(self):
+            return None
+        return TargetScaling(self.target_mean_, self.target_scale_)
+
+    def _set_scaling(self, y: Array, sample_weight: Array | None) -> None:
+        """Determine the scaling of a new fit, from y, (n, T)."""
+        for name in {"target_mean_", "target_scale_"} & set(vars(self)):
+            delattr(self, name)
+        if self.scale_target:
+            if self.loss == "poisson":
+                raise ValueError(
+                    "scale_target=True does not apply to loss='poisson', whose targets are >= 0"
+                )
+            found = TargetScaling.of(y, sample_weight)
+            self.target_mean_, self.target_scale_ = found.mean, found.scale
+
+    def _encoded(
+        self, y: Any, dtype: str, classes: str, sample_weight: Array | None = None
+    ) -> Array:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():
             raise ValueError("loss='poisson' needs y >= 0")
-        Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=dtype)
-        if (
-            classes != ANY
-            and "coefs_" in vars(self)
-            and self._count_outputs(Y) != len(self.intercepts_[-1])
-        ):
+        Y = y.reshape(len(y), -1)
+        if classes == ANY or "coefs_" not in vars(self):
+            self._set_scaling(Y, sample_weight)
+        elif self._count_outputs(Y) != len(self.intercepts_[-1]):
             raise ValueError(f"y has {Y.shape[1]} targets, another number than in the previous fit")
-        return Y
+        if self._scaling is not None:
+            Y = self._scaling.scaled(Y)
+        return np.ascontiguousarray(Y, dtype=dtype)
 
     def _quickly_encoded(self, y: Any, net: EstimatorNetwork, n: int) -> Array | None:
         plain = type(y) is np.ndarray and y.shape == (n,) and y.dtype.kind in "fiu"
         if not plain or net.spec.n_targets != 1 or self.loss == "poisson":
             return None
-        Y = y.reshape(n, 1).astype(net.spec.dtype)
+        Y = y.reshape(n, 1)
+        Y = (Y if self._scaling is None else self._scaling.scaled(Y)).astype(net.spec.dtype)
         return Y if np.isfinite(Y).all() else None
 
     def _weighted(self, weight: Array | None, y: Any, incremental: bool) -> Array | None:
@@ -294,6 +355,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _strata(self, Y: Array) -> None:
         return None
+
+    def _metric_value(
+        self, metric: Metric, spec: NetworkSpec, samples: Samples, y_hat: Array
+    ) -> float:
+        """The metric in units of y."""
+        if metric.takes == "predictions":
+            y_hat = self._point(y_hat)
+        return float(
+            metric.function(_narrow(self._in_units(samples.Y)), _narrow(self._in_units(y_hat)))
+        )
 
     def _constant(self, Y: Array) -> Array | None:
         """y log y − y of each row, summed over targets: what completes the Poisson deviance."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ffnn_fast.preprocessing import is_constant
+
 Array = np.ndarray
 STRENGTHS = tuple(10.0**power for power in range(-3, 4))
 
@@ -25,7 +27,7 @@ def ridge(X: Array, y: Array, strength: float) -> Callable[[Array], Array]:
         From rows (m, d) to predictions (m,) or (m, k).
     """
     centre, spread = X.mean(axis=0), X.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
+    spread = np.where(is_constant(X), 1.0, spread)
     Z, mean = (X - centre) / spread, y.mean(axis=0)
     gram = Z.T @ Z + strength * np.eye(Z.shape[1])
     w = np.linalg.solve(gram, Z.T @ (y - mean))

@@ -147,7 +147,18 @@ def _split(
         )
     if len(rest) < 2:
         raise CommandError(f"{path} leaves {len(rest)} rows to train on; at least 2 are needed")
+    _check_share("--test-fraction", held, len(targets), len(test))
+    _check_share("--validation-fraction", followed, len(train), len(validation))
     return train[rest], train[validation], test
+
+
+def _check_share(name: str, fraction: float, n: int, count: int) -> None:
+    """CommandError if a fraction of n rows that is not 0 comes to no row."""
+    if fraction and not count:
+        raise CommandError(
+            f"{name} {fraction:g} of {n} rows comes to no row (every class keeps one to train on); "
+            "give a larger fraction, or 0"
+        )
 
 
 def _fitted(
