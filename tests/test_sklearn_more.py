@@ -277,6 +277,7 @@ def test_dropout_depends_on_the_seed_alone(iris):
 def test_smoothed_labels_and_squared_errors(iris):
     X, y = iris
     settings = {"hidden_layer_sizes": 20, "solver": "lbfgs", "alpha": 0.0, "max_iter": 2000}
+    settings["random_state"] = 0
     smooth = MLPClassifier(**settings, loss_options={"label_smoothing": 0.3}).fit(X, y)
     assert smooth.predict_proba(X).max() < 0.9
     squares = MLPClassifier(20, loss="squared_error", max_iter=300, random_state=0).fit(X, y)
