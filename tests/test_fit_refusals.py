@@ -42,6 +42,7 @@ BAD = [
     ({"frozen": [3]}, ValueError, "layers 1 to 2"),
     ({"frozen": [1, 2]}, ValueError, "nothing is left"),
     ({"on_interrupt": "shrug"}, ValueError, "on_interrupt must be one of raise, return"),
+    ({"frozen": 1}, TypeError, "frozen must be a sequence, got 1"),
     ({"resume": True}, ValueError, "resume=True needs checkpoint"),
     ({"resume": "/no/such/file"}, FileNotFoundError, "no checkpoint"),
     ({"checkpoint": 3}, TypeError, "PathLike"),
@@ -82,3 +83,8 @@ def test_parameters_that_are_not_finite_are_refused():
 def test_parts_refuse_what_they_cannot_do(make, error):
     with pytest.raises(error, match="must be"):
         make()
+
+
+def test_one_row_cannot_be_split():
+    with pytest.raises(ValueError, match="validation_fraction needs at least 2 rows"):
+        network().fit(X[:1], Y[:1], validation_fraction=0.5)
