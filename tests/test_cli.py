@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import importlib.metadata
 import os
 import pty
 import re
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from ffnn_fast import Network, __version__
-from ffnn_fast.cli import main
+from ffnn_fast.cli import doctor, main
 
 COMMAND = [sys.executable, "-W", "error", "-m", "ffnn_fast"]
 
@@ -204,6 +205,14 @@ def test_doctor(tmp_path):
     for fact in (__version__, "ISA level", "BLAS", "threads", "CPU features", "pyarrow"):
         assert fact in shown
     assert re.search(r"compiled against reference engine: .* ok$", shown, re.MULTILINE)
+
+
+def test_doctor_names_the_extra_of_what_is_not_installed(monkeypatch):
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert doctor._version("onnx", "onnx") == 'not installed: pip install "ffnn_fast[onnx]"'
 
 
 def test_help_and_version(capsys):

@@ -233,6 +233,7 @@ def test_the_advice_about_a_column_can_be_followed(tmp_path, monkeypatch, capsys
             "early_stopping: restore_best must be True or False, got 1",
         ),
         ("warm_up = {start = 1}", "warm_up must be a number of steps, or a table with the key st"),
+        ("warm_up = '5:start'", "warm_up: settings are written key=value, got 'start'"),
         ("warm_up = 1.5", "warm_up (a number of steps) must be an integer, got 1.5"),
         ("leaning_rate = 1", "unknown option 'leaning_rate'; did you mean 'learning_rate'?"),
         ("[check_points]\nresume = true", "unknown option 'check_points'; did you mean 'checkp"),

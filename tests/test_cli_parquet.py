@@ -28,6 +28,7 @@ def typed_columns():
         "half": (array(np.array([0.5, 1, 2], "f2")), [0.5, 1.0, 2.0]),
         "single": (array([0.5, None, 2], pyarrow.float32()), [0.5, np.nan, 2.0]),
         "price": (array(price), [1.1, np.nan, 3.0]),
+        "none": (array([None, None, None]), [np.nan, np.nan, np.nan]),
         "flag": (array([True, None, False]), ["True", "", "False"]),
         "text": (array([" a, b ", None, ""]), ["a, b", "", ""]),
         "long": (array(["x", None, "y"], pyarrow.large_string()), ["x", "", "y"]),

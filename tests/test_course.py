@@ -1,6 +1,7 @@
 """``ffnn-fast course``: the assignment's words, and what they do."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -146,6 +147,12 @@ def test_a_data_set_that_cannot_be_used(folder):
     np.savez("mnist.npz", x_train=few[0], y_train=few[1], x_test=few[0], y_test=few[1])
     with pytest.raises(CommandError, match="9 training images; at least 10 are needed"):
         assignment.load(str(folder), "mnist", 0)
+
+
+def test_a_picture_needs_matplotlib(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["course", "--plot", "c.png"]) == 2
+    assert '--plot needs matplotlib: pip install "ffnn_fast[cli]"' in capsys.readouterr().err
 
 
 def test_annealing_that_lowers_no_loss(folder, capsys):

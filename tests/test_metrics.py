@@ -126,6 +126,10 @@ def test_names_and_functions():
     for bad, error in (("recall", ValueError), ("top_0", ValueError), (3, TypeError)):
         with pytest.raises(error, match="a metric must be"):
             as_metric(bad)
+    with pytest.raises(TypeError, match="the name of a metric must be a string, got 3"):
+        Metric(3, max)
+    with pytest.raises(TypeError, match="metric 'own': function must be callable"):
+        Metric("own", 3)
     with pytest.raises(ValueError, match="takes"):
         Metric("own", max, takes="rows")
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,6 +126,28 @@ def test_a_forked_child_runs_alone_and_does_not_hang():
         os.waitpid(child, 0)
         pytest.fail("the child hung")
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's list of threads")
+def test_run_serially_starts_no_threads_and_changes_no_bit():
+    """What a forked child calls, here in a process that ends like any other."""
+    code = """
+        import os
+        from ffnn_fast.engine import isa
+        from test_threads import trained
+
+        trained(1)
+        before = len(os.listdir("/proc/self/task"))
+        isa.engine.run_serially()
+        params = trained(2)
+        print(len(os.listdir("/proc/self/task")) - before, params.tobytes().hex())
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.split() == ["0", trained(2).tobytes().hex()]
 
 
 def test_nothing_spins_when_idle():
