@@ -16,7 +16,8 @@ INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
 # cli, _bench → integrations, network → _training | _solvers → _runtime → reference → _model →
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
 LAYERS = [
-    {"engine", "_scalars", "_text", "_public"},
+    {"engine", "_text", "_public", "_errstate"},
+    {"_scalars"},
     FORMULAS,
     {"_model"},
     {"reference", "plotting"},
@@ -28,7 +29,7 @@ LAYERS = [
 ]
 LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 MAY_USE_THEIR_LAYER = FORMULAS | {"cli", "__main__"}
-NUMPY_ONLY = FORMULAS | {"_scalars", "_text", "_public", "reference"}
+NUMPY_ONLY = FORMULAS | {"_scalars", "_text", "_public", "_errstate", "reference"}
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 OWNERS = {  # the units that import an optional package, always inside functions ...
     "matplotlib": {"plotting", "cli"},

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_info
 
 from ffnn_fast import Network
 from ffnn_fast._runtime import threads
+from ffnn_fast._runtime.blas_limit import one_blas_thread
 
 SIZES = [64, 128, 128, 10]
 
@@ -36,7 +37,9 @@ def blas_threads():
 
 def test_what_n_threads_means(monkeypatch):
     monkeypatch.setattr(threads, "available", lambda: 4)
+    monkeypatch.setattr(threads, "openmp_limit", lambda: 8)
     monkeypatch.delenv("FFNN_FAST_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     asked = {None: 4, 1: 1, 7: 7, -1: 4, -2: 3, -9: 1}
     assert {n: threads.resolve(n) for n in asked} == asked
     monkeypatch.setenv("FFNN_FAST_NUM_THREADS", "3")
@@ -78,13 +81,16 @@ def test_same_bits_through_the_public_door():
 
 def test_blas_limit_is_restored_by_the_last_to_leave():
     before = blas_threads()
-    with threads.one_blas_thread():
-        with threads.one_blas_thread():
-            assert set(blas_threads()) == {1}
+
+    def nested():
+        assert set(one_blas_thread(blas_threads)) == {1}
         assert set(blas_threads()) == {1}
+        return "result"
+
+    assert one_blas_thread(nested) == "result"
     assert blas_threads() == before
-    with pytest.raises(RuntimeError), threads.one_blas_thread():
-        raise RuntimeError
+    with pytest.raises(ZeroDivisionError):
+        one_blas_thread(lambda: 1 // 0)
     assert blas_threads() == before
     trained(1, matmul="blas")
     assert blas_threads() == before

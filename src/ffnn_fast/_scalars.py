@@ -6,10 +6,12 @@ NumPy's scalars and arrays without dimensions count as numbers; bools do not.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+
+from ffnn_fast._errstate import isolated
 
 CLOSED = ("neither", "left", "right", "both")
 
@@ -110,11 +112,19 @@ def as_generator(value: Any, name: str) -> np.random.Generator:
     try:
         if isinstance(seed, (bool, str, float)):
             raise TypeError("no seed")
-        return np.random.default_rng(seed)
+        generator: np.random.Generator = isolated(np.random.default_rng, seed)
+        return generator
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {value!r}"
         ) from error
+
+
+def generator_in_state(state: Mapping[str, Any]) -> np.random.Generator:
+    """A new generator in the state that ``bit_generator.state`` of another one has returned."""
+    bit_generator = isolated(getattr(np.random, state["bit_generator"]))
+    bit_generator.state = state
+    return np.random.Generator(bit_generator)
 
 
 def convert_fields(instance: Any, convert: Callable[..., Any], *names: str, **bounds: Any) -> None:

@@ -17,7 +17,7 @@ from ffnn_fast._model.summary import summary
 from ffnn_fast._runtime import inspection
 from ffnn_fast._runtime.bound_network import PredictFunction, aligned_copy
 from ffnn_fast._runtime.settings import Settings
-from ffnn_fast._scalars import as_bool, as_generator, as_int
+from ffnn_fast._scalars import as_bool, as_generator, as_int, generator_in_state
 from ffnn_fast._solvers import minimizers
 from ffnn_fast._training import fit as fitting
 from ffnn_fast._training import loop, rate_finder
@@ -170,7 +170,7 @@ class Network:
         """
         net = cls.__new__(cls)
         settings = Settings(engine, n_threads, matmul)
-        net._assemble(spec, as_params(params, spec), np.random.default_rng(), settings)
+        net._assemble(spec, as_params(params, spec), as_generator(None, "rng"), settings)
         return net
 
     def _assemble(
@@ -931,9 +931,7 @@ class Network:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        bit_generator = getattr(np.random, state["rng"]["bit_generator"])()
-        bit_generator.state = state["rng"]
-        rng = np.random.Generator(bit_generator)
+        rng = generator_in_state(state["rng"])
         self._assemble(state["spec"], state["params"], rng, Settings(**state["settings"]))
         self.history, stream = state["history"], state["stream"]
         self.stream = None if stream is None else streaming.Stream(**stream)

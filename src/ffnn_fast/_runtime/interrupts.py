@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 PATIENCE = 0.02  # seconds; a signal that another thread received does not end a wait
@@ -41,31 +41,40 @@ def in_background(call: Callable[..., Any], *args: Any) -> Any:
 
 
 class Interrupts:
-    """Context in which Ctrl-C raises KeyboardInterrupt at once, or at `release` after `hold`.
+    """Calls during which Ctrl-C raises KeyboardInterrupt at once, or at `release` after `hold`.
 
-    Only in the main thread and if Python's own handler is installed; otherwise nothing changes.
+    Only in the main thread and if Python's own handler, or that of an outer call, is installed;
+    otherwise nothing changes.
     """
 
     def __init__(self) -> None:
         self._holding = False
         self._pending = False
-        self._installed = False
+        self._handler = self._handle  # one object, which can be compared
 
-    def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            self._installed = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._installed:
-            signal.signal(signal.SIGINT, self._handle)
-        return self
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """``function(*args)``; whatever ends it, the former handler is installed afterwards.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        It is restored twice, since an interrupt may cut the first run short.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return function(*args)
+        before = signal.getsignal(signal.SIGINT)
+        outer = isinstance(getattr(before, "__self__", None), Interrupts)
+        if not (outer or before is signal.default_int_handler):
+            return function(*args)
+        try:
+            try:
+                signal.signal(signal.SIGINT, self._handler)
+                return function(*args)
+            finally:
+                self._restore(before)
+        finally:
+            self._restore(before)
+
+    def _restore(self, before: Any) -> None:
+        if signal.getsignal(signal.SIGINT) is self._handler:
+            signal.signal(signal.SIGINT, before)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self._holding:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.samples import as_samples
+from ffnn_fast._errstate import ignoring, isolated
+from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._scalars import as_float, as_generator, as_int
@@ -61,26 +62,11 @@ def find_learning_rate(
     frozen = as_frozen_layers(request.frozen, bound.spec)
     rule = StepRule(as_optimizer(request.optimizer), frozen=frozen, seed=seed)
     trial = bound.on(bound.params.copy())
-    rates = np.geomspace(lowest, highest, steps)
-    optimizer_state = np.zeros((rule.slots, bound.spec.n_params), bound.spec.dtype)
-    work, hyper = bound.workspace(batch_size), np.array([rule.optimizer.hyper])
-    losses: list[float] = []
-    smoothed: list[float] = []
-    mean = 0.0
-    order = generator.permutation(n)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for t, rate in enumerate(rates):
-            if len(order) < batch_size:
-                order = np.concatenate([order, generator.permutation(n)])
-            rows, order = order[:batch_size], order[batch_size:]
-            hyper[0, 0] = rate
-            loss = trial.train(samples, rows, batch_size, rule, hyper, optimizer_state, t, work)
-            mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-            smooth = mean / (1 - SMOOTHING ** (t + 1))
-            if not math.isfinite(smooth) or (smoothed and smooth > TOO_LARGE * min(smoothed)):
-                break
-            losses.append(loss)
-            smoothed.append(smooth)
+    rates: Array = isolated(np.geomspace, lowest, highest, steps)
+    losses, smoothed = bound.run(
+        batch_size, ignoring, "over invalid",
+        _try, trial, samples, batch_size, rule, rates, generator,
+    )  # fmt: skip
     if len(losses) < 3:
         raise ValueError(f"the loss diverges at the lowest rate: try one below {lowest:g}")
     tried = rates[: len(losses)]
@@ -89,7 +75,38 @@ def find_learning_rate(
     )
 
 
+def _try(
+    trial: BoundNetwork,
+    samples: Samples,
+    batch_size: int,
+    rule: StepRule,
+    rates: Array,
+    generator: np.random.Generator,
+) -> tuple[list[float], list[float]]:
+    """A step with each rate until the loss is too large; the losses, and the smoothed losses."""
+    spec, n = trial.spec, len(samples.X)
+    optimizer_state = np.zeros((rule.slots, spec.n_params), spec.dtype)
+    work, hyper = trial.workspace(batch_size), np.array([rule.optimizer.hyper])
+    losses: list[float] = []
+    smoothed: list[float] = []
+    mean = 0.0
+    order = generator.permutation(n)
+    for t, rate in enumerate(rates):
+        if len(order) < batch_size:
+            order = np.concatenate([order, generator.permutation(n)])
+        rows, order = order[:batch_size], order[batch_size:]
+        hyper[0, 0] = rate
+        loss = trial.train(samples, rows, batch_size, rule, hyper, optimizer_state, t, work)
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        smooth = mean / (1 - SMOOTHING ** (t + 1))
+        if not math.isfinite(smooth) or (smoothed and smooth > TOO_LARGE * min(smoothed)):
+            break
+        losses.append(loss)
+        smoothed.append(smooth)
+    return losses, smoothed
+
+
 def _copied(rng: np.random.Generator) -> np.random.Generator:
-    bit_generator = type(rng.bit_generator)()
+    bit_generator = isolated(type(rng.bit_generator))
     bit_generator.state = rng.bit_generator.state
     return np.random.Generator(bit_generator)
