@@ -16,7 +16,7 @@ from ffnn_fast.losses import REAL, Domain, loss_of
 
 Array = np.ndarray
 SMALL = 4096  # elements; below, the fewest NumPy calls count, above, the fewest passes
-BLOCK = 1 << 24  # elements that are converted or checked between two checks of signals
+BLOCK = 1 << 21  # elements that are converted or checked between two checks of signals
 SIMPLEX_TOLERANCE = 1e-4  # |Σ_c y_c − 1| that still counts as a distribution in float32
 
 

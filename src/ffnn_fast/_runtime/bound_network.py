@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -97,6 +97,11 @@ class BoundNetwork:
         return self.backend is not reference
 
     @property
+    def uses_blas(self) -> bool:
+        """Whether BLAS computes the products."""
+        return self.calls_blas or not self.compiled
+
+    @property
     def plan_now(self) -> Any:
         """The plan for the number of threads allowed now."""
         return self.plan if self.limited_plan is None else self.limited_plan()
@@ -129,7 +134,7 @@ class BoundNetwork:
         """ŷ, (n, n_L)."""
         n = len(X)
         out = np.empty((n, self.spec.n_outputs), dtype=self.spec.dtype)
-        if n > 1 or self.calls_blas or not self.compiled:
+        if n > 1 or self.uses_blas:
             self._call(self.backend.forward, n, 1, X, out, self.workspace(n))
             return out
         # One row takes a microsecond, so its scratch is kept.
@@ -173,7 +178,8 @@ class BoundNetwork:
     def _call(self, function: Any, n: int, passes: int, *args: Any) -> Any:
         """A call that makes so many passes over n rows; a long one does not block signals."""
         seconds = self.durations.passes(n, passes)
-        return self.run(n, within, seconds, function, self.plan_now, self.params, *args)
+        call = partial(within, seconds, uses_blas=self.uses_blas)
+        return self.run(n, call, function, self.plan_now, self.params, *args)
 
     def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
         """The number of steps that take at most about `seconds`; it does not depend on a clock."""
@@ -218,7 +224,7 @@ class BoundNetwork:
             row = hyper[min(step, len(hyper) - 1)][None]
             loss = in_background(
                 self.backend.train_epoch, self.plan_now, params, *fixed, rows, batch_size, rule,
-                row, vectors, t + step, work,
+                row, vectors, t + step, work, uses_blas=self.uses_blas,
             )  # fmt: skip
             hold()
             self.params[:], state[...] = params, vectors
@@ -253,11 +259,11 @@ class BoundNetwork:
         return total / len(order)
 
 
-def within(seconds: float, function: Callable[..., Any], *args: Any) -> Any:
+def within(seconds: float, function: Callable[..., Any], *args: Any, uses_blas: bool = True) -> Any:
     """``function(*args)``, which is estimated to take so long: in the background if that is long.
 
-    After a KeyboardInterrupt it must change nothing that is used afterwards.
+    See `ffnn_fast._runtime.interrupts.in_background`.
     """
     if seconds <= LONG_CALL:
         return function(*args)
-    return in_background(function, *args)
+    return in_background(function, *args, uses_blas=uses_blas)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import signal
 import threading
 from collections.abc import Callable
@@ -12,11 +14,12 @@ from typing import Any
 PATIENCE = 0.02  # seconds; a signal that another thread received does not end a wait
 
 
-def in_background(call: Callable[..., Any], *args: Any) -> Any:
+def in_background(call: Callable[..., Any], *args: Any, uses_blas: bool = True) -> Any:
     """The result of a call that runs in another thread, while this one handles signals.
 
-    After a KeyboardInterrupt the call continues to its end: it must change nothing that is used
-    afterwards.
+    After a KeyboardInterrupt the call is left behind: it must change nothing that is used
+    afterwards. It ends at its next instruction of Python. The process does not exit before a call
+    that uses BLAS has ended, since BLAS waits at the exit for threads that the call has taken.
     """
     if threading.current_thread() is not threading.main_thread():
         return call(*args)
@@ -32,12 +35,35 @@ def in_background(call: Callable[..., Any], *args: Any) -> Any:
             errors.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(PATIENCE)
+    try:
+        thread.start()
+        while thread.is_alive():
+            thread.join(PATIENCE)
+    except BaseException:
+        _leave_behind(thread, uses_blas)
+        raise
     if errors:
         raise errors[0]
     return results[0]
+
+
+_left_behind: list[threading.Thread] = []  # running, with calls that use BLAS
+
+
+def _leave_behind(thread: threading.Thread, uses_blas: bool) -> None:
+    if uses_blas:
+        _left_behind[:] = [other for other in _left_behind if other.is_alive()] + [thread]
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+        )
+
+
+@atexit.register
+def _wait_for_those_left_behind() -> None:
+    for thread in _left_behind:
+        if thread.is_alive():
+            thread.join()
 
 
 class Interrupts:

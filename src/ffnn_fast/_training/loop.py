@@ -94,7 +94,8 @@ class _Loop:
         # One batch of all rows is the same in any order.
         if options.shuffle and options.batch_size < state.n_rows:
             shuffle, n = state.rng.permutation, state.n_rows
-            self.order = in_background(shuffle, n) if n > MANY_ROWS else shuffle(n)
+            many = n > MANY_ROWS
+            self.order = in_background(shuffle, n, uses_blas=False) if many else shuffle(n)
         if state.position == 0:
             self.notify("on_epoch_begin")
         self.divergence.take_snapshot(state)
