@@ -17,7 +17,7 @@ INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
 LAYERS = [
     {"_text"},
-    {"engine", "_public", "_user_line", "_names"},
+    {"engine", "_public", "_user_line", "_names", "_errstate"},
     {"_scalars"},
     FORMULAS,
     {"_model"},
@@ -30,7 +30,15 @@ LAYERS = [
 ]
 LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 MAY_USE_THEIR_LAYER = FORMULAS | {"cli", "__main__"}
-NUMPY_ONLY = FORMULAS | {"_scalars", "_text", "_public", "_user_line", "_names", "reference"}
+NUMPY_ONLY = FORMULAS | {
+    "_scalars",
+    "_text",
+    "_public",
+    "_user_line",
+    "_names",
+    "_errstate",
+    "reference",
+}
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 OWNERS = {  # the units that import an optional package, always inside functions ...
     "matplotlib": {"plotting", "cli"},

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._errstate import isolated
 from ffnn_fast._names import unknown
 from ffnn_fast._text import quoted
 
@@ -129,7 +130,8 @@ def as_generator(value: Any, name: str) -> np.random.Generator:
     try:
         if isinstance(seed, (bool, str, float)):
             raise TypeError("no seed")
-        return np.random.default_rng(seed)
+        generator: np.random.Generator = isolated(np.random.default_rng, seed)
+        return generator
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {quoted(value)}"
@@ -138,7 +140,7 @@ def as_generator(value: Any, name: str) -> np.random.Generator:
 
 def generator_from(state: dict[str, Any]) -> np.random.Generator:
     """A generator with the state of one of NumPy's bit generators."""
-    bit_generator = getattr(np.random, state["bit_generator"])()
+    bit_generator = isolated(getattr(np.random, state["bit_generator"]))
     bit_generator.state = state
     return np.random.Generator(bit_generator)
 

@@ -67,8 +67,9 @@ class Network:
         Default: the environment variable ``FFNN_FAST_ENGINE``, else ``compiled``.
     n_threads : int, optional
         The most threads that a call may use; -1: as many as the process may use, -2: one less.
-        Default: the environment variable ``FFNN_FAST_NUM_THREADS``, else -1. Results have the same
-        bits for any number.
+        Default: the environment variable ``FFNN_FAST_NUM_THREADS``, else -1, at most
+        ``OMP_NUM_THREADS`` and the limit that `threadpoolctl.threadpool_limits` has set for OpenMP.
+        Results have the same bits for any number.
     matmul : {"auto", "own", "blas"}, default "auto"
         Matrix products of the compiled engine: its own or those of BLAS, which run on one thread.
         ``auto``: its own where it is compiled with vector instructions.
@@ -170,8 +171,9 @@ class Network:
         TypeError, ValueError
             If `params` do not fit `spec`, or a setting is unknown.
         """
-        net, settings = cls.__new__(cls), Settings(engine, n_threads, matmul)
-        net._assemble(spec, as_params(params, spec), np.random.default_rng(), settings)
+        net = cls.__new__(cls)
+        settings = Settings(engine, n_threads, matmul)
+        net._assemble(spec, as_params(params, spec), as_generator(None, "rng"), settings)
         return net
 
     def _assemble(
@@ -210,7 +212,7 @@ class Network:
 
     @property
     def n_threads(self) -> int:
-        """The most threads that a call may use."""
+        """The most threads that a call may use now."""
         return self._settings.threads
 
     def forward(self, X: ArrayLike) -> Array:

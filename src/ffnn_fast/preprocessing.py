@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._scalars import as_bool, as_choice, as_float, convert_fields
 from ffnn_fast._text import quoted
 
@@ -88,8 +89,8 @@ class NumericColumn:
         missing = np.isnan(values)
         out = np.empty((len(values), len(self.feature_names)))
         if self.scale:
-            with np.errstate(over="ignore"):
-                out[:, 0] = np.where(missing, 0.0, (values - self.mean) / self.scale)
+            scaled = ignoring("over", lambda: (values - self.mean) / self.scale)
+            out[:, 0] = np.where(missing, 0.0, scaled)
         if self.marks_missing:
             out[:, -1] = missing
         return out

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.conversion import row_slice
 from ffnn_fast._model.samples import Samples, as_samples
@@ -103,8 +104,10 @@ def step(
     optimizer_state = np.empty((0, len(before)), bound.spec.dtype)
     hyper = np.array([[learning_rate]])
     order, work = np.arange(n, dtype=np.int64), bound.workspace(n)
-    with bound.running(), np.errstate(over="ignore", invalid="ignore"):
-        loss = bound.train(samples, order, n, rule, hyper, optimizer_state, 0, work)
+    loss = bound.run(
+        n, ignoring, "over invalid",
+        bound.train, samples, order, n, rule, hyper, optimizer_state, 0, work,
+    )  # fmt: skip
     if not (math.isfinite(loss) and all_finite(bound.params)):
         bound.params[:] = before
         _warn_of_divergence(bound, rng, samples, rule)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring, isolated
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork
@@ -22,6 +23,7 @@ TOO_LARGE = 4.0  # times the smallest smoothed loss: the test ends
 # The least loss that the test's end is relative to: as a share of the loss without training, and of
 # the loss with θ = 0.
 LEAST_SHARE, LEAST_SHARE_OF_ZERO = 0.25, 1e-3
+ALL_ERRORS = "divide over under invalid"
 
 
 @public()
@@ -64,12 +66,10 @@ def find_learning_rate(
     seed = draw_dropout_seed(bound.spec, generator)
     frozen = as_frozen_layers(request.frozen, bound.spec)
     rule = StepRule(as_optimizer(request.optimizer), frozen=frozen, seed=seed)
-    rates = np.geomspace(lowest, highest, steps)
+    rates: Array = isolated(np.geomspace, lowest, highest, steps)
     order = _Order(generator, n)
     trial = _Trial(bound, samples, rule, batch_size)
-    for rate in rates:
-        if not trial.step(rate, order.next(batch_size)):
-            break
+    bound.run(batch_size, ignoring, ALL_ERRORS, trial.run, rates, order, batch_size)
     if len(trial.losses) < 3:
         raise ValueError(f"the loss diverges at the lowest rate: try one below {lowest:g}")
     tried = rates[: len(trial.losses)]
@@ -118,24 +118,27 @@ class _Trial:
         self.smoothed: list[float] = []
         self.change: list[float] = []
         self._means = np.zeros(3)  # of the loss, of the untrained loss, and of its absolute value
-        with np.errstate(all="ignore"):
-            zero = abs(
-                bound.on(np.zeros_like(bound.params)).loss(samples.rows(np.arange(batch_size)))
-            )
+        first = samples.rows(np.arange(batch_size))
+        zero = abs(ignoring(ALL_ERRORS, bound.on(np.zeros_like(bound.params)).loss, first))
         self._least_scale = LEAST_SHARE_OF_ZERO * zero if math.isfinite(zero) else 0.0
+
+    def run(self, rates: Array, order: _Order, batch_size: int) -> None:
+        """A step with each rate, until the loss has exploded."""
+        for rate in rates:
+            if not self.step(rate, order.next(batch_size)):
+                return
 
     def step(self, rate: float, rows: Array) -> bool:
         """One step, recorded; False, without a record, if the loss has exploded."""
         t = len(self.losses)
         self.hyper[0, 0] = rate
-        with np.errstate(over="ignore", invalid="ignore"):
-            untrained = self._untrained_loss(rows, t + 1)
-            loss = self.after.train(
-                self.samples, rows, len(rows), self.rule, self.hyper, self.state, t, self.work
-            )
-            given = np.array([loss, untrained, abs(untrained)])
-            self._means = SMOOTHING * self._means + (1 - SMOOTHING) * given
-            smooth, reference, scale = self._means / (1 - SMOOTHING ** (t + 1))
+        untrained = self._untrained_loss(rows, t + 1)
+        loss = self.after.train(
+            self.samples, rows, len(rows), self.rule, self.hyper, self.state, t, self.work
+        )
+        given = np.array([loss, untrained, abs(untrained)])
+        self._means = SMOOTHING * self._means + (1 - SMOOTHING) * given
+        smooth, reference, scale = self._means / (1 - SMOOTHING ** (t + 1))
         if not math.isfinite(smooth):
             return False
         least = min(self.change, default=0.0)
@@ -158,6 +161,6 @@ class _Trial:
 
 
 def _copied(rng: np.random.Generator) -> np.random.Generator:
-    bit_generator = type(rng.bit_generator)()
+    bit_generator = isolated(type(rng.bit_generator))
     bit_generator.state = rng.bit_generator.state
     return np.random.Generator(bit_generator)
