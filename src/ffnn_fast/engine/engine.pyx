@@ -241,7 +241,7 @@ cdef class Predictor:
         self.plan, self.params, self.work, self.n_rows = plan, params, work, n_rows
 
     def __call__(self, x, out=None):
-        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements, by default a new array."""
+        """ŷ of x, n_rows · n_0 elements, in `out`, n_rows · n_L elements, or a new array."""
         cdef plan_t* c = &self.plan.c
         cdef Py_ssize_t inputs = self.n_rows * c.n[0], outputs = self.n_rows * c.n[c.L]
         cdef batch_t batch
