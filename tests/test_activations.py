@@ -302,6 +302,7 @@ def test_a_wrong_derivative_is_found(rng):
         (("f", 3, np.cos), TypeError, "callable"),
         (("f", np.sin, None), TypeError, "callable"),
         (("f", np.sin, np.cos, "x"), ValueError, "of must be one of a, h"),
+        (("f", np.sin, np.cos, "h", 3), TypeError, "initializer must be a string, got 3"),
     ],
 )
 def test_what_is_no_activation(arguments, error, match):

@@ -16,7 +16,9 @@ INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
 # cli, _bench → integrations, network → _training | _solvers → _runtime → reference → _model →
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
 LAYERS = [
-    {"engine", "_scalars", "_text", "_public", "_user_line"},
+    {"_text"},
+    {"engine", "_public", "_user_line", "_names", "_errstate"},
+    {"_scalars"},
     FORMULAS,
     {"_model"},
     {"reference", "plotting"},
@@ -28,7 +30,15 @@ LAYERS = [
 ]
 LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 MAY_USE_THEIR_LAYER = FORMULAS | {"cli", "__main__"}
-NUMPY_ONLY = FORMULAS | {"_scalars", "_text", "_public", "_user_line", "reference"}
+NUMPY_ONLY = FORMULAS | {
+    "_scalars",
+    "_text",
+    "_public",
+    "_user_line",
+    "_names",
+    "_errstate",
+    "reference",
+}
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
 OWNERS = {  # the units that import an optional package, always inside functions ...
     "matplotlib": {"plotting", "cli"},
@@ -54,6 +64,8 @@ def broken_arrow(arrow):
     up, down = LAYER_OF[here], LAYER_OF[there]
     if here == there:
         return None
+    if private := [part for part in parts[2:] if part.startswith("_") and not part.endswith("__")]:
+        return f"{arrow}: {private[0]} is private to {there}"
     if down > up:
         return f"{arrow}: {here} is below {there}"
     if there == "engine" and here not in ("_runtime", "_bench"):
@@ -120,6 +132,8 @@ def test_every_import_goes_down(root):
         ("_training/loop.py", "from .. import network", "_training is below network"),
         ("_training/loop.py", "from ffnn_fast._solvers.x import y", "must not use each other"),
         ("network.py", "from .cli.main import run", "network is below cli"),
+        ("network.py", "from ffnn_fast.losses import _f", "_f is private to losses"),
+        ("cli/train.py", "from ffnn_fast.sklearn._base import f", "_base is private to sklearn"),
         ("network.py", "def f():\n    import pandas", "network must not use pandas"),
         ("plotting/a.py", "from ffnn_fast.onnx import f", "plotting is below onnx"),
         ("plotting/a.py", "from ffnn_fast.network import N", "plotting is below network"),

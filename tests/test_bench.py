@@ -1,5 +1,7 @@
 """Benchmarks beside other libraries: one that fails or computes something else is excluded."""
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,22 +11,28 @@ import numpy as np
 import pytest
 from support.faulty_libraries import FAULTY
 
-from ffnn_fast._bench import interleaving, processes, training_steps
+from ffnn_fast._bench import interleaving, prediction_calls, processes, training_steps
 from ffnn_fast._bench.interleaving import interleave, summarize
 from ffnn_fast._bench.libraries import registry
-from ffnn_fast._bench.pinning import cores_available
-from ffnn_fast._bench.prediction_calls import benchmark_calls
+from ffnn_fast._bench.pinning import can_pin, cores_available, pinned_to
+from ffnn_fast._bench.prediction_calls import agrees, benchmark_calls, expected
 from ffnn_fast._bench.prediction_calls import calibrate as calibrate_calls
-from ffnn_fast._bench.problems import Problem
+from ffnn_fast._bench.problems import Problem, flat
 from ffnn_fast._bench.processes import Library, WorkerError
 from ffnn_fast._bench.runner import Runner
 from ffnn_fast._bench.training_steps import benchmark_steps, calibrate, check, prepare
+from ffnn_fast._bench.worker import Operations
 
 TINY = Problem((3, 5, 3), 4, steps=3)
 TRAINERS = [
     name
     for name in registry.MODULES
     if hasattr(registry.load(name), "Training") and name not in FAULTY
+]
+PREDICTORS = [
+    name
+    for name in registry.MODULES
+    if hasattr(registry.load(name), "calls") and name not in (*FAULTY, prediction_calls.BARE_CALL)
 ]
 EXIT = 60  # seconds; on a busy machine an exit may take longer than `EXIT_TIMEOUT`
 
@@ -103,6 +111,44 @@ def test_every_form_of_call_is_timed(runner, log):
     ]
 
 
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_every_form_of_call_predicts(name):
+    if registry.missing(name) or name == "torch.compile":
+        pytest.skip(f"{name} is not installed, or takes too long to compile")
+    worker = processes.start(Library(name))
+    try:
+        for problem in (TINY, replace(TINY, batch_size=1, activation="relu", dtype="float64")):
+            for call in worker("prepare_calls", problem):
+                assert agrees(worker("output", call), expected(problem)), call
+                assert worker("time_calls", call, 1) > 0
+    finally:
+        worker.close(EXIT)
+    assert worker.process.returncode == 0
+
+
+def test_no_calls_without_the_predictor(runner, log):
+    assert benchmark_calls(runner, TINY, ["wrong", "numpy"]) == []
+    assert log == ["  wrong excluded: a function returns another output than the reference"]
+
+
+def test_a_library_that_fails_in_a_round_is_excluded_once(runner, log, monkeypatch):
+    def prepared(runner, problem, library):
+        def measure():
+            if library.name == "numpy":
+                raise WorkerError("gone")
+            return 1.0
+
+        runner.workers[library] = FakeWorker(1.0)
+        return {(library.name, call): measure for call in ("predictor(x, out)", "another call")}
+
+    monkeypatch.setattr(prediction_calls, "prepare", prepared)
+    records = benchmark_calls(runner, TINY, ["ffnn_fast", "numpy"])
+    assert {r["library"] for r in records} == {"ffnn_fast"}
+    assert log == ["  numpy excluded: gone"]
+    assert runner.workers.keys() == {Library("ffnn_fast")}
+    runner.workers.clear()
+
+
 def test_a_missing_package_is_logged_once(runner, log, monkeypatch):
     found = registry.find_spec
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "onnx" else found(name))
@@ -126,6 +172,32 @@ def test_every_library_computes_the_same_steps(name):
     finally:
         worker.close(EXIT)
     assert worker.process.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["numpy", "scikit-learn"])
+def test_a_whole_fit_draws_the_orders_of_network_fit(name):
+    if registry.missing(name):
+        pytest.skip(f"{name} is not installed")
+    problem = replace(TINY, dtype="float64")
+    fits = [
+        registry.load(each).Training(problem, *problem.rows(), 1) for each in ("ffnn_fast", name)
+    ]
+    for training in fits:
+        training.fit(3, seed=5)
+    ours, theirs = (flat(fit.layers()) for fit in fits)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-9)
+    other = registry.load(name).Training(problem, *problem.rows(), 1)
+    other.fit(3, seed=6)
+    assert not np.allclose(flat(other.layers()), ours, rtol=1e-9)
+
+
+def test_what_trains_nothing_has_no_parameters_to_check():
+    worker = Operations("bare call", 1)
+    worker.training = object()
+    assert worker.params() is None
+    asked = []
+    check(lambda operation, *args: asked.append(operation), TINY)  # replies None
+    assert asked == ["train", "epoch", "params"]
 
 
 def test_adams_state_lasts_from_epoch_to_epoch():
@@ -157,6 +229,28 @@ def test_a_module_in_the_current_folder_hides_none(tmp_path, monkeypatch):
     worker = processes.start(Library("numpy"))
     check(worker, TINY)
     worker.close()
+
+
+def test_a_process_that_does_not_reply_or_exit_is_ended(monkeypatch):
+    worker = processes.start(Library("numpy"), "support.faulty_libraries")
+    monkeypatch.setattr(processes, "REPLY_TIMEOUT", 0)
+    with pytest.raises(WorkerError, match="no reply to sleep within 0 s"):
+        worker("sleep")
+    worker.close(0)
+    assert worker.process.returncode == -signal.SIGKILL
+
+
+def test_a_system_that_cannot_pin(monkeypatch):
+    for name in ("sched_getaffinity", "sched_setaffinity"):
+        monkeypatch.delattr(os, name, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert cores_available() == [0, 1, 2]
+    assert not can_pin()
+    with pinned_to([1]):
+        pass
+    assert "XLA_FLAGS" not in processes.environment(2).keys() - os.environ.keys()
+    flags = processes.environment(1)["XLA_FLAGS"]
+    assert flags == "--xla_cpu_multi_thread_eigen=false"
 
 
 def test_measurements_are_interleaved_and_one_that_fails_is_excluded(clock):
@@ -201,6 +295,9 @@ class FakeWorker:
 
     def __init__(self, seconds):
         self.seconds, self.steps, self.operations = seconds, 0, []
+
+    def close(self):
+        pass
 
     def __call__(self, operation, *args):
         self.operations.append(operation)

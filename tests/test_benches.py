@@ -99,6 +99,35 @@ def fake(comparison, monkeypatch):
     return install
 
 
+class StaysOpen:
+    """A worker process that `close` leaves running."""
+
+    def __init__(self, worker):
+        self.worker = worker
+
+    def __call__(self, operation, *args):
+        return self.worker(operation, *args)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def shared_processes(comparison, monkeypatch):
+    """One process for each version and number of threads, instead of new ones for every row."""
+    started, start = {}, comparison.start
+
+    def start_once(version, folder, threads):
+        if (version, threads) not in started:
+            started[version, threads] = start(version, folder, threads)
+        return StaysOpen(started[version, threads])
+
+    monkeypatch.setattr(comparison, "start", start_once)
+    yield
+    for worker in started.values():
+        worker.close()
+
+
 def test_published_tables_are_those_of_the_published_records(benches, root, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     report = benches("report")
@@ -144,6 +173,7 @@ def test_tables_keep_test_rows_and_scale_by_training_rows(benches, tmp_path):
     assert split.y.std() == pytest.approx(1, rel=1e-5)
 
 
+@pytest.mark.usefixtures("shared_processes")
 def test_two_copies_of_a_version_agree(comparison, cases, copy):
     lines = []
     records = comparison.Comparison(copy, rounds=3, seconds=1e-4, launches=1).run(

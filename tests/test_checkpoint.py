@@ -310,6 +310,11 @@ def test_kill_9_and_resume_two_hundred_times(tmp_path):
     check_kills(tmp_path, 200)
 
 
+def test_a_checkpoint_needs_a_path():
+    with pytest.raises(TypeError, match=r"path must be a str or an os.PathLike, got 3"):
+        Checkpoint(3)
+
+
 @pytest.mark.parametrize("name", ["checkpoint-v1", "checkpoint-v2"])
 def test_a_released_checkpoint_resumes(root, name):
     """Written by version 0.1: class names and options must not change."""

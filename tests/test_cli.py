@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import importlib.metadata
 import os
 import pty
 import re
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from ffnn_fast import Network, __version__
-from ffnn_fast.cli import main
+from ffnn_fast.cli import doctor, main
 
 COMMAND = [sys.executable, "-W", "error", "-m", "ffnn_fast"]
 
@@ -133,8 +134,8 @@ def test_predict_from_raw_rows(people):
     rows = read_csv(people / "people.csv")
     shuffled = [[row[2], "extra", row[1], row[0]] for row in rows]  # no target, another order
     write_csv(people / "new.csv", shuffled)
-    said = run("predict", "m.safetensors", "new.csv", "-o", "out.csv", cwd=people)
-    assert said == "300 predictions of tall in out.csv\n"
+    output = run("predict", "m.safetensors", "new.csv", "-o", "out.csv", cwd=people)
+    assert output == "300 predictions of tall in out.csv\n"
     assert (people / "out.csv").read_text("utf-8") == shown
     run("predict", "m.safetensors", "new.csv", "--proba", "-o", "p.csv", cwd=people)
     names, *values = read_csv(people / "p.csv")
@@ -206,6 +207,14 @@ def test_doctor(tmp_path):
     assert re.search(r"compiled against reference engine: .* ok$", shown, re.MULTILINE)
 
 
+def test_doctor_names_the_extra_of_what_is_not_installed(monkeypatch):
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert doctor._version("onnx", "onnx") == 'not installed: pip install "ffnn_fast[onnx]"'
+
+
 def test_help_and_version(capsys):
     for args in (["--help"], *([name, "--help"] for name in ("demo", "train", "predict", "info"))):
         with pytest.raises(SystemExit, match="0"):
@@ -244,8 +253,8 @@ def test_interrupt(people):
     )
     ran.stdout.readline()
     ran.send_signal(signal.SIGINT)
-    _, said = ran.communicate(timeout=30)
-    assert (ran.returncode, said) == (130, "ffnn-fast: error: interrupted\n")
+    _, output = ran.communicate(timeout=30)
+    assert (ran.returncode, output) == (130, "ffnn-fast: error: interrupted\n")
     assert [path.name for path in people.iterdir()] == ["people.csv"]
 
 

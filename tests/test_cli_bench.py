@@ -99,6 +99,29 @@ def test_absent_libraries_are_named_at_the_end(without_torch, monkeypatch, capsy
     assert "torch" not in run[0][2]
 
 
+def test_an_excluded_library_is_named_with_its_error(tmp_path, monkeypatch, capsys):
+    def run_case(runner, name, threads, libraries):
+        runner.log("  numpy excluded: RuntimeError: no memory\nin two lines")
+        return []
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "_run_case", run_case)
+    assert main(["bench", "--quick", "--only", "small", "ffnn_fast", "--json", "b.json"]) == 1
+    shown = capsys.readouterr().out
+    assert "\n  numpy excluded: RuntimeError: no memory\n" in shown
+    assert "in two lines" not in shown
+    content = json.loads((tmp_path / "b.json").read_text("utf-8"))
+    assert content["excluded"] == ["numpy excluded: RuntimeError: no memory\nin two lines"]
+
+
+def test_a_system_that_cannot_pin_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(bench, "_run_case", lambda *case: [])
+    for can_pin in (True, False):
+        monkeypatch.setattr("ffnn_fast._bench.pinning.can_pin", lambda can_pin=can_pin: can_pin)
+        main(["bench", "--quick", "--only", "small", "ffnn_fast"])
+        assert ("cannot pin processes" in capsys.readouterr().out) != can_pin
+
+
 def test_cases_and_threads(monkeypatch):
     def cases(*argv):
         return bench._cases(parse(["bench", *argv])[1])

@@ -115,7 +115,7 @@ def test_refusals(tmp_path, capsys, name, text, message):
         (tmp_path / name).write_bytes(text.encode("latin-1"))
     before = sorted(tmp_path.iterdir())
     assert main(["train", "--config", name]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"ffnn-fast: error: {message}")
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith(f"ffnn-fast: error: {message}")
+    assert output.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from support import judged as models
+from support import small_models as models
 
 from ffnn_fast import Network, metrics
 from ffnn_fast.cli import main
@@ -25,33 +25,33 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def told(folder, capsys):
-    """A function that runs a command on a table and returns what it wrote."""
+def run(folder, capsys):
+    """A function that runs a command on a table and returns its output."""
 
-    def run(command, table, *options, code=0):
+    def run_command(command, table, *options, code=0):
         (folder / "data.csv").write_text(table)
         assert main([command, "m.safetensors", "data.csv", *options]) == code
         out, err = capsys.readouterr()
         assert err.count("\n") == (code != 0)
         return err if code else out
 
-    return run
+    return run_command
 
 
 class TestClasses:
-    def test_scores_and_confusion_matrix(self, folder, told):
+    def test_scores_and_confusion_matrix(self, folder, run):
         models.sign(folder / "m.safetensors")
-        said = told("evaluate", ROWS)
+        output = run("evaluate", ROWS)
         a = np.array([-1, -2, -1, 3, 1, 2, 2, 4])
         y = np.array([0, 0, 1, 1, 0, 1, 1, 1])
         p = 1 / (1 + np.exp(-2.0 * a))
         loss, area = metrics.log_loss(y, p[:, None]), metrics.roc_auc(y, p)
         f1 = metrics.f1(y, (a > 0).astype(int))
         row = re.search(
-            r"on 8 rows of data.csv +accuracy +F1 +log loss +ROC AUC\n +network (.*)", said
+            r"on 8 rows of data.csv +accuracy +F1 +log loss +ROC AUC\n +network (.*)", output
         )
         assert row[1].split() == ["0.7500", *(f"{value:.4f}" for value in (f1, loss, area))]
-        lines = [line.split() for line in said.splitlines()[-4:]]
+        lines = [line.split() for line in output.splitlines()[-4:]]
         assert lines == [
             ["no", "yes", "recall"],
             ["no", "2", "1", "0.667"],
@@ -59,109 +59,112 @@ class TestClasses:
             ["precision", "0.667", "0.800"],
         ]
 
-    def test_json(self, folder, told):
+    def test_json(self, folder, run):
         models.sign(folder / "m.safetensors")
-        plain = json.loads(told("evaluate", ROWS, "--json"))
+        plain = json.loads(run("evaluate", ROWS, "--json"))
         assert (plain["target"], plain["rows"], plain["classes"]) == ("y", 8, ["no", "yes"])
         assert plain["confusion_matrix"] == [[2, 1], [1, 4]]
         assert plain["scores"]["accuracy"] == 0.75
         assert set(plain["scores"]) == {"accuracy", "f1", "log_loss", "roc_auc"}
 
-    def test_one_class_in_the_rows(self, folder, told):
+    def test_one_class_in_the_rows(self, folder, run):
         models.sign(folder / "m.safetensors")
-        plain = json.loads(told("evaluate", "a,y\n1,yes\n2,yes\n", "--json"))
+        plain = json.loads(run("evaluate", "a,y\n1,yes\n2,yes\n", "--json"))
         assert plain["scores"]["accuracy"] == 1
         assert "roc_auc" not in plain["scores"]
 
-    def test_other_columns_and_another_order(self, folder, told):
+    def test_other_columns_and_another_order(self, folder, run):
         models.sign(folder / "m.safetensors")
         shuffled = "".join(",".join([*line.split(",")[::-1], "w"]) + "\n" for line in ROWS.split())
-        assert json.loads(told("evaluate", shuffled, "--json"))["scores"]["accuracy"] == 0.75
+        assert json.loads(run("evaluate", shuffled, "--json"))["scores"]["accuracy"] == 0.75
 
-    def test_by_position(self, folder, told):
+    def test_by_position(self, folder, run):
         models.sign(folder / "m.safetensors", header=False)
         bare = ROWS.partition("\n")[2]
-        assert json.loads(told("evaluate", bare, "--json"))["confusion_matrix"] == [[2, 1], [1, 4]]
-        said = told("evaluate", "1,yes,no\n2,no,no\n", code=2)
-        assert "has 3 columns" in said
-        assert "2 columns of the training table" in said
+        assert json.loads(run("evaluate", bare, "--json"))["confusion_matrix"] == [
+            [2, 1],
+            [1, 4],
+        ]
+        output = run("evaluate", "1,yes,no\n2,no,no\n", code=2)
+        assert "has 3 columns" in output
+        assert "2 columns of the training table" in output
 
-    def test_one_logistic_output_says_the_same_as_two(self, folder, told):
+    def test_one_logistic_output_says_the_same_as_two(self, folder, run):
         models.sign(folder / "m.safetensors")
-        two, both = told("evaluate", ROWS), told("predict", ROWS, "--proba")
+        two, both = run("evaluate", ROWS), run("predict", ROWS, "--proba")
         options = {"output": "logistic", "loss": "binary_cross_entropy"}
         models.save(folder / "m.safetensors", models.YES_NO, [2, 0], **options)
-        assert told("evaluate", ROWS) == two
-        names, *rows = (line.split(",") for line in told("predict", ROWS, "--proba").split())
+        assert run("evaluate", ROWS) == two
+        names, *rows = (line.split(",") for line in run("predict", ROWS, "--proba").split())
         assert names == ["no", "yes"]
         expected = np.loadtxt(both.splitlines()[1:], delimiter=",")
         np.testing.assert_allclose(np.array(rows, float), expected, rtol=1e-9)
 
-    def test_scores_of_a_margin_are_no_probabilities(self, folder, told):
+    def test_scores_of_a_margin_are_no_probabilities(self, folder, run):
         options = {"output": "identity", "loss": "hinge"}
         models.sign(folder / "m.safetensors", **options)
-        plain = json.loads(told("evaluate", ROWS, "--json"))
+        plain = json.loads(run("evaluate", ROWS, "--json"))
         expected = metrics.roc_auc([0, 0, 1, 1, 0, 1, 1, 1], [-1, -2, -1, 3, 1, 2, 2, 4])
         assert plain["scores"]["roc_auc"] == expected
         assert "log_loss" not in plain["scores"]
-        assert told("predict", "a,b\n1,0\n-1,0\n") == "y\nyes\nno\n"
-        assert "loss hinge gives scores" in told("predict", "a,b\n1,0\n", "--proba", code=2)
+        assert run("predict", "a,b\n1,0\n-1,0\n") == "y\nyes\nno\n"
+        assert "loss hinge gives scores" in run("predict", "a,b\n1,0\n", "--proba", code=2)
 
-    def test_classes_that_are_numbers(self, folder, told):
+    def test_classes_that_are_numbers(self, folder, run):
         target = TargetEncoder("y", "classification", ("1", "2"))
         models.save(folder / "m.safetensors", target, [-1, 1, 0, 0])
-        plain = json.loads(told("evaluate", "a,y\n-1,1.0\n1,2\n1,2.0\n", "--json"))
+        plain = json.loads(run("evaluate", "a,y\n-1,1.0\n1,2\n1,2.0\n", "--json"))
         assert plain["confusion_matrix"] == [[1, 0], [0, 2]]
 
-    def test_missing_targets(self, folder, told):
+    def test_missing_targets(self, folder, run):
         models.sign(folder / "m.safetensors")
         table = ROWS + "1,NA\n3,\n"
-        assert "line 10: the target is missing (2 such rows)" in told("evaluate", table, code=2)
-        said = told("evaluate", table, "--drop-missing-target")
-        assert said.startswith("note: left out 2 rows without a target")
-        assert "on 8 rows" in said
-        said = told("evaluate", "a,y\n1,NA\n", "--drop-missing-target", code=2)
-        assert "no row with a target" in said
+        assert "line 10: the target is missing (2 such rows)" in run("evaluate", table, code=2)
+        output = run("evaluate", table, "--drop-missing-target")
+        assert output.startswith("note: left out 2 rows without a target")
+        assert "on 8 rows" in output
+        output = run("evaluate", "a,y\n1,NA\n", "--drop-missing-target", code=2)
+        assert "no row with a target" in output
 
 
 class TestValues:
-    def test_in_the_units_of_the_target(self, folder, told):
+    def test_in_the_units_of_the_target(self, folder, run):
         models.save(folder / "m.safetensors", models.PRICE, [2, 0], output="identity")
         table = "a,price\n0,101\n1,117\n-1,80\n2,145\n"  # predicted: 100 + 20 a
-        plain = json.loads(told("evaluate", table, "--json"))
-        y, said = [101, 117, 80, 145], [100, 120, 80, 140]
-        expected = {name: getattr(metrics, name)(y, said) for name in ("r2", "rmse", "mae")}
+        plain = json.loads(run("evaluate", table, "--json"))
+        y, predicted = [101, 117, 80, 145], [100, 120, 80, 140]
+        expected = {name: getattr(metrics, name)(y, predicted) for name in ("r2", "rmse", "mae")}
         assert plain == {"target": "price", "rows": 4, "scores": pytest.approx(expected)}
-        shown = told("evaluate", table)
+        shown = run("evaluate", table)
         assert re.search(r"R2 +RMSE +MAE\n +network .* 2\.25\n", shown)
         assert re.search(r"50% of the rows +2\n.*\n +all rows +5\n", shown)
-        assert told("predict", "a,b\n1,0\n") == "price\n120.0\n"
+        assert run("predict", "a,b\n1,0\n") == "price\n120.0\n"
 
-    def test_quantiles(self, folder, told):
+    def test_quantiles(self, folder, run):
         options = {"output": "identity", "loss": "quantile"}
         levels = {"loss_options": {"quantiles": (0.1, 0.5, 0.9)}}
         params = [1, 1, 1, -1, 0, 2]  # 100 + 10 a, less 10, as it is, and 20 more
         models.save(folder / "m.safetensors", models.PRICE, params, **options, **levels)
-        assert told("predict", "a,b\n1,0\n") == "price 0.1,price 0.5,price 0.9\n100.0,110.0,130.0\n"
+        assert run("predict", "a,b\n1,0\n") == "price 0.1,price 0.5,price 0.9\n100.0,110.0,130.0\n"
         table = "a,price\n1,99\n1,111\n1,129\n1,140\n"
-        found = json.loads(told("evaluate", table, "--json"))["scores"]
+        found = json.loads(run("evaluate", table, "--json"))["scores"]
         assert (found["below 0.1"], found["below 0.5"], found["below 0.9"]) == (0.25, 0.25, 0.75)
         assert found["mae"] == pytest.approx((11 + 1 + 19 + 30) / 4)
 
-    def test_one_quantile_has_the_name_of_the_target(self, folder, told):
+    def test_one_quantile_has_the_name_of_the_target(self, folder, run):
         options = {"output": "identity", "loss": "quantile", "loss_options": {"quantiles": 0.9}}
         models.save(folder / "m.safetensors", models.PRICE, [1, 0], **options)
-        assert told("predict", "a,b\n1,0\n") == "price\n110.0\n"
+        assert run("predict", "a,b\n1,0\n") == "price\n110.0\n"
 
-    def test_a_mean_and_its_uncertainty(self, folder, told):
+    def test_a_mean_and_its_uncertainty(self, folder, run):
         options = {"output": "identity", "loss": "gaussian_nll"}
         params = [1, 0, 0, 2 * np.log(0.5)]  # 100 + 10 a, give or take 5
         models.save(folder / "m.safetensors", models.PRICE, params, **options)
-        names, row = told("predict", "a,b\n1,0\n").splitlines()
+        names, row = run("predict", "a,b\n1,0\n").splitlines()
         assert names == "price,price deviation"
         np.testing.assert_allclose([float(cell) for cell in row.split(",")], [110, 5])
         table = "a,price\n" + "".join(f"0,{100 + miss}\n" for miss in (-8.3, -8.2, 0, 8.2, 9))
-        assert json.loads(told("evaluate", table, "--json"))["scores"]["within 90%"] == 0.6
+        assert json.loads(run("evaluate", table, "--json"))["scores"]["within 90%"] == 0.6
 
 
 class TestRefusals:
@@ -178,30 +181,30 @@ class TestRefusals:
             ("a,y\n1,no\n", ["--header", "no"], "line 1: the model has no class 'y'"),
         ],
     )
-    def test_tables_and_options(self, folder, told, table, options, message):
+    def test_tables_and_options(self, folder, run, table, options, message):
         models.sign(folder / "m.safetensors")
-        assert message in told("evaluate", table, *options, code=2)
+        assert message in run("evaluate", table, *options, code=2)
 
-    def test_values_that_are_none(self, folder, told):
+    def test_values_that_are_none(self, folder, run):
         models.save(folder / "m.safetensors", models.PRICE, [2, 0], output="identity")
-        said = told("evaluate", "a,price\n1,2\n2,cheap\n", code=2)
-        assert "line 3, column 'price': 'cheap' is not a number" in said
+        output = run("evaluate", "a,price\n1,2\n2,cheap\n", code=2)
+        assert "line 3, column 'price': 'cheap' is not a number" in output
 
-    def test_no_preprocessing(self, folder, told):
+    def test_no_preprocessing(self, folder, run):
         Network([1, 2]).save(folder / "m.safetensors")
-        assert "use Network.load" in told("evaluate", ROWS, code=2)
+        assert "use Network.load" in run("evaluate", ROWS, code=2)
 
-    def test_labels_that_do_not_exclude_each_other(self, folder, told):
+    def test_labels_that_do_not_exclude_each_other(self, folder, run):
         options = {"output": "logistic", "loss": "binary_cross_entropy"}
         models.sign(folder / "m.safetensors", **options)
-        assert "bad 'preprocessing' entry" in told("evaluate", ROWS, code=2)
+        assert "bad 'preprocessing' entry" in run("evaluate", ROWS, code=2)
 
-    def test_without_matplotlib(self, folder, told, monkeypatch):
+    def test_without_matplotlib(self, folder, run, monkeypatch):
         models.sign(folder / "m.safetensors")
         monkeypatch.setitem(sys.modules, "matplotlib", None)
-        said = told("evaluate", ROWS, "--report", "r.html", code=2)
-        assert 'matplotlib: pip install "ffnn_fast[cli]"' in said
-        assert "accuracy" in told("evaluate", ROWS)
+        output = run("evaluate", ROWS, "--report", "r.html", code=2)
+        assert 'matplotlib: pip install "ffnn_fast[cli]"' in output
+        assert "accuracy" in run("evaluate", ROWS)
 
     def test_outputs_that_are_not_finite(self):
         net = Network([1, 1], output="identity", dtype="float64")
@@ -210,7 +213,7 @@ class TestRefusals:
             scoring.evaluate(net, models.PRICE, np.array([[1.0], [10]]), np.zeros(2))
 
 
-def test_many_classes(folder, told):
+def test_many_classes(folder, run):
     """Of twenty classes those with the lowest F1 are shown, and the most frequent confusions."""
     names = tuple(f"c{c}" for c in range(20))
     target = TargetEncoder("y", "classification", names)
@@ -219,21 +222,21 @@ def test_many_classes(folder, told):
     models.save(folder / "m.safetensors", target, [weights, -(weights**2) / 2])
     rows = [(c, f"c{c}") for c in range(20)] * 2
     rows += [(4, "c9")] * 12 + [(5, "c7")] * 3
-    said = told("evaluate", "a,y\n" + "".join(f"{a},{y}\n" for a, y in rows))
-    assert re.search(r"the 10 classes .* lowest F1\n +class .*\n +c4 +2 +0\.1429 +1\.0000", said)
-    assert re.search(r"c9 +14 +1\.0000 +0\.1429 +0\.2500\n", said)
+    output = run("evaluate", "a,y\n" + "".join(f"{a},{y}\n" for a, y in rows))
+    assert re.search(r"the 10 classes .* lowest F1\n +class .*\n +c4 +2 +0\.1429 +1\.0000", output)
+    assert re.search(r"c9 +14 +1\.0000 +0\.1429 +0\.2500\n", output)
     assert re.search(
-        r"frequent confusions\n +confusion +rows\n +predicted c4, actual c9 +12\n", said
+        r"frequent confusions\n +confusion +rows\n +predicted c4, actual c9 +12\n", output
     )
-    assert "predicted c5, actual c7     3" in said
-    assert said.count("actual") == 2
+    assert "predicted c5, actual c7     3" in output
+    assert output.count("actual") == 2
 
 
 @pytest.mark.parametrize("name", ["r.html", "r.png"])
-def test_reports(folder, told, name):
+def test_reports(folder, run, name):
     pytest.importorskip("matplotlib")
     models.sign(folder / "m.safetensors")
-    assert told("evaluate", ROWS, "--report", name).endswith(f"report  {name}\n")
+    assert run("evaluate", ROWS, "--report", name).endswith(f"report  {name}\n")
     start = {"r.html": b"<!DOCTYPE html>", "r.png": b"\x89PNG"}[name]
     assert (folder / name).read_bytes().startswith(start)
-    assert json.loads(told("evaluate", ROWS, "--report", name, "--json"))["rows"] == 8
+    assert json.loads(run("evaluate", ROWS, "--report", name, "--json"))["rows"] == 8

@@ -9,7 +9,7 @@ from support.problems import random_params
 
 import ffnn_fast.onnx
 from ffnn_fast import Network, NetworkSpec
-from ffnn_fast.cli import main
+from ffnn_fast.cli import main, onnx_comparison
 from ffnn_fast.cli.onnx_comparison import UNKNOWN, random_columns
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.onnx import _operators
@@ -214,6 +214,19 @@ def test_refusals(here, options, message, capsys):
     assert main(["export", "m.safetensors", *options]) == 2
     assert message in capsys.readouterr().err
     assert [path.name for path in here.iterdir()] == ["m.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "difference"),
+    [
+        ([[1.0, 2.5]], [[1.0, 2.0]], 0.25),
+        ([[1e-3]], [[0.0]], 1e-3),
+        ([1.0], [[1.0]], np.inf),
+        ([[np.nan]], [[1.0]], np.inf),
+    ],
+)
+def test_the_difference_is_relative_to_the_largest_value(found, expected, difference):
+    assert onnx_comparison._difference(np.array(found), np.array(expected)) == difference
 
 
 def test_what_onnx_lacks(here, capsys, monkeypatch):

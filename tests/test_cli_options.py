@@ -77,7 +77,7 @@ EXAMPLES = {  # of every option of train
     "tol": (["1e-3"], 1e-3, 1e-3),
     "max_time": (["60"], 60, 60.0),
     "checkpoint": (["run.ckpt"], "run.ckpt", "run.ckpt"),
-    "checkpoint_every": (["60s"], "60s", types.Interval(None, 60.0)),
+    "checkpoint_every": (["60s"], "60s", types.CheckpointInterval(None, 60.0)),
     "resume": TRUE,
     "finish_on_interrupt": TRUE,
     "report": (["r.html"], "r.html", "r.html"),
@@ -233,6 +233,7 @@ def test_the_advice_about_a_column_can_be_followed(tmp_path, monkeypatch, capsys
             "early_stopping: restore_best must be True or False, got 1",
         ),
         ("warm_up = {start = 1}", "warm_up must be a number of steps, or a table with the key st"),
+        ("warm_up = '5:start'", "warm_up: settings are written key=value, got 'start'"),
         ("warm_up = 1.5", "warm_up (a number of steps) must be an integer, got 1.5"),
         ("leaning_rate = 1", "unknown option 'leaning_rate'; did you mean 'learning_rate'?"),
         ("[check_points]\nresume = true", "unknown option 'check_points'; did you mean 'checkp"),
@@ -261,7 +262,7 @@ def test_a_number_in_a_file_needs_no_table(tmp_path):
         {
             "early_stopping": Count(3),
             "warm_up": Count(2),
-            "checkpoint_every": types.Interval(4, None),
+            "checkpoint_every": types.CheckpointInterval(4, None),
         },
     )
 

@@ -28,6 +28,7 @@ def typed_columns():
         "half": (array(np.array([0.5, 1, 2], "f2")), [0.5, 1.0, 2.0]),
         "single": (array([0.5, None, 2], pyarrow.float32()), [0.5, np.nan, 2.0]),
         "price": (array(price), [1.1, np.nan, 3.0]),
+        "none": (array([None, None, None]), [np.nan, np.nan, np.nan]),
         "flag": (array([True, None, False]), ["True", "", "False"]),
         "text": (array([" a, b ", None, ""]), ["a, b", "", ""]),
         "long": (array(["x", None, "y"], pyarrow.large_string()), ["x", "", "y"]),
@@ -97,3 +98,39 @@ def test_no_damage_to_a_parquet_file_is_a_traceback():
     assert refused > 100
     with pytest.raises(CommandError):
         read_parquet("t", stored[:40] + stored[90:])
+
+
+def written_parquet(**options):
+    """A table of several types, with options of the writer."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as files
+
+    stored = io.BytesIO()
+    columns = {k: array for k, (array, _) in typed_columns().items()}
+    files.write_table(pyarrow.table(columns), stored, **options)
+    return stored.getvalue()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": "none", "use_dictionary": False, "write_statistics": False},
+        {"compression": "gzip", "data_page_version": "2.0", "write_page_checksum": True},
+        {"compression": "zstd", "store_schema": False},
+    ],
+)
+def test_cut_and_shifted_parquet_files(options):
+    """Bytes lost within, an end glued to a half, and single bits of the footer."""
+    stored, rng, refused = written_parquet(**options), np.random.default_rng(5), 0
+    footer = len(stored) - 8 - int.from_bytes(stored[-8:-4], "little")
+    for _ in range(100):
+        start, end = np.sort(rng.integers(4, len(stored) - 8, 2))
+        flipped = bytearray(stored)
+        flipped[rng.integers(footer, len(stored) - 4)] ^= 1 << int(rng.integers(8))
+        for damaged in (stored[:start] + stored[end:], stored[:end] + b"PAR1", bytes(flipped)):
+            try:
+                read_parquet("t", damaged)
+            except CommandError as error:
+                refused += 1
+                assert len(str(error)) < 2000  # noqa: PT017
+    assert refused > 200

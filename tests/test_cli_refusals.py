@@ -24,6 +24,7 @@ __all__ = ["refused"]  # a fixture
         ("a,b,y\n1,2,3\n\n4,5,6,7\n", "line 4: 4 fields where line 1 has 3"),
         ('a,b,y\n"1\n2",2,3\n4,5\n', "line 4: 2 fields"),
         ('a,y\n1,2\n3,"4\n5,6\n', "line 3: the row does not end; is a double quote not closed?"),
+        (f"a,y\n1,2\n{'3' * 200_000},4\n", "line 3: field larger than field limit (131072)"),
         ("", "data.csv is empty"),
         (" \n\n", "data.csv is empty"),
         ("a,b,y\n", "a header but no rows"),
@@ -197,6 +198,11 @@ def test_what_is_unexpected(refused, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("two\nlines")
 
+    def run_out(*args, **kwargs):
+        raise MemoryError("of 3 TiB")
+
+    monkeypatch.setattr(Network, "fit", run_out)
+    assert "not enough memory: of 3 TiB" in refused(*train(), code=1)
     monkeypatch.setattr(Network, "fit", fail)
     assert "unexpected RuntimeError: two lines; run again" in refused(*train(), code=1)
     with pytest.raises(RuntimeError):
@@ -245,8 +251,8 @@ def test_unknown_columns_and_levels_are_no_error(tmp_path, model, capsys):
 def test_columns_by_position(refused, tmp_path, model):
     model()
     (tmp_path / "data.csv").write_text("1,u,no,7\n")
-    said = refused("predict", "m.safetensors", "data.csv", "--header", "no")
-    assert "has 4 columns; without column names, the model expects the 3 columns" in said
+    message = refused("predict", "m.safetensors", "data.csv", "--header", "no")
+    assert "has 4 columns; without column names, the model expects the 3 columns" in message
 
 
 def forged(plain, path, value):
@@ -321,8 +327,8 @@ def test_regressors_have_no_probabilities(refused, tmp_path):
     (tmp_path / "data.csv").write_text(GOOD)
     assert main(train("--epochs", "1", "--no-report")) == 0
     assert "--proba is for classes" in refused("predict", "m.safetensors", "data.csv", "--proba")
-    said = refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
-    assert "the command needs that file" in said
+    message = refused("predict", "m.safetensors", "data.csv", "-o", "data.csv")
+    assert "the command needs that file" in message
 
 
 def test_one_line_from_the_real_command(tmp_path):
@@ -332,3 +338,10 @@ def test_one_line_from_the_real_command(tmp_path):
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("ffnn-fast: error: data.csv, line 3: 1 fields")
     assert np.array_equal(os.listdir(tmp_path), ["data.csv"])
+
+
+def test_a_file_that_may_not_be_written(refused, tmp_path, monkeypatch):
+    (tmp_path / "data.csv").write_text(GOOD)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    message = refused(*train("-o", "m.safetensors"))
+    assert "cannot write m.safetensors: permission denied" in message

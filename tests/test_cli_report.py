@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from support.judged import PRICE
+from support.small_models import PRICE
 
 from ffnn_fast import Network
 from ffnn_fast.cli.evaluation import charts, report_files, scoring

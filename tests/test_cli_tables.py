@@ -181,6 +181,12 @@ def saved(**arrays):
     return content.getvalue()
 
 
+def stored(array):
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
 def zipped(**entries):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -202,6 +208,10 @@ def zipped(**entries):
             "more than one column named 'x_1'; rename one$",
         ),
         (lambda: zipped(a="1,2"), "a zip file, but its entry 'a' is not an array"),
+        (
+            lambda: zipped(**{"x.npy": stored(np.ones(3)).replace(b"<f8", b"<x8")}),
+            "damaged .*'<x8'",
+        ),
         (lambda: saved(x=np.ones(3))[:100], "damaged or incomplete npz file"),
         (lambda: b"PAR1" + 100 * b"-", "incomplete Parquet file: its end is missing"),
         (lambda: b"PAR1" + 100 * b"-" + b"PAR1", "t is damaged, or a Parquet file that pyarrow"),
@@ -229,7 +239,7 @@ def test_typed_values(tmp_path, monkeypatch):
     with pytest.raises(
         CommandError, match=r"t.npz, row 3, column 'x': 'inf' is not finite; .*NA,i"
     ):
-        table.complain("x", table.numbers("x", ["NA"])[1], ["NA"], "")
+        table.check_cells("x", table.numbers("x", ["NA"])[1], ["NA"], "")
     assert table.texts("x", ["-999"]).tolist() == ["1.5", None, "inf", None]
     for name, kind in (("z", "object, which would need unpickling"), ("c", "complex128")):
         with pytest.raises(CommandError, match=f"column '{name}' is of type {kind}, neither"):

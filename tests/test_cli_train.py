@@ -182,8 +182,8 @@ def test_an_output_with_bounds_learns_values_as_they_are(here):
     assert net.spec.output == "logistic"
     assert prepared("--output-activation", "logistic").preprocessing.target.scale == 1.0
     assert main(["predict", "m.safetensors", "houses.csv", "-o", "p.csv"]) == 0
-    said = np.array((here / "p.csv").read_text().split()[1:], dtype=float)
-    assert 0 < said.min() < said.max() < 1
+    predicted = np.array((here / "p.csv").read_text().split()[1:], dtype=float)
+    assert 0 < predicted.min() < predicted.max() < 1
 
 
 def test_solvers(here, capsys):
@@ -276,10 +276,10 @@ def test_start_from_a_model(here, capsys):
     train("--start", "bare.safetensors", code=2)
     train("--start", "first.safetensors", "--hidden", "9", code=2)
     train("--start", "first.safetensors", target="dear", code=2)
-    said = capsys.readouterr().err.splitlines()
-    assert "first.safetensors predicts 'price', not 'dear'" in said[2]
-    assert "bare.safetensors has no preprocessing of tables" in said[0]
-    assert "--start determines the network: leave out --hidden" in said[1]
+    errors = capsys.readouterr().err.splitlines()
+    assert "first.safetensors predicts 'price', not 'dear'" in errors[2]
+    assert "bare.safetensors has no preprocessing of tables" in errors[0]
+    assert "--start determines the network: leave out --hidden" in errors[1]
 
 
 def test_records(here, capsys):

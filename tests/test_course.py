@@ -1,6 +1,7 @@
 """``ffnn-fast course``: the assignment's words, and what they do."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -73,11 +74,11 @@ def test_every_optimizer_takes_its_options(optimizer):
 def test_it_learns(folder, capsys, loss, activation):
     options = f"-e 20 -b 4 -sz 16 -w_i Xavier -lr 0.1 -l {loss} -a {activation}"
     assert main(["course", *options.split()]) == 0
-    said = capsys.readouterr().out
-    assert "450 images to train on, 50 to validate, 100 to test" in said
-    accuracy = float(re.search(r"test accuracy (\d\.\d+)", said)[1])
+    output = capsys.readouterr().out
+    assert "450 images to train on, 50 to validate, 100 to test" in output
+    accuracy = float(re.search(r"test accuracy (\d\.\d+)", output)[1])
     assert accuracy > 0.6
-    matrix = np.array([[int(x) for x in line.split()[1:]] for line in said.splitlines()[-10:]])
+    matrix = np.array([[int(x) for x in line.split()[1:]] for line in output.splitlines()[-10:]])
     assert matrix.sum() == 100
     assert np.trace(matrix) / 100 == accuracy
 
@@ -91,9 +92,9 @@ def test_the_comparison(folder, capsys):
     pytest.importorskip("matplotlib")
     options = "--compare -e 3 -b 8 -sz 16 -m 0.9 -beta 0.9 -beta1 0.9 -beta2 0.99 --plot c.png"
     assert main(["course", *options.split()]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name, rate in assignment.USUAL_RATES.items():
-        assert re.search(rf"^  {name} +{rate:g} ", said, re.MULTILINE)
+        assert re.search(rf"^  {name} +{rate:g} ", output, re.MULTILINE)
     assert (folder / "c.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -120,9 +121,9 @@ def test_annealing_at_a_fitting_rate_is_the_plain_algorithm(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ("--data nowhere", "nowhere has no fashion_mnist"),
+        ("--data nowhere", "nowhere has no fashion_mnist: there is no such folder"),
         ("-d mnist", "has no mnist"),
         ("-o adagrad", "--optimizer must be one of sgd, momentum"),
         ("-m 1.5", "--momentum must be in [0, 1), got 1.5"),
@@ -131,10 +132,10 @@ def test_annealing_at_a_fitting_rate_is_the_plain_algorithm(folder):
         ("-o sgd -lr 1e30 -a identity -w_i Xavier -l mean_squared_error -w_d 1e20", "diverged"),
     ],
 )
-def test_refusals(folder, capsys, options, said):
+def test_refusals(folder, capsys, options, message):
     assert main(["course", *options.split()]) == 2
     shown = capsys.readouterr().err
-    assert said in shown
+    assert message in shown
     assert shown.count("\n") == 1
 
 
@@ -146,6 +147,12 @@ def test_a_data_set_that_cannot_be_used(folder):
     np.savez("mnist.npz", x_train=few[0], y_train=few[1], x_test=few[0], y_test=few[1])
     with pytest.raises(CommandError, match="9 training images; at least 10 are needed"):
         assignment.load(str(folder), "mnist", 0)
+
+
+def test_a_picture_needs_matplotlib(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["course", "--plot", "c.png"]) == 2
+    assert '--plot needs matplotlib: pip install "ffnn_fast[cli]"' in capsys.readouterr().err
 
 
 def test_annealing_that_lowers_no_loss(folder, capsys):

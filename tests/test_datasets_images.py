@@ -44,7 +44,7 @@ def test_idx_of_every_type(tmp_path, code, kind):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "no IDX file"),
         (b"\0\0\x07\1\0\0\0\1\0", "no IDX file"),
@@ -56,9 +56,9 @@ def test_idx_of_every_type(tmp_path, code, kind):
         (gzip.compress(b"\0" * 99)[:-9], "damaged gzip"),
     ],
 )
-def test_what_is_no_idx_file(tmp_path, content, said):
+def test_what_is_no_idx_file(tmp_path, content, message):
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         load_idx(tmp_path / "x")
 
 

@@ -131,15 +131,15 @@ def test_steps_of_training(engine, optimizer, activation, batch_size, matmul, dt
     hyper = np.array([optimizer.hyper], dtype=float)
 
     def trained(backend, pieces, n_threads=1):
-        machine = BoundNetwork(spec, backend.Plan(spec, n_threads, matmul), params.copy(), backend)
+        bound = BoundNetwork(spec, backend.Plan(spec, n_threads, matmul), params.copy(), backend)
         state, t = np.zeros((rule.slots, spec.n_params), dtype), 3
         for piece in pieces:
             backend.train_epoch(
-                machine.plan, machine.params, problem.X, problem.Y, None, piece, batch_size, rule,
-                hyper, state, t, machine.workspace(batch_size),
+                bound.plan, bound.params, problem.X, problem.Y, None, piece, batch_size, rule,
+                hyper, state, t, bound.workspace(batch_size),
             )  # fmt: skip
             t += -(-len(piece) // batch_size)
-        return machine.params
+        return bound.params
 
     ours = trained(engine, [order])
     # float32 steps of Adam are as large for a gradient of rounding errors as for any other
@@ -167,9 +167,9 @@ def test_a_rate_of_zero_changes_no_bit(engine, dtype, rng):
     problem, params = random_problem(plain, 50, rng), random_params(plain, rng)
     results = []
     for spec, mask in ((plain, None), (zero, (1, 1))):
-        machine, grad = BoundNetwork(spec, engine.Plan(spec), params, engine), params.copy()
+        bound, grad = BoundNetwork(spec, engine.Plan(spec), params, engine), params.copy()
         engine.loss_gradient(
-            machine.plan, params, problem.X, problem.Y, None, grad, machine.workspace(50), mask
+            bound.plan, params, problem.X, problem.Y, None, grad, bound.workspace(50), mask
         )
         results.append(grad)
     np.testing.assert_array_equal(*results)

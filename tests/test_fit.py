@@ -251,9 +251,9 @@ def test_bounds():
 def test_metrics_by_name_and_function():
     X, y = classes(80)
 
-    def share_of_ones(truth, said):
+    def share_of_ones(truth, predicted):
         assert set(truth) <= {0, 1}
-        return float(np.mean(said))
+        return float(np.mean(predicted))
 
     mass = Metric("mass", lambda truth, y_hat: float(y_hat.sum()), takes="outputs")
     net = network()
@@ -272,16 +272,16 @@ def test_metrics_of_values():
     X, y = values()
     net = Network([3, 8, 1], output="identity", seed=0)
     last = net.fit(X, y, metrics=["r2", "rmse", "mae"], epochs=5)[-1]
-    said = net.predict(X)
-    assert last["rmse"] == pytest.approx(np.sqrt(np.mean((y - said) ** 2)), rel=1e-5)
-    assert last["mae"] == pytest.approx(np.abs(y - said).mean(), rel=1e-5)
+    predicted = net.predict(X)
+    assert last["rmse"] == pytest.approx(np.sqrt(np.mean((y - predicted) ** 2)), rel=1e-5)
+    assert last["mae"] == pytest.approx(np.abs(y - predicted).mean(), rel=1e-5)
 
 
 def test_missing_targets_do_not_count():
     X, y = values()
     net = Network([3, 8, 1], output="identity", missing_targets="ignore", seed=0)
     y[::3] = np.nan
-    last = net.fit(X, y, metrics=["rmse", lambda truth, said: float(len(truth))], epochs=2)[-1]
+    last = net.fit(X, y, metrics=["rmse", lambda truth, predicted: float(len(truth))], epochs=2)[-1]
     known = ~np.isnan(y)
     assert last["rmse"] == pytest.approx(
         np.sqrt(np.mean((y - net.predict(X))[known] ** 2)), rel=1e-5

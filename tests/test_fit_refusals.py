@@ -43,6 +43,7 @@ BAD = [
     ({"frozen": [3]}, ValueError, "layers 1 to 2"),
     ({"frozen": [1, 2]}, ValueError, "nothing is left"),
     ({"on_interrupt": "shrug"}, ValueError, "on_interrupt must be one of raise, return"),
+    ({"frozen": 1}, TypeError, "frozen must be a sequence, got 1"),
     ({"resume": True}, ValueError, "resume=True needs checkpoint"),
     ({"resume": "/no/such/file"}, FileNotFoundError, "no checkpoint"),
     ({"checkpoint": 3}, TypeError, "PathLike"),
@@ -106,3 +107,8 @@ def test_weights_of_held_out_rows_that_are_all_zero_are_named():
         Network([2, 1], output="identity", seed=0).fit(
             X, y, validation_fraction=0.1, sample_weight=weight, rng=0
         )
+
+
+def test_one_row_cannot_be_split():
+    with pytest.raises(ValueError, match="validation_fraction needs at least 2 rows"):
+        network().fit(X[:1], Y[:1], validation_fraction=0.5)

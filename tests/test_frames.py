@@ -198,6 +198,19 @@ def test_missing_labels(y):
     np.testing.assert_array_equal(net.gradient(X, y), net.gradient(X, known))
 
 
+def test_missing_labels_are_of_no_class():
+    """They count neither for class 0 in balanced weights, nor as its share of held-out rows."""
+    rows, y = np.tile(X, (10, 1)), np.repeat([0, 1], 20)
+    missing = masked(y, *range(15))
+    nets = [classifier(missing_targets="ignore") for _ in range(2)]
+    nets[0].fit(rows, missing, epochs=1, class_weight="balanced", batch_size=None)
+    weight = np.repeat([1, 25 / (2 * 5), 25 / (2 * 20)], [15, 5, 20])
+    nets[1].fit(rows, missing, epochs=1, sample_weight=weight, batch_size=None)
+    np.testing.assert_array_equal(nets[0].params, nets[1].params)
+    history = nets[0].fit(rows, missing, epochs=1, validation_fraction=0.2, metrics=False)
+    assert np.isfinite(history[-1]["val_loss"])
+
+
 def test_missing_labels_must_be_whole_beside_nan():
     with pytest.raises(TypeError, match="integer class labels"):
         classifier(missing_targets="ignore").loss(X, [0, np.nan, 1.5, 1])

@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from support.problems import HIDDEN, PAIRS, machines, options_of, random_params, random_problem
+from support.problems import (
+    HIDDEN,
+    PAIRS,
+    bound_networks,
+    options_of,
+    random_params,
+    random_problem,
+)
 
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast._runtime.inspection import GradientCheck, check_gradients
@@ -20,8 +27,8 @@ def check_on_rows(backend, spec, rng):
     """Six rows, with labels and with weighted dense targets."""
     for kind, weighted in (("labels", False), ("dense", True)):
         problem = random_problem(spec, 6, rng, kind, weighted)
-        (machine,) = machines(spec, random_params(spec, rng), backend)
-        check = check_gradients(machine, problem)
+        (bound,) = bound_networks(spec, random_params(spec, rng), backend)
+        check = check_gradients(bound, problem)
         assert check.passed, check
 
 
@@ -45,7 +52,7 @@ def test_every_output_and_loss(backend, output, loss, missing, rng):
 
 def test_a_wrong_gradient_is_found(rng, monkeypatch):
     spec = NetworkSpec((3, 4, 2), dtype="float64")
-    (machine,) = machines(spec, random_params(spec, rng), reference)
+    (bound,) = bound_networks(spec, random_params(spec, rng), reference)
     right = reference.loss_gradient
 
     def wrong(plan, params, X, Y, sample_weight, grad, work):
@@ -54,7 +61,7 @@ def test_a_wrong_gradient_is_found(rng, monkeypatch):
         return value
 
     monkeypatch.setattr(reference, "loss_gradient", wrong)
-    check = check_gradients(machine, random_problem(spec, 4, rng, "labels"))
+    check = check_gradients(bound, random_problem(spec, 4, rng, "labels"))
     assert not check.passed
     assert check.by_name["b_1"] > 1e-6 > check.by_name["W_1"]
     assert "FAILED" in repr(check)
@@ -69,7 +76,7 @@ def test_the_largest_error_decides():
 
 def test_parameters_are_left_alone(rng):
     spec = NetworkSpec((3, 4, 2))
-    (machine,) = machines(spec, random_params(spec, rng), isa.engine)
-    before = machine.params.copy()
-    check_gradients(machine, random_problem(spec, 4, rng))
-    np.testing.assert_array_equal(machine.params, before)
+    (bound,) = bound_networks(spec, random_params(spec, rng), isa.engine)
+    before = bound.params.copy()
+    check_gradients(bound, random_problem(spec, 4, rng))
+    np.testing.assert_array_equal(bound.params, before)

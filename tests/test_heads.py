@@ -53,14 +53,14 @@ def test_loss_and_gradient_are_the_sum_of_networks_of_one_head(loss, missing, rn
     for one, (first, end) in zip(single_heads(spec), pairwise(starts), strict=True):
         W, b = spec.weights(params)[-1][first:end], spec.biases(params)[-1][first:end]
         theta = np.concatenate([params[:cut], W.ravel(), b])
-        machine = BoundNetwork(one, reference.Plan(one), theta, reference)
+        bound = BoundNetwork(one, reference.Plan(one), theta, reference)
         part = Samples(problem.X, problem.Y[:, first:end], problem.sample_weight)
-        loss_of_one, slopes = machine.loss_gradient(part)
+        loss_of_one, slopes = bound.loss_gradient(part)
         total += loss_of_one
         summed[:cut] += slopes[:cut]
         spec.weights(summed)[-1][first:end] = one.weights(slopes)[-1]
         spec.biases(summed)[-1][first:end] = one.biases(slopes)[-1]
-        y_hat.append(machine.forward(problem.X))
+        y_hat.append(bound.forward(problem.X))
     assert value == pytest.approx(total, rel=1e-12)
     np.testing.assert_allclose(grad, summed, atol=1e-14)
     np.testing.assert_allclose(whole.forward(problem.X), np.hstack(y_hat), rtol=1e-13)
@@ -142,10 +142,10 @@ def test_same_bits_for_any_number_of_threads(engine, dtype, rng):
     problem, params = random_problem(spec, 700, rng, weighted=True), random_params(spec, rng)
     results = []
     for threads in (1, 2, 3):
-        machine = BoundNetwork(spec, engine.Plan(spec, threads), params.copy(), engine)
-        losses = train(machine, problem, np.arange(700), 300, 0.01)
-        _, grad = machine.loss_gradient(problem)
-        results.append((machine.params, machine.forward(problem.X), grad, losses))
+        bound = BoundNetwork(spec, engine.Plan(spec, threads), params.copy(), engine)
+        losses = train(bound, problem, np.arange(700), 300, 0.01)
+        _, grad = bound.loss_gradient(problem)
+        results.append((bound.params, bound.forward(problem.X), grad, losses))
     for other in results[1:]:
         for got, expected in zip(other, results[0], strict=True):
             np.testing.assert_array_equal(got, expected)

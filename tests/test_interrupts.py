@@ -3,17 +3,20 @@
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
 from support.fits import classes, network
 
-from ffnn_fast import Checkpoint, Network
+from ffnn_fast import Checkpoint, Network, reference
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.interrupts import Interrupts, in_background
+from ffnn_fast._solvers import cholesky
 from ffnn_fast._training import checkpoint_files, loop
 from ffnn_fast.callbacks import Callback
-from ffnn_fast.optimizers import SGD, StepRule
+from ffnn_fast.engine import isa
+from ffnn_fast.optimizers import SGD, Adam, StepRule
 
 
 @pytest.fixture
@@ -59,20 +62,84 @@ def test_a_fit_ends_with_the_chunk_of_steps_that_was_interrupted(interrupt_in, e
 
 
 @pytest.mark.parametrize("engine", ["compiled", "reference"])
-@pytest.mark.parametrize("sizes", [(5, 8, 2), (256, 256, 256, 10), (784, 2000, 2000, 10)])
-@pytest.mark.parametrize("batch_size", [1, 64, 20000])
-def test_chunks_are_short(engine, sizes, batch_size):
-    """By the estimate of their time; a step that takes longer is a chunk of its own."""
-    bound, rule = Network(sizes, engine=engine)._bound, StepRule(SGD())
-    steps = bound.steps_in(loop.CHUNK, rule, batch_size)
+@pytest.mark.parametrize(
+    "sizes", [(5, 8, 2), (2, 1000, 2), (256, 256, 256, 10), (784, 2000, 2000, 10)]
+)
+@pytest.mark.parametrize("batch_size", [1, 32, 20000])
+@pytest.mark.parametrize("optimizer", [SGD(), Adam()])
+def test_chunks_are_short(engine, sizes, batch_size, optimizer):
+    """By the work that a core does in a tenth of a second; a longer step is a chunk of its own."""
+    net, rule = Network(sizes, engine=engine), StepRule(optimizer)
+    steps = net._bound.steps_in(loop.CHUNK, rule, batch_size)
     assert steps >= 1
-    assert steps == 1 or steps * bound._seconds(6 * batch_size) <= loop.CHUNK
+    P, rows = len(net.params), steps * batch_size
+    assert steps == 1 or 6 * rows * P <= 5e9  # operations in products
+    assert steps == 1 or rows * sum(sizes[1:]) <= 5e6  # activations, forward and backward
+    assert steps == 1 or steps * P * (1 + optimizer.slots) <= 5e7  # entries that a step changes
+
+
+@pytest.fixture
+def calls_in(monkeypatch):
+    """Every call counts as long; returns the threads of calls of the backends' functions."""
+    monkeypatch.setattr("ffnn_fast._runtime.bound_network.LONG_CALL", 0.0)
+    threads = []
+
+    def record(owner, name):
+        function = getattr(owner, name)
+
+        def recorded(*args):
+            threads.append((name, threading.current_thread() is threading.main_thread()))
+            return function(*args)
+
+        monkeypatch.setattr(owner, name, recorded)
+
+    for backend in (isa.engine, reference):
+        for name in ("forward", "loss", "loss_gradient", "train_epoch", "normal_equations"):
+            record(backend, name)
+    for name in ("forward_propagation", "back_propagation", "jacobian"):
+        record(reference, name)
+    for name in ("factorize", "solve", "inverse"):
+        record(cholesky, name)
+    return threads
+
+
+CURVE = (np.linspace(-1, 1, 30)[:, None], np.linspace(-1, 1, 30) ** 2)
+LONG_WORK = {
+    "forward": lambda net: net.forward(CURVE[0]),
+    "predict": lambda net: net.predict(CURVE[0]),
+    "score": lambda net: net.score(*CURVE),
+    "loss": lambda net: net.loss(*CURVE),
+    "gradient": lambda net: net.gradient(*CURVE),
+    "step": lambda net: net.step(*CURVE, 0.1),
+    "fit": lambda net: net.fit(*CURVE, epochs=1, validation_data=CURVE),
+    "partial_fit": lambda net: net.partial_fit(*CURVE),
+    "partial_fit of a generator": lambda net: net.partial_fit(iter([CURVE])),
+    "find_learning_rate": lambda net: net.find_learning_rate(*CURVE, steps=5),
+    "gradient_descent": lambda net: net.gradient_descent(*CURVE, 0.1, 2),
+    "minimize": lambda net: net.minimize(*CURVE, max_iterations=2),
+    "minimize without gradients": lambda net: net.minimize(*CURVE, "powell", max_iterations=1),
+    "objective": lambda net: [function(net.params) for function in net.objective(*CURVE)],
+    "trace": lambda net: net.trace(*CURVE),
+    "check_gradients": lambda net: net.check_gradients(*CURVE),
+    "levenberg_marquardt": lambda net: net.levenberg_marquardt(*CURVE, max_iterations=2),
+    "intervals": lambda net: net.levenberg_marquardt(*CURVE, max_iterations=9).interval(CURVE[0]),
+    "covariance": lambda net: net.levenberg_marquardt(*CURVE, max_iterations=9).covariance(),
+}
+
+
+@pytest.mark.parametrize("settings", [{}, {"matmul": "blas"}, {"engine": "reference"}])
+@pytest.mark.parametrize("name", LONG_WORK)
+def test_no_long_call_runs_where_signals_are_handled(name, settings, calls_in):
+    net = Network([1, 2, 1], output="identity", seed=0, **settings)
+    LONG_WORK[name](net)
+    assert calls_in
+    assert [name for name, in_main_thread in calls_in if in_main_thread] == []
 
 
 @pytest.mark.parametrize("engine", ["compiled", "reference"])
 def test_a_long_step_is_left_at_once_and_changes_nothing(monkeypatch, engine):
     """The signal ends the fit while the step's gradient is still being computed."""
-    monkeypatch.setattr("ffnn_fast._runtime.bound_network.LONG_CALL", 1e-12)
+    monkeypatch.setattr("ffnn_fast._runtime.bound_network.LONG_CALL", 0.0)
     X, y = classes()
     net = network(engine=engine)
     before, ended, threads, computed = net.params.copy(), threading.Event(), [], []
@@ -83,7 +150,7 @@ def test_a_long_step_is_left_at_once_and_changes_nothing(monkeypatch, engine):
         computed.append(not ended.wait(60))
         return 0.0
 
-    monkeypatch.setattr(net._bound.backend, "loss_gradient", endless)
+    monkeypatch.setattr(net._bound.backend, "train_epoch", endless)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y, epochs=1, metrics=False)
     assert computed == []
@@ -97,7 +164,9 @@ def test_a_long_step_is_left_at_once_and_changes_nothing(monkeypatch, engine):
 def test_parameters_are_those_of_a_whole_number_of_steps(tmp_path, interrupt_in, monkeypatch):
     X, y = classes(5000)
     net = network()
-    interrupt_in(9)
+    chunks = -(-5000 // net._bound.steps_in(1e-3, StepRule(SGD()), 1))  # of an epoch
+    assert chunks > 1
+    interrupt_in(chunks + 1)
     history = net.fit(
         X, y, epochs=10**6, batch_size=1, on_interrupt="return", shuffle=False,
         checkpoint=Checkpoint(tmp_path / "fit", every_epochs=None),
@@ -136,14 +205,20 @@ def test_callbacks_are_notified_of_the_end():
 
 
 def test_held_work_is_finished_first():
-    with Interrupts() as interrupts:
+    interrupts = Interrupts()
+
+    def work():
         interrupts.hold()
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             interrupts.release()
         interrupts.release()
-    with pytest.raises(KeyboardInterrupt), Interrupts():
-        signal.raise_signal(signal.SIGINT)
+        return "done"
+
+    assert interrupts.run(work) == "done"
+    with pytest.raises(KeyboardInterrupt):
+        Interrupts().run(signal.raise_signal, signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_handler_of_ones_own_stays():
@@ -151,8 +226,7 @@ def test_a_handler_of_ones_own_stays():
     before = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
     try:
         own = signal.getsignal(signal.SIGINT)
-        with Interrupts():
-            assert signal.getsignal(signal.SIGINT) is own
+        assert Interrupts().run(signal.getsignal, signal.SIGINT) is own
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -174,12 +248,80 @@ def test_errors_of_work_in_the_background_arrive():
 
 
 def test_a_long_call_is_made_in_the_background(monkeypatch):
-    monkeypatch.setattr("ffnn_fast._runtime.bound_network.LONG_CALL", 1e-9)
+    monkeypatch.setattr("ffnn_fast._runtime.bound_network.LONG_CALL", 0.0)
     X, y = classes()
     long = network(dropout=0.2)
     long.fit(X, y, optimizer="adam")
     monkeypatch.undo()
     short = network(dropout=0.2)
     short.fit(X, y, optimizer="adam")
-    np.testing.assert_allclose(long.params, short.params, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(long.history["loss"], short.history["loss"], rtol=1e-5)
+    np.testing.assert_array_equal(long.params, short.params)
+    np.testing.assert_allclose(long.history["loss"], short.history["loss"], rtol=1e-12)
+
+
+def test_a_call_that_is_left_behind_ends():
+    started, threads = threading.Event(), []
+
+    def endless():
+        threads.append(threading.current_thread())
+        started.set()
+        while True:
+            time.sleep(1e-3)
+
+    def interrupt():
+        started.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    sender = threading.Thread(target=interrupt)
+    sender.start()
+    with pytest.raises(KeyboardInterrupt):
+        in_background(endless)
+    sender.join()
+    threads[0].join(60)
+    assert not threads[0].is_alive()
+
+
+def test_the_repetition_of_steps_after_a_divergence_is_interrupted(tmp_path, monkeypatch):
+    """Ctrl-C in its third step: θ is that after three steps, and the counters agree."""
+    X, y = classes()
+    calls, train = [], BoundNetwork.train
+
+    def diverging(self, samples, order, *args):
+        calls.append(len(order))
+        loss = train(self, samples, order, *args)
+        if len(calls) == 4:
+            signal.raise_signal(signal.SIGINT)
+        return float("nan") if len(calls) == 1 else loss
+
+    settings = {"batch_size": 10, "shuffle": False, "metrics": False, "on_interrupt": "return"}
+    net, expected = network(), network()
+    monkeypatch.setattr(BoundNetwork, "train", diverging)
+    history = net.fit(X, y, checkpoint=Checkpoint(tmp_path / "fit", every_epochs=None), **settings)
+    monkeypatch.undo()
+    assert calls == [200, 10, 10, 10]
+    assert history.stopped == "interrupted"
+    _, metadata = checkpoint_files.load(tmp_path / "fit")
+    assert (metadata["progress"]["t"], metadata["progress"]["position"]) == (3, 30)
+    assert np.isfinite(metadata["progress"]["total"])
+    expected.fit(X[:30], y[:30], epochs=1, **settings)
+    np.testing.assert_array_equal(net.params, expected.params)
+
+
+def test_an_interrupted_estimator_has_made_whole_steps(monkeypatch):
+    """The number of steps of its optimizer agrees with θ."""
+    sklearn = pytest.importorskip("ffnn_fast.sklearn")
+    X, y = classes(300)
+    train, calls = BoundNetwork.train, []
+
+    def interrupted(self, *args):
+        calls.append(train(self, *args))
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return calls[-1]
+
+    monkeypatch.setattr("ffnn_fast.sklearn._epochs.CHUNK", 1e-9)
+    monkeypatch.setattr(BoundNetwork, "train", interrupted)
+    estimator = sklearn.MLPClassifier((4,), batch_size=10, max_iter=2, random_state=0)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        estimator.fit(X, y)
+    assert len(calls) == estimator._optimizer_state.t == 3

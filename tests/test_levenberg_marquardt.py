@@ -26,14 +26,14 @@ def engine(request):
     return isa.load(request.param)
 
 
-def normal(machine, problem):
+def normal(bound, problem):
     """JᵀJ with NaN above the diagonal, Jᵀr and ½ Σ r²."""
-    P, backend, dtype = machine.spec.n_params, machine.backend, machine.spec.dtype
+    P, backend, dtype = bound.spec.n_params, bound.backend, bound.spec.dtype
     JTJ, JTr = np.full((P, P), np.nan, dtype), np.empty(P, dtype)
-    work = aligned_empty(backend.normal_workspace_size(machine.plan, len(problem.X)), dtype)
+    work = aligned_empty(backend.normal_workspace_size(bound.plan, len(problem.X)), dtype)
     work[:] = np.nan
     value = backend.normal_equations(
-        machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight, JTJ, JTr, work
+        bound.plan, bound.params, problem.X, problem.Y, problem.sample_weight, JTJ, JTr, work
     )
     return value, JTJ, JTr
 
@@ -67,20 +67,20 @@ def test_normal_equations_are_those_of_the_objective(loss, rng):
     """Jᵀr + Λθ is ∇θ, the value is the loss without penalty, J is its finite differences."""
     spec = NetworkSpec((3, 4, 2), "logistic", "tanh", loss, "float64", l2=(0.1, 0.3))
     problem = random_problem(spec, 23, rng, weighted=True)
-    machine, _ = twins(spec, random_params(spec, rng), isa.engine)
-    value, JTJ, JTr = normal(machine, problem)
-    objective, gradient = machine.loss_gradient(problem)
+    bound, _ = twins(spec, random_params(spec, rng), isa.engine)
+    value, JTJ, JTr = normal(bound, problem)
+    objective, gradient = bound.loss_gradient(problem)
     Λ = ridge(spec)
-    assert value + 0.5 * machine.params @ (Λ * machine.params) == pytest.approx(objective)
-    np.testing.assert_allclose(JTr + Λ * machine.params, gradient, atol=1e-14)
+    assert value + 0.5 * bound.params @ (Λ * bound.params) == pytest.approx(objective)
+    np.testing.assert_allclose(JTr + Λ * bound.params, gradient, atol=1e-14)
 
     def residuals(theta):
         y_hat = np.empty_like(problem.Y)
-        machine.backend.forward(machine.plan, theta, problem.X, y_hat, machine.workspace(23))
+        bound.backend.forward(bound.plan, theta, problem.X, y_hat, bound.workspace(23))
         scale = np.sqrt(CURVATURE[loss] * problem.sample_weight / 23)
         return (scale[:, None] * (y_hat - problem.Y)).ravel()
 
-    J = optimize.approx_fprime(machine.params.copy(), residuals, 1e-7)
+    J = optimize.approx_fprime(bound.params.copy(), residuals, 1e-7)
     np.testing.assert_allclose(np.tril(JTJ), np.tril(J.T @ J), atol=1e-6)
 
 
@@ -114,7 +114,7 @@ def test_same_bits_for_any_number_of_threads(engine, sizes, dtype, rng):
 
 def test_shapes_that_do_not_fit_are_refused(engine, rng):
     spec = NetworkSpec((3, 4, 2), "tanh", "identity", dtype="float64")
-    machine, _ = twins(spec, random_params(spec, rng), engine)
+    bound, _ = twins(spec, random_params(spec, rng), engine)
     problem = random_problem(spec, 5, rng)
     for message, wrong in {
         "X": replace(problem, X=problem.X[:, :2].copy()),
@@ -122,18 +122,18 @@ def test_shapes_that_do_not_fit_are_refused(engine, rng):
         "sample_weight": replace(problem, sample_weight=np.ones(4)),
     }.items():
         with pytest.raises(ValueError, match=message):
-            normal(machine, wrong)
-    call = (machine.plan, machine.params, problem.X, problem.Y, None)
-    work = machine.workspace(5)
+            normal(bound, wrong)
+    call = (bound.plan, bound.params, problem.X, problem.Y, None)
+    work = bound.workspace(5)
     with pytest.raises(ValueError, match="JTJ"):
         engine.normal_equations(*call, np.empty((3, 3)), np.empty(3), work)
     P = spec.n_params
     with pytest.raises(ValueError, match="work"):
         engine.normal_equations(*call, np.empty((P, P)), np.empty(P), np.empty(3))
     spec = NetworkSpec((3, 2), "tanh", "softmax", "squared_error", "float64")
-    machine, _ = twins(spec, random_params(spec, rng), engine)
+    bound, _ = twins(spec, random_params(spec, rng), engine)
     with pytest.raises(ValueError, match="sum of squares"):
-        normal(machine, random_problem(spec, 5, rng))
+        normal(bound, random_problem(spec, 5, rng))
 
 
 def scipy_fit(net, X, y, weight):

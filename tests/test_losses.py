@@ -53,10 +53,10 @@ def test_values_by_hand(name, options, y_hat, y, value, gradient):
     p, y = np.array([y_hat], float), np.array([y], float)
     spec = NetworkSpec((1, p.shape[1]), (), "identity", name, "float64", loss_options=options)
     X = np.ones((1, 1))
-    for machine in one_layer(spec, p, 1):
-        found, grad = machine.loss_gradient(Samples(X, y))
+    for bound in one_layer(spec, p, 1):
+        found, grad = bound.loss_gradient(Samples(X, y))
         assert found == pytest.approx(value, rel=1e-12, abs=1e-15)
-        assert machine.loss(Samples(X, y)) == pytest.approx(value, rel=1e-12, abs=1e-15)
+        assert bound.loss(Samples(X, y)) == pytest.approx(value, rel=1e-12, abs=1e-15)
         np.testing.assert_allclose(spec.biases(grad)[0], gradient, rtol=1e-12, atol=1e-15)
 
 
@@ -76,8 +76,8 @@ def test_label_smoothing_as_in_torch(dtype):
                        [-0.6022271146389793, 0.4136133122144268, 0.1886138024245526]])  # fmt: skip
     rtol = 1e-6 if dtype == "float32" else 1e-12
     for Y in (np.array([2, 0]), np.eye(3, dtype=dtype)[[2, 0]]):
-        for machine in one_layer(spec, P, 2):
-            value, grad = machine.loss_gradient(Samples(np.eye(2, dtype=dtype), Y))
+        for bound in one_layer(spec, P, 2):
+            value, grad = bound.loss_gradient(Samples(np.eye(2, dtype=dtype), Y))
             assert value == pytest.approx(expected, rel=rtol)
             np.testing.assert_allclose(spec.weights(grad)[0].T, slopes / 2, rtol=1e-4, atol=1e-7)
 
@@ -112,8 +112,8 @@ def test_missing_targets_are_passed_over(output, loss, n, dtype, rtol, rng):
 
 def test_one_missing_entry_takes_its_share_only():
     spec = NetworkSpec((1, 2), (), "identity", "absolute", "float64", missing_targets="ignore")
-    for machine in one_layer(spec, np.array([[1.0, 5.0]]), 1):
-        value, grad = machine.loss_gradient(Samples(np.ones((1, 1)), np.array([[np.nan, 2.0]])))
+    for bound in one_layer(spec, np.array([[1.0, 5.0]]), 1):
+        value, grad = bound.loss_gradient(Samples(np.ones((1, 1)), np.array([[np.nan, 2.0]])))
         assert value == 3
         np.testing.assert_array_equal(spec.biases(grad)[0], [0, 1])
 

@@ -126,6 +126,10 @@ def test_names_and_functions():
     for bad, error in (("recall", ValueError), ("top_0", ValueError), (3, TypeError)):
         with pytest.raises(error, match="a metric must be"):
             as_metric(bad)
+    with pytest.raises(TypeError, match="the name of a metric must be a string, got 3"):
+        Metric(3, max)
+    with pytest.raises(TypeError, match="metric 'own': function must be callable"):
+        Metric("own", 3)
     with pytest.raises(ValueError, match="takes"):
         Metric("own", max, takes="rows")
 
@@ -182,9 +186,9 @@ class TestCalibration:
         sklearn = pytest.importorskip("sklearn.calibration")
         p = np.append(rng.beta(0.3, 0.3, 200).round(2), [0, 0.1, 0.5, 1])
         y = rng.random(204) < p
-        said, share, count = calibration_curve(y, p, bins)
-        their_share, their_said = sklearn.calibration_curve(y, p, n_bins=bins)
-        np.testing.assert_allclose(said, their_said, rtol=1e-12)
+        probability, share, count = calibration_curve(y, p, bins)
+        their_share, their_probability = sklearn.calibration_curve(y, p, n_bins=bins)
+        np.testing.assert_allclose(probability, their_probability, rtol=1e-12)
         np.testing.assert_allclose(share, their_share, rtol=1e-12)
         assert count.sum() == 204
 
@@ -195,9 +199,9 @@ class TestCalibration:
         assert expected_calibration_error([True, False], [1.0, 0.0]) == 0
 
     def test_float32_that_is_not_quite_one(self):
-        said, _, count = calibration_curve([1, 1], np.float32([1.0, 0.99999994]))
+        probability, _, count = calibration_curve([1, 1], np.float32([1.0, 0.99999994]))
         assert count.tolist() == [2]
-        assert said[0] == pytest.approx(1)
+        assert probability[0] == pytest.approx(1)
 
     @pytest.mark.parametrize(
         ("given", "message"),

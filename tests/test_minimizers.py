@@ -27,7 +27,7 @@ def test_every_minimiser_finds_the_minimum(method, dtype, rng):
     X = np.linspace(-2, 2, 30)[:, None]
     y = 1.5 * np.tanh(X[:, 0]) + 0.1 * rng.normal(size=30)
     net, best = tiny(dtype=dtype), tiny(dtype="float64")
-    if method == "dogleg":  # wants a Hessian that is positive definite on its way
+    if method == "dogleg":  # needs a Hessian that is positive definite
         net.levenberg_marquardt(X, y, max_iterations=2)
     fit = best.levenberg_marquardt(X, y, tol=1e-12)
     history = net.minimize(X, y, method.upper())
@@ -211,3 +211,32 @@ def test_what_is_refused(rng):
     net.params[:] = np.inf
     with pytest.raises(ValueError, match="objective at the initial parameters is nan, not finite"):
         net.minimize(X, y)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"bounds": [(0, 1)]}, ValueError, "'bounds', which is an argument of scipy.optimize.min"),
+        ({"maxiter": 3, "jac": None}, ValueError, "'jac'.* net.objective"),
+        ({"callback": print}, ValueError, "'callback', which is an argument of minimize"),
+        ({"constraints": ()}, ValueError, "'constraints'"),
+        ({3: 1}, TypeError, "names in options must be strings, got 3"),
+    ],
+)
+@pytest.mark.parametrize("method", ["L-BFGS-B", "SLSQP", "Nelder-Mead", "trust-constr"])
+def test_options_that_are_arguments(method, options, error, match):
+    net = tiny()
+    before = net.params.copy()
+    with pytest.raises(error, match=match):
+        net.minimize([[0.0], [1.0]], [0.0, 1.0], method, options=options)
+    np.testing.assert_array_equal(net.params, before)
+
+
+def test_the_history_counts_iterations():
+    X, y = np.linspace(-1, 1, 9)[:, None], np.linspace(0, 1, 9)
+    net = Network([1, 2, 1], output="identity", seed=0)
+    for history in (net.minimize(X, y, max_iterations=3), net.levenberg_marquardt(X, y)):
+        name, n = type(history).__name__, len(history)
+        text = repr(history)
+        assert text.startswith(f"{name}({n} iteration{'s' * (n > 1)}; last: iteration {n}, loss")
+        assert "epoch" not in text

@@ -244,6 +244,10 @@ def test_repr_is_a_table():
     assert "100,480" in text
     assert "total 101,770" in text
     assert "l2 0.1" in text
+    assert "missing targets" not in text
+    assert "missing targets ignore" in repr(
+        Network([3, 2], output="identity", missing_targets="ignore")
+    )
 
 
 def test_check_gradients():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.problems import (
     HIDDEN,
     PAIRS,
-    machines,
+    bound_networks,
     options_of,
     random_params,
     random_problem,
@@ -156,7 +156,7 @@ def test_online_steps_that_put_the_first_layer_off(engine, sizes, kind, dtype, r
 def test_an_online_epoch_may_be_cut_at_panels(engine, dtype, rng):
     spec = NetworkSpec((784, 40, 5), "relu", dtype=dtype)
     problem, order = random_problem(spec, 100, rng), rng.permutation(100)
-    whole, cut = machines(spec, random_params(spec, rng), engine, engine)
+    whole, cut = bound_networks(spec, random_params(spec, rng), engine, engine)
     train(whole, problem, order, 1, 0.01)
     for part in (order[:64], order[64:96], order[96:]):
         train(cut, problem, part, 1, 0.01)
@@ -279,11 +279,11 @@ def test_same_bits_for_any_number_of_threads(engine, sizes, batch_size, dtype, r
     params, order = random_params(spec, rng), rng.permutation(1600)
     results = []
     for n_threads in (1, 2, 3, 5):
-        machine = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
-        losses = train(machine, problem, order, batch_size, 0.01)
-        value, grad = machine.loss_gradient(problem)
-        results.append((machine.params, machine.forward(problem.X), grad, losses, value))
-        assert value == pytest.approx(machine.loss(problem))
+        bound = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+        losses = train(bound, problem, order, batch_size, 0.01)
+        value, grad = bound.loss_gradient(problem)
+        results.append((bound.params, bound.forward(problem.X), grad, losses, value))
+        assert value == pytest.approx(bound.loss(problem))
     for other in results[1:]:
         for got, expected in zip(other, results[0], strict=True):
             np.testing.assert_array_equal(got, expected)

@@ -247,6 +247,12 @@ class TestWeightImages:
         with pytest.raises(ValueError, match=r"shape \(n_1, n_0\), got \(4,\)"):
             plotting.weight_images(np.ones(4), (2, 2))
 
+    def test_places_left_over_in_a_grid_are_empty(self, rng):
+        axes = plotting.weight_images(rng.normal(size=(11, 4)), (2, 2))
+        assert len(axes) == 11
+        (_, *colour_bar) = (ax for ax in axes[0].figure.axes if ax not in axes[1:])
+        assert len(colour_bar) == 1
+
     def test_sixteen_of_many(self):
         axes = plotting.weight_images(Network([4, 30, 2], seed=0), (2, 2))
         assert [ax.get_title() for ax in axes] == [f"unit {unit}" for unit in range(16)]
@@ -305,6 +311,15 @@ class TestHistograms:
         assert len({tuple(bars(ax)) for ax in axes}) == 1  # one scale for all
         written = axes[2].get_legend().get_texts()[0].get_text()
         assert written == f"median {np.median(sizes[2]):.1e}"
+
+    def test_gradients_of_one_size(self):
+        (ax,) = plotting.gradient_histograms(
+            {"a_1": np.zeros((2, 1)), "grad_W_1": np.full((1, 4), -0.5)}, Figure().subplots()
+        )
+        shares = [bar.get_height() for bar in ax.patches]
+        assert sum(shares) == pytest.approx(1)
+        bar = ax.patches[int(np.argmax(shares))]
+        assert bar.get_x() <= 0.5 <= bar.get_x() + bar.get_width()
 
     def test_of_nothing(self):
         net = Network([2, 2], output="identity", initializer="zeros")

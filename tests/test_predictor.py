@@ -28,6 +28,30 @@ def test_equals_forward(engine, n_rows, output, dtype, rtol):
     np.testing.assert_allclose(predict(X), net.forward(X), rtol=rtol, atol=rtol)
 
 
+def test_each_call_without_out_returns_an_array_of_its_own(engine, dtype):
+    net = Network([3, 4, 2], dtype=dtype, seed=0, engine=engine)
+    predict, X = net.predictor(2), np.random.default_rng(0).normal(size=(3, 2, 3)).astype(dtype)
+    results = [predict(rows) for rows in X]
+    for rows, found in zip(X, results, strict=True):
+        assert (found.shape, found.dtype.name, found.flags.owndata) == ((2, 2), dtype, True)
+        np.testing.assert_allclose(found, net.forward(rows), rtol=1e-6)
+    assert not any(np.shares_memory(results[0], other) for other in results[1:])
+    assert not hasattr(predict, "out")
+
+
+@pytest.mark.parametrize("method", ["RK45", "Radau", "LSODA"])
+def test_a_solver_may_keep_what_it_is_given(engine, method):
+    """SciPy's solvers keep f of earlier steps beside that of the current one."""
+    from scipy.integrate import solve_ivp
+
+    net = Network([2, 16, 2], output="identity", dtype="float64", seed=0, engine=engine)
+    predict, copy = net.predictor(), np.ascontiguousarray  # some y are columns of an array
+    by_predictor = solve_ivp(lambda t, y: predict(copy(y))[0], (0, 2), [0.3, -0.2], method=method)
+    by_forward = solve_ivp(lambda t, y: net.forward(y), (0, 2), [0.3, -0.2], method=method)
+    assert by_predictor.nfev == by_forward.nfev
+    np.testing.assert_allclose(by_predictor.y, by_forward.y, rtol=1e-9)
+
+
 def test_one_sample_may_be_a_vector():
     net = Network([3, 4, 2], seed=0)
     x, out = np.ones(3, np.float32), np.empty(2, np.float32)

@@ -185,6 +185,17 @@ def test_forged_targets_are_refused(entry, value):
         TargetEncoder.from_dict({**plain, entry: value})
 
 
+def test_messages_quote_the_beginning_and_the_end():
+    for build in (
+        lambda: CategoricalColumn("x" * 10**5, ("a", "a")),
+        lambda: CategoricalColumn("name", ("a",) * 10**5),
+        lambda: CategoricalColumn(["x" * 10**5], ("a",)),
+    ):
+        with pytest.raises(ValueError, match="bad ") as caught:
+            build()
+        assert len(str(caught.value)) < 1000
+
+
 ROUNDED = [
     np.array([0.3, 0.1 + 0.2, 0.3, 0.3]),
     np.array([0.3, 0.1 + 0.2, 0.3, 0.3]) * -1e300,

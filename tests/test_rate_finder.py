@@ -56,3 +56,66 @@ def test_refusals(given, message):
     net = Network([5, 8, 1], output="identity", activation="relu", seed=0)
     with pytest.raises(ValueError, match=message):
         net.find_learning_rate(X, y, **given)
+
+
+def nearly_perfect(dtype, seed):
+    """A network whose batches differ in loss by orders of magnitude, and its rows."""
+    X, y = values(300)
+    net = Network([3, 16, 1], output="identity", dtype="float64", seed=seed)
+    net.levenberg_marquardt(X, y)
+    found = Network([3, 16, 1], output="identity", dtype=dtype, seed=seed)
+    found.params[:] = net.params
+    return found, X, y
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rprop"])
+def test_a_nearly_perfect_network(optimizer, dtype, seed):
+    net, X, y = nearly_perfect(dtype, seed)
+    curve = net.find_learning_rate(X, y, optimizer=optimizer)
+    assert len(curve.rates) >= 3
+    assert curve.rates[0] <= curve.suggestion <= curve.rates[-1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_differences_between_batches_do_not_decide(seed):
+    """The suggestion of a nearly perfect network improves it."""
+    net, X, y = nearly_perfect("float64", seed)
+    net.params[:] += 1e-6 * np.random.default_rng(seed).normal(size=len(net.params))
+    curve = net.find_learning_rate(X, y)
+    assert curve.suggestion > 1e-4
+    before = net.loss(X, y)
+    net.fit(X, y, learning_rate=curve.suggestion, epochs=20)
+    assert net.loss(X, y) < before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_negative_loss_is_no_explosion(seed):
+    X, y = values(300)
+    net = Network([3, 16, 2], output="identity", loss="gaussian_nll", seed=seed)
+    net.fit(X, y, optimizer="adam", epochs=100)
+    before = net.loss(X, y)
+    assert before < -1
+    curve = net.find_learning_rate(X, y, optimizer="adam")
+    assert len(curve.rates) > 50
+    net.fit(X, y, optimizer="adam", learning_rate=curve.suggestion, epochs=20)
+    assert net.loss(X, y) < before + 0.1
+
+
+def test_a_loss_of_zero():
+    X, y = values(300)
+    net = Network([3, 1], output="identity", seed=0)
+    net.params[:] = 0
+    assert net.find_learning_rate(X, 0 * y).suggestion == pytest.approx(1e-6)
+
+
+def test_dropout_is_in_both_losses():
+    """Else the loss of a step without training seems to rise."""
+    X, y = classes(300)
+    net = network(dropout=0.5)
+    curve = net.find_learning_rate(X, y, lowest=1e-12, highest=2e-12, steps=40)
+    assert len(curve.rates) == 40
+    trained = network(dropout=0.5)
+    trained.fit(X, y, optimizer="adam", epochs=200)
+    assert trained.find_learning_rate(X, y).suggestion >= 1e-6

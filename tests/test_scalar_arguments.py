@@ -7,6 +7,8 @@ callable with required arguments needs an example of them.
 import importlib
 import inspect
 import re
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ REQUIRED = {  # valid values of the arguments without a default
     "InverseScaling": {"rate": 0.5},
     "Loss": {"name": "a", "value": np.subtract, "gradient": np.subtract},
     "Metric": {"name": "a", "function": max},
+    "logsumexp": {"a": np.zeros(3)},
     "NumericColumn": {"name": "a", "mean": 0.0, "scale": 1.0},
     "OneCycle": {"peak": 0.5, "total": 25},
     "ReduceOnPlateau": {"rate": 0.5},
@@ -132,10 +135,14 @@ def call(name, function, **given):
         for p in inspect.signature(function).parameters.values()
         if p.default is p.empty and p.name != "self" and p.kind is not p.VAR_KEYWORD
     ]
-    assert set(required) <= set(REQUIRED.get(name, {})), f"REQUIRED needs an example for {name}"
+    known = {*REQUIRED.get(name, {}), *(["path"] if name == "Network.save" else [])}
+    assert set(required) <= known, f"REQUIRED needs an example for {name}"
     given = {**REQUIRED.get(name, {}), **given}
     if not name.startswith("Network."):
         return function(**given)
+    if name == "Network.save":
+        with tempfile.TemporaryDirectory() as folder:
+            return function(network(), Path(folder, "net"), **given)
     if name == "Network.levenberg_marquardt":
         return function(Network([3, 2, 1], output="identity", seed=0), **given)
     if name in ("Network.fit", "Network.minimize", "Network.gradient_descent"):

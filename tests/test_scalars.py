@@ -28,6 +28,7 @@ def test_what_is_no_integer_is_refused(value):
         (0, 1, None, "n must be at least 1, got 0"),
         (-5, 0, 9, r"n must be in \[0, 9\], got -5"),
         (10, 0, 9, r"n must be in \[0, 9\], got 10"),
+        (2**63, 1, None, r"n must be at most 2\*\*63 - 1, got 9223372036854775808"),
         (10, None, 9, r"n must be in \(-inf, 9\], got 10"),
     ],
 )

@@ -153,6 +153,7 @@ def test_as_schedule():
         (lambda: ReduceOnPlateau(0.1, factor=1.5), ValueError, "factor"),
         (lambda: ReduceOnPlateau(0.1, mode="up"), ValueError, "mode"),
         (lambda: ReduceOnPlateau(0.1, patience=-1), ValueError, "patience"),
+        (lambda: ReduceOnPlateau(0.1, monitor=3), TypeError, "monitor must be the name of a"),
         (lambda: WarmUp(0.1, 5, 2.0), ValueError, "start"),
         (lambda: WarmUp("x", 5), TypeError, "a number or a schedule"),
         (lambda: Custom(3), TypeError, "callable"),

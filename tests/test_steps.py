@@ -86,11 +86,11 @@ def test_every_option(engine, optimizer, options, batch_size, matmul, dtype, rto
     rule = StepRule(RULES[optimizer], **OPTIONS[options])
     if optimizer == "sgd":
         rule = StepRule(SGD(learning_rate=0.1), **OPTIONS[options])
-    machine, params, _ = both(
+    bound, params, _ = both(
         engine, spec, problem, order, batch_size, rule, rng, rtol, matmul
     )  # fmt: skip
     for k, (W, W_0) in enumerate(
-        zip(spec.weights(machine.params), spec.weights(params), strict=True), start=1
+        zip(spec.weights(bound.params), spec.weights(params), strict=True), start=1
     ):
         if k in rule.frozen:
             np.testing.assert_array_equal(W, W_0)
@@ -108,9 +108,9 @@ def test_same_bits_for_any_threads_and_pieces(engine, optimizer, batch_size, dty
     for options in ({}, {"clip_norm": 0.1, "clip_value": 0.1, "max_norm": 0.5, "average": 0.5}):
         rule, results = StepRule(RULES[optimizer], **options), []
         for n_threads, pieces in ((1, 1), (2, 2), (3, 7), (5, 1)):
-            machine = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
-            _, state = take_steps(machine, problem, order, batch_size, rule, pieces)
-            results.append((machine.params, state))
+            bound = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+            _, state = take_steps(bound, problem, order, batch_size, rule, pieces)
+            results.append((bound.params, state))
         for other in results[1:]:
             for got, expected in zip(other, results[0], strict=True):
                 np.testing.assert_array_equal(got, expected)
@@ -123,9 +123,9 @@ def test_same_bits_for_teams_on_large_networks(engine, dtype, rng):
     for options in ({}, {"clip_norm": 0.1, "max_norm": 1.0, "average": 0.5, "frozen": (2,)}):
         rule, results = StepRule(Adam(), **options), []
         for n_threads in (1, 2, 3, 5):
-            machine = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
-            loss, state = take_steps(machine, problem, order, 256, rule)
-            results.append((machine.params, state, loss))
+            bound = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+            loss, state = take_steps(bound, problem, order, 256, rule)
+            results.append((bound.params, state, loss))
         for other in results[1:]:
             for got, expected in zip(other, results[0], strict=True):
                 np.testing.assert_array_equal(got, expected)
@@ -142,8 +142,8 @@ def test_a_schedule_gives_each_step_its_numbers(engine, optimizer, batch_size, d
     rule, params = StepRule(RULES[optimizer]), random_params(spec, rng)
     ours, theirs = twins(spec, params, engine)
     cut = BoundNetwork(spec, ours.plan, params.copy(), engine)
-    for machine, pieces in ((ours, 1), (theirs, 1), (cut, 3)):
-        take_steps(machine, problem, order, batch_size, rule, pieces, hyper)
+    for bound, pieces in ((ours, 1), (theirs, 1), (cut, 3)):
+        take_steps(bound, problem, order, batch_size, rule, pieces, hyper)
     assert relative_error(ours.params, theirs.params) <= rtol
     np.testing.assert_array_equal(cut.params, ours.params)
     constant = BoundNetwork(spec, ours.plan, params.copy(), engine)
@@ -175,27 +175,27 @@ def test_an_epoch_is_gradients_and_updates(engine, rows, dtype, rtol, rng):
 def test_frozen_layers_keep_their_state(engine, name, dtype, rng):
     spec = NetworkSpec((5, 6, 7, 2), dtype=dtype)
     problem, params = random_problem(spec, 30, rng), random_params(spec, rng)
-    (machine, _) = twins(spec, params, engine)
+    (bound, _) = twins(spec, params, engine)
     rule = StepRule(RULES[name], frozen=(1, 3))
-    _, state = take_steps(machine, problem, np.arange(30), 4, rule)
+    _, state = take_steps(bound, problem, np.arange(30), 4, rule)
     for k in (1, 3):
         for part, before in (
-            (spec.weights(machine.params)[k - 1], spec.weights(params)[k - 1]),
-            (spec.biases(machine.params)[k - 1], spec.biases(params)[k - 1]),
+            (spec.weights(bound.params)[k - 1], spec.weights(params)[k - 1]),
+            (spec.biases(bound.params)[k - 1], spec.biases(params)[k - 1]),
         ):
             np.testing.assert_array_equal(part, before)
         for row in state:
             assert not spec.weights(row)[k - 1].any()
             assert not spec.biases(row)[k - 1].any()
-    assert (spec.weights(machine.params)[1] != spec.weights(params)[1]).all()
+    assert (spec.weights(bound.params)[1] != spec.weights(params)[1]).all()
 
 
 def test_the_average_includes_frozen_layers(engine, dtype, rng):
     spec = NetworkSpec((5, 6, 2), dtype=dtype)
     problem, params = random_problem(spec, 30, rng), random_params(spec, rng)
-    (machine, _) = twins(spec, params, engine)
+    (bound, _) = twins(spec, params, engine)
     _, state = take_steps(
-        machine, problem, np.arange(30), 4, StepRule(Adam(), frozen=(1,), average=0.9)
+        bound, problem, np.arange(30), 4, StepRule(Adam(), frozen=(1,), average=0.9)
     )
     np.testing.assert_array_equal(spec.weights(state[-1])[0], spec.weights(params)[0])
 
@@ -241,7 +241,7 @@ def test_not_a_number_stays(engine, dtype):
         for options in ({}, {"clip_value": 0.1, "clip_norm": 0.1, "max_norm": 1.0}):
             params = np.full(spec.n_params, 0.1, dtype)
             params[0] = np.nan
-            (machine, _) = twins(spec, params, engine)
-            take_steps(machine, problem, np.arange(4), 2, StepRule(as_optimizer(name), **options))
-            assert np.isnan(machine.params[0])
-            assert np.isnan(machine.params[-1])
+            (bound, _) = twins(spec, params, engine)
+            take_steps(bound, problem, np.arange(4), 2, StepRule(as_optimizer(name), **options))
+            assert np.isnan(bound.params[0])
+            assert np.isnan(bound.params[-1])

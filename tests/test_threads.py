@@ -7,14 +7,20 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ffnn_fast import Network
 from ffnn_fast._runtime import threads
+from ffnn_fast._runtime.blas_limit import one_blas_thread
 
+VARIABLES = ("FFNN_FAST_NUM_THREADS", "OMP_NUM_THREADS")
+needs_openmp = pytest.mark.skipif(
+    threads.openmp_limit() == threads.UNLIMITED, reason="the engine was built without OpenMP"
+)
 SIZES = [64, 128, 128, 10]
 
 
@@ -36,12 +42,89 @@ def blas_threads():
 
 def test_what_n_threads_means(monkeypatch):
     monkeypatch.setattr(threads, "available", lambda: 4)
+    monkeypatch.setattr(threads, "openmp_limit", lambda: 8)
     monkeypatch.delenv("FFNN_FAST_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     asked = {None: 4, 1: 1, 7: 7, -1: 4, -2: 3, -9: 1}
     assert {n: threads.resolve(n) for n in asked} == asked
     monkeypatch.setenv("FFNN_FAST_NUM_THREADS", "3")
     assert threads.resolve(None) == 3
     assert threads.resolve(2) == 2
+
+
+def test_the_default_follows_openmp(monkeypatch):
+    monkeypatch.setattr(threads, "available", lambda: 4)
+    monkeypatch.delenv("FFNN_FAST_NUM_THREADS", raising=False)
+    given = {"": 4, "2": 2, "3,1": 3, " 2 ": 2, "9": 4, "0": 4, "-1": 4, "many": 4}
+    monkeypatch.setattr(threads, "openmp_limit", lambda: 8)
+    for value, expected in given.items():
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+        assert threads.resolve(None) == expected
+        assert threads.resolve(-1) == 4
+    monkeypatch.setattr(threads, "openmp_limit", lambda: 1)
+    assert threads.resolve(None) == 1
+    assert threads.resolve(-1) == 4
+    monkeypatch.setenv("FFNN_FAST_NUM_THREADS", "3")
+    assert threads.resolve(None) == 3
+
+
+@needs_openmp
+def test_a_limit_in_force_holds_from_call_to_call(monkeypatch):
+    """Also for a network made before it; and not for one with a number of its own."""
+    monkeypatch.setattr(threads, "available", lambda: 4)
+    monkeypatch.delenv("FFNN_FAST_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    X, y = rows()
+    with threadpool_limits(limits=4, user_api="openmp"):
+        net, fixed = Network(SIZES, seed=0), Network(SIZES, seed=0, n_threads=3)
+        widest = net._bound.plan_now
+        assert (net.n_threads, fixed.n_threads) == (4, 3)
+        with threadpool_limits(limits=2):
+            assert (net.n_threads, fixed.n_threads) == (2, 3)
+            assert net._bound.plan_now is not widest
+            net.fit(X, y, epochs=1, batch_size=256)
+            assert net.predict(X).shape == (512,)
+            assert net._bound.plan_now is net._bound.plan_now
+        assert net.n_threads == 4
+        assert net._bound.plan_now is widest
+        fixed.fit(X, y, epochs=1, batch_size=256)
+    np.testing.assert_array_equal(net.params, fixed.params)
+
+
+@needs_openmp
+def test_a_call_creates_no_more_threads_than_the_limit():
+    """The number of threads of a process, which OpenMP keeps, after a fit."""
+    code = """
+        import os, numpy as np
+        from threadpoolctl import threadpool_limits
+        os.sched_getaffinity = lambda pid: range(4)
+        import ffnn_fast
+        X = np.ones((2048, 64), "f")
+        net = ffnn_fast.Network([64, 256, 256, 10], seed=0)
+        def threads(limit):
+            before = len(os.listdir("/proc/self/task"))
+            with threadpool_limits(limit, user_api="openmp"):
+                net.fit(X, np.arange(2048) % 10, epochs=1, batch_size=512, metrics=False)
+            return len(os.listdir("/proc/self/task")) - before
+        print(threads(1), threads(3))
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.split() == ["0", "2"]
+
+
+def test_workers_of_loky_use_their_share():
+    joblib = pytest.importorskip("joblib")
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        given = joblib.Parallel()(joblib.delayed(default_threads)() for _ in range(2))
+    assert given == [1, 1]
+
+
+def default_threads():
+    return Network([2, 2]).n_threads
 
 
 @pytest.mark.parametrize(
@@ -78,13 +161,16 @@ def test_same_bits_through_the_public_door():
 
 def test_blas_limit_is_restored_by_the_last_to_leave():
     before = blas_threads()
-    with threads.one_blas_thread():
-        with threads.one_blas_thread():
-            assert set(blas_threads()) == {1}
+
+    def nested():
+        assert set(one_blas_thread(blas_threads)) == {1}
         assert set(blas_threads()) == {1}
+        return "result"
+
+    assert one_blas_thread(nested) == "result"
     assert blas_threads() == before
-    with pytest.raises(RuntimeError), threads.one_blas_thread():
-        raise RuntimeError
+    with pytest.raises(ZeroDivisionError):
+        one_blas_thread(lambda: 1 // 0)
     assert blas_threads() == before
     trained(1, matmul="blas")
     assert blas_threads() == before
@@ -125,6 +211,28 @@ def test_a_forked_child_runs_alone_and_does_not_hang():
         os.waitpid(child, 0)
         pytest.fail("the child hung")
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's list of threads")
+def test_run_serially_starts_no_threads_and_changes_no_bit():
+    """What a forked child calls, here in a process that ends like any other."""
+    code = """
+        import os
+        from ffnn_fast.engine import isa
+        from test_threads import trained
+
+        trained(1)
+        before = len(os.listdir("/proc/self/task"))
+        isa.engine.run_serially()
+        params = trained(2)
+        print(len(os.listdir("/proc/self/task")) - before, params.tobytes().hex())
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.split() == ["0", trained(2).tobytes().hex()]
 
 
 def test_nothing_spins_when_idle():

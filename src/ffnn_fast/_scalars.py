@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 
-CLOSED = ("neither", "left", "right", "both")
+from ffnn_fast._errstate import isolated
+from ffnn_fast._names import unknown
+from ffnn_fast._text import quoted
+
+LARGEST = 2**63 - 1
 
 
 def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) -> int:
-    """`value` as an int in [low, high], `high` included; None for no bound.
+    """`value` as an int in [low, high], `high` included; without `high` up to 2**63 - 1.
 
     Raises
     ------
@@ -26,11 +30,13 @@ def as_int(value: Any, name: str, low: int | None = 1, high: int | None = None) 
     """
     number = _plain(value)
     if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
+        raise TypeError(f"{name} must be an integer, got {quoted(value)}")
     if low is not None and number < low and high is None:
-        raise ValueError(f"{name} must be at least {low}, got {number}")
+        raise ValueError(f"{name} must be at least {low}, got {quoted(number)}")
+    if high is None and number > LARGEST:
+        raise ValueError(f"{name} must be at most 2**63 - 1, got {quoted(number)}")
     if (low is not None and number < low) or (high is not None and number > high):
-        raise ValueError(f"{name} must be in {_interval(low, high, 'both')}, got {number}")
+        raise ValueError(f"{name} must be in {_interval(low, high, 'both')}, got {quoted(number)}")
     return number
 
 
@@ -57,7 +63,7 @@ def as_float(
     """
     number = _plain(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {quoted(value)}")
     try:
         number = float(number)
     except OverflowError:  # an int beyond every float
@@ -67,16 +73,30 @@ def as_float(
     if not (above and below):
         if high == math.inf and closed in ("neither", "left"):
             bound = "" if low == -math.inf else f" {'>=' if closed == 'left' else '>'} {low:g}"
-            raise ValueError(f"{name} must be a finite number{bound}, got {value}")
-        raise ValueError(f"{name} must be in {_interval(low, high, closed)}, got {value}")
+            raise ValueError(f"{name} must be a finite number{bound}, got {_shown(value)}")
+        raise ValueError(f"{name} must be in {_interval(low, high, closed)}, got {_shown(value)}")
     return number
+
+
+def as_real(value: Any, name: str) -> float:
+    """`value` as a float, which may be NaN or infinite.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    """
+    number = _plain(value)
+    if isinstance(number, float) and math.isnan(number):
+        return number
+    return as_float(number, name, -math.inf, math.inf, "both")
 
 
 def as_bool(value: Any, name: str) -> bool:
     """`value` as a bool; TypeError if it is neither True nor False."""
     flag = _plain(value)
     if not isinstance(flag, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {quoted(value)}")
     return flag
 
 
@@ -92,9 +112,9 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     """
     known = list(choices)
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        raise TypeError(unknown(name, value, known))
     if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        raise ValueError(unknown(name, value, known))
     return str(value)
 
 
@@ -110,11 +130,19 @@ def as_generator(value: Any, name: str) -> np.random.Generator:
     try:
         if isinstance(seed, (bool, str, float)):
             raise TypeError("no seed")
-        return np.random.default_rng(seed)
+        generator: np.random.Generator = isolated(np.random.default_rng, seed)
+        return generator
     except (TypeError, ValueError) as error:
         raise type(error)(
-            f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {value!r}"
+            f"{name} must be None, an integer >= 0 or a numpy.random.Generator, got {quoted(value)}"
         ) from error
+
+
+def generator_from(state: dict[str, Any]) -> np.random.Generator:
+    """A generator with the state of one of NumPy's bit generators."""
+    bit_generator = isolated(getattr(np.random, state["bit_generator"]))
+    bit_generator.state = state
+    return np.random.Generator(bit_generator)
 
 
 def convert_fields(instance: Any, convert: Callable[..., Any], *names: str, **bounds: Any) -> None:
@@ -139,6 +167,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.floating):  # item() leaves a longdouble as it is
         return float(value)
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _shown(value: Any) -> str:
+    """A number without its NumPy type, shortened."""
+    return quoted(value) if isinstance(value, int) else f"{value}"
 
 
 def _interval(low: float | None, high: float | None, closed: str) -> str:

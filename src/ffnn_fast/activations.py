@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffnn_fast._scalars import as_choice, convert_fields, described
+from ffnn_fast._names import unknown
+from ffnn_fast._scalars import as_bool, as_choice, convert_fields, described
+from ffnn_fast._text import quoted
 
 __all__ = [
     "ACTIVATIONS",
@@ -244,7 +246,8 @@ def logsumexp(a: npt.ArrayLike, axis: Axis = -1, *, keepdims: bool = False) -> A
     """
     top, rest = _top_and_rest(_as_real(a), axis)
     total = top + np.log1p(rest)
-    return np.asarray(total if keepdims else np.squeeze(total, axis=axis))
+    keep = as_bool(keepdims, "keepdims")
+    return np.asarray(total if keep else np.squeeze(total, axis=axis))
 
 
 def _as_real(a: npt.ArrayLike) -> Array:
@@ -403,8 +406,8 @@ def _resolve(name: str | Activation, known: dict, what: str) -> str | Activation
     if isinstance(name, Activation):
         return name
     if not isinstance(name, str):
-        raise TypeError(f"{what} must be a name or an Activation, got {name!r}")
+        raise TypeError(f"{what} must be a name or an Activation, got {quoted(name)}")
     standard = ALIASES.get(name, name)
     if standard not in known:
-        raise ValueError(f"{what} must be one of {', '.join([*known, *ALIASES])}; got {name!r}")
+        raise ValueError(unknown(what, name, [*known, *ALIASES]))
     return standard

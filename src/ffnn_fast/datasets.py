@@ -91,6 +91,10 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
     Two zero bytes, the type of the values, the number of axes, their sizes, the values.
 
+    Parameters
+    ----------
+    path : str or path-like
+
     Returns
     -------
     ndarray

@@ -28,6 +28,7 @@ class History(Sequence[Record]):
         The averaged parameters, if the fit averaged.
     """
 
+    _unit: ClassVar[str] = "epoch"  # of a record
     _draw: ClassVar[Callable[[History, Any, str], Any]]
 
     def __init__(self, records: Sequence[Record] = ()) -> None:
@@ -85,10 +86,12 @@ class History(Sequence[Record]):
         return self._draw(ax, metric)
 
     def __repr__(self) -> str:
+        name, unit = type(self).__name__, self._unit
         if not self.records:
-            return "History(no epochs)"
-        last = ", ".join(f"{key} {value:.6g}" for key, value in self.records[-1].items())
-        return f"History({len(self)} epochs; last: {last})"
+            return f"{name}(no {unit}s)"
+        figures = {unit if k == "epoch" else k: v for k, v in self.records[-1].items()}
+        last = ", ".join(f"{key} {value:.6g}" for key, value in figures.items())
+        return f"{name}({len(self)} {unit}{'' if len(self) == 1 else 's'}; last: {last})"
 
 
 def register_plot(function: Callable[[History, Any, str], Any]) -> None:

@@ -29,6 +29,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ffnn_fast._names import unknown
 from ffnn_fast.activations import Activation, activation_of
 
 __all__ = ["INITIALIZERS", "VARIANCES", "Initializer", "Layout", "initialize"]
@@ -127,9 +128,7 @@ def _rule(initializer: str | Initializer, activation: str | Activation) -> Initi
     if initializer == "auto":
         initializer = activation_of(activation).initializer
     if initializer not in INITIALIZERS:
-        raise ValueError(
-            f"initializer must be one of auto, {', '.join(INITIALIZERS)}; got {initializer!r}"
-        )
+        raise ValueError(unknown("initializer", initializer, ["auto", *INITIALIZERS]))
     return INITIALIZERS[initializer]
 
 

@@ -174,8 +174,9 @@ def _number(low: float, high: float, closed: str = "both") -> Callable[[Any], fl
 
 
 def _levels(value: Any) -> tuple[float, ...]:
+    given = value if np.iterable(value) and not isinstance(value, str) else [value]
     try:
-        levels = tuple(as_float(q, "a level", 0, 1) for q in np.atleast_1d(value))
+        levels = tuple(as_float(q, "a level", 0, 1) for q in given)
     except (TypeError, ValueError) as error:
         raise ValueError("must be numbers in (0, 1)") from error
     if not levels or sorted(set(levels)) != list(levels):

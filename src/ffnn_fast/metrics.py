@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ffnn_fast._names import unknown
 from ffnn_fast._scalars import as_bool, as_choice, as_int, convert_fields
 
 __all__ = [
@@ -189,7 +190,17 @@ def rmse(values: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
 
 
 def mae(values: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
-    """Mean of |y − ŷ| of each output, averaged over outputs; parameters as `rmse`."""
+    """Mean of |y − ŷ| of each output, averaged over outputs; a NaN in `values` does not count.
+
+    Parameters
+    ----------
+    values, predicted : array-like of shape (n,) or (n, k), n >= 1
+
+    Raises
+    ------
+    ValueError
+        As `r2`.
+    """
     return float(np.mean(_mean_error(values, predicted, np.abs)))
 
 
@@ -301,7 +312,15 @@ def expected_calibration_error(
 ) -> float:
     """Mean over all samples of |share − mean probability| of their bin in `calibration_curve`.
 
-    Parameters and errors are those of `calibration_curve`.
+    Parameters
+    ----------
+    happened, probability, bins
+        As in `calibration_curve`.
+
+    Raises
+    ------
+    ValueError
+        As `calibration_curve`.
     """
     mean, share, count = calibration_curve(happened, probability, bins)
     return float((count * np.abs(share - mean)).sum() / count.sum())
@@ -399,7 +418,7 @@ def as_metric(value: Any) -> Metric:
         ranked = partial(top_k_accuracy, k=int(top[1]))
         return Metric(value, ranked, "outputs", larger_is_better=True)
     if value not in METRICS:
-        raise ValueError(f"a metric must be one of {', '.join(METRICS)}, top_<k>; got {value!r}")
+        raise ValueError(unknown("a metric", value, METRICS, ", top_<k>"))
     return METRICS[value]
 
 

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ffnn_fast._model import model_files, predictions
+from ffnn_fast._model import predictions
 from ffnn_fast._model.arrays import as_params, as_rows
 from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
+from ffnn_fast._names import hints_keywords
 from ffnn_fast._runtime import inspection
 from ffnn_fast._runtime.bound_network import PredictFunction, aligned_copy
 from ffnn_fast._runtime.settings import Settings
-from ffnn_fast._scalars import as_bool, as_generator, as_int
+from ffnn_fast._scalars import as_bool, as_generator, as_int, generator_from
 from ffnn_fast._solvers import minimizers
 from ffnn_fast._training import fit as fitting
-from ffnn_fast._training import loop, rate_finder
+from ffnn_fast._training import loop, rate_finder, streams
 from ffnn_fast._training import partial_fit as streaming
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
@@ -40,6 +41,7 @@ __all__ = ["Network"]
 Array = NDArray[Any]
 
 
+@hints_keywords
 class Network:
     """A feedforward network with L layers: a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
@@ -65,8 +67,9 @@ class Network:
         Default: the environment variable ``FFNN_FAST_ENGINE``, else ``compiled``.
     n_threads : int, optional
         The most threads that a call may use; -1: as many as the process may use, -2: one less.
-        Default: the environment variable ``FFNN_FAST_NUM_THREADS``, else -1. Results have the same
-        bits for any number.
+        Default: the environment variable ``FFNN_FAST_NUM_THREADS``, else -1, at most
+        ``OMP_NUM_THREADS`` and the limit that `threadpoolctl.threadpool_limits` has set for OpenMP.
+        Results have the same bits for any number.
     matmul : {"auto", "own", "blas"}, default "auto"
         Matrix products of the compiled engine: its own or those of BLAS, which run on one thread.
         ``auto``: its own where it is compiled with vector instructions.
@@ -170,7 +173,7 @@ class Network:
         """
         net = cls.__new__(cls)
         settings = Settings(engine, n_threads, matmul)
-        net._assemble(spec, as_params(params, spec), np.random.default_rng(), settings)
+        net._assemble(spec, as_params(params, spec), as_generator(None, "rng"), settings)
         return net
 
     def _assemble(
@@ -178,7 +181,7 @@ class Network:
     ) -> None:
         self.rng = rng
         self.history = History()
-        self.stream: streaming.Stream | None = None
+        self.stream: streams.AnyStream | None = None
         self._settings = settings
         self._bound = settings.bind(spec, aligned_copy(params, spec.dtype))
 
@@ -209,7 +212,7 @@ class Network:
 
     @property
     def n_threads(self) -> int:
-        """The most threads that a call may use."""
+        """The most threads that a call may use now."""
         return self._settings.threads
 
     def forward(self, X: ArrayLike) -> Array:
@@ -555,6 +558,12 @@ class Network:
         ------
         TypeError, ValueError
             If an argument is not as described; nothing has been changed then.
+        CheckpointError
+            If the checkpoint to resume from is damaged, or is not one of this fit; nothing has
+            been changed then.
+        OSError
+            If the folder of `checkpoint` does not exist or cannot be written, before any work; if
+            a checkpoint cannot be written or read.
         """
         request = FitRequest(
             epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
@@ -565,10 +574,10 @@ class Network:
             clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
             checkpoint=checkpoint, resume=resume, on_interrupt=on_interrupt,
         )  # fmt: skip
-        run = fitting.prepare(self._bound, self.rng, X, y, request)
-        self.history = run.history
-        loop.fit(run)
-        return run.history
+        state = fitting.prepare(self._bound, self.rng, X, y, request)
+        self.history = state.history
+        loop.fit(state)
+        return state.history
 
     def partial_fit(
         self,
@@ -595,8 +604,9 @@ class Network:
         batch_size : int, default 32
             Rows per step; no batch spans two chunks.
         optimizer, learning_rate : optional
-            As in `fit`. Default: those of the last call, or stochastic gradient descent. Another
-            optimizer starts with new state; another learning rate keeps it.
+            As in `fit`. Default: those of the last call, also if the network was saved and loaded
+            since, or stochastic gradient descent. Another optimizer starts with new state; another
+            learning rate keeps it.
 
         Returns
         -------
@@ -636,9 +646,10 @@ class Network:
     ) -> rate_finder.RateCurve:
         """Try learning rates from low to high, one step each; the network does not change.
 
-        The rate grows by the same factor from step to step; the trial ends early when the smoothed
-        loss is 4 times its smallest value or is not finite. After L. N. Smith, *Cyclical Learning
-        Rates for Training Neural Networks* (2017), section 3.3.
+        The rate grows by the same factor from step to step. The trial ends early when the smoothed
+        loss is 4 times its smallest value, compared with the loss of the same batches without
+        training, or is not finite. After L. N. Smith, *Cyclical Learning Rates for Training Neural
+        Networks* (2017), section 3.3.
 
         Parameters
         ----------
@@ -841,7 +852,7 @@ class Network:
         return least_squares.levenberg_marquardt(bound, samples, self.params, options)
 
     def predictor(self, n_rows: int = 1) -> PredictFunction:
-        """A function for the lowest latency: ŷ of `n_rows` rows, without an allocation.
+        """A function for the lowest latency: ŷ of `n_rows` rows, with `out` without an allocation.
 
         A call checks the dtype, the number of elements and the memory layout of its arrays, but not
         whether `x` is finite.
@@ -856,9 +867,9 @@ class Network:
         PredictFunction
             ``predict(x, out=None)`` for an array `x` of n_rows · n_0 elements, C-contiguous and of
             the network's dtype, writes ŷ to `out`, n_rows · n_L elements, and returns `out`;
-            without `out`, an array of its own, (n_rows, n_L), which the next call overwrites. It
-            raises ValueError for an array of another dtype, size or layout. Later changes of
-            ``params`` take effect. It runs on the calling thread; make one for each thread.
+            without `out` it returns a new array, (n_rows, n_L), at each call. It raises ValueError
+            for an array of another dtype, size or layout. Later changes of ``params`` take effect.
+            It runs on the calling thread; make one for each thread.
 
         Raises
         ------
@@ -916,8 +927,13 @@ class Network:
         """
         return inspection.check_gradients(self._bound, as_samples(self.spec, X, y))
 
-    def save(self, path: PathLike, extra: Mapping[str, str] | None = None) -> None:
+    def save(
+        self, path: PathLike, extra: Mapping[str, str] | None = None, *, with_state: bool = False
+    ) -> None:
         """Write description and parameters to a safetensors file, atomically.
+
+        After `partial_fit` the header also holds the optimizer and the schedule, so that
+        `partial_fit` goes on with them when the file is loaded.
 
         Parameters
         ----------
@@ -925,24 +941,27 @@ class Network:
             An existing file is replaced.
         extra : mapping of str to str, optional
             Stored in the header.
+        with_state : bool, default False
+            Store the state vectors of the optimizer too, as the tensor ``training.state``:
+            `partial_fit` then goes on to the same bits. It makes the file up to three times as
+            large, and PyTorch's ``load_state_dict`` refuses the tensor unless ``strict=False``.
 
         Raises
         ------
         OSError, TypeError, ValueError
-            If the file cannot be written, the parameters are not finite, or the network has
-            user-defined functions; an existing file is unchanged then.
+            If the file cannot be written, the parameters are not finite, the network has
+            user-defined functions, or `with_state` is that of a user-defined optimizer or
+            schedule; an existing file is unchanged then.
+        MemoryError
+            If there is not enough memory; an existing file is unchanged then.
         """
-        model_files.save(path, self.spec, self.params, extra)
+        streams.save(path, self.spec, self.params, extra, self.stream, with_state)
 
     @classmethod
     def load(
-        cls,
-        path: PathLike,
-        *,
-        engine: str | None = None,
-        n_threads: int | None = None,
+        cls, path: PathLike, *, engine: str | None = None, n_threads: int | None = None,
         matmul: str = "auto",
-    ) -> Network:
+    ) -> Network:  # fmt: skip
         """Read the network from a file that `save` wrote.
 
         Parameters
@@ -954,7 +973,10 @@ class Network:
         Returns
         -------
         Network
-            Its generator has a random seed.
+            Its generator has a random seed. If it was saved after `partial_fit`, the next
+            `partial_fit` goes on with the optimizer and the schedule of the last one: to the same
+            bits if the file holds the optimizer's state (see `save`) or the optimizer has none,
+            else with new state, as in its first step.
 
         Raises
         ------
@@ -962,15 +984,19 @@ class Network:
             If there is no such file.
         ModelFileError
             If it is no model file, is damaged, or has an unknown format version.
+        MemoryError
+            If the network does not fit into memory.
         """
-        spec, params, _ = model_files.load(path)
-        return cls.from_params(spec, params, engine=engine, n_threads=n_threads, matmul=matmul)
+        spec, params, stream = streams.load(path)
+        net = cls.from_params(spec, params, engine=engine, n_threads=n_threads, matmul=matmul)
+        net.stream = stream
+        return net
 
     def copy(self) -> Network:
         """An independent network with the same parameters, settings and generator state."""
-        twin = type(self).__new__(type(self))
-        twin.__setstate__(self.__getstate__())
-        return twin
+        other = type(self).__new__(type(self))
+        other.__setstate__(self.__getstate__())
+        return other
 
     __copy__ = copy
 
@@ -988,12 +1014,9 @@ class Network:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        bit_generator = getattr(np.random, state["rng"]["bit_generator"])()
-        bit_generator.state = state["rng"]
-        rng = np.random.Generator(bit_generator)
-        self._assemble(state["spec"], state["params"], rng, Settings(**state["settings"]))
-        self.history, stream = state["history"], state["stream"]
-        self.stream = None if stream is None else streaming.Stream(**stream)
+        rng, settings = generator_from(state["rng"]), Settings(**state["settings"])
+        self._assemble(state["spec"], state["params"], rng, settings)
+        self.history, self.stream = state["history"], streams.stream_from(state["stream"])
 
     def __repr__(self) -> str:
         return summary(self.spec)

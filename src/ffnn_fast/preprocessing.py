@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._scalars import as_bool, as_choice, as_float, convert_fields
+from ffnn_fast._text import quoted
 
 __all__ = [
     "CategoricalColumn",
@@ -33,8 +35,20 @@ ROUNDINGS = 8  # of the largest value: the most by which values differ that coun
 class NumericColumn:
     """x := (v − mean) / scale; a missing v counts as the mean.
 
-    ``scale`` 0 (all training values are equal, but for rounding) gives no input; ``marks_missing``
-    adds an input that is 1 where v is missing.
+    Parameters
+    ----------
+    name : str
+    mean : float
+        Mean of the training values.
+    scale : float
+        Their standard deviation; 0, if all are equal but for rounding, gives no input.
+    marks_missing : bool, default False
+        Whether there is an additional input that is 1 where v is missing, else 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     name: str
@@ -75,8 +89,8 @@ class NumericColumn:
         missing = np.isnan(values)
         out = np.empty((len(values), len(self.feature_names)))
         if self.scale:
-            with np.errstate(over="ignore"):
-                out[:, 0] = np.where(missing, 0.0, (values - self.mean) / self.scale)
+            scaled = ignoring("over", lambda: (values - self.mean) / self.scale)
+            out[:, 0] = np.where(missing, 0.0, scaled)
         if self.marks_missing:
             out[:, -1] = missing
         return out
@@ -86,7 +100,16 @@ class NumericColumn:
 class CategoricalColumn:
     """One input per level of the training rows: 1 at the value's level, else 0.
 
-    None among the levels stands for "missing"; an unknown level gives zeros.
+    Parameters
+    ----------
+    name : str
+    levels : tuple of str or None
+        Distinct; None stands for "missing". A value that is no level gives zeros.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described.
     """
 
     name: str
@@ -95,7 +118,9 @@ class CategoricalColumn:
     def __post_init__(self) -> None:
         _check(isinstance(self.name, str), "name of a column", self.name)
         _check(
-            _are_distinct(self.levels, (str, type(None))), f"levels of {self.name!r}", self.levels
+            _are_distinct(self.levels, (str, type(None))),
+            f"levels of {quoted(self.name)}",
+            self.levels,
         )
 
     @classmethod
@@ -333,7 +358,7 @@ def _are_distinct(values: Any, types: tuple[type, ...]) -> bool:
 
 def _check(holds: bool, what: str, value: Any) -> None:
     if not holds:
-        raise ValueError(f"bad {what}: {value!r}")
+        raise ValueError(f"bad {what}: {quoted(value)}")
 
 
 def _entries(plain: Any, names: set[str], what: str) -> dict[str, Any]:

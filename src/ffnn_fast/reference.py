@@ -6,14 +6,15 @@ Vocabulary: n rows (samples), n_k units of layer k; a[k], h[k], da[k], dh[k] are
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ffnn_fast._model.dropout_masks import Mask, drop
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import activation_of, by_head
 from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
-from ffnn_fast.optimizers import StepRule
-from ffnn_fast.optimizers._first_step import first_step
+from ffnn_fast.optimizers import StepRule, first_step
 
 __all__ = [
     "Plan",
@@ -57,7 +58,7 @@ class Plan:
 
 
 class Predictor:
-    """ŷ of `n_rows` rows at a call, into `out` or an array that the next call overwrites.
+    """ŷ of `n_rows` rows at a call, into `out` or a new array.
 
     Parameters
     ----------
@@ -78,12 +79,10 @@ class Predictor:
         spec = plan.spec
         if params.size != spec.n_params:
             raise ValueError("params does not fit the network or the rows given")
-        self.plan, self.params = plan, params
-        self.shape = (n_rows, spec.n_inputs)
-        self.out = np.zeros((n_rows, spec.n_outputs), dtype=spec.dtype)
+        self.plan, self.params, self.n_rows = plan, params, n_rows
 
     def __call__(self, x: Array, out: Array | None = None) -> Array:
-        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements.
+        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements, or a new array.
 
         Raises
         ------
@@ -91,18 +90,19 @@ class Predictor:
             If an array is not C-contiguous, of the network's dtype and of that size, or `out` is
             read-only.
         """
-        out = self.out if out is None else out
-        n_inputs, dtype = self.shape[0] * self.shape[1], self.plan.spec.dtype
+        spec = self.plan.spec
+        taken, given = (self.n_rows, spec.n_inputs), (self.n_rows, spec.n_outputs)
+        if out is None:
+            out = np.empty(given, spec.dtype)
         if not (
-            _is_plain(x, dtype, n_inputs, written=False)
-            and _is_plain(out, dtype, self.out.size, written=True)
+            _is_plain(x, spec.dtype, math.prod(taken), written=False)
+            and _is_plain(out, spec.dtype, math.prod(given), written=True)
         ):
             raise ValueError(
-                f"expected C-contiguous {dtype} arrays: x of {n_inputs} elements, writable out of "
-                f"{self.out.size}"
+                f"expected C-contiguous {spec.dtype} arrays: x of {math.prod(taken)} elements, "
+                f"writable out of {math.prod(given)}"
             )
-        y_hat = out.reshape(self.out.shape)
-        forward(self.plan, self.params, x.reshape(self.shape), y_hat, None)
+        forward(self.plan, self.params, x.reshape(taken), out.reshape(given), None)
         return out
 
 
@@ -370,8 +370,10 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     if not rule.frozen:
         return slice(None)
     moves = np.ones(spec.n_params, dtype=bool)
+    layers = list(zip(spec.weights(moves), spec.biases(moves), strict=True))
     for k in rule.frozen:
-        spec.weights(moves)[k - 1][...] = spec.biases(moves)[k - 1][...] = False
+        for part in layers[k - 1]:
+            part[...] = False
     return moves
 
 

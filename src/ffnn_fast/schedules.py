@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._scalars import as_choice, as_float, as_int, convert_fields, described
+from ffnn_fast._scalars import as_choice, as_float, as_int, as_real, convert_fields, described
+from ffnn_fast._text import quoted
 from ffnn_fast.metrics import mode_of
 
 __all__ = [
@@ -37,7 +38,7 @@ Memory = dict[str, Any]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Base class of all schedules; a subclass implements ``at`` or ``rates``.
+    """Base class of all schedules; a subclass implements `at` or `rates`.
 
     Attributes
     ----------
@@ -69,6 +70,21 @@ class Schedule:
         """The state of the schedule at the start of a fit."""
         return {}
 
+    def restored_memory(self, written: Any) -> Memory:
+        """The state of the schedule as a file has it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not one that `observe` makes.
+        """
+        if not isinstance(written, dict):
+            raise TypeError(f"the state of a schedule must be an object, got {quoted(written)}")
+        needed = self.new_memory().keys()
+        if not needed <= written.keys():
+            raise ValueError(f"the state of a schedule lacks some of {sorted(needed)}")
+        return written
+
     def with_mode(self, larger_is_better: Mapping[str, bool | None]) -> Schedule:
         """The schedule for a fit with these metrics; the argument has `Metric.larger_is_better` by
         name.
@@ -81,7 +97,20 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """``η = rate``."""
+    """``η = rate``.
+
+    Parameters
+    ----------
+    rate : float
+        > 0.
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     rate: float
 
@@ -96,7 +125,24 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """``η = rate · factor^⌊u / every⌋``; u counts epochs unless ``per="step"``."""
+    """``η = rate · factor^⌊u / every⌋``; u counts epochs unless ``per="step"``.
+
+    Parameters
+    ----------
+    rate : float
+        > 0.
+    every : int, default 10
+        Epochs or steps between two changes, at least 1.
+    factor : float, default 0.1
+        > 0.
+    per : {"step", "epoch"}, default "epoch"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     rate: float
     every: int = 10
@@ -115,7 +161,22 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """``η = rate · factor^u``; u counts epochs unless ``per="step"``."""
+    """``η = rate · factor^u``; u counts epochs unless ``per="step"``.
+
+    Parameters
+    ----------
+    rate : float
+        > 0.
+    factor : float, default 0.95
+        > 0.
+    per : {"step", "epoch"}, default "epoch"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     rate: float
     factor: float = 0.95
@@ -132,7 +193,22 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """``η = rate / (1 + u)^power``; u counts steps unless ``per="epoch"``."""
+    """``η = rate / (1 + u)^power``; u counts steps unless ``per="epoch"``.
+
+    Parameters
+    ----------
+    rate : float
+        > 0.
+    power : float, default 0.5
+        > 0.
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     rate: float
     power: float = 0.5
@@ -153,6 +229,24 @@ class Cosine(Schedule):
     v is u counted from the last restart. The first cycle has T = period, each next one is `growth`
     times as long, as in Loshchilov and Hutter, *SGDR* (2017). u counts epochs unless
     ``per="step"``.
+
+    Parameters
+    ----------
+    rate : float
+        η at the start of each cycle, > 0.
+    period : int
+        Length of the first cycle, at least 1.
+    minimum : float, default 0.0
+        η towards which a cycle falls, in [0, rate).
+    growth : int, default 1
+        At least 1.
+    per : {"step", "epoch"}, default "epoch"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     rate: float
@@ -185,6 +279,24 @@ class OneCycle(Schedule):
     The rise takes ``rise · total − 1`` of the ``total − 1`` changes between steps; after `total`
     steps the rate is constant. PyTorch's form of Smith and Topin, *Super-Convergence* (2018). u
     counts steps unless ``per="epoch"``.
+
+    Parameters
+    ----------
+    peak : float
+        The highest η, > 0.
+    total : int
+        Steps or epochs of the whole cycle.
+    rise : float, default 0.3
+        Share of the cycle in which η rises: more than one step, and less than all.
+    start, end : float, default 25.0 and 1e4
+        Divisors > 0 of the first and of the last η.
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     peak: float
@@ -218,10 +330,33 @@ class ReduceOnPlateau(Schedule):
 
     After each epoch: the figure has improved if it is below the best by more than
     ``threshold · |best|`` (above, with ``mode="max"``). After more than `patience` epochs in a row
-    without improvement, r grows by 1, and the next `cooldown` epochs do not count. `monitor` is
-    any name in the record of an epoch. ``mode="auto"`` is that of the figure: it works for losses,
-    for the metrics of `ffnn_fast.metrics` and for a metric with `Metric.larger_is_better`; for
-    another figure a fit raises ValueError.
+    without improvement, r grows by 1, and the next `cooldown` epochs do not count.
+
+    Parameters
+    ----------
+    rate : float
+        η at the start, > 0.
+    monitor : str, default "val_loss"
+        Any name in the record of an epoch.
+    factor : float, default 0.1
+        In (0, 1).
+    patience : int, default 10
+    threshold : float, default 1e-4
+        >= 0.
+    cooldown : int, default 0
+    minimum : float, default 0.0
+        The lowest η.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether a smaller or a larger figure is better. ``auto`` is that of the figure: it works for
+        losses, for the metrics of `ffnn_fast.metrics` and for a metric with
+        `Metric.larger_is_better`; for another figure a fit raises ValueError.
+    per : {"step", "epoch"}, default "epoch"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     rate: float
@@ -251,6 +386,17 @@ class ReduceOnPlateau(Schedule):
     def new_memory(self) -> Memory:
         """The rate, the best figure (None: none yet) and two counters."""
         return {"rate": self.rate, "best": None, "bad": 0, "rest": 0}
+
+    def restored_memory(self, written: Any) -> Memory:
+        """The rate, the best figure and the counters, checked."""
+        memory = super().restored_memory(written)
+        best, most = memory["best"], max(self.rate, self.minimum)
+        return {
+            "rate": as_float(memory["rate"], "rate", 0.0, most, "both"),
+            "best": None if best is None else as_real(best, "best"),
+            "bad": as_int(memory["bad"], "bad", 0, self.patience),
+            "rest": as_int(memory["rest"], "rest", 0, self.cooldown),
+        }
 
     def with_mode(self, larger_is_better: Mapping[str, bool | None]) -> ReduceOnPlateau:
         """Replace ``mode="auto"``; ValueError if the figure's mode is not known."""
@@ -285,6 +431,22 @@ class WarmUp(Schedule):
 
     The other schedule counts from u = 0 during the rise too, in its own unit. u counts steps
     unless ``per="epoch"``.
+
+    Parameters
+    ----------
+    schedule : Schedule or float
+        A float is a constant rate.
+    length : int
+        Steps or epochs of the rise, at least 1.
+    start : float, default 1/3
+        The share of the rate at u = 0, in (0, 1].
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
     """
 
     schedule: Schedule | float
@@ -309,6 +471,10 @@ class WarmUp(Schedule):
         """As the other schedule."""
         return as_schedule(self.schedule).new_memory()
 
+    def restored_memory(self, written: Any) -> Memory:
+        """As the other schedule."""
+        return as_schedule(self.schedule).restored_memory(written)
+
     def with_mode(self, larger_is_better: Mapping[str, bool | None]) -> WarmUp:
         """As the other schedule."""
         return replace(self, schedule=as_schedule(self.schedule).with_mode(larger_is_better))
@@ -320,7 +486,20 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class Custom(Schedule):
-    """``η = function(u)`` for a user-defined function from an int to a finite number >= 0."""
+    """``η = function(u)`` for a user-defined function.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(u)``: an int to a finite number >= 0.
+    per : {"step", "epoch"}, default "step"
+        What u counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    """
 
     function: Callable[[int], float]
 

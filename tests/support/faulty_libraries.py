@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 from ffnn_fast._bench import worker
 from ffnn_fast._bench.libraries.registry import MODULES
@@ -40,6 +41,10 @@ class Operations(worker.Operations):
         if self.library == "exiting":
             os._exit(3)
         return super().time_calls(call, number)
+
+    def sleep(self):
+        """Longer than any test waits."""
+        time.sleep(600)
 
     def process(self):
         """Loaded modules, environment variables, and cores."""

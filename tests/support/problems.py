@@ -108,34 +108,34 @@ def random_params(spec, rng):
     return params
 
 
-def machines(spec, params, *backends):
+def bound_networks(spec, params, *backends):
     """The same network for each backend, with parameters of its own."""
     return [BoundNetwork(spec, b.Plan(spec), params.copy(), b) for b in backends]
 
 
 def twins(spec, params, engine):
-    """The compiled engine's machine and the reference's."""
-    return machines(spec, params, engine, reference)
+    """The network bound to the compiled engine, and to the reference."""
+    return bound_networks(spec, params, engine, reference)
 
 
-def train(machine, problem, order, batch_size, learning_rate):
+def train(bound, problem, order, batch_size, learning_rate):
     """An epoch of SGD by the backend itself; the mean loss."""
     return take_steps(
-        machine, problem, order, batch_size, StepRule(SGD(learning_rate=learning_rate))
+        bound, problem, order, batch_size, StepRule(SGD(learning_rate=learning_rate))
     )[0]
 
 
-def take_steps(machine, problem, order, batch_size, rule, pieces=1, hyper=None):
+def take_steps(bound, problem, order, batch_size, rule, pieces=1, hyper=None):
     """An epoch by the backend itself, cut into pieces of whole batches; mean loss and state."""
-    state = np.zeros((rule.slots, machine.spec.n_params), dtype=machine.spec.dtype)
-    work = machine.workspace(batch_size)
+    state = np.zeros((rule.slots, bound.spec.n_params), dtype=bound.spec.dtype)
+    work = bound.workspace(batch_size)
     steps = -(-len(order) // batch_size)
     hyper = np.array([rule.optimizer.hyper] if hyper is None else hyper)
     total, per_piece = 0.0, -(-steps // pieces)
     for t in range(0, steps, per_piece):
         rows = order[t * batch_size : (t + per_piece) * batch_size]
-        total += len(rows) * machine.backend.train_epoch(
-            machine.plan, machine.params, problem.X, problem.Y, problem.sample_weight, rows,
+        total += len(rows) * bound.backend.train_epoch(
+            bound.plan, bound.params, problem.X, problem.Y, problem.sample_weight, rows,
             batch_size, rule, hyper[t : t + per_piece] if len(hyper) > 1 else hyper, state, t, work,
         )  # fmt: skip
     return total / len(order), state

@@ -13,7 +13,7 @@ import numpy as np
 from ffnn_fast import EarlyStopping, Network
 from ffnn_fast.initializers import INITIALIZERS
 from ffnn_fast.optimizers import Adam
-from ffnn_fast.schedules import Cosine, WarmUp
+from ffnn_fast.schedules import Cosine, ReduceOnPlateau, WarmUp
 
 
 def rows():
@@ -22,18 +22,17 @@ def rows():
     return X, (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
 
 
-def initial_weights(fan_out, fan_in, rng):
-    """The weights of `network` before its fit: He's before gelu, the default at that time."""
-    rule = "he_normal" if (fan_out, fan_in) == (5, 6) else "glorot_uniform"
-    return INITIALIZERS[rule](fan_out, fan_in, rng)
+def _initializer(fan_out, fan_in, rng):
+    """The weights that "auto" drew when the files were written: He's before gelu."""
+    name = "he_normal" if (fan_out, fan_in) == (5, 6) else "glorot_uniform"
+    return INITIALIZERS[name](fan_out, fan_in, rng)
 
 
 def network():
     """A network that uses most of what a description can hold."""
     return Network(
         [3, 6, 5, 3], activation=["tanh", "gelu"], l2=1e-3, l1=(0.0, 1e-4, 0.0), dropout=0.1,
-        loss_options={"label_smoothing": 0.1}, seed=11, n_threads=1,
-        initializer=initial_weights,
+        loss_options={"label_smoothing": 0.1}, seed=11, n_threads=1, initializer=_initializer,
     )  # fmt: skip
 
 
@@ -48,6 +47,14 @@ def options():
         "averaging": "ema",
         "frozen": (1,),
     }
+
+
+def streamed():
+    """A network after a `partial_fit` whose schedule has a state."""
+    net = network()
+    rate = WarmUp(ReduceOnPlateau(0.01, "loss", patience=0, threshold=0.9), 5)
+    net.partial_fit(*rows(), batch_size=7, optimizer=Adam(beta_1=0.8), learning_rate=rate)
+    return net
 
 
 def held_out_rows():
@@ -82,8 +89,14 @@ def write_held_out(path):
 
 
 def main(folder):
-    """Write the model and its outputs, and a checkpoint of epoch 3 with the θ of epoch 6."""
+    """Write the model and its outputs, a checkpoint of epoch 3 with the θ of epoch 6, and a model
+    within a stream with the θ after its continuation.
+    """
     (X, y), net, folder = rows(), network(), Path(folder)
+    stream = streamed()
+    stream.save(folder / "stream-v2.safetensors", with_state=True)
+    stream.partial_fit(X, y, batch_size=7)
+    np.save(folder / "stream-v2.npy", stream.params)
     net.save(folder / "model-v2.safetensors", {"note": "written by 0.1"})
     np.save(folder / "model-v2.npy", net.forward(X[:4]))
     net.fit(X, y, epochs=3, checkpoint=folder / "checkpoint-v2.safetensors", **options())

@@ -18,8 +18,8 @@ from ffnn_fast._bench.runner import discard
 
 Label = TypeVar("Label")
 Record = dict[str, Any]
-# Seconds before each measurement, in which the threads of the last one go to sleep: idle OpenBLAS
-# threads keep a core for a tenth of a second, and another process on it waits for time slices.
+# Seconds before each measurement, in which the threads of the last one become idle: those of
+# OpenBLAS spin for a tenth of a second, and another process on their core waits for time slices.
 PAUSE = 0.005
 PAUSE_OF_TEAMS = 0.2
 

@@ -17,9 +17,8 @@ from ffnn_fast._bench.runner import Runner
 TOLERANCE = {"float32": 1e-3, "float64": 1e-9}  # of the largest change of θ
 ADAM_TOLERANCE = 1e-2  # scikit-learn adds epsilon before it corrects the mean of squares
 MAX_ROW_BYTES = 64 << 20  # of the rows of a measurement
-# Seconds of untimed steps before a measurement of several threads: threads that have slept may wake
-# on one core and share it for the twentieth of a second until the system moves one of them; those
-# of JAX often do.
+# Seconds of untimed steps before a measurement of several threads: after a pause the system may run
+# two threads on one core for about 50 ms before it moves one of them, with JAX often.
 WARM_UP = 0.1
 
 

@@ -9,25 +9,34 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError, safe_open
 
+from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._model.tensor_files import (
+    MAX_HEADER_BYTES,
+    TYPES,
+    Buffer,
+    TensorFile,
+    TensorFileError,
+    content_of,
+)
 from ffnn_fast._public import public
+from ffnn_fast._text import quoted, shortened
 
 FORMAT = "ffnn_fast"
 FORMAT_VERSION = "2"
 READABLE = ("1", FORMAT_VERSION)  # version 1 lacks newer keys, which have defaults
-TENSOR_TYPES = {"float32": "F32", "float64": "F64"}
-MAX_HEADER_BYTES = 100_000_000  # safetensors does not read longer headers
+TRAINING, STATE = "training", "training.state"  # an entry of the header, a tensor; both optional
+MAX_PARTS = 100  # lists, objects and entries of objects in a description
 
 
 @public()
@@ -35,11 +44,30 @@ class ModelFileError(ValueError):
     """The file is not a model file of ffnn_fast, is damaged, or has another format version."""
 
 
+class Training(NamedTuple):
+    """What a file holds about training: a description as JSON values and, or None, the state of the
+    optimizer, (slots, P).
+    """
+
+    described: dict[str, Any]
+    state: np.ndarray | None
+
+
+class ModelFile(NamedTuple):
+    """The content of a model file: `params` is θ, (P,), of the dtype of `spec`."""
+
+    spec: NetworkSpec
+    params: np.ndarray
+    extra: dict[str, str]
+    training: Training | None
+
+
 def save(
     path: str | os.PathLike[str],
     spec: NetworkSpec,
     params: np.ndarray,
     extra: Mapping[str, str] | None = None,
+    training: Training | None = None,
 ) -> None:
     """Write a model file; after a failure an old file is unchanged and no other file is left.
 
@@ -52,6 +80,8 @@ def save(
     params : array of shape (P,) and of the dtype of `spec`
     extra : mapping of str to str, optional
         Stored with the model; `load` returns it.
+    training : Training, optional
+        Without it the file holds nothing about training.
 
     Raises
     ------
@@ -75,34 +105,42 @@ def save(
         "extra": json.dumps(_as_extra(extra)),
     }
     tensors = named_tensors(spec, np.ascontiguousarray(params))
+    if training is not None:
+        metadata[TRAINING] = json.dumps(training.described)
+        if training.state is not None:
+            if not all_finite(training.state):
+                raise ValueError("cannot save a state of the optimizer that is not finite")
+            tensors[STATE] = training.state
     write_atomically(target, packed(tensors, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> tuple[NetworkSpec, np.ndarray, dict[str, str]]:
+    """Description, θ and `extra` of a model file; as `read`."""
+    file = read(path)
+    return file.spec, file.params, file.extra
+
+
+def read(path: str | os.PathLike[str]) -> ModelFile:
     """Read a model file.
 
-    Returns
-    -------
-    spec : NetworkSpec
-    params : array of shape (P,) and of the dtype of `spec`
-    extra : dict of str to str
+    Time and memory are linear in the size of the file, whatever it describes.
 
     Raises
     ------
     ModelFileError
         If the file is incomplete or inconsistent, has an unknown format version, or holds
         parameters that are not finite.
+    MemoryError
+        If the parameters do not fit into memory.
     OSError
         If there is no such file or it cannot be read.
     """
     name = os.fspath(path)
-    if not stat.S_ISREG(os.stat(name).st_mode):
-        raise ModelFileError(f"{name!r} is not a regular file")
     try:
-        with safe_open(name, framework="numpy") as file:
+        with TensorFile(name) as file:
             return _read(file)
-    except SafetensorError as error:
-        raise ModelFileError(f"{name!r} is not a complete safetensors file: {error}") from error
+    except TensorFileError as error:
+        raise ModelFileError(f"{name!r} {error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{name!r} {error}") from error.__cause__
 
@@ -135,26 +173,21 @@ def _as_extra(extra: Mapping[str, str] | None) -> dict[str, str]:
         raise TypeError(f"extra must map strings to strings, got {type(extra).__name__}")
     for key, value in extra.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise TypeError(f"extra must map strings to strings, got {key!r}: {value!r}")
+            found = f"{quoted(key)}: {quoted(value)}"
+            raise TypeError(f"extra must map strings to strings, got {found}")
     return dict(extra)
 
 
-def packed(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file; the same content gives the same bytes."""
-    return _ordered(safetensors.numpy.save(dict(tensors), metadata=dict(metadata)))
+def packed(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> list[Buffer]:
+    """The parts of a safetensors file; the same content gives the same bytes."""
+    parts = content_of(tensors, metadata)
+    length = len(parts[0]) - 8
+    if length > MAX_HEADER_BYTES:
+        raise ValueError(f"extra is too long: a header of {length} bytes could not be read")
+    return parts
 
 
-def _ordered(content: bytes) -> bytes:
-    """The same file with its header sorted, since safetensors writes metadata in random order."""
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":"))
-    padded = header.encode() + b" " * (-len(header) % 8)
-    if len(padded) > MAX_HEADER_BYTES:
-        raise ValueError(f"extra is too long: a header of {len(padded)} bytes could not be read")
-    return len(padded).to_bytes(8, "little") + padded + content[start:]
-
-
-def write_atomically(target: str, content: bytes, previous: str | None = None) -> None:
+def write_atomically(target: str, parts: Iterable[Buffer], previous: str | None = None) -> None:
     """Write beside the target, flush to the disk, then replace the target in one step.
 
     With `previous` the old file keeps that name, and a partial file that a killed process left is
@@ -170,7 +203,8 @@ def write_atomically(target: str, content: bytes, previous: str | None = None) -
     descriptor = os.open(temporary, flags, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            for part in parts:
+                file.write(part)
             file.flush()
             with contextlib.suppress(FileNotFoundError):
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
@@ -197,31 +231,47 @@ def _sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def _read(file: Any) -> tuple[NetworkSpec, np.ndarray, dict[str, str]]:
-    metadata = file.metadata() or {}
+def _read(file: TensorFile) -> ModelFile:
+    metadata = file.metadata
     if metadata.get("format") != FORMAT:
         raise ModelFileError("was not written by ffnn_fast: its header has no such format entry")
     if metadata.get("format_version") not in READABLE:
         raise ModelFileError(
-            f"has format version {metadata.get('format_version')!r}, but this ffnn_fast "
+            f"has format version {quoted(metadata.get('format_version'))}, but this ffnn_fast "
             f"({version('ffnn_fast')}) reads versions {', '.join(READABLE)}; it was written by "
-            f"ffnn_fast {metadata.get('library_version', 'unknown')}"
+            f"ffnn_fast {shortened(metadata.get('library_version', 'unknown'), 40)}"
         )
     try:
-        spec = NetworkSpec.from_dict(_parsed(metadata, "spec"))
+        plain = _parsed(metadata, "spec", MAX_PARTS)
+        _check_lengths(plain, file)
+        spec = NetworkSpec.from_dict(plain)
     except (ValueError, OverflowError) as error:
         raise ModelFileError(f"has an invalid network description: {error}") from error
     try:
         extra = _as_extra(_parsed(metadata, "extra"))
     except (ValueError, TypeError) as error:
         raise ModelFileError(f"has an invalid 'extra' entry: {error}") from error
-    return spec, _read_params(file, spec), extra
+    training = None
+    if TRAINING in metadata:
+        try:
+            training = _parsed(metadata, TRAINING, MAX_PARTS)
+        except ValueError as error:
+            raise ModelFileError(f"has an invalid {TRAINING!r} entry: {error}") from error
+    has_state = training is not None and STATE in file.tensors
+    params = _read_params(file, spec, has_state)
+    state = _read_state(file, spec) if has_state else None
+    return ModelFile(spec, params, extra, None if training is None else Training(training, state))
 
 
-def _parsed(metadata: Mapping[str, str], key: str) -> Any:
-    """The JSON object under `key`."""
+def _parsed(metadata: Mapping[str, str], key: str, most: float = math.inf) -> dict[str, Any]:
+    """The JSON object under `key`, which may have at most so many lists, objects and entries of
+    objects.
+    """
+    text = metadata.get(key, "")
+    if sum(map(text.count, "[{:")) > most:
+        raise ValueError(f"{key!r} is nested too deeply or has too many entries")
     try:
-        value = json.loads(metadata.get(key, ""))
+        value = json.loads(text)
     except RecursionError as error:
         raise ValueError(f"{key!r} is nested too deeply") from error
     if not isinstance(value, dict):
@@ -229,26 +279,67 @@ def _parsed(metadata: Mapping[str, str], key: str) -> Any:
     return value
 
 
-def _read_params(file: Any, spec: NetworkSpec) -> np.ndarray:
+def _check_lengths(plain: dict[str, Any], file: TensorFile) -> None:
+    """Refuse lists that are longer than the tensors of the file allow, before they are used.
+
+    A list has an entry for each layer, or at most one for each output.
+    """
+    widest = max((tensor.shape[0] for tensor in file.tensors.values() if tensor.shape), default=0)
+    most = max(widest, len(file.tensors) // 2 + 1, 2)
+    options = plain.get("loss_options")
+    for name, value in {**plain, **(options if isinstance(options, dict) else {})}.items():
+        if isinstance(value, list) and len(value) > most:
+            raise ValueError(
+                f"{quoted(name)} has {len(value)} entries; the tensors allow at most {most}"
+            )
+
+
+def _read_params(file: TensorFile, spec: NetworkSpec, has_state: bool) -> np.ndarray:
     """θ, tensor by tensor; allocated only after names, shapes and dtypes are checked."""
-    expected = {}
-    for k, (rows, columns) in enumerate(spec.shapes):
-        expected[f"{2 * k}.weight"] = [rows, columns]
-        expected[f"{2 * k}.bias"] = [rows]
-    unmatched = sorted(set(file.keys()) ^ set(expected))
-    if unmatched:
-        raise ModelFileError(f"holds tensors that differ from its description: {unmatched[:4]}")
-    for name, shape in expected.items():
-        tensor = file.get_slice(name)
-        found = tensor.get_shape(), tensor.get_dtype()
-        if found != (shape, TENSOR_TYPES[spec.dtype]):
+    found, dtype = file.tensors, TYPES[spec.dtype]
+    n_expected = 2 * spec.n_layers + has_state
+    if len(found) != n_expected or not all(name in found for name in _names(spec)):
+        expected = {*_names(spec), *([STATE] if has_state else [])}
+        unmatched = sorted(found.keys() ^ expected)[:4]
+        raise ModelFileError(f"holds tensors that differ from its description: {quoted(unmatched)}")
+    shapes = (shape for o, i in spec.shapes for shape in ((o, i), (o,)))
+    for name, shape in zip(_names(spec), shapes, strict=True):
+        tensor = found[name]
+        if (tensor.shape, tensor.dtype) != (shape, dtype):
             raise ModelFileError(
-                f"has tensor {name!r} of shape {found[0]} and type {found[1]}; its description "
-                f"expects {shape} and {TENSOR_TYPES[spec.dtype]}"
+                f"has tensor {name!r} of shape {list(tensor.shape)} and type {tensor.dtype}; its "
+                f"description expects {list(shape)} and {dtype}"
             )
     params = np.empty(spec.n_params, spec.dtype)
-    for name, view in named_tensors(spec, params).items():
-        view[...] = file.get_tensor(name)
-    if not np.isfinite(params).all():
+    for name, part in zip(_names(spec), _parts(spec, params), strict=True):
+        file.read_into(name, part)
+    if not all_finite(params):
         raise ModelFileError("holds parameters that are NaN or infinite")
     return params
+
+
+def _read_state(file: TensorFile, spec: NetworkSpec) -> np.ndarray:
+    """The state of the optimizer, (slots, P)."""
+    tensor = file.tensors[STATE]
+    is_matrix = len(tensor.shape) == 2 and tensor.shape[1] == spec.n_params
+    if not is_matrix or tensor.dtype != TYPES[spec.dtype]:
+        raise ModelFileError(
+            f"has tensor {STATE!r} of shape {quoted(list(tensor.shape))} and type {tensor.dtype}; "
+            f"its description expects {spec.n_params} columns of {TYPES[spec.dtype]}"
+        )
+    state = file.read(STATE)
+    if not all_finite(state):
+        raise ModelFileError("holds a state of the optimizer that is NaN or infinite")
+    return state
+
+
+def _names(spec: NetworkSpec) -> Iterator[str]:
+    """The names of W_1, b_1, W_2, ... in torch."""
+    return (f"{2 * k}.{part}" for k in range(spec.n_layers) for part in ("weight", "bias"))
+
+
+def _parts(spec: NetworkSpec, params: np.ndarray) -> Iterator[np.ndarray]:
+    """The elements of W_1, b_1, W_2, ... as views of θ, each of one dimension."""
+    for (w, b), (o, _) in zip(spec.offsets, spec.shapes, strict=True):
+        yield params[w:b]
+        yield params[b : b + o]

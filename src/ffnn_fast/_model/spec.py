@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_choice, as_float, as_int
+from ffnn_fast._text import MOST, quoted, shortened
 from ffnn_fast.activations import Activation, activation_name, activation_of, output_name
 from ffnn_fast.losses import CANONICAL_LOSS, LOSSES, Loss, loss_of
 
@@ -19,6 +21,7 @@ DTYPES = ("float32", "float64")
 REQUIRED = {"layer_sizes", "activations", "output", "loss", "dtype", "l2"}
 MISSING = ("refuse", "ignore")
 MAX_SIZE = 2**31 - 1
+MAX_DTYPE = 16  # characters of the name of a dtype
 
 
 @public()
@@ -92,8 +95,8 @@ class NetworkSpec:
         loss = self.loss
         if loss in (None, "auto"):
             loss = CANONICAL_LOSS.get(str(self.output), "squared_error")
-        if not isinstance(loss, Loss) and loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {loss!r}")
+        if not isinstance(loss, Loss):
+            loss = as_choice(loss, "loss", LOSSES)
         put(self, "loss", loss)
         put(self, "loss_options", _as_options(loss_of(loss), self.loss_options))
         put(self, "dropout", _as_dropout(self.dropout, self.n_layers))
@@ -149,7 +152,7 @@ class NetworkSpec:
         """Outputs of each head; all of them where there is one."""
         return self.heads or (self.n_outputs,)
 
-    @property
+    @cached_property
     def dropout_rates(self) -> tuple[float, ...]:
         """The rates of h_0, ..., h_{L-1}."""
         rates = self.dropout
@@ -163,12 +166,12 @@ class NetworkSpec:
         parts = (*self.layer_activations, self.loss)
         return tuple(dict.fromkeys(p.name for p in parts if not isinstance(p, str)))
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(n_k, n_{k-1}) of every W_k."""
         return tuple((o, i) for i, o in pairwise(self.layer_sizes))
 
-    @property
+    @cached_property
     def offsets(self) -> tuple[tuple[int, int], ...]:
         """(start of W_k, start of b_k) in θ for every layer."""
         starts, at = [], 0
@@ -177,22 +180,22 @@ class NetworkSpec:
             at += o * i + o
         return tuple(starts)
 
-    @property
+    @cached_property
     def n_params(self) -> int:
         """P, the length of θ."""
         return sum(o * i + o for o, i in self.shapes)
 
-    @property
+    @cached_property
     def layer_activations(self) -> tuple[str | Activation, ...]:
         """g_1, ..., g_{L-1}, O: one per layer."""
         return (*cast(tuple, self.activations), self.output)
 
-    @property
+    @cached_property
     def layer_l1(self) -> tuple[float, ...]:
         """l1 of every layer."""
         return self.l1 if isinstance(self.l1, tuple) else (self.l1,) * self.n_layers
 
-    @property
+    @cached_property
     def layer_l2(self) -> tuple[float, ...]:
         """l2 of every layer."""
         return self.l2 if isinstance(self.l2, tuple) else (self.l2,) * self.n_layers
@@ -246,6 +249,10 @@ class NetworkSpec:
                 f"expected a vector of {self.n_params} parameters, got shape {vector.shape}"
             )
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Without the cached properties, which follow from the fields.
+        return {part.name: getattr(self, part.name) for part in fields(self)}
+
     def to_dict(self) -> dict[str, Any]:
         """The description as plain JSON values; without heads their entry is left out.
 
@@ -259,7 +266,7 @@ class NetworkSpec:
                 "a network with user-defined functions cannot be saved, since files hold no code: "
                 f"{', '.join(map(repr, self.own_functions))}"
             )
-        plain = {name: _plain(value) for name, value in vars(self).items()}
+        plain = {name: _plain(value) for name, value in self.__getstate__().items()}
         return plain if self.heads else {n: value for n, value in plain.items() if n != "heads"}
 
     @classmethod
@@ -277,7 +284,7 @@ class NetworkSpec:
         if not REQUIRED <= given <= known:
             raise ValueError(
                 f"a network description has the keys {sorted(known)}; "
-                f"missing {sorted(REQUIRED - given)}, unknown {sorted(given - known)}"
+                f"missing {sorted(REQUIRED - given)}, unknown {quoted(sorted(given - known))}"
             )
         try:
             return cls(**plain)
@@ -288,16 +295,18 @@ class NetworkSpec:
 def _as_sizes(sizes: Any) -> tuple[int, ...]:
     given = _as_integers(sizes, "layer_sizes", "a layer size")
     if len(given) < 2:
-        raise ValueError(f"layer_sizes needs at least inputs and outputs, got {list(given)}")
+        raise ValueError(
+            f"layer_sizes needs at least inputs and outputs, got {quoted(list(given))}"
+        )
     if max(given) > MAX_SIZE:
-        raise ValueError(f"a layer size must be in [1, 2**31), got {max(given)}")
+        raise ValueError(f"a layer size must be in [1, 2**31), got {quoted(max(given))}")
     return given
 
 
 def _as_integers(values: Any, name: str, each: str) -> tuple[int, ...]:
     """Positive integers."""
     if isinstance(values, (str, bytes)) or not isinstance(values, (Sequence, np.ndarray)):
-        raise TypeError(f"{name} must be a sequence of integers, got {values!r}")
+        raise TypeError(f"{name} must be a sequence of integers, got {quoted(values)}")
     return tuple(as_int(value, each) for value in values)
 
 
@@ -314,11 +323,13 @@ def _as_activations(
     if isinstance(names, (str, Activation)):
         names = (activation_name(names),) * n_hidden
     if not isinstance(names, Sequence):
-        raise TypeError(f"activation must be a name or one name per hidden layer, got {names!r}")
+        raise TypeError(
+            f"activation must be a name or one name per hidden layer, got {quoted(names)}"
+        )
     if len(names) != n_hidden:
         raise ValueError(
             f"expected one activation per hidden layer ({n_hidden}), "
-            f"got {len(names)}: {list(names)}"
+            f"got {len(names)}: {quoted(list(names))}"
         )
     return tuple(activation_name(name) for name in names)
 
@@ -328,7 +339,7 @@ def _as_heads(heads: Any, n_outputs: int) -> tuple[int, ...]:
     if widths and (len(widths) == 1 or min(widths) < 2 or sum(widths) != n_outputs):
         raise ValueError(
             f"heads must be two or more widths of at least 2 with sum {n_outputs}, the number of "
-            f"outputs, got {list(widths)}; leave them out for one softmax over all"
+            f"outputs, got {quoted(list(widths))}; leave them out for one softmax over all"
         )
     return widths
 
@@ -336,39 +347,41 @@ def _as_heads(heads: Any, n_outputs: int) -> tuple[int, ...]:
 def _as_options(loss: Loss, given: Any) -> dict[str, Any]:
     """Every option of the loss, checked."""
     if not isinstance(given, Mapping):
-        raise TypeError(f"loss_options must be a mapping, got {given!r}")
+        raise TypeError(f"loss_options must be a mapping, got {quoted(given)}")
     unknown = sorted(set(map(str, given)) - set(loss.options))
     if unknown:
-        known = ", ".join(loss.options) or "none"
-        raise ValueError(f"loss_options of {loss.name}: expected {known}; got {', '.join(unknown)}")
+        known, others = ", ".join(loss.options) or "none", shortened(", ".join(unknown), MOST)
+        raise ValueError(f"loss_options of {loss.name}: expected {known}; got {others}")
     checked = {}
     for name, option in loss.options.items():
         value = given.get(name, option.default)
         try:
             checked[name] = option.check(value)
         except ValueError as error:
-            raise ValueError(f"{name} of {loss.name} {error}, got {value!r}") from error
+            raise ValueError(f"{name} of {loss.name} {error}, got {quoted(value)}") from error
     return checked
 
 
 def _as_dropout(dropout: Any, n_layers: int) -> float | tuple[float, ...]:
-    several = isinstance(dropout, (Sequence, np.ndarray)) and not isinstance(dropout, str)
-    if not several or np.ndim(dropout) == 0:
+    several = isinstance(dropout, Sequence) and not isinstance(dropout, (str, bytes))
+    if not several and not (isinstance(dropout, np.ndarray) and dropout.ndim > 0):
         return as_float(dropout, "a dropout rate", 0.0, 1.0, "left")
-    rates = tuple(as_float(rate, "a dropout rate", 0.0, 1.0, "left") for rate in dropout)
-    if len(rates) != n_layers:
+    if len(dropout) != n_layers:
         raise ValueError(
             f"expected one dropout rate for each of h_0 to h_{n_layers - 1} ({n_layers}), "
-            f"got {len(rates)}"
+            f"got {len(dropout)}"
         )
-    return rates
+    return tuple(as_float(rate, "a dropout rate", 0.0, 1.0, "left") for rate in dropout)
 
 
 def _as_dtype(dtype: Any) -> str:
+    # A long text or a list would be built as a structured dtype of that many fields.
+    short = isinstance(dtype, str) and len(dtype) <= MAX_DTYPE and "," not in dtype
     try:
-        name = "None" if dtype is None else np.dtype(dtype).name
-    except TypeError:
-        name = repr(dtype)
+        plain = short or isinstance(dtype, (type, np.dtype))
+        name = np.dtype(dtype).name if plain else quoted(dtype)
+    except (TypeError, ValueError):
+        name = quoted(dtype)
     if name not in DTYPES:
         raise ValueError(f"dtype must be float32 or float64, got {name}")
     return name
@@ -380,6 +393,6 @@ def _as_penalty(given: Any, name: str, n_layers: int) -> float | tuple[float, ..
     if len(given) != n_layers:
         raise ValueError(
             f"{name} must be one number or one per layer ({n_layers}), "
-            f"got {len(given)}: {list(given)}"
+            f"got {len(given)}: {quoted(list(given))}"
         )
     return tuple(as_float(one, name, closed="left") for one in given)

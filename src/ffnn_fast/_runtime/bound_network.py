@@ -6,9 +6,8 @@ The backend is the compiled engine or its reference; both have the same function
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -16,22 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffnn_fast import reference
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
+from ffnn_fast._runtime.blas_limit import one_blas_thread
+from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
-from ffnn_fast._runtime.threads import one_blas_thread
+from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast.activations import by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
 
 Array = np.ndarray
 ALIGNMENT = 64  # bytes; a cache line, and the widest vector
 STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
-LONG_CALL = 0.15  # seconds; a longer call runs in another thread, so that this one handles signals
-# Operations a second of a core in float32 products, at best: by the backend's module, or any other.
-SPEED = {"engine_v4": 250e9, "engine_v3": 80e9, "reference": 2e9}
-SPEED_OF_OTHERS = 20e9
-CAUTION = 8  # times as long: activations, small products, traffic of θ from memory
+# Parameters times rows of a call of the reference engine that needs one BLAS thread: with fewer,
+# BLAS uses one by itself; with more, several are faster.
+SMALL_PRODUCTS = range(4096, 50_000_000)
 
 
 @public()
@@ -41,8 +41,8 @@ class PredictFunction(Protocol):
     def __call__(self, x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Write ŷ for `x`, n_rows · n_0 elements, to `out`, n_rows · n_L elements; return it.
 
-        Both are C-contiguous and of the network's dtype. Without `out` the result is an array that
-        the next call overwrites.
+        Both are C-contiguous and of the network's dtype. Without `out` the result is a new array,
+        (n_rows, n_L).
 
         Raises
         ------
@@ -74,14 +74,16 @@ class BoundNetwork:
     ----------
     spec : NetworkSpec
     plan : Plan
-        The backend's own description of the network.
+        The backend's own description of the network, for the most threads.
     params : ndarray of shape (P,)
         θ, changed in place.
     backend : module
-    limits_blas : bool
-        Whether the backend calls BLAS, from threads of its own: BLAS is limited to one thread then.
-    n_threads : int
-        The most threads that a call may use.
+    calls_blas : bool
+        Whether the compiled backend leaves its products to BLAS, limited to one thread then.
+    n_threads : int, default 1
+        The most threads of `plan`.
+    limited_plan : callable or None
+        Returns the plan for the number of threads allowed now, at most that of `plan`.
     spare : list of ndarray
         Scratch of calls on one row, each for one thread at a time.
     """
@@ -90,8 +92,9 @@ class BoundNetwork:
     plan: Any
     params: Array
     backend: ModuleType
-    limits_blas: bool = False
+    calls_blas: bool = False
     n_threads: int = 1
+    limited_plan: Callable[[], Any] | None = field(default=None, repr=False)
     spare: list[Array] = field(default_factory=list, repr=False)
 
     @property
@@ -99,13 +102,35 @@ class BoundNetwork:
         """Whether the backend is the compiled engine."""
         return self.backend is not reference
 
+    @property
+    def uses_blas(self) -> bool:
+        """Whether BLAS computes the products."""
+        return self.calls_blas or not self.compiled
+
+    @property
+    def plan_now(self) -> Any:
+        """The plan for the number of threads allowed now."""
+        return self.plan if self.limited_plan is None else self.limited_plan()
+
+    @cached_property
+    def durations(self) -> Durations:
+        """Estimates of how long calls take."""
+        return Durations(self.spec, self.backend, self.calls_blas)
+
     def on(self, params: Array) -> BoundNetwork:
         """The same network with other parameters, (P,)."""
         return replace(self, params=params, spare=[])
 
-    def running(self) -> AbstractContextManager[None]:
-        """The context in which the backend runs: BLAS limited to one thread, where it is used."""
-        return one_blas_thread() if self.limits_blas else nullcontext()
+    def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
+        """``function(*args)``, which calls the backend on n rows at a time.
+
+        BLAS is limited to one thread meanwhile if the compiled backend calls it, or if the
+        reference multiplies small matrices.
+        """
+        small = not self.compiled and n * len(self.params) in SMALL_PRODUCTS
+        if self.calls_blas or small:
+            return one_blas_thread(function, *args)
+        return function(*args)
 
     def workspace(self, n: int) -> Array:
         """Scratch for calls on n rows."""
@@ -113,9 +138,10 @@ class BoundNetwork:
 
     def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
-        out = np.empty((len(X), self.spec.n_outputs), dtype=self.spec.dtype)
-        if len(X) > 1 or self.limits_blas:
-            self._call(self.backend.forward, 2 * len(X), X, out, self.workspace(len(X)))
+        n = len(X)
+        out = np.empty((n, self.spec.n_outputs), dtype=self.spec.dtype)
+        if n > 1 or self.uses_blas:
+            self._call(self.backend.forward, n, 1, X, out, self.workspace(n))
             return out
         # One row takes a microsecond, so its scratch is kept.
         try:
@@ -126,15 +152,15 @@ class BoundNetwork:
         self.spare.append(work)
         return out
 
-    @cached_property
     def _linear(self) -> BoundNetwork:
         """The network whose outputs are a_L, on the same θ."""
         spec = replace(
             self.spec, output="identity", loss="squared_error", loss_options={}, heads=()
         )
-        matmul = "blas" if self.limits_blas else "own"
-        plan = self.backend.Plan(spec, self.n_threads, matmul)
-        return replace(self, spec=spec, plan=plan, spare=[])
+        limit = self.n_threads if self.limited_plan is None else openmp_limit()
+        matmul = "blas" if self.calls_blas else "own"
+        plan = self.backend.Plan(spec, min(self.n_threads, limit), matmul)
+        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[])
 
     def log_proba(self, X: Array) -> Array:
         """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
@@ -143,24 +169,29 @@ class BoundNetwork:
         """
         spec = self.spec
         if spec.output == "softmax":
-            heads = by_head(spec.heads, self._linear.forward(X))
+            heads = by_head(spec.heads, self._linear().forward(X))
             return np.hstack([log_softmax(a, axis=1) for (a,) in heads])
         if spec.output == "logistic":
-            a = self._linear.forward(X)
+            a = self._linear().forward(X)
             return log_logistic(a if spec.n_outputs > 1 else np.hstack([-a, a]))
         y_hat = self.forward(X)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_p = np.log(y_hat)
-            return log_p if spec.n_outputs > 1 else np.hstack([np.log1p(-y_hat), log_p])
+        log_p = ignoring("divide invalid", np.log, y_hat)
+        if spec.n_outputs > 1:
+            return log_p
+        return np.hstack([ignoring("divide invalid", np.log1p, -y_hat), log_p])
 
-    def loss(self, samples: Samples) -> float:
-        """The objective on the samples."""
+    def loss(self, samples: Samples, work: Array | None = None) -> float:
+        """The objective on the samples; `work` is scratch for them."""
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
-        work = self.workspace(len(X))
-        return self._call(self.backend.loss, 2 * len(X), X, Y, weight, work)
+        work = self.workspace(len(X)) if work is None else work
+        return self._call(self.backend.loss, len(X), 1, X, Y, weight, work)
 
     def loss_gradient(
-        self, samples: Samples, grad: Array | None = None, mask: tuple[int, int] | None = None
+        self,
+        samples: Samples,
+        grad: Array | None = None,
+        mask: tuple[int, int] | None = None,
+        work: Array | None = None,
     ) -> tuple[float, Array]:
         """The objective and ∇θ, (P,), written to `grad` if given; `mask`, a seed and a step, turns
         dropout on.
@@ -168,8 +199,9 @@ class BoundNetwork:
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         if grad is None:
             grad = aligned_empty(len(self.params), self.spec.dtype)
-        given = (X, Y, weight, grad, self.workspace(len(X)), *([] if mask is None else [mask]))
-        value = self._call(self.backend.loss_gradient, 6 * len(X), *given)
+        work = self.workspace(len(X)) if work is None else work
+        given = (X, Y, weight, grad, work, *([] if mask is None else [mask]))
+        value = self._call(self.backend.loss_gradient, len(X), 3, *given)
         return value, grad
 
     def predictor(self, n_rows: int) -> PredictFunction:
@@ -177,32 +209,18 @@ class BoundNetwork:
         work = self.workspace(n_rows)
         return self.backend.Predictor(self.plan, self.params, n_rows, work)
 
-    def _call(self, function: Any, operations: int, *args: Any) -> Any:
-        """A call that takes so many operations per parameter; a long one does not block signals."""
-        with self.running():
-            if self._seconds(operations) <= LONG_CALL:
-                return function(self.plan, self.params, *args)
-            return in_background(function, self.plan, self.params, *args)
-
-    def _seconds(self, operations: int) -> float:
-        """The least time of so many operations per parameter: that of matrix products alone."""
-        speed = SPEED.get(self.backend.__name__.rpartition(".")[2], SPEED_OF_OTHERS)
-        seconds = operations * len(self.params) / speed
-        return seconds * (2 if self.spec.dtype == "float64" else 1)
-
-    def runs_whole(self, rule: StepRule, batch_size: int) -> bool:
-        """Whether one call of the backend makes several steps: it has the rule compiled, and a
-        step is not so long that signals must be handled within it.
-        """
-        compiled = rule.optimizer.compiled or not self.compiled
-        return compiled and self._seconds(6 * batch_size) <= LONG_CALL
+    def _call(self, function: Any, n: int, passes: int, *args: Any) -> Any:
+        """A call that makes so many passes over n rows; a long one does not block signals."""
+        seconds = self.durations.passes(n, passes)
+        call = partial(within, seconds, uses_blas=self.uses_blas)
+        return self.run(n, call, function, self.plan_now, self.params, *args)
 
     def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
         """The number of steps that take at most about `seconds`; it does not depend on a clock."""
-        in_python = 1e-4 * self.spec.n_layers + 2e-8 * len(self.params)
-        alone = self.compiled and self.runs_whole(rule, batch_size)
-        step = (1e-6 if alone else in_python) + CAUTION * self._seconds(6 * batch_size)
-        steps = max(1, int(seconds / step))
+        durations = self.durations
+        if self.compiled and not rule.optimizer.compiled:
+            durations = Durations(self.spec, reference)
+        steps = durations.steps_within(seconds, batch_size, rule.slots)
         if batch_size == 1 and steps > STEPS_TOGETHER:
             steps -= steps % STEPS_TOGETHER
         return steps
@@ -221,17 +239,45 @@ class BoundNetwork:
     ) -> float:
         """Steps t+1, t+2, ... as the backends' ``train_epoch``, also by user-defined rules.
 
-        `hold` is called before the first change of θ.
+        `hold` is called before the first change of θ. The first step that is long is interrupted
+        without a change.
         """
-        if self.runs_whole(rule, batch_size):
+        if self.compiled and not rule.optimizer.compiled:
+            return self._train_in_python(samples, order, batch_size, rule, hyper, state, t, hold)
+        fixed = (samples.X, samples.Y, samples.sample_weight)
+        if self.durations.step(batch_size, rule.slots) <= LONG_CALL:
             hold()
             return self.backend.train_epoch(
-                self.plan, self.params, samples.X, samples.Y, samples.sample_weight, order,
-                batch_size, rule, hyper, state, t, work,
+                self.plan_now, self.params, *fixed, order, batch_size, rule, hyper, state, t, work
+            )
+        total = 0.0
+        for step, start in enumerate(range(0, len(order), batch_size)):
+            rows = order[start : start + batch_size]
+            # A thread that is left behind after an interrupt goes on to write to these.
+            params, vectors = aligned_copy(self.params, self.spec.dtype), state.copy()
+            row = hyper[min(step, len(hyper) - 1)][None]
+            loss = in_background(
+                self.backend.train_epoch, self.plan_now, params, *fixed, rows, batch_size, rule,
+                row, vectors, t + step, work, uses_blas=self.uses_blas,
             )  # fmt: skip
-        update, plan = self.backend.update, self.plan
-        if not rule.optimizer.compiled:
-            update, plan = reference.update, reference.Plan(self.spec)
+            hold()
+            self.params[:], state[...] = params, vectors
+            total += len(rows) * loss
+        return total / len(order)
+
+    def _train_in_python(
+        self,
+        samples: Samples,
+        order: Array,
+        batch_size: int,
+        rule: StepRule,
+        hyper: Array,
+        state: Array,
+        t: int,
+        hold: Callable[[], None],
+    ) -> float:
+        """Steps by a user-defined rule: gradients by the backend, updates by the reference."""
+        plan = reference.Plan(self.spec)
         grad = aligned_empty(len(self.params), self.spec.dtype)
         total, drops = 0.0, any(self.spec.dropout_rates)
         for step, start in enumerate(range(0, len(order), batch_size)):
@@ -241,6 +287,17 @@ class BoundNetwork:
             t += 1
             loss, _ = self.loss_gradient(batch, grad, (rule.seed, t) if drops else None)
             hold()
-            update(plan, rule, hyper[min(step, len(hyper) - 1)], self.params, grad, state, t)
+            row = hyper[min(step, len(hyper) - 1)]
+            reference.update(plan, rule, row, self.params, grad, state, t)
             total += len(rows) * loss
         return total / len(order)
+
+
+def within(seconds: float, function: Callable[..., Any], *args: Any, uses_blas: bool = True) -> Any:
+    """``function(*args)``, which is estimated to take so long: in the background if that is long.
+
+    See `ffnn_fast._runtime.interrupts.in_background`.
+    """
+    if seconds <= LONG_CALL:
+        return function(*args)
+    return in_background(function, *args, uses_blas=uses_blas)

@@ -10,7 +10,8 @@ from ffnn_fast import reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
-from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._runtime.bound_network import BoundNetwork, within
+from ffnn_fast._runtime.durations import Durations
 
 Array = np.ndarray
 TOLERANCE = 1e-6  # relative error of a central difference in float64 that counts as agreement
@@ -45,6 +46,12 @@ class Trace(dict[str, Array]):
 
 def trace(spec: NetworkSpec, params: Array, samples: Samples) -> Trace:
     """One forward and one backward pass by the reference."""
+    seconds = Durations(spec, reference).passes(len(samples.X), 3)
+    quantities: Trace = within(seconds, _trace, spec, params, samples)
+    return quantities
+
+
+def _trace(spec: NetworkSpec, params: Array, samples: Samples) -> Trace:
     plan = reference.Plan(spec)
     y = reference.dense_targets(plan, samples.Y)
     a, h = reference.forward_propagation(plan, params, samples.X)
@@ -103,7 +110,7 @@ def check_gradients(bound: BoundNetwork, samples: Samples, step: float = 1e-5) -
     """∇θ by backpropagation and (L(θ + ε e_i) − L(θ − ε e_i)) / 2ε for every i, in float64."""
     spec = replace(bound.spec, dtype="float64")
     theta = bound.params.astype(np.float64)
-    exact = replace(bound, spec=spec, plan=bound.backend.Plan(spec), params=theta, spare=[])
+    exact = BoundNetwork(spec, bound.backend.Plan(spec), theta, bound.backend)
     samples = _as_float64(samples)
     _, grad = exact.loss_gradient(samples)
     difference = np.empty_like(grad)

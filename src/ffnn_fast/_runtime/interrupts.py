@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import signal
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 PATIENCE = 0.02  # seconds; a signal that another thread received does not end a wait
 
 
-def in_background(call: Callable[..., Any], *args: Any) -> Any:
+def in_background(call: Callable[..., Any], *args: Any, uses_blas: bool = True) -> Any:
     """The result of a call that runs in another thread, while this one handles signals.
 
-    After a KeyboardInterrupt the call continues to its end: it must change nothing that is used
-    afterwards.
+    After a KeyboardInterrupt the call is left behind: it must change nothing that is used
+    afterwards. It ends at its next instruction of Python. The process does not exit before a call
+    that uses BLAS has ended, since BLAS waits at the exit for threads that the call has taken.
     """
     if threading.current_thread() is not threading.main_thread():
         return call(*args)
@@ -32,40 +35,72 @@ def in_background(call: Callable[..., Any], *args: Any) -> Any:
             errors.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(PATIENCE)
+    try:
+        thread.start()
+        while thread.is_alive():
+            thread.join(PATIENCE)
+    except BaseException:
+        _leave_behind(thread, uses_blas)
+        raise
     if errors:
         raise errors[0]
     return results[0]
 
 
-class Interrupts:
-    """Context in which Ctrl-C raises KeyboardInterrupt at once, or at `release` after `hold`.
+_left_behind: list[threading.Thread] = []  # running, with calls that use BLAS
 
-    Only in the main thread and if Python's own handler is installed; otherwise nothing changes.
+
+def _leave_behind(thread: threading.Thread, uses_blas: bool) -> None:
+    if uses_blas:
+        _left_behind[:] = [other for other in _left_behind if other.is_alive()] + [thread]
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+        )
+
+
+@atexit.register
+def _wait_for_those_left_behind() -> None:
+    for thread in _left_behind:
+        if thread.is_alive():
+            thread.join()
+
+
+class Interrupts:
+    """Calls during which Ctrl-C raises KeyboardInterrupt at once, or at `release` after `hold`.
+
+    Only in the main thread and if Python's own handler, or that of an outer call, is installed;
+    otherwise nothing changes.
     """
 
     def __init__(self) -> None:
         self._holding = False
         self._pending = False
-        self._installed = False
+        self._handler = self._handle  # one object, which can be compared
 
-    def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            self._installed = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._installed:
-            signal.signal(signal.SIGINT, self._handle)
-        return self
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """``function(*args)``; whatever ends it, the former handler is installed afterwards.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        It is restored twice, since an interrupt may cut the first run short.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return function(*args)
+        before = signal.getsignal(signal.SIGINT)
+        outer = isinstance(getattr(before, "__self__", None), Interrupts)
+        if not (outer or before is signal.default_int_handler):
+            return function(*args)
+        try:
+            try:
+                signal.signal(signal.SIGINT, self._handler)
+                return function(*args)
+            finally:
+                self._restore(before)
+        finally:
+            self._restore(before)
+
+    def _restore(self, before: Any) -> None:
+        if signal.getsignal(signal.SIGINT) is self._handler:
+            signal.signal(signal.SIGINT, before)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self._holding:

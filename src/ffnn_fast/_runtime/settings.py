@@ -6,12 +6,14 @@ import importlib
 import os
 from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
+from ffnn_fast import reference
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
-from ffnn_fast._runtime.threads import resolve
+from ffnn_fast._runtime.threads import follows_openmp, most_threads, openmp_limit, resolve
 from ffnn_fast._scalars import as_choice
 
 ENGINES = ("compiled", "reference")
@@ -53,7 +55,7 @@ class Settings:
 
     @property
     def threads(self) -> int:
-        """The most threads that a call may use."""
+        """The most threads that a call may use now."""
         return resolve(self.n_threads)
 
     def bind(self, spec: NetworkSpec, params: np.ndarray) -> BoundNetwork:
@@ -65,8 +67,15 @@ class Settings:
         # Without vector types that the compiler maps to registers, BLAS has the faster products.
         best = "blas" if backend.__name__.endswith("engine_base") else "own"
         matmul = best if self.matmul == "auto" else self.matmul
-        plan = backend.Plan(spec, self.threads, matmul)
-        return BoundNetwork(spec, plan, params, backend, matmul == "blas", self.threads)
+        n_threads = most_threads(self.n_threads)
+        calls_blas = matmul == "blas" and backend is not reference
+        if backend is reference or calls_blas or not follows_openmp(self.n_threads):
+            plan = backend.Plan(spec, n_threads, matmul)
+            return BoundNetwork(spec, plan, params, backend, calls_blas, n_threads)
+        plans = _Plans(spec, backend, matmul)
+        return BoundNetwork(
+            spec, plans.widest, params, backend, n_threads=n_threads, limited_plan=plans.now
+        )
 
     def bind_double(self, bound: BoundNetwork) -> BoundNetwork:
         """The same network in float64, on a copy of θ."""
@@ -77,3 +86,24 @@ class Settings:
         if self.engine_name == "reference" or spec.own_functions:
             return importlib.import_module("ffnn_fast.reference")
         return importlib.import_module("ffnn_fast.engine.isa").engine
+
+
+class _Plans:
+    """Plans of a network for every number of threads that OpenMP has allowed so far."""
+
+    def __init__(self, spec: NetworkSpec, backend: ModuleType, matmul: str) -> None:
+        self._spec, self._backend, self._matmul = spec, backend, matmul
+        self._most = most_threads(None)
+        self.widest = self._make(self._most)
+        self._by_threads: dict[int, Any] = {self._most: self.widest}
+
+    def _make(self, n: int) -> Any:
+        return self._backend.Plan(self._spec, n, self._matmul)
+
+    def now(self) -> Any:
+        """The plan for the limit in force in the calling thread."""
+        n = min(self._most, openmp_limit())
+        plan = self._by_threads.get(n)
+        if plan is None:
+            plan = self._by_threads[n] = self._make(n)
+        return plan

@@ -1,39 +1,45 @@
-"""The number of threads of a call, BLAS limited to one thread, and threads after a fork."""
+"""The number of threads of a call, and threads after a fork."""
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-from threadpoolctl import ThreadpoolController
 
 from ffnn_fast._scalars import as_int
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+UNLIMITED = 2**31 - 1
 
 
 def resolve(n_threads: int | None) -> int:
-    """The most threads that a call may use.
+    """The most threads that a call may use now.
 
     Parameters
     ----------
     n_threads : int or None
-        None: the environment variable ``FFNN_FAST_NUM_THREADS``, else -1. A negative number counts
-        down from the threads that this process may use: -1 is all of them, -2 all but one.
+        None: the environment variable ``FFNN_FAST_NUM_THREADS``, else what `available`,
+        ``OMP_NUM_THREADS`` and `openmp_limit` allow. A negative number counts down from
+        `available`: -1 is all of them, -2 all but one.
 
     Raises
     ------
     TypeError, ValueError
         If it is not an integer, or 0.
     """
+    most = most_threads(n_threads)
+    return min(most, openmp_limit()) if follows_openmp(n_threads) else most
+
+
+def most_threads(n_threads: int | None) -> int:
+    """As `resolve`, without OpenMP's limit in force, which may change from call to call."""
+    if follows_openmp(n_threads):
+        return min(available(), _omp_num_threads())
     if n_threads is None:
-        given = os.environ.get("FFNN_FAST_NUM_THREADS", "-1")
+        given = os.environ["FFNN_FAST_NUM_THREADS"]
         try:
             n_threads = int(given)
         except ValueError as error:
@@ -45,11 +51,26 @@ def resolve(n_threads: int | None) -> int:
     return n_threads if n_threads > 0 else max(1, available() + 1 + n_threads)
 
 
+def follows_openmp(n_threads: int | None) -> bool:
+    """Whether neither the argument nor ``FFNN_FAST_NUM_THREADS`` gives a number."""
+    return n_threads is None and "FFNN_FAST_NUM_THREADS" not in os.environ
+
+
 def available() -> int:
     """Threads this process may use: its CPU affinity, no more than its control group's quota."""
     affinity = getattr(os, "sched_getaffinity", None)
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     return max(1, min(cpus, _quota()))
+
+
+def openmp_limit() -> int:
+    """The limit of the OpenMP runtime that the engine uses, for the calling thread.
+
+    It is what `threadpoolctl.threadpool_limits` sets; without one, ``OMP_NUM_THREADS`` as it was
+    when the runtime was loaded, or the number of CPUs.
+    """
+    function = _omp_get_max_threads()
+    return UNLIMITED if function is None else max(1, function())
 
 
 def _quota() -> int:
@@ -58,48 +79,25 @@ def _quota() -> int:
         limit, period = CGROUP_QUOTA.read_text().split()
         return math.ceil(int(limit) / int(period))
     except (OSError, ValueError):
-        return 2**31 - 1
+        return UNLIMITED
 
 
-class _BlasLimit:
-    """Context in which BLAS uses one thread; the last of nested or concurrent users restores it.
-
-    The pool of BLAS threads belongs to the whole process, so users are counted under a lock.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._limit: Any = None
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._limit = _controller().limit(limits=1, user_api="blas")
-                self._limit.__enter__()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if self._users == 0:
-                    self._limit.__exit__(None, None, None)
-
-    def reset(self) -> None:
-        """Replace the lock: if another thread held it at the fork, it is never released."""
-        self.__init__()  # type: ignore[misc]
-
-
-one_blas_thread = _BlasLimit()
+def _omp_num_threads() -> int:
+    """``OMP_NUM_THREADS``, of a list the first number; a large number if it is not valid."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else UNLIMITED
 
 
 @cache
-def _controller() -> ThreadpoolController:
-    import scipy.linalg.cython_blas  # noqa: F401  (the BLAS that the engine calls must be loaded)
+def _omp_get_max_threads() -> Callable[[], int] | None:
+    """The function of the runtime that the engine is linked with; None without OpenMP."""
+    try:
+        from ffnn_fast.engine import isa
 
-    return ThreadpoolController()
+        function: Callable[[], int] = ctypes.CDLL(isa.engine.__file__).omp_get_max_threads
+    except (ImportError, OSError, AttributeError):
+        return None
+    return function
 
 
 def _after_fork_in_child() -> None:
@@ -107,7 +105,6 @@ def _after_fork_in_child() -> None:
     from ffnn_fast.engine import isa
 
     isa.engine.run_serially()
-    one_blas_thread.reset()
 
 
 if hasattr(os, "register_at_fork"):

@@ -7,13 +7,13 @@ its Gauss-Newton Hessian is H = JᵀJ + Λ and its gradient g = Jᵀr + Λθ. Al
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import lapack
 from scipy.special import stdtrit
 
 from ffnn_fast import reference
@@ -21,9 +21,11 @@ from ffnn_fast._model.arrays import as_rows
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
-from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
-from ffnn_fast._runtime.threads import one_blas_thread
+from ffnn_fast._runtime.blas_limit import one_blas_thread
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty, within
+from ffnn_fast._runtime.durations import Durations
 from ffnn_fast._scalars import as_choice, as_float, as_int
+from ffnn_fast._solvers import cholesky
 from ffnn_fast._solvers.minimizers import check_callback
 from ffnn_fast.activations import Activation, activation_of
 from ffnn_fast.history import History, Record, RecordCallback
@@ -109,10 +111,15 @@ def ridge(spec: NetworkSpec) -> Array:
 
 
 class _Model:
-    """The objective and its quadratic model H, g at a point, with their buffers."""
+    """The objective and its quadratic model H, g at a point, with their buffers.
+
+    Long calls run in the background. After an interrupt the model is not used again, so what they
+    still write does not matter.
+    """
 
     def __init__(self, bound: BoundNetwork, samples: Samples) -> None:
         self.bound = bound
+        self.samples = samples
         self.data = (samples.X, samples.Y, samples.sample_weight)
         P, n, backend = bound.spec.n_params, len(samples.X), bound.backend
         self.ridge = ridge(bound.spec)
@@ -122,28 +129,34 @@ class _Model:
             backend.workspace_size(bound.plan, n), backend.normal_workspace_size(bound.plan, n)
         )
         self.work = aligned_empty(size, "float64")
+        operations = bound.durations.operations
+        self.seconds_of_move = operations(bound.spec.n_outputs * n * P**2)
+        self.seconds_of_step = operations(P**3 / 3 + P**2)
 
     def value(self, theta: Array) -> float:
         """The objective at θ."""
-        return self.bound.backend.loss(self.bound.plan, theta, *self.data, self.work)
+        return self.bound.on(theta).loss(self.samples, work=self.work)
 
     def move(self, theta: Array) -> None:
         """H, its lower triangle, and g := those of θ."""
+        within(self.seconds_of_move, self._move, theta, uses_blas=self.bound.uses_blas)
+
+    def _move(self, theta: Array) -> None:
         self.bound.backend.normal_equations(
-            self.bound.plan, theta, *self.data, self.H, self.g, self.work
+            self.bound.plan_now, theta, *self.data, self.H, self.g, self.work
         )
         self.H.flat[:: len(theta) + 1] += self.ridge
         self.g += self.ridge * theta
 
     def step(self, mu: float) -> Array | None:
         """−(H + μI)⁻¹ g; None if the matrix is indefinite, by rounding or NaN."""
+        step: Array | None = within(self.seconds_of_step, self._step, mu)
+        return step
+
+    def _step(self, mu: float) -> Array | None:
         self.factor[...] = self.H
         self.factor.flat[:: len(self.g) + 1] += mu
-        # To Fortran the lower triangle of a row-major matrix is an upper one.
-        _, failed = lapack.dpotrf(self.factor.T, clean=0, overwrite_a=1)
-        if failed:
-            return None
-        return -lapack.dpotrs(self.factor.T, self.g)[0]
+        return -cholesky.solve(self.factor, self.g) if cholesky.factorize(self.factor) else None
 
     def cosine(self, value: float) -> float:
         """The largest cosine of the angle between the residuals, Λ's too, and a column of J."""
@@ -166,6 +179,8 @@ class LeastSquaresFit(History):
         θ where it ended, float64.
     """
 
+    _unit = "iteration"
+
     def __init__(self, records: list[Record], model: _Model, params: Array, message: str) -> None:
         super().__init__(records)
         self.message, self.params = message, params
@@ -179,13 +194,8 @@ class LeastSquaresFit(History):
 
     @cached_property
     def _factor(self) -> tuple[Array, Array]:
-        """Cholesky factor of D H D, for LAPACK's upper triangle, and the diagonal of D."""
-        diagonal = self._H.diagonal()
-        D = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1))
-        scaled = np.tril(self._H) * D[:, None] * D
-        size = float(np.abs(scaled + np.tril(scaled, -1).T).sum(axis=0).max())
-        factor, failed = lapack.dpotrf(scaled.T, clean=0, overwrite_a=1)
-        reciprocal = 0.0 if failed else float(lapack.dpocon(factor, size)[0])
+        """Cholesky factor of D H D, in the lower triangle, and the diagonal of D."""
+        factor, D, reciprocal = self._long(_scaled_factor, self._H)
         if not reciprocal > len(D) * np.finfo(float).eps:
             raise ValueError(
                 f"the data do not determine all {len(D)} parameters (reciprocal condition of the "
@@ -198,8 +208,8 @@ class LeastSquaresFit(History):
     def _inverse(self) -> Array:
         """H⁻¹, (P, P)."""
         factor, D = self._factor
-        upper = np.triu(lapack.dpotri(factor)[0])
-        return (upper + np.triu(upper, 1).T) * D[:, None] * D
+        inverse: Array = self._long(lambda: cholesky.inverse(factor) * D[:, None] * D)
+        return inverse
 
     @cached_property
     def effective_parameters(self) -> float:
@@ -232,8 +242,9 @@ class LeastSquaresFit(History):
 
     def covariance(self) -> Array:
         """Cov(θ) = s² c/n · H⁻¹ JᵀJ H⁻¹, (P, P): without a penalty s² (Σ w ∂ŷᵀ ∂ŷ)⁻¹."""
-        inverse = self._inverse
-        return self._scale * self.residual_variance * (inverse - inverse * self._ridge @ inverse)
+        inverse, scale = self._inverse, self._scale * self.residual_variance
+        product: Array = self._long(lambda: scale * (inverse - inverse * self._ridge @ inverse))
+        return product
 
     def interval(self, X: Any, level: float = 0.95, of: str = "mean") -> Interval:
         """The interval of ŷ, or of a new observation, with this probability, by the delta method.
@@ -269,13 +280,12 @@ class LeastSquaresFit(History):
         rows, single = as_rows(X, self._spec)
         level = as_float(level, "level", high=1.0)
         as_choice(of, "of", ("mean", "observation"))
-        noise, plan = self.residual_variance, reference.Plan(self._spec)
-        y_hat, variance = np.empty((2, len(rows), self._spec.n_outputs))
+        noise, shape = self.residual_variance, (len(rows), self._spec.n_outputs)
+        y_hat, variance = np.empty(shape), np.empty(shape)
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
-            y_hat[part], gradients = reference.jacobian(plan, self.params, rows[part])
-            for j, g in enumerate(gradients):
-                variance[part, j] = noise * self._scale * self._spread(g)
+            y_hat[part], spread = self._long(self._spreads, rows[part])
+            variance[part] = noise * self._scale * spread
         if of == "observation":
             variance += noise
         half = stdtrit(self.degrees_of_freedom, (1 + level) / 2) * np.sqrt(variance)
@@ -284,12 +294,31 @@ class LeastSquaresFit(History):
             ends = (ends[0][:, 0], ends[1][:, 0])
         return Interval(*(end[0] if single else end for end in ends))
 
-    def _spread(self, g: Array) -> Array:
-        """g H⁻¹ JᵀJ H⁻¹ gᵀ of each row of g (m, P)."""
+    def _spreads(self, rows: Array) -> tuple[Array, Array]:
+        """ŷ and, for g = ∂ŷ/∂θ, the spread g H⁻¹ JᵀJ H⁻¹ gᵀ, both (m, n_L), of m rows."""
         factor, D = self._factor
-        solved = lapack.dpotrs(factor, (g * D).T)[0] * D[:, None]
-        spread = (g.T * solved).sum(axis=0) - self._ridge @ solved**2
-        return np.maximum(spread, 0)
+        y_hat, gradients = reference.jacobian(reference.Plan(self._spec), self.params, rows)
+        spread = np.empty_like(y_hat)
+        for j, g in enumerate(gradients):
+            solved = cholesky.solve(factor, g * D).T * D[:, None]
+            spread[:, j] = (g.T * solved).sum(axis=0) - self._ridge @ solved**2
+        return y_hat, np.maximum(spread, 0)
+
+    def _long(self, function: Callable[..., Any], *args: Any) -> Any:
+        """A call that works on a (P, P) matrix, with one BLAS thread."""
+        P = len(self.params)
+        seconds = Durations(self._spec, reference).operations(P**3 + ROWS_AT_ONCE * P**2)
+        return one_blas_thread(within, seconds, function, *args)
+
+
+def _scaled_factor(H: Array) -> tuple[Array, Array, float]:
+    """Cholesky factor of D H D with ones in its diagonal, D, and its reciprocal condition."""
+    diagonal = H.diagonal()
+    D = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1))
+    factor = np.tril(H) * D[:, None] * D
+    size = float(np.abs(factor + np.tril(factor, -1).T).sum(axis=0).max())
+    definite = cholesky.factorize(factor)
+    return factor, D, cholesky.reciprocal_condition(factor, size) if definite else 0.0
 
 
 def levenberg_marquardt(
@@ -303,13 +332,15 @@ def levenberg_marquardt(
 
     References
     ----------
-    .. [1] Madsen, Nielsen & Tingleff, Methods for non-linear least squares sampless, 2nd edition,
+    .. [1] Madsen, Nielsen & Tingleff, Methods for non-linear least squares problems, 2nd edition,
            DTU 2004, algorithm 3.16
     .. [2] Hagan & Menhaj, Training feedforward networks with the Marquardt algorithm, IEEE
            Transactions on Neural Networks 5, 1994
     """
-    with one_blas_thread():
-        return _iterate(_Model(bound, samples), bound.params, target, options)
+    fit: LeastSquaresFit = one_blas_thread(
+        _iterate, _Model(bound, samples), bound.params, target, options
+    )
+    return fit
 
 
 def _iterate(

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ffnn_fast._errstate import isolated
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._names import unknown
 from ffnn_fast._public import public
+from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._scalars import as_float, as_int
 from ffnn_fast.history import History, Record, RecordCallback
@@ -27,6 +30,11 @@ METHODS = (
     *("l-bfgs-b", "bfgs", "cg", "newton-cg", "tnc", "slsqp", "trust-constr"),
     *(*HESSIAN, *HESSIAN_PRODUCT, *GRADIENT_FREE),
 )
+ARGUMENTS = {
+    *("fun", "x0", "args", "method", "jac", "hess", "hessp", "bounds", "constraints", "options")
+}
+DENSE = ("bfgs", "slsqp", "trust-constr", *HESSIAN)  # methods that multiply (P, P) matrices
+LARGE = 1000  # P from which such a product is faster on several threads
 CENTRAL = float(np.cbrt(np.finfo(float).eps))  # the step of a central difference, relative
 
 
@@ -45,6 +53,12 @@ def gradient_descent(
     """
     learning_rate = as_float(learning_rate, "learning_rate")
     max_iterations = as_int(max_iterations, "max_iterations")
+    return bound.run(len(samples.X), _descend, bound, samples, learning_rate, max_iterations)
+
+
+def _descend(
+    bound: BoundNetwork, samples: Samples, learning_rate: float, max_iterations: int
+) -> History:
     history, spec = History(), bound.spec
     grad = aligned_empty(spec.n_params, spec.dtype)
     rule = StepRule(SGD(learning_rate=learning_rate))
@@ -102,7 +116,7 @@ class Objective:
     """
 
     def __init__(self, bound: BoundNetwork, samples: Samples) -> None:
-        self._bound, self._data = bound, (samples.X, samples.Y, samples.sample_weight)
+        self._bound, self._samples = bound, samples
         self._work = bound.workspace(len(samples.X))
         self._last: Evaluation | None = None
         self.best: Evaluation | None = None
@@ -155,13 +169,15 @@ class Objective:
         return self._last
 
     def _evaluate(self) -> tuple[float, Array | None]:
-        bound = self._bound
-        call = (bound.plan, bound.params, *self._data)
-        with bound.running():
+        bound, samples = self._bound, self._samples
+        try:
             if not self._both:
-                return bound.backend.loss(*call, self._work), None
-            gradient = aligned_empty(bound.spec.n_params, "float64")
-            return bound.backend.loss_gradient(*call, gradient, self._work), gradient
+                return bound.loss(samples, work=self._work), None
+            return bound.loss_gradient(samples, work=self._work)
+        except BaseException:
+            # After an interrupt another thread may still write to the scratch.
+            self._work = bound.workspace(len(samples.X))
+            raise
 
 
 @public()
@@ -177,6 +193,8 @@ class SolverHistory(History):
     result : scipy.optimize.OptimizeResult
         SciPy's result, with its counts.
     """
+
+    _unit = "iteration"
 
     def __init__(self, records: list[Record], result: OptimizeResult) -> None:
         super().__init__(records)
@@ -198,9 +216,8 @@ class MinimizeOptions:
         if not isinstance(self.method, str):
             raise TypeError(f"method must be the name of a SciPy minimiser, got {self.method!r}")
         if self.method.lower() not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
-        if self.options is not None and not isinstance(self.options, Mapping):
-            raise TypeError(f"options must be a mapping, got {self.options!r}")
+            raise ValueError(unknown("method", self.method, METHODS))
+        _check_options(self.options)
         check_callback(self.callback)
         put = object.__setattr__  # a frozen dataclass has no other way
         put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
@@ -219,6 +236,25 @@ class MinimizeOptions:
         if name in HESSIAN_PRODUCT:
             keywords["hessp"] = objective.hessian_product
         return keywords
+
+
+def _check_options(options: Any) -> None:
+    """TypeError or ValueError unless this is None or a mapping with names of a method's options."""
+    if options is None:
+        return
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options must be a mapping, got {options!r}")
+    for name in options:
+        if not isinstance(name, str):
+            raise TypeError(f"the names in options must be strings, got {name!r}")
+    if "callback" in options:
+        raise ValueError("options holds 'callback', which is an argument of minimize itself")
+    taken = [name for name in options if name in ARGUMENTS]
+    if taken:
+        raise ValueError(
+            f"options holds {taken[0]!r}, which is an argument of scipy.optimize.minimize and no "
+            "option of a method; fun, jac = net.objective(X, y) are for calling that yourself"
+        )
 
 
 def minimize(
@@ -245,10 +281,14 @@ def minimize(
         if options.callback is not None:
             options.callback(record)
 
-    try:
-        result = optimize.minimize(
+    def search() -> OptimizeResult:
+        return optimize.minimize(
             objective.fun, start, callback=record_iteration, **options.for_scipy(objective)
         )
+
+    large = options.method.lower() in DENSE and len(start) >= LARGE
+    try:
+        result = isolated(search) if large else one_blas_thread(isolated, search)
     except StopIteration:  # of the callback, in a method that does not catch it
         result = optimize.OptimizeResult(
             success=False, message="`callback` raised `StopIteration`."

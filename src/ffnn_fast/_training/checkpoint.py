@@ -35,7 +35,9 @@ class Checkpoint:
     -----
     A checkpoint is also written when the fit ends or is interrupted, but not when it diverges. A
     file is written beside the target, flushed to the disk and renamed, so that neither ``kill -9``
-    nor a power cut leaves half a file under either name.
+    nor a power cut leaves half a file under either name. Its checksum detects damage but is no
+    signature: resume only from files that you trust to be of this fit. A fit never resumes to
+    parameters that are not finite, and loading runs no code.
 
     Raises
     ------

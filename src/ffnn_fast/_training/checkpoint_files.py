@@ -1,25 +1,28 @@
 """Checkpoint files: written while a fit runs, and read to resume it as if it had never stopped.
 
 A checkpoint is one safetensors file. Beside the newest lies the one before it, under the same name
-with ``.previous``. Each holds a SHA-256 of all its content. Loading runs no code.
+with ``.previous``. Each holds a SHA-256 of all its content, which detects damage; it is no
+signature, since whoever writes a file can compute it. Loading runs no code.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from time import monotonic
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from ffnn_fast._model.model_files import packed, write_atomically
+from ffnn_fast._model.tensor_files import Tensor, TensorFile, TensorFileError, bytes_of
+from ffnn_fast._text import quoted
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.sampling import hold_out, hold_out_by_rounding
@@ -36,7 +39,10 @@ COUNTERS = {
     "t": "t", "epoch": "epoch", "position": "position", "total": "loss_sum", "seconds": "seconds",
     "mean_of": "swa_epochs",
 }  # fmt: skip
-RESUMABLE = ("", "epochs", "interrupted", "max_time")  # more epochs may follow these ends of a fit
+PROGRESS = {
+    *COUNTERS, "n_rows", "seed", "schedule", "stopping", "stopped", "best_epoch", "rng",
+    "rng_at_start",
+}  # fmt: skip
 Content = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
@@ -87,8 +93,8 @@ def save(state: FitState, path: str | os.PathLike[str]) -> None:
         "stopping": state.stopping_memory,
         "stopped": state.history.stopped,
         "best_epoch": state.history.best_epoch,
-        "rng": _as_plain(state.rng_at_epoch if state.position else state.rng.bit_generator.state),
-        "rng_at_start": _as_plain(state.rng_at_start),
+        "rng": as_plain(state.rng_at_epoch if state.position else state.rng.bit_generator.state),
+        "rng_at_start": as_plain(state.rng_at_start),
     }
     metadata = {
         "format": FORMAT,
@@ -102,8 +108,23 @@ def save(state: FitState, path: str | os.PathLike[str]) -> None:
     write_atomically(target, packed(tensors, metadata), previous=f"{target}.previous")
 
 
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Raise OSError or ValueError if no checkpoint can be written under this name."""
+    target, name = os.path.realpath(path), os.fspath(path)
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "the folder of the checkpoint does not exist", name)
+    for file in (target, f"{target}.previous"):
+        if os.path.exists(file) and not os.path.isfile(file):
+            raise ValueError(f"cannot write checkpoints: {file!r} is not a regular file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "the folder of the checkpoint is read-only", name)
+
+
 def load(path: str | os.PathLike[str]) -> Content:
     """Tensors and metadata of the newest checkpoint, or of the one before if that is damaged.
+
+    Complete, of known names and types, but not yet compared with a fit: `resuming.restore` does so.
 
     Raises
     ------
@@ -140,101 +161,62 @@ def exists(path: str | os.PathLike[str]) -> bool:
     return os.path.exists(newest) or os.path.exists(f"{newest}.previous")
 
 
-def rng_at_start(content: Content) -> dict[str, Any]:
-    """The generator's state before the fit drew anything."""
-    return _from_plain(content[1]["progress"]["rng_at_start"])
-
-
 def draw_of(content: Content | None) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     """The function that draws the held-out rows of a new fit, or of the fit of a checkpoint."""
     old = content is not None and content[1]["format_version"] == "1"
     return hold_out_by_rounding if old else hold_out
 
 
-def dropout_seed(content: Content) -> int:
-    """The seed of the dropout masks."""
-    return int(content[1]["progress"]["seed"])
-
-
-def restore(state: FitState, content: Content) -> None:
-    """Set a fit that has not started to the progress of a checkpoint.
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint is of another network or of a fit with other options or rows; nothing has
-        been changed then.
-    """
-    tensors, metadata = content
-    progress = metadata["progress"]
-    _check_same("network", metadata["spec"], json.loads(json.dumps(state.spec.to_dict())))
-    _check_same("options", metadata["options"], json.loads(json.dumps(state.options.described())))
-    _check_same("rows", progress["n_rows"], state.n_rows)
-    shape = state.optimizer_state.shape
-    _check_same("shape of the optimizer state", tensors["state"].shape, shape)
-    state.params[:] = tensors["params"]
-    for name, attribute in ARRAYS.items():
-        if name != "params":
-            setattr(state, attribute, tensors.get(name))
-    for name, attribute in COUNTERS.items():
-        setattr(state, attribute, progress[name])
-    state.schedule_memory, state.stopping_memory = progress["schedule"], progress["stopping"]
-    state.history.records[:] = json.loads(tensors["history"].tobytes())
-    state.history.best_epoch = progress["best_epoch"]
-    stopped = progress["stopped"]
-    state.history.stopped = "" if stopped in RESUMABLE else stopped
-    state.rng_at_start = _from_plain(progress["rng_at_start"])
-    state.rng.bit_generator.state = _from_plain(progress["rng"])
-
-
-def _check_same(what: str, written: Any, given: Any) -> None:
-    if _are_same(written, given):
-        return
-    if isinstance(written, dict) and isinstance(given, dict):
-        other = [
-            key for key in {**written, **given} if not _are_same(written.get(key), given.get(key))
-        ]
-        what = f"{what} ({', '.join(other)})"
-    raise CheckpointError(
-        f"the checkpoint is of a fit with another {what}: {written!r}; got {given!r}"
-    )
-
-
-def _are_same(written: Any, given: Any) -> bool:
-    """Whether two descriptions agree; "1" and "1.0" do, since an int given for a float is one."""
-    if isinstance(written, dict) and isinstance(given, dict):
-        return written.keys() == given.keys() and all(
-            _are_same(written[key], given[key]) for key in written
-        )
-    if isinstance(written, list) and isinstance(given, list):
-        return len(written) == len(given) and all(map(_are_same, written, given))
-    if isinstance(written, str) and isinstance(given, str) and written != given:
-        with contextlib.suppress(ValueError):
-            return float(written) == float(given)
-    return bool(written == given)
-
-
 def _read(name: str) -> Content:
     try:
-        with safe_open(name, framework="numpy") as file:
-            metadata = dict(file.metadata() or {})
+        with TensorFile(name) as file:
+            metadata = file.metadata
             if metadata.get("format") != FORMAT:
                 raise CheckpointError(f"{name!r} is not a checkpoint of ffnn_fast")
             if metadata.get("format_version") not in READABLE:
                 raise CheckpointError(
-                    f"{name!r} has format version {metadata.get('format_version')!r}; this "
+                    f"{name!r} has format version {quoted(metadata.get('format_version'))}; this "
                     f"ffnn_fast ({version('ffnn_fast')}) reads versions {', '.join(READABLE)}"
                 )
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise CheckpointError(f"{name!r} is not a complete safetensors file: {error}") from error
+            _check_tensors(name, file.tensors)
+            tensors = {key: file.read(key) for key in file.tensors}
+    except TensorFileError as error:
+        raise CheckpointError(f"{name!r} {error}") from error
     expected = metadata.pop("sha256", None)
     if _digest(tensors, metadata) != expected:
         raise CheckpointError(f"{name!r} is damaged: its checksum does not match")
     parsed: dict[str, Any] = dict(metadata)
     for key in ("spec", "options", "progress"):
-        parsed[key] = json.loads(metadata[key])
+        parsed[key] = _parsed(name, key, metadata.get(key, ""), dict)
+    if parsed["progress"].keys() != PROGRESS:
+        odd = sorted(parsed["progress"].keys() ^ PROGRESS)
+        raise CheckpointError(f"{name!r} has a 'progress' that lacks or adds {quoted(odd)}")
+    parsed["history"] = _parsed(name, "history", tensors.pop("history").tobytes(), list)
     return tensors, parsed
+
+
+def _check_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse names and types that a checkpoint has not."""
+    needed, known = {"params", "state", "history"}, {*ARRAYS, "history"}
+    if not needed <= tensors.keys() <= known:
+        raise CheckpointError(
+            f"{name!r} must hold the tensors {sorted(needed)}; it holds {quoted(sorted(tensors))}"
+        )
+    for key, tensor in tensors.items():
+        if tensor.dtype not in (("U8",) if key == "history" else ("F32", "F64")):
+            raise CheckpointError(f"{name!r} has a tensor {key!r} of type {tensor.dtype}")
+
+
+def _parsed(name: str, key: str, text: str | bytes, kind: type) -> Any:
+    """The JSON object or list under `key`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{name!r} has a {key!r} that is not valid JSON: {error}") from error
+    if not isinstance(value, kind):
+        found = type(value).__name__
+        raise CheckpointError(f"{name!r} has a {key!r} that is a {found}, not a {kind.__name__}")
+    return value
 
 
 def _digest(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
@@ -243,22 +225,14 @@ def _digest(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
-        digest.update(tensor.tobytes())
+        digest.update(bytes_of(tensor))
     return digest.hexdigest()
 
 
-def _as_plain(state: Any) -> Any:
+def as_plain(state: Any) -> Any:
     """A generator's state as JSON values."""
     if isinstance(state, dict):
-        return {key: _as_plain(value) for key, value in state.items()}
+        return {key: as_plain(value) for key, value in state.items()}
     if isinstance(state, np.ndarray):
         return {"dtype": str(state.dtype), "array": state.tolist()}
     return int(state) if isinstance(state, np.integer) else state
-
-
-def _from_plain(state: Any) -> Any:
-    if isinstance(state, dict):
-        if set(state) == {"dtype", "array"}:
-            return np.array(state["array"], state["dtype"])
-        return {key: _from_plain(value) for key, value in state.items()}
-    return state

@@ -7,10 +7,12 @@ import warnings
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import aligned_empty
 from ffnn_fast._runtime.inspection import trace
+from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._user_line import stacklevel
 
@@ -28,18 +30,20 @@ class DivergenceGuard:
     """Undoes the first step of a fit after which the loss or a parameter is not finite.
 
     It keeps a snapshot of a finite state. The steps since then can be repeated one by one, because
-    training is deterministic.
+    training is deterministic. An interrupt ends the repetition after a whole step.
     """
 
-    def __init__(self, state: FitState) -> None:
+    def __init__(self, state: FitState, interrupts: Interrupts) -> None:
+        self.interrupts = interrupts
         self.params = aligned_empty(len(state.params), state.spec.dtype)
         self.optimizer_state = np.empty_like(state.optimizer_state)
         self.t = self.position = 0
+        self.loss_sum = 0.0
 
     def take_snapshot(self, state: FitState) -> None:
         """Copy a finite state."""
         self._copy_arrays(state)
-        self.t, self.position = state.t, state.position
+        self.t, self.position, self.loss_sum = state.t, state.position, state.loss_sum
 
     def rolls_back(self, state: FitState, order: Array, loss: float) -> bool:
         """Whether the fit has diverged in the steps with this mean loss, and was rolled back.
@@ -57,11 +61,14 @@ class DivergenceGuard:
         return True
 
     def _roll_back(self, state: FitState, order: Array) -> None:
-        """Repeat the steps since the snapshot, and undo the first that is not finite."""
+        """Repeat the steps since the snapshot, and undo the first that is not finite.
+
+        Interrupts are held at the beginning, and during each step.
+        """
         batch_size = state.options.batch_size
         work = state.bound.workspace(batch_size)
         self._restore_arrays(state)
-        state.t, state.position = self.t, self.position
+        state.t, state.position, state.loss_sum = self.t, self.position, self.loss_sum
         rows = order[:0]
         loss = math.nan
         while state.position < len(order):
@@ -69,17 +76,20 @@ class DivergenceGuard:
             self._copy_arrays(state)
             loss = state.bound.train(
                 state.train, rows, batch_size, state.options.rule, state.hyper(state.t, 1),
-                state.optimizer_state, state.t, work,
+                state.optimizer_state, state.t, work, self.interrupts.hold,
             )  # fmt: skip
             state.t += 1
             state.position += len(rows)
             if not (math.isfinite(loss) and all_finite(state.params)):
                 break
+            state.loss_sum += len(rows) * loss
+            self.interrupts.release()
         step, after = state.t, state.params.copy()
         self._restore_arrays(state)
         state.t -= 1
         state.position -= len(rows)
         state.stop("diverged")
+        self.interrupts.release()
         layer = _first_layer_not_finite(state, rows, after)
         what = "a parameter" if math.isfinite(loss) else "the loss"
         warnings.warn(
@@ -101,9 +111,8 @@ class DivergenceGuard:
 
 def _first_layer_not_finite(state: FitState, rows: Array, after: Array) -> int:
     """The first layer k with a value that is not finite: forward, backward, or in θ `after`."""
-    rows = rows[:MAX_TRACED_ROWS]
-    with np.errstate(all="ignore"):
-        traced = trace(state.spec, state.params, state.train.rows(rows))
+    samples = state.train.rows(rows[:MAX_TRACED_ROWS])
+    traced = ignoring("all", trace, state.spec, state.params, samples)
     for name, value in {**traced, **state.spec.named(after)}.items():
         number = name.rpartition("_")[2]
         if number.isdigit() and not np.isfinite(value).all():

@@ -14,7 +14,7 @@ from ffnn_fast._model.predictions import score_name
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_generator, as_int
-from ffnn_fast._training import checkpoint_files
+from ffnn_fast._training import checkpoint_files, resuming
 from ffnn_fast._training.averaging import as_averaging
 from ffnn_fast._training.checkpoint import Checkpoint, as_checkpoint
 from ffnn_fast._training.fit_data import FitData, as_fit_data
@@ -48,6 +48,7 @@ def prepare(
     _check_monitors(options, data)
     if options.checkpoint:
         spec.to_dict()  # raises if the description cannot be written
+        checkpoint_files.check_target(options.checkpoint.path)
     rng = net_rng if request.rng is None else as_generator(request.rng, "rng")
     return _start(bound, data, options, rng, request.resume)
 
@@ -93,24 +94,22 @@ def _start(
     """The state of a fit at its start, or that of a checkpoint."""
     content, before = _content(resume, options.checkpoint), rng.bit_generator.state
     if content is not None:
-        rng.bit_generator.state = checkpoint_files.rng_at_start(content)
+        rng.bit_generator.state = resuming.rng_at_start(content, rng)
     start = rng.bit_generator.state
     try:
         train, validation = data.split(rng, checkpoint_files.draw_of(content))
         if options.batch_size > len(train.X):
             options = replace(options, batch_size=len(train.X))
         seed = (
-            draw_dropout_seed(data.spec, rng)
-            if content is None
-            else checkpoint_files.dropout_seed(content)
+            draw_dropout_seed(data.spec, rng) if content is None else resuming.dropout_seed(content)
         )
         if seed:
             options = replace(options, rule=replace(options.rule, seed=seed))
         state = FitState.new(bound, train, validation, options, rng, History())
         state.rng_at_start = start
         if content is not None:
-            checkpoint_files.restore(state, content)
-    except ValueError:
+            resuming.restore(state, content)
+    except BaseException:
         rng.bit_generator.state = before
         raise
     return state

@@ -17,6 +17,7 @@ from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.sampling import class_weights, hold_out
 
 Array = np.ndarray
+MISSING = -1
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class FitData:
             return self._part(None), self.validation
         spec, Y = self.spec, self.samples.Y
         single = spec.task == "classification" and (spec.takes_labels or spec.n_outputs == 1)
-        train, held = draw(len(Y), self.fraction, rng, labels(spec, Y) if single else None)
+        train, held = draw(len(Y), self.fraction, rng, _classes(spec, Y) if single else None)
         if not len(held):
             by_class = ", since every class keeps a training row" if single else ""
             raise ValueError(
@@ -80,7 +81,9 @@ def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitDa
     if request.sample_weight is not None:
         weight = checked_weights(request.sample_weight, n)
     if request.class_weight is not None:
-        by_class = class_weights(request.class_weight, labels(spec, samples.Y))
+        classes, by_class = _classes(spec, samples.Y), np.ones(n)
+        known = classes != MISSING
+        by_class[known] = class_weights(request.class_weight, classes[known])
         name = "class_weight" if weight is None else "sample_weight times class_weight"
         weight = by_class if weight is None else weight * by_class
         checked_weights(weight, n, name)
@@ -94,6 +97,12 @@ def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitDa
         if n < 2:
             raise ValueError("validation_fraction needs at least 2 rows")
     return FitData(spec, samples, weight, validation, fraction)
+
+
+def _classes(spec: NetworkSpec, Y: Array) -> Array:
+    """The class of each sample, (n,); `MISSING` where its target is NaN."""
+    classes = labels(spec, Y)
+    return classes if Y.ndim == 1 else np.where(np.isnan(Y).any(axis=1), MISSING, classes)
 
 
 def _as_triple(given: Any) -> tuple[Any, Any, Any]:

@@ -42,6 +42,8 @@ class FitState:
         The parameters that early stopping restores.
     swa_mean : ndarray of shape (P,) or None
         The mean of θ over `swa_epochs` epochs, in stochastic weight averaging.
+    steps_before : int
+        The number of steps that the schedule counts before the first of `t`.
     rng_at_start, rng_at_epoch : mapping
         States of the generator before the fit, and before the current epoch.
     """
@@ -63,6 +65,7 @@ class FitState:
     best_params: Array | None = field(default=None, repr=False)
     swa_mean: Array | None = field(default=None, repr=False)
     swa_epochs: int = 0
+    steps_before: int = 0
     rng_at_start: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rng_at_epoch: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -117,6 +120,7 @@ class FitState:
     def rates(self, first: int, n: int) -> Array:
         """η of n steps from `first` on, counted from 0: (n,), or (1,) where all are equal."""
         schedule = self.options.schedule
+        first += self.steps_before
         return schedule.rates(first, n, self.steps_per_epoch, self.schedule_memory)
 
     def hyper(self, first: int, n: int) -> Array:

@@ -7,11 +7,12 @@ from time import perf_counter
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.predictions import metric_values
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast._runtime.interrupts import Interrupts
+from ffnn_fast._runtime.interrupts import Interrupts, in_background
 from ffnn_fast._training.checkpoint_files import CheckpointWriter
 from ffnn_fast._training.diagnostics import epoch_figures
 from ffnn_fast._training.divergence import DivergenceGuard
@@ -22,7 +23,8 @@ from ffnn_fast.metrics import Metric
 from ffnn_fast.schedules import Constant
 
 Array = np.ndarray
-CHUNK = 0.05  # seconds of steps, about, between checks of signals, time limits and checkpoints
+CHUNK = 0.05  # seconds of steps, at most, between checks of signals, time limits and checkpoints
+MANY_ROWS = 1_000_000  # whose permutation takes some 10 ms
 
 
 def fit(state: FitState) -> None:
@@ -40,23 +42,27 @@ def fit(state: FitState) -> None:
     """
     if not all_finite(state.params):
         raise ValueError("the network's parameters hold NaN or infinity")
-    with Interrupts() as interrupts:
-        loop = _Loop(state, interrupts)
-        try:
-            loop.notify("on_train_begin")
-            while state.epoch <= state.options.epochs and not state.history.stopped:
-                loop.epoch()
-            state.stop("epochs")
-            if state.history.stopped != "diverged":
-                loop.checkpoints.write(state)
-            _set_final_params(state)
-        except KeyboardInterrupt:
-            state.history.stopped = "interrupted"
+    interrupts = Interrupts()
+    interrupts.run(_fit, state, interrupts)
+
+
+def _fit(state: FitState, interrupts: Interrupts) -> None:
+    loop = _Loop(state, interrupts)
+    try:
+        loop.notify("on_train_begin")
+        while state.epoch <= state.options.epochs and not state.history.stopped:
+            loop.epoch()
+        state.stop("epochs")
+        if state.history.stopped != "diverged":
             loop.checkpoints.write(state)
-            if state.options.on_interrupt == "raise":
-                raise
-        finally:
-            loop.notify("on_train_end")
+        _set_final_params(state)
+    except KeyboardInterrupt:
+        state.history.stopped = "interrupted"
+        loop.checkpoints.write(state)
+        if state.options.on_interrupt == "raise":
+            raise
+    finally:
+        loop.notify("on_train_end")
 
 
 class _Loop:
@@ -67,7 +73,7 @@ class _Loop:
         self.state, self.interrupts = state, interrupts
         self.deadline = perf_counter() + options.max_time
         self.work = state.bound.workspace(options.batch_size)
-        self.divergence = DivergenceGuard(state)
+        self.divergence = DivergenceGuard(state, interrupts)
         self.checkpoints = CheckpointWriter(options.checkpoint)
         self.per_batch = [callback for callback in options.callbacks if callback.per_batch]
         steps = state.bound.steps_in(CHUNK, options.rule, options.batch_size)
@@ -87,25 +93,36 @@ class _Loop:
             state.rng_at_epoch = state.rng.bit_generator.state
         # One batch of all rows is the same in any order.
         if options.shuffle and options.batch_size < state.n_rows:
-            self.order = state.rng.permutation(state.n_rows)
+            shuffle, n = state.rng.permutation, state.n_rows
+            many = n > MANY_ROWS
+            self.order = in_background(shuffle, n, uses_blas=False) if many else shuffle(n)
         if state.position == 0:
             self.notify("on_epoch_begin")
         self.divergence.take_snapshot(state)
-        with state.bound.running(), np.errstate(over="ignore", invalid="ignore"):
-            while state.position < state.n_rows:
-                if self._steps() or (state.position < state.n_rows and self._is_over()):
-                    return
-            _average_epoch(state)
-            record = {"epoch": state.epoch, "loss": state.loss_sum / state.n_rows} | self._figures()
+        run = state.bound.run
+        record = run(options.batch_size, ignoring, "over invalid", self._steps_and_figures)
+        if record is None:
+            return
         state.history.records.append(record)
         self.notify("on_epoch_end", record)
         self.interrupts.hold()
-        _observe(state, record)
-        state.begin_next_epoch()
-        self.interrupts.release()
+        try:
+            _observe(state, record)
+            state.begin_next_epoch()
+        finally:
+            self.interrupts.release()
         if perf_counter() > self.deadline:
             state.stop("max_time")
         self.checkpoints.after_epoch(state)
+
+    def _steps_and_figures(self) -> Record | None:
+        """The steps of an epoch, and its record; None if the fit ends before."""
+        state = self.state
+        while state.position < state.n_rows:
+            if self._steps() or (state.position < state.n_rows and self._is_over()):
+                return None
+        _average_epoch(state)
+        return {"epoch": state.epoch, "loss": state.loss_sum / state.n_rows} | self._figures()
 
     def _steps(self) -> bool:
         """Make a chunk of steps; return whether the fit has diverged."""
@@ -202,7 +219,7 @@ def _observe(state: FitState, record: Record) -> None:
 
 
 def _set_final_params(state: FitState) -> None:
-    """Set θ to the best parameters, the average or the last θ, as the options say."""
+    """Set θ to the best parameters, the average or the last θ, according to the options."""
     average = state.averaged_params()
     if average is not None:
         state.history.average = average.copy()

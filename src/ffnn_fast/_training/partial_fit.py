@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.conversion import row_slice
 from ffnn_fast._model.samples import Samples, as_samples
@@ -19,46 +20,20 @@ from ffnn_fast._training import loop
 from ffnn_fast._training.fit import as_rule_and_schedule, draw_dropout_seed
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.streams import AnyStream, LostStream, Stream
 from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History
 from ffnn_fast.optimizers import SGD, StepRule
-from ffnn_fast.schedules import Constant, Memory, Schedule
+from ffnn_fast.schedules import Constant
 
 Array = np.ndarray
 CHUNK_BYTES = 16 << 20  # of rows that are converted to the network's dtype at a time
 
 
-@dataclass
-class Stream:
-    """The state of training between calls of `partial_fit`.
-
-    Attributes
-    ----------
-    optimizer_state : ndarray of shape (slots, P)
-    t : int
-        The number of completed steps, over all calls.
-    schedule_memory : dict
-    """
-
-    rule: StepRule
-    schedule: Schedule
-    optimizer_state: Array
-    t: int = 0
-    schedule_memory: Memory = field(default_factory=dict)
-
-    def copy(self) -> Stream:
-        """An independent copy."""
-        return replace(
-            self,
-            optimizer_state=self.optimizer_state.copy(),
-            schedule_memory=dict(self.schedule_memory),
-        )
-
-
 def partial_fit(
     bound: BoundNetwork,
     rng: np.random.Generator,
-    stream: Stream | None,
+    known: AnyStream | None,
     data: tuple[Any, Any, Any],
     *,
     batch_size: int,
@@ -67,10 +42,10 @@ def partial_fit(
 ) -> tuple[float, Stream]:
     """The mean loss and the stream after the rows; see `ffnn_fast.Network.partial_fit`.
 
-    `data` is (X, y, sample_weight); `stream` is that of the calls before, if there were any.
+    `data` is (X, y, sample_weight); `known` is that of the calls before, if there were any.
     """
     size = as_int(batch_size, "batch_size")
-    stream = _stream(bound.spec, rng, stream, optimizer, learning_rate)
+    stream = _stream(bound.spec, rng, known, optimizer, learning_rate)
     X, y, sample_weight = data
     if y is not None:
         chunks = _chunks(X, y, sample_weight, size, bound)
@@ -108,8 +83,10 @@ def _train_once(
         shuffle=False,
     )
     state = FitState.new(bound, samples, None, options, rng, History())
+    if stream.optimizer_state is None:
+        stream.optimizer_state = state.optimizer_state
     state.optimizer_state, state.schedule_memory = stream.optimizer_state, stream.schedule_memory
-    state.t = stream.t
+    state.t, state.steps_before = stream.t, stream.steps_before
     try:
         loop.fit(state)
     finally:
@@ -127,8 +104,10 @@ def step(
     optimizer_state = np.empty((0, len(before)), bound.spec.dtype)
     hyper = np.array([[learning_rate]])
     order, work = np.arange(n, dtype=np.int64), bound.workspace(n)
-    with bound.running(), np.errstate(over="ignore", invalid="ignore"):
-        loss = bound.train(samples, order, n, rule, hyper, optimizer_state, 0, work)
+    loss = bound.run(
+        n, ignoring, "over invalid",
+        bound.train, samples, order, n, rule, hyper, optimizer_state, 0, work,
+    )  # fmt: skip
     if not (math.isfinite(loss) and all_finite(bound.params)):
         bound.params[:] = before
         _warn_of_divergence(bound, rng, samples, rule)
@@ -152,11 +131,18 @@ def _warn_of_divergence(
 def _stream(
     spec: NetworkSpec,
     rng: np.random.Generator,
-    known: Stream | None,
+    known: AnyStream | None,
     optimizer: OptimizerLike | None,
     learning_rate: RateLike,
 ) -> Stream:
     """The known stream, with another rate if one is given; a new stream for another optimizer."""
+    if isinstance(known, LostStream):
+        if optimizer is None:
+            raise ValueError(
+                f"the file of this network was saved after partial_fit with {known.reason}; "
+                "give partial_fit the optimizer, and the learning rate if it is not its own"
+            )
+        known = None
     if known is not None and optimizer is None:
         if learning_rate is None:
             return known
@@ -173,8 +159,7 @@ def _stream(
     if known is not None and known.rule.optimizer == rule and known.schedule == schedule:
         return known
     step = StepRule(rule, seed=draw_dropout_seed(spec, rng))
-    optimizer_state = np.zeros((step.slots, spec.n_params), spec.dtype)
-    return Stream(step, schedule, optimizer_state, schedule_memory=schedule.new_memory())
+    return Stream(step, schedule, schedule_memory=schedule.new_memory())
 
 
 def _chunks(

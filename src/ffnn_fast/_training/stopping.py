@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int, convert_fields
+from ffnn_fast._text import quoted
 from ffnn_fast.history import Record
 from ffnn_fast.metrics import mode_of
 
@@ -67,6 +69,25 @@ class EarlyStopping:
     def new_memory(self) -> Memory:
         """The best figure (None: none yet), its epoch, and the number of epochs since."""
         return {"best": None, "epoch": None, "bad": 0}
+
+    def restored_memory(self, written: Any, epochs: int) -> Memory:
+        """The state of the rule after so many epochs as a file has it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not one that `observe` makes.
+        """
+        if not isinstance(written, dict) or written.keys() != self.new_memory().keys():
+            raise ValueError(f"the state of early stopping has other entries: {quoted(written)}")
+        best, epoch = written["best"], written["epoch"]
+        if (best is None) != (epoch is None):
+            raise ValueError(f"best and epoch of early stopping do not fit: {quoted(written)}")
+        return {
+            "best": None if best is None else as_float(best, "best", -math.inf, closed="both"),
+            "epoch": None if epoch is None else as_int(epoch, "epoch", 1, epochs),
+            "bad": as_int(written["bad"], "bad", 0, epochs),
+        }
 
     def observe(self, record: Record, memory: Memory) -> bool:
         """Update `memory`, and return whether this epoch is the best so far."""

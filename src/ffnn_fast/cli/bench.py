@@ -55,18 +55,20 @@ class BenchOptions:
     only: tuple[str, ...] | None = option(
         Words(OneOf(NAMES)), "some of the cases or libraries listed below", metavar="NAME"
     )
-    json: str | None = option(Text(), "write the times and the machine there", metavar="FILE")
+    json: str | None = option(
+        Text(), "write the times and a description of the machine to this file", metavar="FILE"
+    )
 
 
 class Line:
     """The current status, in a line of the terminal that the next one overwrites."""
 
     def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
+        self.is_terminal = sys.stderr.isatty()
 
     def show(self, text: str = "") -> None:
         """Replace the line; without a text, remove it."""
-        if self.live:
+        if self.is_terminal:
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write(f"\r\033[K{text[:width]}")
             sys.stderr.flush()
@@ -129,11 +131,13 @@ def _cases(options: BenchOptions) -> list[tuple[str, int, list[str]]]:
         raise CommandError(f"--threads {given}: this process may use {cores} cores; give fewer")
     only = set(options.only or ())
     names = [name for name in CASES if name in only] or (QUICK if options.quick else tuple(CASES))
-    wanted = only.difference(CASES)
+    libraries = only.difference(CASES)
     found = []
     for name in names:
-        others = [other for other in _others(name, wanted) if not wanted or other in wanted]
-        if wanted and not others and FFNN_FAST not in wanted:
+        others = [
+            other for other in _others(name, libraries) if not libraries or other in libraries
+        ]
+        if libraries and not others and FFNN_FAST not in libraries:
             continue
         usual = {1: None, min(cores, available()): None} if name == "wide" else {1: None}
         counts = [1] if name in ONE_ROW else dict.fromkeys(options.threads or usual)
@@ -141,15 +145,15 @@ def _cases(options: BenchOptions) -> list[tuple[str, int, list[str]]]:
     if not found:
         raise CommandError(
             f"--only {' '.join(options.only or ())}: {', '.join(names)} has no benchmark of "
-            f"{', '.join(sorted(wanted))}"
+            f"{', '.join(sorted(libraries))}"
         )
     return found
 
 
-def _others(name: str, wanted: set[str]) -> tuple[str, ...]:
+def _others(name: str, libraries: set[str]) -> tuple[str, ...]:
     """The libraries of a case, besides ffnn_fast."""
     others = PREDICTION if name == "latency" else TRAINING
-    return (*others, ON_REQUEST) if ON_REQUEST in wanted and name != "adam" else others
+    return (*others, ON_REQUEST) if ON_REQUEST in libraries and name != "adam" else others
 
 
 def _absent(options: BenchOptions) -> list[str]:
@@ -269,10 +273,10 @@ COMMAND = Command(
     description="Times a step of training in several networks, and the prediction of one "
     "row, beside the NumPy reference, NumPy written well, and scikit-learn, PyTorch, JAX and "
     "ONNX Runtime where they are installed. Each runs in a process of its own, pinned to its "
-    "cores. First all must compute the same step; then their measurements are interleaved. The "
-    "tables show the median over the rounds, the quartiles, and the median of the ratios to "
-    "ffnn_fast within each round: above 1, ffnn_fast is faster. Takes about a minute; close "
-    "other programs first.",
+    "cores. A library that does not compute the same step is excluded. The measurements are "
+    "interleaved. The tables show the median over the rounds, the quartiles, and the median of the "
+    "ratios to ffnn_fast within each round: above 1, ffnn_fast is faster. Takes about a minute; "
+    "close other programs first.",
     epilog=f"Cases: {'; '.join(f'{name}: {what}' for name, what in CASES.items())}. "
     f"Libraries: {', '.join(NAMES[len(CASES) :])}. The reference is ffnn_fast's NumPy "
     "implementation; a bare call computes nothing.",

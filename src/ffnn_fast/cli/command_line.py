@@ -17,8 +17,8 @@ from ffnn_fast.cli.arguments.parsing import (
     Command,
     Parser,
     add_options,
+    check_no_unknown,
     read_options,
-    refuse_unknown,
 )
 from ffnn_fast.cli.output import CommandError
 
@@ -67,19 +67,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (CommandError, ModelFileError) as error:
-        return _complain(str(error), BAD_INPUT)
+        return _report_error(str(error), BAD_INPUT)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}", BAD_INPUT)
+        return _report_error(f"{where}{error.strerror or error}", BAD_INPUT)
     except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED)
+        return _report_error("interrupted", INTERRUPTED)
     except MemoryError as error:
-        return _complain(f"not enough memory: {error}", FAILED)
+        return _report_error(f"not enough memory: {error}", FAILED)
     except Exception as error:
         if "--debug" in argv:
             raise
         hint = "run again with --debug before the command for a traceback"
-        return _complain(f"unexpected {type(error).__name__}: {error}; {hint}", FAILED)
+        return _report_error(f"unexpected {type(error).__name__}: {error}; {hint}", FAILED)
     return code
 
 
@@ -95,7 +95,7 @@ def parse(argv: Sequence[str]) -> tuple[Command, Any]:
     found, unknown = build_parser(named).parse_known_args(argv)
     given = vars(found)
     command = load_command(given["command"])
-    refuse_unknown(command, unknown)
+    check_no_unknown(command, unknown)
     return command, read_options(command, given)
 
 
@@ -129,6 +129,7 @@ def build_parser(commands: Iterable[str] = COMMANDS) -> Parser:
     return parser
 
 
-def _complain(message: str, code: int) -> int:
+def _report_error(message: str, code: int) -> int:
+    """Write one line to standard error; returns the exit code."""
     sys.stderr.write(f"ffnn-fast: error: {' '.join(message.split())}\n")
     return code

@@ -29,7 +29,7 @@ class Outcome:
     name : str
     results : list of tuple of str
         A table: the scores of the network and of the baselines.
-    won : bool
+    beats_baseline : bool
         Whether the network beats its simple baseline: nearest class mean, ridge regression.
     network, preprocessing, history
         A trained network, its preprocessing, and the history of its training.
@@ -39,7 +39,7 @@ class Outcome:
 
     name: str
     results: list[tuple[str, ...]]
-    won: bool
+    beats_baseline: bool
     network: Network
     preprocessing: TablePreprocessing
     history: History
@@ -50,8 +50,8 @@ def digits(seed: int, epochs: int | None) -> Outcome:
     """An image into 1 of 10 classes: softmax and cross-entropy (lecture module 4.3).
 
     Four fifths of the images train, each also shifted by a pixel in the four directions; the rest
-    is used once, at the end. The baselines train on the images without shifts, which suits them
-    better.
+    is used once, at the end. The baselines are fitted to the images without shifts, on which they
+    are better.
     """
     data, epochs = load_digits(), epochs or 40
     rng = np.random.default_rng(seed)
@@ -82,8 +82,10 @@ def digits(seed: int, epochs: int | None) -> Outcome:
     preprocessing = TablePreprocessing(
         False, columns, (), inputs, target, {"test accuracy": results[1][1]}
     )
-    won = scores[0] > scores[-1]
-    return Outcome("digits", results, won, net, preprocessing, history, (X[train], y[train]))
+    beats_baseline = scores[0] > scores[-1]
+    return Outcome(
+        "digits", results, beats_baseline, net, preprocessing, history, (X[train], y[train])
+    )
 
 
 def movies(seed: int, epochs: int | None) -> Outcome:
@@ -120,9 +122,9 @@ def movies(seed: int, epochs: int | None) -> Outcome:
         error = np.sqrt(np.mean((values - data.y) ** 2))
         results.append((name, f"{r2(data.y, values):.4f}", f"{error:.3f}"))
     preprocessing = replace(preprocessing, summary={"R2 in cross-validation": results[1][1]})
-    won = r2(data.y, by_net) > r2(data.y, by_ridge)
+    beats_baseline = r2(data.y, by_net) > r2(data.y, by_ridge)
     rows = _encoded(preprocessing, data.X), preprocessing.target.encode(data.y).astype(np.float32)
-    return Outcome("movies", results, won, net, preprocessing, history, rows)
+    return Outcome("movies", results, beats_baseline, net, preprocessing, history, rows)
 
 
 def _rate(

@@ -16,6 +16,7 @@ from ffnn_fast.cli.output import aligned, titled, write_line
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import Evaluation
+    from ffnn_fast.cli.evaluation.tables import Table
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
 
@@ -65,7 +66,7 @@ def run(options: EvaluateOptions) -> int:
     return 0
 
 
-def _show(results: Any, tables: Any, left_out: int) -> None:
+def _show(results: Table, tables: list[tuple[str, Table]], left_out: int) -> None:
     if left_out:
         write_line(f"note: left out {left_out} rows without a target\n")
     write_line(aligned(results))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ffnn_fast.cli.arguments.declaration import argument, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.value_types import OneOf, Switch, Text
-from ffnn_fast.cli.output import CommandError, aligned, check_output, write_file, write_line
+from ffnn_fast.cli.output import CommandError, aligned, check_output, write_line
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
@@ -59,14 +59,14 @@ def run(options: ExportOptions) -> int:
     return _to_onnx(network, None if options.bare else preprocessing, path, dtype)
 
 
-def _kind(wanted: str | None, output: str | None) -> str:
+def _kind(to: str | None, output: str | None) -> str:
     """The format, by ``--to`` or else by the suffix of the output."""
     suffix = os.path.splitext(output or "")[1].lower().removeprefix(".")
-    if wanted is None and suffix not in FORMATS:
+    if to is None and suffix not in FORMATS:
         raise CommandError("give --to onnx or --to safetensors, or an -o that ends in one of them")
-    if wanted is not None and suffix in FORMATS and suffix != wanted:
-        raise CommandError(f"--to {wanted} contradicts -o {output}, which ends in .{suffix}")
-    return wanted or suffix
+    if to is not None and suffix in FORMATS and suffix != to:
+        raise CommandError(f"--to {to} contradicts -o {output}, which ends in .{suffix}")
+    return to or suffix
 
 
 def _to_onnx(
@@ -115,7 +115,7 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
     import numpy as np
     from safetensors.numpy import load
 
-    from ffnn_fast._model.model_files import named_tensors, packed
+    from ffnn_fast._model.model_files import named_tensors, packed, write_atomically
 
     with np.errstate(over="ignore"):
         params = network.params.astype(dtype)
@@ -123,7 +123,8 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
         raise CommandError(f"{dtype} cannot hold parameters as large as {max(abs(network.params))}")
     names = ", ".join(map(str, network.spec.layer_activations))
     tensors = named_tensors(network.spec, params)
-    write_file(path, packed(tensors, {"format": "pt", "activations": names}))
+    content = packed(tensors, {"format": "pt", "activations": names})
+    write_atomically(os.path.realpath(path), content)
     with open(path, "rb") as file:
         again = load(file.read())
     same = again.keys() == tensors.keys() and all(
@@ -142,10 +143,10 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
 
 
 def _report(path: str, *facts: tuple[str, list[str]]) -> None:
-    from ffnn_fast.cli.table import shortened
+    from ffnn_fast.cli.table import abbreviated
 
     write_line(f"{path}: {os.path.getsize(path):,} bytes")
-    write_line(aligned([(name, shortened(texts, MOST)) for name, texts in facts], right=False))
+    write_line(aligned([(name, abbreviated(texts, MOST)) for name, texts in facts], right=False))
 
 
 COMMAND = Command(

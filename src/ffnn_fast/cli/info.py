@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ffnn_fast import _text
 from ffnn_fast.cli.arguments.declaration import argument
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.value_types import Text
@@ -24,15 +25,13 @@ class InfoOptions:
 
 def run(options: InfoOptions) -> int:
     """Show the contents; returns the exit code."""
-    from safetensors import safe_open
-
+    from ffnn_fast._model.tensor_files import TensorFile
     from ffnn_fast.cli.table_preprocessing import load_model
 
     network, preprocessing = load_model(options.model)
-    with safe_open(options.model, framework="numpy") as file:
-        write_line(
-            f"{options.model}: written by ffnn_fast {file.metadata().get('library_version')}\n"
-        )
+    with TensorFile(options.model) as file:
+        author = _text.shortened(file.metadata.get("library_version", "unknown"), 40)
+    write_line(f"{options.model}: written by ffnn_fast {author}\n")
     write_line(repr(network))
     if preprocessing is None:
         write_line("\nno preprocessing: this file was not written by ffnn-fast train")
@@ -64,7 +63,7 @@ def _show(preprocessing: TablePreprocessing) -> None:
 
 
 def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str, str]:
-    from ffnn_fast.cli.table import shortened
+    from ffnn_fast.cli.table import abbreviated
     from ffnn_fast.preprocessing import NumericColumn
 
     width = str(len(column.feature_names))
@@ -73,12 +72,12 @@ def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str
         scaling = f"mean {column.mean:g}, standard deviation {column.scale:g}{marked}"
         return column.name, "numeric", width, scaling
     levels = ["(missing)" if level is None else level for level in column.levels]
-    return column.name, "categorical", width, shortened(levels, 8)
+    return column.name, "categorical", width, abbreviated(levels, 8)
 
 
 COMMAND = Command(
     "info",
     InfoOptions,
     run,
-    description="Shows the layers of a model file and how it reads a table.",
+    description="Shows the layers of a model file and its preprocessing of tables.",
 )

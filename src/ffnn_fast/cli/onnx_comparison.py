@@ -55,13 +55,13 @@ def compare(
         name: np.array([["" if v is None else v] for v in values], dtype=values.dtype)
         for name, values in columns.items()
     }
-    answers = run(inputs)
+    outputs = run(inputs)
     X = preprocessing.inputs.transform(columns).astype(network.spec.dtype)
     y_hat = network.forward(X)
     if preprocessing.target.task == "regression":
-        values = (answers[0] - preprocessing.target.mean) / preprocessing.target.scale
+        values = (outputs[0] - preprocessing.target.mean) / preprocessing.target.scale
         return Comparison(runtime, ROWS, _difference(values, y_hat))
-    labels, shares = answers
+    labels, shares = outputs
     y_hat = class_probabilities(y_hat)
     difference = _difference(shares, y_hat)
     best = np.sort(y_hat, axis=1)
@@ -72,8 +72,8 @@ def compare(
 
 
 def random_columns(encoder: TableEncoder, n: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Raw columns, (n,) each, like those the encoder was fitted to: numbers about their mean, the
-    levels and one more, and some missing values.
+    """Raw columns, (n,) each, like those that the encoder was fitted to: normal numbers, the levels
+    and an unknown one, and some missing values.
     """
     columns: dict[str, Any] = {}
     for column in encoder.columns:
@@ -89,7 +89,7 @@ def random_columns(encoder: TableEncoder, n: int, rng: np.random.Generator) -> d
 
 
 def _session(path: str) -> tuple[str, Run]:
-    """What runs the file, and how."""
+    """The name of a runtime, and a function that runs the file in it."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 

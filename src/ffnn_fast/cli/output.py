@@ -65,4 +65,4 @@ def check_output(path: str, *inputs: str) -> None:
 
 def write_file(path: str, content: bytes) -> None:
     """Write a file whole or not at all."""
-    write_atomically(os.path.realpath(path), content)
+    write_atomically(os.path.realpath(path), [content])

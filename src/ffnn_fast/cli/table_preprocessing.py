@@ -10,8 +10,9 @@ import numpy as np
 
 from ffnn_fast._model.model_files import ModelFileError, load
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._text import quoted
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import Table, read_table, shortened
+from ffnn_fast.cli.table import Table, abbreviated, read_table
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
@@ -62,7 +63,7 @@ class TablePreprocessing:
             name = place[column.name]
             if isinstance(column, NumericColumn):
                 encoded[column.name], bad = table.numbers(name, self.missing)
-                table.complain(name, bad, self.missing, "")
+                table.check_cells(name, bad, self.missing, "")
             else:
                 encoded[column.name] = table.texts(name, self.missing, column.levels)
         X = self.inputs.transform(encoded)
@@ -82,7 +83,7 @@ class TablePreprocessing:
         rows = table.known(table.missing(name, self.missing), drop_missing=drop_missing)
         if target.task == "regression":
             values, bad = table.numbers(name, self.missing)
-            table.complain(name, bad, self.missing, "")
+            table.check_cells(name, bad, self.missing, "")
             return rows, target.encode(values[rows])
         texts = table.texts(name, self.missing, target.classes)
         strange = np.array([text not in target.classes for text in texts[rows]])
@@ -90,7 +91,7 @@ class TablePreprocessing:
             row = int(rows[np.argmax(strange)])
             raise CommandError(
                 f"{table.where(row)}: the model has no class {texts[row]!r} of {name!r}; "
-                f"its classes: {shortened(target.classes)}"
+                f"its classes: {abbreviated(target.classes)}"
             )
         return rows, target.encode(texts[rows])
 
@@ -115,8 +116,8 @@ class TablePreprocessing:
             absent = [name for name in needed if name not in table.names]
             if absent:
                 raise CommandError(
-                    f"{table.path} lacks the columns {shortened(absent)}; "
-                    f"it has: {shortened(table.names)}"
+                    f"{table.path} lacks the columns {abbreviated(absent)}; "
+                    f"it has: {abbreviated(table.names)}"
                 )
             return {name: name for name in needed}
         inputs = [name for name in self.columns if name != self.target.name]
@@ -152,7 +153,7 @@ class TablePreprocessing:
         if not isinstance(plain, dict) or set(plain) != ENTRIES:
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
         if plain["version"] != 1:
-            raise ValueError(f"its version is {plain['version']!r}, known is 1")
+            raise ValueError(f"its version is {quoted(plain['version'])}, known is 1")
         summary = plain["summary"]
         if not isinstance(plain["header"], bool) or not isinstance(summary, dict):
             raise ValueError("'header' must be true or false and 'summary' an object")

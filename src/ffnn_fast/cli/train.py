@@ -21,10 +21,10 @@ def run(options: TrainOptions) -> int:
     from ffnn_fast.cli.evaluation.tables import tables
     from ffnn_fast.cli.training import building, fitting, preparing
 
-    wanted = options.reporting.report
-    page = None if options.reporting.no_report else wanted or f"{os.path.splitext(output)[0]}.html"
-    if wanted:
-        report_files.check_report(wanted)
+    given = options.reporting.report
+    page = None if options.reporting.no_report else given or f"{os.path.splitext(output)[0]}.html"
+    if given:
+        report_files.check_report(given)
     elif page and (missing := report_files.missing_packages(page)):
         write_line(f'note: no report without {" and ".join(missing)}: pip install "ffnn_fast[cli]"')
         page = None
@@ -32,14 +32,14 @@ def run(options: TrainOptions) -> int:
     prepared = preparing.prepare(data, options)
     for note in prepared.notes:
         write_line(note)
-    with fitting.refusals():
-        network = building.network(prepared, options)
+    with fitting.library_errors():
+        network = building.build_network(prepared, options)
     write_line(f"\n{network!r}\n")
     fitted = fitting.fit(network, prepared, options)
-    rows, on = prepared.judged
+    rows, on = prepared.evaluated
     X = prepared.X[rows].astype(network.spec.dtype)
     evaluation = scoring.evaluate(network, prepared.preprocessing.target, X, prepared.y[rows])
-    results = fitting.results(prepared, evaluation)
+    results = fitting.results_table(prepared, evaluation)
     fitted.save(output, results)
     write_line(f"{fitted.ended}\n")
     write_line(aligned(results))
@@ -47,7 +47,7 @@ def run(options: TrainOptions) -> int:
         write_line(titled(heading, table))
     write_line(f"\nmodel   {output}")
     if page:
-        facts = [("data", data), *fitted.how.items()]
+        facts = [("data", data), *fitted.training.items()]
         title = f"{prepared.preprocessing.target.name}, from {os.path.basename(data)}"
         contents = Report(title, facts, network, results, evaluation, fitted.history, on)
         report_files.write_report(contents, page)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from ffnn_fast.onnx._encoders import (
     as_preprocessing,
     check_match,
 )
+from ffnn_fast.onnx._estimators import add_predictions, as_fitted
 from ffnn_fast.onnx._graph import Graph
 from ffnn_fast.onnx._operators import activate, checked_activations, softmax_of_heads
+from ffnn_fast.onnx._transformers import Transformers
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -27,13 +29,13 @@ MAX_BYTES = 2**31 - 2**20  # a protobuf message has at most 2 GiB
 
 
 def to_onnx(
-    net: Network,
+    net: Network | Any,
     path: str | os.PathLike[str] | None = None,
     *,
     preprocessing: PreprocessingLike | None = None,
     dtype: str | None = None,
 ) -> ModelProto:
-    """The network as an ONNX model (operator set 13, of 2020), checked by ONNX's checker.
+    """A network or a fitted estimator as an ONNX model (operator set 13, of 2020), checked.
 
     Without preprocessing the model has one input, ``X``, (n, n_0), and one output, ``y_hat``,
     (n, n_L). Intermediate values have the lecture's symbols as names: W_1, b_1, a_1, h_1, ...
@@ -45,9 +47,19 @@ def to_onnx(
     ``probabilities``, (n, number of classes). Where a column already has such a name, a ``_`` is
     appended.
 
+    An estimator has the input ``X``, (n, number of features), and the outputs of its predictions:
+    ``label`` and ``probabilities`` of a classifier (for several columns of labels ``label_0``,
+    ``probabilities_0``, ``label_1``, ...), ``value``, (n, T), of a regressor. A pipeline contains
+    its transformers: ``StandardScaler``, ``MinMaxScaler``, ``MaxAbsScaler``, ``RobustScaler``,
+    ``SimpleImputer`` of numbers, ``OneHotEncoder``, ``ColumnTransformer`` and pipelines of these.
+    If it starts with a ``ColumnTransformer`` fitted to a data frame, its inputs are the columns as
+    above. An unknown category of a ``OneHotEncoder`` gives zeros.
+
     Parameters
     ----------
-    net : Network
+    net : Network, MLPClassifier, MLPRegressor or Pipeline
+        Estimators may be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or
+        by a ``TransformedTargetRegressor`` with a scaler.
     path : str or path-like, optional
         File to write, atomically; an existing one is replaced.
     preprocessing : TableEncoder, (TableEncoder, TargetEncoder) or str, optional
@@ -66,15 +78,22 @@ def to_onnx(
     ImportError
         If onnx is not installed.
     TypeError
-        If `preprocessing` is of another type.
+        If `net` or `preprocessing` is of another type.
     ValueError
-        If an activation has no form in ONNX's operators, `preprocessing` does not match the network
-        (see `check_preprocessing`), `dtype` is another one, or the parameters need more than 2 GiB.
+        If an activation or a step of a pipeline has no form in ONNX's operators, an estimator is
+        not fitted or is given with `preprocessing`, `preprocessing` does not match the network (see
+        `check_preprocessing`), `dtype` is another one, or the parameters need more than 2 GiB.
     OSError
         If the file cannot be written.
     """
-    spec = net.spec
     given = None if preprocessing is None else as_preprocessing(preprocessing)
+    fitted = None if isinstance(net, Network) else as_fitted(net)
+    if fitted is not None and given is not None:
+        raise ValueError(
+            f"preprocessing goes with a Network; {type(net).__name__} has its own steps"
+        )
+    net = net if fitted is None else fitted.net
+    spec = net.spec
     names = checked_activations(spec.layer_activations)
     if given is not None:
         check_match(given, spec)
@@ -84,7 +103,10 @@ def to_onnx(
     size = spec.n_params * np.dtype(graph.dtype).itemsize
     if size > MAX_BYTES:
         raise ValueError(f"an ONNX file holds at most 2 GiB, the parameters take {size:,} bytes")
-    if given is None:
+    if fitted is not None:
+        x = Transformers(graph, fitted.steps).add(spec.n_inputs)
+        add_predictions(graph, fitted, _layers(graph, net, names, x))
+    elif given is None:
         _layers(graph, net, names, graph.input("X", graph.dtype, spec.n_inputs))
         graph.output("y_hat", graph.dtype, spec.n_outputs)
     else:
@@ -92,7 +114,8 @@ def to_onnx(
         add_outputs(graph, spec, given.target, y_hat)
     model: ModelProto = graph.model(repr(net))
     if path is not None:
-        write_atomically(os.path.realpath(path), model.SerializeToString(deterministic=True))
+        content = model.SerializeToString(deterministic=True)
+        write_atomically(os.path.realpath(path), [content])
     return model
 
 

@@ -1,5 +1,6 @@
 """Optimizers by name, and all of a step that is not the gradient."""
 
+from ffnn_fast.optimizers._first_step import first_step as first_step  # for the reference
 from ffnn_fast.optimizers._rules import (
     OPTIMIZERS,
     SGD,

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ffnn_fast._names import unknown
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float, convert_fields
 
@@ -407,7 +408,7 @@ def as_optimizer(value: Any, learning_rate: float | None = None) -> Optimizer:
         return value
     if isinstance(value, str):
         if value not in OPTIMIZERS:
-            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {value!r}")
+            raise ValueError(unknown("optimizer", value, OPTIMIZERS))
         value = OPTIMIZERS[value]
     if isinstance(value, type) and issubclass(value, Optimizer):
         return value(**given)

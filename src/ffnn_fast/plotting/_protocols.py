@@ -27,7 +27,7 @@ class HasWeights(Protocol):
         """W_1, ..., W_L, each (n_k, n_{k-1})."""
 
 
-class Predictor(HasSpec, Protocol):
+class HasForward(HasSpec, Protocol):
     """An object that computes the outputs of the network it describes."""
 
     def forward(self, X: Any) -> npt.NDArray[np.floating]:

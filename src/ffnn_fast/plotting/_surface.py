@@ -12,7 +12,7 @@ from ffnn_fast._model.predictions import predict
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_int
 from ffnn_fast.plotting._canvas import INK, class_colours, one_axes
-from ffnn_fast.plotting._protocols import Predictor
+from ffnn_fast.plotting._protocols import HasForward
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ MARGIN = 0.12  # of the range of the points, on each side
 
 
 def decision_surface(
-    net: Predictor,
+    net: HasForward,
     X: npt.ArrayLike | None = None,
     y: npt.ArrayLike | None = None,
     ax: Axes | None = None,

@@ -26,7 +26,7 @@ from ffnn_fast.sklearn._epochs import (
     reset_curves,
     rows_per_batch,
 )
-from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense, thread_limit
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense
 from ffnn_fast.sklearn._full_batch_solvers import fit_full_batch
 from ffnn_fast.sklearn._monitoring import Monitor, Validation, as_monitor
 from ffnn_fast.sklearn._optimizer_state import OptimizerState, new_optimizer_state
@@ -212,8 +212,8 @@ class BaseMLP(BaseEstimator):
         return net
 
     def _new_network(self, sizes: tuple[int, ...], dtype: str) -> EstimatorNetwork:
-        limit = thread_limit(self.n_threads)
-        return EstimatorNetwork(self._spec(sizes, dtype), limit, self._key(sizes, dtype))
+        key = self._key(sizes, dtype)
+        return EstimatorNetwork(self._spec(sizes, dtype), self.n_threads, key)
 
     def _key(self, sizes: tuple[int, ...], dtype: str) -> tuple[Any, ...]:
         """The values from which the network follows; if one changes, a new one is needed."""

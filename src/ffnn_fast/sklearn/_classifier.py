@@ -93,9 +93,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         validation data also ``val_loss``, ``val_score`` and the monitored metric. A callback that
         returns True ends the fit.
     n_threads : int, optional
-        Maximum number of threads of a call. Default: the environment variable
-        ``FFNN_FAST_NUM_THREADS``, else ``OMP_NUM_THREADS``, which joblib sets for its workers so
-        that together they use no more than all cores; else all cores.
+        Maximum number of threads of a call; default: as in `ffnn_fast.Network`.
 
     Attributes
     ----------

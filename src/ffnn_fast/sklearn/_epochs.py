@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.loop import CHUNK
 from ffnn_fast._user_line import stacklevel
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
@@ -67,7 +68,15 @@ class EpochRunner:
         self.steps_per_epoch = -(-len(rows.indices) // batch_size)
 
     def run(self, order: Array) -> float:
-        """Steps over the rows in this order; the mean over rows of the loss before their step."""
+        """Steps over the rows in this order; the mean over rows of the loss before their step.
+
+        An interrupt takes effect after a whole step.
+        """
+        interrupts = Interrupts()
+        mean: float = interrupts.run(self._run, order, interrupts)
+        return mean
+
+    def _run(self, order: Array, interrupts: Interrupts) -> float:
         n, total, optimizer = len(order), 0.0, self.optimizer
         weight, sums = self._weights(order)
         samples = Samples(self.rows.samples.X, self.rows.samples.Y, weight)
@@ -78,11 +87,14 @@ class EpochRunner:
                 part = order[first : min(first + self.chunk, end)]
                 n_steps = -(-len(part) // self.batch_size)
                 table = optimizer.table(n_steps, self.steps_per_epoch)
-                total += len(part) * bound.train(
-                    samples, part, self.batch_size, optimizer.rule, table,
-                    optimizer.vectors, optimizer.t, self.work,
-                )  # fmt: skip
-                optimizer.t += n_steps
+                try:
+                    total += len(part) * bound.train(
+                        samples, part, self.batch_size, optimizer.rule, table,
+                        optimizer.vectors, optimizer.t, self.work, interrupts.hold,
+                    )  # fmt: skip
+                    optimizer.t += n_steps
+                finally:
+                    interrupts.release()
         penalty = 0.0
         if self.rows.loss_divisor > 1:
             coefficient = self.alpha / (2 * n) * self._inverse_sums(n, sums)

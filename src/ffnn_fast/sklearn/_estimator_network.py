@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -13,7 +12,6 @@ import numpy as np
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._runtime.settings import Settings
-from ffnn_fast._runtime.threads import available
 
 Array = np.ndarray
 MAX_PENALTIES = 8  # bound networks kept, each with a penalty: of full batches, of shorter ones
@@ -115,14 +113,3 @@ class EstimatorNetwork:
 def as_dense(X: Any, dtype: str) -> Array:
     """Rows, also sparse ones, as a C-contiguous array; the array itself if it is one already."""
     return np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, dtype=dtype)
-
-
-def thread_limit(n_threads: int | None) -> int | None:
-    """The number of threads to request: in a worker of joblib at most the share of that worker.
-
-    loky sets ``OMP_NUM_THREADS`` for its workers; ``FFNN_FAST_NUM_THREADS`` takes precedence.
-    """
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    if n_threads is None and "FFNN_FAST_NUM_THREADS" not in os.environ and limit.isdigit():
-        return min(max(1, int(limit)), available())
-    return n_threads

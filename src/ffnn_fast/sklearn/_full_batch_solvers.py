@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy import optimize
 from sklearn.exceptions import ConvergenceWarning
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
 from ffnn_fast._solvers.levenberg_marquardt import (
     LevenbergMarquardtOptions,
@@ -31,10 +34,7 @@ ADVICE = "https://scikit-learn.org/stable/modules/preprocessing.html"
 def fit_full_batch(est: Any, net: EstimatorNetwork, rows: TrainingRows) -> None:
     """Fit by an estimator's full-batch solver, in float64; sets ``loss_`` and ``n_iter_``."""
     bound, samples, l2 = _in_double(net, rows.samples, est.alpha)
-    with warnings.catch_warnings():
-        # Steps that a line search tries and rejects may overflow.
-        warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
-        loss = (_lbfgs if est.solver == "lbfgs" else _lm)(est, bound, samples)
+    loss = (_lbfgs if est.solver == "lbfgs" else _lm)(est, bound, samples)
     net.params[:] = bound.params
     penalty = l2 / 2 * net.squared_norm()
     constant = 0.0
@@ -66,9 +66,12 @@ def _lbfgs(est: Any, bound: BoundNetwork, samples: Samples) -> float:
         return bound.loss_gradient(samples)
 
     options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
-    found = optimize.minimize(
-        objective, bound.params.copy(), method="L-BFGS-B", jac=True, options=options
-    )
+    search = partial(
+        optimize.minimize, objective, bound.params.copy(), method="L-BFGS-B", jac=True,
+        options=options,
+    )  # fmt: skip
+    # Steps that a line search tries and rejects may overflow.
+    found = ignoring("over", one_blas_thread, search)
     bound.params[:] = found.x
     est.n_iter_ = min(int(found.nit), est.max_iter)
     if found.status != 0:
@@ -88,7 +91,7 @@ def _lm(est: Any, bound: BoundNetwork, samples: Samples) -> float:
     check_least_squares(bound.spec, MAX_BYTES)
     options = LevenbergMarquardtOptions(est.max_iter, est.tol or MIN_TOL, DAMPING)
     target = bound.params.copy()
-    found = levenberg_marquardt(bound, samples, target, options)
+    found = ignoring("over", levenberg_marquardt, bound, samples, target, options)
     bound.params[:] = target
     est.n_iter_ = len(found)
     est.loss_curve_ = found["loss"]

@@ -91,9 +91,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ``validation_loss_curve_`` and the options of the loss are in units of the scaled target;
         so are ``coefs_`` and ``intercepts_``. Not for ``poisson``.
     n_threads : int, optional
-        Maximum number of threads of a call. Default: the environment variable
-        ``FFNN_FAST_NUM_THREADS``, else ``OMP_NUM_THREADS``, which joblib sets for its workers so
-        that together they use no more than all cores; else all cores.
+        Maximum number of threads of a call; default: as in `ffnn_fast.Network`.
 
     Attributes
     ----------

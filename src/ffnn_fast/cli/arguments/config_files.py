@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ffnn_fast._names import hint
 from ffnn_fast.cli.arguments.declaration import all_declarations, groups
-from ffnn_fast.cli.arguments.named_settings import suggestion
 from ffnn_fast.cli.output import CommandError
 
 
@@ -32,8 +32,8 @@ def read_config(path: str, options: type) -> dict[str, Any]:
         if name == "config":
             raise CommandError(f"{path}: a configuration file cannot name another one")
         if name not in known:
-            hint = suggestion(name, [*known, *(sections if isinstance(value, dict) else ())])
-            raise CommandError(f"{path}: unknown option {key!r}{hint}")
+            similar = hint(name, [*known, *(sections if isinstance(value, dict) else ())])
+            raise CommandError(f"{path}: unknown option {key!r}{similar}")
         if name in found:
             raise CommandError(f"{path}: {key} is given twice")
         if value is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from ffnn_fast._names import hint
 from ffnn_fast._scalars import as_bool, as_choice, as_int
 from ffnn_fast.cli.arguments.value_types import ValueType
 
@@ -121,14 +122,6 @@ def literal(text: str) -> Any:
     return text
 
 
-def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the most similar of the known names, or nothing."""
-    import difflib  # only where something is wrong: it takes time to import
-
-    similar = difflib.get_close_matches(wrong, list(known), 1)
-    return f"; did you mean {similar[0]!r}?" if similar else ""
-
-
 def _settings_from_text(text: str, name: str) -> dict[str, Any]:
     """Those of "key=value,key=value"."""
     found: dict[str, Any] = {}
@@ -147,7 +140,7 @@ def _checked(settings: Mapping[str, Any], name: str, known: Mapping[str, Any]) -
         key = _identifier(given)
         if ANY not in known and key not in known:
             listed = f"its settings: {', '.join(known)}" if known else "it has none"
-            raise ValueError(f"{name}: unknown setting {key!r}; {listed}{suggestion(key, known)}")
+            raise ValueError(f"{name}: unknown setting {key!r}; {listed}{hint(key, known)}")
         default = known.get(key)
         if isinstance(default, bool):
             as_bool(value, f"{name}: {key}")

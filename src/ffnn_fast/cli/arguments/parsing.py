@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass
 from typing import Any, NoReturn
 
+from ffnn_fast._names import hint
 from ffnn_fast.cli.arguments.config_files import read_config
 from ffnn_fast.cli.arguments.declaration import (
     Declaration,
@@ -16,7 +17,6 @@ from ffnn_fast.cli.arguments.declaration import (
     flag,
     groups,
 )
-from ffnn_fast.cli.arguments.named_settings import suggestion
 from ffnn_fast.cli.output import CommandError
 
 
@@ -99,14 +99,14 @@ def read_options(command: Command, given: Mapping[str, Any]) -> Any:
     return build(command.options, values)
 
 
-def refuse_unknown(command: Command, unknown: Sequence[str]) -> None:
+def check_no_unknown(command: Command, unknown: Sequence[str]) -> None:
     """Raise CommandError if arguments were left over."""
     if unknown:
         known = all_declarations(command.options).items()
         flags = [one for name, declared in known for one in _flags(name, declared)]
-        hint = suggestion(unknown[0].partition("=")[0], flags)
+        similar = hint(unknown[0].partition("=")[0], flags)
         raise CommandError(
-            f"unrecognized arguments: {' '.join(unknown)}{hint} "
+            f"unrecognized arguments: {' '.join(unknown)}{similar} "
             f"(see ffnn-fast {command.name} --help)"
         )
 

@@ -228,7 +228,7 @@ class OneOrEach(ValueType):
         return tuple(self.item.check(one, f"each value of {name}") for one in value)
 
 
-class Interval(NamedTuple):
+class CheckpointInterval(NamedTuple):
     """From one checkpoint to the next: epochs or seconds; the other is None."""
 
     epochs: int | None
@@ -242,13 +242,13 @@ class EpochsOrSeconds(ValueType):
         """An int, or the text of seconds."""
         return text if text.strip().endswith("s") else Integer(1).from_text(text, name)
 
-    def check(self, value: Any, name: str) -> Interval:
+    def check(self, value: Any, name: str) -> CheckpointInterval:
         """An integer of at least 1, or a text such as 60s."""
         if isinstance(value, str) and value.strip().endswith("s"):
             seconds = Number(0, above=True)
             plain = seconds.from_text(value.strip()[:-1], name)
-            return Interval(None, seconds.check(plain, f"the seconds of {name}"))
-        return Interval(as_int(value, name), None)
+            return CheckpointInterval(None, seconds.check(plain, f"the seconds of {name}"))
+        return CheckpointInterval(as_int(value, name), None)
 
 
 class ClassWeights(ValueType):

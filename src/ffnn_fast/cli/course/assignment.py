@@ -60,11 +60,13 @@ def load(folder: str, name: str, seed: int) -> Images:
     """The data set in `folder`; a random tenth of its training images is for validation."""
     places = [os.path.join(folder, part) for part in (name, name.replace("_", "-"))]
     places += [f"{place}.npz" for place in places] + [folder]
+    if not os.path.exists(folder):
+        raise CommandError(f"{folder} has no {name}: there is no such folder")
+    found = next(place for place in places if os.path.exists(place))
     try:
-        found = next(place for place in places if os.path.exists(place))
         train, test = load_images(found)
-    except (StopIteration, FileNotFoundError) as error:
-        raise CommandError(f"{folder} has no {name}: {error or 'no such folder'}") from error
+    except FileNotFoundError as error:
+        raise CommandError(f"{folder} has no {name}: {error}") from error
     except ValueError as error:
         raise CommandError(str(error)) from error
     parts = [_part(train.X, train.y), _part(test.X, test.y)]

@@ -77,7 +77,7 @@ COMMAND = Command(
     run,
     description="Trains on images of 10 classes, with the options of the lecture's assignment. A "
     "tenth of the training images is held out for validation; loss and accuracy of each epoch, the "
-    "test accuracy and the confusion matrix are shown. The outputs are a softmax with both losses.",
+    "test accuracy and the confusion matrix are shown. Both losses have softmax outputs.",
     epilog="example: ffnn-fast course --data FOLDER -e 10 -b 64 -o nadam -lr 0.001 -beta1 0.9 "
     "-beta2 0.999 -nhl 2 -sz 128 -a tanh -w_i Xavier",
 )

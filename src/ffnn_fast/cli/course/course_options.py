@@ -112,12 +112,12 @@ class CourseTraining:
 
 @dataclass(frozen=True)
 class CourseResults:
-    """What is shown at the end."""
+    """Output at the end."""
 
     compare: bool = option(Switch(), "train with each optimizer, and show a table", default=False)
     plot: str | None = option(
         Text(),
-        "draw the epochs and the confusion matrix there; with --compare, every optimizer",
+        "draw the epochs and the confusion matrix to this file; with --compare, of every optimizer",
         metavar="PNG",
     )
 

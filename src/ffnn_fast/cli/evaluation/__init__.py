@@ -1,1 +1,1 @@
-"""How good a network is on rows whose target is known: scores, tables and reports."""
+"""Evaluation of a network on rows with known targets: scores, tables and reports."""

@@ -1,4 +1,4 @@
-"""What a report of a trained network contains, apart from how it is rendered."""
+"""The contents of a report on a trained network, without their rendering."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Report:
         A table: its head, then the scores of the network and of the baselines.
     evaluation : Evaluation
     history : History or None
-        None if the report is not of a training.
+        None for a report that `evaluate` writes.
     rows : str
         The rows of the evaluation, such as "the 400 held-out rows".
     """
@@ -56,7 +56,7 @@ class Chart:
         One of `SECTIONS`.
     title, caption : str
     draw : callable
-        Draws on the axes that it is given.
+        Called with the axes to draw on.
     size : (float, float)
         Width and height in inches.
     """

@@ -68,24 +68,24 @@ class Table:
         """The file and the row's position in it, such as "houses.csv, line 5"."""
         return f"{self.path}, {self.unit} {self.lines[row]}"
 
-    def find(self, wanted: str) -> str:
-        """The name of the column `wanted`: a name, or else a number, 1 the first, -1 the last.
+    def find(self, column: str) -> str:
+        """The name of `column`, which is a name or else a number: 1 is the first, -1 the last.
 
         Raises
         ------
         CommandError
             If there is no such column.
         """
-        if wanted in self.names:
-            return wanted
+        if column in self.names:
+            return column
         try:
-            position = int(wanted)
+            position = int(column)
         except ValueError:
             position = 0
         if 1 <= abs(position) <= len(self.names):
             return self.names[position - 1 if position > 0 else position]
         raise CommandError(
-            f"{self.path} has no column {wanted!r}; its columns: {shortened(self.names)}"
+            f"{self.path} has no column {column!r}; its columns: {abbreviated(self.names)}"
         )
 
     def missing(self, name: str, words: Sequence[str]) -> np.ndarray:
@@ -144,7 +144,7 @@ class Table:
             raise CommandError(f"{self.path} has no row with a target")
         return rows
 
-    def complain(self, name: str, bad: np.ndarray, words: Sequence[str], advice: str) -> None:
+    def check_cells(self, name: str, bad: np.ndarray, words: Sequence[str], advice: str) -> None:
         """Raise CommandError for the first row where `bad`, (n,) bool, is True."""
         if not bad.any():
             return
@@ -166,7 +166,7 @@ class Table:
         return self.cells[name]
 
 
-def shortened(names: Sequence[str], most: int = 20) -> str:
+def abbreviated(names: Sequence[str], most: int = 20) -> str:
     """Up to `most` names, separated by commas; if there are more, their count."""
     more = f", ... ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more

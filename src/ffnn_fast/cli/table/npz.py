@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table.data_table import Table, shortened
+from ffnn_fast.cli.table.data_table import Table, abbreviated
 from ffnn_fast.cli.table.typed import Column, make_table
 
 NAMES = "feature_names"
@@ -37,7 +37,7 @@ def read_npz(path: str, raw: bytes) -> Table:
         shapes = [f"{name} {_length(array)}" for name, array in arrays.items()]
         raise CommandError(
             f"{path}: each array must have one entry per row, but their lengths differ: "
-            f"{shortened(shapes)}"
+            f"{abbreviated(shapes)}"
         )
     columns = [Column(name, "object, which would need unpickling", None) for name in pickled]
     for name, array in arrays.items():

@@ -65,14 +65,14 @@ def _is_blank(row: Sequence[str]) -> bool:
     return not row or (len(row) == 1 and not row[0].strip())
 
 
-def _delimiter(raw: bytes, wanted: str) -> str:
-    """The delimiter: `wanted`, or of those that split each of the first rows into equally many
+def _delimiter(raw: bytes, given: str) -> str:
+    """The delimiter: `given`, or of those that split each of the first rows into equally many
     fields the one that gives the most.
     """
-    if wanted != "auto":
-        character = {"tab": "\t", "\\t": "\t"}.get(wanted, wanted)
+    if given != "auto":
+        character = {"tab": "\t", "\\t": "\t"}.get(given, given)
         if len(character) != 1 or character in '"\r\n ':
-            raise CommandError(f"--delimiter must be one character or 'tab', got {wanted!r}")
+            raise CommandError(f"--delimiter must be one character or 'tab', got {given!r}")
         return character
     widths = {}
     for candidate in DELIMITERS:

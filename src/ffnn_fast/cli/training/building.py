@@ -23,7 +23,7 @@ from ffnn_fast.cli.training.train_options import (
 )
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.network import Network
-from ffnn_fast.optimizers._rules import OPTIMIZERS, Optimizer
+from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
 from ffnn_fast.preprocessing import TargetEncoder
 from ffnn_fast.schedules import Schedule, StepDecay, WarmUp
 
@@ -39,7 +39,7 @@ DESCRIBED = (
 )
 
 
-def network(prepared: Prepared, options: TrainOptions) -> Network:
+def build_network(prepared: Prepared, options: TrainOptions) -> Network:
     """The network to train, new or from ``--start``."""
     model, runtime = options.model, options.runtime
     if prepared.start is not None:
@@ -117,8 +117,8 @@ def _with_defaults(loss: Choice) -> dict[str, Any]:
 
 def steps_of(training: Training, n: int) -> tuple[int, int, int]:
     """Epochs, rows per step, and steps per epoch over n rows."""
-    wanted = training.batch_size or 32
-    batch_size = n if isinstance(wanted, str) else min(n, wanted)
+    given = training.batch_size or 32
+    batch_size = n if isinstance(given, str) else min(n, given)
     steps = math.ceil(n / batch_size)
     return training.epochs or max(EPOCHS[0], min(EPOCHS[1], STEPS // steps)), batch_size, steps
 

@@ -10,7 +10,7 @@ from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.cli.arguments.named_settings import ANY, settings_of
 from ffnn_fast.losses import LOSSES
-from ffnn_fast.optimizers._rules import OPTIMIZERS
+from ffnn_fast.optimizers import OPTIMIZERS
 from ffnn_fast.schedules import (
     Constant,
     Cosine,

@@ -35,13 +35,13 @@ def target_column(table: Table, name: str, task: str, words: Sequence[str]) -> T
     if task == "auto" and _is_text(bad, missing):
         task = "classification"
     if task == "auto":
-        table.complain(name, bad, words, CLASS_ADVICE)
+        table.check_cells(name, bad, words, CLASS_ADVICE)
         distinct = np.unique(known)
         few = len(distinct) <= min(FEW_CLASSES, max(2, len(known) / ROWS_PER_CLASS))
         whole = bool((distinct == np.round(distinct)).all())
         task = "classification" if few and whole else "regression"
     if task == "regression":
-        table.complain(name, bad, words, CLASS_ADVICE)
+        table.check_cells(name, bad, words, CLASS_ADVICE)
         return Target(task, values, missing)
     texts = table.texts(name, words)
     exact = not bad.any() and bool((np.abs(known) <= EXACT).all())
@@ -75,7 +75,7 @@ def input_columns(
         missing = table.missing(name, words)
         if name not in categorical and not _is_text(bad, missing):
             advice = f", if it is a category --categorical {quoted}, otherwise --drop {quoted}"
-            table.complain(name, bad, words, advice)
+            table.check_cells(name, bad, words, advice)
             columns[name] = values
             continue
         columns[name] = table.texts(name, words)

@@ -31,7 +31,7 @@ class Reading(TargetReadingOptions):
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns are used for."""
+    """The use of the columns."""
 
     task: str = option(
         OneOf(("auto", "classification", "regression")),
@@ -62,7 +62,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows train and which evaluate."""
+    """Training rows, validation rows and test rows."""
 
     test: str | None = option(
         Text(), "evaluate on the rows of this file, and train on all others", metavar="FILE"
@@ -76,7 +76,7 @@ class Split:
     validation_fraction: float | None = option(
         Number(0, 1),
         "share of the other rows held out for validation during training (default: 0.1 where "
-        "--early-stopping or --schedule depend on it; else 0, and the figures of each epoch are "
-        "those of the test rows, which then decide nothing)",
+        "--early-stopping or --schedule needs it; else 0, and the metrics of each epoch are those "
+        "of the test rows, which then influence no decision)",
         metavar="F",
     )

@@ -46,8 +46,8 @@ class Fitted:
     network : Network
     preprocessing : TablePreprocessing
     history : History
-    how : dict of str to str
-        The options of the training.
+    training : dict of str to str
+        The options of the training, by name.
     ended : str
         Epochs, time, and the reason why training ended.
     """
@@ -55,14 +55,14 @@ class Fitted:
     network: Network
     preprocessing: TablePreprocessing
     history: History
-    how: dict[str, str]
+    training: dict[str, str]
     ended: str
 
     def save(self, path: str, results: Table) -> None:
         """Write the model file, with the options and scores of the training in its summary."""
         where, *names = results[0]
         reached = {f"{name} {where}": v for name, v in zip(names, results[1][1:], strict=True)}
-        preprocessing = replace(self.preprocessing, summary=self.how | reached)
+        preprocessing = replace(self.preprocessing, summary=self.training | reached)
         try:
             self.network.save(path, extra={KEY: preprocessing.to_json()})
         except ValueError as error:
@@ -70,7 +70,7 @@ class Fitted:
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def library_errors() -> Iterator[None]:
     """Errors of the library, and a divergence, as CommandErrors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DivergedWarning)
@@ -89,11 +89,12 @@ def refusals() -> Iterator[None]:
 def fit(network: Network, prepared: Prepared, options: TrainOptions) -> Fitted:
     """Train a network on the training rows."""
     began = perf_counter()
-    with refusals():
+    with library_errors():
         train = _solve if options.training.solver else _step
-        history, how = train(network, prepared, options)
+        history, training = train(network, prepared, options)
     spent = perf_counter() - began
-    how = {"rows": str(len(prepared.train)), **how, "seed": str(options.training.seed)}
+    rows, seed = str(len(prepared.train)), str(options.training.seed)
+    training = {"rows": rows, **training, "seed": seed}
     ended = (
         f"{len(history)} {'iterations' if options.training.solver else 'epochs'} in {spent:.1f} s"
     )
@@ -103,7 +104,7 @@ def fit(network: Network, prepared: Prepared, options: TrainOptions) -> Fitted:
         ended += f"; {why}"
     if best:
         ended += f"; the parameters are those of epoch {best}"
-    return Fitted(network, prepared.preprocessing, history, how, ended)
+    return Fitted(network, prepared.preprocessing, history, training, ended)
 
 
 def _step(
@@ -161,10 +162,10 @@ def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Ar
     return prepared.X[rows].astype(dtype), prepared.y[rows], weight
 
 
-def results(prepared: Prepared, evaluation: Evaluation) -> Table:
+def results_table(prepared: Prepared, evaluation: Evaluation) -> Table:
     """A table of the network's scores, and those of two simple models on the same rows."""
     train, target = prepared.train, prepared.preprocessing.target
-    rows, on = prepared.judged
+    rows, on = prepared.evaluated
     known, others = prepared.y[train], prepared.X[rows]
     if evaluation.is_classification:
         k = len(target.classes)

@@ -11,7 +11,7 @@ import numpy as np
 from ffnn_fast._training.sampling import class_weights, hold_out
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.predict import load
-from ffnn_fast.cli.table import Table, read_table, shortened
+from ffnn_fast.cli.table import Table, abbreviated, read_table
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.training.column_types import Target, input_columns, target_column
 from ffnn_fast.cli.training.train_options import Model, Stopping, Training, TrainOptions
@@ -52,7 +52,7 @@ class Prepared:
     start: Network | None = None
 
     @property
-    def judged(self) -> tuple[Array, str]:
+    def evaluated(self) -> tuple[Array, str]:
         """The rows that the network is evaluated on, and a description of them."""
         if len(self.test):
             return self.test, f"the {len(self.test)} held-out rows"
@@ -113,7 +113,7 @@ def needs_validation(stopping: Stopping, training: Training) -> bool:
 def _weights(table: Table, name: str, words: Sequence[str]) -> Array:
     """A column of numbers >= 0, (n,)."""
     values, bad = table.numbers(name, words)
-    table.complain(name, bad, words, "")
+    table.check_cells(name, bad, words, "")
     wrong = ~(values >= 0)
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -195,7 +195,7 @@ def _keeps_values(model: Model) -> bool:
 
 
 def _by_class(
-    wanted: str | dict[str, float],
+    class_weight: str | dict[str, float],
     weight: Array | None,
     target: TargetEncoder,
     y: Array,
@@ -205,14 +205,14 @@ def _by_class(
     classes = target.classes
     if not classes:
         raise CommandError(f"--class-weight is for classification, but {target.name!r} has values")
-    by_label: Any = wanted
-    if not isinstance(wanted, str):
-        unknown = [name for name in wanted if name not in classes]
+    by_label: Any = class_weight
+    if not isinstance(class_weight, str):
+        unknown = [name for name in class_weight if name not in classes]
         if unknown:
             raise CommandError(
-                f"--class-weight: there is no class {unknown[0]!r}; classes: {shortened(classes)}"
+                f"--class-weight: there is no class {unknown[0]!r}; classes: {abbreviated(classes)}"
             )
-        by_label = {classes.index(name): value for name, value in wanted.items()}
+        by_label = {classes.index(name): value for name, value in class_weight.items()}
     whole = np.ones(len(y)) if weight is None else weight.copy()
     whole[train] *= class_weights(by_label, y[train])
     return whole
@@ -238,10 +238,10 @@ def _notes(
     if marked:
         notes.append(
             "note: missing values become the mean of the training rows, and an additional input "
-            f"marks them: {shortened(marked)}"
+            f"marks them: {abbreviated(marked)}"
         )
     if counts[3]:
         notes.append(f"note: left out {counts[3]} rows without a target")
     if left_out:
-        notes.append(f"note: left out, as they never vary: {shortened(left_out)}")
+        notes.append(f"note: left out, as they never vary: {abbreviated(left_out)}")
     return notes

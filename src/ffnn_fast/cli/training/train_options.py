@@ -14,10 +14,10 @@ from ffnn_fast.activations import ACTIVATIONS, ALIASES
 from ffnn_fast.cli.arguments.declaration import argument, group, option
 from ffnn_fast.cli.arguments.named_settings import Choice, ChoiceOf, Count, CountOf
 from ffnn_fast.cli.arguments.value_types import (
+    CheckpointInterval,
     ColumnName,
     EpochsOrSeconds,
     Integer,
-    Interval,
     ListOf,
     Names,
     Number,
@@ -39,7 +39,7 @@ from ffnn_fast.cli.training.data_options import Columns, Reading, Split
 from ffnn_fast.initializers import INITIALIZERS
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.metrics import METRICS
-from ffnn_fast.optimizers._rules import OPTIMIZERS
+from ffnn_fast.optimizers import OPTIMIZERS
 
 BOUND = Number(0, above=True)
 
@@ -103,12 +103,12 @@ class Model:
 
 @dataclass(frozen=True)
 class Training:
-    """Steps and their lengths."""
+    """Optimizer, learning rate and number of epochs."""
 
     epochs: int | None = option(
         Integer(1),
-        "passes over the rows (default: as many as make about 20000 steps, 20 to 500); with "
-        "--solver the maximal number of iterations (default: 200)",
+        "passes over the rows (default: enough for about 20000 steps, 20 to 500); with "
+        "--solver the maximum number of iterations (default: 200)",
         metavar="N",
     )
     batch_size: int | str | None = option(
@@ -119,8 +119,8 @@ class Training:
     )
     learning_rate: float | str | None = option(
         WordOr("find", BOUND),
-        "length of a step; find: choose it by a trial of rates before training (default: 0.05 for "
-        "sgd, else the optimizer's own)",
+        "step size; find: choose it by a learning rate range test before training (default: 0.05 "
+        "for sgd, else the optimizer's own)",
         metavar="ETA",
     )
     schedule: Choice | None = option(
@@ -183,12 +183,12 @@ class Stopping:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """How an interrupted training continues."""
+    """Checkpoints, and resuming from one."""
 
     checkpoint: str | None = option(
         Text(), "file for the state of the training, written after each epoch", metavar="FILE"
     )
-    checkpoint_every: Interval | None = option(
+    checkpoint_every: CheckpointInterval | None = option(
         EpochsOrSeconds(),
         "epochs, or seconds as 60s, between two checkpoints (default: 1)",
         metavar="N",
@@ -238,10 +238,10 @@ class Reporting:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What computes."""
+    """Engine, threads and matrix products."""
 
     threads: int | None = option(
-        Integer(1), "maximal number of threads (default: all)", metavar="N"
+        Integer(1), "maximum number of threads (default: all)", metavar="N"
     )
     engine: str | None = option(OneOf(ENGINES), "(default: compiled)")
     matmul: str = option(

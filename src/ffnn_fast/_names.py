@@ -1,0 +1,184 @@
+"""Hints for names that are not known: another spelling, another library's name, a misprint."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+from ffnn_fast._text import quoted
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Class = TypeVar("Class", bound=type)
+MOST_LETTERS = 80  # of a name that may be a misprint
+# What other libraries and papers call a thing, in small letters and digits: the names here, of
+# which the first that is known where the name is used is suggested.
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    # losses and metrics
+    "mse": ("squared_error", "rmse"),
+    "meansquarederror": ("squared_error", "rmse"),
+    "mseloss": ("squared_error",),
+    "rootmeansquarederror": ("rmse",),
+    "mae": ("absolute", "mae"),
+    "meanabsoluteerror": ("absolute", "mae"),
+    "absoluteerror": ("absolute", "mae"),
+    "l1loss": ("absolute",),
+    "smoothl1": ("huber",),
+    "smoothl1loss": ("huber",),
+    "pinball": ("quantile",),
+    "pinballloss": ("quantile",),
+    "ce": ("cross_entropy", "log_loss"),
+    "crossentropyloss": ("cross_entropy",),
+    "crossentropy": ("cross_entropy", "log_loss"),
+    "categoricalcrossentropy": ("cross_entropy", "log_loss"),
+    "sparsecategoricalcrossentropy": ("cross_entropy", "log_loss"),
+    "logloss": ("cross_entropy", "log_loss"),
+    "nll": ("cross_entropy", "log_loss"),
+    "nllloss": ("cross_entropy",),
+    "bce": ("binary_cross_entropy", "log_loss"),
+    "bceloss": ("binary_cross_entropy",),
+    "bcewithlogitsloss": ("binary_cross_entropy",),
+    "binarycrossentropy": ("binary_cross_entropy", "log_loss"),
+    "poissonnll": ("poisson",),
+    "poissonnllloss": ("poisson",),
+    "gaussiannllloss": ("gaussian_nll",),
+    "categoricalhinge": ("hinge",),
+    "multimarginloss": ("hinge",),
+    "acc": ("accuracy",),
+    "accuracyscore": ("accuracy",),
+    "f1score": ("f1",),
+    "r2score": ("r2",),
+    # activations
+    "swish": ("silu",),
+    "lrelu": ("leaky_relu",),
+    "hardsigm": ("hard_sigmoid",),
+    "gelunew": ("gelu_tanh",),
+    "sine": ("sin",),
+    "none": ("identity",),
+    # optimizers
+    "gd": ("sgd",),
+    "gradientdescent": ("sgd",),
+    "heavyball": ("momentum",),
+    "nag": ("nesterov",),
+    "lbfgs": ("l-bfgs-b",),
+    # initializers
+    "glorot": ("glorot_uniform",),
+    "xavier": ("glorot_uniform",),
+    "xavieruniform": ("glorot_uniform",),
+    "xaviernormal": ("glorot_normal",),
+    "he": ("he_normal",),
+    "kaiming": ("he_normal",),
+    "kaimingnormal": ("he_normal",),
+    "kaiminguniform": ("he_uniform",),
+    "lecun": ("lecun_normal",),
+    "zero": ("zeros",),
+    # arguments
+    "lr": ("learning_rate",),
+    "eta": ("learning_rate",),
+    "learningrateinit": ("learning_rate",),
+    "maxiter": ("max_iterations", "epochs"),
+    "niter": ("max_iterations", "epochs"),
+    "iterations": ("max_iterations", "epochs"),
+    "nepochs": ("epochs",),
+    "numepochs": ("epochs",),
+    "nbepoch": ("epochs",),
+    "maxepochs": ("epochs",),
+    "bs": ("batch_size",),
+    "minibatchsize": ("batch_size",),
+    "solver": ("optimizer", "method"),
+    "optim": ("optimizer",),
+    "algorithm": ("optimizer", "method"),
+    "validationsplit": ("validation_fraction",),
+    "validation": ("validation_data",),
+    "weights": ("sample_weight",),
+    "weightdecay": ("l2",),
+    "alpha": ("l2",),
+    "regularization": ("l2",),
+    "gradientclip": ("clip_norm",),
+    "gradclip": ("clip_norm",),
+    "clipgradnorm": ("clip_norm",),
+    "clipnorm": ("clip_norm",),
+    "maxgradnorm": ("clip_norm",),
+    "patience": ("early_stopping",),
+    "timelimit": ("max_time",),
+    "verbose": ("callbacks",),
+    "freeze": ("frozen",),
+    "ema": ("averaging",),
+    "swa": ("averaging",),
+    "randomstate": ("seed", "rng"),
+    "seed": ("rng",),
+    "rng": ("seed",),
+    "generator": ("rng", "seed"),
+    "hiddenlayersizes": ("layer_sizes",),
+    "layers": ("layer_sizes",),
+    "sizes": ("layer_sizes",),
+    "criterion": ("loss",),
+    "outputactivation": ("output",),
+    "outactivation": ("output",),
+    "init": ("initializer",),
+    "kernelinitializer": ("initializer",),
+    "weightinit": ("initializer",),
+    "njobs": ("n_threads",),
+    "threads": ("n_threads",),
+    "backend": ("engine",),
+    "precision": ("dtype",),
+}  # fmt: skip
+
+
+def hint(given: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the known name that is meant by a name, or an empty string."""
+    if len(given) > MOST_LETTERS:
+        return ""
+    by_plain = {_plain(name): name for name in reversed(list(known))}
+    plain = _plain(given)
+    candidates = [plain, *map(_plain, SYNONYMS.get(plain, ()))]
+    meant = next((by_plain[name] for name in candidates if name in by_plain), None)
+    if meant is None:
+        import difflib  # only where something is wrong: it takes time to import
+
+        similar = difflib.get_close_matches(plain, list(by_plain), 1, cutoff=0.7)
+        meant = by_plain[similar[0]] if similar else None
+    return "" if meant is None else f"; did you mean {meant!r}?"
+
+
+def unknown(what: str, given: object, known: Iterable[str], others: str = "") -> str:
+    """The message about a name that is none of the known ones; `others` describes further ones."""
+    listed = list(known)
+    text = given if isinstance(given, str) else ""
+    choices = f"{', '.join(listed)}{others}"
+    return f"{what} must be one of {choices}; got {quoted(given)}{hint(text, listed)}"
+
+
+def hints_keywords(cls: Class) -> Class:
+    """Decorator: methods with keyword arguments suggest the one that is meant by an unknown one."""
+    for name, method in list(vars(cls).items()):
+        function = method.__func__ if isinstance(method, classmethod) else method
+        if inspect.isfunction(function) and function.__kwdefaults__:
+            checked = _checks_keywords(function)
+            setattr(cls, name, classmethod(checked) if function is not method else checked)
+    return cls
+
+
+def _checks_keywords(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that raises TypeError with a hint for a keyword argument that it does not have."""
+    known = [name for name in inspect.signature(function).parameters if name != "self"]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known:
+                raise TypeError(
+                    f"{function.__qualname__}() got an unexpected keyword argument {name!r}"
+                    f"{hint(name, known)}"
+                )
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def _plain(name: str) -> str:
+    """Small letters and digits only."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,0 +1,229 @@
+"""The state of training between calls of `Network.partial_fit`, and what a model file holds of it.
+
+A model file always holds the optimizer, the schedule and the number of steps done. It holds the
+optimizer's state vectors, which take up to twice the memory of θ, on request only: PyTorch's
+``load_state_dict`` refuses tensors that are not parameters, and most files are read to predict.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast import schedules
+from ffnn_fast._model import model_files
+from ffnn_fast._model.model_files import ModelFileError, Training
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._scalars import as_bool, as_int
+from ffnn_fast._text import quoted, shortened
+from ffnn_fast._training.fit import draw_dropout_seed
+from ffnn_fast.optimizers import OPTIMIZERS, Optimizer, StepRule
+from ffnn_fast.schedules import Custom, Memory, Schedule
+
+Array = np.ndarray
+SCHEDULES: dict[str, type[Schedule]] = {
+    name: kind
+    for name, kind in vars(schedules).items()
+    if isinstance(kind, type) and issubclass(kind, Schedule) and kind not in (Schedule, Custom)
+}
+ENTRIES = {"optimizer", "schedule", "schedule_memory", "seed", "t", "steps_before"}
+MAX_STEPS, MAX_INT = 2**53, 2**63 - 1
+
+
+@dataclass
+class Stream:
+    """The state of training between calls of `partial_fit`.
+
+    Attributes
+    ----------
+    optimizer_state : ndarray of shape (slots, P) or None
+        None: zero, before the first step.
+    t : int
+        The number of steps that `optimizer_state` has seen, over all calls.
+    schedule_memory : dict
+    steps_before : int
+        The number of steps before, for the schedule: of training whose state a file did not hold.
+    """
+
+    rule: StepRule
+    schedule: Schedule
+    optimizer_state: Array | None = field(default=None, repr=False)
+    t: int = 0
+    schedule_memory: Memory = field(default_factory=dict)
+    steps_before: int = 0
+
+    def copy(self) -> Stream:
+        """An independent copy."""
+        state = self.optimizer_state
+        return replace(
+            self,
+            optimizer_state=None if state is None else state.copy(),
+            schedule_memory=dict(self.schedule_memory),
+        )
+
+
+@dataclass(frozen=True)
+class LostStream:
+    """Training by functions that a file cannot hold; `reason` is for the message."""
+
+    reason: str
+
+    def copy(self) -> LostStream:
+        """The object itself, which does not change."""
+        return self
+
+
+AnyStream = Stream | LostStream
+
+
+def stream_from(fields: dict[str, Any] | None) -> AnyStream | None:
+    """The stream with these attributes; None for None."""
+    if fields is None:
+        return None
+    return LostStream(**fields) if fields.keys() == {"reason"} else Stream(**fields)
+
+
+def to_file(stream: AnyStream | None, with_state: bool) -> Training | None:
+    """What a model file holds of a stream.
+
+    Raises
+    ------
+    ValueError
+        If the state is to be stored, and the optimizer or the schedule is user-defined.
+    """
+    if stream is None:
+        return None
+    if isinstance(stream, LostStream):
+        return Training({"lost": stream.reason}, None)
+    optimizer, schedule = stream.rule.optimizer, stream.schedule
+    own = [] if optimizer.compiled else [f"the optimizer {type(optimizer).__name__}"]
+    own += _own_schedules(schedule)
+    if own:
+        reason = f"{' and '.join(own)}, which a file cannot hold"
+        if with_state:
+            raise ValueError(f"the state cannot be saved: it belongs to {reason}")
+        return Training({"lost": shortened(reason, 200)}, None)
+    described = {
+        "optimizer": {"name": optimizer.name, **_fields(optimizer)},
+        "schedule": _described(schedule),
+        "schedule_memory": stream.schedule_memory,
+        "seed": stream.rule.seed,
+        "t": stream.t,
+        "steps_before": stream.steps_before,
+    }
+    return Training(described, stream.optimizer_state if with_state and stream.rule.slots else None)
+
+
+def save(
+    path: str | os.PathLike[str],
+    spec: NetworkSpec,
+    params: Array,
+    extra: Mapping[str, str] | None,
+    stream: AnyStream | None,
+    with_state: bool,
+) -> None:
+    """Write a model file; errors as `ffnn_fast.Network.save`."""
+    training = to_file(stream, as_bool(with_state, "with_state"))
+    model_files.save(path, spec, params, extra, training)
+
+
+def load(path: str | os.PathLike[str]) -> tuple[NetworkSpec, Array, AnyStream | None]:
+    """Description, θ and stream of a model file; errors as `ffnn_fast.Network.load`."""
+    file = model_files.read(path)
+    if file.training is None:
+        return file.spec, file.params, None
+    try:
+        return file.spec, file.params, from_file(file.training, file.spec)
+    except (TypeError, ValueError) as error:
+        message = f"{os.fspath(path)!r} has an invalid 'training' entry: {error}"
+        raise ModelFileError(message) from error
+
+
+def from_file(training: Training, spec: NetworkSpec) -> AnyStream:
+    """The stream of a model file; without the state that its optimizer needs, with a new one.
+
+    Then the schedule goes on, and a new seed of the dropout masks is drawn.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the description is invalid, or the state does not fit it.
+    """
+    plain, state = training
+    if plain.keys() == {"lost"} and isinstance(plain["lost"], str) and state is None:
+        return LostStream(shortened(plain["lost"], 200))
+    _check_values(plain)
+    if plain.keys() != ENTRIES:
+        raise ValueError(f"expected the entries {sorted(ENTRIES)}, got {quoted(sorted(plain))}")
+    rule = StepRule(_optimizer(plain["optimizer"]), seed=plain["seed"])
+    schedule = _schedule(plain["schedule"])
+    t = as_int(plain["t"], "t", 0, MAX_STEPS)
+    before = as_int(plain["steps_before"], "steps_before", 0, MAX_STEPS)
+    memory = schedule.restored_memory(plain["schedule_memory"])
+    if state is not None and len(state) != rule.slots:
+        raise ValueError(f"{rule.optimizer.name} has {rule.slots} state vectors, got {len(state)}")
+    if state is None and rule.slots:
+        rule = replace(rule, seed=draw_dropout_seed(spec, np.random.default_rng()))
+        t, before = 0, before + t
+    return Stream(rule, schedule, state, t, memory, before)
+
+
+def _check_values(plain: dict[str, Any]) -> None:
+    """Refuse lists, and integers that are too large to count anything."""
+    for name, value in plain.items():
+        if isinstance(value, dict):
+            _check_values(value)
+        elif isinstance(value, list) or (isinstance(value, int) and abs(value) > MAX_INT):
+            raise ValueError(f"{quoted(name)} must be a text, an object or a number below 2**63")
+
+
+def _own_schedules(schedule: Schedule | float) -> list[str]:
+    """A user-defined schedule, or one within others, by its name."""
+    if isinstance(schedule, Custom):
+        return ["a learning rate that is a function"]
+    if type(schedule) not in SCHEDULES.values():
+        return [f"the schedule {type(schedule).__name__}"]
+    inner = [value for value in _values(schedule) if isinstance(value, Schedule)]
+    return [name for value in inner for name in _own_schedules(value)]
+
+
+def _values(schedule: Schedule | float) -> list[Any]:
+    return list(vars(schedule).values())
+
+
+def _fields(instance: Any) -> dict[str, Any]:
+    return {part.name: getattr(instance, part.name) for part in dataclasses.fields(instance)}
+
+
+def _described(schedule: Schedule) -> dict[str, Any]:
+    """A schedule as JSON values."""
+    parts = {
+        name: _described(value) if isinstance(value, Schedule) else value
+        for name, value in _fields(schedule).items()
+    }
+    return {"class": type(schedule).__name__, **parts}
+
+
+def _optimizer(plain: Any) -> Optimizer:
+    name, parts = _named(plain, "name", "an optimizer", OPTIMIZERS)
+    return OPTIMIZERS[name](**parts)
+
+
+def _schedule(plain: Any) -> Schedule:
+    """The inverse of `_described`."""
+    name, parts = _named(plain, "class", "a schedule", SCHEDULES)
+    inner = {key: _schedule(value) for key, value in parts.items() if isinstance(value, dict)}
+    return SCHEDULES[name](**parts | inner)
+
+
+def _named(plain: Any, key: str, what: str, known: Any) -> tuple[str, dict[str, Any]]:
+    """The name in a description, one of those known, and its other entries."""
+    name = plain.get(key) if isinstance(plain, dict) else None
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"{what} must have a {key} among {', '.join(known)}; got {quoted(plain)}")
+    return name, {part: value for part, value in plain.items() if part != key}
