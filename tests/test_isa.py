@@ -35,6 +35,12 @@ def test_a_level_can_be_forced(level):
     ]
 
 
+def test_no_level_that_this_cpu_can_run(monkeypatch):
+    monkeypatch.setattr(isa, "available", list)
+    with pytest.raises(ImportError, match="pip install --no-binary ffnn_fast ffnn_fast"):
+        isa._choose()
+
+
 def test_an_unknown_level_is_refused():
     result = level_of(FFNN_FAST_ISA="v9")
     assert result.returncode != 0
