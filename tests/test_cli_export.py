@@ -149,8 +149,9 @@ def test_the_network_alone(here, dtype, capsys):
     assert "X (n, 7) float32" in shown
 
 
-def test_where_onnx_runtime_lacks_an_operator(here, capsys):
+def test_where_onnx_runtime_lacks_an_operator(here, capsys, monkeypatch):
     pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(_operators, "DOUBLE", {})  # gelu by Erf, which it has in float32 only
     write_model("m.safetensors", activation="gelu", dtype="float64")
     assert main(["export", "m.safetensors", "--to", "onnx"]) == 0
     shown = capsys.readouterr().out

@@ -75,6 +75,44 @@ def test_far_from_zero(rng):
         np.testing.assert_allclose(got, net.forward(X), rtol=2e-6, atol=1e-6, err_msg=activation)
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_in_either_dtype(activation, dtype, runtime):
+    """h of single numbers near 0 and far from it, to 4e-15 of max(|h|, 1) in float64."""
+    spec = NetworkSpec((1, 1), (), activation, dtype=dtype)
+    net = Network.from_params(spec, [1, 0])
+    ends = [-1e-9, 1e-9, 0, -3, 3, -80, 80]
+    X = np.concatenate([np.linspace(-40, 40, 1001), np.linspace(-2, 2, 501), ends])
+    X = (X if activation != "exp" else np.minimum(X, 5)).astype(dtype)[:, None]
+    run = runner(to_onnx(net), runtime)
+    with np.errstate(over="ignore", invalid="ignore"):  # in ONNX's own evaluator
+        got = run({"X": X})["y_hat"]
+    expected = net.forward(X)
+    assert got.dtype == dtype
+    scale = np.maximum(np.abs(expected), 1)
+    tolerance = 4e-15 if dtype == "float64" else 2e-6
+    assert (np.abs(got - expected) <= tolerance * scale).all()
+
+
+@pytest.mark.parametrize("activation", ["logistic", "elu", "selu", "softplus", "silu", "mish"])
+def test_tails_in_double_precision(activation):
+    """Relative accuracy too, where cancellation would leave none."""
+    net = Network.from_params(NetworkSpec((1, 1), (), activation, dtype="float64"), [1, 0])
+    small = np.geomspace(1e-12, 1, 40)
+    X = np.concatenate([-small, small, np.linspace(-20, -1, 40)])[:, None]
+    got = runner(to_onnx(net), "onnxruntime")({"X": X})["y_hat"]
+    np.testing.assert_allclose(got, net.forward(X), rtol=1e-12, atol=1e-120)
+
+
+def test_no_attribute_holds_a_number_in_double_precision(rng):
+    """An attribute is a float32; constants have the dtype of the graph."""
+    for activation in ACTIVATIONS:
+        model = to_onnx(network(rng, (2, 3, 1), activation, activation, dtype="float64"))
+        kinds = {a.type for node in model.graph.node for a in node.attribute}
+        assert onnx.AttributeProto.FLOAT not in kinds
+
+
 def test_double_precision(rng):
     net = network(rng, activation="tanh", dtype="float64")
     X = rows(rng, net)

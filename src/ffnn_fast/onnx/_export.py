@@ -66,8 +66,9 @@ def to_onnx(
         Encoders of the raw columns and of the target. A str is the JSON text that
         ``ffnn-fast train`` stores in the header of a model file under ``preprocessing``.
     dtype : {"float32", "float64"}, optional
-        Type of the computation; default: the network's dtype. Runtimes may support fewer
-        activations in float64 than in float32, ONNX Runtime for example.
+        Type of the computation; default: the network's dtype. ONNX Runtime runs every activation
+        in either; in float64 those that it has in float32 only are composed of elementary
+        operators.
 
     Returns
     -------
