@@ -160,7 +160,7 @@ def test_the_last_two_are_kept_and_nothing_else(tmp_path):
 def test_time_writes_within_an_epoch_and_after_it(tmp_path, monkeypatch):
     """A chunk of steps takes a second of this clock; every third second a checkpoint is due."""
     clock = install(monkeypatch, "ffnn_fast._training.checkpoint_files.monotonic")
-    monkeypatch.setattr("ffnn_fast._training.loop.CHUNK", 1e-3)
+    monkeypatch.setattr("ffnn_fast._training.loop.CHUNK", 5e-4)
     written, save = [], checkpoint_files.save
     monkeypatch.setattr(
         checkpoint_files,

@@ -302,3 +302,18 @@ def test_find_a_learning_rate(here, capsys):
     rate = small(2).find_learning_rate(X, y, optimizer=SGD(), rng=0).suggestion
     assert f"learning rate {rate:.3g}, found by a trial" in capsys.readouterr().out
     assert math.isfinite(rate)
+
+
+def test_rows_and_columns_that_are_left_out_are_named(here, capsys):
+    table = (here / "houses.csv").read_text().splitlines()
+    lines = [f"{line},7" for line in table]
+    lines[0] = f"{table[0]},floors"
+    for row in (3, 8):
+        size, rooms, _, *rest = lines[row].split(",")
+        lines[row] = ",".join([size, rooms, "?", *rest])
+    (here / "houses.csv").write_text("\n".join(lines) + "\n")
+    train("--epochs", "1", "--drop-missing-target")
+    shown = capsys.readouterr().out
+    assert "houses.csv: 158 rows to train on, 40 held out" in shown
+    assert "note: left out 2 rows without a target\n" in shown
+    assert "note: left out, as they never vary: floors\n" in shown

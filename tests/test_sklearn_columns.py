@@ -48,6 +48,7 @@ def test_answers_have_the_forms_of_scikit_learns_forests(rows, solver, dtype):
     for logs, head in zip(net.predict_log_proba(X), p, strict=True):
         assert logs.dtype == dtype
         np.testing.assert_allclose(np.exp(logs), head, rtol=tolerance, atol=1e-30)
+        assert np.isfinite(logs).all()
     assert net.score(X, y) == pytest.approx((predicted == y).all(axis=1).mean())
     assert net.score(X, y) > 0.9
     assert (net.n_outputs_, net.out_activation_) == (5, "softmax")

@@ -215,16 +215,16 @@ def test_a_forked_child_runs_alone_and_does_not_hang():
 
 @pytest.mark.engine
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's list of threads")
-def test_run_serially_starts_no_threads_and_changes_no_bit():
-    """What a forked child calls, here in a process that ends like any other."""
+def test_what_a_forked_child_calls_first():
+    """In a process that ends like any other: no thread is started, and no bit differs."""
     code = """
         import os
-        from ffnn_fast.engine import isa
+        from ffnn_fast._runtime import threads
         from test_threads import trained
 
         trained(1)
         before = len(os.listdir("/proc/self/task"))
-        isa.engine.run_serially()
+        threads._after_fork_in_child()
         params = trained(2)
         print(len(os.listdir("/proc/self/task")) - before, params.tobytes().hex())
     """

@@ -224,7 +224,7 @@ def update(Plan plan, rule, hyper, params, grad, state, t):
 
 
 cdef class Predictor:
-    """ŷ of `n_rows` rows at a call, into `out` or an array that the next call overwrites.
+    """ŷ of `n_rows` rows at a call, into `out` or a new array.
 
     For the lowest latency: a call checks no more than memory safety needs.
     """
@@ -233,24 +233,22 @@ cdef class Predictor:
     cdef object params, work
     cdef void* theta
     cdef void* scratch
-    cdef readonly object out
     cdef Py_ssize_t n_rows
 
     def __init__(self, Plan plan, params, Py_ssize_t n_rows, work):
-        cdef cnp.npy_intp[2] shape
         self.theta = vector(params, plan.typenum, plan.c.P, "params")
         self.scratch = workspace(work, plan.typenum, workspace_size(plan, n_rows))
         self.plan, self.params, self.work, self.n_rows = plan, params, work, n_rows
-        shape[0], shape[1] = n_rows, plan.c.n[plan.c.L]
-        self.out = cnp.PyArray_ZEROS(2, shape, plan.typenum, 0)
 
     def __call__(self, x, out=None):
-        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements."""
+        """ŷ of x, n_rows · n_0 elements, in `out`, n_rows · n_L elements, or a new array."""
         cdef plan_t* c = &self.plan.c
         cdef Py_ssize_t inputs = self.n_rows * c.n[0], outputs = self.n_rows * c.n[c.L]
         cdef batch_t batch
+        cdef cnp.npy_intp[2] shape
         if out is None:
-            out = self.out
+            shape[0], shape[1] = self.n_rows, c.n[c.L]
+            out = cnp.PyArray_EMPTY(2, shape, self.plan.typenum, 0)
         if not (_is_plain(x, self.plan.typenum, inputs, False)
                 and _is_plain(out, self.plan.typenum, outputs, True)):
             raise ValueError(
