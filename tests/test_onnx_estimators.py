@@ -112,6 +112,14 @@ def test_regressors(loss, columns):
     check(regressor(**loss).fit(X, y if columns > 1 else y[:, 0]), X)
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "quantile", "gaussian_nll"])
+def test_scaled_targets_are_in_units_of_the_target(loss):
+    Y = np.column_stack([1e4 + 3e3 * TIMES, -TIMES])
+    model = regressor(loss=loss, scale_target=True).fit(X, Y)
+    assert np.abs(model.predict(X)).max() > 1e4
+    check(model, X)
+
+
 def test_several_columns_of_labels():
     y = np.column_stack([np.digitize(TIMES, [5, 9]), np.digitize(X[:, 2], [2, 3, 4])])
     model = classifier().fit(X, y)

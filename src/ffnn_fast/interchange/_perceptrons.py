@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.target_units import layer_in_units
 from ffnn_fast.interchange._layers import Layer, spec_and_params
 from ffnn_fast.network import Network
 
@@ -81,7 +82,9 @@ def from_sklearn(
     pairs = zip(coefs, intercepts, strict=True)
     layers: list[Layer] = [(np.asarray(W).T, np.asarray(b)) for W, b in pairs]
     if hasattr(estimator, "target_mean_"):
-        layers[-1] = _in_units(estimator, layers[-1])
+        W, b = layers[-1][0], np.asarray(layers[-1][1])
+        scaling = estimator.target_mean_, estimator.target_scale_
+        layers[-1] = layer_in_units(W, b, *scaling, _loss(estimator) == "gaussian_nll")
     activation, classes = estimator.activation, getattr(estimator, "classes_", None)
     hidden = (activation,) * (len(layers) - 1)
     if isinstance(activation, (list, tuple)):
@@ -104,16 +107,3 @@ def _loss(estimator: Any) -> str:
     # A classifier's squared error is not halved; with logistic outputs it would be a regressor's.
     softmax = estimator.out_activation_ == "softmax"
     return "squared_error" if loss == "squared_error" and softmax else "auto"
-
-
-def _in_units(estimator: Any, layer: Layer) -> Layer:
-    """The last layer of a network for scaled targets, such that ŷ is in units of y."""
-    W, b = layer[0], np.asarray(layer[1])
-    mean, scale = estimator.target_mean_, estimator.target_scale_
-    offset, factor = mean, scale
-    if _loss(estimator) == "gaussian_nll":  # T means, then T logarithms of variances
-        offset = np.concatenate([mean, 2 * np.log(scale)])
-        factor = np.concatenate([scale, np.ones_like(scale)])
-    heads = len(b) // len(factor)
-    offset, factor = np.repeat(offset, heads), np.repeat(factor, heads)
-    return (factor[:, None] * W).astype(W.dtype), (factor * b + offset).astype(b.dtype)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._model.target_units import layer_in_units
 from ffnn_fast.network import Network
 from ffnn_fast.onnx._graph import Graph
 from ffnn_fast.onnx._transformers import add_inverse
@@ -86,6 +87,10 @@ def _network(estimator: Any) -> Network:
         W[:] = given.T
     for b, given in zip(spec.biases(theta), estimator.intercepts_, strict=True):
         b[:] = given
+    if hasattr(estimator, "target_mean_"):
+        W, b = spec.weights(theta)[-1], spec.biases(theta)[-1]
+        scaling = estimator.target_mean_, estimator.target_scale_
+        W[:], b[:] = layer_in_units(W, b, *scaling, estimator.loss == "gaussian_nll")
     return Network.from_params(spec, theta)
 
 
