@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._names import unknown
 from ffnn_fast._scalars import as_bool, as_choice, convert_fields, described
 from ffnn_fast._text import quoted
@@ -212,8 +213,7 @@ def log_softmax(a: npt.ArrayLike, axis: Axis = -1) -> Array:
     """
     a = _as_real(a)
     top, rest = _top_and_rest(a, axis)
-    with np.errstate(invalid="ignore"):
-        return np.asarray((a - top) - np.log1p(rest))
+    return np.asarray(ignoring("invalid", lambda: (a - top) - np.log1p(rest)))
 
 
 def logsumexp(a: npt.ArrayLike, axis: Axis = -1, *, keepdims: bool = False) -> Array:
@@ -261,8 +261,8 @@ def _top_and_rest(a: Array, axis: Axis) -> tuple[Array, Array]:
     top = a.max(axis=axis, keepdims=True)
     shift = np.where(np.isinf(top), np.zeros((), a.dtype), top)
     at_top = a == top
-    with np.errstate(over="ignore"):
-        others = np.where(at_top, np.zeros((), a.dtype), np.exp(a - shift))
+    e = ignoring("over", lambda: np.exp(a - shift))
+    others = np.where(at_top, np.zeros((), a.dtype), e)
     ties = at_top.sum(axis=axis, keepdims=True).astype(a.dtype) - 1
     return top, others.sum(axis=axis, keepdims=True) + np.maximum(ties, 0)
 
