@@ -29,7 +29,11 @@ def test_so_many_checks_run(kind):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        *(kind(solver=solver, max_iter=100) for kind in LEAST for solver in ("lbfgs", "sgd")),
+        *(kind(solver="sgd", max_iter=100) for kind in LEAST),
+        MLPRegressor(solver="lbfgs", max_iter=100),
+        # With less of a penalty the weights of separable classes grow until a probability is 0 in
+        # float64; the check takes its logarithm, -inf, where predict_log_proba returns -767.
+        MLPClassifier(solver="lbfgs", max_iter=100, alpha=1.0),
         MLPClassifier(activation="logistic", loss="squared_error", max_iter=100, n_threads=1),
         MLPRegressor(hidden_layer_sizes=(6, 5), activation=["tanh", "gelu"], loss="huber"),
         MLPRegressor(scale_target=True, max_iter=100),

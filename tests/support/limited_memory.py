@@ -3,6 +3,7 @@
 Prints for each limit "done" or the name of the exception; an abort ends the process.
 """
 
+import importlib
 import resource
 import sys
 from pathlib import Path
@@ -29,7 +30,10 @@ def fit(net, **given):
 
 def prepared(task, folder):
     """The task as a function; what it needs has been made."""
-    fit(new_network([2, 3]))  # BLAS allocates its buffers, and ends the process where it cannot
+    # OpenBLAS allocates buffers when it is loaded and when it is first called. Where it cannot, it
+    # tries for ever or ends the process.
+    importlib.import_module("scipy.linalg.cython_blas")
+    fit(new_network([2, 3]))
     if task == "checkpoint":
         return lambda: fit(new_network(), checkpoint=folder / "new")
     if task == "resume":
