@@ -279,8 +279,8 @@ def _margins(p: Array, y: Array) -> tuple[Array, Array, Array]:
     rows, c = np.arange(len(p)), y.argmax(axis=1)
     others = p.copy()
     others[rows, c] = -np.inf
-    rival = others.argmax(axis=1)
-    return 1 + p[rows, rival] - p[rows, c], c, rival
+    best = others.argmax(axis=1)
+    return 1 + p[rows, best] - p[rows, c], c, best
 
 
 def _hinge(p: Array, y: Array) -> Array:
@@ -289,10 +289,10 @@ def _hinge(p: Array, y: Array) -> Array:
 
 
 def _hinge_gradient(p: Array, y: Array) -> Array:
-    margin, c, rival = _margins(p, y)
+    margin, c, best = _margins(p, y)
     gradient, rows = np.zeros_like(p), np.arange(len(p))
     violated = (margin > 0).astype(p.dtype)
-    gradient[rows, rival] += violated
+    gradient[rows, best] += violated
     gradient[rows, c] -= violated
     return gradient
 

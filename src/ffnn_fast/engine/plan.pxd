@@ -72,7 +72,7 @@ cdef struct plan_t:
 cdef struct step_t:  # the step at hand
     bint train           # the backward pass follows
     uint64_t seed        # of the dropout masks
-    Py_ssize_t mask      # the masks in force are those of (seed, mask); none for 0
+    Py_ssize_t mask      # number of the step in the hash of the dropout masks; 0: no masks
 
 
 cdef inline step_t outputs_only() noexcept nogil:
@@ -80,6 +80,11 @@ cdef inline step_t outputs_only() noexcept nogil:
     cdef step_t step
     step.train, step.seed, step.mask = False, 0, 0
     return step
+
+
+cdef inline bint is_less_frequent(Py_ssize_t g) noexcept nogil:
+    """Whether the loops of g are apart from those of the frequent activations"""
+    return g > SOFTMAX
 
 
 cdef inline bint derivative_from_input(Py_ssize_t g) noexcept nogil:

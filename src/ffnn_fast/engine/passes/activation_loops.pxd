@@ -19,7 +19,7 @@ from ffnn_fast.engine.maths.vecmath cimport (
 )
 from ffnn_fast.engine.plan cimport (
     ELU, EXP, GELU, GELU_TANH, HARD_SIGMOID, LEAKY_RELU, LOGISTIC, MISH, RELU, SELU, SILU, SIN,
-    SOFTMAX, SOFTPLUS, SOFTSIGN, TANH, derivative_from_input,
+    SOFTPLUS, SOFTSIGN, TANH, derivative_from_input, is_less_frequent,
 )
 
 
@@ -43,7 +43,7 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
 
 
 cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
-    """The same for g > SOFTMAX, the less frequent ones, so that `activate` stays small"""
+    """The same for the less frequent activations, so that `activate` stays small"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
@@ -102,7 +102,7 @@ cdef inline void apply_derivative(
 cdef inline void apply_derivative_rest(
     Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
 ) noexcept nogil:
-    """The same for g > SOFTMAX"""
+    """The same for the less frequent activations"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
@@ -129,7 +129,7 @@ cdef inline void apply_derivative_rest(
 
 cdef inline void activate_any(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
     """z := g(z), for any elementwise g"""
-    if g > SOFTMAX:
+    if is_less_frequent(g):
         activate_rest(g, z, n)
     else:
         activate(g, z, n)
@@ -139,7 +139,7 @@ cdef inline void apply_any_derivative(
     Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
 ) noexcept nogil:
     """d := d ⊙ g'(a), for any g whose g' is written in h"""
-    if g > SOFTMAX:
+    if is_less_frequent(g):
         apply_derivative_rest(g, h, d, n)
     else:
         apply_derivative(g, h, d, n)

@@ -1,6 +1,6 @@
 # Optimizer rules: one loop over a range of the flat vector, one step counter t.
 #
-# Formulas as in rules.py, written so that no sum has two products of which the compiler could fuse
+# Formulas as in _rules.py, written so that no sum has two products of which the compiler could fuse
 # either: an entry has the same bits in a vector and in the rest of a loop, wherever ranges begin.
 # n entries; state vectors of a rule in order: v; s; s, v; m, v; previous gradient, size.
 
@@ -56,6 +56,11 @@ cdef struct optimizer_t:
     void* state      # (slots, P) and the average, of the plan's dtype; NULL when there are none
 
 
+cdef inline bint averages_gradients(int optimizer) noexcept nogil:
+    """Whether m is a mean of ∇θ and v one of ∇θ²: Adam and its variants"""
+    return optimizer == ADAM or optimizer == NADAM or optimizer == ADAMW
+
+
 cdef inline double mu(double beta, double decay, Py_ssize_t t) noexcept nogil:
     """μ_t of NAdam"""
     return beta * (1 - 0.5 * pow(0.96, t * decay))
@@ -82,7 +87,7 @@ cdef inline void set_product(
 cdef inline void set_rates(
     const rule_t* rule, const double* hyper, Py_ssize_t t, rates_t* rates
 ) noexcept nogil:
-    """The numbers of step t from its hyperparameters, which lie as the fields in rules.py"""
+    """The numbers of step t from its hyperparameters, which lie as the fields in _rules.py"""
     cdef double following, now
     cdef int optimizer = rule.optimizer
     rates.t, rates.scale, rates.eta = t, 1, hyper[0]
@@ -95,7 +100,7 @@ cdef inline void set_rates(
     elif optimizer == RPROP:
         rates.eta_minus, rates.eta_plus = hyper[1], hyper[2]
         rates.step_min, rates.step_max = hyper[3], hyper[4]
-    elif optimizer >= ADAM:
+    elif averages_gradients(optimizer):
         rates.new_1, rates.new_2, rates.epsilon = 1 - hyper[1], 1 - hyper[2], hyper[3]
         rates.root = 1 / sqrt_f64(1 - pow(hyper[2], t))
         if optimizer == NADAM:

@@ -2,8 +2,6 @@
 #
 # Only the lanes of the n samples matter; what the others hold stays in them.
 
-from libc.stdint cimport int64_t
-
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport MK_BYTES
 from ffnn_fast.engine.maths.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log_f32, vm_log_f64

@@ -5,7 +5,6 @@
 # goes through the Jacobian product.
 # Where the plan ignores missing targets, one that is NaN adds nothing.
 
-from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
@@ -147,22 +146,22 @@ cdef inline double hinge_loss(
     const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
     """ℓ = max(0, 1 + max_{j ≠ c} ŷ_j − ŷ_c), c the class; when delta, ŷ := ∇ŷ"""
-    cdef Py_ssize_t j, rival
+    cdef Py_ssize_t j, best
     cdef floating margin
     cdef bint known = y is NULL or not plan.missing or y[0] == y[0]
     if y is not NULL:
         label = 0
         for j in range(1, k):
             label = j if y[j] > y[label] else label
-    rival = 1 if label == 0 else 0
-    for j in range(rival + 1, k):
-        rival = j if j != label and p[j] > p[rival] else rival
-    margin = <floating>1 + p[rival] - p[label] if known else 0
+    best = 1 if label == 0 else 0
+    for j in range(best + 1, k):
+        best = j if j != label and p[j] > p[best] else best
+    margin = <floating>1 + p[best] - p[label] if known else 0
     if delta:
         for j in range(k):
             p[j] = 0
         if margin > 0:
-            p[rival], p[label] = 1, -1
+            p[best], p[label] = 1, -1
     return 0 if margin < 0 else margin
 
 
