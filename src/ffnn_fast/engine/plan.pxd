@@ -2,19 +2,19 @@
 
 from libc.stdint cimport uint64_t
 
-cdef enum:  # activations g and outputs O; g' is written in h = g(a), from GELU on in a
+cdef enum:  # activations g and outputs O; g' is written in h = g(a), from ELU on in a
     IDENTITY = 0
     LOGISTIC = 1
     TANH = 2
     RELU = 3
     SOFTMAX = 4
     LEAKY_RELU = 5
-    ELU = 6
-    SELU = 7
-    SOFTPLUS = 8
-    SOFTSIGN = 9
-    HARD_SIGMOID = 10
-    EXP = 11
+    SOFTPLUS = 6
+    HARD_SIGMOID = 7
+    EXP = 8
+    ELU = 9
+    SELU = 10
+    SOFTSIGN = 11
     GELU = 12
     GELU_TANH = 13
     SILU = 14
@@ -89,7 +89,7 @@ cdef inline bint is_less_frequent(Py_ssize_t g) noexcept nogil:
 
 cdef inline bint derivative_from_input(Py_ssize_t g) noexcept nogil:
     """Whether g' is written in a; else it is written in h = g(a)"""
-    return g >= GELU
+    return g >= ELU
 
 
 cdef inline bint drops(const plan_t* plan, const step_t* step, Py_ssize_t k) noexcept nogil:
