@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ffnn_fast import Activation
-from ffnn_fast.optimizers import Adam, Optimizer
+from ffnn_fast.optimizers import AdaDelta, Adam, Optimizer
 from ffnn_fast.schedules import ReduceOnPlateau, StepDecay, WarmUp
 from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
@@ -197,12 +197,26 @@ def test_several_targets_of_any_loss(diabetes):
         model.partial_fit(X, y)
 
 
-@pytest.mark.parametrize("solver", ["adamw", "nadam", "rmsprop", "adagrad", Adam(epsilon=1e-4)])
+@pytest.mark.parametrize(
+    "solver",
+    [
+        *("adamw", "nadam", "adamax", "amsgrad", "radam", "rmsprop", "adagrad"),
+        *(Adam(epsilon=1e-4), AdaDelta()),
+    ],
+)
 def test_other_solvers(iris, solver):
     X, y = iris
     model = MLPClassifier(20, solver=solver, learning_rate_init=0.01, max_iter=100, random_state=0)
     first = model.fit(X, y).loss_curve_[0]
     assert model.loss_ < 0.8 * first
+
+
+def test_adadelta_by_name_is_the_object_with_its_own_hyperparameters(iris):
+    X, y = iris
+    options = {"max_iter": 20, "random_state": 0}
+    named = MLPClassifier(20, solver="adadelta", learning_rate_init=1.0, epsilon=1e-6, **options)
+    expected = MLPClassifier(20, solver=AdaDelta(), **options).fit(X, y).loss_curve_
+    assert named.fit(X, y).loss_curve_ == expected
 
 
 def test_a_rule_of_ones_own(iris):

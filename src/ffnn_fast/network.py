@@ -943,7 +943,7 @@ class Network:
             Stored in the header.
         with_state : bool, default False
             Store the state vectors of the optimizer too, as the tensor ``training.state``:
-            `partial_fit` then goes on to the same bits. It makes the file up to three times as
+            `partial_fit` then goes on to the same bits. It makes the file up to four times as
             large, and PyTorch's ``load_state_dict`` refuses the tensor unless ``strict=False``.
 
         Raises

@@ -1,7 +1,7 @@
 """The state of training between calls of `Network.partial_fit`, and what a model file holds of it.
 
 A model file always holds the optimizer, the schedule and the number of steps done. It holds the
-optimizer's state vectors, which take up to twice the memory of θ, on request only: PyTorch's
+optimizer's state vectors, which take up to three times the memory of θ, on request only: PyTorch's
 ``load_state_dict`` refuses tensors that are not parameters, and most files are read to predict.
 """
 

@@ -53,9 +53,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     activation : str or Activation, or a list of one per hidden layer, default "relu"
         Any activation of `ffnn_fast.NetworkSpec`.
     solver : str or Optimizer, default "adam"
-        ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``rmsprop``, ``adagrad``, ``rprop``, or
-        an `ffnn_fast.optimizers.Optimizer` with its hyperparameters; or ``lm``:
+        ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``adamax``, ``amsgrad``, ``radam``,
+        ``rmsprop``, ``adagrad``, ``adadelta``, ``rprop``, or an `ffnn_fast.optimizers.Optimizer`
+        with its hyperparameters, which replace those of the estimator; or ``lm``:
         Levenberg-Marquardt, for squared errors and at most a few thousand parameters.
+        ``adadelta`` makes no progress with the defaults of the estimator: use ``AdaDelta()``, or
+        ``learning_rate_init=1.0`` and ``epsilon=1e-6``.
     alpha, batch_size
         As in scikit-learn.
     learning_rate : str, Schedule or callable, default "constant"
