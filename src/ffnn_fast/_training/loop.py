@@ -78,7 +78,7 @@ class _Loop:
         self.per_batch = [callback for callback in options.callbacks if callback.per_batch]
         steps = state.bound.steps_in(CHUNK, options.rule, options.batch_size)
         self.chunk = options.batch_size * (1 if self.per_batch else steps)
-        self.hyper = state.hyper(0, 1) if isinstance(options.schedule, Constant) else None
+        self.hyper = state.hyper(0, 1) if isinstance(state.schedule, Constant) else None
         self.order = np.arange(state.n_rows, dtype=np.int64)
 
     def notify(self, hook: str, *args: object, to: list[Callback] | None = None) -> None:
@@ -205,7 +205,7 @@ def _observe(state: FitState, record: Record) -> None:
     """
     rules = list(zip(state.options.stopping, state.stopping_memory, strict=True))
     try:
-        state.options.schedule.observe(record, state.schedule_memory)
+        state.schedule.observe(record, state.schedule_memory)
         improved = [rule.observe(record, memory) for rule, memory in rules]
     except KeyError as error:
         known = ", ".join(record)

@@ -18,6 +18,7 @@ from ffnn_fast._model.predictions import metric_values
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.metrics import Metric
+from ffnn_fast.schedules import Schedule, check_counts
 from ffnn_fast.sklearn._epochs import (
     EpochRunner,
     TrainingRows,
@@ -131,6 +132,8 @@ class BaseMLP(BaseEstimator):
             self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if isinstance(self.learning_rate, Schedule):
+            check_counts(self.learning_rate, "partial_fit")
         if first:
             data = self._validated(X, y, sample_weight, True, incremental=True)
             rng = self._generator()
@@ -159,7 +162,8 @@ class BaseMLP(BaseEstimator):
         recorded = (monitor.name, self.early_stopping) if validated else None
         if fresh or not continues_curves(self, recorded, incremental):
             reset_curves(self, net.params, recorded)
-        if not incremental or "_optimizer_state" not in vars(self):
+        state = vars(self).get("_optimizer_state")
+        if not incremental or state is None or state.needs_n_steps:
             seed = int(rng().randint(2**31 - 1)) if any(net.spec.dropout_rates) else 0
             self._optimizer_state = new_optimizer_state(self, net.spec, seed)
         indices = None

@@ -65,7 +65,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     learning_rate : str, Schedule or callable, default "constant"
         ``constant``, ``invscaling`` or ``adaptive``, for ``sgd``; or, for any stochastic solver and
         in place of `learning_rate_init`, a schedule of `ffnn_fast.schedules` or a function from the
-        number of completed steps to η.
+        number of completed steps to η. ``OneCycle(0.01)``, ``Cosine(0.01)`` and schedules with
+        ``per="fit"`` cover `max_iter` epochs; `partial_fit` refuses them.
     learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start
         As in scikit-learn.
     momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon
@@ -230,7 +231,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         AttributeError
             If `solver` is ``lbfgs``.
         ValueError, TypeError
-            As `fit`; also if `early_stopping` is set, or y has labels that are not in `classes`.
+            As `fit`; also if `early_stopping` is set, `learning_rate` counts in shares of a fit, or
+            y has labels that are not in `classes`.
         """
         first = "coefs_" not in vars(self)
         needs_classes = classes is not None or "classes_" not in vars(self)

@@ -64,7 +64,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     learning_rate : str, Schedule or callable, default "constant"
         ``constant``, ``invscaling`` or ``adaptive``, for ``sgd``; or, for any stochastic solver and
         in place of `learning_rate_init`, a schedule of `ffnn_fast.schedules` or a function from the
-        number of completed steps to η.
+        number of completed steps to η. ``OneCycle(0.01)``, ``Cosine(0.01)`` and schedules with
+        ``per="fit"`` cover `max_iter` epochs; `partial_fit` refuses them.
     learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start
         As in scikit-learn.
     momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon
@@ -222,7 +223,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         AttributeError
             If `solver` is ``lbfgs`` or ``lm``.
         ValueError, TypeError
-            As `fit`; also if `early_stopping` is set, or y has another number of targets.
+            As `fit`; also if `early_stopping` is set, `learning_rate` counts in shares of a fit, or
+            y has another number of targets.
         """
         return self._partial_fit(X, y, sample_weight, "coefs_" not in vars(self))
 
