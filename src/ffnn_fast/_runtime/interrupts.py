@@ -80,6 +80,7 @@ class Interrupts:
     def __init__(self) -> None:
         self._holding = False
         self._pending = False
+        self._restored = True
         self._handler = self._handle  # one object, which can be compared
 
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -93,6 +94,7 @@ class Interrupts:
         outer = isinstance(getattr(before, "__self__", None), Interrupts)
         if not (outer or before is signal.default_int_handler):
             return function(*args)
+        self._restored = False
         try:
             try:
                 signal.signal(signal.SIGINT, self._handler)
@@ -103,8 +105,11 @@ class Interrupts:
             self._restore(before)
 
     def _restore(self, before: Any) -> None:
+        if self._restored:  # each call of `signal` takes 3 µs
+            return
         if signal.getsignal(signal.SIGINT) is self._handler:
             signal.signal(signal.SIGINT, before)
+        self._restored = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self._holding:

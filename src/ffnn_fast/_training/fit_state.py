@@ -126,8 +126,9 @@ class FitState:
     def hyper(self, first: int, n: int) -> Array:
         """The hyperparameters of these steps: (n, k), or (1, k) where all are equal."""
         rates = self.rates(first, n)
-        table = np.empty((len(rates), len(self.options.rule.optimizer.hyper)))
-        table[:] = self.options.rule.optimizer.hyper
+        hyper = self.options.rule.optimizer.hyper
+        table = np.empty((len(rates), len(hyper)))
+        table[:] = hyper
         table[:, 0] = rates
         return table
 

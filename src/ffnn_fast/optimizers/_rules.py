@@ -6,6 +6,7 @@ To add a rule, subclass `Optimizer`: a frozen dataclass with a method `rule` in 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,11 @@ def _number(default: float, low: float, high: float, closed: str = "neither") ->
 
 def _positive(default: float) -> Any:
     return _number(default, 0.0, np.inf)
+
+
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(part.name for part in fields(kind))
 
 
 def _fraction(default: float) -> Any:
@@ -83,7 +89,8 @@ class Optimizer:
     @property
     def hyper(self) -> Hyper:
         """The values of the fields, in their order; the learning rate is entry 0."""
-        return tuple(float(getattr(self, part.name)) for part in fields(self))
+        names = _field_names(type(self))  # type: ignore[arg-type]  # mypy: no Hashable
+        return tuple(float(getattr(self, name)) for name in names)
 
     @property
     def compiled(self) -> bool:
