@@ -8,6 +8,7 @@ from scipy import optimize
 from support.fits import classes
 
 from ffnn_fast import Network
+from ffnn_fast._runtime import interrupts
 from ffnn_fast._runtime.durations import LONG_CALL
 from ffnn_fast._solvers.minimizers import MinimizeOptions
 
@@ -86,3 +87,22 @@ def test_long_calls_of_an_estimator_run_in_the_background(monkeypatch, solver):
     assert ("minimize" in {name for name, _ in threads}) == (solver == "lbfgs")
     assert [name for name, in_main_thread in threads if in_main_thread] == []
     assert all(settings)
+
+
+def test_the_exit_waits_for_a_call_of_scikit_learn_that_is_left_behind(monkeypatch):
+    """NumPy's C++ code, such as that of `unique`, aborts the process if its thread is stopped."""
+    pytest.importorskip("sklearn")
+    from ffnn_fast.sklearn._long_calls import in_background_if_long
+
+    ended, left, start = threading.Event(), [], threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(interrupts, "_leave_behind", lambda thread, waits: left.append(waits))
+    with pytest.raises(KeyboardInterrupt):
+        in_background_if_long(1.0, ended.wait, 60)
+    ended.set()
+    assert left == [True]
