@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, QuantileRegressor
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ffnn_fast import Activation
@@ -321,35 +319,6 @@ def test_levenberg_marquardt(diabetes):
     with pytest.raises(ValueError, match="loss"):
         MLPClassifier(solver="lm").fit(X, y > 0)
     assert not hasattr(MLPRegressor(solver="lm"), "partial_fit")
-
-
-def test_the_end_of_iterations_is_told(iris):
-    X, y = iris
-    with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
-        MLPClassifier(max_iter=2).fit(X, y)
-    with pytest.warns(ConvergenceWarning, match="lbfgs"):
-        MLPClassifier(max_iter=2, solver="lbfgs").fit(X, y)
-    with pytest.warns(UserWarning, match="clipped"):
-        MLPClassifier(max_iter=2, batch_size=1000).fit(X, y)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"solver": "lbfgs"}, {"batch_size": 1000}, {"early_stopping": True}],
-)
-@pytest.mark.parametrize("wrap", [lambda net: net, make_pipeline])
-def test_warnings_name_the_users_line(iris, options, wrap):
-    X, y = iris
-    with pytest.warns(UserWarning, match=r"clipped|converge") as caught:
-        wrap(MLPClassifier(max_iter=2, random_state=0, **options)).fit(X, y)
-    assert {one.filename for one in caught} == {__file__}
-
-
-def test_warnings_of_lm_name_the_users_line(diabetes):
-    X, y = diabetes
-    with pytest.warns(ConvergenceWarning, match="lm has not converged") as caught:
-        MLPRegressor(hidden_layer_sizes=3, solver="lm", max_iter=1).fit(X, y)
-    assert caught[0].filename == __file__
 
 
 def test_what_leaves_the_finite_numbers_is_an_error(diabetes):

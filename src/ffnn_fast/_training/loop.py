@@ -95,7 +95,7 @@ class _Loop:
         if options.shuffle and options.batch_size < state.n_rows:
             shuffle, n = state.rng.permutation, state.n_rows
             many = n > MANY_ROWS
-            self.order = in_background(shuffle, n, uses_blas=False) if many else shuffle(n)
+            self.order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
         if state.position == 0:
             self.notify("on_epoch_begin")
         self.divergence.take_snapshot(state)

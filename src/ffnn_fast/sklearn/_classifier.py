@@ -21,6 +21,7 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from ffnn_fast._model.conversion import check_unmasked
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
@@ -234,6 +235,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             As `fit`; also if `early_stopping` is set, `learning_rate` counts in shares of a fit, or
             y has labels that are not in `classes`.
         """
+        check_unmasked(X=X, y=y, sample_weight=sample_weight, classes=classes)
         first = "coefs_" not in vars(self)
         needs_classes = classes is not None or "classes_" not in vars(self)
         if label_columns.are_lists(classes):
@@ -318,6 +320,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         float
         """
         check_is_fitted(self)
+        check_unmasked(X=X, y=y, sample_weight=sample_weight)
         if self._kind != MULTIOUTPUT:
             return float(super().score(X, y, sample_weight))
         truth, predicted = np.asarray(y), self.predict(X)

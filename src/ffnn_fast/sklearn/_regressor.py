@@ -13,6 +13,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from ffnn_fast._model.conversion import check_unmasked
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
@@ -226,6 +227,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             As `fit`; also if `early_stopping` is set, `learning_rate` counts in shares of a fit, or
             y has another number of targets.
         """
+        check_unmasked(X=X, y=y, sample_weight=sample_weight)
         return self._partial_fit(X, y, sample_weight, "coefs_" not in vars(self))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -277,6 +279,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         float
         """
+        check_unmasked(X=X, y=y, sample_weight=sample_weight)
         return float(
             r2_score(
                 y,
