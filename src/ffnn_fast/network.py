@@ -957,7 +957,8 @@ class Network:
         The code calls no mathematical library, allocates nothing and may run on any number of
         threads. The order of its sums is fixed and stated in the file. Compiled with
         ``-D<NAME>_MAIN`` it is a program that compares itself with reference vectors; its exit code
-        is 0 if they agree. Wide layers keep their values on the stack: (2 L + 2) numbers per unit.
+        is 0 if they agree. The values of all units are on the stack, with the Jacobian four numbers
+        for each.
 
         Parameters
         ----------
