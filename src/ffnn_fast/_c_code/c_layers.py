@@ -33,6 +33,7 @@ SLOPES = {
     "hard_sigmoid": "h > 0 && h < 1 ? {sixth} : 0",
     "exp": "h",
 }
+LESS_EXACT = {"elu", "selu", "softsign"}  # in h; a function of the headers takes precedence
 USED = {"softplus": "expm1", "softsign": "abs"}
 
 
@@ -156,7 +157,7 @@ def value(net: Network, g: str) -> str:
 def slope(net: Network, g: str) -> str:
     """The function slope_<g>: g'(a), of a and h = g(a)."""
     suffix = SUFFIXES[net.real]
-    if has_maths(f"{g}_slope"):
+    if g not in SLOPES or (g in LESS_EXACT and has_maths(f"{g}_slope")):
         net.maths.add(f"{g}_slope")
         body = f"(void)h; return vm_{g}_slope_{suffix}(a);"
     else:

@@ -34,7 +34,7 @@ ITEM = re.compile(
     r"""
     (?P<comment>/\*(?:(?!\*/).)*\*/\n)?            # the comment directly above
     (?:
-        \#define[ ](?P<macro>VM_\w+)(?:[^\n]*\\\n)*[^\n]*\n
+        \#define[ ](?P<macro>(?:VM|vm)_\w+)(?:[^\n]*\\\n)*[^\n]*\n
       | VM_INLINE[ ]\w+[ ](?P<function>vm(?:_\w+|\(\w+\)))\([^{]*?\)
         (?:\s*\{[^\n]*\}\n|\n\{\n.*?\n\}\n)            # on one line, or up to the closing brace
     )
@@ -77,8 +77,9 @@ def _items(real: str) -> dict[str, str]:
 
 def _parsed(text: str, real: str) -> dict[str, str]:
     """Functions and macros of one header; vm(name) and `real` stand for those of the type."""
-    text = re.sub(r"\bvm\((\w+)\)", rf"vm_\1_{SUFFIXES[real]}", text)
-    text = re.sub(r"\(real\)|\breal(?= \w)", lambda found: found[0].replace("real", real), text)
+    if "vm(" in text:
+        text = re.sub(r"\bvm\((\w+)\)", rf"vm_\1_{SUFFIXES[real]}", text)
+        text = re.sub(r"\breal\b", real, text)
     found = {}
     for item in ITEM.finditer(text):
         name = item["macro"] or item["function"]

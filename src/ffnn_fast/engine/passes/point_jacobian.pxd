@@ -1,6 +1,6 @@
 # One sample: ŷ and J = ∂ŷ/∂x, (n_L, n_0), by tangents: each input's goes through the layers.
 #
-# Scratch, each part aligned, in this order: a; h_k of every layer; g'(a_k) of every layer; two
+# Scratch, each part aligned, in this order: h_k of every layer; g'(a_k) of every layer; two
 # tangents; zeros in the place of b_k.
 
 from libc.string cimport memset
@@ -24,7 +24,7 @@ cdef inline Py_ssize_t widest(const plan_t* plan) noexcept nogil:
 
 cdef inline Py_ssize_t point_jacobian_size(const plan_t* plan) noexcept nogil:
     """Elements of scratch"""
-    return widest(plan) * (2 * plan.L + 4)
+    return widest(plan) * (2 * plan.L + 3)
 
 
 cdef inline void tangent_layer(
