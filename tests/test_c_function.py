@@ -18,6 +18,7 @@ from support.problems import random_params
 
 from ffnn_fast import Activation, CFunction, Network
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
+from ffnn_fast.engine import isa
 
 pytestmark = pytest.mark.engine
 CASES = [
@@ -76,6 +77,16 @@ def test_sizes(sizes, dtype, rtol):
     if dtype == "float64":
         differences = central_differences(net.forward, x[None])[0]
         np.testing.assert_allclose(J, differences, atol=1e-7 * np.abs(differences).max())
+
+
+@pytest.mark.parametrize("level", isa.available())
+def test_every_level(level, dtype, rtol):
+    engine, net = isa.load(level), network(dtype=dtype, activation="gelu", heads=[3, 4])
+    functions = engine.PointFunction(engine.Plan(net.spec), net.params, 0)
+    x = np.random.default_rng(1).normal(size=5).astype(dtype)
+    found = call(CFunction(functions, (5, 7), dtype), x, jacobian=True)
+    for ours, expected in zip(found, call(net.c_function(), x, jacobian=True), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=rtol, atol=rtol)
 
 
 def test_later_changes_take_effect(dtype):
