@@ -19,7 +19,7 @@ from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
-from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
+from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, scratch_size
 from ffnn_fast.engine.passes.point_functions cimport (
     call_t, data_jacobian_f32, data_jacobian_f64, data_value_f32, data_value_f64, filter_value,
