@@ -1,4 +1,6 @@
-"""Fail unless a wheel holds only what runs, plus .pxd, .pyi and py.typed, and is small."""
+"""Fail unless a wheel holds only what runs, plus .pxd, .pyi, py.typed and the headers of functions
+that exported C code contains, and is small.
+"""
 
 import sys
 import zipfile
@@ -6,10 +8,16 @@ from pathlib import Path, PurePosixPath
 
 MAX_BYTES = 2_000_000
 ALLOWED = {".py", ".so", ".pyd", ".pxd", ".pyi", ".typed"}
-DATA = ("ffnn_fast/_dataset_files/", "ffnn_fast/cli/evaluation/templates/")
+DATA = (
+    "ffnn_fast/_dataset_files/",
+    "ffnn_fast/cli/evaluation/templates/",
+    "ffnn_fast/engine/maths/vecmath",
+)
 NEEDED = (
     "ffnn_fast/py.typed",
+    "ffnn_fast/c_api.pxd",
     "ffnn_fast/engine/blas.pxd",
+    "ffnn_fast/engine/maths/vecmath.h",
     "ffnn_fast/engine/plan.pxd",
     "ffnn_fast/cli/evaluation/templates/report.html",
 )

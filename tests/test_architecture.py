@@ -16,14 +16,14 @@ INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
 # cli, _bench → integrations, network → _training | _solvers → _runtime → reference → _model →
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
 LAYERS = [
-    {"_text"},
+    {"_text", "c_api"},
     {"engine", "_public", "_user_line", "_names", "_errstate"},
     {"_scalars"},
     FORMULAS,
     {"_model"},
     {"reference", "plotting"},
     {"_runtime"},
-    {"_training", "_solvers"},
+    {"_training", "_solvers", "_c_code"},
     {"network", *INTEGRATIONS},
     {"__init__"},
     {"cli", "_bench", "__main__"},

@@ -200,11 +200,12 @@ def nameless():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give --to onnx or --to safetensors"),
-        (["-o", "m.bin"], "give --to onnx or --to safetensors"),
+        ([], "give --to onnx, --to safetensors or --to c"),
+        (["-o", "m.bin"], "give --to onnx, --to safetensors or --to c"),
         (["--to", "onnx", "-o", "a.safetensors"], "--to onnx contradicts -o a.safetensors"),
         (["--to", "safetensors"], "cannot write m.safetensors: the command needs that file"),
-        (["--to", "keras"], "--to must be one of onnx, safetensors; got 'keras'"),
+        (["--to", "keras"], "--to must be one of onnx, safetensors, c; got 'keras'"),
+        (["--to", "onnx", "--jacobian"], "--jacobian and --fortran go with --to c"),
         (["-o", "no/m.onnx"], "there is no folder no"),
         (["--to", "onnx"], "cannot be expressed in ONNX: an input of an ONNX model needs"),
         (["--to", "onnx"], "use --bare to export the network alone"),

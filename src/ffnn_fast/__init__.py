@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import PredictFunction
+from ffnn_fast._runtime.c_function import CFunction
 from ffnn_fast._runtime.inspection import GradientCheck, Trace
 from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
 from ffnn_fast._training.averaging import Averaging
@@ -28,6 +29,7 @@ __version__ = version("ffnn_fast")
 __all__ = [
     "Activation",
     "Averaging",
+    "CFunction",
     "Checkpoint",
     "CheckpointError",
     "DivergedWarning",

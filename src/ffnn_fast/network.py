@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ffnn_fast._c_code import CExportOptions, EncodersLike, export_c
 from ffnn_fast._model import predictions
 from ffnn_fast._model.arrays import as_params, as_rows
 from ffnn_fast._model.samples import as_samples
@@ -17,6 +19,7 @@ from ffnn_fast._model.summary import summary
 from ffnn_fast._names import hints_keywords
 from ffnn_fast._runtime import inspection
 from ffnn_fast._runtime.bound_network import PredictFunction, aligned_copy
+from ffnn_fast._runtime.c_function import CFunction, c_function, low_level_callable
 from ffnn_fast._runtime.settings import Settings
 from ffnn_fast._scalars import as_bool, as_generator, as_int, generator_from
 from ffnn_fast._solvers import minimizers
@@ -34,6 +37,8 @@ from ffnn_fast.initializers import Initializer, initialize
 from ffnn_fast.losses import Loss
 
 if TYPE_CHECKING:  # loads SciPy
+    from scipy import LowLevelCallable
+
     from ffnn_fast._solvers.levenberg_marquardt import LeastSquaresFit
 
 __all__ = ["Network"]
@@ -632,19 +637,11 @@ class Network:
         return mean
 
     def find_learning_rate(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        lowest: float = 1e-6,
-        highest: float = 10.0,
-        steps: int = 100,
-        batch_size: int | None = 32,
-        optimizer: OptimizerLike = "sgd",
-        sample_weight: ArrayLike | None = None,
-        frozen: Iterable[int] = (),
+        self, X: ArrayLike, y: ArrayLike, *, lowest: float = 1e-6, highest: float = 10.0,
+        steps: int = 100, batch_size: int | None = 32, optimizer: OptimizerLike = "sgd",
+        sample_weight: ArrayLike | None = None, frozen: Iterable[int] = (),
         rng: int | np.random.Generator | None = None,
-    ) -> rate_finder.RateCurve:
+    ) -> rate_finder.RateCurve:  # fmt: skip
         """Try learning rates from low to high, one step each; the network does not change.
 
         The rate grows by the same factor from step to step. The trial ends early when the smoothed
@@ -711,17 +708,11 @@ class Network:
         return minimizers.gradient_descent(self._bound, samples, learning_rate, max_iterations)
 
     def minimize(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        method: str = "L-BFGS-B",
-        sample_weight: ArrayLike | None = None,
-        *,
-        max_iterations: int = 1000,
-        tol: float | None = None,
-        options: Mapping[str, Any] | None = None,
+        self, X: ArrayLike, y: ArrayLike, method: str = "L-BFGS-B",
+        sample_weight: ArrayLike | None = None, *, max_iterations: int = 1000,
+        tol: float | None = None, options: Mapping[str, Any] | None = None,
         callback: RecordCallback | None = None,
-    ) -> minimizers.SolverHistory:
+    ) -> minimizers.SolverHistory:  # fmt: skip
         """Minimise the objective over all rows by a method of `scipy.optimize.minimize`.
 
         Everything is computed in float64, whatever the network's dtype, and without dropout. The
@@ -886,6 +877,123 @@ class Network:
         (1, 2)
         """
         return self._bound.predictor(as_int(n_rows, "n_rows"))
+
+    def c_function(self, dtype: str | None = None) -> CFunction:
+        """The network as C functions of one sample: for ctypes, cffi, Numba and Cython.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float64"}, optional
+            Of the arrays that the functions take and give; default: the network's dtype. Values of
+            another dtype are converted at each call.
+
+        Returns
+        -------
+        CFunction
+            Addresses and signatures of ŷ and of ŷ with its Jacobian. Later changes of ``params``
+            take effect. For one thread at a time; make one for each thread.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `dtype` is another one, or the network runs on the reference engine.
+
+        Examples
+        --------
+        >>> import ctypes
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 3, 1], output="identity", dtype="float64", seed=0)
+        >>> f = net.c_function()
+        >>> f.signature
+        'void (const double *x, double *y, void *data)'
+        >>> x, y = (ctypes.c_double * 2)(0.5, -0.5), (ctypes.c_double * 1)()
+        >>> f.ctypes(x, y, f.data)
+        >>> bool(abs(y[0] - net.forward([0.5, -0.5])[0]) < 1e-12)
+        True
+        """
+        return c_function(self._bound, dtype)
+
+    def low_level_callable(self, output: int = 0, kind: str = "integrand") -> LowLevelCallable:
+        """One output as a function that SciPy calls without Python.
+
+        Parameters
+        ----------
+        output : int, default 0
+            ŷ_j for j in 0..n_L-1.
+        kind : {"integrand", "filter"}, default "integrand"
+            ``integrand``: ``double (int, double *, void *)`` for `scipy.integrate.quad`, ``nquad``
+            and so on: the variable and then ``args`` are the n_0 inputs; with another number of
+            them the value is NaN. ``filter``: ``int (double *, npy_intp, double *, void *)`` for
+            `scipy.ndimage.generic_filter`: the footprint has n_0 elements, else SciPy raises
+            RuntimeError.
+
+        Returns
+        -------
+        scipy.LowLevelCallable
+            Later changes of ``params`` take effect. It takes float64; a float32 network converts
+            each call. For one thread at a time; make one for each thread.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or the network runs on the reference engine.
+
+        Examples
+        --------
+        >>> from scipy.integrate import quad
+        >>> from ffnn_fast import Network
+        >>> net = Network([1, 8, 1], output="identity", dtype="float64", seed=0)
+        >>> area, error = quad(net.low_level_callable(), 0, 1)
+        >>> bool(abs(area - quad(lambda x: net.forward([x])[0], 0, 1)[0]) < 1e-12)
+        True
+        """
+        return low_level_callable(self._bound, output, kind)
+
+    def export_c(
+        self, path: PathLike, *, name: str | None = None, dtype: str | None = None,
+        jacobian: bool = False, fortran: bool = False, preprocessing: EncodersLike = None,
+    ) -> tuple[Path, ...]:  # fmt: skip
+        """Write the network as C: one source file of C99, its header, an interface for Fortran.
+
+        The code calls no mathematical library, allocates nothing and may run on any number of
+        threads. The order of its sums is fixed and stated in the file. Compiled with
+        ``-D<NAME>_MAIN`` it is a program that compares itself with reference vectors; its exit code
+        is 0 if they agree. The values of all units are on the stack, with the Jacobian four numbers
+        for each.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Ends in ``.c``; the header lies beside it. Existing files are replaced.
+        name : str, optional
+            The prefix of ``<name>_forward``, ``<name>_batch`` and ``<name>_jacobian``; default:
+            made of the name of the file.
+        dtype : {"float32", "float64"}, optional
+            ``float`` or ``double`` in the code; default: the network's dtype.
+        jacobian : bool, default False
+            Write ``<name>_jacobian`` too, which takes about as long as n_0 values.
+        fortran : bool, default False
+            Write a module with ``bind(c)`` interfaces, suffix ``.f90``.
+        preprocessing : TableEncoder or (TableEncoder, TargetEncoder), optional
+            The code then takes raw columns: numbers, NaN where one is missing, and for a
+            categorical column the number of its level, which the header lists. With a target
+            encoder a regression gives the target in its own units.
+
+        Returns
+        -------
+        tuple of Path
+            The files written: source, header and, with `fortran`, the interface.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, the network has user-defined activations, the
+            preprocessing does not fit it, or `dtype` cannot hold the parameters.
+        OSError
+            If a file cannot be written.
+        """
+        options = CExportOptions(name, dtype, jacobian, fortran, preprocessing)
+        return export_c(self.spec, self.params, path, options)
 
     def trace(self, X: ArrayLike, y: ArrayLike) -> inspection.Trace:
         """Every a_k, h_k, ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name.

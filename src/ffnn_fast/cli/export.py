@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
 
-FORMATS = ("onnx", "safetensors")
+FORMATS = ("onnx", "safetensors", "c")
 MOST = 8  # inputs, outputs or tensors shown
 
 
@@ -35,8 +35,14 @@ class ExportOptions:
     )
     bare: bool = option(
         Switch(),
-        "ONNX of the network alone, which takes standardised inputs",
+        "ONNX or C of the network alone, which takes standardised inputs",
         default=False,
+    )
+    jacobian: bool = option(
+        Switch(), "C: also a function for the derivatives of the outputs", default=False
+    )
+    fortran: bool = option(
+        Switch(), "C: also a Fortran module of interfaces, suffix .f90", default=False
     )
     dtype: str | None = option(
         OneOf(("float32", "float64")), "the type of the numbers (default: the model's)"
@@ -52,18 +58,25 @@ def run(options: ExportOptions) -> int:
     check_output(path, options.model)
     network, preprocessing = load_model(options.model)
     dtype = options.dtype or network.spec.dtype
+    if kind != "c" and (options.jacobian or options.fortran):
+        raise CommandError(f"--jacobian and --fortran go with --to c, not with --to {kind}")
     if kind == "safetensors":
         return _to_safetensors(network, path, dtype)
     if preprocessing is None and not options.bare:
         write_line(f"note: {options.model} has no preprocessing: exporting the network alone")
-    return _to_onnx(network, None if options.bare else preprocessing, path, dtype)
+    encoders = None if options.bare else preprocessing
+    if kind == "c":
+        return _to_c(network, encoders, path, options)
+    return _to_onnx(network, encoders, path, dtype)
 
 
 def _kind(to: str | None, output: str | None) -> str:
     """The format, by ``--to`` or else by the suffix of the output."""
     suffix = os.path.splitext(output or "")[1].lower().removeprefix(".")
     if to is None and suffix not in FORMATS:
-        raise CommandError("give --to onnx or --to safetensors, or an -o that ends in one of them")
+        raise CommandError(
+            "give --to onnx, --to safetensors or --to c, or an -o that ends in one of them"
+        )
     if to is not None and suffix in FORMATS and suffix != to:
         raise CommandError(f"--to {to} contradicts -o {output}, which ends in .{suffix}")
     return to or suffix
@@ -99,6 +112,43 @@ def _to_onnx(
         ("difference", [verdict]),
     )
     return 0 if passed else 1
+
+
+def _to_c(
+    network: Network, preprocessing: TablePreprocessing | None, path: str, options: ExportOptions
+) -> int:
+    from pathlib import Path
+
+    from ffnn_fast.cli.c_program import check_program
+
+    encoders = None if preprocessing is None else (preprocessing.inputs, preprocessing.target)
+    name = _c_name(path)
+    try:
+        written = network.export_c(
+            path, name=name, dtype=options.dtype, jacobian=options.jacobian,
+            fortran=options.fortran, preprocessing=encoders,
+        )  # fmt: skip
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    found = check_program(Path(path), name)
+    functions = ["forward", "batch", *(["jacobian"] if options.jacobian else [])]
+    inputs = network.spec.n_inputs if preprocessing is None else len(preprocessing.inputs.columns)
+    _report(
+        path,
+        ("beside it", [str(file) for file in written[1:]]),
+        ("inputs", [str(inputs)]),
+        ("outputs", [str(network.spec.n_outputs)]),
+        ("functions", [f"{name}_{function}" for function in functions]),
+        ("check", found.lines),
+    )
+    return 1 if found.passed is False else 0
+
+
+def _c_name(path: str) -> str:
+    """The prefix of the functions in a C file of this name."""
+    from ffnn_fast._c_code import identifier_of
+
+    return identifier_of(os.path.splitext(os.path.basename(path))[0])
 
 
 def _described(value: Any) -> str:
@@ -153,8 +203,9 @@ COMMAND = Command(
     "export",
     ExportOptions,
     run,
-    description="Writes a model as ONNX, with the preprocessing of raw columns in the graph, "
+    description="Writes a model as ONNX or as C99 code, with the preprocessing of raw columns, "
     "or as a safetensors file with nothing but the tensors of a torch.nn.Sequential. The written "
-    "file is checked; the exit code is 1 if its results differ from the model's.",
+    "file is checked (C code if a compiler is found); the exit code is 1 if its results differ "
+    "from the model's.",
     epilog="example: ffnn-fast export houses.safetensors --to onnx",
 )

@@ -6,10 +6,12 @@ past its end.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY
 
 cimport numpy as cnp
 
+from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.arguments cimport (
     batch_of_arrays, batch_of_inputs, hyperparameters, matrix, require, vector, workspace,
 )
@@ -19,6 +21,10 @@ from ffnn_fast.engine.passes.batch_panels cimport panel_count
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, scratch_size
+from ffnn_fast.engine.passes.point_functions cimport (
+    call_t, data_jacobian_f32, data_jacobian_f64, data_value_f32, data_value_f64, filter_value,
+    integrand, jacobian_f32, jacobian_f64, point_workspace, value_f32, value_f64,
+)
 from ffnn_fast.engine.passes.step_update cimport count_of_parts
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t
 from ffnn_fast.engine.plan cimport (
@@ -277,6 +283,65 @@ cdef inline bint _is_plain(object x, int typenum, Py_ssize_t size, bint written)
         cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_SIZE(x) == size
         and (cnp.PyArray_ISCARRAY(x) if written else cnp.PyArray_ISCARRAY_RO(x))
     )
+
+
+cdef class PointFunction:
+    """C functions of one sample: addresses, and what their `void *data` points to.
+
+    The scratch is that of one thread at a time; `output` is the one that functions of one output
+    return.
+    """
+
+    cdef Plan plan
+    cdef object params
+    cdef network_t c
+    cdef call_t call
+    cdef void* memory
+
+    def __init__(self, Plan plan, params, Py_ssize_t output):
+        cdef Py_ssize_t size = point_workspace(&plan.c)
+        require(0 <= output < plan.c.n[plan.c.L] and self.memory is NULL, "output")
+        self.c.params = vector(params, plan.typenum, plan.c.P, "params")
+        self.plan, self.params = plan, params
+        self.memory = PyMem_Malloc(size + 64 + plan.c.n[plan.c.L] * sizeof(double))
+        if self.memory is NULL:
+            raise MemoryError()
+        self.c.n_inputs, self.c.n_outputs = plan.c.n[0], plan.c.n[plan.c.L]
+        self.c.workspace_size, self.c.is_double, self.c.plan = size, plan.is_double, &plan.c
+        self.c.value, self.c.value_f32 = value_f64, value_f32
+        self.c.value_and_jacobian, self.c.value_and_jacobian_f32 = jacobian_f64, jacobian_f32
+        self.call.net, self.call.output = &self.c, output
+        self.call.work = <void*>((<size_t>self.memory + 63) // 64 * 64)
+        self.call.y = <char*>self.call.work + size
+
+    def __dealloc__(self):
+        PyMem_Free(self.memory)
+
+    @property
+    def capsule(self):
+        """A network_t of ffnn_fast/c_api.pxd, valid as long as this object is"""
+        return PyCapsule_New(&self.c, b"ffnn_fast.network_t", NULL)
+
+    @property
+    def workspace_size(self):
+        """Bytes of a workspace"""
+        return self.c.workspace_size
+
+    @property
+    def data(self):
+        """The address that the functions take as `data`"""
+        return <size_t>&self.call
+
+    def addresses(self):
+        """Of the functions, by name"""
+        return {
+            "value_float32": <size_t>&data_value_f32,
+            "value_float64": <size_t>&data_value_f64,
+            "jacobian_float32": <size_t>&data_jacobian_f32,
+            "jacobian_float64": <size_t>&data_jacobian_f64,
+            "integrand": <size_t>&integrand,
+            "filter": <size_t>&filter_value,
+        }
 
 
 def normal_workspace_size(Plan plan, Py_ssize_t n):

@@ -1,0 +1,167 @@
+"""`export_c`: a network as a C source file and its header."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from ffnn_fast._c_code.c_check import main_program, vectors
+from ffnn_fast._c_code.c_columns import Columns, columns_of
+from ffnn_fast._c_code.c_fortran import fortran_module
+from ffnn_fast._c_code.c_functions import functions
+from ffnn_fast._c_code.c_layers import Network, check_activations, parameters
+from ffnn_fast._c_code.c_maths import maths_source
+from ffnn_fast._c_code.c_text import check_identifier, comment, identifier_of
+from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.model_files import write_atomically
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._model.summary import summary
+from ffnn_fast._scalars import as_bool, as_choice, convert_fields
+from ffnn_fast.preprocessing import TableEncoder, TargetEncoder
+
+PathLike = str | os.PathLike[str]
+EncodersLike = TableEncoder | tuple[TableEncoder, TargetEncoder] | None
+REALS = {"float32": "float", "float64": "double"}
+ORDER = (
+    "Order of sums: of the terms of one output, those of the inputs 0, 4, 8, ... are added to the "
+    "bias, those of 1, 5, 9, ..., of 2, 6, 10, ... and of 3, 7, 11, ... to sums of their own, then "
+    "(s0 + s1) + (s2 + s3). A product and its sum have one rounding where the target has FMA, else "
+    "two: results have the same bits for all compilers and options that keep IEEE arithmetic (no "
+    "-ffast-math), on targets with FMA and on targets without."
+)
+ARITHMETIC = """\
+/* Products and sums are fused where vm_fma_ says so and nowhere else. The other two options, which
+ * change no value, let GCC vectorise loops with selects. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off", "no-trapping-math", "no-math-errno")
+#endif
+"""
+ACCURACY = (
+    "exp, tanh and the like are the polynomials below; the error of each, in units in the last "
+    "place, is stated there. No function of a mathematical library is called, nothing is "
+    "allocated, and any number of threads may call."
+)
+
+
+@dataclass(frozen=True)
+class CExportOptions:
+    """The options of `ffnn_fast.Network.export_c`, under the same names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not as described there.
+    """
+
+    name: str | None = None
+    dtype: str | None = None
+    jacobian: bool = False
+    fortran: bool = False
+    preprocessing: EncodersLike = None
+
+    def __post_init__(self) -> None:
+        convert_fields(self, as_bool, "jacobian", "fortran")
+        if self.name is not None:
+            check_identifier(self.name)
+        if self.dtype is not None:
+            as_choice(self.dtype, "dtype", REALS)
+
+
+def export_c(
+    spec: NetworkSpec, params: np.ndarray, path: PathLike, options: CExportOptions
+) -> tuple[Path, ...]:
+    """See `ffnn_fast.Network.export_c`."""
+    source = Path(path)
+    if source.suffix != ".c":
+        raise ValueError(f"the file must end in .c, got {os.fspath(path)!r}")
+    check_activations(spec)
+    name = options.name or check_identifier(identifier_of(source.stem))
+    columns = columns_of(options.preprocessing, spec)
+    net = Network(spec, *_parameters(params, options.dtype or spec.dtype))
+    header = source.with_suffix(".h")
+    texts = {
+        source: _source(net, columns, name, header.name, options.jacobian),
+        header: _header(net, columns, name, options.jacobian),
+    }
+    if options.fortran:
+        sizes = columns.n_inputs, spec.n_outputs
+        texts[source.with_suffix(".f90")] = fortran_module(
+            name, header.name, net.real, *sizes, options.jacobian
+        )
+    for file, text in texts.items():
+        write_atomically(os.path.realpath(file), [text.encode("ascii")])
+    return tuple(texts)
+
+
+def _parameters(params: np.ndarray, dtype: str) -> tuple[np.ndarray, str]:
+    """θ in a dtype, and the name of that in C; ValueError unless it is finite."""
+    theta = ignoring("over", params.astype, dtype)
+    if np.isfinite(theta).all():
+        return theta, REALS[dtype]
+    if np.isfinite(params).all():
+        raise ValueError(f"{dtype} cannot hold parameters as large as {np.abs(params).max()}")
+    raise ValueError("the parameters are not finite; C code of this network would compute NaN")
+
+
+def _source(net: Network, columns: Columns, name: str, header: str, jacobian: bool) -> str:
+    written = functions(net, columns, name, jacobian)
+    parts = [
+        comment([*_title(net, name), "", ORDER, "", ACCURACY, "",
+                 f"With -D{name.upper()}_MAIN this file is a program that compares the functions "
+                 "with reference vectors; its exit code is 0 if they agree."]),
+        f'#include "{header}"\n\n#include <math.h> /* INFINITY, NAN */\n#include <stdint.h>\n'
+        "#include <string.h>\n",
+        ARITHMETIC,
+        maths_source(net.maths, net.real),
+        "/* Parameters: W_k[j][i] is the weight of input j of layer k for its output i */\n"
+        + parameters(net),
+    ]  # fmt: skip
+    if jacobian and len(net.names) > 1:
+        parts.append(f"static const {net.real} zeros[{max(net.widths()[1:])}] = {{0}};\n")
+    parts += [written, main_program(net, vectors(net, columns), name, jacobian)]
+    return "\n".join(parts)
+
+
+def _title(net: Network, name: str) -> list[str]:
+    first = f"{name}: a feedforward network as C99 code, written by ffnn_fast {_version()}"
+    return [first, "", *(line.rstrip() for line in summary(net.spec).splitlines())]
+
+
+def _version() -> str:
+    try:
+        return version("ffnn_fast")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _header(net: Network, columns: Columns, name: str, jacobian: bool) -> str:
+    upper, real = name.upper(), net.real
+    declared = [
+        "/* y := the outputs for the inputs x */",
+        f"void {name}_forward(const {real} *x, {real} *y);",
+        "/* the same for n samples, row by row */",
+        f"void {name}_batch(size_t n, const {real} *x, {real} *y);",
+    ]
+    if jacobian:
+        declared += [
+            "/* the same y as forward, and J[i * inputs + c] := dy_i / dx_c */",
+            f"void {name}_jacobian(const {real} *x, {real} *y, {real} *J);",
+        ]
+    return "\n".join(
+        [
+            comment([*_title(net, name), *columns.description()]).rstrip("\n"),
+            f"#ifndef {upper}_H\n#define {upper}_H\n",
+            "#include <stddef.h>\n",
+            f"#define {upper}_N_INPUTS {columns.n_inputs}",
+            f"#define {upper}_N_OUTPUTS {net.spec.n_outputs}\n",
+            '#ifdef __cplusplus\nextern "C" {\n#endif\n',
+            *declared,
+            f"\n#ifdef __cplusplus\n}}\n#endif\n\n#endif /* {upper}_H */\n",
+        ]
+    )

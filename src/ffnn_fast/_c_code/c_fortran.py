@@ -1,0 +1,42 @@
+"""A Fortran module of interfaces to the exported C functions."""
+
+from __future__ import annotations
+
+MODULE = """! Interfaces of the C functions in @header.
+module @name_interface
+  use, intrinsic :: iso_c_binding, only: @kind, c_size_t
+  implicit none
+  integer, parameter :: @name_n_inputs = @n_0, @name_n_outputs = @n_L
+  interface
+    subroutine @name_forward(x, y) bind(c, name="@name_forward")
+      import :: @kind
+      real(@kind), intent(in) :: x(@n_0)
+      real(@kind), intent(out) :: y(@n_L)
+    end subroutine
+    ! one sample a column
+    subroutine @name_batch(n, x, y) bind(c, name="@name_batch")
+      import :: @kind, c_size_t
+      integer(c_size_t), value :: n
+      real(@kind), intent(in) :: x(@n_0, n)
+      real(@kind), intent(out) :: y(@n_L, n)
+    end subroutine
+@jacobian  end interface
+end module
+"""
+JACOBIAN = """    ! jac(c, i) = dy_i / dx_c
+    subroutine @name_jacobian(x, y, jac) bind(c, name="@name_jacobian")
+      import :: @kind
+      real(@kind), intent(in) :: x(@n_0)
+      real(@kind), intent(out) :: y(@n_L), jac(@n_0, @n_L)
+    end subroutine
+"""
+
+
+def fortran_module(name: str, header: str, real: str, n_0: int, n_L: int, jacobian: bool) -> str:
+    """The module <name>_interface."""
+    text = MODULE.replace("@jacobian", JACOBIAN if jacobian else "")
+    kind = {"float": "c_float", "double": "c_double"}[real]
+    filled = {"@header": header, "@name": name, "@kind": kind, "@n_0": str(n_0), "@n_L": str(n_L)}
+    for mark, given in filled.items():
+        text = text.replace(mark, given)
+    return text

@@ -1,0 +1,147 @@
+"""The functions of the exported file: value, batch, Jacobian."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from ffnn_fast._c_code.c_columns import Columns
+from ffnn_fast._c_code.c_layers import Network, layer, slope, value
+from ffnn_fast._c_code.c_maths import SUFFIXES
+from ffnn_fast._c_code.c_text import lines
+
+SOFTMAX = """
+/* z_j := exp(z_j - max) / sum of all exp(z_i - max), the sum in order */
+static void softmax(@real *z, int n)
+{
+    @real top = z[0], total = 0;
+    int i;
+    for (i = 1; i < n; ++i) top = z[i] > top ? z[i] : top;
+    for (i = 0; i < n; ++i) z[i] = vm_exp_@s(z[i] - top);
+    for (i = 0; i < n; ++i) total += z[i];
+    for (i = 0; i < n; ++i) z[i] *= 1 / total;
+}
+"""
+SOFTMAX_TANGENT = """
+/* t_j := y_j (t_j - sum of all y_i t_i), the sum in order */
+static void softmax_tangent(const @real *y, @real *t, int n)
+{
+    @real total = 0;
+    int i;
+    for (i = 0; i < n; ++i) total += y[i] * t[i];
+    for (i = 0; i < n; ++i) t[i] = y[i] * (t[i] - total);
+}
+"""
+BATCH = """
+void @name_batch(size_t n, const @real *x, @real *y)
+{
+    size_t r;
+    for (r = 0; r < n; ++r) @name_forward(x + r * @inputs, y + r * @outputs);
+}
+"""
+
+
+def functions(net: Network, columns: Columns, name: str, jacobian: bool) -> str:
+    """All functions, those that are used first."""
+    elementwise = sorted({g for g in net.names if g != "softmax"})
+    net.maths.add("fma")
+    parts = [value(net, g) for g in elementwise if jacobian or g != "identity"]
+    if jacobian:
+        parts += [slope(net, g) for g in elementwise]
+    if net.names[-1] == "softmax":
+        net.maths.add("exp")
+        parts += [SOFTMAX.lstrip(), *([SOFTMAX_TANGENT.lstrip()] if jacobian else [])]
+    parts += [layer(net, k) for k in range(1, len(net.names) + 1)]
+    parts += [columns.encoding(net.real), _forward(net, columns), BATCH.lstrip()]
+    if jacobian:
+        parts.append(_jacobian(net, columns))
+    text = "\n".join(part for part in parts if part)
+    filled = {
+        "@real": net.real, "@s": SUFFIXES[net.real], "@name": name,
+        "@inputs": str(columns.n_inputs), "@outputs": str(net.spec.n_outputs),
+    }  # fmt: skip
+    for mark, given in filled.items():
+        text = text.replace(mark, given)
+    return text
+
+
+def _heads(net: Network) -> list[tuple[int, int]]:
+    """Start and width of each softmax."""
+    widths = net.spec.heads or (net.spec.n_outputs,)
+    return list(zip(accumulate(widths, initial=0), widths, strict=False))
+
+
+def _loop(n: int, statement: str) -> str:
+    return f"for (i = 0; i < {n}; ++i) {statement}"
+
+
+def _start(net: Network, columns: Columns) -> tuple[list[str], str]:
+    """Statements before the first layer, and the name of h_0."""
+    if not columns.encodes:
+        return [], "x"
+    return [f"{net.real} h_0[{net.spec.n_inputs}];"], "h_0"
+
+
+def _forward(net: Network, columns: Columns) -> str:
+    L, widths = len(net.names), net.widths()
+    declared, h = _start(net, columns)
+    arrays = ", ".join(f"h_{k}[{widths[k]}]" for k in range(1, L + 1))
+    body = [*declared, f"{net.real} {arrays};", "int i;"]
+    body += ["encode(x, h_0);"] if columns.encodes else []
+    for k, g in enumerate(net.names, start=1):
+        body.append(f"layer_{k}({h}, b_{k}, h_{k});")
+        h = f"h_{k}"
+        if g not in ("softmax", "identity"):
+            body.append(_loop(widths[k], f"{h}[i] = value_{g}({h}[i]);"))
+    if net.names[-1] == "softmax":
+        body += [f"softmax({h} + {start}, {width});" for start, width in _heads(net)]
+    body.append(_loop(net.spec.n_outputs, f"y[i] = {columns.decoded(f'{h}[i]', net.real)};"))
+    return f"void @name_forward(const @real *x, @real *y)\n{{\n{lines(body)}}}\n"
+
+
+def _jacobian(net: Network, columns: Columns) -> str:
+    """Forward mode: the tangent of each input in turn goes through the layers, like a sample."""
+    L, widths, outputs = len(net.names), net.widths(), net.spec.n_outputs
+    declared, h = _start(net, columns)
+    slopes = L if net.names[-1] != "softmax" else L - 1
+    of = [f"{name}_{k}[{widths[k]}]" for k in range(1, L + 1) for name in ("h", "t")]
+    of += [f"d_{k}[{widths[k]}]" for k in range(1, slopes + 1)]
+    body = [*declared, f"{net.real} a[{max(widths[1:])}], {', '.join(of)};", "int i, c;"]
+    body += ["encode(x, h_0);"] if columns.encodes else []
+    for k, g in enumerate(net.names, start=1):
+        softmax = g == "softmax"
+        body.append(f"layer_{k}({h}, b_{k}, {f'h_{k}' if softmax else 'a'});")
+        h = f"h_{k}"
+        if softmax:
+            body += [f"softmax({h} + {start}, {width});" for start, width in _heads(net)]
+            continue
+        body += [
+            _loop(widths[k], f"{h}[i] = value_{g}(a[i]);"),
+            _loop(widths[k], f"d_{k}[i] = slope_{g}(a[i], {h}[i]);"),
+        ]
+    body.append(_loop(outputs, f"y[i] = {columns.decoded(f'{h}[i]', net.real)};"))
+    body += [
+        f"for (c = 0; c < {columns.n_inputs}; ++c) {{",
+        *(f"    {text}" for text in _column(net, columns, slopes)),
+        "}",
+    ]
+    head = "/* J, row-major, of the outputs by the inputs: J[i * inputs + c] = dy_i / dx_c */\n"
+    name = f"void @name_jacobian(const {net.real} *x, {net.real} *y, {net.real} *J)"
+    return f"{head}{name}\n{{\n{lines(body)}}}\n"
+
+
+def _column(net: Network, columns: Columns, slopes: int) -> list[str]:
+    """Statements for column c of J."""
+    L, widths = len(net.names), net.widths()
+    body, first = columns.tangent(net.real)
+    for k in range(1, L + 1):
+        if k == 1:
+            body.append(_loop(widths[1], f"t_1[i] = {first};"))
+        else:
+            body.append(f"layer_{k}(t_{k - 1}, zeros, t_{k});")
+        if k <= slopes:
+            body.append(_loop(widths[k], f"t_{k}[i] *= d_{k}[i];"))
+    if slopes < L:
+        body += [f"softmax_tangent(h_{L} + {s}, t_{L} + {s}, {n});" for s, n in _heads(net)]
+    at = f"J[i * {columns.n_inputs} + c]"
+    body.append(_loop(net.spec.n_outputs, f"{at} = {columns.scaled(f't_{L}[i]', net.real)};"))
+    return body
