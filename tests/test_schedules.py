@@ -108,7 +108,9 @@ def test_shares_of_a_fit_by_hand():
     np.testing.assert_allclose(
         rates(InverseScaling(2.0, per="fit").over(40), 40), 2 * (1 + u) ** -0.5
     )
-    np.testing.assert_allclose(rates(Custom(lambda u: 1 - u, per="fit").over(40), 40), 1 - u)
+    of_shares = Custom(lambda u: 1 - u, per="fit")
+    np.testing.assert_allclose(rates(of_shares.over(40), 40), 1 - u)
+    np.testing.assert_allclose(of_shares.at(u), 1 - u)
     cycle = rates(OneCycle(0.1, rise=0.25).over(40), 40)
     assert cycle[0] == pytest.approx(0.1 / 25)
     assert np.argmax(cycle) == 9  # the last of the first quarter

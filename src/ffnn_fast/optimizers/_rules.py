@@ -28,13 +28,13 @@ def _positive(default: float) -> Any:
     return _number(default, 0.0, np.inf)
 
 
+def _fraction(default: float) -> Any:
+    return _number(default, 0.0, 1.0, "left")
+
+
 @cache
 def _field_names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(part.name for part in fields(kind))
-
-
-def _fraction(default: float) -> Any:
-    return _number(default, 0.0, 1.0, "left")
 
 
 @public("ffnn_fast.optimizers")
