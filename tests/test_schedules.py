@@ -258,6 +258,11 @@ def test_as_schedule():
         (lambda: StepDecay(0.1, per="fit"), ValueError, "every, a share of the fit"),
         (lambda: WarmUp(0.1, 0, per="fit"), ValueError, "length, a share of the fit"),
         (lambda: ReduceOnPlateau(0.1, per="fit"), ValueError, "per must be one of step, epoch"),
+        (
+            lambda: Custom(lambda u: -u, per="fit").at(np.array([0.25])),
+            ValueError,
+            "got -0.25 at 0.25 of the fit",
+        ),
         (lambda: ReduceOnPlateau(0.1, factor=1.5), ValueError, "factor"),
         (lambda: ReduceOnPlateau(0.1, mode="up"), ValueError, "mode"),
         (lambda: ReduceOnPlateau(0.1, patience=-1), ValueError, "patience"),

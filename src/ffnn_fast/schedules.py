@@ -630,9 +630,9 @@ class Custom(Schedule):
         except (TypeError, ValueError):
             rate = math.nan
         if not 0 <= rate < math.inf:
+            place = f"at {u:g} of the fit" if self.per == "fit" else f"after {u} {self.per}s"
             raise ValueError(
-                f"the learning rate must be finite and >= 0, got {described(given)} after {u} "
-                f"{self.per}s"
+                f"the learning rate must be finite and >= 0, got {described(given)} {place}"
             )
         return rate
 
