@@ -500,8 +500,8 @@ class AdaMax(Optimizer):
     * ``u := max(beta_2 * u, abs(grad) + epsilon)``
     * ``params := params - learning_rate / (1 - beta_1**t) * m / u``
 
-    ``torch.optim.Adamax``: the paper has no epsilon. An entry moves by no more than about the
-    learning rate in a step.
+    ``torch.optim.Adamax``: the paper has no epsilon. With the default betas an entry moves by no
+    more than about the learning rate in a step; with beta_2 < beta_1 there is no such bound.
 
     Parameters
     ----------
