@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy import special
+from support.activation_formulas import FORMULAS
 from support.compiled_maths import evaluate
 
 from ffnn_fast import Activation, Network, NetworkSpec
@@ -14,7 +15,6 @@ from ffnn_fast.activations import (
     OUTPUTS,
     SELU_ALPHA,
     SELU_SCALE,
-    SLOPE,
     log_softmax,
     logsumexp,
     softmax,
@@ -101,30 +101,6 @@ TORCH = {
 }  # fmt: skip
 
 
-def phi(a):
-    return (1 + mpmath.erf(a / mpmath.sqrt(2))) / 2
-
-
-FORMULAS = {
-    "identity": lambda a: a,
-    "logistic": lambda a: 1 / (1 + mpmath.exp(-a)),
-    "tanh": mpmath.tanh,
-    "relu": lambda a: max(a, 0),
-    "leaky_relu": lambda a: a if a > 0 else SLOPE * a,
-    "elu": lambda a: a if a > 0 else mpmath.expm1(a),
-    "selu": lambda a: SELU_SCALE * (a if a > 0 else SELU_ALPHA * mpmath.expm1(a)),
-    "softplus": lambda a: mpmath.log1p(mpmath.exp(a)),
-    "softsign": lambda a: a / (1 + abs(a)),
-    "hard_sigmoid": lambda a: min(max(a / 6 + mpmath.mpf(1) / 2, 0), 1),
-    "exp": mpmath.exp,
-    "gelu": lambda a: a * phi(a),
-    "gelu_tanh": lambda a: a * (
-        1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (a + mpmath.mpf("0.044715") * a**3))
-    ) / 2,
-    "silu": lambda a: a / (1 + mpmath.exp(-a)),
-    "mish": lambda a: a * mpmath.tanh(mpmath.log1p(mpmath.exp(a))),
-    "sin": mpmath.sin,
-}  # fmt: skip
 LEFT = {"elu": -1, "selu": -SELU_SCALE * SELU_ALPHA, "softsign": -1, "tanh": -1}
 ZERO_ON_THE_LEFT = (
     "logistic", "relu", "softplus", "hard_sigmoid", "exp", "gelu", "gelu_tanh", "silu", "mish",

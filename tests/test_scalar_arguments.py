@@ -81,6 +81,8 @@ MAY_BE_INFINITE = {"clip_value", "clip_norm", "max_norm", "max_time", "low", "hi
 # which need another library and pass their options to `Network`.
 NOT_CHECKED = {
     *("smoothed", "canonical_gradient", "softmax_cross_entropy", "logistic_binary_cross_entropy"),
+    *("logistic_cross_entropy", "softmax_binary_cross_entropy"),
+    *("logistic_cross_entropy_gradient", "softmax_binary_cross_entropy_gradient"),
     *("Trace", "GradientCheck", "Evaluation", "Objective", "SolverHistory", "RateCurve"),
     *("Interval", "LeastSquaresFit", "from_keras", "from_sklearn", "from_torch"),
 }

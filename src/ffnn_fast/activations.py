@@ -42,7 +42,10 @@ Axis = int | tuple[int, ...] | None
 SLOPE = 0.01  # of leaky_relu for a < 0
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 GELU_ROOT, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715  # the constants of gelu_tanh
-FAR = 40.0  # beyond it e^−a²/2 and 1 − tanh(a) are 0 in float64; a is clipped in polynomials
+LARGE = 1e30  # from here on softsign is ±1
+FAR = 40.0  # from here on e^−a²/2 is 0 in float64
+VANISHED = 760.0  # from here on a e^−a is 0 in float64
+MISH_TOP = 24.0  # from here on mish(a) rounds to a in float64
 
 
 @dataclass(frozen=True)
@@ -273,7 +276,10 @@ def log_logistic(a: Array) -> Array:
 
 
 def logistic(a: Array) -> Array:
-    """σ(a) = 1 / (1 + e^−a), written with e^−|a| so that nothing overflows."""
+    """σ(a) = 1 / (1 + e^−a), written with e^−|a| so that nothing overflows.
+
+    Its derivative is h(1 − h), which is exact in absolute terms only: 0 once h rounds to 1.
+    """
     e = np.exp(-np.abs(a))
     return np.where(a >= 0, 1, e) / (1 + e)
 
@@ -288,39 +294,124 @@ def selu(a: Array) -> Array:
     return SELU_SCALE * np.where(a > 0, a, SELU_ALPHA * np.expm1(np.minimum(a, 0)))
 
 
-def _normal_cdf(a: Array) -> Array:
-    """Φ(a) = (1 + erf(a / √2)) / 2."""
-    erf = np.array([math.erf(x) for x in (a.ravel() / math.sqrt(2)).tolist()])
-    return (0.5 + 0.5 * erf).reshape(a.shape).astype(a.dtype)
+def _selu_derivative(a: Array) -> Array:
+    """λ for a > 0, else λ α e^a."""
+    return SELU_SCALE * np.where(a > 0, 1, SELU_ALPHA * np.exp(np.minimum(a, 0)))
+
+
+def _exp_or_one(a: Array) -> Array:
+    """1 for a > 0, else e^a."""
+    return np.exp(np.minimum(a, 0))
+
+
+def _softsign(a: Array) -> Array:
+    """a / (1 + |a|), ±1 at ±∞."""
+    b = np.clip(a, -LARGE, LARGE)
+    return b / (1 + np.abs(b))
+
+
+def _softsign_derivative(a: Array) -> Array:
+    """1 / (1 + |a|)²."""
+    return (1 / (1 + np.abs(a))) ** 2
+
+
+# gelu, gelu_tanh and silu are g(a) = max(a, 0) − t(|a|), and g'(a) = t'(|a|) or, for a > 0,
+# 1 − t'(|a|). t and t' are multiples of an exponential, so that relative accuracy is kept until
+# they underflow.
+
+
+def _double_magnitude(a: Array) -> Array:
+    """min(|a|, FAR) in float64, since the exponentials of polynomials need the digits."""
+    return np.minimum(np.abs(a.astype(np.float64)), FAR)
+
+
+def _ramp(a: Array, tail: Array) -> Array:
+    """max(a, 0) − t, in the dtype of a."""
+    return (np.maximum(a, 0) - tail).astype(a.dtype)
+
+
+def _ramp_derivative(a: Array, slope: Array) -> Array:
+    """t' for a <= 0, else 1 − t', in the dtype of a."""
+    return np.where(a > 0, 1 - slope, slope).astype(a.dtype)
+
+
+def _normal_tail(x: Array) -> Array:
+    """1 − Φ(x) = erfc(x / √2) / 2 for x >= 0."""
+    tail = [0.5 * math.erfc(z) for z in (x.ravel() / math.sqrt(2)).tolist()]
+    return np.array(tail).reshape(x.shape)
+
+
+def _gelu(a: Array) -> Array:
+    """a Φ(a) (D. Hendrycks and K. Gimpel, arXiv:1606.08415)."""
+    x = _double_magnitude(a)
+    return _ramp(a, x * _normal_tail(x))
 
 
 def _gelu_derivative(a: Array) -> Array:
     """Φ(a) + a φ(a), φ the normal density."""
-    b = np.clip(a, -FAR, FAR)
-    return _normal_cdf(a) + b * np.exp(-0.5 * b * b) / math.sqrt(2 * math.pi)
+    x = _double_magnitude(a)
+    density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    return _ramp_derivative(a, _normal_tail(x) - x * density)
 
 
-def _gelu_tanh_inner(a: Array) -> Array:
-    b = np.clip(a, -FAR, FAR)
-    return np.tanh(GELU_ROOT * (b + GELU_CUBE * b**3))
+def _gated(a: Array, x: Array, v: Array) -> Array:
+    """max(a, 0) − x σ(−v), x = |a|; e^−v in two factors, neither of which underflows alone."""
+    e = np.exp(-0.5 * v)
+    return _ramp(a, x * e / (1 + e * e) * e)
 
 
-def _gelu_tanh_derivative(a: Array) -> Array:
-    """(1 + t) / 2 + a (1 − t²) u' / 2, t = tanh(u), u = √(2/π) (a + 0.044715 a³)."""
-    b, t = np.clip(a, -FAR, FAR), _gelu_tanh_inner(a)
-    return 0.5 * (1 + t) + 0.5 * b * (1 - t * t) * GELU_ROOT * (1 + 3 * GELU_CUBE * b * b)
+def _gated_derivative(a: Array, x: Array, v: Array, dv: Array | float) -> Array:
+    """The derivative, from t' = m (1 + m − x v'(x)) / (1 + m)², m = e^−v."""
+    e = np.exp(-0.5 * v)
+    d = 1 + e * e
+    return _ramp_derivative(a, e * (d - x * dv) / (d * d) * e)
+
+
+def _silu(a: Array) -> Array:
+    """a σ(a)."""
+    x = np.minimum(np.abs(a), VANISHED)
+    return _gated(a, x, x)
 
 
 def _silu_derivative(a: Array) -> Array:
     """σ (1 + a (1 − σ))."""
-    s = logistic(a)
-    return s * (1 + a * (1 - s))
+    x = np.minimum(np.abs(a), VANISHED)
+    return _gated_derivative(a, x, x, 1)
+
+
+def _gelu_tanh(a: Array) -> Array:
+    """a σ(2u) = a (1 + tanh u) / 2, u = √(2/π) (a + 0.044715 a³)."""
+    x = _double_magnitude(a)
+    return _gated(a, x, 2 * GELU_ROOT * (x + GELU_CUBE * x**3))
+
+
+def _gelu_tanh_derivative(a: Array) -> Array:
+    """σ(2u) (1 + 2 a u' (1 − σ(2u)))."""
+    x = _double_magnitude(a)
+    v = 2 * GELU_ROOT * (x + GELU_CUBE * x**3)
+    return _gated_derivative(a, x, v, 2 * GELU_ROOT * (1 + 3 * GELU_CUBE * x * x))
+
+
+def _mish_terms(a: Array) -> tuple[Array, Array, Array]:
+    """b = a between −VANISHED and MISH_TOP, √m for m = e^b, and m (m + 2) + 2."""
+    b = np.clip(a, -VANISHED, MISH_TOP)
+    e = np.exp(0.5 * b)
+    m = e * e
+    return b, e, m * (m + 2) + 2
+
+
+def _mish(a: Array) -> Array:
+    """a tanh(log(1 + e^a)) = a m (m + 2) / d, d as above (D. Misra, arXiv:1908.08681)."""
+    b, e, d = _mish_terms(a)
+    return np.where(a > MISH_TOP, a, b * e * (e * e + 2) / d * e).astype(a.dtype)
 
 
 def _mish_derivative(a: Array) -> Array:
-    """t + a (1 − t²) σ(a), t = tanh(log(1 + e^a))."""
-    t = np.tanh(softplus(a))
-    return t + a * ((1 - t * t) * logistic(a))
+    """m ((m + 2) d + 4 a (1 + m)) / d², d = m (m + 2) + 2."""
+    b, e, d = _mish_terms(a)
+    m = e * e
+    slope = e * ((m + 2 + 4 * b * (1 + m) / d) / d) * e
+    return np.where(a > MISH_TOP, 1, slope).astype(a.dtype)
 
 
 def _steps(h: Array, above: float, below: float) -> Array:
@@ -329,6 +420,10 @@ def _steps(h: Array, above: float, below: float) -> Array:
 
 
 # Kinks (relu, leaky_relu, hard_sigmoid) have the derivative of their left or flat side.
+# logistic and tanh have the derivatives of module 4.9, h(1 − h) and 1 − h², which are exact in
+# absolute terms only: they are 0 once h rounds to its limit. The others, but for sin and
+# hard_sigmoid, keep relative accuracy wherever they are normal numbers, 1e-12 in float64 and 1e-6
+# in float32, and so do their derivatives, but near a zero of the derivative.
 ACTIVATIONS: dict[str, Activation] = {
     g.name: g
     for g in (
@@ -342,21 +437,10 @@ ACTIVATIONS: dict[str, Activation] = {
             lambda h: _steps(h, 1, SLOPE),
             "h",
         ),
-        Activation(
-            "elu",
-            lambda a: np.where(a > 0, a, np.expm1(np.minimum(a, 0))),
-            lambda h: np.where(h > 0, 1, h + 1),
-            "h",
-        ),
-        Activation(
-            "selu",
-            selu,
-            lambda h: np.where(h > 0, SELU_SCALE, h + SELU_SCALE * SELU_ALPHA).astype(h.dtype),
-            "h",
-            "lecun_normal",
-        ),
+        Activation("elu", lambda a: np.where(a > 0, a, np.expm1(np.minimum(a, 0))), _exp_or_one),
+        Activation("selu", selu, _selu_derivative, initializer="lecun_normal"),
         Activation("softplus", softplus, lambda h: -np.expm1(-h), "h"),
-        Activation("softsign", lambda a: a / (1 + np.abs(a)), lambda h: (1 - np.abs(h)) ** 2, "h"),
+        Activation("softsign", _softsign, _softsign_derivative),
         # torch's: clip(a/6 + 1/2, 0, 1); Keras once had a/5 + 1/2
         Activation(
             "hard_sigmoid",
@@ -365,18 +449,11 @@ ACTIVATIONS: dict[str, Activation] = {
             "h",
         ),
         Activation("exp", np.exp, lambda h: h.copy(), "h"),
-        # D. Hendrycks and K. Gimpel, arXiv:1606.08415
-        Activation("gelu", lambda a: a * _normal_cdf(a), _gelu_derivative, "a"),
-        Activation(
-            "gelu_tanh",
-            lambda a: 0.5 * a * (1 + _gelu_tanh_inner(a)),
-            _gelu_tanh_derivative,
-            "a",
-        ),
-        Activation("silu", lambda a: a * logistic(a), _silu_derivative, "a"),
-        # D. Misra, arXiv:1908.08681
-        Activation("mish", lambda a: a * np.tanh(softplus(a)), _mish_derivative, "a"),
-        Activation("sin", np.sin, np.cos, "a"),
+        Activation("gelu", _gelu, _gelu_derivative),
+        Activation("gelu_tanh", _gelu_tanh, _gelu_tanh_derivative),
+        Activation("silu", _silu, _silu_derivative),
+        Activation("mish", _mish, _mish_derivative),
+        Activation("sin", np.sin, np.cos),
     )
 }
 OUTPUTS: dict[str, Activation | Softmax] = {**ACTIVATIONS, "softmax": Softmax()}

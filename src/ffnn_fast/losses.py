@@ -3,7 +3,8 @@
 Shapes: ŷ is (n, n_L), y is (n, T); T = n_L unless the loss has several outputs for each target. A
 value is (n, T), one term per target, or (n,) where the loss does not split over targets.
 `CANONICAL` lists the pairs of output and loss whose ∇a_L is ŷ − y; their value is computed from
-a_L, and is finite where log ŷ is not.
+a_L, and is finite where log ŷ is not. `FROM_LOGITS` lists the other pairs whose value and gradient
+are computed from a_L, since their ŷ may round to 0 or 1.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._scalars import as_bool, as_choice, as_float, convert_fields, described
+from ffnn_fast.activations import log_logistic, log_softmax, logistic, logsumexp, softmax
 
 __all__ = [
     "CANONICAL",
     "CANONICAL_LOSS",
+    "FROM_LOGITS",
     "LOSSES",
     "Domain",
     "Loss",
@@ -28,8 +31,12 @@ __all__ = [
     "exp_poisson",
     "identity_half_squared_error",
     "logistic_binary_cross_entropy",
+    "logistic_cross_entropy",
+    "logistic_cross_entropy_gradient",
     "loss_of",
     "smoothed",
+    "softmax_binary_cross_entropy",
+    "softmax_binary_cross_entropy_gradient",
     "softmax_cross_entropy",
 ]
 
@@ -225,13 +232,16 @@ def _binary_gradient(p: Array, y: Array, label_smoothing: float = 0.0) -> Array:
 def _huber(p: Array, y: Array, delta: float) -> Array:
     """d²/2 for |d| <= δ, else δ (|d| − δ/2), d = ŷ − y."""
     d = np.abs(p - y)
-    return np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)).astype(p.dtype)
+    square = np.minimum(d, delta)
+    return np.where(d <= delta, 0.5 * square * square, delta * (d - 0.5 * delta)).astype(p.dtype)
 
 
 def _log_cosh(p: Array, y: Array) -> Array:
-    """log cosh d = |d| + log(1 + e^−2|d|) − log 2."""
+    """log cosh d = |d| + log(1 + e^−2|d|) − log 2, for |d| < 1 as log(1 + 2 sinh²(d/2))."""
     d = np.abs(p - y)
-    return d + np.log1p(np.exp(-2 * d)) - np.log(2).astype(p.dtype)
+    half_sinh = np.sinh(0.5 * np.minimum(d, 1))
+    large = d - (np.log(2).astype(p.dtype) - np.log1p(np.exp(-2 * d)))
+    return np.where(d < 1, np.log1p(2 * half_sinh * half_sinh), large)
 
 
 def _spread(p: Array, y: Array, quantiles: tuple[float, ...]) -> tuple[Array, Array]:
@@ -262,16 +272,23 @@ def _middle(p: Array, quantiles: tuple[float, ...]) -> Array:
     return p.reshape(len(p), -1, len(quantiles))[:, :, at]
 
 
+def _standardized(p: Array, y: Array) -> tuple[Array, Array, Array]:
+    """u = (μ − y) e^−s/2, 0 where μ = y however large e^−s/2; s, the log variance; and e^−s/2."""
+    mu, s = np.hsplit(p, 2)
+    d = mu - y
+    root = np.exp(-0.5 * np.where(d == 0, np.zeros((), s.dtype), s))
+    return d * root, s, root
+
+
 def _gaussian(p: Array, y: Array) -> Array:
     """(s + (y − μ)² e^−s) / 2, s the logarithm of the variance."""
-    mu, s = np.hsplit(p, 2)
-    return 0.5 * (s + (y - mu) ** 2 * np.exp(-s))
+    u, s, _ = _standardized(p, y)
+    return 0.5 * (s + u * u)
 
 
 def _gaussian_gradient(p: Array, y: Array) -> Array:
-    mu, s = np.hsplit(p, 2)
-    precision = np.exp(-s)
-    return np.hstack([(mu - y) * precision, 0.5 - 0.5 * (y - mu) ** 2 * precision])
+    u, _, root = _standardized(p, y)
+    return np.hstack([u * root, 0.5 - 0.5 * u * u])
 
 
 def _margins(p: Array, y: Array) -> tuple[Array, Array, Array]:
@@ -279,8 +296,8 @@ def _margins(p: Array, y: Array) -> tuple[Array, Array, Array]:
     rows, c = np.arange(len(p)), y.argmax(axis=1)
     others = p.copy()
     others[rows, c] = -np.inf
-    rival = others.argmax(axis=1)
-    return 1 + p[rows, rival] - p[rows, c], c, rival
+    best = others.argmax(axis=1)
+    return 1 + p[rows, best] - p[rows, c], c, best
 
 
 def _hinge(p: Array, y: Array) -> Array:
@@ -289,10 +306,10 @@ def _hinge(p: Array, y: Array) -> Array:
 
 
 def _hinge_gradient(p: Array, y: Array) -> Array:
-    margin, c, rival = _margins(p, y)
+    margin, c, best = _margins(p, y)
     gradient, rows = np.zeros_like(p), np.arange(len(p))
     violated = (margin > 0).astype(p.dtype)
-    gradient[rows, rival] += violated
+    gradient[rows, best] += violated
     gradient[rows, c] -= violated
     return gradient
 
@@ -353,18 +370,21 @@ LOSSES: dict[str, Loss] = {
 }
 
 
+def _times(y: Array, x: Array) -> Array:
+    """y x, and 0 where y is 0, for any x."""
+    return y * np.where(y == 0, np.zeros((), x.dtype), x)
+
+
 def softmax_cross_entropy(a: Array, y: Array, label_smoothing: float = 0.0) -> Array:
     """Σ_c y_c (log Σ_j e^{a_j} − a_c), the cross-entropy of softmax(a), per sample (n,)."""
-    y = smoothed(y, label_smoothing, y.shape[1])
-    top = a.max(axis=1, keepdims=True)
-    log_norm = top + np.log(np.exp(a - top).sum(axis=1, keepdims=True))
-    return (y * (log_norm - a)).sum(axis=1)
+    return -_times(smoothed(y, label_smoothing, y.shape[1]), log_softmax(a, axis=1)).sum(axis=1)
 
 
 def logistic_binary_cross_entropy(a: Array, y: Array, label_smoothing: float = 0.0) -> Array:
-    """max(a_j, 0) − a_j y_j + log(1 + e^−|a_j|), per output (n, k)."""
+    """|a_j| (1 − y_j if a_j > 0, else y_j) + log(1 + e^−|a_j|), per output (n, k)."""
     y = smoothed(y, label_smoothing, 2)
-    return np.maximum(a, 0) - a * y + np.log1p(np.exp(-np.abs(a)))
+    x = np.abs(a)
+    return _times(np.where(a > 0, 1 - y, y), x) + np.log1p(np.exp(-x))
 
 
 def identity_half_squared_error(a: Array, y: Array) -> Array:
@@ -374,7 +394,57 @@ def identity_half_squared_error(a: Array, y: Array) -> Array:
 
 def exp_poisson(a: Array, y: Array) -> Array:
     """e^{a_j} − a_j y_j, per output (n, k)."""
-    return np.exp(a) - a * y
+    return np.exp(a) - _times(y, a)
+
+
+def logistic_cross_entropy(a: Array, y: Array, label_smoothing: float = 0.0) -> Array:
+    """−Σ_j y_j log σ(a_j), per sample (n,)."""
+    return -_times(smoothed(y, label_smoothing, y.shape[1]), log_logistic(a)).sum(axis=1)
+
+
+def logistic_cross_entropy_gradient(a: Array, y: Array, label_smoothing: float = 0.0) -> Array:
+    """∇a_L = −y_j σ(−a_j), (n, k). A target that is NaN adds nothing."""
+    y = smoothed(y, label_smoothing, y.shape[1])
+    return -np.where(np.isnan(y), np.zeros((), y.dtype), y) * logistic(-a)
+
+
+def _others(a: Array) -> Array:
+    """For every j the a_i of the row, but −∞ for i = j, (n, k, k)."""
+    k = a.shape[1]
+    others = np.broadcast_to(a[:, None, :], (len(a), k, k)).copy()
+    others[:, np.arange(k), np.arange(k)] = -np.inf
+    return others
+
+
+def softmax_binary_cross_entropy(a: Array, y: Array, label_smoothing: float = 0.0) -> Array:
+    """−y_j log ŷ_j − (1 − y_j) log(1 − ŷ_j), per output (n, k).
+
+    For ŷ_j > 1/2, 1 − ŷ_j is Σ_{i≠j} e^{a_i} / Σ_i e^{a_i}.
+    """
+    y = smoothed(y, label_smoothing, 2)
+    a = a - a.max(axis=1, keepdims=True)
+    log_p = log_softmax(a, axis=1)
+    p = np.exp(log_p)
+    small = np.log1p(-np.minimum(p, 0.5))
+    log_rest = np.where(
+        p > 0.5, logsumexp(_others(a), axis=2) - logsumexp(a, axis=1, keepdims=True), small
+    )
+    return -(_times(y, log_p) + _times(1 - y, log_rest))
+
+
+def softmax_binary_cross_entropy_gradient(
+    a: Array, y: Array, label_smoothing: float = 0.0
+) -> Array:
+    """∇a_L, (n, k): the entry m is Σ_j y_j (ŷ_m − [j = m]) + (1 − y_j) (ŷ_m − c_jm).
+
+    ∂ log ŷ_j / ∂a_m = [j = m] − ŷ_m and ∂ log(1 − ŷ_j) / ∂a_m = c_jm − ŷ_m, where
+    c_jm = e^{a_m} / Σ_{i≠j} e^{a_i} for m ≠ j, else 0. A target that is NaN adds nothing.
+    """
+    y = smoothed(y, label_smoothing, 2)
+    yes, no = (np.where(np.isnan(y), np.zeros((), y.dtype), part) for part in (y, 1 - y))
+    p, c = softmax(a, axis=1), softmax(_others(a), axis=2)
+    by_no = (no[:, :, None] * (p[:, None, :] - c)).sum(axis=1)
+    return yes.sum(axis=1, keepdims=True) * p - yes + by_no
 
 
 CANONICAL: dict[tuple[Any, Any], Callable[..., Array]] = {
@@ -382,6 +452,13 @@ CANONICAL: dict[tuple[Any, Any], Callable[..., Array]] = {
     ("logistic", "binary_cross_entropy"): logistic_binary_cross_entropy,
     ("identity", "half_squared_error"): identity_half_squared_error,
     ("exp", "poisson"): exp_poisson,
+}
+FROM_LOGITS: dict[tuple[Any, Any], tuple[Callable[..., Array], Callable[..., Array]]] = {
+    ("logistic", "cross_entropy"): (logistic_cross_entropy, logistic_cross_entropy_gradient),
+    ("softmax", "binary_cross_entropy"): (
+        softmax_binary_cross_entropy,
+        softmax_binary_cross_entropy_gradient,
+    ),
 }
 CANONICAL_LOSS = {"softmax": "cross_entropy", "logistic": "binary_cross_entropy"}
 

@@ -14,7 +14,7 @@ from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.dropout_masks import Mask, drop
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import activation_of, by_head
-from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
+from ffnn_fast.losses import CANONICAL, FROM_LOGITS, canonical_gradient, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
 
 __all__ = [
@@ -144,8 +144,8 @@ def forward_propagation(
 
 
 def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample (module 4.3), (n,), a sum over heads; those of canonical pairs are
-    computed from a_L.
+    """ℓ(ŷ, y) of every sample (module 4.3), (n,), a sum over heads; those of canonical pairs, and
+    of pairs in `FROM_LOGITS`, are computed from a_L.
     """
     heads = by_head(plan.spec.heads, a_L, y_hat, y)
     return np.sum([losses_of_head(plan, *head) for head in heads], axis=0)
@@ -155,9 +155,10 @@ def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
     """ℓ(ŷ, y) of every sample, (n,), for the outputs and targets of one head."""
     spec = plan.spec
     formulas = loss_of(spec.loss)
-    canonical = CANONICAL.get((spec.output, spec.loss))
-    if canonical is not None:
-        losses = canonical(a_L, y, **spec.loss_options)
+    pair = (spec.output, spec.loss)
+    of_logits = CANONICAL[pair] if pair in CANONICAL else FROM_LOGITS.get(pair, (None,))[0]
+    if of_logits is not None:
+        losses = of_logits(a_L, y, **spec.loss_options)
     else:
         losses = formulas.value(y_hat, y, **spec.loss_options)
         if not isinstance(spec.loss, str):
@@ -169,8 +170,14 @@ def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
 
 
 def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
-    """∇a_L of every sample (module 4.5): −(e(y) − ŷ) for canonical pairs, else J_Oᵀ ∇ŷ."""
+    """∇a_L of every sample (module 4.5): −(e(y) − ŷ) for canonical pairs, else J_Oᵀ ∇ŷ, which for
+    pairs in `FROM_LOGITS` is one formula of a_L.
+    """
     spec = plan.spec
+    if (spec.output, spec.loss) in FROM_LOGITS:
+        of_logits = FROM_LOGITS[spec.output, spec.loss][1]
+        heads = by_head(spec.heads, a_L, y)
+        return np.hstack([of_logits(*head, **spec.loss_options) for head in heads])
     heads = by_head(spec.heads, y_hat, y)
     gradient = np.hstack([gradient_of_head(plan, *head) for head in heads])
     if (spec.output, spec.loss) in CANONICAL:

@@ -16,9 +16,10 @@ from ffnn_fast.engine import isa
 
 ENGINE = Path(__file__).resolve().parents[2] / "src" / "ffnn_fast" / "engine"
 FUNCTIONS = (
-    *("exp", "log", "tanh", "logistic", "expm1", "log1p", "erf"),
-    *("softplus", "elu", "selu", "softsign", "hard_sigmoid", "gelu", "gelu_slope", "gelu_tanh"),
-    *("gelu_tanh_slope", "silu", "silu_slope", "mish", "mish_slope", "sin", "sin_slope"),
+    *("exp", "log", "tanh", "logistic", "expm1", "log1p"),
+    *("softplus", "elu", "elu_slope", "selu", "selu_slope", "softsign", "softsign_slope"),
+    *("hard_sigmoid", "gelu", "gelu_slope", "gelu_tanh", "gelu_tanh_slope", "silu", "silu_slope"),
+    *("mish", "mish_slope", "sin", "sin_slope"),
 )
 TYPES = (("float", "f32", "float32"), ("double", "f64", "float64"))
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]  # as in setup.py

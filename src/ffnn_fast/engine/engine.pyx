@@ -84,7 +84,7 @@ cdef class Plan:
 
 
 cdef step_t _masked_step(Plan plan, mask, bint train) except *:
-    """The masks of (seed, step) in force, or none"""
+    """A step with the dropout masks of (seed, step), or without masks"""
     cdef step_t step = outputs_only()
     step.train = train
     if mask is not None and plan.c.dropout:
@@ -115,10 +115,10 @@ def forward(Plan plan, params, X, out, work):
 
 
 def loss(Plan plan, params, X, Y, sample_weight, work, mask=None):
-    """(1/n) Σ_i w_i ℓ_i + l2/2 · Σ‖W_k‖²; Y is (n,) labels or (n, T), w is (n,) or None.
+    """(1/n) Σ_i w_i ℓ_i + Σ_k (l2_k/2 ‖W_k‖² + l1_k Σ|W_k|); Y (n,) or (n, T), w (n,) or None.
 
-    l1 · Σ|W_k| is added as well. With a mask, a seed and a step t >= 1, that step's masks of
-    dropout are in force.
+    Y of shape (n,) holds labels. `mask`, a seed and a step t >= 1, applies the dropout masks of
+    that step.
     """
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
@@ -305,7 +305,7 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
     batch.Y = matrix(Y, typenum, batch.n, c.n[c.L], "Y")
     if sample_weight is not None:
         batch.weight = vector(sample_weight, typenum, batch.n, "sample_weight")
-    # Threads meet after each block of J, which costs P operations for each of its elements.
+    # A barrier follows each block of J, which costs P operations for each of its elements.
     cdef int threads = plan.threads_for(block_panels(c, batch.n) * c.S, P * c.n[c.L])
     with nogil:
         if plan.is_double:

@@ -2,19 +2,19 @@
 
 from libc.stdint cimport uint64_t
 
-cdef enum:  # activations g and outputs O; g' is written in h = g(a), from GELU on in a
+cdef enum:  # activations g and outputs O; g' is written in h = g(a), from ELU on in a
     IDENTITY = 0
     LOGISTIC = 1
     TANH = 2
     RELU = 3
     SOFTMAX = 4
     LEAKY_RELU = 5
-    ELU = 6
-    SELU = 7
-    SOFTPLUS = 8
-    SOFTSIGN = 9
-    HARD_SIGMOID = 10
-    EXP = 11
+    SOFTPLUS = 6
+    HARD_SIGMOID = 7
+    EXP = 8
+    ELU = 9
+    SELU = 10
+    SOFTSIGN = 11
     GELU = 12
     GELU_TANH = 13
     SILU = 14
@@ -72,7 +72,7 @@ cdef struct plan_t:
 cdef struct step_t:  # the step at hand
     bint train           # the backward pass follows
     uint64_t seed        # of the dropout masks
-    Py_ssize_t mask      # the masks in force are those of (seed, mask); none for 0
+    Py_ssize_t mask      # number of the step in the hash of the dropout masks; 0: no masks
 
 
 cdef inline step_t outputs_only() noexcept nogil:
@@ -82,9 +82,14 @@ cdef inline step_t outputs_only() noexcept nogil:
     return step
 
 
+cdef inline bint is_less_frequent(Py_ssize_t g) noexcept nogil:
+    """Whether the loops of g are apart from those of the frequent activations"""
+    return g > SOFTMAX
+
+
 cdef inline bint derivative_from_input(Py_ssize_t g) noexcept nogil:
     """Whether g' is written in a; else it is written in h = g(a)"""
-    return g >= GELU
+    return g >= ELU
 
 
 cdef inline bint drops(const plan_t* plan, const step_t* step, Py_ssize_t k) noexcept nogil:

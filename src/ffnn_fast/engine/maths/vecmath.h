@@ -1,4 +1,4 @@
-/* Branch-free exp, expm1, logistic, tanh, log, log1p, erf for loops that the compiler vectorises.
+/* Branch-free exp, expm1, logistic, tanh, log, log1p for loops that the compiler vectorises.
  *
  * Each function is one straight line of bit casts, selects and polynomials: no call, table, branch.
  * A product that is to be fused with a sum is written vm_fma_*: one rounding where the target has
@@ -40,7 +40,6 @@ VM_INLINE double vm_fma_f64(double a, double b, double c) { return a * b + c; }
 #define VM_POLY6(fma, x, c0, ...) fma(VM_POLY5(fma, x, __VA_ARGS__), x, c0)
 #define VM_POLY7(fma, x, c0, ...) fma(VM_POLY6(fma, x, __VA_ARGS__), x, c0)
 #define VM_POLY8(fma, x, c0, ...) fma(VM_POLY7(fma, x, __VA_ARGS__), x, c0)
-#define VM_POLY9(fma, x, c0, ...) fma(VM_POLY8(fma, x, __VA_ARGS__), x, c0)
 
 VM_INLINE uint32_t vm_bits_f32(float x) { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
 VM_INLINE uint64_t vm_bits_f64(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }
@@ -59,6 +58,26 @@ VM_INLINE double vm_signed_f64(double y, double x)
 {
     return vm_float_f64(vm_bits_f64(y) | (vm_bits_f64(x) & 0x8000000000000000u));
 }
+
+/* a b - p for p = fl(a b), where nothing underflows. Without FMA from the halves of a and b (T. J.
+ * Dekker, 1971): the upper ones have 12 or 26 bits, so that their products are exact. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+VM_INLINE float vm_product_error_f32(float a, float b, float p) { return vm_fma_f32(a, b, -p); }
+VM_INLINE double vm_product_error_f64(double a, double b, double p) { return vm_fma_f64(a, b, -p); }
+#else
+VM_INLINE float vm_product_error_f32(float a, float b, float p)
+{
+    float a1 = vm_float_f32(vm_bits_f32(a) & 0xfffff000u), a2 = a - a1;
+    float b1 = vm_float_f32(vm_bits_f32(b) & 0xfffff000u), b2 = b - b1;
+    return (((a1 * b1 - p) + a1 * b2) + a2 * b1) + a2 * b2;
+}
+VM_INLINE double vm_product_error_f64(double a, double b, double p)
+{
+    double a1 = vm_float_f64(vm_bits_f64(a) & 0xfffffffff8000000u), a2 = a - a1;
+    double b1 = vm_float_f64(vm_bits_f64(b) & 0xfffffffff8000000u), b2 = b - b1;
+    return (((a1 * b1 - p) + a1 * b2) + a2 * b1) + a2 * b2;
+}
+#endif
 
 /* ln 2 = HI + LO with HI so short that k HI is exact for every exponent k.
  * x + ROUND is x rounded to an integer, which is then in the low bits of the sum. */
@@ -112,25 +131,41 @@ VM_INLINE double vm_expm1_reduced_f64(double x, double k)
     return h + vm_fma_f64(z, vm_fma_f64(q1, r, q0), c);
 }
 
-/* exp(x) = 2^k (1 + w), k the integer nearest to x / ln 2. 2^k is two factors, so that the last
- * product overflows to inf, or rounds to a subnormal or 0, as it should. exp(-inf) = 0.
- * Worst: float 0.89 / 0.91, double 0.94 / 0.96. */
-VM_INLINE float vm_exp_f32(float x)
+/* exp(x) = 2^k (1 + w) = y * *scale, k the integer nearest to x / ln 2, *scale a power of two. For
+ * -170 <= x <= 88 (float), -1400 <= x <= 709 (double) neither factor overflows or underflows, so
+ * that a multiple of exp(x) can be rounded once. */
+VM_INLINE float vm_exp_factors_f32(float x, float *scale)
 {
     float t = vm_exponent_f32(x, VM_LOG2E_F32, 254.0f, 128.0f);
     float w = vm_expm1_reduced_f32(x, t - (VM_ROUND_F32 + 254.0f));
     uint32_t u = vm_bits_f32(t), half = u >> 1;
     float s = vm_float_f32(half << 23);
-    float y = vm_fma_f32(w, s, s) * vm_float_f32((u - half) << 23);
-    return x < -104.0f ? 0.0f : y;
+    *scale = vm_float_f32((u - half) << 23);
+    return vm_fma_f32(w, s, s);
 }
-VM_INLINE double vm_exp_f64(double x)
+VM_INLINE double vm_exp_factors_f64(double x, double *scale)
 {
     double t = vm_exponent_f64(x, VM_LOG2E_F64, 2046.0, 1024.0);
     double w = vm_expm1_reduced_f64(x, t - (VM_ROUND_F64 + 2046.0));
     uint64_t u = vm_bits_f64(t), half = u >> 1;
     double s = vm_float_f64(half << 52);
-    double y = vm_fma_f64(w, s, s) * vm_float_f64((u - half) << 52);
+    *scale = vm_float_f64((u - half) << 52);
+    return vm_fma_f64(w, s, s);
+}
+
+/* exp(x): the last product overflows to inf, or rounds to a subnormal or 0, as it should.
+ * exp(-inf) = 0.
+ * Worst: float 0.89 / 0.91, double 0.94 / 0.96. */
+VM_INLINE float vm_exp_f32(float x)
+{
+    float scale, y = vm_exp_factors_f32(x, &scale);
+    y *= scale;
+    return x < -104.0f ? 0.0f : y;
+}
+VM_INLINE double vm_exp_f64(double x)
+{
+    double scale, y = vm_exp_factors_f64(x, &scale);
+    y *= scale;
     return x < -746.0 ? 0.0 : y;
 }
 
@@ -154,24 +189,32 @@ VM_INLINE double vm_expm1_f64(double x)
     return vm_abs_f64(x) < 0x1p-54 ? x : y;
 }
 
-/* logistic(x) = 1 / (1 + exp(-x)): q = c / (c + c exp(|x|)) for x < 0, else 1 - q. The small factor
- * c keeps c exp(|x|) finite until q is 0, so q passes through the subnormals with one rounding.
+/* y logistic(-a) = y c / (c + c exp(a)), a >= 0. The small factor c keeps c exp(a) finite until the
+ * quotient is 0, so that it passes through the subnormals with one rounding. */
+VM_INLINE float vm_logistic_tail_f32(float a, float y)
+{
+    float t = vm_exponent_f32(a, VM_LOG2E_F32, 127.0f - 64.0f, 151.0f), s = vm_power_f32(t);
+    float w = vm_expm1_reduced_f32(a, t - (VM_ROUND_F32 + 127.0f - 64.0f));
+    return y * 0x1p-64f / (vm_fma_f32(w, s, s) + 0x1p-64f);
+}
+VM_INLINE double vm_logistic_tail_f64(double a, double y)
+{
+    double t = vm_exponent_f64(a, VM_LOG2E_F64, 1023.0 - 512.0, 1076.0), s = vm_power_f64(t);
+    double w = vm_expm1_reduced_f64(a, t - (VM_ROUND_F64 + 1023.0 - 512.0));
+    return y * 0x1p-512 / (vm_fma_f64(w, s, s) + 0x1p-512);
+}
+
+/* logistic(x) = 1 / (1 + exp(-x)): q = logistic(-|x|) for x < 0, else 1 - q.
  * logistic(-inf) = 0, logistic(inf) = 1.
  * Worst: float 2.49 / 2.49, double 2.43 / 2.43. */
 VM_INLINE float vm_logistic_f32(float x)
 {
-    float a = vm_abs_f32(x);
-    float t = vm_exponent_f32(a, VM_LOG2E_F32, 127.0f - 64.0f, 151.0f), s = vm_power_f32(t);
-    float w = vm_expm1_reduced_f32(a, t - (VM_ROUND_F32 + 127.0f - 64.0f));
-    float q = 0x1p-64f / (vm_fma_f32(w, s, s) + 0x1p-64f);
+    float q = vm_logistic_tail_f32(vm_abs_f32(x), 1.0f);
     return x < 0.0f ? q : 1.0f - q;
 }
 VM_INLINE double vm_logistic_f64(double x)
 {
-    double a = vm_abs_f64(x);
-    double t = vm_exponent_f64(a, VM_LOG2E_F64, 1023.0 - 512.0, 1076.0), s = vm_power_f64(t);
-    double w = vm_expm1_reduced_f64(a, t - (VM_ROUND_F64 + 1023.0 - 512.0));
-    double q = 0x1p-512 / (vm_fma_f64(w, s, s) + 0x1p-512);
+    double q = vm_logistic_tail_f64(vm_abs_f64(x), 1.0);
     return x < 0.0 ? q : 1.0 - q;
 }
 
@@ -304,56 +347,6 @@ VM_INLINE double vm_log1p_f64(double x)
     y = x == -1.0 ? -VM_INF : y;
     y = x < -1.0 ? VM_NAN : y;
     return vm_signed_f64(y, x);
-}
-
-/* erf(x), a = |x|: a + a p(a^2) for a < 0.95 (float) or a < 1 (double), else 1 - 2^-q(b), where q
- * fits -log2(erfc) and b = min(a, 4) (float) or min(a, 6) (double), where erf has rounded to 1; the
- * minimum is taken of the bits, and NaN goes the way of small a. erf(-0) = -0, erf(+-inf) = +-1.
- * Worst: float 1.65 / 1.92, double 1.47 / 1.59. */
-VM_INLINE float vm_erf_f32(float x)
-{
-    float a = vm_abs_f32(x), z = a * a;
-    int32_t bits = (int32_t)vm_bits_f32(a), limit = 0x40800000;
-    float b = vm_float_f32((uint32_t)(bits < limit ? bits : limit));
-    float p = VM_POLY6(vm_fma_f32, z, 0x1.06eba4p-3f, -0x1.8126acp-2f, 0x1.ce1156p-4f,
-                       -0x1.b60be6p-6f, 0x1.44697ap-8f, -0x1.2eff76p-11f);
-    float q = VM_POLY6(vm_fma_f32, b, 0x1.a97cf6p-9f, 0x1.9d3c1cp+0f, 0x1.e20654p-1f,
-                       0x1.0997fp-3f, -0x1.66ca62p-6f, 0x1.c5fd1ap-10f);
-    float t = VM_ROUND_F32 + 127.0f - q, r = VM_ROUND_F32 + 127.0f - t - q;
-    float e = VM_POLY6(vm_fma_f32, r, 1.0f, 0x1.62e42ap-1f, 0x1.ebf9cp-3f, 0x1.c6b6d8p-5f,
-                       0x1.3ce996p-7f, 0x1.5bdcd2p-10f);
-    float small = vm_fma_f32(p, a, a), large = vm_fma_f32(-e, vm_power_f32(t), 1.0f);
-    return vm_signed_f32(a >= 0.95f ? large : small, x);
-}
-VM_INLINE double vm_erf_f64(double x)
-{
-    double a = vm_abs_f64(x), z = a * a, w = z * z;
-    int64_t bits = (int64_t)vm_bits_f64(a), limit = 0x4018000000000000;
-    double b = vm_float_f64((uint64_t)(bits < limit ? bits : limit)), v = b * b;
-    double p0 = VM_POLY6(vm_fma_f64, w, 0x1.06eba8214db68p-3, 0x1.ce2f21a03f956p-4,
-                         0x1.565bcceeff7b2p-8, 0x1.f9a29664e45d2p-14, 0x1.b96a9cb3b36d6p-20,
-                         0x1.d3a6f83284b71p-27);
-    double p1 = VM_POLY6(vm_fma_f64, w, -0x1.812746b03799ep-2, -0x1.b82ce311ab617p-6,
-                         -0x1.c02daeb851eccp-11, -0x1.f4c823420cb17p-17, -0x1.5b863d8d65bd7p-23,
-                         -0x1.a17760831b1bep-31);
-    double q0 = VM_POLY9(vm_fma_f64, v, 0x1.8d8295204f5ffp-21, 0x1.d6436ebd6072ap-1,
-                         -0x1.c0d29a2f0e459p-6, 0x1.6add80b36e7d6p-9, 0x1.9d239887dd989p-13,
-                         -0x1.10b65cdf7026cp-15, -0x1.998486ad628d8p-19, -0x1.1ca181ab7f291p-24,
-                         -0x1.407f1ec706c8cp-32);
-    double q1 = VM_POLY9(vm_fma_f64, v, 0x1.a0be0695b9a07p+0, 0x1.2f72c022b63d3p-3,
-                         -0x1.38c9d98a84914p-11, -0x1.245b929aa3d63p-10, 0x1.d89d106c6fb63p-16,
-                         0x1.9f4ea84ea87b8p-17, 0x1.1e41aad5c7efbp-21, 0x1.81ae38f239b5bp-28,
-                         0x1.edeffbe73deacp-38);
-    double q = vm_fma_f64(q1, b, q0);
-    double t = VM_ROUND_F64 + 1023.0 - q, r = VM_ROUND_F64 + 1023.0 - t - q, s = r * r;
-    double e0 = VM_POLY6(vm_fma_f64, s, 1.0, 0x1.ebfbdff82c42fp-3, 0x1.3b2ab6fbd724p-7,
-                         0x1.4309126b370f2p-13, 0x1.62c148ed0e50ap-20, 0x1.e3a7fc4066678p-28);
-    double e1 = VM_POLY5(vm_fma_f64, s, 0x1.62e42fefa3a12p-1, 0x1.c6b08d703e0e5p-5,
-                         0x1.5d87fe9bad809p-10, 0x1.ffcb585a0c4ddp-17, 0x1.b6722f9448868p-24);
-    double e = vm_fma_f64(e1, r, e0);
-    double small = vm_fma_f64(vm_fma_f64(p1, z, p0), a, a);
-    double large = vm_fma_f64(-e, vm_power_f64(t), 1.0);
-    return vm_signed_f64(a >= 1.0 ? large : small, x);
 }
 
 #endif

@@ -37,6 +37,11 @@ cdef inline floating logistic(floating x) noexcept nogil:
     return vm_logistic_f32(x) if floating is float else vm_logistic_f64(x)
 
 
+cdef inline floating expm1(floating x) noexcept nogil:
+    """e^x − 1"""
+    return vm_expm1_f32(x) if floating is float else vm_expm1_f64(x)
+
+
 cdef inline floating log1p(floating x) noexcept nogil:
     """ln(1 + x)"""
     return vm_log1p_f32(x) if floating is float else vm_log1p_f64(x)
@@ -44,17 +49,21 @@ cdef inline floating log1p(floating x) noexcept nogil:
 
 cdef extern from "maths/vecmath_activations.h" nogil:
     const double LEAKY_SLOPE "VM_LEAKY_SLOPE"      # g' of leaky_relu for a < 0
-    const double SELU_SCALE "VM_SELU_SCALE"        # λ
-    const double SELU_FLOOR "VM_SELU_FLOOR"        # λ α
     const double POISSON_FLOOR "VM_POISSON_FLOOR"  # poisson takes a smaller ŷ for this
     float vm_softplus_f32(float x)
     double vm_softplus_f64(double x)
     float vm_elu_f32(float x)
     double vm_elu_f64(double x)
+    float vm_elu_slope_f32(float x)
+    double vm_elu_slope_f64(double x)
     float vm_selu_f32(float x)
     double vm_selu_f64(double x)
+    float vm_selu_slope_f32(float x)
+    double vm_selu_slope_f64(double x)
     float vm_softsign_f32(float x)
     double vm_softsign_f64(double x)
+    float vm_softsign_slope_f32(float x)
+    double vm_softsign_slope_f64(double x)
     float vm_hard_sigmoid_f32(float x)
     double vm_hard_sigmoid_f64(double x)
     float vm_gelu_f32(float x)

@@ -20,70 +20,137 @@ VM_INLINE real vm(selu)(real x)
     return x > 0 ? (real)VM_SELU_SCALE * x : y;
 }
 
-/* x between -40 and 40, beyond which e^(-x^2/2) = 0 and tanh = 1 in double; NaN may become 40 */
-VM_INLINE real vm(near)(real x)
+/* 1 for x > 0, else e^x */
+VM_INLINE real vm(elu_slope)(real x)
 {
-    return vm(signed)(vm(at_most)(vm(abs)(x), 40), x);
+    real y = vm(exp)(x);
+    return x > 0 ? 1 : y;
 }
 
-/* Phi(x) = (1 + erf(x / sqrt 2)) / 2 */
-VM_INLINE real vm(normal_cdf)(real x)
+/* L for x > 0, else L A e^x */
+VM_INLINE real vm(selu_slope)(real x)
 {
-    return vm(fma)((real)0.5, vm(erf)(x * (real)0.70710678118654752440), (real)0.5);
+    real y = (real)VM_SELU_FLOOR * vm(exp)(x);
+    return x > 0 ? (real)VM_SELU_SCALE : y;
 }
-/* x Phi(x) */
-VM_INLINE real vm(gelu)(real x) { return x * vm(normal_cdf)(x); }
-/* Phi(x) + x e^(-x^2/2) / sqrt(2 pi) */
+
+/* max(x, 0) - t, t = -g(-|x|), which is 0 for large v */
+VM_INLINE real vm(ramp)(real x, real t, real v)
+{
+    t = v > vm(all_zero) ? 0 : t;
+    return (x > 0 ? x : 0) - t;
+}
+/* s = g'(-|x|), or 1 - s for x > 0; s is 0 for large v */
+VM_INLINE real vm(ramp_slope)(real x, real s, real v)
+{
+    s = v > vm(all_zero) ? 0 : s;
+    return x > 0 ? 1 - s : s;
+}
+
+/* e^(-a^2/2) = y * *scale, a^2 with its rounding error; v = a^2/2 */
+VM_INLINE real vm(normal_density)(real a, real v, real *scale)
+{
+    real y = vm(exp_factors)(-v, scale), error = vm(product_error)(a, a, 2 * v);
+    return vm(fma)((real)-0.5 * error, y, y);
+}
+/* max(x, 0) - a R(a) e^(-a^2/2), a = |x| */
+VM_INLINE real vm(gelu)(real x)
+{
+    real a = vm(abs)(x), v = (real)0.5 * (a * a), scale, p;
+    real e = vm(normal_density)(a, v, &scale), q = vm(normal_tail)(a, &p);
+    return vm(ramp)(x, a * p * e / q * scale, v);
+}
+/* g'(-a) = (R(a) - a / sqrt(2 pi)) e^(-a^2/2) */
 VM_INLINE real vm(gelu_slope)(real x)
 {
-    real b = vm(near)(x), density = (real)0.39894228040143267794 * vm(exp)((real)-0.5 * b * b);
-    return vm(fma)(b, density, vm(normal_cdf)(x));
+    real a = vm(abs)(x), v = (real)0.5 * (a * a), scale, p;
+    real e = vm(normal_density)(a, v, &scale), q = vm(normal_tail)(a, &p);
+    real r = vm(fma)(a, (real)-0.39894228040143267794, p / q);
+    return vm(ramp_slope)(x, r * e * scale, v);
 }
 
-/* x (1 + tanh(u)) / 2, u = sqrt(2/pi) (x + 0.044715 x^3) */
-#define VM_GELU_ROOT ((real)0.79788456080286535588)
-#define VM_GELU_CUBE ((real)(0.79788456080286535588 * 0.044715))
-VM_INLINE real vm(gelu_tanh)(real x)
+/* max(x, 0) - a e^-v / (1 + e^-v), a = |x|, the exponent being v + low */
+VM_INLINE real vm(gated)(real x, real v, real low)
 {
-    real b = vm(near)(x), t = vm(tanh)(b * vm(fma)(b * b, VM_GELU_CUBE, VM_GELU_ROOT));
-    return x * vm(fma)((real)0.5, t, (real)0.5);
+    real scale, e = vm(exp_factors)(-v, &scale);
+    e = vm(fma)(-low, e, e);
+    return vm(ramp)(x, vm(abs)(x) * e / (1 + e * scale) * scale, v);
 }
-/* (1 + t) / 2 + x (1 - t^2) u' / 2, t = tanh(u) */
-VM_INLINE real vm(gelu_tanh_slope)(real x)
+/* g'(-a) = e^-v (1 + e^-v - a dv) / (1 + e^-v)^2, dv = v'(a) */
+VM_INLINE real vm(gated_slope)(real x, real v, real low, real dv)
 {
-    real b = vm(near)(x), z = b * b;
-    real t = vm(tanh)(b * vm(fma)(z, VM_GELU_CUBE, VM_GELU_ROOT));
-    real du = (real)0.5 * b * vm(fma)(z, 3 * VM_GELU_CUBE, VM_GELU_ROOT);
-    real y = vm(fma)(vm(fma)(-t, t, 1), du, vm(fma)((real)0.5, t, (real)0.5));
-    return x != x ? x : y;
+    real scale, e = vm(exp_factors)(-v, &scale), d;
+    e = vm(fma)(-low, e, e);
+    d = 1 + e * scale;
+    return vm(ramp_slope)(x, e * vm(fma)(-vm(abs)(x), dv, d) / (d * d) * scale, v);
 }
 
-/* x s, s = logistic(x) */
-VM_INLINE real vm(silu)(real x) { return x * vm(logistic)(x); }
-/* s + s x (1 - s) */
+/* x logistic(x) */
+VM_INLINE real vm(silu)(real x)
+{
+    real a = vm(abs)(x);
+    return vm(ramp)(x, vm(logistic_tail)(a, a), a);
+}
 VM_INLINE real vm(silu_slope)(real x)
 {
-    real s = vm(logistic)(x);
-    return vm(fma)(s, x * (1 - s), s);
+    return vm(gated_slope)(x, vm(abs)(x), 0, 1);
 }
 
-/* x tanh(log(1 + e^x)) = x n / (n + 2), n = e^x (e^x + 2); n / (n + 2) = 1 from x = 20 on */
+/* v = 2 u = a (C0 + C1 a^2), u = sqrt(2/pi) (a + 0.044715 a^3); v + *low in twice the digits */
+#define VM_LOW(c, rest) ((real)((c) - (double)(real)(c) + (rest)))
+VM_INLINE real vm(gelu_tanh_exponent)(real a, real *low)
+{
+    real c0 = (real)VM_GELU_C0, c1 = (real)VM_GELU_C1, z = a * a, p = c1 * z, m = c0 + p, v = a * m;
+    real t = m - c0, sum_error = (c0 - (m - t)) + (p - t);
+    real p_error = vm(fma)(c1, vm(product_error)(a, a, z),
+                           vm(fma)(VM_LOW(VM_GELU_C1, VM_GELU_C1_LOW), z,
+                                   vm(product_error)(c1, z, p)));
+    real m_error = sum_error + (p_error + VM_LOW(VM_GELU_C0, VM_GELU_C0_LOW));
+    *low = vm(fma)(a, m_error, vm(product_error)(a, m, v));
+    return v;
+}
+/* x logistic(2 u) = x (1 + tanh(u)) / 2 */
+VM_INLINE real vm(gelu_tanh)(real x)
+{
+    real low, v = vm(gelu_tanh_exponent)(vm(abs)(x), &low);
+    return vm(gated)(x, v, low);
+}
+VM_INLINE real vm(gelu_tanh_slope)(real x)
+{
+    real a = vm(abs)(x), low, v = vm(gelu_tanh_exponent)(a, &low);
+    return vm(gated_slope)(x, v, low, vm(fma)(a * a, 3 * (real)VM_GELU_C1, (real)VM_GELU_C0));
+}
+
+/* x tanh(log(1 + e^x)) = x n / (n + 2), n = e^x (e^x + 2) */
 VM_INLINE real vm(mish)(real x)
 {
-    real e = vm(exp)(vm(at_most)(x, 20)), n = vm(fma)(e, e, 2 * e);
-    return x * (n / (n + 2));
+    real scale, e = vm(exp_factors)(vm(at_most)(x, vm(mish_top)), &scale);
+    real n = e * (e * scale + 2), y = x * (n / (n * scale + 2)) * scale;
+    return x < -vm(all_zero) ? 0 : y;
 }
-/* n / (n + 2) + x 4 e (1 + e) / (n + 2)^2 */
+/* e^x ((e^x + 2) d + 4 x (1 + e^x)) / d^2, d = n + 2 */
 VM_INLINE real vm(mish_slope)(real x)
 {
-    real b = vm(at_most)(x, 20), e = vm(exp)(b), n = vm(fma)(e, e, 2 * e), d = 1 / (n + 2);
-    real c = b * (4 * vm(fma)(e, e, e) * d);
-    real y = vm(fma)(c, d, n * d);
+    real b = vm(at_most)(x, vm(mish_top)), scale, e = vm(exp_factors)(b, &scale), m = e * scale;
+    real d = vm(fma)(m, m + 2, 2), c = vm(fma)(m + 2, d, 4 * b * (1 + m));
+    real y = e * c / (d * d) * scale;
+    y = x < -vm(all_zero) ? 0 : y;
+    y = x > vm(mish_top) ? 1 : y;
     return x != x ? x : y;
 }
 
 /* x / (1 + |x|) */
-VM_INLINE real vm(softsign)(real x) { return x / (1 + vm(abs)(x)); }
+VM_INLINE real vm(softsign)(real x)
+{
+    real a = vm(abs)(x), y = x / (1 + a);
+    return a == VM_INF ? vm(signed)(1, x) : y;
+}
+/* 1 / (1 + |x|)^2 */
+VM_INLINE real vm(softsign_slope)(real x)
+{
+    real s = 1 / (1 + vm(abs)(x));
+    return s * s;
+}
 
 /* x / 6 + 1/2, at least 0, at most 1 */
 VM_INLINE real vm(hard_sigmoid)(real x)

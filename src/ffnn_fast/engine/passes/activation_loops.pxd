@@ -8,18 +8,19 @@ from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.maths.vecmath cimport (
-    LEAKY_SLOPE, SELU_FLOOR, SELU_SCALE, vm_elu_f32, vm_elu_f64, vm_exp_f32, vm_exp_f64,
-    vm_expm1_f32, vm_expm1_f64, vm_gelu_f32, vm_gelu_f64, vm_gelu_slope_f32, vm_gelu_slope_f64,
-    vm_gelu_tanh_f32, vm_gelu_tanh_f64, vm_gelu_tanh_slope_f32, vm_gelu_tanh_slope_f64,
-    vm_hard_sigmoid_f32, vm_hard_sigmoid_f64, vm_logistic_f32, vm_logistic_f64, vm_mish_f32,
-    vm_mish_f64, vm_mish_slope_f32, vm_mish_slope_f64, vm_selu_f32, vm_selu_f64, vm_silu_f32,
-    vm_silu_f64, vm_silu_slope_f32, vm_silu_slope_f64, vm_sin_f32, vm_sin_f64, vm_sin_slope_f32,
-    vm_sin_slope_f64, vm_softplus_f32, vm_softplus_f64, vm_softsign_f32, vm_softsign_f64,
-    vm_tanh_f32, vm_tanh_f64,
+    LEAKY_SLOPE, vm_elu_f32, vm_elu_f64, vm_elu_slope_f32, vm_elu_slope_f64, vm_exp_f32,
+    vm_exp_f64, vm_expm1_f32, vm_expm1_f64, vm_gelu_f32, vm_gelu_f64, vm_gelu_slope_f32,
+    vm_gelu_slope_f64, vm_gelu_tanh_f32, vm_gelu_tanh_f64, vm_gelu_tanh_slope_f32,
+    vm_gelu_tanh_slope_f64, vm_hard_sigmoid_f32, vm_hard_sigmoid_f64, vm_logistic_f32,
+    vm_logistic_f64, vm_mish_f32, vm_mish_f64, vm_mish_slope_f32, vm_mish_slope_f64, vm_selu_f32,
+    vm_selu_f64, vm_selu_slope_f32, vm_selu_slope_f64, vm_silu_f32, vm_silu_f64, vm_silu_slope_f32,
+    vm_silu_slope_f64, vm_sin_f32, vm_sin_f64, vm_sin_slope_f32, vm_sin_slope_f64, vm_softplus_f32,
+    vm_softplus_f64, vm_softsign_f32, vm_softsign_f64, vm_softsign_slope_f32,
+    vm_softsign_slope_f64, vm_tanh_f32, vm_tanh_f64,
 )
 from ffnn_fast.engine.plan cimport (
     ELU, EXP, GELU, GELU_TANH, HARD_SIGMOID, LEAKY_RELU, LOGISTIC, MISH, RELU, SELU, SILU, SIN,
-    SOFTMAX, SOFTPLUS, SOFTSIGN, TANH, derivative_from_input,
+    SOFTPLUS, SOFTSIGN, TANH, derivative_from_input, is_less_frequent,
 )
 
 
@@ -43,7 +44,7 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
 
 
 cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
-    """The same for g > SOFTMAX, the less frequent ones, so that `activate` stays small"""
+    """The same for the less frequent activations, so that `activate` stays small"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
@@ -86,7 +87,10 @@ cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept
 cdef inline void apply_derivative(
     Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
 ) noexcept nogil:
-    """d := d ⊙ g'(a), with g' written in h = g(a) (lecture module 4.9)"""
+    """d := d ⊙ g'(a), with g' written in h = g(a) (lecture module 4.9)
+
+    That of logistic and tanh is exact in absolute terms only: 0 once h rounds to its limit.
+    """
     cdef Py_ssize_t i
     if g == LOGISTIC:
         for i in range(n):
@@ -102,23 +106,14 @@ cdef inline void apply_derivative(
 cdef inline void apply_derivative_rest(
     Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
 ) noexcept nogil:
-    """The same for g > SOFTMAX"""
+    """The same for the less frequent activations"""
     cdef Py_ssize_t i
     if g == LEAKY_RELU:
         for i in range(n):
             d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>LEAKY_SLOPE)
-    elif g == ELU:
-        for i in range(n):
-            d[i] = d[i] * (<floating>1 if h[i] > 0 else h[i] + <floating>1)
-    elif g == SELU:
-        for i in range(n):
-            d[i] = d[i] * (<floating>SELU_SCALE if h[i] > 0 else h[i] + <floating>SELU_FLOOR)
     elif g == SOFTPLUS:
         for i in range(n):
             d[i] = d[i] * -(vm_expm1_f32(-h[i]) if floating is float else vm_expm1_f64(-h[i]))
-    elif g == SOFTSIGN:
-        for i in range(n):
-            d[i] = d[i] * (<floating>1 - magnitude(h[i])) * (<floating>1 - magnitude(h[i]))
     elif g == HARD_SIGMOID:
         for i in range(n):
             d[i] = d[i] * (<floating>(1.0 / 6) if 0 < h[i] < 1 else <floating>0)
@@ -129,7 +124,7 @@ cdef inline void apply_derivative_rest(
 
 cdef inline void activate_any(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogil:
     """z := g(z), for any elementwise g"""
-    if g > SOFTMAX:
+    if is_less_frequent(g):
         activate_rest(g, z, n)
     else:
         activate(g, z, n)
@@ -139,7 +134,7 @@ cdef inline void apply_any_derivative(
     Py_ssize_t g, const floating* h, floating* d, Py_ssize_t n
 ) noexcept nogil:
     """d := d ⊙ g'(a), for any g whose g' is written in h"""
-    if g > SOFTMAX:
+    if is_less_frequent(g):
         apply_derivative_rest(g, h, d, n)
     else:
         apply_derivative(g, h, d, n)
@@ -148,7 +143,18 @@ cdef inline void apply_any_derivative(
 cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexcept nogil:
     """a := g'(a), for activations whose derivative is written in a"""
     cdef Py_ssize_t i
-    if g == GELU:
+    if g == ELU:
+        for i in range(n):
+            a[i] = vm_elu_slope_f32(a[i]) if floating is float else vm_elu_slope_f64(a[i])
+    elif g == SELU:
+        for i in range(n):
+            a[i] = vm_selu_slope_f32(a[i]) if floating is float else vm_selu_slope_f64(a[i])
+    elif g == SOFTSIGN:
+        for i in range(n):
+            a[i] = (
+                vm_softsign_slope_f32(a[i]) if floating is float else vm_softsign_slope_f64(a[i])
+            )
+    elif g == GELU:
         for i in range(n):
             a[i] = vm_gelu_slope_f32(a[i]) if floating is float else vm_gelu_slope_f64(a[i])
     elif g == GELU_TANH:
@@ -207,6 +213,16 @@ cdef inline floating exp_row(floating* z, Py_ssize_t k, floating shift) noexcept
     for j in range(k):
         total += z[j]
     return total
+
+
+cdef inline floating row_rest(const floating* z, Py_ssize_t k) noexcept nogil:
+    """Σ_j z_j − 1 to all digits, for z_j <= 1 of which one at least is 1"""
+    cdef Py_ssize_t j
+    cdef floating below = 0, ones = -1
+    for j in range(k):
+        below += <floating>0 if z[j] == 1 else z[j]
+        ones += <floating>1 if z[j] == 1 else <floating>0
+    return ones + below
 
 
 cdef inline void scale_row(floating* z, Py_ssize_t k, floating alpha) noexcept nogil:

@@ -10,8 +10,6 @@
 # Where slopes are kept (plan.pxd), h[k] is in the place of da[k] and g'(a_k), with the mask, in
 # that of h[k].
 
-from libc.stdint cimport int64_t
-
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport prefetch
 from ffnn_fast.engine.kernels.products cimport (
@@ -19,13 +17,13 @@ from ffnn_fast.engine.kernels.products cimport (
     panels_forward, weight_gradient,
 )
 from ffnn_fast.engine.passes.activation_loops cimport (
-    activate, activate_rest, apply_any_derivative, multiply, value_and_slope,
+    activate_any, apply_any_derivative, multiply, value_and_slope,
 )
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of, rows_from
 from ffnn_fast.engine.passes.dropout_masks cimport drop_panel
 from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel, losses_panel
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport SOFTMAX, drops, keeps_slope, plan_t, step_t
+from ffnn_fast.engine.plan cimport drops, keeps_slope, plan_t, step_t
 
 cdef struct combination_t:  # alpha ∇θ + (keep + decay l2_k) D
     double alpha
@@ -123,10 +121,7 @@ cdef inline floating* activate_panel(
     Where h has a place of its own, a := g'(a) with the mask.
     """
     if h == a:
-        if plan.g[k] > SOFTMAX:
-            activate_rest(plan.g[k], a, plan.n[k] * plan.S)
-        else:
-            activate(plan.g[k], a, plan.n[k] * plan.S)
+        activate_any(plan.g[k], a, plan.n[k] * plan.S)
     else:
         value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
     if drops(plan, step, k):

@@ -1,4 +1,5 @@
-# Dropout by a hash of (seed, step, layer, row of the batch, unit), the formulas of dropout.py.
+# Dropout by a hash of (seed, step, layer, row of the batch, unit), the formulas of
+# _model/dropout_masks.py.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 

@@ -3,8 +3,9 @@
 # r_ij = s_i (ŷ_ij − y_ij) with s_i = √(c w_i / n), c = ∂²ℓ/∂ŷ_j²: 2 for squared_error, 1 for
 # half_squared_error, so that ½ Σ r² is the mean of the weighted losses.
 # J of a block of n samples is (P, ld): row m is ∂r/∂θ_m, n n_L columns, panel by panel, in a panel
-# output by output. Threads fill the columns of their panels, meet, and take strips of rows of JᵀJ.
-# Strips have the same area and depend on P alone, so the bits do not depend on the threads.
+# output by output. Threads fill the columns of their panels and, after a barrier, take strips of
+# rows of JᵀJ. Strips have the same area and depend on P alone, so the bits do not depend on the
+# threads.
 # Scratch, each part aligned:
 #   h[k], da[k]   the panels of a block, as in batch_panels.pxd; rows[k] where slopes are kept
 #   r             residuals, as the columns of J

@@ -6,7 +6,6 @@
 # together for k > 1, and for W_1 the update together with a_1 of the following sample; with BLAS,
 # whose products are gemv, that sample's a_1 is computed by itself.
 
-from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.blas cimport gemv

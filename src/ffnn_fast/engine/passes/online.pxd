@@ -20,21 +20,21 @@ cdef inline double online_steps(
     cdef Py_ssize_t r, width = plan.n[0], n = batch.n
     cdef const floating* X = <const floating*>batch.X
     cdef step_t step = start[0]
-    cdef bint goes_on = plan.own_products and not drops(plan, &step, 0)
+    cdef bint fused = plan.own_products and not drops(plan, &step, 0)
     cdef const floating* x
     cdef const floating* following
     cdef floating* z
     cdef double total = 0
     for r in range(n):
         x = input_one(plan, &step, X + row_of(batch, r) * width, work)
-        if r == 0 or not goes_on:
+        if r == 0 or not fused:
             forward_first(plan, params, x, work)
         z = forward_rest(plan, &step, params, work)
         total += add_loss(
             penalty_of(plan, params), plan, batch, r, z, 1, True, z + plan.n[plan.L]
         )
         following = NULL
-        if goes_on and r + 1 < n:
+        if fused and r + 1 < n:
             following = X + row_of(batch, r + 1) * width
         backward_update(plan, &step, params, x, following, eta, work)
         if step.mask != 0:

@@ -13,7 +13,6 @@
 #   H (n_0, S), blocks of H, A (n_1, S), D (n_1, S), G (S, S)   panels
 #   a (S, n_1), da (S, n_1)                                      rows
 
-from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating

@@ -87,6 +87,14 @@ cdef inline void rectify(double beta_2, Py_ssize_t t, rates_t* rates) noexcept n
         rates.epsilon *= rates.root
 
 
+cdef inline bint averages_gradients(int optimizer) noexcept nogil:
+    """Whether m is a mean of ∇θ: Adam and its variants"""
+    return (
+        optimizer == ADAM or optimizer == NADAM or optimizer == ADAMW or optimizer == ADAMAX
+        or optimizer == AMSGRAD or optimizer == RADAM
+    )
+
+
 cdef inline void set_rates(
     const rule_t* rule, const double* hyper, Py_ssize_t t, rates_t* rates
 ) noexcept nogil:
@@ -105,7 +113,7 @@ cdef inline void set_rates(
     elif optimizer == RPROP:
         rates.eta_minus, rates.eta_plus = hyper[1], hyper[2]
         rates.step_min, rates.step_max = hyper[3], hyper[4]
-    elif optimizer >= ADAM:
+    elif averages_gradients(optimizer):
         rates.new_1, rates.new_2, rates.epsilon = 1 - hyper[1], 1 - hyper[2], hyper[3]
         rates.root = 1 / sqrt(1 - pow(hyper[2], t))
         if optimizer == NADAM:

@@ -2,7 +2,6 @@
 #
 # The head of the scratch holds a sum of losses for each panel.
 
-from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating

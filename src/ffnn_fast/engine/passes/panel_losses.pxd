@@ -2,14 +2,13 @@
 #
 # Only the lanes of the n samples matter; what the others hold stays in them.
 
-from libc.stdint cimport int64_t
-
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport MK_BYTES
-from ffnn_fast.engine.maths.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log_f32, vm_log_f64
+from ffnn_fast.engine.maths.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log1p_f32, vm_log1p_f64
 from ffnn_fast.engine.passes.activation_loops cimport activate_any
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
+from ffnn_fast.engine.passes.logit_losses cimport times
 from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, plan_t
 
@@ -40,6 +39,22 @@ cdef inline void panel_exp(
             total[s] += e[s]
         for s in range(S):
             z[j * S + s] = e[s]
+
+
+cdef inline void panel_rest(
+    const floating* z, Py_ssize_t k, floating* rest
+) noexcept nogil:
+    """rest_s := Σ_j z_js − 1 to all digits, for z_js <= 1 of which one at least is 1"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    cdef floating ones[MAX_S]
+    for s in range(S):
+        rest[s], ones[s] = 0, -1
+    for j in range(k):
+        for s in range(S):
+            rest[s] += <floating>0 if z[j * S + s] == 1 else z[j * S + s]
+            ones[s] += <floating>1 if z[j * S + s] == 1 else <floating>0
+    for s in range(S):
+        rest[s] += ones[s]
 
 
 cdef inline void panel_scale(
@@ -119,12 +134,13 @@ cdef inline double softmax_cross_entropy_panel(
         mass[s] = 0
         for j in range(k):
             mass[s] += y[j]
-            dot[s] += y[j] * (z[j * S + s] - top[s])
+            dot[s] += times(y[j], z[j * S + s] - top[s])
     if share != 0:
         smooth_panel(z, k, top, kept, share, mass, dot)
     panel_exp(z, k, top, total)
+    panel_rest(z, k, top)
     for s in range(S):
-        top[s] = vm_log_f32(total[s]) if floating is float else vm_log_f64(total[s])
+        top[s] = vm_log1p_f32(top[s]) if floating is float else vm_log1p_f64(top[s])
     for s in range(n):
         result += w[s] * (<double>mass[s] * top[s] - dot[s])
     if not delta:

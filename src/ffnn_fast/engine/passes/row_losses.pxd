@@ -1,39 +1,36 @@
 # ℓ(ŷ, y) of one sample and its ∇a_L. Targets are dense (y, T values) or a label, y = e(label).
 #
-# k outputs, of one head where there are several; z holds a_L on entry. Canonical pairs have
-# ∇a_L = ŷ − y and a value that never takes the logarithm of a rounded probability; every other pair
-# goes through the Jacobian product.
+# k outputs, of one head where there are several; z holds a_L on entry. The pairs of output and loss
+# in logit_losses.pxd are computed from a_L; every other pair goes through ŷ and the Jacobian
+# product.
 # Where the plan ignores missing targets, one that is NaN adds nothing.
 
-from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
-from ffnn_fast.engine.maths.vecmath cimport POISSON_FLOOR, exp, log, log1p, logistic, tanh
+from ffnn_fast.engine.maths.vecmath cimport POISSON_FLOOR, exp, expm1, log, log1p, tanh
 from ffnn_fast.engine.passes.activation_loops cimport (
-    activate_any, apply_any_derivative, exp_row, magnitude, row_max, scale_row, slopes_of_inputs,
-    softmax_row,
+    activate_any, apply_any_derivative, magnitude, scale_row, slopes_of_inputs, softmax_row,
 )
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of
+from ffnn_fast.engine.passes.logit_losses cimport (
+    exp_poisson, logistic_binary_cross_entropy, logistic_cross_entropy,
+    softmax_binary_cross_entropy, softmax_cross_entropy, smoothed, target_of,
+)
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
-    LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input, plan_t,
+    LOGISTIC, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input, plan_t,
 )
 
 
-cdef inline floating target_of(const floating* y, Py_ssize_t label, Py_ssize_t j) noexcept nogil:
-    """y_j, or e(label)_j when y is NULL"""
-    if y is not NULL:
-        return y[j]
-    return <floating>(1 if j == label else 0)
-
-
-cdef inline floating smoothed(const plan_t* plan, floating y, Py_ssize_t classes) noexcept nogil:
-    """(1 − ε) y + ε / K"""
-    if plan.smoothing == 0:
-        return y
-    return <floating>(1 - plan.smoothing) * y + <floating>(plan.smoothing / classes)
+cdef inline floating log_cosh(floating d) noexcept nogil:
+    """log cosh d for d >= 0; cosh d − 1 = 2 sinh²(d/2) = m² / (2 (1 + m)), m = e^−d − 1"""
+    cdef floating m
+    if d < 1:
+        m = expm1(-d)
+        return log1p(<floating>0.5 * m * m / (<floating>1 + m))
+    return d - (<floating>0.6931471805599453 - log1p(exp(<floating>-2 * d)))
 
 
 cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) noexcept nogil:
@@ -50,7 +47,7 @@ cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) 
         delta = <floating>plan.delta
         return delta * (d - <floating>0.5 * delta) if d > delta else <floating>0.5 * d * d
     if loss == LOG_COSH:
-        return d + log1p(exp(<floating>-2 * d)) - <floating>0.6931471805599453
+        return log_cosh(d)
     if loss == POISSON:
         return p - y * log(<floating>POISSON_FLOOR if p < POISSON_FLOOR else p)
     if y != 0:
@@ -126,20 +123,24 @@ cdef inline double quantile_loss(
 cdef inline double gaussian_nll_loss(
     const plan_t* plan, floating* p, const floating* y, bint delta
 ) noexcept nogil:
-    """ℓ = Σ_t (s_t + (y_t − μ_t)² e^−s_t) / 2, ŷ = (μ, s); when delta, ŷ := ∇ŷ"""
+    """ℓ = Σ_t (s_t + u_t²) / 2, u = (μ − y) e^−s/2, ŷ = (μ, s); when delta, ŷ := ∇ŷ
+
+    u is 0 where μ = y, however large e^−s/2; otherwise it may overflow to ∞.
+    """
     cdef Py_ssize_t t
     cdef floating* s = p + plan.targets
-    cdef floating d, precision
+    cdef floating d, root, u
     cdef double total = 0
     for t in range(plan.targets):
         if plan.missing and y[t] != y[t]:
             p[t] = s[t] = 0
             continue
-        d, precision = p[t] - y[t], exp(-s[t])
-        total += <floating>0.5 * (s[t] + d * d * precision)
+        d, root = p[t] - y[t], exp(<floating>-0.5 * s[t])
+        u = d * root if d != 0 else d  # not 0 · ∞
+        total += <floating>0.5 * (s[t] + u * u)
         if delta:
-            p[t] = d * precision
-            s[t] = <floating>0.5 - <floating>0.5 * d * d * precision
+            p[t] = u * root if u != 0 else u
+            s[t] = <floating>0.5 - <floating>0.5 * u * u
     return total
 
 
@@ -147,22 +148,22 @@ cdef inline double hinge_loss(
     const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
     """ℓ = max(0, 1 + max_{j ≠ c} ŷ_j − ŷ_c), c the class; when delta, ŷ := ∇ŷ"""
-    cdef Py_ssize_t j, rival
+    cdef Py_ssize_t j, best
     cdef floating margin
     cdef bint known = y is NULL or not plan.missing or y[0] == y[0]
     if y is not NULL:
         label = 0
         for j in range(1, k):
             label = j if y[j] > y[label] else label
-    rival = 1 if label == 0 else 0
-    for j in range(rival + 1, k):
-        rival = j if j != label and p[j] > p[rival] else rival
-    margin = <floating>1 + p[rival] - p[label] if known else 0
+    best = 1 if label == 0 else 0
+    for j in range(best + 1, k):
+        best = j if j != label and p[j] > p[best] else best
+    margin = <floating>1 + p[best] - p[label] if known else 0
     if delta:
         for j in range(k):
             p[j] = 0
         if margin > 0:
-            p[rival], p[label] = 1, -1
+            p[best], p[label] = 1, -1
     return 0 if margin < 0 else margin
 
 
@@ -177,91 +178,6 @@ cdef inline double loss_and_slopes(
     if plan.loss == HINGE:
         return hinge_loss(plan, p, y, label, k, delta)
     return loss_of_outputs(plan, p, y, label, k, delta)
-
-
-cdef inline void set_zero(floating* z, Py_ssize_t k) noexcept nogil:
-    """z := 0"""
-    cdef Py_ssize_t j
-    for j in range(k):
-        z[j] = 0
-
-
-cdef inline double softmax_cross_entropy(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
-    floating scale, bint delta,
-) noexcept nogil:
-    """ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale (ŷ − y), y smoothed"""
-    cdef Py_ssize_t j
-    cdef floating top, mass = 1, dot = 0, total, kept = <floating>(1 - plan.smoothing)
-    cdef floating share = <floating>(plan.smoothing / k)
-    if plan.missing and y is not NULL and y[0] != y[0]:
-        set_zero(z, k)
-        return 0
-    top = row_max(z, k)
-    if y is NULL:
-        dot = z[label] - top
-    else:
-        mass = 0
-        for j in range(k):
-            mass += y[j]
-            dot += y[j] * (z[j] - top)
-    if share != 0:
-        mass, dot = kept * mass + <floating>k * share, kept * dot
-        for j in range(k):
-            dot += share * (z[j] - top)
-    total = exp_row(z, k, top)
-    if delta:
-        scale_row(z, k, scale / total)
-        if y is NULL:
-            z[label] -= kept * scale
-        else:
-            for j in range(k):
-                z[j] = z[j] - kept * scale * y[j]
-        if share != 0:
-            for j in range(k):
-                z[j] -= scale * share
-    return mass * log(total) - dot
-
-
-cdef inline double logistic_binary_cross_entropy(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
-    floating scale, bint delta,
-) noexcept nogil:
-    """ℓ = Σ_j max(a_j, 0) − a_j y_j + log(1 + e^−|a_j|); z := scale (ŷ − y), y smoothed"""
-    cdef Py_ssize_t j
-    cdef floating a, y_j
-    cdef double total = 0
-    for j in range(k):
-        a = z[j]
-        y_j = target_of(y, label, j)
-        if plan.missing and y_j != y_j:
-            z[j] = 0
-            continue
-        y_j = smoothed(plan, y_j, 2)
-        total += (0 if a < 0 else a) - a * y_j + log1p(exp(-a if a > 0 else a))
-        if delta:
-            z[j] = scale * (logistic(a) - y_j)
-    return total
-
-
-cdef inline double exp_poisson(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
-    floating scale, bint delta,
-) noexcept nogil:
-    """ℓ = Σ_j e^{a_j} − a_j y_j; z := scale (ŷ − y)"""
-    cdef Py_ssize_t j
-    cdef floating p, y_j
-    cdef double total = 0
-    for j in range(k):
-        y_j = target_of(y, label, j)
-        if plan.missing and y_j != y_j:
-            z[j] = 0
-            continue
-        p = exp(z[j])
-        total += p - z[j] * y_j
-        if delta:
-            z[j] = scale * (p - y_j)
-    return total
 
 
 cdef inline double general_loss(
@@ -303,12 +219,17 @@ cdef inline double loss_of_head(
     floating scale, bint delta, floating* spare,
 ) noexcept nogil:
     """ℓ of the k outputs of a head; when delta, z := scale ∇a_L, else z is spent"""
+    cdef Py_ssize_t O = plan.g[plan.L]
     if plan.canonical and plan.loss == CROSS_ENTROPY:
         return softmax_cross_entropy(plan, z, y, label, k, scale, delta)
     if plan.canonical and plan.loss == BINARY_CROSS_ENTROPY:
         return logistic_binary_cross_entropy(plan, z, y, label, k, scale, delta)
     if plan.canonical and plan.loss == POISSON:
         return exp_poisson(plan, z, y, label, k, scale, delta)
+    if plan.loss == CROSS_ENTROPY and O == LOGISTIC:
+        return logistic_cross_entropy(plan, z, y, label, k, scale, delta)
+    if plan.loss == BINARY_CROSS_ENTROPY and O == SOFTMAX:
+        return softmax_binary_cross_entropy(plan, z, y, label, k, scale, delta, spare)
     return general_loss(plan, z, y, label, k, scale, delta, spare)
 
 

@@ -1,9 +1,8 @@
 # The objective with its gradient, and the steps of training, run by every thread of a team at once.
 #
-# Threads meet at barriers only: two a step, whatever the depth. Thread 0 keeps the sums.
+# Threads synchronise at barriers only: two a step, whatever the depth. Thread 0 keeps the sums.
 
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport team_barrier
