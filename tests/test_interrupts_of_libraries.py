@@ -42,6 +42,7 @@ def test_scipys_own_part_of_a_large_step_runs_in_the_background(monkeypatch):
         ("l-bfgs-b", 100_000, None, False),
         ("L-BFGS-B", 5_000_000, None, True),
         ("l-bfgs-b", 1_000_000, {"maxcor": 100}, True),
+        ("l-bfgs-b", 1_000_000, {"maxcor": np.int64(100)}, True),
         ("bfgs", 200, None, False),
         ("bfgs", 3_000, None, True),
         ("slsqp", 3_000, None, True),
@@ -50,6 +51,37 @@ def test_scipys_own_part_of_a_large_step_runs_in_the_background(monkeypatch):
 def test_which_steps_of_scipy_are_long(method, n_params, options, long):
     seconds = MinimizeOptions(method, 1, options=options).seconds_of_scipy(n_params)
     assert (seconds > LONG_CALL) == long
+
+
+class Tensor:
+    """As PyTorch's: an array with a shape, whose `size` is a method."""
+
+    def __init__(self, values):
+        self._values, self.shape = values, values.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._values, dtype)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def size(self):
+        return self.shape
+
+
+def test_values_that_only_convert_to_arrays_have_a_duration():
+    pytest.importorskip("sklearn")
+    from ffnn_fast.sklearn import MLPRegressor
+    from ffnn_fast.sklearn._long_calls import ENTRY, LABEL, seconds_of
+
+    X, y = CURVE
+    assert seconds_of(Tensor(X), Tensor(y)) == 30 * ENTRY + 30 * LABEL
+    assert seconds_of(X.tolist(), y.tolist()) == 0
+    assert seconds_of(None) == 0
+    nets = [MLPRegressor(hidden_layer_sizes=2, solver="lbfgs", random_state=0) for _ in range(2)]
+    for net, given in zip(nets, ((Tensor(X), Tensor(y)), CURVE), strict=True):
+        net.fit(*given, X_val=given[0], y_val=given[1])
+    np.testing.assert_array_equal(nets[0].predict(Tensor(X)), nets[1].predict(X))
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])

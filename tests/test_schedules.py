@@ -108,7 +108,9 @@ def test_shares_of_a_fit_by_hand():
     np.testing.assert_allclose(
         rates(InverseScaling(2.0, per="fit").over(40), 40), 2 * (1 + u) ** -0.5
     )
-    np.testing.assert_allclose(rates(Custom(lambda u: 1 - u, per="fit").over(40), 40), 1 - u)
+    of_shares = Custom(lambda u: 1 - u, per="fit")
+    np.testing.assert_allclose(rates(of_shares.over(40), 40), 1 - u)
+    np.testing.assert_allclose(of_shares.at(u), 1 - u)
     cycle = rates(OneCycle(0.1, rise=0.25).over(40), 40)
     assert cycle[0] == pytest.approx(0.1 / 25)
     assert np.argmax(cycle) == 9  # the last of the first quarter
@@ -256,6 +258,11 @@ def test_as_schedule():
         (lambda: StepDecay(0.1, per="fit"), ValueError, "every, a share of the fit"),
         (lambda: WarmUp(0.1, 0, per="fit"), ValueError, "length, a share of the fit"),
         (lambda: ReduceOnPlateau(0.1, per="fit"), ValueError, "per must be one of step, epoch"),
+        (
+            lambda: Custom(lambda u: -u, per="fit").at(np.array([0.25])),
+            ValueError,
+            "got -0.25 at 0.25 of the fit",
+        ),
         (lambda: ReduceOnPlateau(0.1, factor=1.5), ValueError, "factor"),
         (lambda: ReduceOnPlateau(0.1, mode="up"), ValueError, "mode"),
         (lambda: ReduceOnPlateau(0.1, patience=-1), ValueError, "patience"),

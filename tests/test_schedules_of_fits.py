@@ -198,6 +198,6 @@ def test_partial_fit_of_an_estimator_refuses_shares():
         assert found[0]["learning_rate"] == 0.02
 
 
-def test_an_estimator_of_too_few_steps_says_so():
+def test_a_fit_of_an_estimator_of_too_few_steps_is_refused():
     with pytest.raises(ValueError, match=r"than all of 2 steps, got 0.6: change rise"):
         MLPRegressor(max_iter=2, learning_rate=OneCycle(0.1)).fit(X, X[:, 0])

@@ -45,6 +45,8 @@ Memory = dict[str, Any]
 class Schedule:
     """Base class of all schedules; a subclass implements `at` or `rates`.
 
+    With ``per="fit"`` training calls `at` of such a subclass, and not `rates` or `observe`.
+
     Attributes
     ----------
     per : {"step", "epoch", "fit"}
@@ -59,7 +61,7 @@ class Schedule:
 
     def at(self, u: Array) -> Array:
         """η for each u, float64."""
-        raise NotImplementedError(f"{type(self).__name__} has no rates")
+        raise NotImplementedError(f"{type(self).__name__} has no rates: implement at(u)")
 
     @property
     def needs_n_steps(self) -> bool:
@@ -117,7 +119,7 @@ class Schedule:
         of a fit.
         """
         if self.per == "fit":
-            raise ValueError(f"the number of steps of a fit must be known, see over: {self!r}")
+            raise ValueError(f"the number of steps of a fit must be known: call over of {self!r}")
         steps = np.arange(first, first + n)
         return (steps if self.per == "step" else steps // steps_per_epoch).astype(np.float64)
 
@@ -297,9 +299,9 @@ class Cosine(Schedule):
     """``η = minimum + (rate − minimum) (1 + cos(π v / T)) / 2`` with warm restarts.
 
     v is u counted from the last restart. The first cycle has T = period, each next one is `growth`
-    times as long, as in Loshchilov and Hutter, *SGDR* (2017). u counts epochs unless
-    ``per="step"``. Without `period`, there is one cycle over the whole fit, whose η changes from
-    step to step: ``Cosine(0.1)`` is ``Cosine(0.1, 1.0, per="fit")``.
+    times as long, as in Loshchilov and Hutter, *SGDR* (2017). u counts epochs unless `per` is
+    given. Without `period`, there is one cycle over the whole fit, whose η changes from step to
+    step: ``Cosine(0.1)`` is ``Cosine(0.1, 1.0, per="fit")``.
 
     Parameters
     ----------
@@ -554,7 +556,7 @@ class WarmUp(Schedule):
         return self.per == "fit" or as_schedule(self.schedule).needs_n_steps
 
     def over(self, n_steps: int) -> Schedule:
-        """The same with the other schedule of such a fit."""
+        """As `Schedule.over`, here and in the other schedule."""
         if not self.needs_n_steps:
             return self
         other = as_schedule(self.schedule).over(n_steps)
@@ -615,21 +617,22 @@ class Custom(Schedule):
     def at(self, u: Array) -> Array:
         """η for each u; ValueError if the function returns no finite number >= 0."""
         distinct, where = np.unique(u, return_inverse=True)
-        return np.array([self._rate(int(v)) for v in distinct])[where]
+        counts = distinct if self.per == "fit" else distinct.astype(np.int64)
+        return np.array([self._rate(v) for v in counts.tolist()])[where]
 
     def _in_steps(self, n_steps: int) -> Schedule:
         return Custom(lambda step: self.function(step / n_steps))
 
-    def _rate(self, u: int) -> float:
+    def _rate(self, u: float) -> float:
         given = self.function(u)
         try:
             rate = float(given)
         except (TypeError, ValueError):
             rate = math.nan
         if not 0 <= rate < math.inf:
+            place = f"at {u:g} of the fit" if self.per == "fit" else f"after {u} {self.per}s"
             raise ValueError(
-                f"the learning rate must be finite and >= 0, got {described(given)} after {u} "
-                f"{self.per}s"
+                f"the learning rate must be finite and >= 0, got {described(given)} {place}"
             )
         return rate
 

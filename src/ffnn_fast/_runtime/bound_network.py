@@ -62,9 +62,9 @@ def aligned_empty(n: int, dtype: str) -> Array:
 
 def aligned_copy(vector: Array, dtype: str) -> Array:
     """A copy of the vector in another dtype that starts on a 64-byte boundary."""
-    copy = aligned_empty(len(vector), dtype)
-    copy[:] = vector
-    return copy
+    aligned = aligned_empty(len(vector), dtype)
+    aligned[:] = vector
+    return aligned
 
 
 @dataclass(frozen=True)

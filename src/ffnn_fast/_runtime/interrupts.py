@@ -86,7 +86,8 @@ class Interrupts:
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """``function(*args)``; whatever ends it, the former handler is installed afterwards.
 
-        It is restored twice, since an interrupt may cut the first run short.
+        It is restored twice, since an interrupt may cut the first run short. An object is for one
+        such call at a time.
         """
         if threading.current_thread() is not threading.main_thread():
             return function(*args)

@@ -228,11 +228,12 @@ class MinimizeOptions:
         put(self, "tol", None if self.tol is None else as_float(self.tol, "tol"))
 
     def seconds_of_scipy(self, n_params: int) -> float:
-        """What SciPy's own part of an iteration takes, estimated rather too long."""
+        """What SciPy's own part of an iteration takes, estimated rather long."""
         if self.method.lower() in DENSE:
             return 4 * n_params**3 / FLOPS
         pairs = (self.options or {}).get("maxcor", PAIRS)
-        return PER_ENTRY * n_params * (1 + (pairs if isinstance(pairs, int) else PAIRS))
+        known = isinstance(pairs, (int, np.integer))
+        return PER_ENTRY * n_params * (1 + int(pairs if known else PAIRS))
 
     def for_scipy(self, objective: Objective) -> dict[str, Any]:
         """Keyword arguments of `scipy.optimize.minimize`; TNC limits evaluations only."""

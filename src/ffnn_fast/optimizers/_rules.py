@@ -28,13 +28,13 @@ def _positive(default: float) -> Any:
     return _number(default, 0.0, np.inf)
 
 
+def _fraction(default: float) -> Any:
+    return _number(default, 0.0, 1.0, "left")
+
+
 @cache
 def _field_names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(part.name for part in fields(kind))
-
-
-def _fraction(default: float) -> Any:
-    return _number(default, 0.0, 1.0, "left")
 
 
 @public("ffnn_fast.optimizers")
@@ -500,8 +500,8 @@ class AdaMax(Optimizer):
     * ``u := max(beta_2 * u, abs(grad) + epsilon)``
     * ``params := params - learning_rate / (1 - beta_1**t) * m / u``
 
-    ``torch.optim.Adamax``: the paper has no epsilon. An entry moves by no more than about the
-    learning rate in a step.
+    ``torch.optim.Adamax``: the paper has no epsilon. With the default betas an entry moves by no
+    more than about the learning rate in a step; with beta_2 < beta_1 there is no such bound.
 
     Parameters
     ----------

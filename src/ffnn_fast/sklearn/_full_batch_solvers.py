@@ -20,7 +20,7 @@ from ffnn_fast._solvers.levenberg_marquardt import (
     check_least_squares,
     levenberg_marquardt,
 )
-from ffnn_fast._solvers.minimizers import PAIRS, PER_ENTRY
+from ffnn_fast._solvers.minimizers import MinimizeOptions
 from ffnn_fast._user_line import stacklevel
 from ffnn_fast.sklearn._epochs import TrainingRows
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
@@ -67,10 +67,9 @@ def _lbfgs(est: Any, bound: BoundNetwork, samples: Samples) -> float:
         return bound.loss_gradient(samples)
 
     options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
-    search = partial(
-        within, PER_ENTRY * PAIRS * len(bound.params), partial(optimize.minimize, options=options),
-        objective, bound.params.copy(), (), "L-BFGS-B", True,
-    )  # fmt: skip
+    seconds = MinimizeOptions("l-bfgs-b", est.max_iter).seconds_of_scipy(len(bound.params))
+    call = partial(optimize.minimize, method="L-BFGS-B", jac=True, options=options)
+    search = partial(within, seconds, call, objective, bound.params.copy())
     # Steps that a line search tries and rejects may overflow.
     found = ignoring("over", one_blas_thread, search)
     bound.params[:] = found.x

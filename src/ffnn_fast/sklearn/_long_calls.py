@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,18 +11,17 @@ from sklearn import config_context, get_config
 
 from ffnn_fast._runtime.bound_network import within
 
-ENTRY = 5e-9  # seconds to check and convert an entry of X, rather too long
+ENTRY = 5e-9  # seconds to check and convert an entry of X, rather long
 LABEL = 100e-9  # seconds to find the class of an entry of y
 
 
 def seconds_of(X: Any, y: Any = None) -> float:
-    """What scikit-learn's checks of rows and targets take, estimated; 0 if the sizes are unknown.
+    """What scikit-learn's checks of rows and targets take, estimated.
 
-    That of a sparse matrix counts its zeros too, since it is made dense.
+    The zeros of a sparse matrix count too, since it is made dense. A value without a shape, such as
+    a list, counts as empty.
     """
-    shape: tuple[int, ...] = getattr(X, "shape", ())
-    entries = shape[0] * shape[1] if len(shape) == 2 else 0
-    return float(ENTRY * entries + LABEL * getattr(y, "size", 0))
+    return ENTRY * _entries(X) + LABEL * _entries(y)
 
 
 def in_background_if_long(
@@ -33,6 +33,11 @@ def in_background_if_long(
     """
     call = partial(function, *args, **keywords)
     return within(seconds, _configured, get_config(), call)
+
+
+def _entries(values: Any) -> int:
+    shape: tuple[int, ...] = getattr(values, "shape", ())  # `size` is a method of PyTorch's tensors
+    return math.prod(shape) if shape else 0
 
 
 def _configured(config: dict[str, Any], call: Callable[[], Any]) -> Any:

@@ -112,8 +112,8 @@ class OptimizerState:
         """Update rates that depend on the number of rows seen so far, or on the epoch's record."""
         if self.schedule == "invscaling":
             self._set_rate(self.initial_rate / (n_seen + 1) ** self.power_t)
-        elif isinstance(self.schedule, Schedule):
-            self.schedule.observe(record, self.memory)
+        elif isinstance(self.counted, Schedule):
+            self.counted.observe(record, self.memory)
 
     def reduce_rate(self) -> bool:
         """Reduce an adaptive rate; False if it is not adaptive, or as small as it gets."""
