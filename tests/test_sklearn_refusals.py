@@ -210,3 +210,29 @@ def test_a_masked_array_without_masked_entries_is_an_array(kind):
     hidden.fit(np.ma.array(X), np.ma.array(y), np.ma.array(WEIGHT))
     np.testing.assert_array_equal(plain.predict(X), hidden.predict(np.ma.array(X)))
     assert plain.score(X, y) == hidden.score(np.ma.array(X), np.ma.array(y))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize(
+    ("weight", "error", "message"),
+    [
+        (-1.0, ValueError, r"must be a finite number >= 0, got -1\.0"),
+        (np.nan, ValueError, r"must be a finite number >= 0, got nan"),
+        (np.inf, ValueError, r"must be a finite number >= 0, got inf"),
+        ("2", TypeError, r"must be a number, got '2'"),
+        (None, TypeError, r"must be a number, got None"),
+    ],
+)
+def test_invalid_class_weights_are_refused_before_any_work(solver, weight, error, message):
+    model = MLPClassifier(4, solver=solver, max_iter=2, class_weight={0: 1.0, 1: weight})
+    with pytest.raises(error, match=rf"^class_weight\[1\] {message}"):
+        model.fit(X, y)
+    assert not hasattr(model, "classes_")
+    if solver == "adam":
+        with pytest.raises(error, match=rf"^class_weight\[1\] {message}"):
+            model.partial_fit(X, y, classes=[0, 1, 2])
+        assert not hasattr(model, "classes_")
+    columns = MLPClassifier(4, class_weight=[{0: 1.0}, {np.int64(1): weight}])
+    with pytest.raises(error, match=rf"^class_weight\[1\]\[1\] {message}"):
+        columns.fit(X, np.column_stack([y, y % 2]))
+    assert not hasattr(columns, "classes_")

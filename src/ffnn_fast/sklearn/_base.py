@@ -19,6 +19,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.metrics import Metric
 from ffnn_fast.schedules import Schedule, check_counts
+from ffnn_fast.sklearn._class_weight import check_class_weight
 from ffnn_fast.sklearn._epochs import (
     EpochRunner,
     TrainingRows,
@@ -99,6 +100,7 @@ class BaseMLP(BaseEstimator):
             raise ValueError("X_val and y_val must be passed together")
         check_unmasked(X=X, y=y, sample_weight=sample_weight)
         check_unmasked(X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
+        self._check_class_weight()
         initial = InitialWeights(coef_init, intercept_init)
         hidden, monitor = hidden_sizes(self.hidden_layer_sizes), self._monitor()
         fresh = not self.warm_start or "coefs_" not in vars(self)
@@ -166,6 +168,10 @@ class BaseMLP(BaseEstimator):
         fit_epochs(self, runner, functions, rng, 1 if incremental else self.max_iter, incremental)
         if self.early_stopping:
             net.params[:] = self._best
+
+    def _check_class_weight(self) -> None:
+        """TypeError or ValueError if the weight of a class is no finite number >= 0."""
+        check_class_weight(vars(self).get("class_weight"))
 
     def _monitor(self) -> Monitor:
         return as_monitor(self.monitor, classifies=not self._y_numeric)

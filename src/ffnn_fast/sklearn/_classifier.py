@@ -236,6 +236,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y has labels that are not in `classes`.
         """
         check_unmasked(X=X, y=y, sample_weight=sample_weight, classes=classes)
+        self._check_class_weight()
         first = "coefs_" not in vars(self)
         needs_classes = classes is not None or "classes_" not in vars(self)
         if label_columns.are_lists(classes):
