@@ -40,6 +40,38 @@ def test_a_rule_that_does_not_write_in_place(function, gave, given):
     np.testing.assert_array_equal(net.params, before)
 
 
+def returning_with_state(self, hyper, params, grad, state, t):
+    state[0] = 0.9 * state[0] + grad
+    return params - hyper[0] * state[0]
+
+
+def rebinding_with_state(self, hyper, params, grad, state, t):
+    state[0] = 0.9 * state[0] + grad
+    params = params - hyper[0] * state[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "gave"),
+    [(returning_with_state, "returned a new array"), (rebinding_with_state, "returned nothing")],
+)
+def test_a_rule_that_writes_its_state_only(function, gave):
+    net = network()
+    before = net.params.copy()
+    for train in (net.fit, net.partial_fit):
+        with pytest.raises(ValueError, match=rf"Own.rule must change params in place.* {gave}"):
+            train(*classes(), optimizer=rule(function, slots=1))
+    np.testing.assert_array_equal(net.params, before)
+
+
+def test_a_rule_that_moves_and_returns_another_array():
+    def both(self, hyper, params, grad, state, t):
+        params -= hyper[0] * grad
+        return params - hyper[0] * grad
+
+    with pytest.raises(ValueError, match="it returned a new array, which has no effect"):
+        network().fit(*classes(), optimizer=rule(both))
+
+
 def unpacking(self, hyper, params, grad, state, t):
     (v,) = state
     v *= 0.9

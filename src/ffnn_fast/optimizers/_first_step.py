@@ -9,6 +9,8 @@ import numpy as np
 from ffnn_fast.optimizers._rules import Optimizer
 
 Array = np.ndarray
+TRIALS = 1000  # steps in which a rule must move, which may accumulate gradients before it does
+IN_PLACE = "rule must change params in place, as in params -= ..., or params[:] = ..."
 
 
 def first_step(
@@ -19,33 +21,48 @@ def first_step(
     Raises
     ------
     ValueError
-        If the rule changes neither `params` nor `state` in place, or raises IndexError or
-        ValueError, as one does that uses more rows of `state` than it has ``slots``.
+        If the rule returns a new array, changes no parameter in place in any of `TRIALS` steps, or
+        raises IndexError or ValueError, as one does that uses more rows of `state` than it has
+        ``slots``.
     """
-    before, memory = params.copy(), state.copy()
-    returned = _step(optimizer, hyper, params, grad, state)
-    if not (np.array_equal(params, before) and np.array_equal(state, memory)) or hyper[0] == 0:
-        return
-    # A step may be too small to change θ; from θ = 0 and with ∇θ = 1 none is.
-    trial, trial_state = np.zeros_like(params), np.zeros_like(state)
-    again = _step(optimizer, hyper, trial, np.ones_like(params), trial_state)
-    if trial.any() or trial_state.any():
-        return
-    gave = "nothing" if returned is None and again is None else "a new array"
-    raise ValueError(
-        f"{type(optimizer).__name__}.rule must change params in place, as in params -= ..., or "
-        f"params[:] = ...; it returned {gave} and left params and state as they were"
-    )
+    before, name = params.copy(), type(optimizer).__name__
+    returned = _step(optimizer, hyper, params, grad, state, 1)
+    if isinstance(returned, np.ndarray) and not np.shares_memory(returned, params):
+        raise ValueError(f"{name}.{IN_PLACE}; it returned a new array, which has no effect")
+    if np.array_equal(params, before) and not _moves(optimizer, hyper, params, state):
+        gave = "nothing" if returned is None else type(returned).__name__
+        raise ValueError(
+            f"{name}.{IN_PLACE}; it returned {gave}, and left params as they were in {TRIALS} "
+            "trial steps"
+        )
 
 
-def _step(optimizer: Optimizer, hyper: Array, params: Array, grad: Array, state: Array) -> object:
+def _moves(optimizer: Optimizer, hyper: Array, params: Array, state: Array) -> bool:
+    """Whether one of the first steps from θ = 0 with ∇θ = 1, none of which is too small, changes θ.
+
+    True also where there is nothing to move: η = 0, or no parameters.
+    """
+    if hyper[0] == 0 or params.size == 0:
+        return True
+    theta, grad, slots = np.zeros_like(params), np.ones_like(params), np.zeros_like(state)
+    for t in range(1, TRIALS + 1):
+        _step(optimizer, hyper, theta, grad, slots, t)
+        if theta.any():
+            return True
+    return False
+
+
+def _step(
+    optimizer: Optimizer, hyper: Array, params: Array, grad: Array, state: Array, t: int
+) -> object:
     name = type(optimizer).__name__
     try:
-        return optimizer.rule(hyper, params, grad, state, 1)  # type: ignore[func-returns-value]
+        return optimizer.rule(hyper, params, grad, state, t)  # type: ignore[func-returns-value]
     except (IndexError, ValueError) as error:
         names = ", ".join(part.name for part in fields(optimizer))
+        step = "its first step" if t == 1 else f"trial step {t}"
         raise ValueError(
-            f"{name}.rule failed in its first step: {error}. It was called with state of shape "
+            f"{name}.rule failed in {step}: {error}. It was called with state of shape "
             f"{state.shape}, since {name}.slots is {optimizer.slots} (set slots to the number of "
             f"state vectors that the rule uses), and hyper = ({names})"
         ) from error
