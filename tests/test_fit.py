@@ -329,3 +329,14 @@ def test_a_memory_mapped_file_is_not_copied(tmp_path, monkeypatch):
     other.fit(X, y)
     np.testing.assert_array_equal(net.params, other.params)
     assert np.shares_memory(seen[0], mapped)
+
+
+@pytest.mark.parametrize("factor", [2.0**1022, 2.0**-1072])
+def test_weights_of_any_size_train_alike(factor):
+    """Their sum overflows, or they are the smallest floats."""
+    X, y = classes()
+    weight = np.tile([1.0, 2.0, 0.0, 1.0], len(X) // 4 + 1)[: len(X)]
+    plain, scaled = network(), network()
+    plain.fit(X, y, sample_weight=weight, epochs=2)
+    scaled.fit(X, y, sample_weight=factor * weight, epochs=2)
+    np.testing.assert_array_equal(plain.params, scaled.params)

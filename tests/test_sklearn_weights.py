@@ -167,3 +167,40 @@ def test_weights_of_another_shape_are_refused(problem, change, message):
     weight = change(np.linspace(1, 2, len(X)))
     with pytest.raises(ValueError, match=message):
         getattr(ours, kind)(max_iter=2, **settings).fit(X, Y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+@pytest.mark.parametrize("factor", [2.0**1020, 2.0**-1070])
+def test_weights_of_any_size_train_alike_without_a_penalty(name, solver, factor):
+    """Sums of them overflow, or the weights are the smallest floats."""
+    X, y = load_iris(return_X_y=True)
+    weight = whole_numbers(len(X))
+    given = {"hidden_layer_sizes": 4, "max_iter": 5, "random_state": 0, "solver": solver}
+    plain, scaled = (getattr(ours, name)(**given, alpha=0) for _ in range(2))
+    plain.fit(X, y, weight, X_val=X, y_val=y, sample_weight_val=weight)
+    scaled.fit(X, y, factor * weight, X_val=X, y_val=y, sample_weight_val=factor * weight)
+    assert plain.loss_ == scaled.loss_
+    np.testing.assert_array_equal(outputs(plain, X), outputs(scaled, X))
+    if solver != "lbfgs":
+        assert plain.validation_scores_ == scaled.validation_scores_
+
+
+def test_huge_weights_of_rows_and_classes():
+    X, y = load_iris(return_X_y=True)
+    weight = 1.0 + whole_numbers(len(X))
+    given = {"hidden_layer_sizes": 4, "max_iter": 5, "random_state": 0, "alpha": 0}
+    plain = ours.MLPClassifier(**given, class_weight={0: 2.0, 1: 0.5})
+    huge = ours.MLPClassifier(**given, class_weight={0: 2.0**1001, 1: 2.0**999, 2: 2.0**1000})
+    np.testing.assert_array_equal(
+        outputs(plain.fit(X, y, weight), X), outputs(huge.fit(X, y, 2.0**1000 * weight), X)
+    )
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_weights_too_small_beside_alpha_are_named(solver):
+    X, y = load_iris(return_X_y=True)
+    model = ours.MLPClassifier(4, solver=solver, max_iter=2)
+    with pytest.raises(ValueError, match=r"^sample_weight must not be so small .* overflows"):
+        model.fit(X, y, np.full(len(X), 5e-324))
+    assert not hasattr(model, "coefs_")

@@ -5,6 +5,7 @@ An error message states what was given and what was expected; nothing has been c
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,22 @@ def as_sample_weight(
     if weight is None:
         return None
     given = checked_weights(weight, n, name)
-    return np.ascontiguousarray(given / given.mean(), dtype=spec.dtype)
+    return np.ascontiguousarray(with_mean_one(given), dtype=spec.dtype)
+
+
+def with_mean_one(weight: Array) -> Array:
+    """Weights >= 0, (n,) float64, not all 0, scaled to mean 1."""
+    scaled, _ = with_largest_near_one(weight)
+    return scaled / scaled.mean()
+
+
+def with_largest_near_one(weight: Array) -> tuple[Array, int]:
+    """Weights, (n,) float64, divided by 2ᵉ so that the largest is in [1/2, 1), and e.
+
+    So no sum of them overflows, or underflows to 0; a power of two changes no digit.
+    """
+    exponent = math.frexp(weight.max())[1]
+    return np.ldexp(weight, -exponent), exponent
 
 
 def checked_weights(weight: Any, n: int, name: str = "sample_weight") -> Array:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from ffnn_fast._model.arrays import all_finite, checked_weights
+from ffnn_fast._model.arrays import all_finite, checked_weights, with_mean_one
 from ffnn_fast._model.conversion import check_unmasked
 from ffnn_fast._model.predictions import metric_values
 from ffnn_fast._model.samples import Samples
@@ -29,7 +29,7 @@ from ffnn_fast.sklearn._epochs import (
     rows_per_batch,
 )
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense
-from ffnn_fast.sklearn._fit_data import InitialWeights, TrainingData
+from ffnn_fast.sklearn._fit_data import InitialWeights, RowWeights, TrainingData
 from ffnn_fast.sklearn._full_batch_solvers import fit_full_batch
 from ffnn_fast.sklearn._long_calls import in_background_if_long, seconds_of
 from ffnn_fast.sklearn._monitoring import Monitor, Validation, as_monitor
@@ -163,7 +163,7 @@ class BaseMLP(BaseEstimator):
             validation = Samples(data.X[rest], data.Y[rest], _mean_one(weight, net.spec.dtype))
         rows = self._training_rows(net, data, indices)
         size = rows_per_batch(self.batch_size, len(rows.indices))
-        runner = EpochRunner(net, rows, self._optimizer_state, float(self.alpha), size)
+        runner = EpochRunner(net, rows, self._optimizer_state, size)
         functions = None if validation is None else self._validation(net, validation, monitor)
         fit_epochs(self, runner, functions, rng, 1 if incremental else self.max_iter, incremental)
         if self.early_stopping:
@@ -268,13 +268,13 @@ class BaseMLP(BaseEstimator):
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
             weight = checked_weights(weight, X.shape[0])
+        weights = RowWeights.of(weight)
         allowed = self._classes_allowed(fresh, incremental)
         seconds = seconds_of(None, y)
-        Y = in_background_if_long(seconds, self._encoded, y, dtype, allowed, weight)
-        weight = self._weighted(weight, y, incremental)
-        if weight is not None and not weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        return TrainingData(as_dense(X, dtype), Y, weight)
+        Y = in_background_if_long(seconds, self._encoded, y, dtype, allowed, weights.values)
+        weights = weights.times(self._weights_by_class(y, incremental))
+        alpha = weights.penalty(float(self.alpha), dtype)
+        return TrainingData(as_dense(X, dtype), Y, weights.values, alpha)
 
     def _validated_arrays(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         X, y = in_background_if_long(
@@ -296,7 +296,7 @@ class BaseMLP(BaseEstimator):
         if sample_weight is not None or not self._is_plain(net, X):
             return None
         Y = self._quickly_encoded(y, net, len(X))
-        return None if Y is None else TrainingData(X, Y, None)
+        return None if Y is None else TrainingData(X, Y, None, float(self.alpha))
 
     def _is_plain(self, net: EstimatorNetwork, X: Any) -> bool:
         """Whether X is an array that the engine accepts without conversion."""
@@ -334,7 +334,8 @@ class BaseMLP(BaseEstimator):
         samples = Samples(data.X, data.Y, data.weight)
         if indices is None:
             indices = np.arange(len(data.X))
-        return TrainingRows(samples, indices, self._constant(data.Y), self._loss_divisor(net))
+        divisor = self._loss_divisor(net)
+        return TrainingRows(samples, indices, data.alpha, self._constant(data.Y), divisor)
 
     def _validation(self, net: EstimatorNetwork, samples: Samples, monitor: Monitor) -> Validation:
         constant, divisor = self._constant(samples.Y), self._loss_divisor(net)
@@ -396,4 +397,4 @@ class BaseMLP(BaseEstimator):
 
 def _mean_one(weight: Array | None, dtype: str) -> Array | None:
     """Weights scaled to mean 1."""
-    return None if weight is None else (weight / weight.mean()).astype(dtype)
+    return None if weight is None else with_mean_one(weight).astype(dtype)

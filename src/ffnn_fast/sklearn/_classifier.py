@@ -410,17 +410,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         known = self.classes_.take(indices, mode="clip") == y
         return self._codes(indices, net.spec.dtype) if known.all() else None
 
-    def _weighted(self, weight: Array | None, y: Any, incremental: bool) -> Array | None:
-        """Weights of the rows times those of their classes."""
+    def _weights_by_class(self, y: Any, incremental: bool) -> Array | None:
+        """The weight of each row's class, (n,)."""
         if self.class_weight is None:
-            return weight
+            return None
         if incremental and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows; for partial_fit pass a dictionary, for "
                 "example from sklearn.utils.class_weight.compute_class_weight"
             )
-        by_class = compute_sample_weight(self.class_weight, y)
-        return by_class if weight is None else weight * by_class
+        by_class: Array = compute_sample_weight(self.class_weight, y)
+        return by_class
 
     def _strata(self, Y: Array) -> Array | None:
         """Labels by which the split is stratified: those of two classes, as in scikit-learn."""

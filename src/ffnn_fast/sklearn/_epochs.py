@@ -34,6 +34,8 @@ class TrainingRows:
         Rows, targets and weights as given, also those that are not trained on.
     indices : ndarray of shape (n,)
         Of the rows to train on.
+    alpha : float
+        Of the penalty, for these weights.
     constant : ndarray of shape (len(samples.X),) or None
         What scikit-learn's formula adds to the engine's loss of each row.
     loss_divisor : int
@@ -42,6 +44,7 @@ class TrainingRows:
 
     samples: Samples
     indices: Array
+    alpha: float
     constant: Array | None = None
     loss_divisor: int = 1
 
@@ -58,11 +61,10 @@ class EpochRunner:
         net: EstimatorNetwork,
         rows: TrainingRows,
         optimizer: OptimizerState,
-        alpha: float,
         batch_size: int,
     ) -> None:
         self.net, self.rows, self.optimizer = net, rows, optimizer
-        self.alpha, self.batch_size = alpha, batch_size
+        self.alpha, self.batch_size = rows.alpha, batch_size
         self.work = net.bound.workspace(batch_size)
         self.chunk = batch_size * net.bound.steps_in(CHUNK, optimizer.rule, batch_size)
         self.steps_per_epoch = -(-len(rows.indices) // batch_size)

@@ -34,7 +34,7 @@ ADVICE = "https://scikit-learn.org/stable/modules/preprocessing.html"
 
 def fit_full_batch(est: Any, net: EstimatorNetwork, rows: TrainingRows) -> None:
     """Fit by an estimator's full-batch solver, in float64; sets ``loss_`` and ``n_iter_``."""
-    bound, samples, l2 = _in_double(net, rows.samples, est.alpha)
+    bound, samples, l2 = _in_double(net, rows.samples, rows.alpha)
     loss = (_lbfgs if est.solver == "lbfgs" else _lm)(est, bound, samples)
     net.params[:] = bound.params
     penalty = l2 / 2 * net.squared_norm()

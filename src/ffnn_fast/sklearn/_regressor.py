@@ -356,8 +356,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Y = (Y if self._scaling is None else self._scaling.scaled(Y)).astype(net.spec.dtype)
         return Y if np.isfinite(Y).all() else None
 
-    def _weighted(self, weight: Array | None, y: Any, incremental: bool) -> Array | None:
-        return weight
+    def _weights_by_class(self, y: Any, incremental: bool) -> None:
+        return None
 
     def _strata(self, Y: Array) -> None:
         return None
