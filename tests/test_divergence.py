@@ -38,6 +38,23 @@ def test_it_stops_with_the_parameters_of_the_last_finite_step(engine, batch_size
     np.testing.assert_array_equal(again.params, net.params)
 
 
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_gradient_descent_stops_with_finite_parameters(engine):
+    X, y = classes()
+    net, shorter = explosive(engine), explosive(engine)
+    with pytest.warns(
+        DivergedWarning, match=r"is not finite in iteration \d+;.*\(it was 5\)"
+    ) as caught:
+        history = net.gradient_descent(30 * X, y, learning_rate=5.0, max_iterations=200)
+    assert history.stopped == "diverged"
+    assert caught[0].filename == __file__
+    assert np.isfinite(net.params).all()
+    assert np.isfinite(history["loss"]).all()
+    assert len(history) < 100
+    shorter.gradient_descent(30 * X, y, learning_rate=5.0, max_iterations=len(history))
+    np.testing.assert_array_equal(net.params, shorter.params)
+
+
 def test_the_step_is_the_first_that_is_not_finite():
     X, y = classes(160)
     at = 13  # of 20 steps in an epoch

@@ -8,11 +8,11 @@ from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import PredictFunction
 from ffnn_fast._runtime.c_function import CFunction
+from ffnn_fast._runtime.diverged import DivergedWarning
 from ffnn_fast._runtime.inspection import GradientCheck, Trace
 from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
-from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast._training.rate_finder import RateCurve
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.activations import Activation

@@ -699,6 +699,12 @@ class Network:
         History
             ``epoch`` (the iteration, from 1), ``loss`` before it and ``seconds``.
 
+        Warns
+        -----
+        DivergedWarning
+            If the loss or a parameter is no longer finite; that iteration is undone, and is the
+            last.
+
         Raises
         ------
         TypeError, ValueError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,13 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ffnn_fast._errstate import isolated
+from ffnn_fast._errstate import ignoring, isolated
+from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._names import unknown
 from ffnn_fast._public import public
 from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty, within
+from ffnn_fast._runtime.diverged import DivergedWarning
 from ffnn_fast._scalars import as_float, as_int
+from ffnn_fast._user_line import stacklevel
 from ffnn_fast.history import History, Record, RecordCallback
 from ffnn_fast.optimizers import SGD, StepRule
 
@@ -47,6 +52,9 @@ def gradient_descent(
 ) -> History:
     """The lecture's algorithm (modules 4.2, 4.8), all rows at each step; θ changes in place.
 
+    An iteration whose loss or parameters are not finite is undone and ends it, with a
+    `DivergedWarning`.
+
     ::
 
         t ← 0
@@ -57,7 +65,10 @@ def gradient_descent(
     """
     learning_rate = as_float(learning_rate, "learning_rate")
     max_iterations = as_int(max_iterations, "max_iterations")
-    return bound.run(len(samples.X), _descend, bound, samples, learning_rate, max_iterations)
+    return bound.run(
+        len(samples.X), ignoring, "over invalid", _descend, bound, samples, learning_rate,
+        max_iterations,
+    )  # fmt: skip
 
 
 def _descend(
@@ -68,12 +79,26 @@ def _descend(
     rule = StepRule(SGD(learning_rate=learning_rate))
     hyper = np.array(rule.optimizer.hyper)
     state = np.zeros((rule.slots, spec.n_params), dtype=spec.dtype)
+    before = aligned_empty(spec.n_params, spec.dtype)
     t = 0
     while t < max_iterations:
         t += 1
         began = perf_counter()
+        before[:] = bound.params
         loss, _ = bound.loss_gradient(samples, grad)
         bound.backend.update(bound.plan, rule, hyper, bound.params, grad, state, t)
+        if not (math.isfinite(loss) and all_finite(bound.params)):
+            bound.params[:] = before
+            history.stopped = "diverged"
+            what = "a parameter" if math.isfinite(loss) else "the loss"
+            warnings.warn(
+                f"gradient descent diverged: {what} is not finite in iteration {t}; the parameters "
+                "are those before it. Try a smaller learning rate "
+                f"(it was {learning_rate:g}), or standardised inputs",
+                DivergedWarning,
+                stacklevel=stacklevel(),
+            )
+            break
         history.records.append({"epoch": t, "loss": loss, "seconds": perf_counter() - began})
     return history
 

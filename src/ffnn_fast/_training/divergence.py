@@ -9,21 +9,18 @@ import numpy as np
 
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
-from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import aligned_empty
+from ffnn_fast._runtime.diverged import DivergedWarning
 from ffnn_fast._runtime.inspection import trace
 from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._user_line import stacklevel
 
+__all__ = ["DivergedWarning", "DivergenceGuard"]
+
 Array = np.ndarray
 STEPS_PER_SNAPSHOT = 1000  # then the time for a copy of θ and the optimizer state is negligible
 MAX_TRACED_ROWS = 1024
-
-
-@public()
-class DivergedWarning(UserWarning):
-    """A fit has stopped because its loss or a parameter is not a finite number."""
 
 
 class DivergenceGuard:
