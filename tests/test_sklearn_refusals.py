@@ -5,6 +5,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 
+from ffnn_fast.schedules import ReduceOnPlateau
 from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -236,3 +237,40 @@ def test_invalid_class_weights_are_refused_before_any_work(solver, weight, error
     with pytest.raises(error, match=rf"^class_weight\[1\]\[1\] {message}"):
         columns.fit(X, np.column_stack([y, y % 2]))
     assert not hasattr(columns, "classes_")
+
+
+REFUSED = {
+    "monitor": ({"learning_rate": ReduceOnPlateau(0.1, "val_score")}, {}, "monitors 'val_score'"),
+    "initial weights": ({}, {"coef_init": [np.zeros((9, 9))] * 2}, "expected weights of shape"),
+    "split": ({"early_stopping": True, "validation_fraction": 0.001}, {}, "validation set is too"),
+    "validation": ({}, {"X_val": X[:, :2], "y_val": y}, "features"),
+    "dropout": ({"dropout": [0.1, 0.2, 0.3]}, {}, "dropout"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refused_fit_leaves_the_one_before(kind, warm_start, case):
+    parameters, given, message = REFUSED[case]
+    model = kind(
+        hidden_layer_sizes=4, solver="sgd", max_iter=2, random_state=0, warm_start=warm_start
+    ).fit(X, y)
+    before, predicted = dict(vars(model)), model.predict(X)
+    weights = [W.copy() for W in model.coefs_]
+    default = kind().get_params()
+    model.set_params(**parameters)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, **given)
+    model.set_params(**{name: default[name] for name in parameters})
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items() if name[-1] == "_")
+    np.testing.assert_array_equal(model.predict(X), predicted)
+    assert all((W == V).all() for W, V in zip(weights, model.coefs_, strict=True))
+
+
+def test_a_refused_fit_leaves_no_attributes_of_one():
+    model = MLPRegressor("absolute", solver="lm")
+    with pytest.raises(ValueError, match="loss"):
+        model.fit(X, y)
+    assert not [name for name in vars(model) if name.endswith("_")]

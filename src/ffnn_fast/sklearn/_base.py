@@ -23,14 +23,20 @@ from ffnn_fast.sklearn._class_weight import check_class_weight
 from ffnn_fast.sklearn._epochs import (
     EpochRunner,
     TrainingRows,
+    begin_epochs,
     continues_curves,
     fit_epochs,
     reset_curves,
     rows_per_batch,
 )
-from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense
+from ffnn_fast.sklearn._estimator_network import (
+    EstimatorNetwork,
+    as_dense,
+    is_plain,
+    restored_on_error,
+)
 from ffnn_fast.sklearn._fit_data import InitialWeights, RowWeights, TrainingData
-from ffnn_fast.sklearn._full_batch_solvers import fit_full_batch
+from ffnn_fast.sklearn._full_batch_solvers import full_batch_fit
 from ffnn_fast.sklearn._long_calls import in_background_if_long, seconds_of
 from ffnn_fast.sklearn._monitoring import Monitor, Validation, as_monitor
 from ffnn_fast.sklearn._optimizer_state import OptimizerState, new_optimizer_state
@@ -100,20 +106,22 @@ class BaseMLP(BaseEstimator):
             raise ValueError("X_val and y_val must be passed together")
         check_unmasked(X=X, y=y, sample_weight=sample_weight)
         check_unmasked(X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
-        self._check_class_weight()
+        check_class_weight(vars(self).get("class_weight"))
         initial = InitialWeights(coef_init, intercept_init)
         hidden, monitor = hidden_sizes(self.hidden_layer_sizes), self._monitor()
         fresh = not self.warm_start or "coefs_" not in vars(self)
-        data = self._validated(X, y, sample_weight, fresh)
-        rng = self._generator()
-        net = self._begin(data, hidden, fresh, initial, rng)
-        validation = None
-        if X_val is not None:
-            validation = self._validation_samples(net, X_val, y_val, sample_weight_val)
-        if self.solver in FULL_BATCH:
-            fit_full_batch(self, net, self._training_rows(net, data, None))
-        else:
-            self._fit_stochastic(net, data, validation, rng, monitor, fresh)
+        with restored_on_error(self):
+            data = self._validated(X, y, sample_weight, fresh)
+            rng = self._generator()
+            net = self._begin(data, hidden, fresh, initial, rng)
+            validation = None
+            if X_val is not None:
+                validation = self._validation_samples(net, X_val, y_val, sample_weight_val)
+            if self.solver in FULL_BATCH:
+                train = full_batch_fit(self, net, self._training_rows(net, data, None))
+            else:
+                train = self._stochastic_fit(net, data, validation, rng, monitor, fresh)
+        train()
         return self._finished(net)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
@@ -124,21 +132,23 @@ class BaseMLP(BaseEstimator):
             raise ValueError("partial_fit does not support early_stopping=True")
         if isinstance(self.learning_rate, Schedule):
             check_counts(self.learning_rate, "partial_fit")
-        if first:
-            data = self._validated(X, y, sample_weight, True, incremental=True)
-            rng = self._generator()
-            hidden = hidden_sizes(self.hidden_layer_sizes)
-            net = self._begin(data, hidden, True, InitialWeights(), rng)
-        else:
-            net, rng = self._current_network(), self._generator()
-            self.coefs_, self.intercepts_ = list(net.coefs), list(net.intercepts)
-            data = self._quickly_validated(net, X, y, sample_weight) or self._validated(
-                X, y, sample_weight, False, incremental=True
-            )
-        self._fit_stochastic(net, data, None, rng, Monitor(), first, incremental=True)
+        with restored_on_error(self):
+            if first:
+                data = self._validated(X, y, sample_weight, True, incremental=True)
+                rng = self._generator()
+                hidden = hidden_sizes(self.hidden_layer_sizes)
+                net = self._begin(data, hidden, True, InitialWeights(), rng)
+            else:
+                net, rng = self._current_network(), self._generator()
+                self.coefs_, self.intercepts_ = list(net.coefs), list(net.intercepts)
+                data = self._quickly_validated(net, X, y, sample_weight) or self._validated(
+                    X, y, sample_weight, False, incremental=True
+                )
+            train = self._stochastic_fit(net, data, None, rng, Monitor(), first, incremental=True)
+        train()
         return self._finished(net)
 
-    def _fit_stochastic(
+    def _stochastic_fit(
         self,
         net: EstimatorNetwork,
         data: TrainingData,
@@ -147,7 +157,8 @@ class BaseMLP(BaseEstimator):
         monitor: Monitor,
         fresh: bool,
         incremental: bool = False,
-    ) -> None:
+    ) -> Callable[[], None]:
+        """A function that does the epochs of this call, of which all arguments are checked."""
         validated = validation is not None or self.early_stopping
         recorded = (monitor.name, self.early_stopping) if validated else None
         if fresh or not continues_curves(self, recorded, incremental):
@@ -165,13 +176,15 @@ class BaseMLP(BaseEstimator):
         size = rows_per_batch(self.batch_size, len(rows.indices))
         runner = EpochRunner(net, rows, self._optimizer_state, size)
         functions = None if validation is None else self._validation(net, validation, monitor)
-        fit_epochs(self, runner, functions, rng, 1 if incremental else self.max_iter, incremental)
-        if self.early_stopping:
-            net.params[:] = self._best
+        max_iter = 1 if incremental else self.max_iter
+        begin_epochs(runner, functions, max_iter)
 
-    def _check_class_weight(self) -> None:
-        """TypeError or ValueError if the weight of a class is no finite number >= 0."""
-        check_class_weight(vars(self).get("class_weight"))
+        def train() -> None:
+            fit_epochs(self, runner, functions, rng, max_iter, incremental)
+            if self.early_stopping:
+                net.params[:] = self._best
+
+        return train
 
     def _monitor(self) -> Monitor:
         return as_monitor(self.monitor, classifies=not self._y_numeric)
@@ -293,23 +306,10 @@ class BaseMLP(BaseEstimator):
         self, net: EstimatorNetwork, X: Any, y: Any, sample_weight: Any
     ) -> TrainingData | None:
         """The same for plain valid arrays; None if the input needs `_validated`."""
-        if sample_weight is not None or not self._is_plain(net, X):
+        if sample_weight is not None or not is_plain(self, net, X):
             return None
         Y = self._quickly_encoded(y, net, len(X))
         return None if Y is None else TrainingData(X, Y, None, float(self.alpha))
-
-    def _is_plain(self, net: EstimatorNetwork, X: Any) -> bool:
-        """Whether X is an array that the engine accepts without conversion."""
-        return (
-            type(X) is np.ndarray
-            and X.dtype == net.spec.dtype
-            and X.ndim == 2
-            and X.shape[1] == net.spec.n_inputs
-            and len(X) > 0
-            and X.flags.c_contiguous
-            and "feature_names_in_" not in vars(self)
-            and bool(all_finite(X))
-        )
 
     def _validation_samples(self, net: EstimatorNetwork, X: Any, y: Any, weight: Any) -> Samples:
         """The user's validation data, validated and encoded."""
@@ -373,7 +373,7 @@ class BaseMLP(BaseEstimator):
         """The network, and the checked rows X, which may be sparse."""
         check_is_fitted(self)
         net = self._current_network()
-        if not self._is_plain(net, X):
+        if not is_plain(self, net, X):
             check_unmasked(X=X)
             X = in_background_if_long(
                 seconds_of(X), validate_data, self, X, accept_sparse=SPARSE, reset=False

@@ -31,6 +31,7 @@ from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
 from ffnn_fast.sklearn import _label_columns as label_columns
 from ffnn_fast.sklearn._base import ANY, SAME, BaseMLP, Callbacks
+from ffnn_fast.sklearn._class_weight import check_class_weight
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
 from ffnn_fast.sklearn._label_columns import MULTIOUTPUT
 
@@ -236,7 +237,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y has labels that are not in `classes`.
         """
         check_unmasked(X=X, y=y, sample_weight=sample_weight, classes=classes)
-        self._check_class_weight()
+        check_class_weight(self.class_weight)
         first = "coefs_" not in vars(self)
         needs_classes = classes is not None or "classes_" not in vars(self)
         if label_columns.are_lists(classes):

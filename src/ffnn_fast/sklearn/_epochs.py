@@ -178,6 +178,12 @@ def reset_curves(est: Any, params: Array, recorded: Recorded) -> None:
         est._best, est._best_figure = params.copy(), -np.inf
 
 
+def begin_epochs(runner: EpochRunner, validation: Validation | None, max_iter: int) -> None:
+    """Adapt the learning rate to the fit; ValueError if it does not suit."""
+    runner.optimizer.check_monitor([*FIGURES, *([] if validation is None else validation.names)])
+    runner.optimizer.begin(max_iter * runner.steps_per_epoch)
+
+
 def fit_epochs(
     est: Any,
     runner: EpochRunner,
@@ -189,8 +195,6 @@ def fit_epochs(
     """Epochs until the estimator's stopping rules end them; updates the estimator's attributes."""
     order, optimizer = runner.rows.indices, runner.optimizer
     monitor = validation.monitor if validation is not None and est.early_stopping else None
-    optimizer.check_monitor([*FIGURES, *([] if validation is None else validation.names)])
-    optimizer.begin(max_iter * runner.steps_per_epoch)
     est.n_iter_ = 0
     try:
         for _ in range(max_iter):

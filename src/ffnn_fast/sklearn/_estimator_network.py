@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._runtime.settings import Settings
@@ -109,6 +111,36 @@ class EstimatorNetwork:
         rows = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(self.spec.dtype).itemsize))
         blocks = (X[start : start + rows] for start in range(0, X.shape[0], rows))
         return np.concatenate([function(as_dense(block, self.spec.dtype)) for block in blocks])
+
+
+@contextmanager
+def restored_on_error(est: Any) -> Iterator[None]:
+    """Restore an estimator's attributes and θ if an exception ends the block."""
+    before = dict(vars(est))
+    net: EstimatorNetwork | None = before.get("_network")
+    theta = None if net is None else net.params.copy()
+    try:
+        yield
+    except BaseException:
+        vars(est).clear()
+        vars(est).update(before)
+        if net is not None:
+            net.params[:] = theta
+        raise
+
+
+def is_plain(est: Any, net: EstimatorNetwork, X: Any) -> bool:
+    """Whether X is an array that the engine of a fitted estimator accepts without conversion."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype == net.spec.dtype
+        and X.ndim == 2
+        and X.shape[1] == net.spec.n_inputs
+        and len(X) > 0
+        and X.flags.c_contiguous
+        and "feature_names_in_" not in vars(est)
+        and bool(all_finite(X))
+    )
 
 
 def as_dense(X: Any, dtype: str) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -32,9 +33,25 @@ MIN_TOL = 1e-16  # in place of tol=0
 ADVICE = "https://scikit-learn.org/stable/modules/preprocessing.html"
 
 
-def fit_full_batch(est: Any, net: EstimatorNetwork, rows: TrainingRows) -> None:
-    """Fit by an estimator's full-batch solver, in float64; sets ``loss_`` and ``n_iter_``."""
+def full_batch_fit(est: Any, net: EstimatorNetwork, rows: TrainingRows) -> Callable[[], None]:
+    """A function that fits by an estimator's full-batch solver, of which all is checked.
+
+    It works in float64 and sets ``loss_`` and ``n_iter_``.
+    """
     bound, samples, l2 = _in_double(net, rows.samples, rows.alpha)
+    if est.solver == "lm":
+        check_least_squares(bound.spec, MAX_BYTES)
+    return partial(_fit, est, net, rows, bound, samples, l2)
+
+
+def _fit(
+    est: Any,
+    net: EstimatorNetwork,
+    rows: TrainingRows,
+    bound: BoundNetwork,
+    samples: Samples,
+    l2: float,
+) -> None:
     loss = (_lbfgs if est.solver == "lbfgs" else _lm)(est, bound, samples)
     net.params[:] = bound.params
     penalty = l2 / 2 * net.squared_norm()
@@ -88,7 +105,6 @@ def _lbfgs(est: Any, bound: BoundNetwork, samples: Samples) -> float:
 
 def _lm(est: Any, bound: BoundNetwork, samples: Samples) -> float:
     """Levenberg-Marquardt: damped Gauss-Newton steps for squared errors."""
-    check_least_squares(bound.spec, MAX_BYTES)
     options = LevenbergMarquardtOptions(est.max_iter, est.tol or MIN_TOL, DAMPING)
     target = bound.params.copy()
     found = ignoring("over", levenberg_marquardt, bound, samples, target, options)
