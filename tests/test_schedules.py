@@ -253,7 +253,7 @@ def test_as_schedule():
             ValueError,
             "n_steps must be at least 1, got 0",
         ),
-        (lambda: OneCycle(0.1).over(3), ValueError, "than all of 3 steps, got 0.9: change rise"),
+        (lambda: OneCycle(0.1, 3), ValueError, "than all of 3 steps, got 0.9: change rise"),
         (lambda: Cosine(0.1, per="step"), ValueError, "Cosine with per='step' needs period"),
         (lambda: StepDecay(0.1, per="fit"), ValueError, "every, a share of the fit"),
         (lambda: WarmUp(0.1, 0, per="fit"), ValueError, "length, a share of the fit"),

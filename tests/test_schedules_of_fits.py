@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from ffnn_fast import CheckpointError, Network
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._training import checkpoint_files
 from ffnn_fast.callbacks import Callback
-from ffnn_fast.schedules import Cosine, Custom, Exponential, OneCycle, StepDecay, WarmUp
+from ffnn_fast.schedules import Cosine, Custom, Exponential, OneCycle, Schedule, StepDecay, WarmUp
 from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -100,11 +101,49 @@ def test_a_schedule_over_the_fit_refuses_another_number_of_epochs(tmp_path):
     np.testing.assert_array_equal(again.params, whole.params)
 
 
-def test_a_fit_of_too_few_steps_changes_nothing():
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (1, [0.5]),
+        (2, [0.02, 0.5]),
+        (3, [0.02, 0.5, 2e-6]),
+        (4, [0.02, 0.4058728, 0.1415305, 2e-6]),
+    ],
+)
+def test_one_cycle_in_the_smallest_fits(steps, expected):
+    rates = Rates()
+    given = {"epochs": steps, "batch_size": None, "learning_rate": OneCycle(0.5)}
+    network().fit(X, Y, **given, callbacks=[rates])
+    np.testing.assert_allclose(rates.found, expected, rtol=1e-5)
+    model = MLPRegressor(max_iter=steps, learning_rate=OneCycle(0.5))
+    found = []
+    model.set_params(callbacks=lambda record: found.append(record["learning_rate"]))
+    model.fit(X, X[:, 0])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 20])
+def test_a_short_rise_of_a_cycle_takes_one_step(steps):
+    cycle = OneCycle(0.5, 0.5, rise=0.01, per="fit").over(2 * steps)
+    rates = cycle.rates(0, 2 * steps, 1, {})
+    assert rates[min(1, steps - 1)] == pytest.approx(0.5)
+    np.testing.assert_allclose(rates[steps:], 2e-6)
+
+
+@dataclass(frozen=True)
+class RatesOnly(Schedule):
+    """A schedule of the user with `rates` and no `at`."""
+
+    def rates(self, first, n, steps_per_epoch, memory):
+        return np.full(n, 0.1)
+
+
+def test_a_schedule_without_at_changes_nothing():
+    network().fit(X, Y, epochs=1, learning_rate=RatesOnly())
     net = network(dropout=0.2)
     before, state = net.params.copy(), net.rng.bit_generator.state
-    with pytest.raises(ValueError, match=r"the rise must take .* of 3 steps, got 0.9: change rise"):
-        net.fit(X, Y, epochs=3, batch_size=None, learning_rate=OneCycle(0.1))
+    with pytest.raises(TypeError, match=r"RatesOnly with per='fit' must implement at\(u\)"):
+        net.fit(X, Y, epochs=3, batch_size=None, learning_rate=RatesOnly(per="fit"))
     np.testing.assert_array_equal(net.params, before)
     assert net.rng.bit_generator.state == state
 
@@ -198,6 +237,9 @@ def test_partial_fit_of_an_estimator_refuses_shares():
         assert found[0]["learning_rate"] == 0.02
 
 
-def test_a_fit_of_an_estimator_of_too_few_steps_is_refused():
-    with pytest.raises(ValueError, match=r"than all of 2 steps, got 0.6: change rise"):
-        MLPRegressor(max_iter=2, learning_rate=OneCycle(0.1)).fit(X, X[:, 0])
+def test_a_schedule_without_at_leaves_the_fit_of_an_estimator():
+    model = MLPRegressor(max_iter=2, learning_rate=RatesOnly()).fit(X, X[:, 0])
+    before = model.coefs_
+    with pytest.raises(TypeError, match=r"RatesOnly with per='fit' must implement at\(u\)"):
+        model.set_params(learning_rate=RatesOnly(per="fit")).fit(X, X[:, 0])
+    assert model.coefs_ is before

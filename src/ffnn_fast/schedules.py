@@ -80,12 +80,17 @@ class Schedule:
         Raises
         ------
         TypeError, ValueError
-            If `n_steps` is not as described, or too small for the schedule.
+            If `n_steps` is not as described, or a subclass does not implement `at`.
         """
         return self._in_steps(as_int(n_steps, "n_steps")) if self.per == "fit" else self
 
     def _in_steps(self, n_steps: int) -> Schedule:
         """The schedule for ``per="fit"`` as one that counts steps."""
+        if type(self).at is Schedule.at:
+            raise TypeError(
+                f"{type(self).__name__} with per='fit' must implement at(u), which training calls "
+                "with shares of the fit, in place of rates; or give it per='step'"
+            )
         return Custom(lambda step: float(self.at(np.array([step / n_steps]))[0]))
 
     def _convert_lengths(self, *names: str) -> None:
@@ -358,7 +363,8 @@ class OneCycle(Schedule):
     The rise takes ``rise · total − 1`` of the ``total − 1`` changes between steps; after `total`
     steps the rate is constant. PyTorch's form of Smith and Topin, *Super-Convergence* (2018). u
     counts steps unless `per` is given. Without `total`, the cycle takes the whole fit:
-    ``OneCycle(0.1)`` is ``OneCycle(0.1, 1.0, per="fit")``.
+    ``OneCycle(0.1)`` is ``OneCycle(0.1, 1.0, per="fit")``. In a fit with too few steps for the rise
+    the second step has η = `peak`, and the only step of a cycle of one.
 
     Parameters
     ----------
@@ -411,7 +417,14 @@ class OneCycle(Schedule):
         return np.where(u <= top, up, down)
 
     def _in_steps(self, n_steps: int) -> Schedule:
-        return self._with_steps(n_steps, "total")
+        total = max(1, round(cast(float, self.total) * n_steps))
+        if self.rise * total > 1:
+            return self._with_steps(n_steps, "total")
+        if total > 2:
+            return self._with_steps(n_steps, "total", rise=2 / total)
+        low = self.peak / self.start
+        rates = (low, self.peak, low / self.end)[2 - total :]
+        return Custom(lambda step: rates[min(step, total)])
 
 
 @dataclass(frozen=True)
