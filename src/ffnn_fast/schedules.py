@@ -24,18 +24,9 @@ from ffnn_fast._text import quoted
 from ffnn_fast.metrics import mode_of
 
 __all__ = [
-    "Constant",
-    "Cosine",
-    "Custom",
-    "Exponential",
-    "InverseScaling",
-    "OneCycle",
-    "ReduceOnPlateau",
-    "Schedule",
-    "StepDecay",
-    "WarmUp",
-    "as_schedule",
-]
+    "Constant", "Cosine", "Custom", "Exponential", "InverseScaling", "OneCycle",
+    "ReduceOnPlateau", "Schedule", "StepDecay", "WarmUp", "as_schedule",
+]  # fmt: skip
 
 Array = np.ndarray
 Memory = dict[str, Any]
@@ -61,7 +52,8 @@ class Schedule:
 
     def at(self, u: Array) -> Array:
         """η for each u, float64."""
-        raise NotImplementedError(f"{type(self).__name__} has no rates: implement at(u)")
+        which = " for per='fit'" if self.per == "fit" else ""
+        raise NotImplementedError(f"{type(self).__name__} has no rates{which}: implement at(u)")
 
     @property
     def needs_n_steps(self) -> bool:
@@ -80,17 +72,15 @@ class Schedule:
         Raises
         ------
         TypeError, ValueError
-            If `n_steps` is not as described, or a subclass does not implement `at`.
+            If `n_steps` is not as described.
+        NotImplementedError
+            If a subclass does not implement `at`.
         """
         return self._in_steps(as_int(n_steps, "n_steps")) if self.per == "fit" else self
 
     def _in_steps(self, n_steps: int) -> Schedule:
         """The schedule for ``per="fit"`` as one that counts steps."""
-        if type(self).at is Schedule.at:
-            raise TypeError(
-                f"{type(self).__name__} with per='fit' must implement at(u), which training calls "
-                "with shares of the fit, in place of rates; or give it per='step'"
-            )
+        self.at(np.zeros(1))  # an error of it comes before the fit
         return Custom(lambda step: float(self.at(np.array([step / n_steps]))[0]))
 
     def _convert_lengths(self, *names: str) -> None:
@@ -418,10 +408,9 @@ class OneCycle(Schedule):
 
     def _in_steps(self, n_steps: int) -> Schedule:
         total = max(1, round(cast(float, self.total) * n_steps))
-        if self.rise * total > 1:
-            return self._with_steps(n_steps, "total")
-        if total > 2:
-            return self._with_steps(n_steps, "total", rise=2 / total)
+        if total > 2 or self.rise * total > 1:
+            rise = self.rise if self.rise * total > 1 else 2 / total
+            return self._with_steps(n_steps, "total", rise=rise)
         low = self.peak / self.start
         rates = (low, self.peak, low / self.end)[2 - total :]
         return Custom(lambda step: rates[min(step, total)])
