@@ -18,7 +18,7 @@ INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
 LAYERS = [
     {"_text", "c_api"},
     {"engine", "_public", "_user_line", "_names", "_errstate"},
-    {"_scalars"},
+    {"_scalars", "_conversion"},
     FORMULAS,
     {"_model"},
     {"reference", "plotting"},
@@ -32,6 +32,7 @@ LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 MAY_USE_THEIR_LAYER = FORMULAS | {"cli", "__main__"}
 NUMPY_ONLY = FORMULAS | {
     "_scalars",
+    "_conversion",
     "_text",
     "_public",
     "_user_line",

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from ffnn_fast import metrics
+from ffnn_fast.activations import log_softmax, logsumexp, softmax
 from ffnn_fast.metrics import (
     Metric,
     accuracy,
@@ -239,3 +241,49 @@ class TestRocAuc:
     def test_nan(self):
         with pytest.raises(ValueError, match="no NaN"):
             roc_auc([0, 1], [0.1, np.nan])
+
+
+NUMBERS = {
+    "log_loss": lambda y: metrics.log_loss(y, np.full((2, 2), 0.5)),
+    "probabilities": lambda y: metrics.log_loss([0, 1], np.ma.stack([y, y], axis=1)),
+    "confusion_matrix": lambda y: metrics.confusion_matrix(y, [0, 1]),
+    "roc_auc": lambda y: metrics.roc_auc(y, [0.2, 0.7]),
+    "score": lambda y: metrics.roc_auc([0, 1], y),
+    "calibration_curve": lambda y: metrics.calibration_curve(y, [0.2, 0.7]),
+    "r2": lambda y: metrics.r2(y, [0.0, 1.0]),
+    "rmse": lambda y: metrics.rmse([0.0, 1.0], y),
+    "mae": lambda y: metrics.mae(y, [0.0, 1.0]),
+    "top_k_accuracy": lambda y: metrics.top_k_accuracy(y, np.eye(2), 1),
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "logsumexp": logsumexp,
+}
+NO_NUMBERS = {
+    "text": np.array(["0", "1"]),
+    "dates": np.array(["2020-01-01", "2020-01-02"], "M8[D]"),
+    "complex": np.array([0j, 1]),
+    "records": np.zeros(2, [("a", float)]),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_is_no_number_is_refused_by_name(name):
+    for array in NO_NUMBERS.values():
+        with pytest.raises(TypeError, match="must hold real numbers, got dtype"):
+            NUMBERS[name](array)
+    for missing in (np.ma.array([0, 1], mask=[0, 1]), np.array([0, None])):
+        with pytest.raises(ValueError, match="must have no missing entries, got one in row 1"):
+            NUMBERS[name](missing)
+
+
+@pytest.mark.parametrize("metric", [metrics.accuracy, metrics.f1])
+def test_labels_may_be_text_but_not_missing(metric):
+    assert metric(["a", "b"], ["a", "b"]) == 1
+    assert metric(np.array(["a", "b"], object), np.array(["a", "b"], object)) == 1
+    assert metric(np.ma.array([0, 1]), [0, 1]) == 1
+    for name in ("dates", "complex", "records"):
+        with pytest.raises(TypeError, match="predicted must hold real numbers, got dtype"):
+            metric([0, 1], NO_NUMBERS[name])
+    for missing in (np.ma.array([0, 1], mask=[0, 1]), np.array([0, None])):
+        with pytest.raises(ValueError, match="labels must have no missing entries, got one in row"):
+            metric(missing, [0, 1])

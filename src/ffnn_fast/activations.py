@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ffnn_fast._conversion import as_numbers
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._names import unknown
 from ffnn_fast._scalars import as_bool, as_choice, convert_fields, described
@@ -172,8 +173,10 @@ def softmax(a: npt.ArrayLike, axis: Axis = -1) -> Array:
 
     Raises
     ------
+    TypeError
+        If an entry is no real number.
     ValueError
-        If the sum has no terms, or `a` has no such axis.
+        If the sum has no terms, `a` has no such axis, or an entry is missing.
 
     Examples
     --------
@@ -205,8 +208,10 @@ def log_softmax(a: npt.ArrayLike, axis: Axis = -1) -> Array:
 
     Raises
     ------
+    TypeError
+        If an entry is no real number.
     ValueError
-        If the sum has no terms, or `a` has no such axis.
+        If the sum has no terms, `a` has no such axis, or an entry is missing.
 
     Examples
     --------
@@ -238,8 +243,10 @@ def logsumexp(a: npt.ArrayLike, axis: Axis = -1, *, keepdims: bool = False) -> A
 
     Raises
     ------
+    TypeError
+        If an entry is no real number.
     ValueError
-        If the sum has no terms, or `a` has no such axis.
+        If the sum has no terms, `a` has no such axis, or an entry is missing.
 
     Examples
     --------
@@ -255,7 +262,7 @@ def logsumexp(a: npt.ArrayLike, axis: Axis = -1, *, keepdims: bool = False) -> A
 
 def _as_real(a: npt.ArrayLike) -> Array:
     """`a` as an array of floating-point numbers."""
-    array = np.asarray(a)
+    array = as_numbers(a, "a")
     return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ffnn_fast._conversion import as_numbers, check_unmasked
 from ffnn_fast._names import unknown
 from ffnn_fast._scalars import as_bool, as_choice, as_int, convert_fields
 
@@ -34,6 +35,7 @@ __all__ = [
 
 
 TOP_K = re.compile(r"top_([1-9]\d*)")
+TEXT = "UST"  # kinds of NumPy's text
 FALLING = re.compile(r"loss|gradient_norm(_\d+)?|dead_units_\d+")  # figures that should fall
 
 
@@ -50,13 +52,16 @@ def accuracy(
 
     Raises
     ------
+    TypeError
+        If the labels are complex numbers, dates or records.
     ValueError
-        If the shapes differ, are not one-dimensional, or there is no sample.
+        If the shapes differ, are not one-dimensional, there is no sample, or an entry is missing.
     """
-    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    labels, predicted = _as_labels(labels, "labels"), _as_labels(predicted, "predicted")
     _check_shapes(labels, predicted, dimensions=(1,))
     right = labels == predicted
     if known is not None:
+        check_unmasked(known=known)
         right = right[np.asarray(known)]
     return float(np.mean(right)) if right.size else float("nan")
 
@@ -77,10 +82,13 @@ def r2(
 
     Raises
     ------
+    TypeError
+        If an entry is no real number.
     ValueError
-        If the shapes differ, have another number of dimensions, or there is no sample.
+        If the shapes differ, have another number of dimensions, there is no sample, or a value is
+        masked or None.
     """
-    values, predicted = np.asarray(values, np.float64), np.asarray(predicted, np.float64)
+    values, predicted = _as_float64(values, "values"), _as_float64(predicted, "predicted")
     _check_shapes(values, predicted, dimensions=(1, 2))
     if known is not None:
         return _r2_of_known(values, predicted, np.asarray(known))
@@ -109,10 +117,10 @@ def f1(labels: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         As `accuracy`.
     """
-    y, z = np.asarray(labels), np.asarray(predicted)
+    y, z = _as_labels(labels, "labels"), _as_labels(predicted, "predicted")
     _check_shapes(y, z, dimensions=(1, 2))
     if y.ndim == 1:
         classes = np.union1d(y, z)
@@ -136,10 +144,12 @@ def top_k_accuracy(labels: npt.ArrayLike, scores: npt.ArrayLike, k: int = 5) -> 
 
     Raises
     ------
+    TypeError
+        If an entry is no real number.
     ValueError
-        If the shapes do not fit, or k is not in 1..c.
+        If the shapes do not fit, k is not in 1..c, or an entry is missing.
     """
-    labels, scores = np.asarray(labels), np.asarray(scores)
+    labels, scores = as_numbers(labels, "labels"), as_numbers(scores, "scores")
     if labels.ndim != 1 or scores.ndim != 2 or len(labels) != len(scores) or not len(labels):
         raise ValueError(f"expected shapes (n,) and (n, c), got {labels.shape} and {scores.shape}")
     k = as_int(k, "k", 1, scores.shape[1])
@@ -158,10 +168,12 @@ def log_loss(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
 
     Raises
     ------
+    TypeError
+        If an entry is no real number.
     ValueError
-        If the shapes do not fit.
+        If the shapes do not fit, or an entry is missing.
     """
-    y, p = np.asarray(targets), np.asarray(probabilities)
+    y, p = as_numbers(targets, "targets"), as_numbers(probabilities, "probabilities")
     if y.ndim not in (1, 2) or p.ndim != 2 or len(y) != len(p) or not len(p):
         raise ValueError(f"expected shapes (n,) or (n, c) and (n, c), got {y.shape} and {p.shape}")
     least = np.finfo(p.dtype if p.dtype.kind == "f" else np.float64).eps
@@ -183,7 +195,7 @@ def rmse(values: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         As `r2`.
     """
     return float(np.mean(np.sqrt(_mean_error(values, predicted, np.square))))
@@ -198,7 +210,7 @@ def mae(values: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         As `r2`.
     """
     return float(np.mean(_mean_error(values, predicted, np.abs)))
@@ -227,7 +239,7 @@ def confusion_matrix(
     ValueError
         As `accuracy`; also for a label outside 0..n_classes-1.
     """
-    y, z = np.asarray(labels), np.asarray(predicted)
+    y, z = as_numbers(labels, "labels"), as_numbers(predicted, "predicted")
     _check_shapes(y, z, dimensions=(1,))
     if not {y.dtype.kind, z.dtype.kind} <= set("iub"):
         raise TypeError(f"expected integer labels, got {y.dtype} and {z.dtype}")
@@ -259,10 +271,12 @@ def precision_recall(
 
     Raises
     ------
+    TypeError
+        If an entry is no real number.
     ValueError
-        If `confusion` is not square.
+        If `confusion` is not square, or an entry is missing.
     """
-    counts = np.asarray(confusion)
+    counts = as_numbers(confusion, "confusion")
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
         raise ValueError(f"expected shape (c, c), got {counts.shape}")
     right, named, support = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
@@ -294,11 +308,14 @@ def calibration_curve(
 
     Raises
     ------
+    TypeError
+        If an entry is no real number.
     ValueError
-        If the shapes differ, values are out of range, or `bins` is less than 1.
+        If the shapes differ, values are out of range, `bins` is less than 1, or an entry is
+        missing.
     """
     bins = as_int(bins, "bins")
-    y, p = _as_events(happened, probability)
+    y, p = _as_events(happened, probability, "probability")
     if not np.all((p >= 0) & (p <= 1)):
         raise ValueError("expected probabilities in [0, 1]")
     place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], p)
@@ -319,7 +336,7 @@ def expected_calibration_error(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         As `calibration_curve`.
     """
     mean, share, count = calibration_curve(happened, probability, bins)
@@ -339,10 +356,12 @@ def roc_auc(happened: npt.ArrayLike, score: npt.ArrayLike) -> float:
 
     Raises
     ------
+    TypeError
+        If an entry is no real number.
     ValueError
-        If the shapes differ, a score is NaN, or all samples are of one class.
+        If the shapes differ, a score is NaN, all samples are of one class, or an entry is missing.
     """
-    y, s = _as_events(happened, score)
+    y, s = _as_events(happened, score, "score")
     positive = int(y.sum())
     negative = len(y) - positive
     if np.isnan(s).any() or not positive or not negative:
@@ -451,20 +470,37 @@ def mode_of(monitor: str, larger_is_better: Mapping[str, bool | None] | None = N
 def _mean_error(
     values: npt.ArrayLike, predicted: npt.ArrayLike, size: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    values, predicted = np.asarray(values, np.float64), np.asarray(predicted, np.float64)
+    values, predicted = _as_float64(values, "values"), _as_float64(predicted, "predicted")
     _check_shapes(values, predicted, dimensions=(1, 2))
     known = ~np.isnan(values)
     errors = size(np.where(known, values - predicted, 0)).sum(axis=0)
     return errors / np.maximum(known.sum(axis=0), 1)
 
 
-def _as_events(happened: npt.ArrayLike, number: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _as_events(
+    happened: npt.ArrayLike, number: npt.ArrayLike, name: str
+) -> tuple[np.ndarray, np.ndarray]:
     """The events as 0 and 1, (n,), and the numbers, (n,), in float64."""
-    y, numbers = np.asarray(happened, np.float64), np.asarray(number, np.float64)
+    y, numbers = _as_float64(happened, "happened"), _as_float64(number, name)
     _check_shapes(y, numbers, dimensions=(1,))
     if not np.all((y == 0) | (y == 1)):
         raise ValueError("expected 0 and 1 (or True and False) in happened")
     return y, numbers
+
+
+def _as_float64(values: npt.ArrayLike, name: str) -> np.ndarray:
+    return np.asarray(as_numbers(values, name), np.float64)
+
+
+def _as_labels(values: npt.ArrayLike, name: str) -> np.ndarray:
+    """Numbers, or text or other objects, of which none is masked or None."""
+    check_unmasked(**{name: values})
+    array = np.asarray(values)
+    if array.dtype.kind in TEXT:
+        return array
+    if array.dtype == object and array.ndim and None not in array.ravel().tolist():
+        return array
+    return as_numbers(array, name)
 
 
 def _check_shapes(true: np.ndarray, predicted: np.ndarray, dimensions: tuple[int, ...]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._conversion import as_numbers, as_numbers_and_missing
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.conversion import as_numbers, as_numbers_and_missing
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import by_head
 from ffnn_fast.losses import REAL, Domain, loss_of

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._conversion import row_slice
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
-from ffnn_fast._model.conversion import row_slice
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork

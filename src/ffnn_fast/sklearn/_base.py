@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ffnn_fast._conversion import check_unmasked
 from ffnn_fast._model.arrays import all_finite, checked_weights, with_mean_one
-from ffnn_fast._model.conversion import check_unmasked
 from ffnn_fast._model.predictions import metric_values
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec

@@ -21,7 +21,7 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from ffnn_fast._model.conversion import check_unmasked
+from ffnn_fast._conversion import check_unmasked
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ffnn_fast._conversion import check_unmasked
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import with_largest_near_one
-from ffnn_fast._model.conversion import check_unmasked
 
 Array = np.ndarray
 
