@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ __all__ = [
 
 Array = np.ndarray
 Axis = int | tuple[int, ...] | None
+PHASES = 2.0**28  # bound of |a| for sin
 SLOPE = 0.01  # of leaky_relu for a < 0
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 GELU_ROOT, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715  # the constants of gelu_tanh
@@ -148,6 +150,12 @@ class SoftmaxHeads(Softmax):
         """∇a, head by head: J has no entries between heads."""
         heads = by_head(self.widths, a, h, dh)
         return np.hstack([Softmax.jacobian_product(self, *head) for head in heads])
+
+
+def _wave(function: Callable[[Array], Array], a: Array) -> Array:
+    """sin or cos; 0 from |a| = 2²⁸ on, where float32 numbers are 32 apart."""
+    near = np.abs(a) < PHASES
+    return np.where(near, function(np.where(near, a, 0)), 0 * a)
 
 
 def by_head(widths: tuple[int, ...], *arrays: Array) -> list[tuple[Array, ...]]:
@@ -460,7 +468,7 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation("gelu_tanh", _gelu_tanh, _gelu_tanh_derivative),
         Activation("silu", _silu, _silu_derivative),
         Activation("mish", _mish, _mish_derivative),
-        Activation("sin", np.sin, np.cos),
+        Activation("sin", partial(_wave, np.sin), partial(_wave, np.cos)),
     )
 }
 OUTPUTS: dict[str, Activation | Softmax] = {**ACTIVATIONS, "softmax": Softmax()}

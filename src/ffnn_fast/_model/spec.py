@@ -38,7 +38,8 @@ class NetworkSpec:
         ``identity`` (or ``linear``), ``logistic`` (or ``sigmoid``), ``tanh``, ``relu``,
         ``leaky_relu`` (0.01 a for a < 0), ``elu``, ``selu``, ``softplus``, ``softsign``,
         ``hard_sigmoid`` (a/6 + 1/2, cut off at 0 and 1), ``exp``, ``gelu`` (with erf),
-        ``gelu_tanh``, ``silu``, ``mish``, ``sin`` (for |a| < 2²⁸; beyond it 0).
+        ``gelu_tanh``, ``silu``, ``mish``, ``sin`` (for |a| < 2²⁸; beyond it 0, but in an
+        ONNX file sin a).
     output : str or Activation, default "softmax"
         O, the activation of the output layer: ``softmax`` or any of these.
     loss : str or Loss, default "auto"
