@@ -1,6 +1,7 @@
 """Hints for unknown names: another spelling, another library's name, a misprint."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from ffnn_fast.initializers import INITIALIZERS
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.metrics import METRICS, as_metric
 from ffnn_fast.optimizers import OPTIMIZERS, as_optimizer
+from ffnn_fast.schedules import OneCycle
+from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
 X, Y = classes(20)
 
@@ -140,11 +143,12 @@ def test_every_synonym_leads_to_a_name():
     """And is itself none: then nothing would be wrong with it."""
     arguments = {
         name
-        for method in (Network, *vars(Network).values())
+        for method in (Network, *vars(Network).values(), *OPTIMIZERS.values(), MLPRegressor)
         if callable(method)
         for name in inspect.signature(method).parameters
     }
-    names = {*OUTPUTS, *LOSSES, *OPTIMIZERS, *METRICS, *INITIALIZERS, "l-bfgs-b", *arguments}
+    names = {*OUTPUTS, *LOSSES, *OPTIMIZERS, *METRICS, *INITIALIZERS, *arguments}
+    names |= {"l-bfgs-b", "lbfgs", "lm"}
     for synonym, meant in SYNONYMS.items():
         assert set(meant) <= names, synonym
         for known in (OUTPUTS, LOSSES, OPTIMIZERS, INITIALIZERS):
@@ -157,3 +161,56 @@ def test_known_names_need_no_hint():
     for name in METRICS:
         assert as_metric(name) is METRICS[name]
     assert hint("relu", ACTIVATIONS) == "; did you mean 'relu'?"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "meant"),
+    [
+        ("amsgrad", "lr", "learning_rate"),
+        ("sgd", "eta", "learning_rate"),
+        ("adadelta", "eps", "epsilon"),
+        ("radam", "betas", "beta_1"),
+        ("adam", "beta1", "beta_1"),
+        ("adamw", "weightDecay", "weight_decay"),
+    ],
+)
+def test_keywords_of_optimizers(kind, given, meant):
+    with pytest.raises(TypeError, match=f"argument '{given}'; did you mean '{meant}'"):
+        OPTIMIZERS[kind](**{given: 0.5})
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("lr", "learning_rate_init"),
+        ("optimizer", "solver"),
+        ("epochs", "max_iter"),
+        ("l2", "alpha"),
+        ("layers", "hidden_layer_sizes"),
+    ],
+)
+def test_keywords_of_estimators(kind, given, meant):
+    with pytest.raises(TypeError, match=f"argument '{given}'; did you mean '{meant}'"):
+        kind(**{given: 1})
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"activation": "ReLU"}, "Got 'ReLU' instead.; did you mean 'relu'?"),
+        ({"solver": "RAdam"}, "did you mean 'radam'?"),
+        ({"solver": "levenberg_marquardt"}, "did you mean 'lm'?"),
+        ({"learning_rate": "invScaling"}, "did you mean 'invscaling'?"),
+        ({"learning_rate": 0.1}, "; pass a number as learning_rate_init"),
+        ({"learning_rate_init": OneCycle(0.1)}, "; pass a schedule as learning_rate"),
+    ],
+)
+def test_parameters_of_estimators(kind, given, message):
+    model = kind(**given)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        model.fit(X, Y)
+    if kind is MLPClassifier and given.get("solver") != "levenberg_marquardt":
+        with pytest.raises(ValueError, match=re.escape(message)):
+            model.partial_fit(X, Y, classes=[0, 1])

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ffnn_fast._names import unknown
+from ffnn_fast._names import hints_keywords, unknown
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float, convert_fields
 
@@ -713,6 +713,8 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
         *(Adam, NAdam, AdamW, AdaMax, AMSGrad, RAdam, Rprop),
     )
 }
+for _rule in OPTIMIZERS.values():
+    hints_keywords(_rule)
 
 
 def as_optimizer(value: Any, learning_rate: float | None = None) -> Optimizer:

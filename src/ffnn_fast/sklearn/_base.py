@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -40,7 +40,7 @@ from ffnn_fast.sklearn._full_batch_solvers import full_batch_fit
 from ffnn_fast.sklearn._long_calls import in_background_if_long, seconds_of
 from ffnn_fast.sklearn._monitoring import Monitor, Validation, as_monitor
 from ffnn_fast.sklearn._optimizer_state import OptimizerState, new_optimizer_state
-from ffnn_fast.sklearn._parameters import CONSTRAINTS, FULL_BATCH, hidden_sizes
+from ffnn_fast.sklearn._parameters import CONSTRAINTS, FULL_BATCH, CheckedParameters, hidden_sizes
 from ffnn_fast.sklearn._validation_split import check_weight, split_rows
 
 Array = np.ndarray
@@ -51,7 +51,7 @@ EpochCallback = Callable[[dict[str, float]], object]
 Callbacks = EpochCallback | Sequence[EpochCallback] | None
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(CheckedParameters):
     """Parameters and methods of `MLPClassifier` and `MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS

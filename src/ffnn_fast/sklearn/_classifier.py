@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from ffnn_fast._conversion import check_unmasked
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._names import hints_keywords
 from ffnn_fast._public import public
 from ffnn_fast.activations import Activation
 from ffnn_fast.metrics import Metric
@@ -40,6 +41,7 @@ MULTICLASS, MULTILABEL = "multiclass", "multilabel"
 Probabilities = npt.NDArray[np.floating] | list[npt.NDArray[np.floating]]
 
 
+@hints_keywords
 @public("ffnn_fast.sklearn")
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """scikit-learn's ``MLPClassifier`` on this library's engine.

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
@@ -14,6 +15,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
+from ffnn_fast._names import hint
 from ffnn_fast._scalars import as_int
 from ffnn_fast.activations import ACTIVATIONS, ALIASES, Activation
 from ffnn_fast.metrics import Metric
@@ -53,6 +55,30 @@ CONSTRAINTS: dict[str, Any] = {
     "callbacks": [callable, list, tuple, None],
     "n_threads": [Integral, None],
 }
+
+
+class CheckedParameters(BaseEstimator):
+    """An estimator whose messages about its parameters have hints."""
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            text = str(error)
+            raise InvalidParameterError(f"{text}{self._parameter_hint(text)}") from None
+
+    def _parameter_hint(self, message: str) -> str:
+        """What is meant by the value of the parameter that the message is about."""
+        constraints = self._parameter_constraints
+        name = next((name for name in constraints if f"'{name}' parameter" in message), "")
+        value = getattr(self, name, None)
+        if name == "learning_rate_init" and (isinstance(value, Schedule) or callable(value)):
+            return "; pass a schedule as learning_rate"
+        if name == "learning_rate" and isinstance(value, Real):
+            return "; pass a number as learning_rate_init"
+        choices = (part for part in constraints.get(name, []) if isinstance(part, StrOptions))
+        known = sorted(option for part in choices for option in part.options)
+        return hint(value, known) if isinstance(value, str) else ""
 
 
 def hidden_sizes(sizes: Any) -> list[int]:

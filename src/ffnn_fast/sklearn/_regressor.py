@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from ffnn_fast._conversion import check_unmasked
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._names import hints_keywords
 from ffnn_fast._public import public
 from ffnn_fast.activations import Activation
 from ffnn_fast.losses import loss_of
@@ -35,6 +36,7 @@ LOSSES = {  # names of the estimator, and of the engine
 }
 
 
+@hints_keywords
 @public("ffnn_fast.sklearn")
 class MLPRegressor(RegressorMixin, BaseMLP):
     """scikit-learn's ``MLPRegressor`` on this library's engine.
