@@ -206,12 +206,12 @@ def test_a_model_file_is_no_checkpoint_and_the_other_way_round(tmp_path):
 @pytest.mark.parametrize(
     ("given", "what"),
     [
-        ({"batch_size": 8}, r"options \(batch_size\)"),
-        ({"optimizer": "adam"}, r"options \(rule, schedule\)"),
-        ({"learning_rate": 0.2}, r"options \(rule, schedule\)"),
-        ({"averaging": "ema"}, "options"),
-        ({"rows": 100}, "rows"),
-        ({"net": Network([5, 9, 2])}, "network"),
+        ({"batch_size": 8}, r"other options \(batch_size\)"),
+        ({"optimizer": "adam"}, r"other options \(rule, schedule\)"),
+        ({"learning_rate": 0.2}, r"other options \(rule, schedule\)"),
+        ({"averaging": "ema"}, "other options"),
+        ({"rows": 100}, "other rows"),
+        ({"net": Network([5, 9, 2])}, "another network"),
     ],
 )
 def test_another_fit_is_refused(tmp_path, given, what):
@@ -219,7 +219,7 @@ def test_another_fit_is_refused(tmp_path, given, what):
     network().fit(X, y, epochs=2, checkpoint=tmp_path / "fit")
     net, n = given.pop("net", network()), given.pop("rows", 200)
     before, state = net.params.copy(), net.rng.bit_generator.state
-    with pytest.raises(CheckpointError, match=f"another {what}"):
+    with pytest.raises(CheckpointError, match=f"a fit with {what}"):
         net.fit(X[:n], y[:n], resume=tmp_path / "fit", **given)
     np.testing.assert_array_equal(net.params, before)
     assert net.rng.bit_generator.state == state
@@ -335,7 +335,7 @@ def test_a_number_may_be_written_in_another_way(tmp_path, monkeypatch):
     monkeypatch.undo()
     history = network().fit(X, y, epochs=2, learning_rate=rate, resume=tmp_path / "fit")
     assert len(history) == 2
-    with pytest.raises(CheckpointError, match="another options"):
+    with pytest.raises(CheckpointError, match="a fit with other options"):
         network().fit(X, y, epochs=2, learning_rate=Exponential(2, 1), resume=tmp_path / "fit")
 
 

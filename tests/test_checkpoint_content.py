@@ -116,7 +116,7 @@ def test_any_entry_may_be_anything(written, tmp_path):
         (("total",), float("nan"), "total must be a finite number"),
         (("seconds",), -1.0, "seconds must be a finite number >= 0"),
         (("mean_of",), 5, "mean_of must be in"),
-        (("n_rows",), 10**400, "another rows"),
+        (("n_rows",), 10**400, "other rows"),
         (("seed",), -1, "seed must be in"),
         (("schedule",), [], "schedule must be an object"),
         (("stopping",), {}, "stopping must have an entry for each of 1 rules"),

@@ -82,6 +82,11 @@ def test_tables(refused, tmp_path, content, message):
         (["--optimizer", "adam:beta_1=2"], "beta_1 must be in [0, 1), got 2"),
         (["--optimizer", "sgd:x=1"], "--optimizer sgd: unknown setting 'x'; it has none"),
         (
+            ["--warm-up", "0.1"],
+            "--warm-up (a number of steps) must be an integer, got '0.1'; a share of the fit is "
+            "written 0.1:per=fit",
+        ),
+        (
             ["--warm-up", "20:per=fit"],
             "--warm-up (a share of the fit) must be in (0, 1], got 20",
         ),

@@ -6,6 +6,7 @@ imported.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -166,8 +167,16 @@ def _from_objects(array: Array, name: str) -> tuple[Array, Array | None]:
     try:
         numbers = np.array(flat, np.int64 if whole else np.float64)
     except OverflowError:  # an int beyond int64
-        numbers = np.array([float(value) for value in flat])
+        numbers = np.array([_as_float(value) for value in flat])
     return numbers.reshape(array.shape), missing
+
+
+def _as_float(value: Any) -> float:
+    """A number, infinite beyond every float."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _kind(kind: type) -> str:

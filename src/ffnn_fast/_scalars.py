@@ -6,6 +6,7 @@ NumPy's scalars and arrays without dimensions count as numbers; bools do not.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -116,6 +117,14 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     if value not in known:
         raise ValueError(unknown(name, value, known))
     return str(value)
+
+
+def as_path(value: Any, name: str = "path") -> str:
+    """A string, bytes or path-like object as a string; TypeError for anything else."""
+    try:
+        return os.fsdecode(value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be a string or path-like, got {quoted(value)}") from error
 
 
 def as_generator(value: Any, name: str) -> np.random.Generator:

@@ -20,7 +20,7 @@ from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
-from ffnn_fast._scalars import as_bool, as_choice, convert_fields
+from ffnn_fast._scalars import as_bool, as_choice, as_path, convert_fields
 from ffnn_fast.preprocessing import TableEncoder, TargetEncoder
 
 PathLike = str | os.PathLike[str]
@@ -77,9 +77,9 @@ def export_c(
     spec: NetworkSpec, params: np.ndarray, path: PathLike, options: CExportOptions
 ) -> tuple[Path, ...]:
     """See `ffnn_fast.Network.export_c`."""
-    source = Path(path)
+    source = Path(as_path(path))
     if source.suffix != ".c":
-        raise ValueError(f"the file must end in .c, got {os.fspath(path)!r}")
+        raise ValueError(f"the file must end in .c, got {str(source)!r}")
     check_activations(spec)
     name = options.name or check_identifier(identifier_of(source.stem))
     columns = columns_of(options.preprocessing, spec)

@@ -28,8 +28,10 @@ from ffnn_fast._model.tensor_files import (
     TensorFile,
     TensorFileError,
     content_of,
+    int_of_file,
 )
 from ffnn_fast._public import public
+from ffnn_fast._scalars import as_path
 from ffnn_fast._text import quoted, shortened
 
 FORMAT = "ffnn_fast"
@@ -89,14 +91,15 @@ def save(
         If `params` does not fit `spec` or is not finite, `path` is not a regular file, or the
         network has user-defined functions.
     TypeError
-        If `params` is not an array or `extra` does not map strings to strings.
+        If `path` is no path, `params` is not an array, or `extra` does not map strings to strings.
     OSError
         If the file cannot be written.
     """
+    path = as_path(path)
     _check_params(spec, params)
     target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):
-        raise ValueError(f"cannot save to {os.fspath(path)!r}: it is not a regular file")
+        raise ValueError(f"cannot save to {path!r}: it is not a regular file")
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -135,7 +138,7 @@ def read(path: str | os.PathLike[str]) -> ModelFile:
     OSError
         If there is no such file or it cannot be read.
     """
-    name = os.fspath(path)
+    name = as_path(path)
     try:
         with TensorFile(name) as file:
             return _read(file)
@@ -271,7 +274,7 @@ def _parsed(metadata: Mapping[str, str], key: str, most: float = math.inf) -> di
     if sum(map(text.count, "[{:")) > most:
         raise ValueError(f"{key!r} is nested too deeply or has too many entries")
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=int_of_file)
     except RecursionError as error:
         raise ValueError(f"{key!r} is nested too deeply") from error
     if not isinstance(value, dict):

@@ -24,6 +24,7 @@ from ffnn_fast._text import quoted
 
 Array = np.ndarray
 Buffer = bytes | memoryview
+MAX_DIGITS = 4000  # of an integer; Python converts up to 4300
 MAX_HEADER_BYTES = 100_000_000  # the library reads no longer headers
 MAX_DIMENSIONS = 64  # of a NumPy array
 METADATA = "__metadata__"
@@ -155,7 +156,10 @@ def _read_header(file: io.BufferedReader, size: int) -> dict[str, Any]:
         text = file.read(length).decode()
         if not text.startswith("{"):
             raise TensorFileError("its header is not a JSON object")
-        header = json.loads(text, object_pairs_hook=_as_entry, parse_constant=_refuse_constant)
+        header = json.loads(
+            text, object_pairs_hook=_as_entry, parse_constant=_refuse_constant,
+            parse_int=int_of_file,
+        )  # fmt: skip
     except RecursionError as error:
         raise TensorFileError("its header is nested too deeply") from error
     except TensorFileError:
@@ -165,6 +169,13 @@ def _read_header(file: io.BufferedReader, size: int) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise TensorFileError("its header describes one tensor without a name")
     return header
+
+
+def int_of_file(digits: str) -> int:
+    """An integer in a file; ValueError if it is longer than any that is written."""
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
+    return int(digits)
 
 
 def _as_entry(pairs: list[tuple[str, Any]]) -> Any:

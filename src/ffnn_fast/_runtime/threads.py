@@ -28,7 +28,7 @@ def resolve(n_threads: int | None) -> int:
     Raises
     ------
     TypeError, ValueError
-        If it is not an integer, or 0.
+        If it is not an integer, is 0, or exceeds 2**31 - 1.
     """
     most = most_threads(n_threads)
     return min(most, openmp_limit()) if follows_openmp(n_threads) else most
@@ -48,6 +48,8 @@ def most_threads(n_threads: int | None) -> int:
     n_threads = as_int(n_threads, "n_threads", low=None)
     if n_threads == 0:
         raise ValueError("n_threads must not be 0; use 1 for one thread, -1 for all")
+    if n_threads > UNLIMITED:
+        raise ValueError(f"n_threads must be at most 2**31 - 1, got {n_threads}")
     return n_threads if n_threads > 0 else max(1, available() + 1 + n_threads)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.model_files import packed, write_atomically
-from ffnn_fast._model.tensor_files import Tensor, TensorFile, TensorFileError, bytes_of
+from ffnn_fast._model.tensor_files import Tensor, TensorFile, TensorFileError, bytes_of, int_of_file
 from ffnn_fast._text import quoted
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.fit_state import FitState
@@ -210,7 +210,7 @@ def _check_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:
 def _parsed(name: str, key: str, text: str | bytes, kind: type) -> Any:
     """The JSON object or list under `key`."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=int_of_file)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{name!r} has a {key!r} that is not valid JSON: {error}") from error
     if not isinstance(value, kind):

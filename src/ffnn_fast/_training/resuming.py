@@ -50,9 +50,11 @@ def restore(state: FitState, content: Content) -> None:
     """
     tensors, metadata = content
     progress = metadata["progress"]
-    _check_same("network", metadata["spec"], json.loads(json.dumps(state.spec.to_dict())))
-    _check_same("options", metadata["options"], json.loads(json.dumps(state.options.described())))
-    _check_same("rows", progress["n_rows"], state.n_rows)
+    _check_same("another network", metadata["spec"], json.loads(json.dumps(state.spec.to_dict())))
+    _check_same(
+        "other options", metadata["options"], json.loads(json.dumps(state.options.described()))
+    )
+    _check_same("other rows", progress["n_rows"], state.n_rows)
     with _explained("progress"):
         counters = _as_counters(progress, state)
         records = _as_records(metadata["history"], counters["epoch"], state)
@@ -100,7 +102,7 @@ def _check_same(what: str, written: Any, given: Any) -> None:
         written = {key: written[key] for key in other if key in written}
         given = {key: given[key] for key in other if key in given}
     raise CheckpointError(
-        f"the checkpoint is of a fit with another {what}: {quoted(written)}; got {quoted(given)}"
+        f"the checkpoint is of a fit with {what}: {quoted(written)}; got {quoted(given)}"
     )
 
 

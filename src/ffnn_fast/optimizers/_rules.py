@@ -13,7 +13,7 @@ import numpy as np
 
 from ffnn_fast._names import hints_keywords, unknown
 from ffnn_fast._public import public
-from ffnn_fast._scalars import as_float, convert_fields
+from ffnn_fast._scalars import as_float, as_int, convert_fields
 
 Array = np.ndarray
 Hyper = tuple[float, ...]
@@ -57,7 +57,8 @@ class Optimizer:
     Raises
     ------
     TypeError, ValueError
-        If a hyperparameter is not a number or is out of its bounds.
+        If a hyperparameter is not a number or is out of its bounds, or `slots` is not an
+        integer >= 0.
 
     Examples
     --------
@@ -85,6 +86,7 @@ class Optimizer:
             if "bounds" in part.metadata:
                 low, high, closed = part.metadata["bounds"]
                 convert_fields(self, as_float, part.name, low=low, high=high, closed=closed)
+        as_int(self.slots, f"{type(self).__name__}.slots", low=0)
 
     @property
     def hyper(self) -> Hyper:

@@ -101,7 +101,13 @@ class CountOf(ValueType):
         if settings.get("per") == "fit":
             share = as_float(given, f"{name} (a share of the fit)", high=1.0, closed="right")
             return Count(share, settings)
-        return Count(as_int(given, f"{name} (a number of {self.unit})"), settings)
+        try:
+            return Count(as_int(given, f"{name} (a number of {self.unit})"), settings)
+        except TypeError as error:
+            number = literal(given) if isinstance(given, str) else given
+            share = isinstance(number, float) and 0 < number <= 1
+            advice = f"; a share of the fit is written {given}:per=fit" if share else ""
+            raise TypeError(f"{error}{advice}") from None
 
 
 def settings_of(kind: Any, without: Iterable[str] = ()) -> dict[str, Any]:
