@@ -36,6 +36,11 @@ FUNCTIONS = (
     "vjp",
     "vjp_workspace_size",
     "input_gradient",
+    "input_jacobian",
+    "jvp",
+    "parameter_jacobian",
+    "jacobian_workspace_size",
+    "JacobianPredictor",
     "Plan",
     "Predictor",
 )

@@ -96,6 +96,22 @@ def as_sample_weight(
     return np.ascontiguousarray(given / given.mean(), dtype=spec.dtype)
 
 
+def as_factors(weight: Any, spec: NetworkSpec, n: int, name: str = "sample_weight") -> Array | None:
+    """Weights of either sign as they are, (n,) of the network's dtype, or None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not n finite numbers.
+    """
+    if weight is None:
+        return None
+    given = as_numbers(weight, name)
+    if given.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},), got {given.shape}")
+    return as_finite(given, spec.dtype, name)
+
+
 def checked_weights(weight: Any, n: int, name: str = "sample_weight") -> Array:
     """Weights as they are, (n,) float64; raises as `as_sample_weight`."""
     given = as_numbers(weight, name)
