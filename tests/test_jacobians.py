@@ -127,8 +127,8 @@ def test_products_are_those_with_the_jacobians(engine, rng):
         u = rng.normal(size=(37, sizes[-1]))
         J, by_params = bound.jacobian(X), bound.parameter_jacobian(X)
         y_hat, grad, grad_X = bound.vjp(X, u)
-        assert relative_error(bound.jvp(X, V)[1], np.einsum("njd,nd->nj", J, V)) <= 1e-12
-        assert relative_error(grad_X, np.einsum("njd,nj->nd", J, u)) <= 1e-12
+        assert relative_error(bound.jvp(X, V)[1], np.einsum("nji,ni->nj", J, V)) <= 1e-12
+        assert relative_error(grad_X, np.einsum("nji,nj->ni", J, u)) <= 1e-12
         assert relative_error(grad, np.einsum("njm,nj->m", by_params, u)) <= 1e-12
         np.testing.assert_array_equal(y_hat, bound.forward(X))
 
@@ -222,9 +222,9 @@ def test_against_jax(rng):
         for got, expected in [
             (bound.jacobian(X), J),
             (bound.parameter_jacobian(X), by_params),
-            (bound.jvp(X, V)[1], np.einsum("njd,nd->nj", J, V)),
+            (bound.jvp(X, V)[1], np.einsum("nji,ni->nj", J, V)),
             (grad, np.einsum("njm,nj->m", by_params, u)),
-            (grad_X, np.einsum("njd,nj->nd", J, u)),
+            (grad_X, np.einsum("nji,nj->ni", J, u)),
         ]:
             assert relative_error(got, expected) <= 1e-10, activation
 
@@ -240,6 +240,6 @@ def test_against_torch(rng):
     logits = relative_error(net.jacobian(X), expected) > 1e-10
     if logits:  # the module ends at a_L, as torch's cross-entropy takes it
         y_hat = net.forward(X)
-        inner = np.einsum("nj,njd->nd", y_hat, expected)
+        inner = np.einsum("nj,nji->ni", y_hat, expected)
         expected = y_hat[:, :, None] * (expected - inner[:, None])
     assert relative_error(net.jacobian(X), expected) <= 1e-10

@@ -302,7 +302,8 @@ class Network:
             Labels (n,) of integers 0..n_L-1, for several heads a column for each; one-hot or soft
             targets (n, n_L), or values (n,) or (n, T), T = ``spec.n_targets``.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0; only their ratios count.
+            Weights >= 0; only their ratios count. Those of the loss ``linear`` may be negative
+            and are taken as they are.
 
         Returns
         -------

@@ -46,9 +46,10 @@ def input_gradient(bound: BoundNetwork, X: Any, y: Any, sample_weight: Any) -> A
     """See `ffnn_fast.Network.input_gradient`."""
     rows, single = as_rows(X, bound.spec)
     targets = as_targets(y, bound.spec, len(rows))
-    if single and sample_weight is not None and np.ndim(sample_weight) == 0:
-        sample_weight = [sample_weight]
-    weight = as_factors(sample_weight, bound.spec, len(rows))
+    weight = None
+    if sample_weight is not None:
+        given = [sample_weight] if single and np.ndim(sample_weight) == 0 else sample_weight
+        weight = as_factors(given, len(rows), dtype=bound.spec.dtype)
     grad_X = bound.input_gradient(Samples(rows, targets, weight))
     return grad_X[0] if single else grad_X
 
