@@ -30,8 +30,8 @@ def test_loss_and_gradient_by_hand(engine, data):
     value, grad = net.loss_gradient(X, y, w)
     assert value == pytest.approx(expected, rel=1e-12)
     by_hand = net.vjp(X, w[:, None] * y / len(X)).grad_params
-    for gW, W in zip(net.spec.weights(by_hand), net.weights, strict=True):
-        gW += 0.1 * W
+    for gradient, W in zip(net.spec.weights(by_hand), net.weights, strict=True):
+        gradient[...] += 0.1 * W
     np.testing.assert_allclose(grad, by_hand, rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(net.gradient(X, y, -2 * w) - net.gradient(X, 0 * y),
                                -2 * (grad - net.gradient(X, 0 * y)), atol=1e-13)  # fmt: skip

@@ -27,6 +27,7 @@ from ffnn_fast._reference.propagation import (
     forward_propagation,
     gradient_of_head,
     output_gradient,
+    product,
 )
 from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, loss_of
@@ -287,8 +288,8 @@ def normal_equations(
     r = (scale[:, None] * (y_hat - Y)).T.ravel()
     J = (scale[:, None] * J).reshape(len(r), -1)
     lower = np.tri(len(JTr), dtype=bool)
-    JTJ[lower] = (J.T @ J)[lower]
-    JTr[:] = J.T @ r
+    JTJ[lower] = product(J.T, J)[lower]
+    JTr[:] = product(J.T, r)
     return 0.5 * float((r.astype(np.float64) ** 2).sum())
 
 
