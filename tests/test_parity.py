@@ -36,6 +36,11 @@ FUNCTIONS = (
     "vjp",
     "vjp_workspace_size",
     "input_gradient",
+    "taylor",
+    "taylor_gradient",
+    "taylor_workspace_size",
+    "output_tangent",
+    "hessian_product",
     "Plan",
     "Predictor",
 )

@@ -50,6 +50,7 @@ ACTIVATIONS = {
     *("activate", "activate_rest", "apply_derivative", "apply_derivative_rest"),
     *("slopes_of_inputs", "multiply"),
 }
+DERIVATIVES = {"second_derivative", "third_derivative"}
 
 
 def kernels_source(root, tmp_path, module, extra):
@@ -78,7 +79,11 @@ def kernels_source(root, tmp_path, module, extra):
 @pytest.mark.parametrize("level", WIDTHS)
 @pytest.mark.parametrize(
     ("module", "extra", "names"),
-    [("optimizer_rules", ["rates_t"], RULES), ("activation_loops", [], ACTIVATIONS)],
+    [
+        ("optimizer_rules", ["rates_t"], RULES),
+        ("activation_loops", [], ACTIVATIONS),
+        ("derivative_loops", [], DERIVATIVES),
+    ],
 )
 def test_every_kernel_is_vectorised(root, tmp_path, module, extra, names, level):
     source = kernels_source(root, tmp_path, module, extra)

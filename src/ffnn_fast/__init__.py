@@ -8,6 +8,7 @@ from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import PredictFunction
 from ffnn_fast._runtime.inspection import GradientCheck, Trace
+from ffnn_fast._runtime.taylor_calls import Taylor
 from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
@@ -45,6 +46,7 @@ __all__ = [
     "PredictFunction",
     "RateCurve",
     "SolverHistory",
+    "Taylor",
     "Trace",
     "__version__",
     "from_keras",

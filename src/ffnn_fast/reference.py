@@ -12,6 +12,7 @@ import numpy as np
 
 from ffnn_fast._model.dropout_masks import Mask
 from ffnn_fast._reference.derivatives import input_gradient, vjp, vjp_workspace_size
+from ffnn_fast._reference.hessian import hessian_product, output_tangent
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
@@ -20,6 +21,7 @@ from ffnn_fast._reference.propagation import (
     gradient_of_head,
     output_gradient,
 )
+from ffnn_fast._reference.taylor import taylor, taylor_gradient, taylor_workspace_size
 from ffnn_fast.activations import activation_of, by_head
 from ffnn_fast.losses import CANONICAL, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
@@ -32,6 +34,7 @@ __all__ = [
     "forward",
     "forward_propagation",
     "gradient_of_head",
+    "hessian_product",
     "input_gradient",
     "jacobian",
     "loss",
@@ -41,8 +44,12 @@ __all__ = [
     "normal_equations",
     "normal_workspace_size",
     "output_gradient",
+    "output_tangent",
     "penalty",
     "sample_losses",
+    "taylor",
+    "taylor_gradient",
+    "taylor_workspace_size",
     "train_epoch",
     "update",
     "vjp",
