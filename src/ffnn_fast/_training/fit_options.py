@@ -34,10 +34,12 @@ class FitOptions:
     checkpoint: Checkpoint | None = None
     max_time: float = math.inf
     on_interrupt: str = "raise"
+    derivative_weight: float | None = None
 
     def described(self) -> dict[str, Any]:
         """The options that a resumed fit must share with the fit before it, as JSON values."""
         rule = dataclasses.replace(self.rule, seed=0)
+        fitted = {} if self.derivative_weight is None else {"derivatives": self.derivative_weight}
         return {
             "batch_size": self.batch_size,
             "rule": described(rule),
@@ -45,6 +47,7 @@ class FitOptions:
             "shuffle": self.shuffle,
             "stopping": [described(rule) for rule in self.stopping],
             "averaging": described(self.averaging),
+            **fitted,
         }
 
 
