@@ -19,6 +19,7 @@ from ffnn_fast._reference.propagation import (
     dense_targets,
     forward_propagation,
     gradient_of_head,
+    matrix_product,
     output_gradient,
 )
 from ffnn_fast._reference.taylor import taylor, taylor_gradient, taylor_workspace_size
@@ -250,8 +251,8 @@ def normal_equations(
     r = (scale[:, None] * (y_hat - Y)).T.ravel()
     J = (scale[:, None] * J).reshape(len(r), -1)
     lower = np.tri(len(JTr), dtype=bool)
-    JTJ[lower] = (J.T @ J)[lower]
-    JTr[:] = J.T @ r
+    JTJ[lower] = matrix_product(J.T, J)[lower]
+    JTr[:] = matrix_product(J.T, r)
     return 0.5 * float((r.astype(np.float64) ** 2).sum())
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._reference.propagation import Plan
+from ffnn_fast._reference.propagation import matrix_product as times
 from ffnn_fast._reference.taylor import derivative_of
 from ffnn_fast.activations import Activation, Softmax, SoftmaxHeads, activation_of, by_head
 from ffnn_fast.losses import CANONICAL, FLOOR, canonical_gradient, loss_of, smoothed
@@ -31,8 +32,8 @@ def _forward(
         spec.layer_activations, strict=True,
     )  # fmt: skip
     for k, (W, b, V, c, name) in enumerate(layers, start=1):
-        a.append(b + h[-1] @ W.T)
-        a1.append(c + h[-1] @ V.T + h1[-1] @ W.T)
+        a.append(b + times(h[-1], W.T))
+        a1.append(c + times(h[-1], V.T) + times(h1[-1], W.T))
         if k < spec.n_layers:
             g = activation_of(name)
             h.append(g.function(a[-1]))
@@ -64,11 +65,11 @@ def hessian_product(
     W, V, da, r = spec.weights(params), spec.weights(v), da_L, tangent
     outputs = list(zip(spec.weights(product), spec.biases(product), strict=True))
     for k in range(spec.n_layers - 1, -1, -1):
-        outputs[k][0][...] = r.T @ h[k] + da.T @ h1[k]
+        outputs[k][0][...] = times(r.T, h[k]) + times(da.T, h1[k])
         outputs[k][1][...] = r.sum(axis=0)
         if k > 0:
             g = activation_of(spec.layer_activations[k - 1])
-            dh, rh = da @ W[k], r @ W[k] + da @ V[k]
+            dh, rh = times(da, W[k]), times(r, W[k]) + times(da, V[k])
             second = derivative_of(g, "second", a[k - 1])
             da = g.jacobian_product(a[k - 1], h[k], dh)
             r = g.jacobian_product(a[k - 1], h[k], rh) + second * a1[k - 1] * dh

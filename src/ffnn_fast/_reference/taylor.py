@@ -13,6 +13,7 @@ import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._reference.propagation import Plan
+from ffnn_fast._reference.propagation import matrix_product as times
 from ffnn_fast.activations import Activation, Softmax, activation_of, by_head
 
 Array = np.ndarray
@@ -59,7 +60,7 @@ def _layers(spec: NetworkSpec, params: Array, X: Array, third: bool) -> list[_La
     layers, h, none = [], X, np.empty(0)
     names = zip(spec.weights(params), spec.biases(params), spec.layer_activations, strict=True)
     for W, b, name in names:
-        g, a, below = activation_of(name, spec.heads), b + h @ W.T, h
+        g, a, below = activation_of(name, spec.heads), b + times(h, W.T), h
         h = g.function(a)
         if isinstance(g, Softmax):
             layers.append(_Layer(W, below, h, none, none, none))
@@ -126,8 +127,8 @@ def _tangents(
     h1: Array = v
     h2 = np.zeros_like(v) if second else None
     for layer in layers:
-        a1 = h1 @ layer.W.T
-        a2 = None if h2 is None else h2 @ layer.W.T
+        a1 = times(h1, layer.W.T)
+        a2 = None if h2 is None else times(h2, layer.W.T)
         if layer.is_softmax:
             h1, h2 = _per_head(_softmax_tangents, spec, layer.h, a1, a2)
         else:
@@ -197,11 +198,11 @@ def taylor_gradient(
             below = (v, None) if k == 0 else tangents[k - 1][2:]
             da1, da2, added = _reverse_layer(spec, layers[k], a1, a2, dh1, dh2)
             da[k] += added
-            dW[k] += da1.T @ below[0]
-            dh1 = da1 @ layers[k].W
+            dW[k] += times(da1.T, below[0])
+            dh1 = times(da1, layers[k].W)
             if da2 is not None:
-                dW[k] += 0 if below[1] is None else da2.T @ below[1]
-                dh2 = da2 @ layers[k].W
+                dW[k] += 0 if below[1] is None else times(da2.T, below[1])
+                dh2 = times(da2, layers[k].W)
     dh = np.zeros_like(layers[-1].h) if grad_y_hat is None else grad_y_hat
     outputs = zip(spec.weights(grad), spec.biases(grad), strict=True)
     for k, (gW, gb) in reversed(list(enumerate(outputs))):
@@ -211,8 +212,8 @@ def taylor_gradient(
             da_k = g.jacobian_product(layer.h, layer.h, dh + da[k])
         else:
             da_k = da[k] + layer.slope * dh
-        gW[...], gb[...] = dW[k] + da_k.T @ layer.below, da_k.sum(axis=0)
-        dh = da_k @ layer.W
+        gW[...], gb[...] = dW[k] + times(da_k.T, layer.below), da_k.sum(axis=0)
+        dh = times(da_k, layer.W)
 
 
 def _reverse_layer(

@@ -39,15 +39,16 @@ class FitOptions:
     def described(self) -> dict[str, Any]:
         """The options that a resumed fit must share with the fit before it, as JSON values."""
         rule = dataclasses.replace(self.rule, seed=0)
-        fitted = {} if self.derivative_weight is None else {"derivatives": self.derivative_weight}
-        return {
+        given: dict[str, Any] = {"epochs": self.epochs} if self.schedule.needs_n_steps else {}
+        if self.derivative_weight is not None:
+            given["derivatives"] = self.derivative_weight
+        return given | {
             "batch_size": self.batch_size,
             "rule": described(rule),
             "schedule": described(self.schedule),
             "shuffle": self.shuffle,
             "stopping": [described(rule) for rule in self.stopping],
             "averaging": described(self.averaging),
-            **fitted,
         }
 
 
