@@ -75,7 +75,7 @@ class SobolevNetwork(BoundNetwork):
 
 def _residuals(bound: BoundNetwork, samples: Samples, D: Array) -> tuple[float, Array]:
     """The term for derivatives D, (n, n_0, n_L), and its gradient by ∂ŷ/∂x, of the same shape."""
-    _, slopes, _ = taylor(bound, samples.X, None, second=False, y_hat=False)
+    _, slopes, _ = taylor(bound, samples.X, None, (False, True, False))
     slopes -= D
     slopes[np.isnan(D)] = 0
     weight = samples.sample_weight

@@ -37,21 +37,26 @@ class Taylor(NamedTuple):
 
 
 def taylor(
-    bound: BoundNetwork, X: Array, V: Array | None, second: bool = True, y_hat: bool = True
+    bound: BoundNetwork,
+    X: Array,
+    V: Array | None,
+    wanted: tuple[bool, bool, bool] = (True, True, True),
 ) -> tuple[Array, Array, Array]:
     """ŷ (n, n_L), J v and vᵀ H v, (n, m, n_L), for V (n, m, n_0); None: the unit vectors.
 
-    What is not wanted is empty.
+    What is not `wanted` is empty.
     """
     spec, n = bound.spec, len(X)
     m = spec.n_inputs if V is None else V.shape[1]
-    values = np.empty((n if y_hat else 0, spec.n_outputs), spec.dtype)
-    along = np.empty((n, m, spec.n_outputs), spec.dtype)
-    curved = np.empty((n if second else 0, m, spec.n_outputs), spec.dtype)
-    given = (values if y_hat else None, along, curved if second else None)
+    shapes = ((spec.n_outputs,), (m, spec.n_outputs), (m, spec.n_outputs))
+    y_hat, first, second = (
+        np.empty((n if needed else 0, *shape), spec.dtype)
+        for needed, shape in zip(wanted, shapes, strict=True)
+    )
+    given = (array if len(array) else None for array in (y_hat, first, second))
     work = taylor_workspace(bound, n)
     bound._call(bound.backend.taylor, n, 1 + 2 * m, X, V, *given, work)
-    return values, along, curved
+    return y_hat, first, second
 
 
 def taylor_workspace(bound: BoundNetwork, n: int) -> Array:
@@ -133,6 +138,6 @@ def taylor_gradient_of(
 def hessian_diagonal(bound: BoundNetwork, X: Any) -> Array:
     """See `ffnn_fast.Network.input_hessian_diagonal`."""
     rows, single = as_rows(X, bound.spec)
-    _, _, second = taylor(bound, rows, None, y_hat=False)
+    _, _, second = taylor(bound, rows, None, (False, False, True))
     diagonal = np.ascontiguousarray(second.transpose(0, 2, 1))
     return diagonal[0] if single else diagonal
