@@ -18,7 +18,7 @@ INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
 LAYERS = [
     {"_text", "c_api"},
     {"engine", "_public", "_user_line", "_names", "_errstate"},
-    {"_scalars"},
+    {"_scalars", "_activation_derivatives"},
     FORMULAS,
     {"_model"},
     {"_reference"},
@@ -39,6 +39,7 @@ NUMPY_ONLY = FORMULAS | {
     "_names",
     "_errstate",
     "_reference",
+    "_activation_derivatives",
     "reference",
 }
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}

@@ -41,6 +41,11 @@ FUNCTIONS = (
     "parameter_jacobian",
     "jacobian_workspace_size",
     "JacobianPredictor",
+    "taylor",
+    "taylor_gradient",
+    "taylor_workspace_size",
+    "output_tangent",
+    "hessian_product",
     "Plan",
     "Predictor",
 )

@@ -10,6 +10,7 @@ from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.c_function import CFunction
 from ffnn_fast._runtime.differentiation import VJP
 from ffnn_fast._runtime.inspection import GradientCheck, Trace
+from ffnn_fast._runtime.taylor_calls import Taylor
 from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
@@ -50,6 +51,7 @@ __all__ = [
     "PredictFunction",
     "RateCurve",
     "SolverHistory",
+    "Taylor",
     "Trace",
     "__version__",
     "from_keras",

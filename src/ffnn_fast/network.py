@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from ffnn_fast._c_code import CExportOptions, EncodersLike, export_c
 from ffnn_fast._model import predictions
 from ffnn_fast._model.arrays import as_params, as_rows
+from ffnn_fast._model.derivative_targets import with_derivatives
+from ffnn_fast._model.directions import as_vector
 from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
 from ffnn_fast._names import hints_keywords
-from ffnn_fast._runtime import differentiation, inspection
+from ffnn_fast._runtime import differentiation, inspection, taylor_calls
 from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction, aligned_copy
 from ffnn_fast._runtime.c_function import CFunction, c_function, low_level_callable
 from ffnn_fast._runtime.settings import Settings
@@ -529,6 +531,163 @@ class Network:
         """
         return differentiation.parameter_jacobian(self._bound, X)
 
+    def taylor(self, X: ArrayLike, V: ArrayLike) -> taylor_calls.Taylor:
+        """ŷ with its first and second derivatives along directions v in the inputs.
+
+        ``ŷ(x + t v) = ŷ + t J v + t²/2 vᵀ H v + O(t³)``, J = ∂ŷ/∂x, and H = ∂²ŷ_j/∂x² for each
+        output j. Carried forward through the layers: ȧ_k = W_k ḣ_{k-1}, ä_k = W_k ḧ_{k-1},
+        ḣ = g' ȧ, ḧ = g'' ȧ² + g' ä.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+        V : array-like of shape (n_0,), (n, n_0) or (n, m, n_0)
+            One direction for all rows, one for each, or m for each. For one sample (n_0,) or
+            (m, n_0).
+
+        Returns
+        -------
+        Taylor
+            ``y_hat`` (n, n_L), ``first`` = J v and ``second`` = vᵀ H v, (n, n_L) or (n, m, n_L), of
+            the network's dtype; for one sample without the first axis. Without dropout. The second
+            derivative of relu, leaky_relu and hard_sigmoid is 0, at their kinks too.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or a user-defined activation has no
+            `second_derivative`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 8, 1], output="identity", seed=0)
+        >>> y_hat, first, second = net.taylor(np.zeros((5, 2)), [1.0, 0.0])
+        >>> second.shape
+        (5, 1)
+        """
+        return taylor_calls.taylor_of(self._bound, X, V)
+
+    def taylor_gradient(
+        self, X: ArrayLike, V: ArrayLike, grad_y_hat: ArrayLike | None = None,
+        grad_first: ArrayLike | None = None, grad_second: ArrayLike | None = None,
+    ) -> Array:  # fmt: skip
+        """∇θ of any objective of ŷ, J v and vᵀ H v, from its gradients by these.
+
+        The reverse pass of `taylor`: for residuals of differential equations, or derivatives to be
+        fitted. It takes about three times as long as `taylor`.
+
+        Parameters
+        ----------
+        X, V
+            As in `taylor`.
+        grad_y_hat : array-like of shape (n, n_L), optional
+            ∂ℒ/∂ŷ; None: 0.
+        grad_first, grad_second : array-like, optional
+            ∂ℒ/∂(J v) and ∂ℒ/∂(vᵀ H v), of the shape of ``first`` and ``second`` of `taylor`;
+            None: 0, which saves time.
+
+        Returns
+        -------
+        ndarray of shape (P,)
+            Laid out like `params`; without the penalties.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `taylor`; with `grad_second` also if a user-defined activation has no
+            `third_derivative`.
+        """
+        return taylor_calls.taylor_gradient_of(
+            self._bound, X, V, (grad_y_hat, grad_first, grad_second)
+        )
+
+    def input_hessian_diagonal(self, X: ArrayLike) -> Array:
+        """∂²ŷ_j/∂x_d² of every output and input.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L, n_0), or (n_L, n_0) for one sample
+            By a pass of `taylor` along each of the n_0 unit vectors.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `taylor`.
+        """
+        return taylor_calls.hessian_diagonal(self._bound, X)
+
+    def laplacian(self, X: ArrayLike) -> Array:
+        """Δŷ_j = Σ_d ∂²ŷ_j/∂x_d² of every output.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L), or (n_L,) for one sample
+            Its gradient in θ: `taylor_gradient` with ``V = np.broadcast_to(np.eye(n_0), (n, n_0,
+            n_0))`` and ∂ℒ/∂Δŷ repeated for each of the n_0 directions as `grad_second`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `taylor`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 8, 1], output="identity", seed=0)
+        >>> net.laplacian(np.ones((5, 2))).shape
+        (5, 1)
+        """
+        return taylor_calls.hessian_diagonal(self._bound, X).sum(axis=-1)
+
+    def hvp(
+        self, X: ArrayLike, y: ArrayLike, v: ArrayLike, sample_weight: ArrayLike | None = None,
+    ) -> Array:  # fmt: skip
+        """∇²ℒ v: the Hessian of the objective in θ times a vector, exact, without the matrix.
+
+        Forward over reverse (B. A. Pearlmutter, *Fast Exact Multiplication by the Hessian*, Neural
+        Computation 6, 1994); it takes as long as some three gradients. Kinks of activations and
+        losses, and l1, have the second derivative 0.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `loss`.
+        v : array-like of shape (P,)
+            Laid out like `params`.
+
+        Returns
+        -------
+        ndarray of shape (P,)
+            Of the network's dtype, without dropout, with the l2 penalty.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`; if `v` is not a finite vector of that shape; if the loss is user-defined, or
+            a user-defined activation has no `second_derivative`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 3, 2], seed=0)
+        >>> net.hvp(np.eye(2), [0, 1], np.ones_like(net.params)).shape
+        (17,)
+        """
+        samples = as_samples(self.spec, X, y, sample_weight)
+        return taylor_calls.hessian_product(self._bound, samples, as_vector(v, self.spec))
+
     def step(self, X: ArrayLike, y: ArrayLike, learning_rate: float) -> float:
         """Take one step of gradient descent, θ := θ − η ∇θ, on these rows.
 
@@ -557,35 +716,20 @@ class Network:
         return streaming.step(self._bound, self.rng, as_samples(self.spec, X, y), learning_rate)
 
     def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        epochs: int = 10,
-        batch_size: int | None = 32,
-        optimizer: OptimizerLike = "sgd",
-        learning_rate: RateLike = None,
-        validation_data: Sequence[ArrayLike | None] | None = None,
-        validation_fraction: float = 0.0,
-        sample_weight: ArrayLike | None = None,
-        class_weight: str | Mapping[int, float] | None = None,
-        shuffle: bool = True,
-        rng: int | np.random.Generator | None = None,
-        metrics: MetricsLike = True,
-        diagnostics: bool = False,
-        callbacks: Iterable[CallbackLike] = (),
-        early_stopping: EarlyStopping | bool | None = None,
-        tol: float | None = None,
-        max_time: float | None = None,
-        averaging: str | Averaging | None = None,
-        clip_value: float = math.inf,
-        clip_norm: float = math.inf,
-        max_norm: float = math.inf,
-        frozen: Iterable[int] = (),
-        checkpoint: PathLike | Checkpoint | None = None,
-        resume: PathLike | bool = False,
+        self, X: ArrayLike, y: ArrayLike, *, epochs: int = 10, batch_size: int | None = 32,
+        optimizer: OptimizerLike = "sgd", learning_rate: RateLike = None,
+        validation_data: Sequence[ArrayLike | None] | None = None, validation_fraction: float = 0.0,
+        sample_weight: ArrayLike | None = None, derivatives: tuple[ArrayLike, float] | None = None,
+        missing_derivatives: str = "refuse", class_weight: str | Mapping[int, float] | None = None,
+        shuffle: bool = True, rng: int | np.random.Generator | None = None,
+        metrics: MetricsLike = True, diagnostics: bool = False,
+        callbacks: Iterable[CallbackLike] = (), early_stopping: EarlyStopping | bool | None = None,
+        tol: float | None = None, max_time: float | None = None,
+        averaging: str | Averaging | None = None, clip_value: float = math.inf,
+        clip_norm: float = math.inf, max_norm: float = math.inf, frozen: Iterable[int] = (),
+        checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
         on_interrupt: str = "raise",
-    ) -> History:
+    ) -> History:  # fmt: skip
         """Train on minibatches for a number of epochs.
 
         Parameters
@@ -611,6 +755,14 @@ class Network:
             stratified by class for classifiers. The rows are copied.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
+        derivatives : (dY_dX, weight), optional
+            Fit ∂ŷ/∂x to dY_dX too, (n, n_L, n_0), or (n, n_0) for one output. To the objective is
+            added ``weight · Σ_jd (∂ŷ_j/∂x_d − dY_dX_jd)² / 2``, weighted by `sample_weight`, as a
+            mean over the rows: the squared error of Sobolev training (W. M. Czarnecki et al.,
+            2017).
+            Not for networks with dropout. Steps are computed one by one, each with n_0 tangents.
+        missing_derivatives : {"refuse", "ignore"}, default "refuse"
+            Whether NaN in dY_dX is an error, or leaves that derivative out.
         class_weight : "balanced" or mapping of label to weight, optional
             Balanced: inverse to how often the class occurs. Multiplies `sample_weight`.
         shuffle : bool, default True
@@ -678,8 +830,9 @@ class Network:
         request = FitRequest(
             epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
             validation_data=validation_data, validation_fraction=validation_fraction,
-            sample_weight=sample_weight, class_weight=class_weight, shuffle=shuffle, rng=rng,
-            metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
+            sample_weight=sample_weight, derivatives=derivatives,
+            missing_derivatives=missing_derivatives, class_weight=class_weight, shuffle=shuffle,
+            rng=rng, metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
             early_stopping=early_stopping, tol=tol, max_time=max_time, averaging=averaging,
             clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
             checkpoint=checkpoint, resume=resume, on_interrupt=on_interrupt,
@@ -813,8 +966,10 @@ class Network:
 
     def minimize(
         self, X: ArrayLike, y: ArrayLike, method: str = "L-BFGS-B",
-        sample_weight: ArrayLike | None = None, *, max_iterations: int = 1000,
-        tol: float | None = None, options: Mapping[str, Any] | None = None,
+        sample_weight: ArrayLike | None = None, *,
+        derivatives: tuple[ArrayLike, float] | None = None, missing_derivatives: str = "refuse",
+        max_iterations: int = 1000, tol: float | None = None,
+        options: Mapping[str, Any] | None = None,
         callback: RecordCallback | None = None,
     ) -> minimizers.SolverHistory:  # fmt: skip
         """Minimise the objective over all rows by a method of `scipy.optimize.minimize`.
@@ -827,10 +982,13 @@ class Network:
         X, y, sample_weight
             As in `loss`.
         method : str, default "L-BFGS-B"
-            Any of SciPy's minimisers by name, in upper or lower case. Second derivatives are
-            differences of gradients: 2 gradients for a product with ∇²ℒ, 2 P for ∇²ℒ itself
-            (``dogleg``, ``trust-exact``). Methods without gradients (``Nelder-Mead``, ``Powell``,
-            ``COBYLA``, ``COBYQA``) suit a handful of parameters.
+            Any of SciPy's minimisers by name, in upper or lower case. Second derivatives are exact,
+            by `hvp`: a product for ``Newton-CG``, ``trust-ncg`` and ``trust-krylov``, P for ∇²ℒ
+            (``dogleg``, ``trust-exact``); differences of two gradients with a user-defined loss, an
+            activation without `second_derivative`, or `derivatives`. Methods without gradients
+            (``Nelder-Mead``, ``Powell``, ``COBYLA``, ``COBYQA``) suit a handful of parameters.
+        derivatives, missing_derivatives
+            As in `fit`.
         max_iterations : int, default 1000
             For ``TNC`` and ``COBYLA``: evaluations of the objective.
         tol : float, optional
@@ -856,6 +1014,7 @@ class Network:
         given = minimizers.MinimizeOptions(method, max_iterations, tol, options, callback)
         bound = self._settings.bind_double(self._bound)
         samples = as_samples(bound.spec, X, y, sample_weight)
+        samples = with_derivatives(bound.spec, samples, derivatives, missing_derivatives)
         return minimizers.minimize(bound, samples, self.params, given)
 
     def objective(

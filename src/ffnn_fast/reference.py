@@ -20,15 +20,17 @@ from ffnn_fast._reference.derivatives import (
     vjp,
     vjp_workspace_size,
 )
+from ffnn_fast._reference.hessian import hessian_product, output_tangent
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
     dense_targets,
     forward_propagation,
     gradient_of_head,
+    matrix_product,
     output_gradient,
-    product,
 )
+from ffnn_fast._reference.taylor import taylor, taylor_gradient, taylor_workspace_size
 from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
@@ -42,6 +44,7 @@ __all__ = [
     "forward",
     "forward_propagation",
     "gradient_of_head",
+    "hessian_product",
     "input_gradient",
     "input_jacobian",
     "jacobian",
@@ -54,9 +57,13 @@ __all__ = [
     "normal_equations",
     "normal_workspace_size",
     "output_gradient",
+    "output_tangent",
     "parameter_jacobian",
     "penalty",
     "sample_losses",
+    "taylor",
+    "taylor_gradient",
+    "taylor_workspace_size",
     "train_epoch",
     "update",
     "vjp",
@@ -289,8 +296,8 @@ def normal_equations(
     r = (scale[:, None] * (y_hat - Y)).T.ravel()
     J = (scale[:, None] * J).reshape(len(r), -1)
     lower = np.tri(len(JTr), dtype=bool)
-    JTJ[lower] = product(J.T, J)[lower]
-    JTr[:] = product(J.T, r)
+    JTJ[lower] = matrix_product(J.T, J)[lower]
+    JTr[:] = matrix_product(J.T, r)
     return 0.5 * float((r.astype(np.float64) ** 2).sum())
 
 

@@ -13,8 +13,8 @@ from ffnn_fast._reference.propagation import (
     back_propagation,
     dense_targets,
     forward_propagation,
+    matrix_product,
     output_gradient,
-    product,
 )
 from ffnn_fast.activations import activation_of
 
@@ -102,7 +102,7 @@ def jvp(
     a, h = forward_propagation(plan, params, X)
     for k, (W, g) in enumerate(zip(spec.weights(params), spec.layer_activations, strict=True), 1):
         # ∂h_k/∂x v = (∂h_k/∂a_k) W_k (∂h_{k-1}/∂x v); ∂h_k/∂a_k is symmetric
-        t = activation_of(g, spec.heads).jacobian_product(a[k], h[k], product(t, W.T))
+        t = activation_of(g, spec.heads).jacobian_product(a[k], h[k], matrix_product(t, W.T))
     out[...] = t
     if y_hat is not None:
         y_hat[...] = h[-1]

@@ -387,8 +387,12 @@ class BoundNetwork:
         t: int,
         hold: Callable[[], None],
     ) -> float:
-        """Steps by a user-defined rule: gradients by the backend, updates by the reference."""
-        plan = reference.Plan(self.spec)
+        """Steps one by one: gradients by the backend, updates too unless the rule is user-defined:
+        then by the reference.
+        """
+        compiled = self.compiled and rule.optimizer.compiled
+        plan = self.plan if compiled else reference.Plan(self.spec)
+        update = self.backend.update if compiled else reference.update
         grad = aligned_empty(len(self.params), self.spec.dtype)
         total, drops = 0.0, any(self.spec.dropout_rates)
         for step, start in enumerate(range(0, len(order), batch_size)):
@@ -399,7 +403,7 @@ class BoundNetwork:
             loss, _ = self.loss_gradient(batch, grad, (rule.seed, t) if drops else None)
             hold()
             row = hyper[min(step, len(hyper) - 1)]
-            reference.update(plan, rule, row, self.params, grad, state, t)
+            update(plan, rule, row, self.params, grad, state, t)
             total += len(rows) * loss
         return total / len(order)
 

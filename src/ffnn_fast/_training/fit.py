@@ -13,6 +13,7 @@ import numpy as np
 from ffnn_fast._model.predictions import check_score, has_score, score_name
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._runtime.sobolev import SobolevNetwork
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_generator, as_int
 from ffnn_fast._training import checkpoint_files, resuming
 from ffnn_fast._training.averaging import as_averaging
@@ -45,6 +46,9 @@ def prepare(
     spec = bound.spec
     data = as_fit_data(spec, X, y, request)
     options = _as_options(spec, len(data.samples.X), request)
+    if data.samples.derivatives is not None:
+        bound = SobolevNetwork.of(bound)
+        options = replace(options, derivative_weight=data.samples.derivative_weight)
     _check_monitors(options, data)
     if options.checkpoint:
         spec.to_dict()  # raises if the description cannot be written

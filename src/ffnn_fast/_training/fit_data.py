@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ffnn_fast._model.arrays import as_factors, as_sample_weight, checked_weights
+from ffnn_fast._model.derivative_targets import with_derivatives
 from ffnn_fast._model.predictions import labels
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
@@ -71,12 +72,13 @@ class FitData:
             weight = weight if weight is None else weight[which]
         name = f"sample_weight of {name}" if name else "sample_weight"
         weight = as_sample_weight(weight, self.spec, len(samples.X), name)
-        return Samples(samples.X, samples.Y, weight)
+        return replace(samples, sample_weight=weight)
 
 
 def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitData:
     """The samples of `ffnn_fast.Network.fit`; TypeError or ValueError if they are not valid."""
     samples = as_samples(spec, X, y)
+    samples = with_derivatives(spec, samples, request.derivatives, request.missing_derivatives)
     n = len(samples.X)
     weight = None
     if request.sample_weight is not None:

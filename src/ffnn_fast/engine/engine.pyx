@@ -485,3 +485,6 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
                 c, <float*>theta, &batch, <float*>A, <float*>v, <float*>scratch, threads
             )
     return value
+
+
+include "taylor.pxi"
