@@ -23,6 +23,7 @@ from ffnn_fast._public import public
 from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
+from ffnn_fast._runtime.reference_stepper import ReferenceStepper
 from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast.activations import by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
@@ -211,6 +212,18 @@ class BoundNetwork:
         """See `ffnn_fast.Network.predictor`."""
         work = self.workspace(n_rows)
         return self.backend.Predictor(self.plan, self.params, n_rows, work)
+
+    def stepper(
+        self, rule: StepRule, state: Array, t: Array, batch_size: int, rollback: bool = True
+    ) -> Any:
+        """The backend's Stepper, for the number of threads allowed now; see `ReferenceStepper`."""
+        given = (
+            self.plan_now, self.params, rule, state, t, batch_size, self.workspace(batch_size),
+            rollback,
+        )  # fmt: skip
+        if self.compiled and rule.optimizer.compiled:
+            return self.backend.Stepper(*given)
+        return ReferenceStepper(*given, backend=self.backend)
 
     def _call(self, function: Any, n: int, passes: int, *args: Any) -> Any:
         """A call that makes so many passes over n rows; a long one does not block signals."""

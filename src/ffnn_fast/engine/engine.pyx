@@ -180,6 +180,7 @@ def train_epoch(
     optimizer.rule, optimizer.state = &numbers, matrix(
         state, typenum, rule.slots, c.P, "state", True
     )
+    optimizer.rates.product_t = 0
     epoch.hyper = hyperparameters(hyper, (rows.n + size - 1) // size, H)
     epoch.stride = 0 if hyper.shape[0] == 1 else H
     epoch.batch_size, epoch.t, epoch.total = size, t, &total
@@ -317,3 +318,6 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
                 c, <float*>theta, &batch, <float*>A, <float*>v, <float*>scratch, threads
             )
     return value
+
+
+include "stepper.pxi"
