@@ -88,6 +88,8 @@ class BoundNetwork:
         Returns the plan for the number of threads allowed now, at most that of `plan`.
     spare : list of ndarray
         Scratch of calls on one row, each for one thread at a time.
+    made : dict
+        Objects of other modules that are made once for this network and these parameters.
     """
 
     spec: NetworkSpec
@@ -98,6 +100,7 @@ class BoundNetwork:
     n_threads: int = 1
     limited_plan: Callable[[], Any] | None = field(default=None, repr=False)
     spare: list[Array] = field(default_factory=list, repr=False)
+    made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def compiled(self) -> bool:
@@ -122,7 +125,7 @@ class BoundNetwork:
     def on(self, params: Array) -> BoundNetwork:
         """The same network with other parameters, (P,)."""
         other = copy(self)  # with the estimates of durations
-        vars(other).update(params=params, spare=[])
+        vars(other).update(params=params, spare=[], made={})
         return other
 
     def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
@@ -164,7 +167,7 @@ class BoundNetwork:
         limit = self.n_threads if self.limited_plan is None else openmp_limit()
         matmul = "blas" if self.calls_blas else "own"
         plan = self.backend.Plan(spec, min(self.n_threads, limit), matmul)
-        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[])
+        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[], made={})
 
     def log_proba(self, X: Array) -> Array:
         """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
@@ -212,6 +215,14 @@ class BoundNetwork:
         """See `ffnn_fast.Network.predictor`."""
         work = self.workspace(n_rows)
         return self.backend.Predictor(self.plan, self.params, n_rows, work)
+
+    def in_one_call(self, rule: StepRule, n_steps: int, batch_size: int) -> bool:
+        """Whether so many steps are one call of the engine that needs no background thread: so
+        short that signals may wait.
+        """
+        if self.uses_blas or not rule.optimizer.compiled:
+            return False
+        return n_steps * self.durations.step(batch_size, rule.slots) <= LONG_CALL
 
     def stepper(
         self, rule: StepRule, state: Array, t: Array, batch_size: int, rollback: bool = True

@@ -59,9 +59,7 @@ class ReferenceStepper:
         self._batch_size, self._rollback = batch_size, rollback
         self._grad = np.empty_like(params)
 
-    def step(
-        self, X: Array, Y: Array, sample_weight: Array | None, learning_rate: float
-    ) -> float:
+    def step(self, X: Array, Y: Array, sample_weight: Array | None, learning_rate: float) -> float:
         """One step on at most `batch_size` rows, X (n, n_0) or (n_0,); the loss before it.
 
         Raises
@@ -94,7 +92,8 @@ class ReferenceStepper:
         """One step of the rule with this gradient, (P,)."""
         fits = grad.shape == self._params.shape and grad.dtype == self._params.dtype
         self._check(fits and bool(np.isfinite(grad).all()), "the gradient")
-        self._undoing(self._update, self._hyper(learning_rate), grad)
+        hyper = self._hyper(learning_rate)
+        self._undoing(ignoring, "over invalid", self._update, hyper, grad)
 
     def _run(self, samples: Samples, order: Array, hyper: Array) -> float:
         return self._undoing(ignoring, "over invalid", self._descend, samples, order, hyper)
@@ -108,14 +107,11 @@ class ReferenceStepper:
         return total / len(order)
 
     def _loss_gradient(self, samples: Samples, grad: Array) -> float:
-        mask = (self._rule.seed, int(self._t[0]) + 1)
-        if not any(self._plan.spec.dropout_rates):
-            mask = None
+        drops = any(self._plan.spec.dropout_rates)
+        mask = (self._rule.seed, int(self._t[0]) + 1) if drops else None
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         work = self._work
-        return self._backend.loss_gradient(
-            self._plan, self._params, X, Y, weight, grad, work, mask
-        )
+        return self._backend.loss_gradient(self._plan, self._params, X, Y, weight, grad, work, mask)
 
     def _update(self, hyper: Array, grad: Array) -> None:
         t = int(self._t[0]) + 1
@@ -155,7 +151,7 @@ class ReferenceStepper:
         fits = rows.ndim == 2 and n > 0 and rows.shape[1] == spec.n_inputs
         self._check(fits and bool(np.isfinite(rows).all()), "X")
         if spec.takes_labels and _is_plain(Y, "int64"):
-            known = Y.shape == (n,) and bool(((Y >= 0) & (Y < spec.n_outputs)).all())
+            known = Y.shape == (n,) and bool(np.isin(Y, range(spec.n_outputs)).all())
             self._check(known, "y")
         else:
             flat = Y.ndim == 1 and (T == 1 or (n == 1 and not spec.takes_labels))
@@ -175,10 +171,7 @@ class ReferenceStepper:
 
 def _is_plain(x: object, dtype: str) -> bool:
     return (
-        isinstance(x, np.ndarray)
-        and x.dtype == dtype
-        and x.flags.c_contiguous
-        and x.flags.aligned
+        isinstance(x, np.ndarray) and x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
     )
 
 

@@ -290,7 +290,7 @@ cdef class Stepper:
 
 
 cdef inline bint _is_readable(object x, int typenum) noexcept:
-    """Whether x is an array of this type whose memory can be read as it lies"""
+    """Whether x is an array of this type, not masked, whose memory can be read as it lies"""
     return (
-        cnp.PyArray_Check(x) and cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_ISCARRAY_RO(x)
+        cnp.PyArray_CheckExact(x) and cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_ISCARRAY_RO(x)
     )
