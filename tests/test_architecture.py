@@ -21,6 +21,7 @@ LAYERS = [
     {"_scalars"},
     FORMULAS,
     {"_model"},
+    {"_reference"},
     {"reference", "plotting"},
     {"_runtime"},
     {"_training", "_solvers"},
@@ -37,6 +38,7 @@ NUMPY_ONLY = FORMULAS | {
     "_user_line",
     "_names",
     "_errstate",
+    "_reference",
     "reference",
 }
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}

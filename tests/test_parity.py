@@ -33,6 +33,9 @@ FUNCTIONS = (
     "workspace_size",
     "normal_equations",
     "normal_workspace_size",
+    "vjp",
+    "vjp_workspace_size",
+    "input_gradient",
     "Plan",
     "Predictor",
 )

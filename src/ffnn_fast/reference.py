@@ -10,10 +10,18 @@ import math
 
 import numpy as np
 
-from ffnn_fast._model.dropout_masks import Mask, drop
-from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._model.dropout_masks import Mask
+from ffnn_fast._reference.derivatives import input_gradient, vjp, vjp_workspace_size
+from ffnn_fast._reference.propagation import (
+    Plan,
+    back_propagation,
+    dense_targets,
+    forward_propagation,
+    gradient_of_head,
+    output_gradient,
+)
 from ffnn_fast.activations import activation_of, by_head
-from ffnn_fast.losses import CANONICAL, canonical_gradient, loss_of
+from ffnn_fast.losses import CANONICAL, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
 
 __all__ = [
@@ -24,6 +32,7 @@ __all__ = [
     "forward",
     "forward_propagation",
     "gradient_of_head",
+    "input_gradient",
     "jacobian",
     "loss",
     "loss_gradient",
@@ -36,25 +45,13 @@ __all__ = [
     "sample_losses",
     "train_epoch",
     "update",
+    "vjp",
+    "vjp_workspace_size",
     "workspace_size",
 ]
 
 Array = np.ndarray
 CLIP_FLOOR = 1e-6  # added to ‖∇θ‖ by torch.nn.utils.clip_grad_norm_
-
-
-class Plan:
-    """A network as the functions below take it: here, its description.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-    n_threads, matmul
-        Of the compiled engine; not used here.
-    """
-
-    def __init__(self, spec: NetworkSpec, n_threads: int = 1, matmul: str = "own") -> None:
-        self.spec = spec
 
 
 class Predictor:
@@ -118,30 +115,6 @@ def workspace_size(plan: Plan, n: int) -> int:
     return 0
 
 
-def forward_propagation(
-    plan: Plan, params: Array, X: Array, mask: Mask | None = None
-) -> tuple[list[Array], list[Array]]:
-    """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
-
-    With a mask, layer k + 1 takes ``drop(h_k)`` in place of h_k, as listed.
-    """
-    spec = plan.spec
-    a, h = [X], [X]
-    layers = zip(
-        spec.weights(params),
-        spec.biases(params),
-        spec.layer_activations,
-        spec.dropout_rates,
-        strict=True,
-    )
-    for k, (W, b, g, rate) in enumerate(layers):
-        a.append(b + drop(h[k], mask, k, rate) @ W.T)
-        h.append(activation_of(g, spec.heads).function(a[-1]))
-        if not isinstance(g, str):
-            g.check_function(a[-1], h[-1])
-    return a, h
-
-
 def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
     """ℓ(ŷ, y) of every sample (module 4.3), (n,), a sum over heads; those of canonical pairs are
     computed from a_L.
@@ -167,58 +140,6 @@ def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
     return losses.sum(axis=1) if losses.ndim == 2 else losses
 
 
-def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
-    """∇a_L of every sample (module 4.5): −(e(y) − ŷ) for canonical pairs, else J_Oᵀ ∇ŷ."""
-    spec = plan.spec
-    heads = by_head(spec.heads, y_hat, y)
-    gradient = np.hstack([gradient_of_head(plan, *head) for head in heads])
-    if (spec.output, spec.loss) in CANONICAL:
-        return gradient
-    return activation_of(spec.output, spec.heads).jacobian_product(a_L, y_hat, gradient)
-
-
-def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
-    """−(e(y) − ŷ) for canonical pairs, else ∇ŷ, for the outputs and targets of one head."""
-    spec = plan.spec
-    formulas = loss_of(spec.loss)
-    if (spec.output, spec.loss) in CANONICAL:
-        gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
-    else:
-        gradient = formulas.gradient(y_hat, y, **spec.loss_options)
-        if not isinstance(spec.loss, str):
-            formulas.check_gradient(gradient, y_hat)
-    if spec.missing_targets == "ignore":
-        missing = formulas.over_outputs(np.isnan(y), y_hat.shape[1])
-        gradient = np.where(missing, np.zeros((), gradient.dtype), gradient)
-    return gradient
-
-
-def back_propagation(
-    plan: Plan,
-    params: Array,
-    a: list[Array],
-    h: list[Array],
-    da_L: Array,
-    mask: Mask | None = None,
-) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
-    """∇a_k, ∇h_k, ∇W_k, ∇b_k for k = L..1 (modules 4.6 to 4.8); a list's unused entry is empty."""
-    spec = plan.spec
-    L, W, rates = spec.n_layers, spec.weights(params), spec.dropout_rates
-    da, dh, dW, db = ([np.empty(0)] * (L + 1) for _ in range(4))
-    da[L] = da_L
-    for k in range(L, 0, -1):
-        # module 4.7, gradients w.r.t. parameters: ∇W_k = ∇a_k h_{k-1}ᵀ, ∇b_k = ∇a_k
-        dW[k] = da[k].T @ drop(h[k - 1], mask, k - 1, rates[k - 1])
-        db[k] = da[k].sum(axis=0)
-        # module 4.6, gradients w.r.t. the layer below: ∇h_{k-1} = W_kᵀ ∇a_k
-        dh[k - 1] = drop(da[k] @ W[k - 1], mask, k - 1, rates[k - 1])
-        # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
-        if k > 1:
-            g = activation_of(spec.layer_activations[k - 2])
-            da[k - 1] = g.jacobian_product(a[k - 1], h[k - 1], dh[k - 1])
-    return da, dh, dW, db
-
-
 def penalty(plan: Plan, params: Array) -> float:
     """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|; biases are not penalised."""
     spec, total = plan.spec, 0.0
@@ -228,16 +149,6 @@ def penalty(plan: Plan, params: Array) -> float:
         if l1 != 0:
             total += l1 * float(np.abs(W).sum(dtype=np.float64))
     return total
-
-
-def dense_targets(plan: Plan, Y: Array) -> Array:
-    """Y as (n, T) targets: integer labels ℓ become e(ℓ), the one-hot vectors of module 4.5.
-
-    Those of several heads are dense already.
-    """
-    if Y.ndim == 2:
-        return Y
-    return np.eye(plan.spec.n_outputs, dtype=plan.spec.dtype)[Y]
 
 
 def forward(plan: Plan, params: Array, X: Array, out: Array, work: Array | None) -> None:

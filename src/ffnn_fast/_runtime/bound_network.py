@@ -141,7 +141,7 @@ class BoundNetwork:
 
     def workspace(self, n: int) -> Array:
         """Scratch for calls on n rows."""
-        return aligned_empty(self.backend.workspace_size(self.plan, n), self.spec.dtype)
+        return self._scratch(self.backend.workspace_size, n)
 
     def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
@@ -210,6 +210,31 @@ class BoundNetwork:
         given = (X, Y, weight, grad, work, *([] if mask is None else [mask]))
         value = self._call(self.backend.loss_gradient, len(X), 3, *given)
         return value, grad
+
+    def vjp(
+        self, X: Array, grad_y_hat: Array, mask: tuple[int, int] | None = None
+    ) -> tuple[Array, Array, Array]:
+        """ŷ, (n, n_L), Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), and (∂ŷ_i/∂x_i)ᵀ u_i, (n, n_0), for the rows u_i
+        of `grad_y_hat`; `mask` as in `loss_gradient`.
+        """
+        y_hat, grad_X = np.empty_like(grad_y_hat), np.empty_like(X)
+        grad = aligned_empty(len(self.params), self.spec.dtype)
+        work = self._scratch(self.backend.vjp_workspace_size, len(X))
+        given = (X, grad_y_hat, y_hat, grad, grad_X, work, *([] if mask is None else [mask]))
+        self._call(self.backend.vjp, len(X), 3, *given)
+        return y_hat, grad, grad_X
+
+    def input_gradient(self, samples: Samples) -> Array:
+        """∂(w_i ℓ_i)/∂x_i, (n, n_0)."""
+        X, Y, weight = samples.X, samples.Y, samples.sample_weight
+        grad_X = np.empty_like(X)
+        work = self._scratch(self.backend.vjp_workspace_size, len(X))
+        self._call(self.backend.input_gradient, len(X), 2, X, Y, weight, grad_X, work)
+        return grad_X
+
+    def _scratch(self, size: Callable[[Any, int], int], n: int) -> Array:
+        """Scratch for calls on n rows of the functions that need so much."""
+        return aligned_empty(size(self.plan, n), self.spec.dtype)
 
     def predictor(self, n_rows: int) -> PredictFunction:
         """See `ffnn_fast.Network.predictor`."""

@@ -13,6 +13,7 @@ cimport numpy as cnp
 from ffnn_fast.engine.arguments cimport (
     batch_of_arrays, batch_of_inputs, hyperparameters, matrix, require, vector, workspace,
 )
+from ffnn_fast.engine.derivatives cimport pull_arrays_back, wanted_of_arrays
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
@@ -21,6 +22,7 @@ from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_ra
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, scratch_size
 from ffnn_fast.engine.passes.step_update cimport count_of_parts
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t
+from ffnn_fast.engine.passes.vjp cimport pullback_scratch, pullback_t
 from ffnn_fast.engine.plan cimport (
     HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, outputs_only, plan_t, step_t,
 )
@@ -155,6 +157,38 @@ def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None)
                 c, &step, <float*>theta, &batch, <float*>g, <float*>scratch, threads
             )
     return value
+
+
+def vjp_workspace_size(Plan plan, Py_ssize_t n):
+    """Elements of scratch for `vjp` and `input_gradient` on `n` rows."""
+    return pullback_scratch(&plan.c, max(n, 1), plan.n_threads)
+
+
+def vjp(Plan plan, params, X, grad_y_hat, y_hat, grad, grad_X, work, mask=None):
+    """ŷ, (n, n_L), grad := Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), grad_X := (∂ŷ_i/∂x_i)ᵀ u_i, (n, n_0).
+
+    u_i are the rows of grad_y_hat, (n, n_L). Each of the three outputs may be None.
+    """
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef step_t step = _masked_step(plan, mask, True)
+    require(grad_y_hat is not None, "grad_y_hat")
+    cdef pullback_t want = wanted_of_arrays(
+        c, batch.n, plan.typenum, grad_y_hat, y_hat, grad, grad_X
+    )
+    cdef Py_ssize_t together = batch.n if grad is None else min(batch.n, <Py_ssize_t>BLOCK_ROWS)
+    cdef int threads = plan.threads_for(together, 6)
+    pull_arrays_back(c, &step, plan.typenum, params, &batch, &want, work, plan.n_threads, threads)
+
+
+def input_gradient(Plan plan, params, X, Y, sample_weight, grad_X, work):
+    """grad_X := ∂(w_i ℓ_i)/∂x_i, (n, n_0), of each row's own loss; without the penalty."""
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
+    cdef step_t step = _masked_step(plan, None, True)
+    cdef pullback_t want = wanted_of_arrays(c, batch.n, plan.typenum, None, None, None, grad_X)
+    cdef int threads = plan.threads_for(batch.n, 4)
+    pull_arrays_back(c, &step, plan.typenum, params, &batch, &want, work, plan.n_threads, threads)
 
 
 def train_epoch(
