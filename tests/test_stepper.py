@@ -603,3 +603,30 @@ def test_sgd_is_the_default():
     stepper = net.stepper()
     assert net.stream.rule == StepRule(SGD())
     assert (stepper.batch_size, stepper.learning_rate, stepper.t) == (32, 0.1, 0)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("settings", [{}, {"l2": 0.1, "l1": (0.01, 0.0)}])
+def test_an_objective_of_the_users_own(engine, settings):
+    """½ Σ (ŷ − y)² / n through its gradient w.r.t. ŷ makes the steps of half_squared_error."""
+    X, y = values(20)
+    options = {"output": "identity", "loss": "half_squared_error", "dtype": "float64"}
+    nets = [Network([3, 5, 1], seed=0, engine=engine, **options, **settings) for _ in range(2)]
+    one, other = (net.stepper(optimizer="adam", clip_norm=0.1) for net in nets)
+    out = np.empty_like(nets[0].params)
+    for _ in range(3):
+        one.step(X, y)
+        grad_y_hat = (nets[1].forward(X) - y[:, None]) / 20
+        grad = other.backward(X, grad_y_hat, out)
+        assert grad is out
+        np.testing.assert_allclose(grad, other.gradient(X, y), rtol=1e-10, atol=1e-14)
+        pure = other.backward(X, grad_y_hat, penalty=False)
+        assert np.array_equal(pure, grad) == (not settings)
+        other.apply(grad)
+        np.testing.assert_allclose(nets[1].params, nets[0].params, rtol=1e-10, atol=1e-12)
+    single = other.backward(X[0], [1.0])
+    np.testing.assert_array_equal(single, other.backward(X[:1], [[1.0]]))
+    with pytest.raises(ValueError, match=r"grad_y_hat must have shape \(20, 1\), got \(20,\)"):
+        other.backward(X, y)
+    with pytest.raises(ValueError, match="grad_y_hat must be finite"):
+        other.backward(X, np.full((20, 1), np.nan))

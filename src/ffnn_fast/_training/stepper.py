@@ -271,7 +271,7 @@ class Stepper:
                 f"grad_y_hat must have shape ({len(rows)}, {spec.n_outputs}), got {given.shape}"
             )
         grad = self._gradient_array(out)
-        bound.vjp(rows, as_finite(given, spec.dtype, "grad_y_hat"), grad)
+        _, grad[:], _ = bound.vjp(rows, as_finite(given, spec.dtype, "grad_y_hat"))
         if as_bool(penalty, "penalty"):
             weights = zip(spec.weights(grad), spec.weights(bound.params), strict=True)
             for (dW, W), l2, l1 in zip(weights, spec.layer_l2, spec.layer_l1, strict=True):
