@@ -142,7 +142,8 @@ def test_saved_and_resumed_to_the_same_bits(tmp_path):
 @pytest.mark.parametrize(
     "changed",
     [
-        None, {}, {"count": -1}, {"mean": [0, 0]}, {"squares": [-1, 0, 0]}, {"squares": [1e999] * 3},
+        None, {}, {"count": -1}, {"mean": [0, 0]},
+        {"squares": [-1, 0, 0]}, {"squares": [1e999, 0, 0]},
         {"features": ["a", "a", "b"]}, {"features": [1, 2, 3]}, {"standardize": 3},
     ],
 )  # fmt: skip

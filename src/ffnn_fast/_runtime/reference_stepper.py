@@ -131,7 +131,7 @@ class ReferenceStepper:
                 finite = finite and bool(np.isfinite(self._params).all())
             if not finite:
                 done = not self._rollback
-                raise FloatingPointError(f"the loss or a parameter is not finite, loss {value}")
+                raise FloatingPointError(f"the loss, {value}, or a parameter is not finite")
             done = True
             return value
         finally:

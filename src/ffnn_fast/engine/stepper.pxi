@@ -209,7 +209,7 @@ cdef class Stepper:
             with nogil:
                 diverged = self.train(rows, &epoch, threads)
         if diverged:
-            raise FloatingPointError(f"the loss or a parameter is not finite, loss {total / rows.n}")
+            raise FloatingPointError(f"the loss, {total / rows.n}, or a parameter is not finite")
         return total / rows.n
 
     def step(self, X, Y, sample_weight, double learning_rate):

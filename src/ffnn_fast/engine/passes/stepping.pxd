@@ -52,8 +52,8 @@ cdef inline bint targets_fit(
     const floating* Y, Py_ssize_t n, const domain_t* domains, Py_ssize_t heads, bint missing
 ) noexcept nogil:
     """Whether n rows of targets, those of all heads side by side, lie in their domains"""
-    cdef Py_ssize_t r, k
-    for r in range(n):
+    cdef Py_ssize_t k
+    for _ in range(n):
         for k in range(heads):
             if not head_fits(Y, domains + k, missing):
                 return False
