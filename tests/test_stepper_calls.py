@@ -36,14 +36,20 @@ LOSSES = [
 ]
 
 
-def twins(spec, rule, rng, size=9, rollback=True):
+@pytest.fixture(params=isa.available())
+def engine(request):
+    """Each engine module that this CPU can run."""
+    return isa.load(request.param)
+
+
+def twins(engine, spec, rule, rng, size=9):
     """The engine's Stepper and its twin, each with θ, state and counter of its own."""
     params, made = random_params(spec, rng), []
-    for backend, kind in [(isa.engine, isa.engine.Stepper), (reference, ReferenceStepper)]:
+    for backend, kind in [(engine, engine.Stepper), (reference, ReferenceStepper)]:
         plan, theta = backend.Plan(spec), params.copy()
         state, t = np.zeros((rule.slots, len(theta)), spec.dtype), np.zeros(1, np.int64)
         work = aligned_empty(backend.workspace_size(plan, size), spec.dtype)
-        made.append((kind(plan, theta, rule, state, t, size, work, rollback), theta, state, t))
+        made.append((kind(plan, theta, rule, state, t, size, work), theta, state, t))
     return made
 
 
@@ -53,10 +59,10 @@ def as_spec(given, dtype):
 
 
 @pytest.mark.parametrize("given", LOSSES, ids=str)
-def test_the_twin_takes_the_same_steps(given, dtype, rtol, rng):
+def test_the_twin_takes_the_same_steps(engine, given, dtype, rtol, rng):
     spec = as_spec(given, dtype)
     rule = StepRule(Adam(), clip_norm=0.5)
-    (ours, theta, state, t), (theirs, theta_2, state_2, t_2) = twins(spec, rule, rng)
+    (ours, theta, state, t), (theirs, theta_2, state_2, t_2) = twins(engine, spec, rule, rng)
     for n in (1, 5, 9):
         problem = random_problem(spec, n, rng, weighted=n == 5)
         rows = (problem.X, problem.Y, problem.sample_weight)
@@ -117,11 +123,11 @@ def wrong_arrays(spec, problem):
 
 
 @pytest.mark.parametrize("given", LOSSES, ids=str)
-def test_both_twins_refuse_the_same_arrays_and_change_nothing(given, dtype, rng):
+def test_both_twins_refuse_the_same_arrays_and_change_nothing(engine, given, dtype, rng):
     spec = as_spec(given, dtype)
     rule = StepRule(Adam())
     problem = random_problem(spec, 5, rng)
-    for stepper, theta, state, t in twins(spec, rule, rng):
+    for stepper, theta, state, t in twins(engine, spec, rule, rng):
         before = theta.copy()
         for arguments in wrong_arrays(spec, problem):
             with pytest.raises((ValueError, AttributeError)):
