@@ -72,6 +72,12 @@ GOOD = {  # valid values of optional arguments whose default is None, or takes l
     "Network.minimize.max_iterations": 2,
     "Network.minimize.tol": 0.5,
     "Network.partial_fit.learning_rate": 0.5,
+    "Network.stepper.learning_rate": 0.5,
+    **{
+        f"Network.{method}.{bound}": 0.5
+        for method in ("partial_fit", "step", "stepper")
+        for bound in ("clip_value", "clip_norm", "max_norm")
+    },
     "as_optimizer.learning_rate": 0.5,
     "confusion_matrix.n_classes": 2,
     "top_k_accuracy.k": 2,
@@ -82,7 +88,7 @@ MAY_BE_INFINITE = {"clip_value", "clip_norm", "max_norm", "max_time", "low", "hi
 NOT_CHECKED = {
     *("smoothed", "canonical_gradient", "softmax_cross_entropy", "logistic_binary_cross_entropy"),
     *("Trace", "GradientCheck", "Evaluation", "Objective", "SolverHistory", "RateCurve"),
-    *("Interval", "LeastSquaresFit", "from_keras", "from_sklearn", "from_torch"),
+    *("Interval", "LeastSquaresFit", "Stepper", "from_keras", "from_sklearn", "from_torch"),
 }
 
 
