@@ -14,7 +14,7 @@ from support.problems import (
     twins,
 )
 
-from ffnn_fast import NetworkSpec, reference
+from ffnn_fast import Network, NetworkSpec, reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast.activations import OUTPUTS
@@ -148,3 +148,91 @@ def test_input_gradient_by_central_differences(backend, rng):
             row = Samples(x, problem.Y[i : i + 1], None)
             values.append(plain.loss(row) * problem.sample_weight[i])
         assert grad_X[i, j] == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-6)
+
+
+NET = Network([3, 5, 2], activation="tanh", output="softmax", dtype="float64", seed=0)
+CALLS = {
+    "vjp": lambda net, X: net.vjp(X, net.forward(X))[2],
+    "vjp of y_hat": lambda net, X: net.vjp(X, net.forward(X)).y_hat,
+    "input_gradient": lambda net, X: net.input_gradient(X, np.zeros(len(np.atleast_2d(X)), int)),
+    "jacobian": lambda net, X: net.jacobian(X),
+    "jvp": lambda net, X: net.jvp(X, X)[1],
+    "parameter_jacobian": lambda net, X: net.parameter_jacobian(X),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_one_sample_lacks_the_first_axis(call, rng):
+    X = rng.normal(size=(4, 3))
+    together = call(NET, X)
+    assert len(together) == 4
+    for x, expected in zip(X, together, strict=True):
+        np.testing.assert_allclose(call(NET, x), expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_any_array_of_numbers(call, dtype, rng):
+    """Other orders, strides, dtypes and lists give the result of a plain array."""
+    net = Network.from_params(replace(NET.spec, dtype=dtype), NET.params)
+    X = rng.integers(-2, 3, (20, 3))
+    expected = call(net, X.astype(dtype))
+    assert expected.dtype == dtype
+    wide = np.zeros((40, 6))
+    wide[::2, ::2] = X
+    for given in (X, X.tolist(), np.asfortranarray(X.astype(dtype)), wide[::2, ::2]):
+        np.testing.assert_array_equal(call(net, given), expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda X: NET.vjp(X, np.ones((4, 3))),
+            ValueError,
+            r"grad_y_hat must have shape \(4, 2\).*got \(4, 3\)",
+        ),
+        (lambda X: NET.vjp(X[0], np.ones((1, 2))), ValueError, r"shape \(2,\).*got \(1, 2\)"),
+        (lambda X: NET.vjp(X, np.full((4, 2), np.nan)), ValueError, "grad_y_hat"),
+        (lambda X: NET.vjp(X, [["a", "b"]] * 4), TypeError, "grad_y_hat"),
+        (lambda X: NET.vjp(X[:, :2], np.ones((4, 2))), ValueError, "X must have shape"),
+        (lambda X: NET.jvp(X, X[:3]), ValueError, r"V must have shape \(4, 3\).*got \(3, 3\)"),
+        (lambda X: NET.jacobian(X * np.inf), ValueError, "X"),
+        (lambda X: NET.parameter_jacobian(X[None]), ValueError, "X must have shape"),
+        (lambda X: NET.input_gradient(X, [0, 1]), ValueError, "y must have one entry per row"),
+        (lambda X: NET.input_gradient(X, [0] * 4, [1, 2]), ValueError, r"shape \(4,\), got \(2,\)"),
+        (lambda X: NET.predictor(jacobian=1), TypeError, "jacobian"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(call, error, message, rng):
+    with pytest.raises(error, match=message):
+        call(rng.normal(size=(4, 3)))
+
+
+def test_weights_of_an_input_gradient_multiply(rng):
+    X, y = rng.normal(size=(4, 3)), [0, 1, 1, 0]
+    expected = np.array([2, -1, 0, 0.5])[:, None] * NET.input_gradient(X, y)
+    np.testing.assert_allclose(NET.input_gradient(X, y, [2, -1, 0, 0.5]), expected)
+    np.testing.assert_allclose(NET.input_gradient(X[0], 0, 2.0), expected[0])
+
+
+def test_scratch_is_kept_for_the_next_call(rng):
+    bound, _ = twins(NET.spec, NET.params, isa.engine)
+    X, u = random_rows(NET.spec, 30, rng)
+    expected = bound.vjp(X, u)
+    (kept,) = bound.kept
+    for got, wanted in zip(bound.vjp(X, u), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    assert bound.kept[0] is kept
+    bound.vjp(*random_rows(NET.spec, 300, rng))  # needs more
+    assert len(bound.kept[0]) > len(kept)
+    assert bound.on(bound.params.copy()).kept == []
+
+
+@pytest.mark.parametrize("n_rows", [1, 3])
+def test_the_networks_predictor_with_the_jacobian(n_rows, rng):
+    X = rng.normal(size=(n_rows, 3))
+    y_hat, J = NET.predictor(n_rows, jacobian=True)(X)
+    np.testing.assert_allclose(y_hat, NET.forward(X), rtol=1e-12)
+    np.testing.assert_allclose(J, NET.jacobian(X), rtol=1e-12)
+    np.testing.assert_array_equal(NET.predictor(n_rows, jacobian=False)(X), NET.forward(X))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._runtime.bound_network import PredictFunction
+from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction
+from ffnn_fast._runtime.differentiation import VJP
 from ffnn_fast._runtime.inspection import GradientCheck, Trace
 from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
 from ffnn_fast._training.averaging import Averaging
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __version__ = version("ffnn_fast")
 __all__ = [
+    "VJP",
     "Activation",
     "Averaging",
     "Checkpoint",
@@ -37,6 +39,7 @@ __all__ = [
     "GradientCheck",
     "History",
     "Interval",
+    "JacobianFunction",
     "LeastSquaresFit",
     "Loss",
     "ModelFileError",

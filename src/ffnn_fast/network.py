@@ -15,8 +15,8 @@ from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
 from ffnn_fast._names import hints_keywords
-from ffnn_fast._runtime import inspection
-from ffnn_fast._runtime.bound_network import PredictFunction, aligned_copy
+from ffnn_fast._runtime import differentiation, inspection
+from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction, aligned_copy
 from ffnn_fast._runtime.settings import Settings
 from ffnn_fast._scalars import as_bool, as_generator, as_int, generator_from
 from ffnn_fast._solvers import minimizers
@@ -116,25 +116,15 @@ class Network:
     """
 
     def __init__(
-        self,
-        layer_sizes: Sequence[int],
-        *,
+        self, layer_sizes: Sequence[int], *,
         activation: str | Activation | Sequence[str | Activation] = "tanh",
-        output: str | Activation = "softmax",
-        loss: str | Loss = "auto",
-        loss_options: Mapping[str, Any] | None = None,
-        dropout: float | Sequence[float] = 0.0,
-        missing_targets: str = "refuse",
-        heads: Sequence[int] = (),
-        dtype: str = "float32",
-        seed: int | np.random.Generator | None = None,
-        initializer: str | Initializer = "auto",
-        l2: float | Sequence[float] = 0.0,
-        l1: float | Sequence[float] = 0.0,
-        engine: str | None = None,
-        n_threads: int | None = None,
-        matmul: str = "auto",
-    ) -> None:
+        output: str | Activation = "softmax", loss: str | Loss = "auto",
+        loss_options: Mapping[str, Any] | None = None, dropout: float | Sequence[float] = 0.0,
+        missing_targets: str = "refuse", heads: Sequence[int] = (), dtype: str = "float32",
+        seed: int | np.random.Generator | None = None, initializer: str | Initializer = "auto",
+        l2: float | Sequence[float] = 0.0, l1: float | Sequence[float] = 0.0,
+        engine: str | None = None, n_threads: int | None = None, matmul: str = "auto",
+    ) -> None:  # fmt: skip
         spec = NetworkSpec(
             layer_sizes, activation, output, loss, dtype, l2, l1,  # type: ignore[arg-type]
             loss_options or {}, dropout, missing_targets, heads,  # type: ignore[arg-type]
@@ -314,7 +304,8 @@ class Network:
             Labels (n,) of integers 0..n_L-1, for several heads a column for each; one-hot or soft
             targets (n, n_L), or values (n,) or (n, T), T = ``spec.n_targets``.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0; only their ratios count.
+            Weights >= 0; only their ratios count. Those of the loss ``linear`` may be negative
+            and are taken as they are.
 
         Returns
         -------
@@ -417,6 +408,124 @@ class Network:
         """
         return self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
 
+    def vjp(self, X: ArrayLike, grad_y_hat: ArrayLike) -> differentiation.VJP:
+        """Vector-Jacobian products: from ∂ℒ/∂ŷ of any objective ℒ to ∂ℒ/∂θ and ∂ℒ/∂X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+        grad_y_hat : array-like of shape (n, n_L), or (n_L,) for one sample
+            u_i = ∂ℒ/∂ŷ_i for each row.
+
+        Returns
+        -------
+        VJP
+            ``y_hat``; ``grad_params`` = Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), a sum over rows and without the
+            penalty; ``grad_X`` = (∂ŷ_i/∂x_i)ᵀ u_i, in the shape of X. Without dropout.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not hold finite real numbers in one of these shapes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 3, 1], output="identity", seed=0)
+        >>> X, y = np.eye(2), np.array([[1.0], [2.0]])
+        >>> y_hat, grad, grad_X = net.vjp(X, 2 * (net.forward(X) - y) / len(X))
+        >>> np.allclose(grad, net.gradient(X, y))
+        True
+        """
+        return differentiation.vjp(self._bound, X, grad_y_hat)
+
+    def input_gradient(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Array:
+        """∂(w_i ℓ_i)/∂x_i of the loss of each row by itself, not divided by the number of rows.
+
+        Parameters
+        ----------
+        X, y
+            As in `loss`.
+        sample_weight : array-like of shape (n,), optional
+            w_i of either sign, taken as they are; default: 1.
+
+        Returns
+        -------
+        ndarray of shape (n, n_0), or (n_0,) for one sample
+            Without dropout.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or a target lies outside the domain of the loss.
+        """
+        return differentiation.input_gradient(self._bound, X, y, sample_weight)
+
+    def jacobian(self, X: ArrayLike) -> Array:
+        """∂ŷ/∂x of each row: entry [i, j, d] is the derivative of ŷ_j with respect to x_d there.
+
+        In reverse mode, or in forward mode where that takes less work.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L, n_0), or (n_L, n_0) for one sample
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `forward`.
+        """
+        return differentiation.jacobian(self._bound, X)
+
+    def jvp(self, X: ArrayLike, V: ArrayLike) -> tuple[Array, Array]:
+        """Jacobian-vector products: ŷ and the derivative of ŷ in the direction v_i at each row x_i.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+        V : array-like
+            v_i, in the shape of X.
+
+        Returns
+        -------
+        y_hat, derivative : ndarray of shape (n, n_L), or (n_L,) for one sample
+            ŷ and (∂ŷ_i/∂x_i) v_i.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not hold finite real numbers in one of these shapes.
+        """
+        return differentiation.jvp(self._bound, X, V)
+
+    def parameter_jacobian(self, X: ArrayLike) -> Array:
+        """∂ŷ/∂θ of each row: entry [i, j, m] is the derivative of ŷ_j with respect to θ_m there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L, P), or (n_L, P) for one sample
+            Laid out along its last axis like ``params``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `forward`.
+        MemoryError
+            If there is no memory for n · n_L · P numbers.
+        """
+        return differentiation.parameter_jacobian(self._bound, X)
+
     def step(
         self, X: ArrayLike, y: ArrayLike, learning_rate: float, *,
         clip_value: float | None = None, clip_norm: float | None = None,
@@ -497,7 +606,8 @@ class Network:
             A name, or an instance or subclass of `ffnn_fast.optimizers.Optimizer`.
         learning_rate : float, Schedule or callable, optional
             η; a schedule of `ffnn_fast.schedules`, or a function of the number of steps done.
-            Default: the optimizer's.
+            Default: the optimizer's. ``OneCycle(0.1)``, ``Cosine(0.1)`` and schedules with
+            ``per="fit"`` cover all `epochs`.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows on which ``val_loss`` and the metrics are computed after each epoch.
         validation_fraction : float, default 0.0
@@ -624,8 +734,8 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If an argument is not as described. The network has then been trained on the chunks
-            before an invalid one.
+            If an argument is not as described, or the learning rate counts in shares of a fit. The
+            network has then been trained on the chunks before an invalid one.
         """
         bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
@@ -681,8 +791,7 @@ class Network:
         bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
-        made = Stepper(self._bound, stream, batch_size, rollback)
-        self.stream = stream
+        made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream
         return made
 
     def find_learning_rate(
@@ -840,17 +949,10 @@ class Network:
         return minimizers.Objective(bound, as_samples(bound.spec, X, y, sample_weight))
 
     def levenberg_marquardt(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        max_iterations: int = 200,
-        tol: float = 1e-8,
-        damping: float = 1e-3,
-        memory_limit: float = 2e9,
-        callback: RecordCallback | None = None,
-    ) -> LeastSquaresFit:
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
+        max_iterations: int = 200, tol: float = 1e-8, damping: float = 1e-3,
+        memory_limit: float = 2e9, callback: RecordCallback | None = None,
+    ) -> LeastSquaresFit:  # fmt: skip
         """Fit a regression network by damped Gauss-Newton steps: the method for small networks.
 
         For squared errors and up to a few thousand parameters P, since a step takes n · n_L · P²
@@ -892,7 +994,15 @@ class Network:
         samples = as_samples(bound.spec, X, y, sample_weight)
         return least_squares.levenberg_marquardt(bound, samples, self.params, options)
 
-    def predictor(self, n_rows: int = 1) -> PredictFunction:
+    @overload
+    def predictor(
+        self, n_rows: int = 1, *, jacobian: Literal[False] = False
+    ) -> PredictFunction: ...
+    @overload
+    def predictor(self, n_rows: int = 1, *, jacobian: Literal[True]) -> JacobianFunction: ...
+    def predictor(
+        self, n_rows: int = 1, *, jacobian: bool = False
+    ) -> PredictFunction | JacobianFunction:
         """A function for the lowest latency: ŷ of `n_rows` rows, with `out` without an allocation.
 
         A call checks the dtype, the number of elements and the memory layout of its arrays, but not
@@ -902,20 +1012,23 @@ class Network:
         ----------
         n_rows : int, default 1
             Rows per call.
+        jacobian : bool, default False
+            Compute ∂ŷ/∂x as well.
 
         Returns
         -------
-        PredictFunction
+        PredictFunction, or JacobianFunction with `jacobian`
             ``predict(x, out=None)`` for an array `x` of n_rows · n_0 elements, C-contiguous and of
             the network's dtype, writes ŷ to `out`, n_rows · n_L elements, and returns `out`;
             without `out` it returns a new array, (n_rows, n_L), at each call. It raises ValueError
             for an array of another dtype, size or layout. Later changes of ``params`` take effect.
-            It runs on the calling thread; make one for each thread.
+            It runs on the calling thread; make one for each thread. With `jacobian`,
+            ``predict(x, out=None, jacobian_out=None)`` returns ŷ and ∂ŷ/∂x, (n_rows, n_L, n_0).
 
         Raises
         ------
         TypeError, ValueError
-            If `n_rows` is not an integer >= 1.
+            If `n_rows` is not an integer >= 1, or `jacobian` not a bool.
 
         Examples
         --------
@@ -925,7 +1038,10 @@ class Network:
         >>> predict(np.ones(3, dtype=np.float32)).shape
         (1, 2)
         """
-        return self._bound.predictor(as_int(n_rows, "n_rows"))
+        n_rows = as_int(n_rows, "n_rows")
+        if as_bool(jacobian, "jacobian"):
+            return self._bound.jacobian_predictor(n_rows)
+        return self._bound.predictor(n_rows)
 
     def trace(self, X: ArrayLike, y: ArrayLike) -> inspection.Trace:
         """Every a_k, h_k, ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name.
@@ -984,7 +1100,7 @@ class Network:
             Stored in the header.
         with_state : bool, default False
             Store the state vectors of the optimizer too, as the tensor ``training.state``:
-            `partial_fit` then goes on to the same bits. It makes the file up to three times as
+            `partial_fit` then goes on to the same bits. It makes the file up to four times as
             large, and PyTorch's ``load_state_dict`` refuses the tensor unless ``strict=False``.
 
         Raises

@@ -11,7 +11,15 @@ import math
 import numpy as np
 
 from ffnn_fast._model.dropout_masks import Mask
-from ffnn_fast._reference.derivatives import input_gradient, vjp, vjp_workspace_size
+from ffnn_fast._reference.derivatives import (
+    input_gradient,
+    input_jacobian,
+    jacobian_workspace_size,
+    jvp,
+    parameter_jacobian,
+    vjp,
+    vjp_workspace_size,
+)
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
@@ -19,12 +27,14 @@ from ffnn_fast._reference.propagation import (
     forward_propagation,
     gradient_of_head,
     output_gradient,
+    product,
 )
-from ffnn_fast.activations import activation_of, by_head
+from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
 
 __all__ = [
+    "JacobianPredictor",
     "Plan",
     "Predictor",
     "back_propagation",
@@ -33,7 +43,10 @@ __all__ = [
     "forward_propagation",
     "gradient_of_head",
     "input_gradient",
+    "input_jacobian",
     "jacobian",
+    "jacobian_workspace_size",
+    "jvp",
     "loss",
     "loss_gradient",
     "losses_of_head",
@@ -41,6 +54,7 @@ __all__ = [
     "normal_equations",
     "normal_workspace_size",
     "output_gradient",
+    "parameter_jacobian",
     "penalty",
     "sample_losses",
     "train_epoch",
@@ -101,6 +115,43 @@ class Predictor:
             )
         forward(self.plan, self.params, x.reshape(taken), out.reshape(given), None)
         return out
+
+
+class JacobianPredictor:
+    """ŷ and ∂ŷ/∂x of `n_rows` rows at a call, into `out` and `jacobian_out` or new arrays.
+
+    Parameters
+    ----------
+    plan, params, n_rows, work
+        As those of `Predictor`.
+    """
+
+    def __init__(self, plan: Plan, params: Array, n_rows: int, work: Array | None) -> None:
+        self.predict = Predictor(plan, params, n_rows, work)
+
+    def __call__(
+        self, x: Array, out: Array | None = None, jacobian_out: Array | None = None
+    ) -> tuple[Array, Array]:
+        """ŷ of x, n_rows · n_0 elements, n_rows · n_L, and J, n_rows · n_L · n_0 elements.
+
+        Raises
+        ------
+        ValueError
+            As that of `Predictor`.
+        """
+        predict, spec = self.predict, self.predict.plan.spec
+        shape = (predict.n_rows, spec.n_outputs, spec.n_inputs)
+        if jacobian_out is None:
+            jacobian_out = np.empty(shape, spec.dtype)
+        if not _is_plain(jacobian_out, spec.dtype, math.prod(shape), written=True):
+            raise ValueError(
+                f"expected C-contiguous {spec.dtype} arrays: writable jacobian_out of "
+                f"{math.prod(shape)} elements"
+            )
+        out = predict(x, out)
+        X, J = x.reshape(predict.n_rows, -1), jacobian_out.reshape(shape)
+        input_jacobian(predict.plan, predict.params, X, None, J, None)
+        return out, jacobian_out
 
 
 def _is_plain(x: object, dtype: str, size: int, written: bool) -> bool:
@@ -201,19 +252,13 @@ def loss_gradient(
 
 
 def jacobian(plan: Plan, params: Array, X: Array) -> tuple[Array, Array]:
-    """ŷ, (n, n_L), and ∂ŷ_ij/∂θ, (n_L, n, P): back_propagation of e_j, its sum over rows undone."""
-    spec = plan.spec
-    a, h = forward_propagation(plan, params, X)
-    rows = np.empty((spec.n_outputs, len(X), spec.n_params), dtype=spec.dtype)
-    for j in range(spec.n_outputs):
-        dh_L = np.zeros_like(h[-1])
-        dh_L[:, j] = 1
-        da_L = activation_of(spec.output, spec.heads).jacobian_product(a[-1], h[-1], dh_L)
-        da, _, _, _ = back_propagation(plan, params, a, h, da_L)
-        for k, (w, b) in enumerate(spec.offsets, start=1):
-            rows[j, :, w:b] = (da[k][:, :, None] * h[k - 1][:, None, :]).reshape(len(X), -1)
-            rows[j, :, b : b + da[k].shape[1]] = da[k]
-    return h[-1], rows
+    """ŷ, (n, n_L), and ∂ŷ_ij/∂θ, (n_L, n, P)."""
+    spec, n = plan.spec, len(X)
+    y_hat = np.empty((n, spec.n_outputs), dtype=spec.dtype)
+    J = np.empty((n, spec.n_outputs, spec.n_params), dtype=spec.dtype)
+    forward(plan, params, X, y_hat, None)
+    parameter_jacobian(plan, params, X, J, None)
+    return y_hat, J.swapaxes(0, 1)
 
 
 def normal_workspace_size(plan: Plan, n: int) -> int:
@@ -243,8 +288,8 @@ def normal_equations(
     r = (scale[:, None] * (y_hat - Y)).T.ravel()
     J = (scale[:, None] * J).reshape(len(r), -1)
     lower = np.tri(len(JTr), dtype=bool)
-    JTJ[lower] = (J.T @ J)[lower]
-    JTr[:] = J.T @ r
+    JTJ[lower] = product(J.T, J)[lower]
+    JTr[:] = product(J.T, r)
     return 0.5 * float((r.astype(np.float64) ** 2).sum())
 
 

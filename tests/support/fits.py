@@ -3,6 +3,7 @@
 import numpy as np
 
 from ffnn_fast import Network
+from ffnn_fast.callbacks import Callback
 
 
 def classes(n=200, seed=0):
@@ -34,3 +35,15 @@ def in_batches(stepper, X, y, size, weight=None):
     return [
         stepper.step(X[part], y[part], None if weight is None else weight[part]) for part in parts
     ]
+
+
+class StopAt(Callback):
+    """Ctrl-C after so many batches; with 0 never, but batch by batch all the same."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def on_batch_end(self, run, loss):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt

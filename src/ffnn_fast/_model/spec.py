@@ -48,9 +48,11 @@ class NetworkSpec:
         linear from `delta` on), ``log_cosh``; ``poisson`` ŷ − y log ŷ for y >= 0, ŷ > 0 (its
         canonical output is ``exp``; ŷ < 2⁻⁶⁴ counts as 2⁻⁶⁴); ``cross_entropy``,
         ``binary_cross_entropy``; ``hinge``, per sample of class c: max(0, 1 + max_{j≠c} ŷ_j − ŷ_c)
-        (Crammer and Singer). Two have several outputs a target: ``quantile``, whose outputs are
-        the quantiles of target 1, then those of target 2, ...; ``gaussian_nll``, whose outputs
-        are all means μ, then all logarithms s of variances: (s + (y − μ)² e^−s)/2.
+        (Crammer and Singer); ``linear`` y ŷ, whose targets are coefficients of either sign, and so
+        are sample weights, taken as they are. Two have several outputs a target: ``quantile``,
+        whose outputs are the quantiles of target 1, then those of target 2, ...;
+        ``gaussian_nll``, whose outputs are all means μ, then all logarithms s of variances:
+        (s + (y − μ)² e^−s)/2.
     dtype : {"float32", "float64"}, default "float32"
     l2, l1 : float or tuple of float, default 0.0
         Coefficients of the penalty ``Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|``, which is part of the

@@ -14,6 +14,7 @@ from ffnn_fast._reference.propagation import (
     dense_targets,
     forward_propagation,
     output_gradient,
+    product,
 )
 from ffnn_fast.activations import activation_of
 
@@ -69,3 +70,61 @@ def input_gradient(
     if sample_weight is not None:
         da_L = sample_weight[:, None] * da_L
     grad_X[...] = back_propagation(plan, params, a, h, da_L)[1][0]
+
+
+def jacobian_workspace_size(plan: Plan, n: int) -> int:
+    """Elements of scratch for the Jacobians and `jvp` on `n` rows: none."""
+    return 0
+
+
+def input_jacobian(
+    plan: Plan, params: Array, X: Array, y_hat: Array | None, J: Array, work: Array | None
+) -> None:
+    """J := ∂ŷ_i/∂x_i of every row, (n, n_L, n_0), and ŷ, (n, n_L), unless None."""
+    a, h = forward_propagation(plan, params, X)
+    for j in range(plan.spec.n_outputs):
+        J[:, j] = _back_from_output(plan, params, a, h, j)[1][0]
+    if y_hat is not None:
+        y_hat[...] = h[-1]
+
+
+def jvp(
+    plan: Plan,
+    params: Array,
+    X: Array,
+    V: Array,
+    y_hat: Array | None,
+    out: Array,
+    work: Array | None,
+) -> None:
+    """out := (∂ŷ_i/∂x_i) v_i, (n, n_L), for the rows v_i of V, (n, n_0), and ŷ unless None."""
+    spec, t = plan.spec, V
+    a, h = forward_propagation(plan, params, X)
+    for k, (W, g) in enumerate(zip(spec.weights(params), spec.layer_activations, strict=True), 1):
+        # ∂h_k/∂x v = (∂h_k/∂a_k) W_k (∂h_{k-1}/∂x v); ∂h_k/∂a_k is symmetric
+        t = activation_of(g, spec.heads).jacobian_product(a[k], h[k], product(t, W.T))
+    out[...] = t
+    if y_hat is not None:
+        y_hat[...] = h[-1]
+
+
+def parameter_jacobian(plan: Plan, params: Array, X: Array, J: Array, work: Array | None) -> None:
+    """J := ∂ŷ_i/∂θ of every row, (n, n_L, P)."""
+    spec, n = plan.spec, len(X)
+    a, h = forward_propagation(plan, params, X)
+    for j in range(spec.n_outputs):
+        da = _back_from_output(plan, params, a, h, j)[0]
+        for k, (w, b) in enumerate(spec.offsets, start=1):
+            # the sum over rows of module 4.7 left out
+            J[:, j, w:b] = (da[k][:, :, None] * h[k - 1][:, None, :]).reshape(n, -1)
+            J[:, j, b : b + da[k].shape[1]] = da[k]
+
+
+def _back_from_output(
+    plan: Plan, params: Array, a: list[Array], h: list[Array], j: int
+) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
+    """back_propagation of ŷ_j, that of every row."""
+    e_j = np.zeros_like(h[-1])
+    e_j[:, j] = 1
+    output = activation_of(plan.spec.output, plan.spec.heads)
+    return back_propagation(plan, params, a, h, output.jacobian_product(a[-1], h[-1], e_j))

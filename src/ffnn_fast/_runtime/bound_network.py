@@ -31,6 +31,7 @@ from ffnn_fast.optimizers import StepRule
 Array = np.ndarray
 ALIGNMENT = 64  # bytes; a cache line, and the widest vector
 STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
+MOST_KEPT = 1 << 21  # bytes of scratch that is kept: new pages take as long as the passes over them
 # Parameters times rows of a call of the reference engine that needs one BLAS thread: with fewer,
 # BLAS uses one by itself; with more, several are faster.
 SMALL_PRODUCTS = range(4096, 50_000_000)
@@ -45,6 +46,31 @@ class PredictFunction(Protocol):
 
         Both are C-contiguous and of the network's dtype. Without `out` the result is a new array,
         (n_rows, n_L).
+
+        Raises
+        ------
+        ValueError
+            If dtype, number of elements or layout differ.
+        """
+
+
+@public()
+class JacobianFunction(Protocol):
+    """What `ffnn_fast.Network.predictor` returns with ``jacobian=True``:
+    ``predict(x, out=None, jacobian_out=None) -> (ŷ, J)``.
+    """
+
+    def __call__(
+        self,
+        x: NDArray[Any],
+        out: NDArray[Any] | None = None,
+        jacobian_out: NDArray[Any] | None = None,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Write ŷ for `x` to `out`, as `PredictFunction`, and J = ∂ŷ/∂x to `jacobian_out`,
+        n_rows · n_L · n_0 elements; return both.
+
+        All are C-contiguous and of the network's dtype. Without `out` and `jacobian_out` the
+        results are new arrays, (n_rows, n_L) and (n_rows, n_L, n_0).
 
         Raises
         ------
@@ -88,6 +114,8 @@ class BoundNetwork:
         Returns the plan for the number of threads allowed now, at most that of `plan`.
     spare : list of ndarray
         Scratch of calls on one row, each for one thread at a time.
+    kept : list of ndarray
+        The same of derivatives, of any size.
     made : dict
         Objects of other modules that are made once for this network and these parameters.
     """
@@ -100,6 +128,7 @@ class BoundNetwork:
     n_threads: int = 1
     limited_plan: Callable[[], Any] | None = field(default=None, repr=False)
     spare: list[Array] = field(default_factory=list, repr=False)
+    kept: list[Array] = field(default_factory=list, repr=False)
     made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -125,7 +154,7 @@ class BoundNetwork:
     def on(self, params: Array) -> BoundNetwork:
         """The same network with other parameters, (P,)."""
         other = copy(self)  # with the estimates of durations
-        vars(other).update(params=params, spare=[], made={})
+        vars(other).update(params=params, spare=[], kept=[], made={})
         return other
 
     def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
@@ -167,7 +196,7 @@ class BoundNetwork:
         limit = self.n_threads if self.limited_plan is None else openmp_limit()
         matmul = "blas" if self.calls_blas else "own"
         plan = self.backend.Plan(spec, min(self.n_threads, limit), matmul)
-        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[], made={})
+        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[], kept=[], made={})
 
     def log_proba(self, X: Array) -> Array:
         """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
@@ -219,18 +248,65 @@ class BoundNetwork:
         """
         y_hat, grad_X = np.empty_like(grad_y_hat), np.empty_like(X)
         grad = aligned_empty(len(self.params), self.spec.dtype)
-        work = self._scratch(self.backend.vjp_workspace_size, len(X))
-        given = (X, grad_y_hat, y_hat, grad, grad_X, work, *([] if mask is None else [mask]))
-        self._call(self.backend.vjp, len(X), 3, *given)
+        size = self.backend.vjp_workspace_size
+        given = () if mask is None else (mask,)
+        self._scratched(size, self.backend.vjp, 3, (X, grad_y_hat, y_hat, grad, grad_X), given)
         return y_hat, grad, grad_X
 
     def input_gradient(self, samples: Samples) -> Array:
         """∂(w_i ℓ_i)/∂x_i, (n, n_0)."""
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         grad_X = np.empty_like(X)
-        work = self._scratch(self.backend.vjp_workspace_size, len(X))
-        self._call(self.backend.input_gradient, len(X), 2, X, Y, weight, grad_X, work)
+        size = self.backend.vjp_workspace_size
+        self._scratched(size, self.backend.input_gradient, 2, (X, Y, weight, grad_X))
         return grad_X
+
+    def jacobian(self, X: Array) -> Array:
+        """∂ŷ_i/∂x_i, (n, n_L, n_0)."""
+        n, spec = len(X), self.spec
+        J = np.empty((n, spec.n_outputs, spec.n_inputs), dtype=spec.dtype)
+        passes = 1 + min(spec.n_outputs, spec.n_inputs if self.compiled else spec.n_outputs)
+        size = self.backend.jacobian_workspace_size
+        self._scratched(size, self.backend.input_jacobian, passes, (X, None, J))
+        return J
+
+    def jvp(self, X: Array, V: Array) -> tuple[Array, Array]:
+        """ŷ and (∂ŷ_i/∂x_i) v_i for the rows v_i of V, both (n, n_L)."""
+        y_hat, out = (np.empty((len(X), self.spec.n_outputs), self.spec.dtype) for _ in range(2))
+        size = self.backend.jacobian_workspace_size
+        self._scratched(size, self.backend.jvp, 2, (X, V, y_hat, out))
+        return y_hat, out
+
+    def parameter_jacobian(self, X: Array) -> Array:
+        """∂ŷ_i/∂θ, (n, n_L, P)."""
+        n, spec = len(X), self.spec
+        J = np.empty((n, spec.n_outputs, spec.n_params), dtype=spec.dtype)
+        size, passes = self.backend.jacobian_workspace_size, 1 + 3 * spec.n_outputs
+        self._scratched(size, self.backend.parameter_jacobian, passes, (X, J))
+        return J
+
+    def _scratched(
+        self,
+        size: Callable[[Any, int], int],
+        function: Any,
+        passes: int,
+        arrays: tuple[Array | None, ...],
+        options: tuple[Any, ...] = (),
+    ) -> None:
+        """``function(*arrays, work, *options)``, arrays[0] being the rows, with scratch that is
+        kept for the next call unless it is large.
+        """
+        n = len(arrays[0])  # type: ignore[arg-type]
+        needed = size(self.plan, n)
+        try:
+            work = self.kept.pop()
+        except IndexError:
+            work = None
+        if work is None or len(work) < needed:
+            work = aligned_empty(needed, self.spec.dtype)
+        self._call(function, n, passes, *arrays, work, *options)
+        if work.nbytes <= MOST_KEPT:
+            self.kept.append(work)
 
     def _scratch(self, size: Callable[[Any, int], int], n: int) -> Array:
         """Scratch for calls on n rows of the functions that need so much."""
@@ -240,6 +316,11 @@ class BoundNetwork:
         """See `ffnn_fast.Network.predictor`."""
         work = self.workspace(n_rows)
         return self.backend.Predictor(self.plan, self.params, n_rows, work)
+
+    def jacobian_predictor(self, n_rows: int) -> JacobianFunction:
+        """The same with ∂ŷ/∂x."""
+        work = self._scratch(self.backend.jacobian_workspace_size, n_rows)
+        return self.backend.JacobianPredictor(self.plan, self.params, n_rows, work)
 
     def in_one_call(self, rule: StepRule, n_steps: int, batch_size: int) -> bool:
         """Whether so many steps are one call of the engine that needs no background thread: so
@@ -266,7 +347,7 @@ class BoundNetwork:
         seconds = self.durations.passes(n, passes)
         if seconds <= LONG_CALL and not self.uses_blas:  # saves two calls, 1 µs
             return function(self.plan_now, self.params, *args)
-        call = partial(within, seconds, uses_blas=self.uses_blas)
+        call = partial(within, seconds, exit_waits=self.uses_blas)
         return self.run(n, call, function, self.plan_now, self.params, *args)
 
     def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
@@ -312,7 +393,7 @@ class BoundNetwork:
             row = hyper[min(step, len(hyper) - 1)][None]
             loss = in_background(
                 self.backend.train_epoch, self.plan_now, params, *fixed, rows, batch_size, rule,
-                row, vectors, t + step, work, uses_blas=self.uses_blas,
+                row, vectors, t + step, work, exit_waits=self.uses_blas,
             )  # fmt: skip
             hold()
             self.params[:], state[...] = params, vectors
@@ -347,11 +428,13 @@ class BoundNetwork:
         return total / len(order)
 
 
-def within(seconds: float, function: Callable[..., Any], *args: Any, uses_blas: bool = True) -> Any:
+def within(
+    seconds: float, function: Callable[..., Any], *args: Any, exit_waits: bool = True
+) -> Any:
     """``function(*args)``, which is estimated to take so long: in the background if that is long.
 
     See `ffnn_fast._runtime.interrupts.in_background`.
     """
     if seconds <= LONG_CALL:
         return function(*args)
-    return in_background(function, *args, uses_blas=uses_blas)
+    return in_background(function, *args, exit_waits=exit_waits)

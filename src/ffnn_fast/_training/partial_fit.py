@@ -25,7 +25,7 @@ from ffnn_fast._training.streams import AnyStream, LostStream, Stream
 from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History
 from ffnn_fast.optimizers import SGD, StepRule
-from ffnn_fast.schedules import Constant, Schedule
+from ffnn_fast.schedules import Constant, Schedule, check_counts
 
 Array = np.ndarray
 CHUNK_BYTES = 16 << 20  # of rows that are converted to the network's dtype at a time
@@ -229,6 +229,7 @@ def stream_for(
             return _with_bounds(known, request.bounds)
         return _with_bounds(_with_rate(known, learning_rate), request.bounds)
     chosen, schedule = as_rule_and_schedule(optimizer or "sgd", learning_rate)
+    check_counts(schedule, "partial_fit")
     if known is not None and known.rule.optimizer == chosen and known.schedule == schedule:
         return _with_bounds(known, request.bounds)
     rule = StepRule(chosen, seed=draw_dropout_seed(spec, rng), **request.bounds)
@@ -245,6 +246,7 @@ def _with_rate(known: Stream, learning_rate: RateLike) -> Stream:
     """The stream with another learning rate, and a new memory of its schedule."""
     optimizer = known.rule.optimizer
     _, schedule = as_rule_and_schedule(type(optimizer), learning_rate)
+    check_counts(schedule, "partial_fit")
     if isinstance(schedule, Constant):
         optimizer = replace(optimizer, learning_rate=schedule.rate)
     stream = replace(

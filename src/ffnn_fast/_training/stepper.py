@@ -351,7 +351,7 @@ class Stepper:
         def run() -> float:
             seconds = bound.durations.step(size, rule.slots)
             try:
-                loss = within(seconds, engine.step, *given, uses_blas=bound.uses_blas)
+                loss = within(seconds, engine.step, *given, exit_waits=bound.uses_blas)
             except FloatingPointError:
                 if not self._rollback:
                     assign()

@@ -11,14 +11,18 @@ from libc.math cimport INFINITY
 cimport numpy as cnp
 
 from ffnn_fast.engine.arguments cimport (
-    batch_of_arrays, batch_of_inputs, hyperparameters, matrix, require, vector, workspace,
+    batch_of_arrays, batch_of_inputs, hyperparameters, is_plain, matrix, require, vector, workspace,
 )
-from ffnn_fast.engine.derivatives cimport pull_arrays_back, wanted_of_arrays
+from ffnn_fast.engine.derivatives cimport (
+    input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
+    pull_arrays_back, run_either_jacobian, tangent_of_arrays, wanted_of_arrays,
+)
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
+from ffnn_fast.engine.passes.input_jacobian cimport input_jacobian_t
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
-from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
+from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, scratch_size
 from ffnn_fast.engine.passes.step_update cimport count_of_parts
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t
@@ -191,6 +195,42 @@ def input_gradient(Plan plan, params, X, Y, sample_weight, grad_X, work):
     pull_arrays_back(c, &step, plan.typenum, params, &batch, &want, work, plan.n_threads, threads)
 
 
+def jacobian_workspace_size(Plan plan, Py_ssize_t n):
+    """Elements of scratch for `input_jacobian`, `jvp` and `parameter_jacobian` on `n` rows."""
+    return jacobian_scratch(&plan.c, plan.n_threads)
+
+
+def input_jacobian(Plan plan, params, X, y_hat, J, work):
+    """J := ∂ŷ_i/∂x_i of every row, (n, n_L, n_0), and ŷ, (n, n_L), unless None."""
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef input_jacobian_t want = jacobian_of_arrays(c, batch.n, plan.typenum, y_hat, J)
+    cdef int threads = plan.threads_for(batch.n, 2 * (1 + min(c.n[0], c.n[c.L])))
+    input_jacobians_of_arrays(
+        c, plan.typenum, params, &batch, &want, work, plan.n_threads, threads
+    )
+
+
+def jvp(Plan plan, params, X, V, y_hat, out, work):
+    """out := (∂ŷ_i/∂x_i) v_i, (n, n_L), for the rows v_i of V, (n, n_0), and ŷ unless None."""
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef input_jacobian_t want = tangent_of_arrays(c, batch.n, plan.typenum, V, y_hat, out)
+    input_jacobians_of_arrays(
+        c, plan.typenum, params, &batch, &want, work, plan.n_threads, plan.threads_for(batch.n, 4)
+    )
+
+
+def parameter_jacobian(Plan plan, params, X, J, work):
+    """J := ∂ŷ_i/∂θ of every row, (n, n_L, P)."""
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef int threads = plan.threads_for(batch.n, 2 + 4 * c.n[c.L])
+    parameter_jacobians_of_arrays(
+        c, plan.typenum, params, &batch, J, work, plan.n_threads, threads
+    )
+
+
 def train_epoch(
     Plan plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work
 ):
@@ -214,10 +254,9 @@ def train_epoch(
     optimizer.rule, optimizer.state = &numbers, matrix(
         state, typenum, rule.slots, c.P, "state", True
     )
-    optimizer.rates.product_t = 0
     epoch.hyper = hyperparameters(hyper, (rows.n + size - 1) // size, H)
     epoch.stride = 0 if hyper.shape[0] == 1 else H
-    epoch.batch_size, epoch.t, epoch.total = size, t, &total
+    optimizer.rates.product_t, epoch.batch_size, epoch.t, epoch.total = 0, size, t, &total
     scratch.work = workspace(work, typenum, workspace_size(plan, size))
     scratch.parts = <double*>(<char*>scratch.work + plan.parts_start(size) * itemsize)
     scratch.grad = <char*>scratch.work + plan.grad_start(size) * itemsize
@@ -284,8 +323,8 @@ cdef class Predictor:
         if out is None:
             shape[0], shape[1] = self.n_rows, c.n[c.L]
             out = cnp.PyArray_EMPTY(2, shape, self.plan.typenum, 0)
-        if not (_is_plain(x, self.plan.typenum, inputs, False)
-                and _is_plain(out, self.plan.typenum, outputs, True)):
+        if not (is_plain(x, self.plan.typenum, inputs, False)
+                and is_plain(out, self.plan.typenum, outputs, True)):
             raise ValueError(
                 f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
                 f"writable out of {outputs}"
@@ -304,14 +343,43 @@ cdef class Predictor:
         return out
 
 
-cdef inline bint _is_plain(object x, int typenum, Py_ssize_t size, bint written) noexcept:
-    """Whether x is an array of this type and size whose memory can be used as it lies"""
-    if not cnp.PyArray_Check(x):
-        return False
-    return (
-        cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_SIZE(x) == size
-        and (cnp.PyArray_ISCARRAY(x) if written else cnp.PyArray_ISCARRAY_RO(x))
-    )
+cdef class JacobianPredictor:
+    """ŷ and ∂ŷ/∂x of `n_rows` rows at a call, into `out` and `jacobian_out` or new arrays."""
+
+    cdef Plan plan
+    cdef object params, work
+    cdef void* theta
+    cdef void* scratch
+    cdef Py_ssize_t n_rows
+
+    def __init__(self, Plan plan, params, Py_ssize_t n_rows, work):
+        self.theta = vector(params, plan.typenum, plan.c.P, "params")
+        self.scratch = workspace(work, plan.typenum, jacobian_scratch(&plan.c, plan.n_threads))
+        self.plan, self.params, self.work, self.n_rows = plan, params, work, n_rows
+
+    def __call__(self, x, out=None, jacobian_out=None):
+        """ŷ of x, n_rows · n_0 elements, n_rows · n_L, and J, n_rows · n_L · n_0 elements."""
+        cdef plan_t* c = &self.plan.c
+        cdef int typenum = self.plan.typenum
+        cdef Py_ssize_t inputs = self.n_rows * c.n[0], outputs = self.n_rows * c.n[c.L]
+        cdef batch_t batch
+        cdef input_jacobian_t want
+        cdef cnp.npy_intp[3] shape
+        shape[0], shape[1], shape[2] = self.n_rows, c.n[c.L], c.n[0]
+        if out is None:
+            out = cnp.PyArray_EMPTY(2, shape, typenum, 0)
+        if jacobian_out is None:
+            jacobian_out = cnp.PyArray_EMPTY(3, shape, typenum, 0)
+        if not (is_plain(x, typenum, inputs, False) and is_plain(out, typenum, outputs, True)
+                and is_plain(jacobian_out, typenum, outputs * c.n[0], True)):
+            raise ValueError(
+                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
+                f"writable out of {outputs} and jacobian_out of {outputs * c.n[0]}"
+            )
+        batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)
+        want.V, want.y_hat, want.J = NULL, cnp.PyArray_DATA(out), cnp.PyArray_DATA(jacobian_out)
+        run_either_jacobian(c, typenum, self.theta, &batch, &want, self.scratch, 1)
+        return out, jacobian_out
 
 
 def normal_workspace_size(Plan plan, Py_ssize_t n):

@@ -243,7 +243,7 @@ cdef class Stepper:
         cdef double value
         if rows.n > self.batch_size:
             _refuse("more rows than batch_size")
-        if not _is_plain(grad, self.plan.typenum, c.P, True):
+        if not is_plain(grad, self.plan.typenum, c.P, True):
             _refuse("the array for the gradient")
         step.train = True
         if c.dropout:
@@ -265,7 +265,7 @@ cdef class Stepper:
         cdef plan_t* c = &self.plan.c
         cdef bint diverged
         cdef double* parts = self.scratch.parts if self.rule.clip_norm < INFINITY else NULL
-        if not _is_plain(grad, self.plan.typenum, c.P, False):
+        if not is_plain(grad, self.plan.typenum, c.P, False):
             _refuse("the gradient")
         cdef void* g = cnp.PyArray_DATA(grad)
         if not self.finite(g, c.P):

@@ -18,7 +18,7 @@ from ffnn_fast.engine.passes.activation_loops cimport (
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
-    LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input, plan_t,
+    LINEAR, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input, plan_t,
 )
 
 
@@ -49,6 +49,8 @@ cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) 
     if loss == HUBER:
         delta = <floating>plan.delta
         return delta * (d - <floating>0.5 * delta) if d > delta else <floating>0.5 * d * d
+    if loss == LINEAR:
+        return y * p
     if loss == LOG_COSH:
         return d + log1p(exp(<floating>-2 * d)) - <floating>0.6931471805599453
     if loss == POISSON:
@@ -73,6 +75,8 @@ cdef inline floating loss_slope(const plan_t* plan, floating p, floating y) noex
     if loss == HUBER:
         delta = <floating>plan.delta
         return delta if d > delta else (-delta if d < -delta else d)
+    if loss == LINEAR:
+        return y
     if loss == LOG_COSH:
         return tanh(d)
     if loss == POISSON:
