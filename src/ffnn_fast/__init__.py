@@ -16,6 +16,7 @@ from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast._training.rate_finder import RateCurve
+from ffnn_fast._training.stepper import Stepper
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.activations import Activation
 from ffnn_fast.history import History, register_plot
@@ -51,6 +52,7 @@ __all__ = [
     "PredictFunction",
     "RateCurve",
     "SolverHistory",
+    "Stepper",
     "Taylor",
     "Trace",
     "__version__",

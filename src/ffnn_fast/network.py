@@ -31,6 +31,7 @@ from ffnn_fast._training import partial_fit as streaming
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.fit_request import FitRequest, RateFinderRequest
+from ffnn_fast._training.stepper import Stepper
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
 from ffnn_fast.activations import Activation
@@ -100,7 +101,8 @@ class Network:
     history : History
         Of the last call of `fit`, also of one that was interrupted.
     stream : object or None
-        State of the optimizer that the next `partial_fit` continues from; None before the first.
+        State of the optimizer that the next `partial_fit` or `stepper` continues from; None before
+        the first.
     engine : str
     n_threads : int
 
@@ -688,7 +690,11 @@ class Network:
         samples = as_samples(self.spec, X, y, sample_weight)
         return taylor_calls.hessian_product(self._bound, samples, as_vector(v, self.spec))
 
-    def step(self, X: ArrayLike, y: ArrayLike, learning_rate: float) -> float:
+    def step(
+        self, X: ArrayLike, y: ArrayLike, learning_rate: float, *,
+        clip_value: float | None = None, clip_norm: float | None = None,
+        max_norm: float | None = None, frozen: Iterable[int] | None = None,
+    ) -> float:  # fmt: skip
         """Take one step of gradient descent, θ := θ − η ∇θ, on these rows.
 
         Parameters
@@ -697,6 +703,8 @@ class Network:
             As in `loss`.
         learning_rate : float
             η, finite and > 0.
+        clip_value, clip_norm, max_norm, frozen : optional
+            As in `fit`.
 
         Returns
         -------
@@ -713,7 +721,8 @@ class Network:
         TypeError, ValueError
             If an argument is not as described; nothing has been changed then.
         """
-        return streaming.step(self._bound, self.rng, as_samples(self.spec, X, y), learning_rate)
+        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        return streaming.step(self._bound, self.rng, (X, y), learning_rate, bounds)
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, *, epochs: int = 10, batch_size: int | None = 32,
@@ -843,15 +852,12 @@ class Network:
         return state.history
 
     def partial_fit(
-        self,
-        X: ArrayLike | Iterable[Sequence[ArrayLike]],
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        batch_size: int = 32,
-        optimizer: OptimizerLike | None = None,
-        learning_rate: RateLike = None,
-    ) -> float:
+        self, X: ArrayLike | Iterable[Sequence[ArrayLike]], y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None, *, batch_size: int = 32,
+        optimizer: OptimizerLike | None = None, learning_rate: RateLike = None,
+        clip_value: float | None = None, clip_norm: float | None = None,
+        max_norm: float | None = None, frozen: Iterable[int] | None = None,
+    ) -> float:  # fmt: skip
         """Train on these rows once, in the order given, from the optimizer's last state.
 
         Parameters
@@ -870,6 +876,8 @@ class Network:
             As in `fit`. Default: those of the last call, also if the network was saved and loaded
             since, or stochastic gradient descent. Another optimizer starts with new state; another
             learning rate keeps it.
+        clip_value, clip_norm, max_norm, frozen : optional
+            As in `fit`. Default: those of the last call, or none.
 
         Returns
         -------
@@ -887,11 +895,62 @@ class Network:
             If an argument is not as described, or the learning rate counts in shares of a fit. The
             network has then been trained on the chunks before an invalid one.
         """
+        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        request = streaming.StreamRequest(optimizer, learning_rate, bounds)
+        data = (X, y, sample_weight)
         mean, self.stream = streaming.partial_fit(
-            self._bound, self.rng, self.stream, (X, y, sample_weight),
-            batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
-        )  # fmt: skip
+            self._bound, self.rng, self.stream, data, batch_size, request
+        )
         return mean
+
+    def stepper(
+        self, *, optimizer: OptimizerLike | None = None, learning_rate: RateLike = None,
+        batch_size: int = 32, clip_value: float | None = None, clip_norm: float | None = None,
+        max_norm: float | None = None, frozen: Iterable[int] | None = None, rollback: bool = True,
+    ) -> Stepper:  # fmt: skip
+        """An object that trains one step per call, for training loops of your own.
+
+        It takes about a microsecond more than the step itself, and the same rows in the same
+        batches give the same bits as `fit`. It shares θ and `stream` with the network: `save` with
+        ``with_state=True`` stores its state, and the stepper of the loaded network goes on to the
+        same bits, as `partial_fit` does.
+
+        Parameters
+        ----------
+        optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen : optional
+            As in `partial_fit`: by default those of the last stepper or `partial_fit`, whose state
+            goes on, or stochastic gradient descent. A schedule must count steps.
+        batch_size : int, default 32
+            The most rows of a call.
+        rollback : bool, default True
+            Copy θ and the optimizer's state before each step, and restore them if the step
+            diverges. False saves the time of the copy, which counts for large networks on few rows.
+
+        Returns
+        -------
+        Stepper
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or the parameters are not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 8, 1], output="identity", seed=0)
+        >>> stepper = net.stepper(optimizer="adam", learning_rate=0.01)
+        >>> X = np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32)
+        >>> losses = [stepper.step(X, X[:, :1] * X[:, 1:]) for _ in range(500)]
+        >>> losses[-1] < 0.1 * losses[0]
+        True
+        """
+        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        request = streaming.StreamRequest(optimizer, learning_rate, bounds)
+        stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
+        made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream
+        return made
 
     def find_learning_rate(
         self, X: ArrayLike, y: ArrayLike, *, lowest: float = 1e-6, highest: float = 10.0,
@@ -1054,17 +1113,10 @@ class Network:
         return minimizers.Objective(bound, as_samples(bound.spec, X, y, sample_weight))
 
     def levenberg_marquardt(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        max_iterations: int = 200,
-        tol: float = 1e-8,
-        damping: float = 1e-3,
-        memory_limit: float = 2e9,
-        callback: RecordCallback | None = None,
-    ) -> LeastSquaresFit:
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
+        max_iterations: int = 200, tol: float = 1e-8, damping: float = 1e-3,
+        memory_limit: float = 2e9, callback: RecordCallback | None = None,
+    ) -> LeastSquaresFit:  # fmt: skip
         """Fit a regression network by damped Gauss-Newton steps: the method for small networks.
 
         For squared errors and up to a few thousand parameters P, since a step takes n · n_L · P²
@@ -1396,7 +1448,7 @@ class Network:
             "rng": self.rng.bit_generator.state,
             "settings": vars(self._settings).copy(),
             "history": self.history,
-            "stream": None if self.stream is None else vars(self.stream.copy()),
+            "stream": None if self.stream is None else self.stream.plain(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:

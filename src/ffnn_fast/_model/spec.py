@@ -215,6 +215,13 @@ class NetworkSpec:
         return self.task == "classification" and not scores
 
     @property
+    def target_domains(self) -> tuple[tuple[int, float, float, str], ...]:
+        """Number of targets, bounds and kind of row (see `Domain`) of each head."""
+        domain = loss_of(self.loss).targets
+        widths = self.heads or (self.n_targets,)
+        return tuple((width, domain.low, domain.high, domain.row) for width in widths)
+
+    @property
     def takes_labels(self) -> bool:
         """Whether a sample belongs to one class of n_L >= 2: targets may be labels, (n,)."""
         one_of = self.output == "softmax" or self.loss in ("cross_entropy", "hinge")

@@ -23,6 +23,7 @@ from ffnn_fast._public import public
 from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
+from ffnn_fast._runtime.reference_stepper import ReferenceStepper
 from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast.activations import by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
@@ -115,6 +116,8 @@ class BoundNetwork:
         Scratch of calls on one row, each for one thread at a time.
     kept : list of ndarray
         The same of derivatives, of any size.
+    made : dict
+        Objects of other modules that are made once for this network and these parameters.
     """
 
     spec: NetworkSpec
@@ -126,6 +129,7 @@ class BoundNetwork:
     limited_plan: Callable[[], Any] | None = field(default=None, repr=False)
     spare: list[Array] = field(default_factory=list, repr=False)
     kept: list[Array] = field(default_factory=list, repr=False)
+    made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def compiled(self) -> bool:
@@ -150,7 +154,7 @@ class BoundNetwork:
     def on(self, params: Array) -> BoundNetwork:
         """The same network with other parameters, (P,)."""
         other = copy(self)  # with the estimates of durations
-        vars(other).update(params=params, spare=[], kept=[])
+        vars(other).update(params=params, spare=[], kept=[], made={})
         return other
 
     def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
@@ -192,7 +196,7 @@ class BoundNetwork:
         limit = self.n_threads if self.limited_plan is None else openmp_limit()
         matmul = "blas" if self.calls_blas else "own"
         plan = self.backend.Plan(spec, min(self.n_threads, limit), matmul)
-        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[], kept=[])
+        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[], kept=[], made={})
 
     def log_proba(self, X: Array) -> Array:
         """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
@@ -317,6 +321,26 @@ class BoundNetwork:
         """The same with ∂ŷ/∂x."""
         work = self._scratch(self.backend.jacobian_workspace_size, n_rows)
         return self.backend.JacobianPredictor(self.plan, self.params, n_rows, work)
+
+    def in_one_call(self, rule: StepRule, n_steps: int, batch_size: int) -> bool:
+        """Whether so many steps are one call of the engine that needs no background thread: so
+        short that signals may wait.
+        """
+        if self.uses_blas or not rule.optimizer.compiled:
+            return False
+        return n_steps * self.durations.step(batch_size, rule.slots) <= LONG_CALL
+
+    def stepper(
+        self, rule: StepRule, state: Array, t: Array, batch_size: int, rollback: bool = True
+    ) -> Any:
+        """The backend's Stepper, for the number of threads allowed now; see `ReferenceStepper`."""
+        given = (
+            self.plan_now, self.params, rule, state, t, batch_size, self.workspace(batch_size),
+            rollback,
+        )  # fmt: skip
+        if self.compiled and rule.optimizer.compiled:
+            return self.backend.Stepper(*given)
+        return ReferenceStepper(*given, backend=self.backend)
 
     def _call(self, function: Any, n: int, passes: int, *args: Any) -> Any:
         """A call that makes so many passes over n rows; a long one does not block signals."""

@@ -63,7 +63,7 @@ cdef inline double run_loss_gradient(
 
 cdef inline void run_training(
     const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
-    const optimizer_t* optimizer, const scratch_t* scratch, int threads,
+    optimizer_t* optimizer, const scratch_t* scratch, int threads,
 ) noexcept nogil:
     """Steps on consecutive batches of the rows"""
     if threads == 1:
