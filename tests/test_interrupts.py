@@ -120,6 +120,7 @@ LONG_WORK = {
     "minimize without gradients": lambda net: net.minimize(*CURVE, "powell", max_iterations=1),
     "objective": lambda net: [function(net.params) for function in net.objective(*CURVE)],
     "trace": lambda net: net.trace(*CURVE),
+    "trace without targets": lambda net: net.trace(CURVE[0]),
     "check_gradients": lambda net: net.check_gradients(*CURVE),
     "levenberg_marquardt": lambda net: net.levenberg_marquardt(*CURVE, max_iterations=2),
     "intervals": lambda net: net.levenberg_marquardt(*CURVE, max_iterations=9).interval(CURVE[0]),

@@ -886,13 +886,13 @@ class Network:
         """
         return self._bound.predictor(as_int(n_rows, "n_rows"))
 
-    def trace(self, X: ArrayLike, y: ArrayLike) -> inspection.Trace:
-        """Every a_k, h_k, ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name.
+    def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> inspection.Trace:
+        """Every a_k, h_k, ŷ, ∇ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name.
 
         Parameters
         ----------
         X, y
-            As in `loss`.
+            As in `loss`. Without `y` the forward pass only: ``h_0`` to ``y_hat``.
 
         Returns
         -------
@@ -904,7 +904,10 @@ class Network:
         TypeError, ValueError
             As `loss`.
         """
-        return inspection.trace(self.spec, self.params, as_samples(self.spec, X, y))
+        if y is None:
+            return inspection.trace(self.spec, self.params, as_rows(X, self.spec)[0], None)
+        samples = as_samples(self.spec, X, y)
+        return inspection.trace(self.spec, self.params, samples.X, samples.Y)
 
     def check_gradients(self, X: ArrayLike, y: ArrayLike) -> inspection.GradientCheck:
         """Compare backpropagation with central differences, in float64.
