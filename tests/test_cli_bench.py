@@ -94,7 +94,7 @@ def test_absent_libraries_are_named_at_the_end(without_torch, monkeypatch, capsy
     assert "small: no results" in shown
     assert "torch" in shown.splitlines()[-1]
     assert shown.splitlines()[-1].startswith("not installed, excluded: ")
-    assert shown.endswith('; pip install "ffnn_fast[peers]"\n')
+    assert shown.endswith('; pip install "ffnn_fast[comparison]"\n')
     assert [(name, threads) for name, threads, _ in run] == [("small", 1)]
     assert "torch" not in run[0][2]
 
@@ -168,7 +168,7 @@ def test_bad_options_are_refused(refused, args, message):
 
 def test_a_named_library_that_is_absent_is_refused(refused, without_torch):
     message = refused("--only", "torch", "--json", "b.json")
-    assert 'torch is not installed: pip install "ffnn_fast[peers]"' in message
+    assert 'torch is not installed: pip install "ffnn_fast[comparison]"' in message
 
 
 def test_the_live_line_is_for_terminals(monkeypatch, capsys):

@@ -12,8 +12,8 @@ from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int, convert_fie
 from ffnn_fast._text import quoted
 from ffnn_fast.history import Record
 from ffnn_fast.metrics import mode_of
+from ffnn_fast.schedules import Memory
 
-Memory = dict[str, Any]
 PATIENCE_OF_TOL = 10  # epochs in a row
 
 

@@ -36,7 +36,7 @@ TRAINING = ("reference", "numpy", "scikit-learn", "torch", "jax")
 PREDICTION = ("bare call", "numpy", "onnxruntime", "torch", "jax", "scikit-learn")
 ON_REQUEST = "torch.compile"  # takes long to compile: only where --only names it
 NAMES = (*CASES, FFNN_FAST, *dict.fromkeys((*TRAINING, *PREDICTION, ON_REQUEST)))
-INSTALL = 'pip install "ffnn_fast[peers]"'
+INSTALL = 'pip install "ffnn_fast[comparison]"'
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ffnn_fast.cli.arguments.value_types import Switch, Text
 from ffnn_fast.cli.output import aligned, titled, write_line
 
 if TYPE_CHECKING:
-    from ffnn_fast.cli.evaluation.scoring import Evaluation
+    from ffnn_fast.cli.evaluation.scoring import ScoredRows
     from ffnn_fast.cli.evaluation.tables import Table
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
@@ -74,7 +74,7 @@ def _show(results: Table, tables: list[tuple[str, Table]], left_out: int) -> Non
         write_line(titled(title, rows))
 
 
-def _plain(evaluation: Evaluation, found: dict[str, float]) -> dict[str, Any]:
+def _plain(evaluation: ScoredRows, found: dict[str, float]) -> dict[str, Any]:
     """What --json shows; a score that is not finite is null."""
     plain: dict[str, Any] = {
         "target": evaluation.target.name,

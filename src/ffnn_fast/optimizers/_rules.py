@@ -29,7 +29,7 @@ def _positive(default: float) -> Any:
 
 
 @cache
-def _field_names(kind: Any) -> tuple[str, ...]:
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(part.name for part in fields(kind))
 
 
@@ -89,7 +89,8 @@ class Optimizer:
     @property
     def hyper(self) -> Hyper:
         """The values of the fields, in their order; the learning rate is entry 0."""
-        return tuple(float(getattr(self, name)) for name in _field_names(type(self)))
+        names = _field_names(type(self))  # type: ignore[arg-type]  # mypy: no Hashable
+        return tuple(float(getattr(self, name)) for name in names)
 
     @property
     def compiled(self) -> bool:

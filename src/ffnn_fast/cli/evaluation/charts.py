@@ -11,7 +11,7 @@ import numpy as np
 
 from ffnn_fast import plotting
 from ffnn_fast.cli.evaluation.report import Chart, Report
-from ffnn_fast.cli.evaluation.scoring import Evaluation
+from ffnn_fast.cli.evaluation.scoring import ScoredRows
 from ffnn_fast.history import History
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _curves(history: History) -> list[Chart]:
     return [curve(name) for name in list(names)[:MOST_CURVES]]
 
 
-def _of_classes(evaluation: Evaluation, rows: str) -> list[Chart]:
+def _of_classes(evaluation: ScoredRows, rows: str) -> list[Chart]:
     names, confusion = evaluation.target.classes, evaluation.confusion
     side = min(max(4.4, 2.4 + 0.36 * len(names)), 9.0)
     drawn = [
@@ -92,7 +92,7 @@ def _of_classes(evaluation: Evaluation, rows: str) -> list[Chart]:
     return drawn
 
 
-def _calibration(evaluation: Evaluation) -> Chart:
+def _calibration(evaluation: ScoredRows) -> Chart:
     """Observed frequency over probability, of the second of two classes or of the predicted one."""
     names = evaluation.target.classes
     if len(names) == 2:
@@ -112,7 +112,7 @@ def _calibration(evaluation: Evaluation) -> Chart:
     )
 
 
-def _of_values(evaluation: Evaluation, rows: str) -> list[Chart]:
+def _of_values(evaluation: ScoredRows, rows: str) -> list[Chart]:
     truth, predicted = evaluation.truth, evaluation.predicted
     return [
         Chart(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ffnn_fast.cli.evaluation.scoring import Evaluation
+from ffnn_fast.cli.evaluation.scoring import ScoredRows
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.history import History
 from ffnn_fast.network import Network
@@ -30,7 +30,7 @@ class Report:
     network : Network
     results : list of tuple of str
         A table: its head, then the scores of the network and of the baselines.
-    evaluation : Evaluation
+    evaluation : ScoredRows
     history : History or None
         None for a report that `evaluate` writes.
     rows : str
@@ -41,7 +41,7 @@ class Report:
     facts: list[tuple[str, str]]
     network: Network
     results: Table
-    evaluation: Evaluation
+    evaluation: ScoredRows
     history: History | None
     rows: str
 

@@ -23,7 +23,7 @@ HEADS = {
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ScoredRows:
     """Rows whose target is known, and a network's predictions for them.
 
     Attributes
@@ -62,7 +62,7 @@ class Evaluation:
         return self.truth == 1, y_hat[:, 1] - y_hat[:, 0]
 
 
-def evaluate(network: Network, target: TargetEncoder, X: Array, y: Array) -> Evaluation:
+def evaluate(network: Network, target: TargetEncoder, X: Array, y: Array) -> ScoredRows:
     """A network's predictions for inputs X, (n, d), beside targets y, (n,), encoded by `target`.
 
     Raises
@@ -76,11 +76,11 @@ def evaluate(network: Network, target: TargetEncoder, X: Array, y: Array) -> Eva
         raise CommandError(f"the outputs of the network are not finite for {bad} of {len(X)} rows")
     predicted = point_prediction(network.spec, target, y_hat)
     if target.task == "classification":
-        return Evaluation(target, network.spec, y, predicted, y_hat)
-    return Evaluation(target, network.spec, target.decode(y), target.decode(predicted), y_hat)
+        return ScoredRows(target, network.spec, y, predicted, y_hat)
+    return ScoredRows(target, network.spec, target.decode(y), target.decode(predicted), y_hat)
 
 
-def scores(evaluation: Evaluation) -> dict[str, float]:
+def scores(evaluation: ScoredRows) -> dict[str, float]:
     """The scores by name.
 
     Classes: ``accuracy``, ``f1`` (the mean over the classes), ``log_loss`` if the network gives
@@ -112,7 +112,7 @@ def point_scores(target: TargetEncoder, truth: Array, predicted: Array) -> dict[
     }
 
 
-def coverage(evaluation: Evaluation) -> dict[str, tuple[float, float]]:
+def coverage(evaluation: ScoredRows) -> dict[str, tuple[float, float]]:
     """The nominal and the observed share of the rows below each quantile, or in the middle 90 % of
     the normal distribution; {} for other losses.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ffnn_fast._text import shortened
-from ffnn_fast.cli.evaluation.scoring import Evaluation
+from ffnn_fast.cli.evaluation.scoring import ScoredRows
 from ffnn_fast.metrics import precision_recall
 
 Array = np.ndarray
@@ -15,7 +15,7 @@ WORST = 10  # classes, and confusions, that are shown
 LONGEST = (20, 8)  # characters of a class before its row, and above its column
 
 
-def tables(evaluation: Evaluation) -> list[tuple[str, Table]]:
+def tables(evaluation: ScoredRows) -> list[tuple[str, Table]]:
     """Titles and tables, for `output.aligned`.
 
     Up to 12 classes: the confusion matrix with recall and precision; more: the classes with the
@@ -36,7 +36,7 @@ def tables(evaluation: Evaluation) -> list[tuple[str, Table]]:
     return [*found, ("the most frequent confusions", confusions)] if len(confusions) > 1 else found
 
 
-def per_class(evaluation: Evaluation) -> Table:
+def per_class(evaluation: ScoredRows) -> Table:
     """A row for each class: its number of rows, precision, recall, F1."""
     columns = zip(evaluation.target.classes, *precision_recall(evaluation.confusion), strict=True)
     rows = [
@@ -74,7 +74,7 @@ def _confusions(names: tuple[str, ...], confusion: Array) -> Table:
     return [("confusion", "rows"), *rows]
 
 
-def _errors(evaluation: Evaluation) -> Table:
+def _errors(evaluation: ScoredRows) -> Table:
     """Quantiles of the absolute error, in the target's units."""
     size = np.abs(evaluation.truth - evaluation.predicted)
     shares = {"50% of the rows": 0.5, "90% of the rows": 0.9, "all rows": 1.0}

@@ -13,7 +13,7 @@ import numpy as np
 from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast.cli.arguments.declaration import flag, values_of
 from ffnn_fast.cli.arguments.named_settings import Choice
-from ffnn_fast.cli.evaluation.scoring import Evaluation, as_cells, point_scores, scores
+from ffnn_fast.cli.evaluation.scoring import ScoredRows, as_cells, point_scores, scores
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
@@ -162,7 +162,7 @@ def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Ar
     return prepared.X[rows].astype(dtype), prepared.y[rows], weight
 
 
-def results_table(prepared: Prepared, evaluation: Evaluation) -> Table:
+def results_table(prepared: Prepared, evaluation: ScoredRows) -> Table:
     """A table of the network's scores, and those of two simple models on the same rows."""
     train, target = prepared.train, prepared.preprocessing.target
     rows, on = prepared.evaluated
