@@ -54,8 +54,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Any activation of `ffnn_fast.NetworkSpec`.
     solver : str or Optimizer, default "adam"
         ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``rmsprop``, ``adagrad``, ``rprop``, or
-        an `ffnn_fast.optimizers.Optimizer` with its hyperparameters; or ``lm``:
-        Levenberg-Marquardt, for squared errors and at most a few thousand parameters.
+        an `ffnn_fast.optimizers.Optimizer` with its hyperparameters; or ``lm``,
+        also ``levenberg_marquardt``, for squared errors and at most a few thousand parameters.
     alpha, batch_size
         As in scikit-learn.
     learning_rate : str, Schedule or callable, default "constant"
@@ -217,7 +217,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises
         ------
         AttributeError
-            If `solver` is ``lbfgs`` or ``lm``.
+            If `solver` is ``lbfgs``, ``lm`` or ``levenberg_marquardt``.
         ValueError, TypeError
             As `fit`; also if `early_stopping` is set, or y has another number of targets.
         """
