@@ -236,3 +236,9 @@ def test_files_are_short(root):
         and (lines := code_lines(file)) > MAX_CODE_LINES
     }
     assert long == {}
+
+
+def test_one_module_changes_numpys_handling_of_errors(root):
+    """An interrupt within `numpy.errstate` would leave the caller's handling changed."""
+    users = {file.name for file in (root / "src").rglob("*.py") if ".errstate(" in file.read_text()}
+    assert users == {"_errstate.py"}

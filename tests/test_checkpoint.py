@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support import released
 from support.clock import install
-from support.fits import classes, network
+from support.fits import StopAt, classes, network
 
 from ffnn_fast import (
     Averaging,
@@ -26,24 +26,11 @@ from ffnn_fast import (
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._training import checkpoint_files
 from ffnn_fast._training.fit_options import FitOptions
-from ffnn_fast.callbacks import Callback
 from ffnn_fast.optimizers import OPTIMIZERS
-from ffnn_fast.schedules import Cosine, Exponential, ReduceOnPlateau, WarmUp
+from ffnn_fast.schedules import Cosine, Custom, Exponential, OneCycle, ReduceOnPlateau, WarmUp
 
 WORKER = (sys.executable, "-m", "support.killed_fit")
 TESTS = Path(__file__).parent
-
-
-class StopAt(Callback):
-    """Ctrl-C after so many batches; with 0 never, but batch by batch all the same."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def on_batch_end(self, run, loss):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def options(**given):
@@ -95,6 +82,8 @@ def test_a_resumed_fit_has_the_bits_of_an_unbroken_one(tmp_path, optimizer, batc
         {"averaging": "ema"},
         {"averaging": Averaging("swa", start=2), "early_stopping": None},
         {"learning_rate": ReduceOnPlateau(0.1, "loss", 0.5, 0, threshold=0.1)},
+        {"learning_rate": OneCycle(0.1)},
+        {"learning_rate": WarmUp(Custom(lambda share: 0.1 - 0.1 * share, per="fit"), 5)},
         {"clip_norm": 0.5, "max_norm": 1.0, "frozen": (1,), "optimizer": "adam"},
         {"shuffle": False},
         {"batch_size": None, "epochs": 30},

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from support import forged
-from support.fits import classes, network
+from support.fits import StopAt, classes, network
 
 from ffnn_fast import Averaging, Checkpoint, CheckpointError, DivergedWarning, EarlyStopping
 from ffnn_fast.callbacks import Callback
@@ -30,18 +30,6 @@ FITS = {
     },
 }
 KINDS = {"adam": np.random.MT19937, "within an epoch": np.random.Philox}
-
-
-class StopAt(Callback):
-    """Ctrl-C after so many batches."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def on_batch_end(self, run, loss):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def generator(fit, seed=0):

@@ -19,6 +19,7 @@ from ffnn_fast import Network, __version__
 from ffnn_fast.cli import doctor, main
 
 COMMAND = [sys.executable, "-W", "error", "-m", "ffnn_fast"]
+HANGS = 240  # seconds; a process that has not ended by then never does
 
 
 def run(*args, cwd, code=0):
@@ -253,7 +254,7 @@ def test_interrupt(people):
     )
     ran.stdout.readline()
     ran.send_signal(signal.SIGINT)
-    _, output = ran.communicate(timeout=30)
+    _, output = ran.communicate(timeout=HANGS)
     assert (ran.returncode, output) == (130, "ffnn-fast: error: interrupted\n")
     assert [path.name for path in people.iterdir()] == ["people.csv"]
 
@@ -266,7 +267,7 @@ def test_interrupt_and_finish(people):
     while not (log.exists() and log.read_text().count("\n") > 2):  # under way
         time.sleep(0.02)
     ran.send_signal(signal.SIGINT)
-    shown, _ = ran.communicate(timeout=30)
+    shown, _ = ran.communicate(timeout=HANGS)
     assert ran.returncode == 0
     assert "; interrupted" in shown
     assert score(shown, "network")[0] > 0.8

@@ -81,6 +81,11 @@ def test_tables(refused, tmp_path, content, message):
         ),
         (["--optimizer", "adam:beta_1=2"], "beta_1 must be in [0, 1), got 2"),
         (["--optimizer", "sgd:x=1"], "--optimizer sgd: unknown setting 'x'; it has none"),
+        (
+            ["--warm-up", "20:per=fit"],
+            "--warm-up (a share of the fit) must be in (0, 1], got 20",
+        ),
+        (["--schedule", "one-cycle:per=fit,total=2"], "total, a share of the fit, must be in"),
         (["--schedule", "step:every=0"], "every must be at least 1, got 0"),
         (
             ["--schedule", "step:every=often"],

@@ -83,6 +83,16 @@ def decay(rate):
             {"learning_rate": Cosine(RATE, EPOCHS * BATCHES, per="step")},
         ),
         (["--schedule", "one-cycle"], {"learning_rate": OneCycle(RATE, EPOCHS * BATCHES)}),
+        (["--schedule", "cosine:per=fit"], {"learning_rate": Cosine(RATE)}),
+        (["--schedule", "one-cycle:per=fit,rise=0.2"], {"learning_rate": OneCycle(RATE, rise=0.2)}),
+        (
+            ["--schedule", "step:per=fit,every=0.5"],
+            {"learning_rate": StepDecay(RATE, 0.5, per="fit")},
+        ),
+        (
+            ["--warm-up", "0.2:per=fit", "--schedule", "constant"],
+            {"learning_rate": WarmUp(RATE, 0.2, per="fit")},
+        ),
         (
             ["--warm-up", "20:start=0.1", "--schedule", "constant"],
             {"learning_rate": WarmUp(RATE, 20, 0.1)},

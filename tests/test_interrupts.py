@@ -10,6 +10,7 @@ import pytest
 from support.fits import classes, network
 
 from ffnn_fast import Checkpoint, Network, reference
+from ffnn_fast._runtime import interrupts
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.interrupts import Interrupts, in_background
 from ffnn_fast._solvers import cholesky
@@ -286,6 +287,24 @@ def test_a_call_that_is_left_behind_ends():
     sender.join()
     threads[0].join(60)
     assert not threads[0].is_alive()
+
+
+@pytest.mark.parametrize("result", [lambda: 1, lambda: 1 // 0])
+def test_nothing_is_sent_to_a_call_that_has_ended(monkeypatch, result):
+    """Its thread's id may have become that of another thread."""
+    sent = []
+
+    def interrupted(thread):
+        start(thread)
+        thread.join()
+        raise KeyboardInterrupt
+
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(interrupts, "_leave_behind", lambda *args: sent.append(args))
+    with pytest.raises(KeyboardInterrupt):
+        in_background(result)
+    assert sent == []
 
 
 def test_the_repetition_of_steps_after_a_divergence_is_interrupted(tmp_path, monkeypatch):

@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
@@ -74,6 +75,18 @@ def by_hand():
         "nadam", {**adam, "momentum_decay": 0.0},
         ahead, ahead - 0.1 * m_hat / (math.sqrt(0.0625 / 0.4375) + 0.5),
     )  # fmt: skip
+    # s = 0.0625, d = sqrt(0.5 / 0.5625) 0.5, u = 0.25 d^2; then s = 0.0625
+    d = math.sqrt(0.5 / 0.5625) * 0.5
+    yield (
+        "adadelta", {"rho": 0.75, "epsilon": 0.5},
+        1 - 0.1 * d, 1 - 0.1 * d + 0.1 * math.sqrt((0.25 * d * d + 0.5) / 0.5625) * 0.25,
+    )  # fmt: skip
+    # m = 0.05, u = 0.5 + 0.5; then m = 0.02, u = max(0.75, 0.25 + 0.5)
+    yield "adamax", adam, 0.95, 0.95 - 0.1 * (0.02 / 0.19) / 0.75
+    # v = 0.0625, then 0.046875 + 0.015625 = 0.0625
+    yield "amsgrad", adam, 0.95, 0.95 - second
+    # rho = 1, and 7 - 4 0.5625 / 0.4375 < 5: no root in either step
+    yield "radam", adam, 0.95, 0.95 - 0.1 * (0.02 / 0.19)
     # the sign changes, so the size is halved and no step is made
     yield "rprop", {}, 0.9, 0.9
 
@@ -108,6 +121,47 @@ def test_nadam_late_in_training_equals_nadam_step_by_step(backend):
             step(at, golden.gradient(at, t), t)
     np.testing.assert_array_equal(theta, again)
     assert np.isfinite(theta).all()
+
+
+def test_amsgrad_keeps_the_largest_mean_of_squares(backend):
+    """After a large gradient the steps stay small, where those of Adam grow again."""
+    moved = {}
+    for name in ("adam", "amsgrad"):
+        step, _ = stepper(backend, StepRule(OPTIMIZERS[name](learning_rate=0.1, beta_2=0.5)))
+        theta = np.zeros(SPEC.n_params)
+        for t in range(1, 40):
+            before = theta.copy()
+            step(theta, np.full(SPEC.n_params, 100.0 if t == 1 else 1.0), t)
+        moved[name] = (before - theta)[0]
+    # m is 1 + 99 * 0.9^38 / 10 here, v is 1 for Adam; the largest v is 5000
+    m_hat = (1 - 0.9**39 + 99 * 0.1 * 0.9**38) / (1 - 0.9**39)
+    assert moved["adam"] == pytest.approx(0.1 * m_hat, rel=1e-6)
+    assert moved["amsgrad"] == pytest.approx(0.1 * m_hat / math.sqrt(5000), rel=1e-6)
+
+
+def test_radam_divides_by_the_root_from_the_sixth_step_on(backend):
+    """With ∇θ = 2 a step is 2 η at first; rectified it is r η, r = 0.017 in step 6."""
+    step, state = stepper(backend, StepRule(OPTIMIZERS["radam"](learning_rate=0.1)))
+    theta, moved = np.zeros(SPEC.n_params), []
+    for t in range(1, 7):
+        before = theta.copy()
+        step(theta, np.full(SPEC.n_params, 2.0), t)
+        moved.append((before - theta)[0])
+    rho = 1999 - 12 * 0.999**6 / (1 - 0.999**6)
+    r = math.sqrt((rho - 4) * (rho - 2) * 1999 / (1995 * 1997 * rho))
+    np.testing.assert_allclose(moved, [0.2] * 5 + [0.1 * r], rtol=1e-6)
+    assert state[1] == pytest.approx(4 * (1 - 0.999**6))
+
+
+def test_rules_that_divide_by_a_maximum_take_zero_and_huge_gradients(backend, dtype):
+    spec = NetworkSpec((3, 4, 2), dtype=dtype)
+    for name in ("adadelta", "adamax", "amsgrad", "radam"):
+        step, _ = stepper(backend, StepRule(as_optimizer(name)), spec)
+        theta = np.zeros(spec.n_params, dtype)
+        for t, g in enumerate((0.0, 0.0, 1e18, -1e18, 0.0, 0.0, 1e-30, 0.0), start=1):
+            step(theta, np.full(spec.n_params, g, dtype), t)
+            assert np.isfinite(theta).all(), (name, t)
+            assert t > 2 or not theta.any(), (name, t)
 
 
 def test_the_gradient_is_left_alone(backend, dtype, rng):
@@ -165,8 +219,8 @@ def test_as_optimizer():
     assert as_optimizer(Adam(beta_1=0.5)) == Adam(beta_1=0.5)
     with pytest.raises(ValueError, match="given twice"):
         as_optimizer(Adam(), 0.5)
-    with pytest.raises(ValueError, match=r"must be one of sgd, .*; got 'adamax'"):
-        as_optimizer("adamax")
+    with pytest.raises(ValueError, match=r"must be one of sgd, .*; got 'lion'"):
+        as_optimizer("lion")
     for wrong in (None, 3, int, [Adam()]):
         with pytest.raises(TypeError, match="optimizer must be a name"):
             as_optimizer(wrong)
@@ -176,12 +230,25 @@ def test_hyper_begins_with_the_learning_rate():
     for name, rule in OPTIMIZERS.items():
         assert rule(learning_rate=0.125).hyper[0] == 0.125
         assert rule.name == name
-        assert rule.__doc__
+
+
+def test_docstrings_describe_every_hyperparameter_with_its_default():
+    for rule in OPTIMIZERS.values():
+        text = rule.__doc__.partition("Parameters\n")[2].partition("Raises\n")
+        assert "ValueError" in text[2], rule
+        named = {}
+        for names, defaults in re.findall(
+            r"^ +(\w+(?:, \w+)*) : float, default (.+)$", text[0], re.M
+        ):
+            values = map(float, defaults.split(" and "))
+            named |= dict(zip(names.split(", "), values, strict=True))
+        assert named == {part.name: part.default for part in fields(rule)}, rule
 
 
 def test_slots():
     assert RMSprop().slots == 1
     assert RMSprop(momentum=0.5).slots == 2
+    assert OPTIMIZERS["amsgrad"]().slots == 3
     assert StepRule(SGD()).slots == 0
     assert StepRule(Adam(), average=0.5).slots == 3
 
@@ -202,6 +269,12 @@ def test_slots():
         ("adam", {"beta_2": None}, TypeError),
         ("nadam", {"momentum_decay": -1}, ValueError),
         ("adamw", {"weight_decay": -0.1}, ValueError),
+        ("adadelta", {"rho": 1.0}, ValueError),
+        ("adadelta", {"epsilon": 0}, ValueError),
+        ("adamax", {"beta_2": 1.0}, ValueError),
+        ("adamax", {"epsilon": -1e-8}, ValueError),
+        ("amsgrad", {"beta_1": -0.1}, ValueError),
+        ("radam", {"beta_2": "0.9"}, TypeError),
         ("rprop", {"eta_minus": 1.0}, ValueError),
         ("rprop", {"eta_plus": 0.9}, ValueError),
         ("rprop", {"step_min": 2.0, "step_max": 1.0}, ValueError),

@@ -18,7 +18,7 @@ from support.problems import (
     twins,
 )
 
-from ffnn_fast import NetworkSpec, reference
+from ffnn_fast import Network, NetworkSpec, reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast.engine import isa
@@ -316,3 +316,11 @@ def test_either_product(engine, matmul, n, dtype, rtol, rng):
         losses = [train(m, problem, order, batch_size, 0.05) for m in (ours, theirs)]
         assert losses[0] == pytest.approx(losses[1], rel=rtol)
     assert relative_error(ours.params, theirs.params) <= rtol
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_an_invalid_product_shows_in_the_result_only(engine):
+    """∞ − ∞; pytest makes each of NumPy's warnings an error."""
+    net = Network([2, 3, 1], output="identity", seed=0, engine=engine)
+    net.weights[0][:] = [np.inf, -np.inf]
+    assert np.isnan(net.forward(np.ones((4, 2)))).all()

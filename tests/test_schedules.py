@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -58,6 +59,92 @@ def test_by_hand():
     )
     np.testing.assert_allclose(rates(WarmUp(2.0, 4, 0.5), 6), [1, 1.25, 1.5, 1.75, 2, 2])
     np.testing.assert_allclose(rates(Custom(lambda u: 1 / (1 + u)), 3), [1, 1 / 2, 1 / 3])
+
+
+@pytest.mark.parametrize(
+    ("of_the_fit", "in_steps"),
+    [
+        (StepDecay(0.1, 0.25, per="fit"), StepDecay(0.1, 10, per="step")),
+        (StepDecay(0.1, 1e-9, 0.9, per="fit"), StepDecay(0.1, 1, 0.9, per="step")),
+        (Cosine(0.1), Cosine(0.1, 40, per="step")),
+        (Cosine(0.1, 0.21, 0.01, 2, per="fit"), Cosine(0.1, 8, 0.01, 2, per="step")),
+        (Cosine(0.1, 1, per="fit"), Cosine(0.1, 40, per="step")),
+        (OneCycle(0.1), OneCycle(0.1, 40)),
+        (OneCycle(0.1, rise=0.5, end=10), OneCycle(0.1, 40, 0.5, end=10)),
+        (OneCycle(0.1, 0.5, per="fit"), OneCycle(0.1, 20)),
+        (WarmUp(0.1, 0.1, per="fit"), WarmUp(0.1, 4)),
+        (WarmUp(OneCycle(0.1), 5), WarmUp(OneCycle(0.1, 40), 5)),
+        (WarmUp(Cosine(0.1, 3), 0.1, per="fit"), WarmUp(Cosine(0.1, 3), 4)),
+        (WarmUp(WarmUp(Cosine(0.1), 5), 2), WarmUp(WarmUp(Cosine(0.1, 40, per="step"), 5), 2)),
+        (Constant(0.1, per="fit"), Constant(0.1, per="fit")),
+        (Cosine(0.1, 5), Cosine(0.1, 5)),
+    ],
+)
+def test_shares_of_a_fit_become_steps(of_the_fit, in_steps):
+    assert of_the_fit.over(40) == in_steps
+    assert pickle.loads(pickle.dumps(of_the_fit)) == of_the_fit
+
+
+@pytest.mark.parametrize("kind", [int, np.int8, np.int64, np.array])
+def test_lengths_in_steps_or_epochs_are_integers(kind):
+    made = {
+        "every": lambda n: StepDecay(0.1, n),
+        "period": lambda n: Cosine(0.1, n),
+        "total": lambda n: OneCycle(0.1, n),
+        "length": lambda n: WarmUp(0.1, n),
+    }
+    for name, make in made.items():
+        kept = getattr(make(kind(7)), name)
+        assert type(kept) is int
+        assert kept == 7
+        for bad in ("x", True, 7.0, 1.5, math.nan, math.inf, np.float64(7), 2**63):
+            with pytest.raises((TypeError, ValueError), match=f"{name} must be"):
+                make(bad)
+
+
+def test_shares_of_a_fit_by_hand():
+    u = np.arange(40) / 40
+    np.testing.assert_allclose(rates(Exponential(2.0, 0.01, per="fit").over(40), 40), 2 * 0.01**u)
+    np.testing.assert_allclose(
+        rates(InverseScaling(2.0, per="fit").over(40), 40), 2 * (1 + u) ** -0.5
+    )
+    np.testing.assert_allclose(rates(Custom(lambda u: 1 - u, per="fit").over(40), 40), 1 - u)
+    cycle = rates(OneCycle(0.1, rise=0.25).over(40), 40)
+    assert cycle[0] == pytest.approx(0.1 / 25)
+    assert np.argmax(cycle) == 9  # the last of the first quarter
+    assert cycle[9] == pytest.approx(0.1)
+    assert cycle[39] == pytest.approx(0.1 / 25 / 1e4)
+    fall = rates(Cosine(0.1).over(40), 40)
+    np.testing.assert_allclose(fall, 0.05 * (1 + np.cos(np.pi * u)))
+
+
+def test_a_schedule_of_ones_own_may_count_in_shares():
+    @dataclass(frozen=True)
+    class Linear(Schedule):
+        """From 0.2 to 0."""
+
+        def at(self, u):
+            return 0.2 * (1 - u)
+
+    np.testing.assert_allclose(rates(Linear(per="fit").over(4), 4), [0.2, 0.15, 0.1, 0.05])
+    np.testing.assert_allclose(rates(WarmUp(Linear(per="fit"), 2, 0.5).over(4), 2), [0.1, 0.1125])
+
+
+def test_a_whole_fit_is_the_default_of_cycles():
+    assert OneCycle(0.1) == OneCycle(0.1, 1.0, per="fit")
+    assert Cosine(0.1) == Cosine(0.1, 1.0, per="fit")
+    np.testing.assert_allclose(OneCycle(0.1).at(np.array([0, 0.3, 1])), [0.004, 0.1, 4e-7])
+    np.testing.assert_allclose(Cosine(0.1).at(np.array([0, 0.5])), [0.1, 0.05])
+
+
+@pytest.mark.parametrize(
+    "schedule", [OneCycle(0.1), WarmUp(Cosine(0.1), 3), WarmUp(0.1, 1, per="fit")]
+)
+def test_shares_need_the_number_of_steps(schedule):
+    assert schedule.needs_n_steps
+    assert not schedule.over(40).needs_n_steps
+    with pytest.raises(ValueError, match="number of steps of a fit must be known"):
+        rates(schedule, 3)
 
 
 def test_one_cycle_stays_at_its_end():
@@ -145,11 +232,30 @@ def test_as_schedule():
     [
         (lambda: Constant(0.0), ValueError, "rate must be a finite number > 0"),
         (lambda: Constant("a"), TypeError, "rate must be a number"),
-        (lambda: StepDecay(0.1, per="day"), ValueError, "per must be one of step, epoch"),
+        (lambda: StepDecay(0.1, per="day"), ValueError, "per must be one of step, epoch, fit"),
         (lambda: StepDecay(0.1, 0), ValueError, "every"),
         (lambda: Cosine(0.1, 5, 0.2), ValueError, "minimum"),
         (lambda: Cosine(0.1, 5, growth=1.5), TypeError, "growth"),
         (lambda: OneCycle(0.1, 3, 0.1), ValueError, "rise"),
+        (lambda: Cosine(0.1, 1.0), TypeError, "period must be an integer; per='fit' takes shares"),
+        (lambda: OneCycle(0.1, 0.5), TypeError, "total must be an integer; per='fit' takes shares"),
+        (
+            lambda: OneCycle(0.1, 100, per="fit"),
+            ValueError,
+            r"total, a share of .* \(0, 1\], got 100",
+        ),
+        (lambda: OneCycle(0.1, rise=1.0), ValueError, "rise"),
+        (lambda: OneCycle(0.1, per="epoch"), ValueError, "OneCycle with per='epoch' needs total"),
+        (
+            lambda: Exponential(0.1, per="fit").over(0),
+            ValueError,
+            "n_steps must be at least 1, got 0",
+        ),
+        (lambda: OneCycle(0.1).over(3), ValueError, "than all of 3 steps, got 0.9: change rise"),
+        (lambda: Cosine(0.1, per="step"), ValueError, "Cosine with per='step' needs period"),
+        (lambda: StepDecay(0.1, per="fit"), ValueError, "every, a share of the fit"),
+        (lambda: WarmUp(0.1, 0, per="fit"), ValueError, "length, a share of the fit"),
+        (lambda: ReduceOnPlateau(0.1, per="fit"), ValueError, "per must be one of step, epoch"),
         (lambda: ReduceOnPlateau(0.1, factor=1.5), ValueError, "factor"),
         (lambda: ReduceOnPlateau(0.1, mode="up"), ValueError, "mode"),
         (lambda: ReduceOnPlateau(0.1, patience=-1), ValueError, "patience"),

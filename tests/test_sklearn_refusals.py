@@ -119,3 +119,94 @@ def test_integers_of_any_type_are_sizes(sizes):
     assert [W.shape[1] for W in model.coefs_] == [5, 3, 3]
     assert MLPClassifier(np.array(5), max_iter=2).fit(X, y).coefs_[0].shape == (4, 5)
     assert MLPClassifier((), max_iter=2).fit(X, y).n_layers_ == 2
+
+
+def masked(values, *place):
+    """The array with one entry hidden, whose value would be accepted."""
+    hidden = np.zeros(np.shape(values), dtype=bool)
+    hidden[place] = True
+    return np.ma.array(values, mask=hidden)
+
+
+WEIGHT = np.ones(len(X))
+TEXT = np.array(["a", "b", "c"])[y]
+MASKED = {
+    "X": lambda net: net.fit(masked(X, 1, 2), y),
+    "X_list": lambda net: net.fit(list(masked(X, 1, 2)), y),
+    "y": lambda net: net.fit(X, masked(y, 1)),
+    "y_list": lambda net: net.fit(X, [*y[:1].tolist(), np.ma.masked, *y[2:].tolist()]),
+    "sample_weight": lambda net: net.fit(X, y, masked(WEIGHT, 1)),
+    "X_val": lambda net: net.fit(X, y, X_val=masked(X, 1, 2), y_val=y),
+    "y_val": lambda net: net.fit(X, y, X_val=X, y_val=masked(y, 1)),
+    "sample_weight_val": lambda net: net.fit(
+        X, y, X_val=X, y_val=y, sample_weight_val=masked(WEIGHT, 1)
+    ),
+    "coef_init[0]": lambda net: net.fit(
+        X, y, coef_init=[masked(np.ones((4, 4)), 1, 2), np.ones((4, 3))]
+    ),
+    "intercept_init[1]": lambda net: net.fit(
+        X, y, intercept_init=[np.ones(4), masked(np.ones(3), 1)]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_entries_are_refused_before_any_work(kind, solver, name):
+    net = kind(hidden_layer_sizes=4, solver=solver, max_iter=1)
+    with pytest.raises(ValueError, match="no missing entries, got one in row 1") as caught:
+        MASKED[name](net)
+    assert str(caught.value).startswith(f"{name.removesuffix('_list')} must have")
+    assert "(1 masked); fill them in or leave their rows out" in str(caught.value)
+    assert not hasattr(net, "coefs_")
+
+
+def test_masked_labels_are_refused():
+    for labels in (TEXT, TEXT.astype(object), np.eye(3, dtype=int)[y], np.stack([y, 2 * y], 1)):
+        with pytest.raises(ValueError, match="y must have no missing entries, got one in row 3"):
+            MLPClassifier(4).fit(X, masked(labels, 3))
+        with pytest.raises(ValueError, match="y must have no missing entries, got one in row 3"):
+            MLPClassifier(4).partial_fit(X, masked(labels, 3), classes=np.unique(labels))
+    with pytest.raises(ValueError, match="classes must have no missing entries"):
+        MLPClassifier(4).partial_fit(X, y, classes=masked([0, 1, 2], 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_masked_entries_are_refused_after_the_fit_too(kind):
+    net = kind(hidden_layer_sizes=4, solver="adam", max_iter=1).fit(X, y)
+    before = [W.copy() for W in net.coefs_]
+    calls = {
+        "X": [
+            lambda: net.predict(masked(X, 1, 2)),
+            lambda: net.score(masked(X, 1, 2), y),
+            lambda: net.partial_fit(masked(X, 1, 2), y),
+        ],
+        "y": [
+            lambda: net.score(X, masked(y, 1)),
+            lambda: net.partial_fit(X, masked(y, 1)),
+        ],
+        "sample_weight": [
+            lambda: net.score(X, y, masked(WEIGHT, 1)),
+            lambda: net.partial_fit(X, y, masked(WEIGHT, 1)),
+        ],
+    }
+    if kind is MLPClassifier:
+        calls["X"] += [
+            lambda: net.predict_proba(masked(X, 1, 2)),
+            lambda: net.predict_log_proba(masked(X, 1, 2)),
+        ]
+    for name, of_name in calls.items():
+        for call in of_name:
+            with pytest.raises(ValueError, match=f"^{name} must have no missing entries"):
+                call()
+    assert all((W == V).all() for W, V in zip(net.coefs_, before, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_masked_array_without_masked_entries_is_an_array(kind):
+    plain, hidden = (kind(hidden_layer_sizes=4, max_iter=2, random_state=0) for _ in range(2))
+    plain.fit(X, y, WEIGHT)
+    hidden.fit(np.ma.array(X), np.ma.array(y), np.ma.array(WEIGHT))
+    np.testing.assert_array_equal(plain.predict(X), hidden.predict(np.ma.array(X)))
+    assert plain.score(X, y) == hidden.score(np.ma.array(X), np.ma.array(y))

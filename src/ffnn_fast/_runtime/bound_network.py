@@ -113,6 +113,11 @@ class BoundNetwork:
         """The plan for the number of threads allowed now."""
         return self.plan if self.limited_plan is None else self.limited_plan()
 
+    @property
+    def threads_now(self) -> int:
+        """The number of threads allowed now."""
+        return self.n_threads if self.limited_plan is None else min(self.n_threads, openmp_limit())
+
     @cached_property
     def durations(self) -> Durations:
         """Estimates of how long calls take."""
@@ -160,9 +165,8 @@ class BoundNetwork:
         spec = replace(
             self.spec, output="identity", loss="squared_error", loss_options={}, heads=()
         )
-        limit = self.n_threads if self.limited_plan is None else openmp_limit()
         matmul = "blas" if self.calls_blas else "own"
-        plan = self.backend.Plan(spec, min(self.n_threads, limit), matmul)
+        plan = self.backend.Plan(spec, self.threads_now, matmul)
         return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[])
 
     def log_proba(self, X: Array) -> Array:
@@ -217,7 +221,7 @@ class BoundNetwork:
         seconds = self.durations.passes(n, passes)
         if seconds <= LONG_CALL and not self.uses_blas:  # saves two calls, 1 µs
             return function(self.plan_now, self.params, *args)
-        call = partial(within, seconds, uses_blas=self.uses_blas)
+        call = partial(within, seconds, exit_waits=self.uses_blas)
         return self.run(n, call, function, self.plan_now, self.params, *args)
 
     def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
@@ -263,7 +267,7 @@ class BoundNetwork:
             row = hyper[min(step, len(hyper) - 1)][None]
             loss = in_background(
                 self.backend.train_epoch, self.plan_now, params, *fixed, rows, batch_size, rule,
-                row, vectors, t + step, work, uses_blas=self.uses_blas,
+                row, vectors, t + step, work, exit_waits=self.uses_blas,
             )  # fmt: skip
             hold()
             self.params[:], state[...] = params, vectors
@@ -298,11 +302,13 @@ class BoundNetwork:
         return total / len(order)
 
 
-def within(seconds: float, function: Callable[..., Any], *args: Any, uses_blas: bool = True) -> Any:
+def within(
+    seconds: float, function: Callable[..., Any], *args: Any, exit_waits: bool = True
+) -> Any:
     """``function(*args)``, which is estimated to take so long: in the background if that is long.
 
     See `ffnn_fast._runtime.interrupts.in_background`.
     """
     if seconds <= LONG_CALL:
         return function(*args)
-    return in_background(function, *args, uses_blas=uses_blas)
+    return in_background(function, *args, exit_waits=exit_waits)

@@ -14,12 +14,15 @@ from typing import Any
 PATIENCE = 0.02  # seconds; a signal that another thread received does not end a wait
 
 
-def in_background(call: Callable[..., Any], *args: Any, uses_blas: bool = True) -> Any:
+def in_background(call: Callable[..., Any], *args: Any, exit_waits: bool = True) -> Any:
     """The result of a call that runs in another thread, while this one handles signals.
 
     After a KeyboardInterrupt the call is left behind: it must change nothing that is used
-    afterwards. It ends at its next instruction of Python. The process does not exit before a call
-    that uses BLAS has ended, since BLAS waits at the exit for threads that the call has taken.
+    afterwards. It ends at its next instruction of Python.
+
+    With `exit_waits` the process does not exit before its end. Calls of BLAS need that, since BLAS
+    waits at the exit for threads that the call has taken; so do those of C++ code in NumPy and
+    SciPy, which aborts the process when its thread is stopped.
     """
     if threading.current_thread() is not threading.main_thread():
         return call(*args)
@@ -40,18 +43,19 @@ def in_background(call: Callable[..., Any], *args: Any, uses_blas: bool = True) 
         while thread.is_alive():
             thread.join(PATIENCE)
     except BaseException:
-        _leave_behind(thread, uses_blas)
+        if not (results or errors):  # else it has ended, and its id may be another thread's
+            _leave_behind(thread, exit_waits)
         raise
     if errors:
         raise errors[0]
     return results[0]
 
 
-_left_behind: list[threading.Thread] = []  # running, with calls that use BLAS
+_left_behind: list[threading.Thread] = []  # running, which the exit waits for
 
 
-def _leave_behind(thread: threading.Thread, uses_blas: bool) -> None:
-    if uses_blas:
+def _leave_behind(thread: threading.Thread, exit_waits: bool) -> None:
+    if exit_waits:
         _left_behind[:] = [other for other in _left_behind if other.is_alive()] + [thread]
     if thread.ident is not None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(

@@ -131,7 +131,7 @@ class Model:
 
     def move(self, theta: Array) -> None:
         """H, its lower triangle, and g := those of θ."""
-        within(self._seconds_of_move, self._move, theta, uses_blas=self.bound.uses_blas)
+        within(self._seconds_of_move, self._move, theta, exit_waits=self.bound.uses_blas)
 
     def _move(self, theta: Array) -> None:
         self.bound.backend.normal_equations(

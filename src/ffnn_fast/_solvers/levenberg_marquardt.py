@@ -345,7 +345,7 @@ def _fit(
     lowest, starts = Lowest(target, value), [first, *further]
     models = [model]
     fit_memory = options.starts_together(bound.spec, problem.frozen)
-    together = min(fit_memory, bound.n_threads, len(starts))
+    together = min(fit_memory, bound.threads_now, len(starts))
     options = replace(options, callback=_one_at_a_time(options.callback))
     if together > 1:
         models = [model.on_one_thread() for _ in range(together)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._names import unknown
 from ffnn_fast._public import public
 from ffnn_fast._runtime.blas_limit import one_blas_thread
-from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty, within
 from ffnn_fast._scalars import as_float, as_int
 from ffnn_fast.history import History, Record, RecordCallback
 from ffnn_fast.optimizers import SGD, StepRule
@@ -35,6 +36,9 @@ ARGUMENTS = {
 }
 DENSE = ("bfgs", "slsqp", "trust-constr", *HESSIAN)  # methods that multiply (P, P) matrices
 LARGE = 1000  # P from which such a product is faster on several threads
+FLOPS = 20e9  # operations a second, for estimates of SciPy's own part of an iteration
+PER_ENTRY = 5e-9  # seconds in it for each entry of θ and of each pair of vectors that L-BFGS keeps
+PAIRS = 10  # so many by default
 CENTRAL = float(np.cbrt(np.finfo(float).eps))  # the step of a central difference, relative
 
 
@@ -223,6 +227,13 @@ class MinimizeOptions:
         put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
         put(self, "tol", None if self.tol is None else as_float(self.tol, "tol"))
 
+    def seconds_of_scipy(self, n_params: int) -> float:
+        """What SciPy's own part of an iteration takes, estimated rather too long."""
+        if self.method.lower() in DENSE:
+            return 4 * n_params**3 / FLOPS
+        pairs = (self.options or {}).get("maxcor", PAIRS)
+        return PER_ENTRY * n_params * (1 + (pairs if isinstance(pairs, int) else PAIRS))
+
     def for_scipy(self, objective: Objective) -> dict[str, Any]:
         """Keyword arguments of `scipy.optimize.minimize`; TNC limits evaluations only."""
         name = self.method.lower()
@@ -282,9 +293,11 @@ def minimize(
             options.callback(record)
 
     def search() -> OptimizeResult:
-        return optimize.minimize(
-            objective.fun, start, callback=record_iteration, **options.for_scipy(objective)
-        )
+        # A user's callback runs in the user's thread.
+        seconds = options.seconds_of_scipy(len(start)) if options.callback is None else 0.0
+        call = partial(optimize.minimize, callback=record_iteration, **options.for_scipy(objective))
+        result: OptimizeResult = within(seconds, call, objective.fun, start)
+        return result
 
     large = options.method.lower() in DENSE and len(start) >= LARGE
     try:

@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.interrupts import PATIENCE
 from ffnn_fast.history import Record
 
@@ -84,7 +85,9 @@ class Starts(Generic[Workplace]):
         def solve(start: Array, number: int) -> Ended:
             workplace = free.pop()
             try:
-                return self._solve(workplace, start, number)
+                # BLAS stays limited until the last start ends, also after an interrupt.
+                ended: Ended = one_blas_thread(self._solve, workplace, start, number)
+                return ended
             finally:
                 free.append(workplace)
 

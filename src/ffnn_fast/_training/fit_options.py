@@ -38,7 +38,8 @@ class FitOptions:
     def described(self) -> dict[str, Any]:
         """The options that a resumed fit must share with the fit before it, as JSON values."""
         rule = dataclasses.replace(self.rule, seed=0)
-        return {
+        length = {"epochs": self.epochs} if self.schedule.needs_n_steps else {}
+        return length | {
             "batch_size": self.batch_size,
             "rule": described(rule),
             "schedule": described(self.schedule),

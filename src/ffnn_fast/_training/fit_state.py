@@ -13,7 +13,7 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast.history import History
-from ffnn_fast.schedules import Memory
+from ffnn_fast.schedules import Memory, Schedule
 
 Array = np.ndarray
 
@@ -28,6 +28,8 @@ class FitState:
         The records of the completed epochs.
     optimizer_state : ndarray of shape (slots, P)
         The state vectors of the step rule.
+    schedule : Schedule
+        That of the options, with shares of the fit as numbers of steps.
     t : int
         The number of completed steps.
     epoch : int
@@ -68,6 +70,10 @@ class FitState:
     steps_before: int = 0
     rng_at_start: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rng_at_epoch: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    schedule: Schedule = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.schedule = self.options.schedule.over(self.epochs * self.steps_per_epoch)
 
     @classmethod
     def new(
@@ -119,9 +125,8 @@ class FitState:
 
     def rates(self, first: int, n: int) -> Array:
         """η of n steps from `first` on, counted from 0: (n,), or (1,) where all are equal."""
-        schedule = self.options.schedule
         first += self.steps_before
-        return schedule.rates(first, n, self.steps_per_epoch, self.schedule_memory)
+        return self.schedule.rates(first, n, self.steps_per_epoch, self.schedule_memory)
 
     def hyper(self, first: int, n: int) -> Array:
         """The hyperparameters of these steps: (n, k), or (1, k) where all are equal."""

@@ -78,7 +78,7 @@ class _Loop:
         self.per_batch = [callback for callback in options.callbacks if callback.per_batch]
         steps = state.bound.steps_in(CHUNK, options.rule, options.batch_size)
         self.chunk = options.batch_size * (1 if self.per_batch else steps)
-        self.hyper = state.hyper(0, 1) if isinstance(options.schedule, Constant) else None
+        self.hyper = state.hyper(0, 1) if isinstance(state.schedule, Constant) else None
         self.order = np.arange(state.n_rows, dtype=np.int64)
 
     def notify(self, hook: str, *args: object, to: list[Callback] | None = None) -> None:
@@ -95,7 +95,7 @@ class _Loop:
         if options.shuffle and options.batch_size < state.n_rows:
             shuffle, n = state.rng.permutation, state.n_rows
             many = n > MANY_ROWS
-            self.order = in_background(shuffle, n, uses_blas=False) if many else shuffle(n)
+            self.order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
         if state.position == 0:
             self.notify("on_epoch_begin")
         self.divergence.take_snapshot(state)
@@ -205,7 +205,7 @@ def _observe(state: FitState, record: Record) -> None:
     """
     rules = list(zip(state.options.stopping, state.stopping_memory, strict=True))
     try:
-        state.options.schedule.observe(record, state.schedule_memory)
+        state.schedule.observe(record, state.schedule_memory)
         improved = [rule.observe(record, memory) for rule, memory in rules]
     except KeyError as error:
         known = ", ".join(record)

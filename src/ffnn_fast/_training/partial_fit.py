@@ -24,7 +24,7 @@ from ffnn_fast._training.streams import AnyStream, LostStream, Stream
 from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History
 from ffnn_fast.optimizers import SGD, StepRule
-from ffnn_fast.schedules import Constant
+from ffnn_fast.schedules import Constant, check_counts
 
 Array = np.ndarray
 CHUNK_BYTES = 16 << 20  # of rows that are converted to the network's dtype at a time
@@ -147,6 +147,7 @@ def _stream(
         if learning_rate is None:
             return known
         rule, schedule = as_rule_and_schedule(type(known.rule.optimizer), learning_rate)
+        check_counts(schedule, "partial_fit")
         if isinstance(schedule, Constant):
             rule = replace(known.rule.optimizer, learning_rate=schedule.rate)
         else:
@@ -156,6 +157,7 @@ def _stream(
             schedule_memory=schedule.new_memory(),
         )  # fmt: skip
     rule, schedule = as_rule_and_schedule(optimizer or "sgd", learning_rate)
+    check_counts(schedule, "partial_fit")
     if known is not None and known.rule.optimizer == rule and known.schedule == schedule:
         return known
     step = StepRule(rule, seed=draw_dropout_seed(spec, rng))

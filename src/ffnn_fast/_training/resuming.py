@@ -170,11 +170,11 @@ def _as_best_epoch(value: Any, epoch: int) -> int | None:
 
 def _as_schedule_memory(written: Any, t: int, state: FitState) -> Memory:
     """The schedule's memory, if the next learning rate follows from it."""
-    memory = state.options.schedule.restored_memory(written)
+    memory = state.schedule.restored_memory(written)
     if memory:
         try:
             trial = copy.deepcopy(memory)
-            rates = state.options.schedule.rates(t, 1, state.steps_per_epoch, trial)
+            rates = state.schedule.rates(t, 1, state.steps_per_epoch, trial)
             usable = bool(np.isfinite(rates).all() and (rates >= 0).all())
         except Exception as error:  # of a user-defined schedule
             raise ValueError(f"schedule: {type(error).__name__}: {error}") from error

@@ -1,7 +1,7 @@
 """The state of training between calls of `Network.partial_fit`, and what a model file holds of it.
 
 A model file always holds the optimizer, the schedule and the number of steps done. It holds the
-optimizer's state vectors, which take up to twice the memory of θ, on request only: PyTorch's
+optimizer's state vectors, which take up to three times the memory of θ, on request only: PyTorch's
 ``load_state_dict`` refuses tensors that are not parameters, and most files are read to predict.
 """
 
@@ -23,7 +23,7 @@ from ffnn_fast._scalars import as_bool, as_int
 from ffnn_fast._text import quoted, shortened
 from ffnn_fast._training.fit import draw_dropout_seed
 from ffnn_fast.optimizers import OPTIMIZERS, Optimizer, StepRule
-from ffnn_fast.schedules import Custom, Memory, Schedule
+from ffnn_fast.schedules import Custom, Memory, Schedule, check_counts
 
 Array = np.ndarray
 SCHEDULES: dict[str, type[Schedule]] = {
@@ -162,6 +162,7 @@ def from_file(training: Training, spec: NetworkSpec) -> AnyStream:
         raise ValueError(f"expected the entries {sorted(ENTRIES)}, got {quoted(sorted(plain))}")
     rule = StepRule(_optimizer(plain["optimizer"]), seed=plain["seed"])
     schedule = _schedule(plain["schedule"])
+    check_counts(schedule, "partial_fit")
     t = as_int(plain["t"], "t", 0, MAX_STEPS)
     before = as_int(plain["steps_before"], "steps_before", 0, MAX_STEPS)
     memory = schedule.restored_memory(plain["schedule_memory"])

@@ -115,10 +115,10 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
     import numpy as np
     from safetensors.numpy import load
 
+    from ffnn_fast._errstate import ignoring
     from ffnn_fast._model.model_files import named_tensors, packed, write_atomically
 
-    with np.errstate(over="ignore"):
-        params = network.params.astype(dtype)
+    params = ignoring("over", network.params.astype, dtype)
     if not np.isfinite(params).all():
         raise CommandError(f"{dtype} cannot hold parameters as large as {max(abs(network.params))}")
     names = ", ".join(map(str, network.spec.layer_activations))

@@ -17,7 +17,7 @@ from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
-from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
+from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, scratch_size
 from ffnn_fast.engine.passes.step_update cimport count_of_parts
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t

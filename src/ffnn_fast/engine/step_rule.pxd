@@ -3,8 +3,9 @@
 from libc.math cimport INFINITY
 
 from ffnn_fast.engine.arguments cimport require
-from ffnn_fast.engine.passes.optimizer_rules cimport (
-    ADAGRAD, ADAM, ADAMW, MOMENTUM, NADAM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, RPROP, SGD, rule_t,
+from ffnn_fast.engine.passes.optimizer_rates cimport (
+    ADADELTA, ADAGRAD, ADAM, ADAMAX, ADAMW, AMSGRAD, MOMENTUM, NADAM, NESTEROV, RADAM, RMSPROP,
+    RMSPROP_MOMENTUM, RPROP, SGD, rule_t,
 )
 
 
@@ -15,7 +16,8 @@ cdef inline int optimizer_code(optimizer) except -1:
     return {
         ("sgd", 0): SGD, ("momentum", 1): MOMENTUM, ("nesterov", 1): NESTEROV,
         ("adagrad", 1): ADAGRAD, ("rmsprop", 1): RMSPROP, ("rmsprop", 2): RMSPROP_MOMENTUM,
-        ("adam", 2): ADAM, ("nadam", 2): NADAM, ("adamw", 2): ADAMW, ("rprop", 2): RPROP,
+        ("adadelta", 2): ADADELTA, ("adam", 2): ADAM, ("nadam", 2): NADAM, ("adamw", 2): ADAMW,
+        ("adamax", 2): ADAMAX, ("amsgrad", 3): AMSGRAD, ("radam", 2): RADAM, ("rprop", 2): RPROP,
     }[optimizer.name, optimizer.slots]
 
 

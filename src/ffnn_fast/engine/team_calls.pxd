@@ -5,7 +5,7 @@ from cython.parallel cimport parallel, threadid
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.passes.batch cimport batch_t
 from ffnn_fast.engine.passes.jacobian cimport sum_normal_equations
-from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t
+from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t
 from ffnn_fast.engine.passes.outputs cimport forward_rows, losses_of_rows, mean_loss
 from ffnn_fast.engine.passes.step_update cimport norm_scale, square_units, update_all
 from ffnn_fast.engine.passes.team cimport one_thread, team_t

@@ -119,6 +119,16 @@ class SGD(Optimizer):
     """Gradient descent, on a batch or on all the data (lecture module 4.2).
 
     * ``params := params - learning_rate * grad``
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.1
+        Step size η; finite and > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
     """
 
     learning_rate: float = _positive(0.1)
@@ -140,6 +150,18 @@ class Momentum(Optimizer):
 
     ``torch.optim.SGD(momentum=...)`` without dampening: the learning rate is not part of v, so a
     change of it takes effect in the same step.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        Step size η; finite and > 0.
+    momentum : float, default 0.9
+        Share of v that the next step keeps; in [0, 1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
     """
 
     learning_rate: float = _positive(0.01)
@@ -165,6 +187,18 @@ class Nesterov(Optimizer):
     * ``params := params - learning_rate * (grad + momentum * v)``
 
     ``torch.optim.SGD(momentum=..., nesterov=True)``.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        Step size η; finite and > 0.
+    momentum : float, default 0.9
+        Share of v that the next step keeps; in [0, 1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
     """
 
     learning_rate: float = _positive(0.01)
@@ -190,6 +224,18 @@ class AdaGrad(Optimizer):
     * ``params := params - learning_rate * grad / (sqrt(s) + epsilon)``
 
     ``torch.optim.Adagrad`` without decay of the rate; epsilon is added outside the root.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        Step size η; finite and > 0.
+    epsilon : float, default 1e-10
+        Added to the root of s, so that a step is finite where it is 0; finite and > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
     """
 
     learning_rate: float = _positive(0.01)
@@ -216,6 +262,22 @@ class RMSprop(Optimizer):
 
     ``torch.optim.RMSprop`` (rho is its ``alpha``), not centred; s is not corrected for its start at
     zero; epsilon is added outside the root. v is stored only if momentum > 0.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        Step size η; finite and > 0.
+    rho : float, default 0.99
+        Share of the past in s, the moving mean of squares; in [0, 1).
+    momentum : float, default 0.0
+        Share of v that the next step keeps; 0 keeps no v; in [0, 1).
+    epsilon : float, default 1e-8
+        Added to the root of s, so that a step is finite where it is 0; finite and > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
     """
 
     learning_rate: float = _positive(0.01)
@@ -245,6 +307,50 @@ class RMSprop(Optimizer):
 
 @public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
+class AdaDelta(Optimizer):
+    """AdaGrad with moving means, in units of θ (Zeiler, 2012, arXiv:1212.5701).
+
+    * ``s := rho * s + (1 - rho) * grad**2``
+    * ``d := sqrt(u + epsilon) / sqrt(s + epsilon) * grad``
+    * ``u := rho * u + (1 - rho) * d**2``
+    * ``params := params - learning_rate * d``
+
+    ``torch.optim.Adadelta``; epsilon is added inside the roots. It determines the size of the first
+    steps: about ``sqrt(epsilon / (1 - rho))``.
+
+    Parameters
+    ----------
+    learning_rate : float, default 1.0
+        Factor of d, which has the units of θ already; finite and > 0. The paper has no such factor.
+    rho : float, default 0.9
+        Share of the past in s and u, the moving means of squares; in [0, 1).
+    epsilon : float, default 1e-6
+        Added to s and u under their roots; finite and > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
+    """
+
+    learning_rate: float = _positive(1.0)
+    rho: float = _fraction(0.9)
+    epsilon: float = _positive(1e-6)
+    name: ClassVar[str] = "adadelta"
+    slots: ClassVar[int] = 2
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, rho, epsilon = map(float, hyper)
+        s, u = state
+        s += (1 - rho) * (grad * grad - s)
+        d = np.sqrt(u + epsilon) / np.sqrt(s + epsilon) * grad
+        u += (1 - rho) * (d * d - u)
+        params -= learning_rate * d
+
+
+@public("ffnn_fast.optimizers")
+@dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """Moving means of the gradient and of its square (Kingma, Ba, 2015).
 
@@ -255,6 +361,22 @@ class Adam(Optimizer):
 
     ``torch.optim.Adam``: both means are corrected for their start at zero; epsilon is added to the
     corrected root ("Algorithm 1" of the paper, not its "epsilon hat").
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.001
+        Step size η; finite and > 0.
+    beta_1 : float, default 0.9
+        Share of the past in m, the moving mean of ∇θ; in [0, 1).
+    beta_2 : float, default 0.999
+        Share of the past in v, the moving mean of its square; in [0, 1).
+    epsilon : float, default 1e-8
+        Added to the root of v_hat, so that a step is finite where it is 0; finite and > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
     """
 
     learning_rate: float = _positive(0.001)
@@ -282,6 +404,24 @@ class NAdam(Optimizer):
     * ``params := params - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``
 
     ``torch.optim.NAdam``; the products pi are those of the current hyperparameters.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.002
+        Step size η; finite and > 0.
+    beta_1 : float, default 0.9
+        Share of the past in m, the moving mean of ∇θ; in [0, 1).
+    beta_2 : float, default 0.999
+        Share of the past in v, the moving mean of its square; in [0, 1).
+    epsilon : float, default 1e-8
+        Added to the root of v_hat, so that a step is finite where it is 0; finite and > 0.
+    momentum_decay : float, default 0.004
+        Rate at which mu grows from beta_1 / 2 to beta_1; finite and >= 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
     """
 
     learning_rate: float = _positive(0.002)
@@ -315,6 +455,24 @@ class AdamW(Optimizer):
 
     ``torch.optim.AdamW``: all of θ decays, biases too. The decay is not part of the objective;
     the `l2` of a network is.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.001
+        Step size η; finite and > 0.
+    beta_1 : float, default 0.9
+        Share of the past in m, the moving mean of ∇θ; in [0, 1).
+    beta_2 : float, default 0.999
+        Share of the past in v, the moving mean of its square; in [0, 1).
+    epsilon : float, default 1e-8
+        Added to the root of v_hat, so that a step is finite where it is 0; finite and > 0.
+    weight_decay : float, default 0.01
+        Share of θ, times the learning rate, by which θ shrinks in each step; finite and >= 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
     """
 
     learning_rate: float = _positive(0.001)
@@ -335,6 +493,153 @@ class AdamW(Optimizer):
 
 @public("ffnn_fast.optimizers")
 @dataclass(frozen=True, kw_only=True)
+class AdaMax(Optimizer):
+    """Adam with the largest recent gradient in place of the root (Kingma, Ba, 2015, section 7.1).
+
+    * m as in `Adam`
+    * ``u := max(beta_2 * u, abs(grad) + epsilon)``
+    * ``params := params - learning_rate / (1 - beta_1**t) * m / u``
+
+    ``torch.optim.Adamax``: the paper has no epsilon. An entry moves by no more than about the
+    learning rate in a step.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.002
+        Step size η; finite and > 0.
+    beta_1 : float, default 0.9
+        Share of the past in m, the moving mean of ∇θ; in [0, 1).
+    beta_2 : float, default 0.999
+        Factor by which u falls from step to step; in [0, 1).
+    epsilon : float, default 1e-8
+        Added to ``abs(grad)``, so that a step is finite where it is 0; finite and > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
+    """
+
+    learning_rate: float = _positive(0.002)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
+    epsilon: float = _positive(1e-8)
+    name: ClassVar[str] = "adamax"
+    slots: ClassVar[int] = 2
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, beta_1, beta_2, epsilon = map(float, hyper)
+        m, u = state
+        m += (1 - beta_1) * (grad - m)
+        np.maximum(beta_2 * u, np.abs(grad) + epsilon, out=u)
+        params -= learning_rate / (1 - beta_1**t) * m / u
+
+
+@public("ffnn_fast.optimizers")
+@dataclass(frozen=True, kw_only=True)
+class AMSGrad(Optimizer):
+    """Adam with the largest v so far (Reddi, Kale, Kumar, 2018).
+
+    * m, v and m_hat as in `Adam`
+    * ``most := max(most, v)``
+    * ``v_hat := most / (1 - beta_2**t)``
+    * ``params := params - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``
+
+    ``torch.optim.Adam(amsgrad=True)``: both means are corrected for their start at zero, which the
+    paper does not do, and the largest v is taken before the correction.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.001
+        Step size η; finite and > 0.
+    beta_1 : float, default 0.9
+        Share of the past in m, the moving mean of ∇θ; in [0, 1).
+    beta_2 : float, default 0.999
+        Share of the past in v, the moving mean of its square; in [0, 1).
+    epsilon : float, default 1e-8
+        Added to the root of v_hat, so that a step is finite where it is 0; finite and > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
+    """
+
+    learning_rate: float = _positive(0.001)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
+    epsilon: float = _positive(1e-8)
+    name: ClassVar[str] = "amsgrad"
+    slots: ClassVar[int] = 3
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, beta_1, beta_2, epsilon = map(float, hyper)
+        _moments(state[:2], grad, beta_1, beta_2, t)
+        m, v, most = state
+        np.maximum(most, v, out=most)
+        root = np.sqrt(most) / (1 - beta_2**t) ** 0.5
+        params -= learning_rate / (1 - beta_1**t) * m / (root + epsilon)
+
+
+@public("ffnn_fast.optimizers")
+@dataclass(frozen=True, kw_only=True)
+class RAdam(Optimizer):
+    """Adam whose first steps, while v is uncertain, are rectified (Liu et al., 2020).
+
+    * m, v and m_hat as in `Adam`
+    * ``rho_inf := 2 / (1 - beta_2) - 1``
+    * ``rho := rho_inf - 2 * t * beta_2**t / (1 - beta_2**t)``
+    * while rho <= 5: ``params := params - learning_rate * m_hat``
+    * then ``r**2 := (rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)``,
+      ``root := (sqrt(v) + epsilon) / sqrt(1 - beta_2**t)`` and
+      ``params := params - learning_rate * r * m_hat / root``
+
+    ``torch.optim.RAdam``: the bound is 5 where the paper has 4, and epsilon is added to the root
+    before its correction, unlike in `Adam`. With the defaults the first 5 steps are those of
+    momentum; with beta_2 <= 2/3 all are.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.001
+        Step size η; finite and > 0.
+    beta_1 : float, default 0.9
+        Share of the past in m, the moving mean of ∇θ; in [0, 1).
+    beta_2 : float, default 0.999
+        Share of the past in v, the moving mean of its square; in [0, 1).
+    epsilon : float, default 1e-8
+        Added to the root of v, so that a step is finite where it is 0; finite and > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds.
+    """
+
+    learning_rate: float = _positive(0.001)
+    beta_1: float = _fraction(0.9)
+    beta_2: float = _fraction(0.999)
+    epsilon: float = _positive(1e-8)
+    name: ClassVar[str] = "radam"
+    slots: ClassVar[int] = 2
+
+    def rule(self, hyper: Array, params: Array, grad: Array, state: Array, t: int) -> None:
+        """One step; see the class."""
+        learning_rate, beta_1, beta_2, epsilon = map(float, hyper)
+        m, root = _moments(state, grad, beta_1, beta_2, t)
+        step = learning_rate / (1 - beta_1**t)
+        rho_inf = 2 / (1 - beta_2) - 1
+        rho = rho_inf - 2 * t * beta_2**t / (1 - beta_2**t)
+        if rho <= 5:
+            params -= step * m
+            return
+        r = (rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)
+        params -= step * r**0.5 * m / (root + epsilon / (1 - beta_2**t) ** 0.5)
+
+
+@public("ffnn_fast.optimizers")
+@dataclass(frozen=True, kw_only=True)
 class Rprop(Optimizer):
     """Steps by the sign of ∇θ, with a step size for each entry (Riedmiller, Braun, 1993).
 
@@ -347,6 +652,23 @@ class Rprop(Optimizer):
 
     ``torch.optim.Rprop`` (iRprop−, without weight backtracking). The learning rate is the first
     size, and has no effect later.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        Size of the first step of each entry; finite and > 0.
+    eta_minus : float, default 0.5
+        Factor of the size where the sign changed; in (0, 1).
+    eta_plus : float, default 1.2
+        Factor of the size where the sign stayed; finite and > 1.
+    step_min, step_max : float, default 1e-6 and 50.0
+        Bounds of the size, in units of θ; finite and > 0, step_min <= step_max.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or lies outside of its bounds, or if step_min is above
+        step_max.
     """
 
     learning_rate: float = _positive(0.01)
@@ -386,7 +708,10 @@ def _moments(
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     rule.name: rule
-    for rule in (SGD, Momentum, Nesterov, AdaGrad, RMSprop, Adam, NAdam, AdamW, Rprop)
+    for rule in (
+        *(SGD, Momentum, Nesterov, AdaGrad, AdaDelta, RMSprop),
+        *(Adam, NAdam, AdamW, AdaMax, AMSGrad, RAdam, Rprop),
+    )
 }
 
 

@@ -19,12 +19,16 @@ from ffnn_fast.sklearn._regressor import MLPRegressor
 __all__ = ["TRUSTED", "MLPClassifier", "MLPRegressor"]
 
 TRUSTED = (
+    "ffnn_fast.optimizers.AMSGrad",
+    "ffnn_fast.optimizers.AdaDelta",
     "ffnn_fast.optimizers.AdaGrad",
+    "ffnn_fast.optimizers.AdaMax",
     "ffnn_fast.optimizers.Adam",
     "ffnn_fast.optimizers.AdamW",
     "ffnn_fast.optimizers.Momentum",
     "ffnn_fast.optimizers.NAdam",
     "ffnn_fast.optimizers.Nesterov",
+    "ffnn_fast.optimizers.RAdam",
     "ffnn_fast.optimizers.RMSprop",
     "ffnn_fast.optimizers.Rprop",
     "ffnn_fast.optimizers.SGD",

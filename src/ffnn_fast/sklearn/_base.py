@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, ClassVar, Self
 
@@ -14,10 +13,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ffnn_fast._model.arrays import all_finite, checked_weights
+from ffnn_fast._model.conversion import check_unmasked
 from ffnn_fast._model.predictions import metric_values
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.metrics import Metric
+from ffnn_fast.schedules import Schedule, check_counts
 from ffnn_fast.sklearn._epochs import (
     EpochRunner,
     TrainingRows,
@@ -27,7 +28,9 @@ from ffnn_fast.sklearn._epochs import (
     rows_per_batch,
 )
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense
+from ffnn_fast.sklearn._fit_data import InitialWeights, TrainingData
 from ffnn_fast.sklearn._full_batch_solvers import fit_full_batch
+from ffnn_fast.sklearn._long_calls import in_background_if_long, seconds_of
 from ffnn_fast.sklearn._monitoring import Monitor, Validation, as_monitor
 from ffnn_fast.sklearn._optimizer_state import OptimizerState, new_optimizer_state
 from ffnn_fast.sklearn._parameters import CONSTRAINTS, FULL_BATCH, hidden_sizes
@@ -39,23 +42,6 @@ SPARSE = ["csr", "csc"]
 FLOATS = (np.float64, np.float32)
 EpochCallback = Callable[[dict[str, float]], object]
 Callbacks = EpochCallback | Sequence[EpochCallback] | None
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Validated input of a fit: X dense, (n, n_0), encoded targets, weights (n,) in float64."""
-
-    X: Array
-    Y: Array
-    weight: Array | None
-
-
-@dataclass(frozen=True)
-class InitialWeights:
-    """The user's initial weights, per layer (n_{k-1}, n_k) and (n_k,), or None."""
-
-    coefs: Sequence[npt.ArrayLike] | None = None
-    intercepts: Sequence[npt.ArrayLike] | None = None
 
 
 class BaseMLP(BaseEstimator):
@@ -106,16 +92,19 @@ class BaseMLP(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If an argument or parameter is not as described, or a weight is not finite after the
-            fit.
+            If an argument or parameter is not as described, an argument has masked entries, or a
+            weight is not finite after the fit.
         """
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be passed together")
+        check_unmasked(X=X, y=y, sample_weight=sample_weight)
+        check_unmasked(X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
+        initial = InitialWeights(coef_init, intercept_init)
         hidden, monitor = hidden_sizes(self.hidden_layer_sizes), self._monitor()
         fresh = not self.warm_start or "coefs_" not in vars(self)
         data = self._validated(X, y, sample_weight, fresh)
         rng = self._generator()
-        net = self._begin(data, hidden, fresh, InitialWeights(coef_init, intercept_init), rng)
+        net = self._begin(data, hidden, fresh, initial, rng)
         validation = None
         if X_val is not None:
             validation = self._validation_samples(net, X_val, y_val, sample_weight_val)
@@ -131,6 +120,8 @@ class BaseMLP(BaseEstimator):
             self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if isinstance(self.learning_rate, Schedule):
+            check_counts(self.learning_rate, "partial_fit")
         if first:
             data = self._validated(X, y, sample_weight, True, incremental=True)
             rng = self._generator()
@@ -159,7 +150,8 @@ class BaseMLP(BaseEstimator):
         recorded = (monitor.name, self.early_stopping) if validated else None
         if fresh or not continues_curves(self, recorded, incremental):
             reset_curves(self, net.params, recorded)
-        if not incremental or "_optimizer_state" not in vars(self):
+        state = vars(self).get("_optimizer_state")
+        if not incremental or state is None or state.needs_n_steps:
             seed = int(rng().randint(2**31 - 1)) if any(net.spec.dropout_rates) else 0
             self._optimizer_state = new_optimizer_state(self, net.spec, seed)
         indices = None
@@ -270,16 +262,18 @@ class BaseMLP(BaseEstimator):
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
             weight = checked_weights(weight, X.shape[0])
-        Y = self._encoded(y, dtype, self._classes_allowed(fresh, incremental), weight)
+        allowed = self._classes_allowed(fresh, incremental)
+        seconds = seconds_of(None, y)
+        Y = in_background_if_long(seconds, self._encoded, y, dtype, allowed, weight)
         weight = self._weighted(weight, y, incremental)
         if weight is not None and not weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return TrainingData(as_dense(X, dtype), Y, weight)
 
     def _validated_arrays(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, order="C",
-            reset=reset, y_numeric=self._y_numeric,
+        X, y = in_background_if_long(
+            seconds_of(X, y), validate_data, self, X, y, accept_sparse=SPARSE, multi_output=True,
+            dtype=FLOATS, order="C", reset=reset, y_numeric=self._y_numeric,
         )  # fmt: skip
         return X, y
 
@@ -316,7 +310,8 @@ class BaseMLP(BaseEstimator):
         X, y = self._validated_arrays(X, y, reset=False)
         if weight is not None:
             weight = checked_weights(weight, X.shape[0], "sample_weight_val")
-        Y = self._encoded(y, net.spec.dtype, KNOWN)
+        seconds = seconds_of(None, y)
+        Y = in_background_if_long(seconds, self._encoded, y, net.spec.dtype, KNOWN)
         return Samples(as_dense(X, net.spec.dtype), Y, _mean_one(weight, net.spec.dtype))
 
     def _split(self, data: TrainingData, rng: np.random.RandomState) -> tuple[Array, Array]:
@@ -372,7 +367,10 @@ class BaseMLP(BaseEstimator):
         check_is_fitted(self)
         net = self._current_network()
         if not self._is_plain(net, X):
-            X = validate_data(self, X, accept_sparse=SPARSE, reset=False)
+            check_unmasked(X=X)
+            X = in_background_if_long(
+                seconds_of(X), validate_data, self, X, accept_sparse=SPARSE, reset=False
+            )
         return net, X
 
     def _check_solver(self) -> bool:

@@ -21,6 +21,7 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from ffnn_fast._model.conversion import check_unmasked
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
@@ -55,14 +56,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     activation : str or Activation, or a list of one per hidden layer, default "relu"
         Any activation of `ffnn_fast.NetworkSpec`.
     solver : str or Optimizer, default "adam"
-        ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``rmsprop``, ``adagrad``, ``rprop``, or
-        an `ffnn_fast.optimizers.Optimizer` with its hyperparameters.
+        ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``adamax``, ``amsgrad``, ``radam``,
+        ``rmsprop``, ``adagrad``, ``adadelta``, ``rprop``, or an `ffnn_fast.optimizers.Optimizer`
+        with its hyperparameters, which replace those of the estimator. ``adadelta`` makes no
+        progress with the defaults of the estimator: use ``AdaDelta()``, or
+        ``learning_rate_init=1.0`` and ``epsilon=1e-6``.
     alpha, batch_size
         As in scikit-learn.
     learning_rate : str, Schedule or callable, default "constant"
         ``constant``, ``invscaling`` or ``adaptive``, for ``sgd``; or, for any stochastic solver and
         in place of `learning_rate_init`, a schedule of `ffnn_fast.schedules` or a function from the
-        number of completed steps to η.
+        number of completed steps to η. ``OneCycle(0.01)``, ``Cosine(0.01)`` and schedules with
+        ``per="fit"`` cover `max_iter` epochs; `partial_fit` refuses them.
     learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start
         As in scikit-learn.
     momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon
@@ -227,8 +232,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         AttributeError
             If `solver` is ``lbfgs``.
         ValueError, TypeError
-            As `fit`; also if `early_stopping` is set, or y has labels that are not in `classes`.
+            As `fit`; also if `early_stopping` is set, `learning_rate` counts in shares of a fit, or
+            y has labels that are not in `classes`.
         """
+        check_unmasked(X=X, y=y, sample_weight=sample_weight, classes=classes)
         first = "coefs_" not in vars(self)
         needs_classes = classes is not None or "classes_" not in vars(self)
         if label_columns.are_lists(classes):
@@ -313,6 +320,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         float
         """
         check_is_fitted(self)
+        check_unmasked(X=X, y=y, sample_weight=sample_weight)
         if self._kind != MULTIOUTPUT:
             return float(super().score(X, y, sample_weight))
         truth, predicted = np.asarray(y), self.predict(X)

@@ -188,6 +188,7 @@ def fit_epochs(
     order, optimizer = runner.rows.indices, runner.optimizer
     monitor = validation.monitor if validation is not None and est.early_stopping else None
     optimizer.check_monitor([*FIGURES, *([] if validation is None else validation.names)])
+    optimizer.begin(max_iter * runner.steps_per_epoch)
     est.n_iter_ = 0
     try:
         for _ in range(max_iter):

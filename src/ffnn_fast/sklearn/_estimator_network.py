@@ -12,6 +12,7 @@ import numpy as np
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._runtime.settings import Settings
+from ffnn_fast.sklearn._long_calls import in_background_if_long, seconds_of
 
 Array = np.ndarray
 MAX_PENALTIES = 8  # bound networks kept, each with a penalty: of full batches, of shorter ones
@@ -112,4 +113,11 @@ class EstimatorNetwork:
 
 def as_dense(X: Any, dtype: str) -> Array:
     """Rows, also sparse ones, as a C-contiguous array; the array itself if it is one already."""
+    if type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous:
+        return X
+    dense: Array = in_background_if_long(seconds_of(X), _converted, X, dtype)
+    return dense
+
+
+def _converted(X: Any, dtype: str) -> Array:
     return np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, dtype=dtype)

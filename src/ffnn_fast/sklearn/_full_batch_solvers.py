@@ -14,13 +14,14 @@ from sklearn.exceptions import ConvergenceWarning
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.blas_limit import one_blas_thread
-from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy, within
 from ffnn_fast._solvers.least_squares import LeastSquares
 from ffnn_fast._solvers.levenberg_marquardt import (
     LevenbergMarquardtOptions,
     check_least_squares,
     levenberg_marquardt,
 )
+from ffnn_fast._solvers.minimizers import PAIRS, PER_ENTRY
 from ffnn_fast._user_line import stacklevel
 from ffnn_fast.sklearn._epochs import TrainingRows
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
@@ -68,8 +69,8 @@ def _lbfgs(est: Any, bound: BoundNetwork, samples: Samples) -> float:
 
     options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
     search = partial(
-        optimize.minimize, objective, bound.params.copy(), method="L-BFGS-B", jac=True,
-        options=options,
+        within, PER_ENTRY * PAIRS * len(bound.params), partial(optimize.minimize, options=options),
+        objective, bound.params.copy(), (), "L-BFGS-B", True,
     )  # fmt: skip
     # Steps that a line search tries and rejects may overflow.
     found = ignoring("over", one_blas_thread, search)

@@ -50,6 +50,8 @@ class OptimizerState:
         State of the schedule.
     rule : StepRule
         All of a step that is not the gradient.
+    counted : str or Schedule
+        The schedule of this fit, with shares of it as numbers of steps.
     """
 
     optimizer: Optimizer
@@ -64,15 +66,27 @@ class OptimizerState:
     t: int = 0
     memory: Memory = field(default_factory=dict)
     rule: StepRule = field(init=False)
+    counted: str | Schedule = field(init=False)
 
     def __post_init__(self) -> None:
         self.rule = StepRule(self.optimizer, seed=self.seed)
+        self.counted = self.schedule
+
+    @property
+    def needs_n_steps(self) -> bool:
+        """Whether the rates depend on the number of steps of the fit."""
+        return isinstance(self.schedule, Schedule) and self.schedule.needs_n_steps
+
+    def begin(self, n_steps: int) -> None:
+        """Set the number of steps of the fit; ValueError if the schedule needs more of them."""
+        if isinstance(self.schedule, Schedule):
+            self.counted = self.schedule.over(n_steps)
 
     def table(self, n: int, steps_per_epoch: int) -> Array:
         """Hyperparameters of the next n steps: (1, H) if they are all the same, else (n, H)."""
         rates = np.array([self.rate])
-        if isinstance(self.schedule, Schedule):
-            rates = self.schedule.rates(self.t, n, steps_per_epoch, self.memory)
+        if isinstance(self.counted, Schedule):
+            rates = self.counted.rates(self.t, n, steps_per_epoch, self.memory)
             self.rate = float(rates[-1])
         rows = np.empty((n if self.scales_epsilon else len(rates), len(self.hyper)))
         rows[:] = self.hyper

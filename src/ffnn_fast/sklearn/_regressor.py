@@ -13,6 +13,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from ffnn_fast._model.conversion import check_unmasked
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
@@ -53,15 +54,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     activation : str or Activation, or a list of one per hidden layer, default "relu"
         Any activation of `ffnn_fast.NetworkSpec`.
     solver : str or Optimizer, default "adam"
-        ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``rmsprop``, ``adagrad``, ``rprop``, or
-        an `ffnn_fast.optimizers.Optimizer` with its hyperparameters; or ``lm``,
+        ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``adamax``, ``amsgrad``, ``radam``,
+        ``rmsprop``, ``adagrad``, ``adadelta``, ``rprop``, or an `ffnn_fast.optimizers.Optimizer`
+        with its hyperparameters, which replace those of the estimator; or ``lm``,
         also ``levenberg_marquardt``, for squared errors and at most a few thousand parameters.
+        ``adadelta`` makes no progress with the defaults of the estimator: use ``AdaDelta()``, or
+        ``learning_rate_init=1.0`` and ``epsilon=1e-6``.
     alpha, batch_size
         As in scikit-learn.
     learning_rate : str, Schedule or callable, default "constant"
         ``constant``, ``invscaling`` or ``adaptive``, for ``sgd``; or, for any stochastic solver and
         in place of `learning_rate_init`, a schedule of `ffnn_fast.schedules` or a function from the
-        number of completed steps to η.
+        number of completed steps to η. ``OneCycle(0.01)``, ``Cosine(0.01)`` and schedules with
+        ``per="fit"`` cover `max_iter` epochs; `partial_fit` refuses them.
     learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start
         As in scikit-learn.
     momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon
@@ -219,8 +224,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         AttributeError
             If `solver` is ``lbfgs``, ``lm`` or ``levenberg_marquardt``.
         ValueError, TypeError
-            As `fit`; also if `early_stopping` is set, or y has another number of targets.
+            As `fit`; also if `early_stopping` is set, `learning_rate` counts in shares of a fit, or
+            y has another number of targets.
         """
+        check_unmasked(X=X, y=y, sample_weight=sample_weight)
         return self._partial_fit(X, y, sample_weight, "coefs_" not in vars(self))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -272,6 +279,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         float
         """
+        check_unmasked(X=X, y=y, sample_weight=sample_weight)
         return float(
             r2_score(
                 y,

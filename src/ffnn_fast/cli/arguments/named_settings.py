@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from ffnn_fast._names import hint
-from ffnn_fast._scalars import as_bool, as_choice, as_int
+from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int
 from ffnn_fast.cli.arguments.value_types import ValueType
 
 ANY = "*"  # as the only name of a setting: settings are not checked here
@@ -26,9 +26,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Count:
-    """A number of epochs or steps, and the settings that go with it."""
+    """A number of epochs or steps, or a share of the fit, and the settings that go with it."""
 
-    number: int
+    number: float
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -67,6 +67,8 @@ class ChoiceOf(ValueType):
 class CountOf(ValueType):
     """A whole number of at least 1 with settings: ``10:key=value`` or {epochs = 10, key = ...}.
 
+    With the setting ``per=fit`` it is a share of the fit in (0, 1]: ``0.1:per=fit``.
+
     Parameters
     ----------
     unit : str
@@ -81,8 +83,9 @@ class CountOf(ValueType):
     def from_text(self, text: str, name: str) -> Any:
         """A dict of the number, under its unit, and the settings."""
         number, _, rest = text.partition(":")
-        count: Any = int(number) if number.strip().isdecimal() else number
-        return {self.unit: count, **_settings_from_text(rest, name)}
+        settings = _settings_from_text(rest, name)
+        is_number = number.strip().isdecimal() or settings.get("per") == "fit"
+        return {self.unit: literal(number) if is_number else number, **settings}
 
     def check(self, value: Any, name: str) -> Count:
         """A Count, from a table, or from a number or text."""
@@ -94,8 +97,11 @@ class CountOf(ValueType):
             raise TypeError(f"{name} must be a number of {self.unit}, or a table with the key "
                             f"{self.unit}; got {value!r}")  # fmt: skip
         settings = {key: setting for key, setting in value.items() if key != self.unit}
-        number = as_int(value[self.unit], f"{name} (a number of {self.unit})")
-        return Count(number, _checked(settings, name, self.known))
+        settings, given = _checked(settings, name, self.known), value[self.unit]
+        if settings.get("per") == "fit":
+            share = as_float(given, f"{name} (a share of the fit)", high=1.0, closed="right")
+            return Count(share, settings)
+        return Count(as_int(given, f"{name} (a number of {self.unit})"), settings)
 
 
 def settings_of(kind: Any, without: Iterable[str] = ()) -> dict[str, Any]:

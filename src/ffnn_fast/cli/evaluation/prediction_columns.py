@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.predictions import predict
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.cli.output import CommandError
@@ -65,8 +66,11 @@ def point_prediction(spec: NetworkSpec, target: TargetEncoder, y_hat: Array) -> 
 
 def deviation(target: TargetEncoder, y_hat: Array) -> Array:
     """The standard deviation e^{s/2} in the target's units, (n,), of ŷ = (μ, s)."""
-    with np.errstate(over="ignore"):
-        return np.exp(y_hat[:, 1].astype(np.float64) / 2) * target.scale
+    return ignoring("over", _deviation, y_hat, target.scale)
+
+
+def _deviation(y_hat: Array, scale: float) -> Array:
+    return np.exp(y_hat[:, 1].astype(np.float64) / 2) * scale
 
 
 def check_probabilities(spec: NetworkSpec, target: TargetEncoder) -> None:

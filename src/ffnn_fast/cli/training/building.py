@@ -207,11 +207,11 @@ def _schedule(training: Training, rate: float, epochs: int, steps: int) -> Sched
     else:
         settings = dict(chosen.settings)
         if chosen.name == "cosine":
-            per_step = settings.get("per") == "step"
-            settings.setdefault("period", epochs * steps if per_step else epochs)
+            whole = {"step": epochs * steps, "fit": 1.0}.get(settings.get("per", ""), epochs)
+            settings.setdefault("period", whole)
         if chosen.name == "one_cycle":
-            per_epoch = settings.get("per") == "epoch"
-            settings.setdefault("total", epochs if per_epoch else epochs * steps)
+            whole = {"epoch": epochs, "fit": 1.0}.get(settings.get("per", ""), epochs * steps)
+            settings.setdefault("total", whole)
         schedule = SCHEDULES[chosen.name](rate, **settings)
     return WarmUp(schedule, warm_up.number, **warm_up.settings) if warm_up else schedule
 
@@ -224,7 +224,7 @@ def _checkpoint(options: Checkpoints) -> Checkpoint | None:
 
 
 def _early_stopping(chosen: Count | None) -> EarlyStopping | None:
-    return EarlyStopping(patience=chosen.number, **chosen.settings) if chosen else None
+    return EarlyStopping(patience=int(chosen.number), **chosen.settings) if chosen else None
 
 
 def _averaging(chosen: Choice | None) -> Averaging | None:

@@ -131,7 +131,7 @@ class Training:
     )
     warm_up: Count | None = option(
         CountOf("steps", WARM_UP),
-        "steps in which the rate rises to its full value",
+        "steps in which the rate rises to its full value, or a share of all: 0.1:per=fit",
         metavar="STEPS",
     )
     solver: Choice | None = option(

@@ -1,8 +1,8 @@
 # Least squares: J of the residuals, block by block, and JᵀJ with Jᵀr; by every thread of a team.
 #
 # r_ij = s_ij (ŷ_ij − y_ij) with s_ij = √(c w_i v_j / n), c = ∂²ℓ/∂ŷ_j²: 2 for squared_error, 1 for
-# half_squared_error, so that ½ Σ r² is the mean of the weighted losses. Weights of samples w_i and of
-# outputs v_j are 1 where they are NULL; s_ij is 0 where the plan ignores a missing y_ij.
+# half_squared_error, so that ½ Σ r² is the mean of the weighted losses. Weights w_i of samples and
+# v_j of outputs are 1 where they are NULL; s_ij is 0 where the plan ignores a missing y_ij.
 # J of a block of n samples is (P, ld): row m is ∂r/∂θ_m, n n_L columns, panel by panel, in a panel
 # output by output. Threads fill the columns of their panels, meet, and take strips of rows of JᵀJ.
 # Strips have the same area and depend on P alone, so the bits do not depend on the threads.

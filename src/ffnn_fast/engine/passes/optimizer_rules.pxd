@@ -1,112 +1,19 @@
-# Optimizer rules: one loop over a range of the flat vector, one step counter t.
+# Optimizer rules: one loop over a range of the flat vector, with the numbers of one step.
 #
-# Formulas as in rules.py, written so that no sum has two products of which the compiler could fuse
+# Formulas as in _rules.py, written so that no sum has two products of which the compiler could fuse
 # either: an entry has the same bits in a vector and in the rest of a loop, wherever ranges begin.
-# n entries; state vectors of a rule in order: v; s; s, v; m, v; previous gradient, size.
+# n entries; state vectors of a rule in order: v; s; s, v; s, u; m, v; m, u; m, v, most;
+# previous gradient, size.
 
-from libc.math cimport pow
 from libc.math cimport sqrt as sqrt_f64
 from libc.math cimport sqrtf as sqrt_f32
-from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
-
-cdef enum:
-    SGD = 0
-    MOMENTUM = 1
-    NESTEROV = 2
-    ADAGRAD = 3
-    RMSPROP = 4
-    RMSPROP_MOMENTUM = 5
-    ADAM = 6
-    NADAM = 7
-    ADAMW = 8
-    RPROP = 9
-
-cdef struct rule_t:  # a StepRule: all of a step that is not the gradient
-    int optimizer        # one of the codes above
-    Py_ssize_t slots     # its state vectors
-    double clip_value    # bound of |∇θ_i|, or infinity
-    double clip_norm     # bound of ‖∇θ‖, or infinity
-    double max_norm      # bound of the norm of a row of W_k, or infinity
-    double average       # decay of the average of θ; 0: none is kept
-    const char* frozen   # frozen[k]: whether layer k stays as it is; L + 1 entries
-    uint64_t seed        # of the dropout masks
-    bint plain           # θ := θ − η ∇θ and no more
-
-cdef struct rates_t:  # the numbers of one step
-    Py_ssize_t t
-    double scale         # of ∇θ, to bound its norm
-    double eta           # step size, with the correction of m where there is one
-    double momentum      # of v; in NAdam the share of m beside the gradient
-    double new_1         # 1 − β_1
-    double new_2         # 1 − β_2, 1 − ρ
-    double root          # 1 / sqrt(1 − β_2^t)
-    double epsilon
-    double keep          # 1 − η λ, of AdamW
-    double eta_minus, eta_plus, step_min, step_max  # of Rprop
-    double product       # π_t of NAdam, and what it was computed from
-    double product_beta, product_decay
-    Py_ssize_t product_t
-
-cdef struct optimizer_t:
-    const rule_t* rule
-    rates_t rates    # of the step at hand
-    void* state      # (slots, P) and the average, of the plan's dtype; NULL when there are none
-
-
-cdef inline double mu(double beta, double decay, Py_ssize_t t) noexcept nogil:
-    """μ_t of NAdam"""
-    return beta * (1 - 0.5 * pow(0.96, t * decay))
-
-
-cdef inline void set_product(
-    double beta, double decay, Py_ssize_t t, rates_t* rates
-) noexcept nogil:
-    """π_t = μ_1 ⋯ μ_t, on from π_{t−1} where that is at hand; 1 − π is 1 once π is below 1e-17"""
-    cdef Py_ssize_t i
-    if (
-        rates.product_t > t or rates.product_t == 0 or beta != rates.product_beta
-        or decay != rates.product_decay
-    ):
-        rates.product, rates.product_t = 1, 0
-        rates.product_beta, rates.product_decay = beta, decay
-    for i in range(rates.product_t + 1, t + 1):
-        if rates.product <= 1e-17:
-            break
-        rates.product *= mu(beta, decay, i)
-    rates.product_t = t
-
-
-cdef inline void set_rates(
-    const rule_t* rule, const double* hyper, Py_ssize_t t, rates_t* rates
-) noexcept nogil:
-    """The numbers of step t from its hyperparameters, which lie as the fields in rules.py"""
-    cdef double following, now
-    cdef int optimizer = rule.optimizer
-    rates.t, rates.scale, rates.eta = t, 1, hyper[0]
-    if optimizer == MOMENTUM or optimizer == NESTEROV:
-        rates.momentum = hyper[1]
-    elif optimizer == ADAGRAD:
-        rates.epsilon = hyper[1]
-    elif optimizer == RMSPROP or optimizer == RMSPROP_MOMENTUM:
-        rates.new_2, rates.momentum, rates.epsilon = 1 - hyper[1], hyper[2], hyper[3]
-    elif optimizer == RPROP:
-        rates.eta_minus, rates.eta_plus = hyper[1], hyper[2]
-        rates.step_min, rates.step_max = hyper[3], hyper[4]
-    elif optimizer >= ADAM:
-        rates.new_1, rates.new_2, rates.epsilon = 1 - hyper[1], 1 - hyper[2], hyper[3]
-        rates.root = 1 / sqrt_f64(1 - pow(hyper[2], t))
-        if optimizer == NADAM:
-            set_product(hyper[1], hyper[4], t, rates)
-            now, following = mu(hyper[1], hyper[4], t), mu(hyper[1], hyper[4], t + 1)
-            rates.eta = hyper[0] * (1 - now) / (1 - rates.product)
-            rates.momentum = hyper[0] * following / (1 - rates.product * following) / rates.eta
-        else:
-            rates.eta = hyper[0] / (1 - pow(hyper[1], t))
-            if optimizer == ADAMW:
-                rates.keep = 1 - hyper[0] * hyper[4]
+from ffnn_fast.engine.passes.optimizer_rates cimport (
+    ADADELTA, ADAGRAD, ADAM, ADAMAX, ADAMW, AMSGRAD, MOMENTUM, NADAM, NESTEROV, RADAM, RMSPROP,
+    RMSPROP_MOMENTUM, RPROP, SGD, rates_t,
+)
 
 
 cdef inline floating root_of(floating x) noexcept nogil:
@@ -183,6 +90,24 @@ cdef inline void rmsprop_momentum(
         params[i] -= eta * v[i]
 
 
+cdef inline void adadelta(
+    const rates_t* rates, floating* params, const floating* grad, floating* s, floating* u,
+    Py_ssize_t n,
+) noexcept nogil:
+    """s := mean of grad², d := √(u + epsilon) / √(s + epsilon) grad, u := mean of d²
+
+    params := params − eta d
+    """
+    cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
+    cdef floating new = <floating>rates.new_2, d
+    cdef Py_ssize_t i
+    for i in range(n):
+        s[i] += new * (grad[i] * grad[i] - s[i])
+        d = root_of(u[i] + epsilon) / root_of(s[i] + epsilon) * grad[i]
+        u[i] += new * (d * d - u[i])
+        params[i] -= eta * d
+
+
 cdef inline void adam(
     const rates_t* rates, floating* params, const floating* grad, floating* m, floating* v,
     Py_ssize_t n,
@@ -228,6 +153,52 @@ cdef inline void adamw(
         params[i] = keep * params[i] - eta * m[i] / (root * root_of(v[i]) + epsilon)
 
 
+cdef inline void adamax(
+    const rates_t* rates, floating* params, const floating* grad, floating* m, floating* u,
+    Py_ssize_t n,
+) noexcept nogil:
+    """m as above, u := max(keep u, |grad| + epsilon); params := params − eta m / u"""
+    cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
+    cdef floating new_1 = <floating>rates.new_1, keep = <floating>rates.keep, old, new
+    cdef Py_ssize_t i
+    for i in range(n):
+        m[i] += new_1 * (grad[i] - m[i])
+        old = keep * u[i]
+        new = (grad[i] if grad[i] > 0 else -grad[i]) + epsilon
+        u[i] = old if old > new else new
+        params[i] -= eta * m[i] / u[i]
+
+
+cdef inline void amsgrad(
+    const rates_t* rates, floating* params, const floating* grad, floating* m, floating* v,
+    floating* most, Py_ssize_t n,
+) noexcept nogil:
+    """m, v as above, most := max(most, v); params := params − eta m / (root √most + epsilon)"""
+    cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
+    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2
+    cdef floating root = <floating>rates.root
+    cdef Py_ssize_t i
+    for i in range(n):
+        m[i] += new_1 * (grad[i] - m[i])
+        v[i] += new_2 * (grad[i] * grad[i] - v[i])
+        most[i] = most[i] if most[i] > v[i] else v[i]
+        params[i] -= eta * m[i] / (root * root_of(most[i]) + epsilon)
+
+
+cdef inline void unrectified(
+    const rates_t* rates, floating* params, const floating* grad, floating* m, floating* v,
+    Py_ssize_t n,
+) noexcept nogil:
+    """m, v as above; params := params − eta m"""
+    cdef floating eta = <floating>rates.eta
+    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2
+    cdef Py_ssize_t i
+    for i in range(n):
+        m[i] += new_1 * (grad[i] - m[i])
+        v[i] += new_2 * (grad[i] * grad[i] - v[i])
+        params[i] -= eta * m[i]
+
+
 cdef inline void rprop(
     const rates_t* rates, floating* params, const floating* grad, floating* previous,
     floating* size, Py_ssize_t n,
@@ -268,8 +239,16 @@ cdef inline void apply_rule(
         rmsprop(rates, params, grad, state, n)
     elif optimizer == RMSPROP_MOMENTUM:
         rmsprop_momentum(rates, params, grad, state, state + P, n)
-    elif optimizer == ADAM:
+    elif optimizer == ADADELTA:
+        adadelta(rates, params, grad, state, state + P, n)
+    elif optimizer == ADAM or (optimizer == RADAM and rates.rectified):
         adam(rates, params, grad, state, state + P, n)
+    elif optimizer == RADAM:
+        unrectified(rates, params, grad, state, state + P, n)
+    elif optimizer == ADAMAX:
+        adamax(rates, params, grad, state, state + P, n)
+    elif optimizer == AMSGRAD:
+        amsgrad(rates, params, grad, state, state + P, state + 2 * P, n)
     elif optimizer == NADAM:
         nadam(rates, params, grad, state, state + P, n)
     elif optimizer == ADAMW:

@@ -13,9 +13,8 @@ from ffnn_fast.engine.kernels.products cimport (
 )
 from ffnn_fast.engine.passes.batch_panels cimport da_panel, h_rows, panel_count
 from ffnn_fast.engine.passes.one_sample cimport backward_activation, da_one, h_one
-from ffnn_fast.engine.passes.optimizer_rules cimport (
-    apply_rule, clip, optimizer_t, rates_t, rule_t, update_average,
-)
+from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rates_t, rule_t
+from ffnn_fast.engine.passes.optimizer_rules cimport apply_rule, clip, update_average
 from ffnn_fast.engine.passes.penalty cimport add_signs
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport plan_t, step_t

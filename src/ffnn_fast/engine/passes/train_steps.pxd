@@ -15,7 +15,7 @@ from ffnn_fast.engine.passes.batch_panels cimport (
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one
 from ffnn_fast.engine.passes.online cimport online_steps
 from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
-from ffnn_fast.engine.passes.optimizer_rules cimport optimizer_t, rule_t, set_rates
+from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
