@@ -213,6 +213,17 @@ def test_solvers(here, capsys):
     np.testing.assert_array_equal(got.params, net.params)
 
 
+def test_options_of_levenberg_marquardt(here):
+    rows, net = prepared(), small(2, dtype="float64")
+    net.levenberg_marquardt(
+        rows.X[rows.train], rows.y[rows.train], max_iterations=3, frozen=[1], n_starts=2,
+        quasi_newton_steps=1,
+    )  # fmt: skip
+    got = train("--solver", "levenberg_marquardt:n_starts=2,quasi_newton_steps=1", "--frozen", "1",
+                "--epochs", "3", "--hidden", "8", "--dtype", "float64")  # fmt: skip
+    np.testing.assert_array_equal(got.params, net.params)
+
+
 def test_weights_of_rows_and_classes(here, monkeypatch):
     seen = []
     fit = Network.fit

@@ -300,9 +300,3 @@ def test_what_is_no_loss(arguments, match):
     with pytest.raises(TypeError, match=match):
         Loss(*arguments)
     assert loss_of("huber") is LOSSES["huber"]
-
-
-def test_least_squares_needs_every_target():
-    net = Network([2, 1], output="identity", missing_targets="ignore", dtype="float64")
-    with pytest.raises(ValueError, match="every target"):
-        net.levenberg_marquardt(np.ones((3, 2)), [1, np.nan, 2])

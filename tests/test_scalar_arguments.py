@@ -69,6 +69,7 @@ GOOD = {  # valid values of optional arguments whose default is None, or takes l
     "Network.find_learning_rate.rng": 1,
     "Network.gradient_descent.max_iterations": 2,
     "Network.levenberg_marquardt.max_iterations": 2,
+    "Network.levenberg_marquardt.quasi_newton_steps": 2,
     "Network.minimize.max_iterations": 2,
     "Network.minimize.tol": 0.5,
     "Network.partial_fit.learning_rate": 0.5,

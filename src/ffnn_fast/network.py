@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ffnn_fast._c_code import CExportOptions, EncodersLike, export_c
 from ffnn_fast._model import predictions
-from ffnn_fast._model.arrays import as_params, as_rows
+from ffnn_fast._model.arrays import as_output_weight, as_params, as_rows
 from ffnn_fast._model.derivative_targets import with_derivatives
 from ffnn_fast._model.directions import as_vector
 from ffnn_fast._model.samples import as_samples
@@ -67,7 +67,9 @@ class Network:
         Seed of the generator that draws the weights, shuffles rows, holds rows out and seeds
         dropout; None: a random one.
     initializer : str or callable, default "auto"
-        See `ffnn_fast.initializers.initialize`; biases start at zero.
+        See `ffnn_fast.initializers.initialize`; biases start at zero. It also draws further starts
+        of `levenberg_marquardt`; a network that was loaded, or pickled with a function, has
+        ``"auto"`` for these.
     l2, l1 : float or sequence of float, default 0.0
         Coefficients of the penalty ``Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|``, one for all layers or one
         for each.
@@ -138,7 +140,7 @@ class Network:
         )  # fmt: skip
         rng = as_generator(seed, "seed")
         settings = Settings(engine, n_threads, matmul)
-        self._assemble(spec, initialize(spec, initializer, rng), rng, settings)
+        self._assemble(spec, initialize(spec, initializer, rng), rng, settings, initializer)
 
     @classmethod
     def from_params(
@@ -171,11 +173,13 @@ class Network:
         return net
 
     def _assemble(
-        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, settings: Settings
-    ) -> None:
+        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, settings: Settings,
+        initializer: str | Initializer = "auto",
+    ) -> None:  # fmt: skip
         self.rng = rng
         self.history = History()
         self.stream: streams.AnyStream | None = None
+        self._initializer = initializer  # of further starts
         self._settings = settings
         self._bound = settings.bind(spec, aligned_copy(params, spec.dtype))
 
@@ -1115,34 +1119,55 @@ class Network:
     def levenberg_marquardt(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
         max_iterations: int = 200, tol: float = 1e-8, damping: float = 1e-3,
-        memory_limit: float = 2e9, callback: RecordCallback | None = None,
+        output_weight: ArrayLike | None = None, frozen: Iterable[int] = (), n_starts: int = 1,
+        quasi_newton_steps: int | None = None, memory_limit: float = 2e9,
+        callback: RecordCallback | None = None,
     ) -> LeastSquaresFit:  # fmt: skip
         """Fit a regression network by damped Gauss-Newton steps: the method for small networks.
 
         For squared errors and up to a few thousand parameters P, since a step takes n · n_L · P²
         operations and P² memory. The objective is the network's own, with its penalty, in float64
-        whatever the network's dtype, and never rises.
+        whatever the network's dtype, and never rises. Missing targets (NaN) have no residual if the
+        network ignores them.
 
         Parameters
         ----------
         X, y, sample_weight
             As in `loss`.
         max_iterations : int, default 200
+            Of each start.
         tol : float, default 1e-8
             Stop when the cosine between the residuals and every column of their Jacobian, the
             relative change of the objective (actual and predicted), or that of θ is below it.
         damping : float, default 1e-3
             The initial damping, relative to the largest diagonal entry of JᵀJ.
+        output_weight : array-like of shape (n_L,), optional
+            Weights v_j >= 0 of the outputs: the objective is the mean of Σ_j v_j ℓ_j, with the
+            penalty. Default: 1 each.
+        frozen : sequence of int, default ()
+            Layers k = 1..L that stay as they are. An iteration takes as long as without.
+        n_starts : int, default 1
+            The first start is the network's θ; ``net.rng`` draws the others by the network's
+            `initializer`, but for frozen layers. The lowest objective is kept. Starts run on
+            several threads, one each, with the same result for any number.
+        quasi_newton_steps : int, optional
+            The most L-BFGS steps, in the metric of H, after each Gauss-Newton step; 0: none.
+            Default: as many as take about the time of a Gauss-Newton step, at most 20. Where the
+            residuals stay large, Gauss-Newton steps alone converge slowly.
         memory_limit : float, default 2e9
-            Bytes that the two (P, P) matrices may take.
+            Bytes that the two (P, P) matrices of each start that runs may take, three with frozen
+            layers; fewer starts run at a time if they need more.
         callback : callable, optional
-            As in `minimize`.
+            As in `minimize`. With several starts the records of those that run together come from
+            several threads, one at a time; StopIteration ends the start of the record.
 
         Returns
         -------
         LeastSquaresFit
             A `History` as from `minimize`, with ``damping`` in each record, ``converged``,
-            ``message``, ``covariance()`` and ``interval(X, level)``.
+            ``message``, ``covariance()`` and ``interval(X, level)``. With several starts it is that
+            of the best one, whose number is in each record and in the attribute ``start``;
+            ``objectives`` holds where each ended.
 
         Raises
         ------
@@ -1150,13 +1175,20 @@ class Network:
             If an argument is not as described, the loss is not a squared error, P is too large, or
             the objective is not finite at the start; nothing has been changed then.
         """
-        from ffnn_fast._solvers import levenberg_marquardt as least_squares
+        from ffnn_fast._solvers import levenberg_marquardt as solver
+        from ffnn_fast._solvers.least_squares import LeastSquares
 
-        least_squares.check_least_squares(self.spec, memory_limit)
-        options = least_squares.LevenbergMarquardtOptions(max_iterations, tol, damping, callback)
-        bound = self._settings.bind_double(self._bound)
+        layers = fitting.as_frozen_layers(frozen, self.spec)
+        solver.check_least_squares(self.spec, memory_limit, layers)
+        options = solver.LevenbergMarquardtOptions(
+            max_iterations, tol, damping, quasi_newton_steps, memory_limit, callback
+        )
+        n_starts, bound = as_int(n_starts, "n_starts"), self._settings.bind_double(self._bound)
         samples = as_samples(bound.spec, X, y, sample_weight)
-        return least_squares.levenberg_marquardt(bound, samples, self.params, options)
+        weight = as_output_weight(output_weight, bound.spec)
+        problem = LeastSquares(samples, weight, layers)
+        further = problem.further_starts(bound, n_starts - 1, self._initializer, self.rng)
+        return solver.levenberg_marquardt(bound, problem, self.params, options, further)
 
     @overload
     def predictor(
@@ -1324,13 +1356,13 @@ class Network:
         options = CExportOptions(name, dtype, jacobian, fortran, preprocessing)
         return export_c(self.spec, self.params, path, options)
 
-    def trace(self, X: ArrayLike, y: ArrayLike) -> inspection.Trace:
-        """Every a_k, h_k, ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name.
+    def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> inspection.Trace:
+        """Every a_k, h_k, ŷ, ∇ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name.
 
         Parameters
         ----------
         X, y
-            As in `loss`.
+            As in `loss`. Without `y` the forward pass only: ``h_0`` to ``y_hat``.
 
         Returns
         -------
@@ -1342,7 +1374,10 @@ class Network:
         TypeError, ValueError
             As `loss`.
         """
-        return inspection.trace(self.spec, self.params, as_samples(self.spec, X, y))
+        if y is None:
+            return inspection.trace(self.spec, self.params, as_rows(X, self.spec)[0], None)
+        samples = as_samples(self.spec, X, y)
+        return inspection.trace(self.spec, self.params, samples.X, samples.Y)
 
     def check_gradients(self, X: ArrayLike, y: ArrayLike) -> inspection.GradientCheck:
         """Compare backpropagation with central differences, in float64.
@@ -1434,6 +1469,7 @@ class Network:
         """An independent network with the same parameters, settings and generator state."""
         other = type(self).__new__(type(self))
         other.__setstate__(self.__getstate__())
+        other._initializer = self._initializer
         return other
 
     __copy__ = copy
@@ -1449,11 +1485,14 @@ class Network:
             "settings": vars(self._settings).copy(),
             "history": self.history,
             "stream": None if self.stream is None else self.stream.plain(),
+            # A function may not be one that can be pickled.
+            "initializer": self._initializer if isinstance(self._initializer, str) else "auto",
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         rng, settings = generator_from(state["rng"]), Settings(**state["settings"])
-        self._assemble(state["spec"], state["params"], rng, settings)
+        initializer = state.get("initializer", "auto")
+        self._assemble(state["spec"], state["params"], rng, settings, initializer)
         self.history, self.stream = state["history"], streams.stream_from(state["stream"])
 
     def __repr__(self) -> str:

@@ -29,6 +29,7 @@ from ffnn_fast._reference.propagation import (
     gradient_of_head,
     matrix_product,
     output_gradient,
+    outputs_gradient,
 )
 from ffnn_fast._reference.taylor import taylor, taylor_gradient, taylor_workspace_size
 from ffnn_fast.activations import by_head
@@ -58,6 +59,7 @@ __all__ = [
     "normal_workspace_size",
     "output_gradient",
     "output_tangent",
+    "outputs_gradient",
     "parameter_jacobian",
     "penalty",
     "sample_losses",
@@ -280,21 +282,29 @@ def normal_equations(
     X: Array,
     Y: Array,
     sample_weight: Array | None,
+    output_weight: Array | None,
     JTJ: Array,
     JTr: Array,
     work: Array | None,
 ) -> float:
     """JTJ := lower triangle of JᵀJ, (P, P), JTr := Jᵀr, (P,); returns ½ Σ r², the mean loss.
 
-    r_ij = √(c w_i / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error, and
-    J = ∂r/∂θ; without the penalty. The output is not softmax; Y is (n, n_L).
+    r_ij = √(c w_i v_j / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error;
+    J = ∂r/∂θ. r_ij is 0 where the network ignores a missing y_ij. Without the penalty. w is (n,) or
+    None, v is (n_L,) or None. The output is not softmax; Y is (n, n_L).
     """
     curvature = {"squared_error": 2, "half_squared_error": 1}[str(plan.spec.loss)]
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    scale = np.sqrt(curvature * weight / len(X)).astype(plan.spec.dtype)
+    squared = (curvature * weight / len(X))[:, None]
+    if output_weight is not None:
+        squared = squared * output_weight
+    scale = np.sqrt(squared).astype(plan.spec.dtype)
+    if plan.spec.missing_targets == "ignore":
+        missing = np.isnan(Y)
+        scale, Y = np.where(missing, 0, scale).astype(scale.dtype), np.where(missing, 0, Y)
     y_hat, J = jacobian(plan, params, X)
-    r = (scale[:, None] * (y_hat - Y)).T.ravel()
-    J = (scale[:, None] * J).reshape(len(r), -1)
+    r = (scale * (y_hat - Y)).T.ravel()
+    J = (scale.T[:, :, None] * J).reshape(len(r), -1)
     lower = np.tri(len(JTr), dtype=bool)
     JTJ[lower] = matrix_product(J.T, J)[lower]
     JTr[:] = matrix_product(J.T, r)

@@ -98,6 +98,13 @@ def as_sample_weight(
     return np.ascontiguousarray(given / given.mean(), dtype=spec.dtype)
 
 
+def as_output_weight(weight: Any, spec: NetworkSpec, name: str = "output_weight") -> Array | None:
+    """Weights of the outputs as they are, (n_L,), or None; raises as `as_sample_weight`."""
+    if weight is None:
+        return None
+    return np.ascontiguousarray(checked_weights(weight, spec.n_outputs, name), dtype=spec.dtype)
+
+
 def as_factors(weight: Any, n: int, name: str = "sample_weight", dtype: str = "float64") -> Array:
     """Weights of either sign as they are, (n,).
 

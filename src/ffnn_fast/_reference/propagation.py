@@ -85,17 +85,34 @@ def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
 def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
     """−(e(y) − ŷ) for canonical pairs, else ∇ŷ, for the outputs and targets of one head."""
     spec = plan.spec
-    formulas = loss_of(spec.loss)
-    if (spec.output, spec.loss) in CANONICAL:
-        gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
-    else:
-        gradient = formulas.gradient(y_hat, y, **spec.loss_options)
-        if not isinstance(spec.loss, str):
-            formulas.check_gradient(gradient, y_hat)
-    if spec.missing_targets == "ignore":
-        missing = formulas.over_outputs(np.isnan(y), y_hat.shape[1])
-        gradient = np.where(missing, np.zeros((), gradient.dtype), gradient)
-    return gradient
+    if (spec.output, spec.loss) not in CANONICAL:
+        return _loss_gradient_of_head(plan, y_hat, y)
+    gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
+    return _without_missing(plan, gradient, y)
+
+
+def outputs_gradient(plan: Plan, y_hat: Array, y: Array) -> Array:
+    """∇ŷ of every sample, (n, n_L), for every output and loss (module 4.5): −e(ℓ)/ŷ_ℓ for
+    cross-entropy.
+    """
+    heads = by_head(plan.spec.heads, y_hat, y)
+    return np.hstack([_loss_gradient_of_head(plan, *head) for head in heads])
+
+
+def _loss_gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
+    formulas = loss_of(plan.spec.loss)
+    gradient = formulas.gradient(y_hat, y, **plan.spec.loss_options)
+    if not isinstance(plan.spec.loss, str):
+        formulas.check_gradient(gradient, y_hat)
+    return _without_missing(plan, gradient, y)
+
+
+def _without_missing(plan: Plan, gradient: Array, y: Array) -> Array:
+    """The gradient with zeros where the network ignores a missing target."""
+    if plan.spec.missing_targets != "ignore":
+        return gradient
+    missing = loss_of(plan.spec.loss).over_outputs(np.isnan(y), gradient.shape[1])
+    return np.where(missing, np.zeros((), gradient.dtype), gradient)
 
 
 def back_propagation(

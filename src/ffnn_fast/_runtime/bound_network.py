@@ -146,6 +146,11 @@ class BoundNetwork:
         """The plan for the number of threads allowed now."""
         return self.plan if self.limited_plan is None else self.limited_plan()
 
+    @property
+    def threads_now(self) -> int:
+        """The number of threads allowed now."""
+        return self.n_threads if self.limited_plan is None else min(self.n_threads, openmp_limit())
+
     @cached_property
     def durations(self) -> Durations:
         """Estimates of how long calls take."""
@@ -193,9 +198,8 @@ class BoundNetwork:
         spec = replace(
             self.spec, output="identity", loss="squared_error", loss_options={}, heads=()
         )
-        limit = self.n_threads if self.limited_plan is None else openmp_limit()
         matmul = "blas" if self.calls_blas else "own"
-        plan = self.backend.Plan(spec, min(self.n_threads, limit), matmul)
+        plan = self.backend.Plan(spec, self.threads_now, matmul)
         return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[], kept=[], made={})
 
     def log_proba(self, X: Array) -> Array:

@@ -463,11 +463,12 @@ def normal_workspace_size(Plan plan, Py_ssize_t n):
     return least_squares_scratch(&plan.c, max(n, 1), plan.n_threads)
 
 
-def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
+def normal_equations(Plan plan, params, X, Y, sample_weight, output_weight, JTJ, JTr, work):
     """JTJ := lower triangle of JᵀJ, (P, P), JTr := Jᵀr, (P,); returns ½ Σ r², the mean loss.
 
-    r_ij = √(c w_i / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error, and
-    J = ∂r/∂θ; without the penalty. Needs an output other than softmax; Y is (n, n_L).
+    r_ij = √(c w_i v_j / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error;
+    J = ∂r/∂θ. r_ij is 0 where the network ignores a missing y_ij. Without the penalty. w is (n,) or
+    None, v is (n_L,) or None. Needs an output other than softmax; Y is (n, n_L).
     """
     cdef plan_t* c = &plan.c
     cdef int typenum = plan.typenum
@@ -477,6 +478,7 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
     cdef void* A = matrix(JTJ, typenum, P, P, "JTJ", True)
     cdef void* v = vector(JTr, typenum, P, "JTr", True)
     cdef void* scratch = workspace(work, typenum, normal_workspace_size(plan, batch.n))
+    cdef void* weights = NULL
     cdef double value
     require(
         c.g[c.L] != SOFTMAX and c.loss in (SQUARED_ERROR, HALF_SQUARED_ERROR), "the sum of squares"
@@ -484,16 +486,20 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
     batch.Y = matrix(Y, typenum, batch.n, c.n[c.L], "Y")
     if sample_weight is not None:
         batch.weight = vector(sample_weight, typenum, batch.n, "sample_weight")
+    if output_weight is not None:
+        weights = vector(output_weight, typenum, c.n[c.L], "output_weight")
     # A barrier follows each block of J, which costs P operations for each of its elements.
     cdef int threads = plan.threads_for(block_panels(c, batch.n) * c.S, P * c.n[c.L])
     with nogil:
         if plan.is_double:
             value = run_normal_equations(
-                c, <double*>theta, &batch, <double*>A, <double*>v, <double*>scratch, threads
+                c, <double*>theta, &batch, <double*>weights, <double*>A, <double*>v,
+                <double*>scratch, threads,
             )
         else:
             value = run_normal_equations(
-                c, <float*>theta, &batch, <float*>A, <float*>v, <float*>scratch, threads
+                c, <float*>theta, &batch, <float*>weights, <float*>A, <float*>v,
+                <float*>scratch, threads,
             )
     return value
 

@@ -15,6 +15,7 @@ from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy, within
+from ffnn_fast._solvers.least_squares import LeastSquares
 from ffnn_fast._solvers.levenberg_marquardt import (
     LevenbergMarquardtOptions,
     check_least_squares,
@@ -91,13 +92,14 @@ def _lm(est: Any, bound: BoundNetwork, samples: Samples) -> float:
     check_least_squares(bound.spec, MAX_BYTES)
     options = LevenbergMarquardtOptions(est.max_iter, est.tol or MIN_TOL, DAMPING)
     target = bound.params.copy()
-    found = ignoring("over", levenberg_marquardt, bound, samples, target, options)
+    problem = LeastSquares(samples)
+    found = ignoring("over", levenberg_marquardt, bound, problem, target, options)
     bound.params[:] = target
     est.n_iter_ = len(found)
     est.loss_curve_ = found["loss"]
     if not found.converged:
         warnings.warn(
-            f"lm has not converged: {found.message} (max_iter={est.max_iter})",
+            f"{est.solver} has not converged: {found.message} (max_iter={est.max_iter})",
             ConvergenceWarning,
             stacklevel=stacklevel(),
         )
