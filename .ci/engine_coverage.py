@@ -27,7 +27,7 @@ def runs(checkout):
             for file in json.loads(part)["files"]:
                 # Headers have absolute paths; .pyx and .pxd files have those relative to src.
                 _, within, name = file["file"].rpartition(ENGINE)
-                if within and name.endswith((".pyx", ".pxd", ".h")):
+                if within and name.endswith((".pyx", ".pxd", ".pxi", ".h")):
                     for line in file["lines"]:
                         found[ENGINE + name][line["line_number"]] += line["count"]
     return found

@@ -10,6 +10,7 @@ from support.activation_formulas import FORMULAS
 from support.compiled_maths import evaluate
 
 from ffnn_fast import Activation, Network, NetworkSpec
+from ffnn_fast._activation_derivatives import SECOND, THIRD
 from ffnn_fast.activations import (
     ACTIVATIONS,
     OUTPUTS,
@@ -177,6 +178,8 @@ def test_sin_far_from_zero(dtype):
     np.testing.assert_array_equal(out[3:], 0)
     np.testing.assert_array_equal(ACTIVATIONS["sin"].function(x)[3:], 0)
     np.testing.assert_array_equal(ACTIVATIONS["sin"].derivative(x)[3:], 0)
+    for derivative in (SECOND["sin"], THIRD["sin"]):
+        np.testing.assert_array_equal(derivative(x)[3:], 0)
     np.testing.assert_array_equal(ACTIVATIONS["sin"].function(x)[:3], np.sin(x[:3]))
     np.testing.assert_array_equal(ACTIVATIONS["sin"].derivative(x)[:3], np.cos(x[:3]))
 

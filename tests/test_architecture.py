@@ -13,18 +13,20 @@ FORMULAS = {
     *("preprocessing", "datasets", "callbacks", "history"),
 }
 INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
+ON_NETWORKS = {*INTEGRATIONS, "online"}
 # cli, _bench → integrations, network → _training | _solvers → _runtime → reference → _model →
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
 LAYERS = [
     {"_text", "c_api"},
     {"engine", "_public", "_user_line", "_names", "_errstate"},
-    {"_scalars", "_conversion"},
+    {"_scalars", "_conversion", "_activation_derivatives"},
     FORMULAS,
     {"_model"},
+    {"_reference"},
     {"reference", "plotting"},
     {"_runtime"},
     {"_training", "_solvers", "_c_code"},
-    {"network", *INTEGRATIONS},
+    {"network", *ON_NETWORKS},
     {"__init__"},
     {"cli", "_bench", "__main__"},
 ]
@@ -38,6 +40,8 @@ NUMPY_ONLY = FORMULAS | {
     "_user_line",
     "_names",
     "_errstate",
+    "_reference",
+    "_activation_derivatives",
     "reference",
 }
 DEPENDENCIES = {"numpy", "scipy", "threadpoolctl", "safetensors"}
@@ -54,6 +58,10 @@ OWNERS = {  # the units that import an optional package, always inside functions
 }
 BASE_CLASSES_FROM = {("sklearn", "sklearn")}  # ... but for these, which inherit from its classes
 MAX_CODE_LINES = 310
+LONGER = {
+    "network.py": 450,  # one class, whose methods convert their arguments and delegate
+    "engine.pyx": 750,  # what Python calls is in one module, and modules of Cython have no parts
+}
 HEAVY = {"scipy", *OWNERS}
 
 
@@ -74,7 +82,7 @@ def broken_arrow(arrow):
     if (
         down == up
         and here not in MAY_USE_THEIR_LAYER
-        and not (here in INTEGRATIONS and there == "network")
+        and not (here in ON_NETWORKS and there == "network")
     ):
         return f"{arrow}: {here} and {there} must not use each other"
     return None
@@ -234,7 +242,7 @@ def test_files_are_short(root):
         for folder in ("src", "tests", "benches")
         for file in sorted((root / folder).rglob("*"))
         if file.suffix in (".py", ".pyx", ".pxd", ".pyi", ".h")
-        and (lines := code_lines(file)) > MAX_CODE_LINES
+        and (lines := code_lines(file)) > LONGER.get(file.name, MAX_CODE_LINES)
     }
     assert long == {}
 

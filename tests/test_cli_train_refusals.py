@@ -53,7 +53,7 @@ def test_weights_of_rows(refused, tmp_path, weight, message):
             ("warm-up", "5"),
         ),
         *(("early-stopping", "3"), ("tol", "0.1"), ("max-time", "9"), ("averaging", "ema")),
-        *(("clip-value", "1"), ("clip-norm", "1"), ("max-norm", "1"), ("frozen", "1")),
+        *(("clip-value", "1"), ("clip-norm", "1"), ("max-norm", "1")),
         *(("metrics", "mae"), ("log", "l.csv"), ("tensorboard", "board"), ("checkpoint", "c")),
         *(("no-shuffle", None), ("diagnostics", None), ("finish-on-interrupt", None)),
         ("validation-fraction", "0.1"),
@@ -64,6 +64,14 @@ def test_options_of_steps_beside_a_solver(refused, tmp_path, option, value):
     given = [f"--{option}", *([value] if value else [])]
     message = f"--{option} is for training by steps, not for --solver"
     assert message in refused(*train("--solver", "bfgs", *given))
+
+
+def test_frozen_layers_beside_a_solver_of_scipys(refused, tmp_path):
+    (tmp_path / "data.csv").write_text(GOOD)
+    message = (
+        "--frozen is for training by steps or --solver levenberg_marquardt, not for --solver bfgs"
+    )
+    assert message in refused(*train("--solver", "bfgs", "--frozen", "1"))
 
 
 @pytest.mark.parametrize(

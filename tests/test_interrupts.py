@@ -121,8 +121,15 @@ LONG_WORK = {
     "minimize without gradients": lambda net: net.minimize(*CURVE, "powell", max_iterations=1),
     "objective": lambda net: [function(net.params) for function in net.objective(*CURVE)],
     "trace": lambda net: net.trace(*CURVE),
+    "trace without targets": lambda net: net.trace(CURVE[0]),
     "check_gradients": lambda net: net.check_gradients(*CURVE),
     "levenberg_marquardt": lambda net: net.levenberg_marquardt(*CURVE, max_iterations=2),
+    "levenberg_marquardt from several starts": lambda net: net.levenberg_marquardt(
+        *CURVE, max_iterations=2, n_starts=2, quasi_newton_steps=2
+    ),
+    "levenberg_marquardt with weights of outputs": lambda net: net.levenberg_marquardt(
+        *CURVE, max_iterations=2, output_weight=[2.0], quasi_newton_steps=2
+    ),
     "intervals": lambda net: net.levenberg_marquardt(*CURVE, max_iterations=9).interval(CURVE[0]),
     "covariance": lambda net: net.levenberg_marquardt(*CURVE, max_iterations=9).covariance(),
 }

@@ -4,8 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from support.problems import PAIRS, options_of, random_params, random_problem
 
-from ffnn_fast import Network
+from ffnn_fast import Network, NetworkSpec, reference
+from ffnn_fast.activations import activation_of
+from ffnn_fast.losses import loss_of
 
 # 2 inputs, 2 logistic units, 2 softmax outputs; one sample x of label 1; learning rate η = 0.5
 X = [0.5, -1.0]
@@ -84,6 +87,67 @@ def test_trace_names_every_quantity():
     np.testing.assert_allclose(trace["a_1"], [[-0.1, -0.6]])
     assert {"h_0", "h_1", "h_2", "a_2", "grad_h_1", "grad_W_1", "grad_W_2", "grad_b_1"} < set(trace)
     assert "grad_W_2" in repr(trace)
+
+
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+def test_the_gradients_of_outputs_and_inputs_in_a_trace(output, loss, rng):
+    """∇ŷ by differences of ℓ in ŷ, and J_Oᵀ ∇ŷ = ∇a_L; ∇h_0 by differences of the loss in x."""
+    options = options_of(output, loss)
+    spec = NetworkSpec((3, 4, 2), "tanh", output, loss, "float64", loss_options=options)
+    net, problem = Network.from_params(spec, random_params(spec, rng)), random_problem(spec, 5, rng)
+    t, plan, step = net.trace(problem.X, problem.Y), reference.Plan(spec), 1e-6
+    formulas = loss_of(loss)
+
+    def losses(y_hat):
+        values = formulas.value(y_hat, t["y"], **spec.loss_options)
+        return (values.sum(axis=1) if values.ndim == 2 else values) / 5
+
+    for j, e in enumerate(np.eye(2)):
+        difference = (losses(t["y_hat"] + step * e) - losses(t["y_hat"] - step * e)) / (2 * step)
+        np.testing.assert_allclose(t["grad_y_hat"][:, j], difference, rtol=1e-5, atol=1e-8)
+    product = activation_of(output, spec.heads).jacobian_product(
+        t["a_2"], t["y_hat"], t["grad_y_hat"]
+    )
+    np.testing.assert_allclose(t["grad_a_2"], product, rtol=1e-8, atol=1e-12)
+    for j, e in enumerate(np.eye(3)):
+        above, below = (
+            reference.forward_propagation(plan, net.params, problem.X + s * e)
+            for s in (step, -step)
+        )
+        up, down = (
+            reference.sample_losses(plan, a[-1], h[-1], t["y"]) / 5 for a, h in (above, below)
+        )
+        np.testing.assert_allclose(
+            t["grad_h_0"][:, j], (up - down) / (2 * step), rtol=1e-5, atol=1e-8
+        )
+
+
+def test_a_trace_without_targets_is_its_forward_half(rng):
+    net, X = lecture_network("compiled"), rng.normal(size=(4, 2))
+    forward, whole = net.trace(X), net.trace(X, [0, 1, 1, 0])
+    assert list(forward) == ["h_0", "a_1", "h_1", "a_2", "h_2", "y_hat"]
+    assert list(forward) == list(whole)[: len(forward)]
+    for name, values in forward.items():
+        np.testing.assert_array_equal(values, whole[name])
+    assert net.trace(X[0])["y_hat"].shape == (1, 2)
+    for name in ("grad_W_1", "y", "loss", "grad_y_hat"):
+        with pytest.raises(KeyError, match=rf"{name}' needs targets.*trace\(X, y\)"):
+            forward[name]
+    for trace in (forward, whole):
+        with pytest.raises(KeyError, match="'a_3' is not in this trace, which has h_0, a_1"):
+            trace["a_3"]
+    assert forward.get("grad_W_1") is None
+
+
+def test_a_trace_of_missing_targets_and_of_heads(rng):
+    net = Network([2, 3, 2], output="identity", missing_targets="ignore", dtype="float64", seed=0)
+    y = np.array([[1.0, np.nan], [np.nan, np.nan]])
+    t = net.trace(rng.normal(size=(2, 2)), y)
+    expected = np.where(np.isnan(y), 0, 2 * (t["y_hat"] - np.nan_to_num(y)) / 2)
+    np.testing.assert_allclose(t["grad_y_hat"], expected)
+    net = Network([2, 3, 5], heads=[2, 3], dtype="float64", seed=0)
+    t = net.trace(rng.normal(size=(2, 2)), [[0, 1], [1, 2]])
+    np.testing.assert_allclose(t["grad_y_hat"], -t["y"] / t["y_hat"] / 2)
 
 
 def test_gradient_descent_is_the_lectures_loop():

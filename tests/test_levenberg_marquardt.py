@@ -9,7 +9,7 @@ from support.problems import random_params, random_problem, relative_error, smoo
 
 from ffnn_fast import Network, NetworkSpec, reference
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
-from ffnn_fast._solvers.levenberg_marquardt import CURVATURE, ridge
+from ffnn_fast._solvers.least_squares import CURVATURE, penalty_diagonal
 from ffnn_fast.activations import OUTPUTS, Softmax
 from ffnn_fast.engine import isa
 
@@ -33,7 +33,7 @@ def normal(bound, problem):
     work = aligned_empty(backend.normal_workspace_size(bound.plan, len(problem.X)), dtype)
     work[:] = np.nan
     value = backend.normal_equations(
-        bound.plan, bound.params, problem.X, problem.Y, problem.sample_weight, JTJ, JTr, work
+        bound.plan, bound.params, problem.X, problem.Y, problem.sample_weight, None, JTJ, JTr, work
     )
     return value, JTJ, JTr
 
@@ -70,7 +70,7 @@ def test_normal_equations_are_those_of_the_objective(loss, rng):
     bound, _ = twins(spec, random_params(spec, rng), isa.engine)
     value, JTJ, JTr = normal(bound, problem)
     objective, gradient = bound.loss_gradient(problem)
-    Λ = ridge(spec)
+    Λ = penalty_diagonal(spec)
     assert value + 0.5 * bound.params @ (Λ * bound.params) == pytest.approx(objective)
     np.testing.assert_allclose(JTr + Λ * bound.params, gradient, atol=1e-14)
 
@@ -123,7 +123,7 @@ def test_shapes_that_do_not_fit_are_refused(engine, rng):
     }.items():
         with pytest.raises(ValueError, match=message):
             normal(bound, wrong)
-    call = (bound.plan, bound.params, problem.X, problem.Y, None)
+    call = (bound.plan, bound.params, problem.X, problem.Y, None, None)
     work = bound.workspace(5)
     with pytest.raises(ValueError, match="JTJ"):
         engine.normal_equations(*call, np.empty((3, 3)), np.empty(3), work)
@@ -139,7 +139,7 @@ def test_shapes_that_do_not_fit_are_refused(engine, rng):
 def scipy_fit(net, X, y, weight):
     """The minimum that MINPACK finds on the same residuals from the same start."""
     spec, n = replace(net.spec, dtype="float64"), len(X)
-    plan, Λ = reference.Plan(spec), ridge(spec)
+    plan, Λ = reference.Plan(spec), penalty_diagonal(spec)
     scale = np.sqrt(CURVATURE[spec.loss] * weight / weight.mean() / n)[:, None]
 
     def residuals(theta):

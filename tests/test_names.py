@@ -148,7 +148,7 @@ def test_every_synonym_leads_to_a_name():
         for name in inspect.signature(method).parameters
     }
     names = {*OUTPUTS, *LOSSES, *OPTIMIZERS, *METRICS, *INITIALIZERS, *arguments}
-    names |= {"l-bfgs-b", "lbfgs", "lm"}
+    names |= {"l-bfgs-b", "lbfgs"}
     for synonym, meant in SYNONYMS.items():
         assert set(meant) <= names, synonym
         for known in (OUTPUTS, LOSSES, OPTIMIZERS, INITIALIZERS):
@@ -201,7 +201,7 @@ def test_keywords_of_estimators(kind, given, meant):
     [
         ({"activation": "ReLU"}, "Got 'ReLU' instead.; did you mean 'relu'?"),
         ({"solver": "RAdam"}, "did you mean 'radam'?"),
-        ({"solver": "levenberg_marquardt"}, "did you mean 'lm'?"),
+        ({"solver": "Levenberg-Marquardt"}, "did you mean 'levenberg_marquardt'?"),
         ({"learning_rate": "invScaling"}, "did you mean 'invscaling'?"),
         ({"learning_rate": 0.1}, "; pass a number as learning_rate_init"),
         ({"learning_rate_init": OneCycle(0.1)}, "; pass a schedule as learning_rate"),
@@ -211,6 +211,6 @@ def test_parameters_of_estimators(kind, given, message):
     model = kind(**given)
     with pytest.raises(ValueError, match=re.escape(message)):
         model.fit(X, Y)
-    if kind is MLPClassifier and given.get("solver") != "levenberg_marquardt":
+    if kind is MLPClassifier and given.get("solver") != "Levenberg-Marquardt":
         with pytest.raises(ValueError, match=re.escape(message)):
             model.partial_fit(X, Y, classes=[0, 1])

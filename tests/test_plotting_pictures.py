@@ -334,6 +334,10 @@ class TestHistograms:
                 draw(trace, Figure().subplots(1, 2))
             with pytest.raises(ValueError, match="trace has no a_1"):
                 draw({})
+        forward = Network([2, 2]).trace(np.zeros((3, 2)))
+        assert len(plotting.activation_histograms(forward, Figure().subplots())) == 1
+        with pytest.raises(ValueError, match="trace has no gradients; make it with targets"):
+            plotting.gradient_histograms(forward)
 
 
 def test_figures_are_not_registered_with_pyplot(halves):

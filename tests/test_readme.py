@@ -36,7 +36,7 @@ def test_every_name_in_the_table_works():
     assert len(names) > 12
     net = Network([2, 3, 3, 2], seed=0)
     X, y = np.eye(2, dtype=np.float32), np.array([0, 1])
-    known = {"net": net, "t": net.trace(X, y), "X": X, "y": y, "k": 1}
+    known = {"net": net, "t": net.trace(X, y), "X": X, "y": y, "k": 1, "i": 1, "j": 2}
     for name in names:
         assert eval(name, dict(known)) is not None, name
 

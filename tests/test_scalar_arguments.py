@@ -69,13 +69,21 @@ GOOD = {  # valid values of optional arguments whose default is None, or takes l
     "Network.find_learning_rate.rng": 1,
     "Network.gradient_descent.max_iterations": 2,
     "Network.levenberg_marquardt.max_iterations": 2,
+    "Network.levenberg_marquardt.quasi_newton_steps": 2,
     "Network.minimize.max_iterations": 2,
     "Network.minimize.tol": 0.5,
     "Network.partial_fit.learning_rate": 0.5,
+    "Network.stepper.learning_rate": 0.5,
+    **{
+        f"Network.{method}.{bound}": 0.5
+        for method in ("partial_fit", "step", "stepper")
+        for bound in ("clip_value", "clip_norm", "max_norm")
+    },
     "as_optimizer.learning_rate": 0.5,
     "confusion_matrix.n_classes": 2,
     "top_k_accuracy.k": 2,
 }
+WRITERS = {"Network.save": "net", "Network.export_c": "net.c"}  # and the file that each writes
 MAY_BE_INFINITE = {"clip_value", "clip_norm", "max_norm", "max_time", "low", "high"}
 # Formulas, whose arguments a loss has checked; results, which users do not construct; converters,
 # which need another library and pass their options to `Network`.
@@ -84,7 +92,7 @@ NOT_CHECKED = {
     *("logistic_cross_entropy", "softmax_binary_cross_entropy"),
     *("logistic_cross_entropy_gradient", "softmax_binary_cross_entropy_gradient"),
     *("Trace", "GradientCheck", "Evaluation", "Objective", "SolverHistory", "RateCurve"),
-    *("Interval", "LeastSquaresFit", "from_keras", "from_sklearn", "from_torch"),
+    *("Interval", "LeastSquaresFit", "Stepper", "from_keras", "from_sklearn", "from_torch"),
 }
 
 
@@ -137,14 +145,14 @@ def call(name, function, **given):
         for p in inspect.signature(function).parameters.values()
         if p.default is p.empty and p.name != "self" and p.kind is not p.VAR_KEYWORD
     ]
-    known = {*REQUIRED.get(name, {}), *(["path"] if name == "Network.save" else [])}
+    known = {*REQUIRED.get(name, {}), *(["path"] if name in WRITERS else [])}
     assert set(required) <= known, f"REQUIRED needs an example for {name}"
     given = {**REQUIRED.get(name, {}), **given}
     if not name.startswith("Network."):
         return function(**given)
-    if name == "Network.save":
+    if name in WRITERS:
         with tempfile.TemporaryDirectory() as folder:
-            return function(network(), Path(folder, "net"), **given)
+            return function(network(), Path(folder, WRITERS[name]), **given)
     if name == "Network.levenberg_marquardt":
         return function(Network([3, 2, 1], output="identity", seed=0), **given)
     if name in ("Network.fit", "Network.minimize", "Network.gradient_descent"):

@@ -95,7 +95,9 @@ def test_a_schedule_over_the_fit_refuses_another_number_of_epochs(tmp_path):
     assert written["schedule"]["schedule"]["per"] == "'fit'"
     assert written["schedule"]["schedule"]["total"] == "1.0"
     again = network()
-    with pytest.raises(CheckpointError, match=r"another options \(epochs\): \{'epochs': 3\}; got"):
+    with pytest.raises(
+        CheckpointError, match=r"a fit with other options \(epochs\): \{'epochs': 3\}; got"
+    ):
         again.fit(X, Y, epochs=5, learning_rate=rate, resume=tmp_path / "fit")
     again.fit(X, Y, epochs=3, learning_rate=rate, resume=tmp_path / "fit")
     np.testing.assert_array_equal(again.params, whole.params)

@@ -54,6 +54,7 @@ ACTIVATIONS = {
     *("activate", "activate_rest", "apply_derivative", "apply_derivative_rest"),
     *("slopes_of_inputs", "multiply"),
 }
+DERIVATIVES = {"second_derivative", "third_derivative"}
 
 
 def kernels_source(root, tmp_path, module, extra):
@@ -82,7 +83,11 @@ def kernels_source(root, tmp_path, module, extra):
 @pytest.mark.parametrize("level", WIDTHS)
 @pytest.mark.parametrize(
     ("module", "extra", "names"),
-    [("optimizer_rules", [RATES], RULES), ("activation_loops", [], ACTIVATIONS)],
+    [
+        ("optimizer_rules", [RATES], RULES),
+        ("activation_loops", [], ACTIVATIONS),
+        ("derivative_loops", [], DERIVATIVES),
+    ],
 )
 def test_every_kernel_is_vectorised(root, tmp_path, module, extra, names, level):
     source = kernels_source(root, tmp_path, module, extra)

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._runtime.bound_network import PredictFunction
+from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.c_function import CFunction
+from ffnn_fast._runtime.differentiation import VJP
 from ffnn_fast._runtime.diverged import DivergedWarning
 from ffnn_fast._runtime.inspection import GradientCheck, Trace
+from ffnn_fast._runtime.taylor_calls import Taylor
 from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.rate_finder import RateCurve
+from ffnn_fast._training.stepper import Stepper
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.activations import Activation
 from ffnn_fast.history import History, register_plot
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 __version__ = version("ffnn_fast")
 __all__ = [
+    "VJP",
     "Activation",
     "Averaging",
     "CFunction",
@@ -38,6 +42,7 @@ __all__ = [
     "GradientCheck",
     "History",
     "Interval",
+    "JacobianFunction",
     "LeastSquaresFit",
     "Loss",
     "ModelFileError",
@@ -47,6 +52,8 @@ __all__ = [
     "PredictFunction",
     "RateCurve",
     "SolverHistory",
+    "Stepper",
+    "Taylor",
     "Trace",
     "__version__",
     "from_keras",

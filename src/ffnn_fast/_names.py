@@ -65,7 +65,6 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "nag": ("nesterov",),
     "lbfgs": ("l-bfgs-b",),
     "lbfgsb": ("lbfgs",),
-    "levenbergmarquardt": ("lm",),
     # initializers
     "glorot": ("glorot_uniform",),
     "xavier": ("glorot_uniform",),

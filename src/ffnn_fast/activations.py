@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ffnn_fast._activation_derivatives import (
+    FAR,
+    GELU_CUBE,
+    GELU_ROOT,
+    SECOND,
+    SELU_ALPHA,
+    SELU_SCALE,
+    THIRD,
+    wave,
+)
 from ffnn_fast._conversion import as_numbers
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._names import unknown
@@ -41,12 +51,8 @@ __all__ = [
 
 Array = np.ndarray
 Axis = int | tuple[int, ...] | None
-PHASES = 2.0**28  # bound of |a| for sin
 SLOPE = 0.01  # of leaky_relu for a < 0
-SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
-GELU_ROOT, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715  # the constants of gelu_tanh
 LARGE = 1e30  # from here on softsign is ±1
-FAR = 40.0  # from here on e^−a²/2 is 0 in float64
 VANISHED = 760.0  # from here on a e^−a is 0 in float64
 MISH_TOP = 24.0  # from here on mish(a) rounds to a in float64
 
@@ -70,6 +76,11 @@ class Activation:
         Whether `derivative` takes the pre-activations a or, as in module 4.9, the values h = g(a).
     initializer : str, default "glorot_uniform"
         The initializer of the weights before it with ``initializer="auto"``.
+    second_derivative, third_derivative : callable, optional
+        g'' and g''' of the pre-activations a, whatever `of` is, for `Network.taylor`,
+        `Network.taylor_gradient` and `Network.hvp`. Every built-in activation has both; they are 0
+        for straight lines (``identity``, ``relu``, ``leaky_relu``, ``hard_sigmoid``), at a kink
+        too.
 
     Raises
     ------
@@ -90,12 +101,17 @@ class Activation:
     derivative: Callable[[Array], Array]
     of: str = "a"
     initializer: str = "glorot_uniform"
+    second_derivative: Callable[[Array], Array] | None = None
+    third_derivative: Callable[[Array], Array] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"the name of an activation must be a string, got {self.name!r}")
         if not (callable(self.function) and callable(self.derivative)):
             raise TypeError(f"activation {self.name!r}: function and derivative must be callable")
+        for name in ("second_derivative", "third_derivative"):
+            if not (getattr(self, name) is None or callable(getattr(self, name))):
+                raise TypeError(f"activation {self.name!r}: {name} must be callable or None")
         convert_fields(self, as_choice, "of", choices=("a", "h"))
         if not isinstance(self.initializer, str):
             raise TypeError(f"initializer must be a string, got {self.initializer!r}")
@@ -150,12 +166,6 @@ class SoftmaxHeads(Softmax):
         """∇a, head by head: J has no entries between heads."""
         heads = by_head(self.widths, a, h, dh)
         return np.hstack([Softmax.jacobian_product(self, *head) for head in heads])
-
-
-def _wave(function: Callable[[Array], Array], a: Array) -> Array:
-    """sin or cos; 0 from |a| = 2²⁸ on, where float32 numbers are 32 apart."""
-    near = np.abs(a) < PHASES
-    return np.where(near, function(np.where(near, a, 0)), 0 * a)
 
 
 def by_head(widths: tuple[int, ...], *arrays: Array) -> list[tuple[Array, ...]]:
@@ -440,7 +450,7 @@ def _steps(h: Array, above: float, below: float) -> Array:
 # hard_sigmoid, keep relative accuracy wherever they are normal numbers, 1e-12 in float64 and 1e-6
 # in float32, and so do their derivatives, but near a zero of the derivative.
 ACTIVATIONS: dict[str, Activation] = {
-    g.name: g
+    g.name: replace(g, second_derivative=SECOND[g.name], third_derivative=THIRD[g.name])
     for g in (
         Activation("identity", lambda a: a.copy(), np.ones_like, "h"),
         Activation("logistic", logistic, lambda h: h * (1 - h), "h"),
@@ -468,7 +478,7 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation("gelu_tanh", _gelu_tanh, _gelu_tanh_derivative),
         Activation("silu", _silu, _silu_derivative),
         Activation("mish", _mish, _mish_derivative),
-        Activation("sin", partial(_wave, np.sin), partial(_wave, np.cos)),
+        Activation("sin", partial(wave, np.sin), partial(wave, np.cos)),
     )
 }
 OUTPUTS: dict[str, Activation | Softmax] = {**ACTIVATIONS, "softmax": Softmax()}

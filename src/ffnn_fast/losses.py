@@ -118,6 +118,9 @@ class Loss:
         Whether outputs are ordered head by head, else target by target.
     point : callable, optional
         ``point(y_hat, **options)``: the one prediction per target, for R².
+    signed_weights : bool, default False
+        Whether sample weights may be negative. They are taken as they are then; otherwise they are
+        scaled to mean 1.
 
     Raises
     ------
@@ -135,13 +138,14 @@ class Loss:
     heads: Callable[..., int] = lambda **options: 1
     blocked: bool = False
     point: Callable[..., Array] = lambda y_hat, **options: y_hat
+    signed_weights: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"the name of a loss must be a string, got {self.name!r}")
         if not (callable(self.value) and callable(self.gradient)):
             raise TypeError(f"loss {self.name!r}: value and gradient must be callable")
-        convert_fields(self, as_bool, "classifies", "joint", "blocked")
+        convert_fields(self, as_bool, "classifies", "joint", "blocked", "signed_weights")
 
     def check_value(self, losses: Any, y: Array) -> None:
         """ValueError unless these are the losses of each sample, (n,), or each target, (n, T)."""
@@ -366,6 +370,7 @@ LOSSES: dict[str, Loss] = {
             point=lambda p: np.hsplit(p, 2)[0],
         ),
         Loss("hinge", _hinge, _hinge_gradient, targets=ONE_HOT, classifies=True),
+        _shares("linear", lambda p, y: y * p, lambda p, y: y.astype(p.dtype), signed_weights=True),
     )
 }
 

@@ -12,13 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from ffnn_fast._c_code import CExportOptions, EncodersLike, export_c
 from ffnn_fast._model import predictions
-from ffnn_fast._model.arrays import as_params, as_rows
+from ffnn_fast._model.arrays import as_output_weight, as_params, as_rows
+from ffnn_fast._model.derivative_targets import with_derivatives
+from ffnn_fast._model.directions import as_vector
 from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
 from ffnn_fast._names import hints_keywords
-from ffnn_fast._runtime import inspection
-from ffnn_fast._runtime.bound_network import PredictFunction, aligned_copy
+from ffnn_fast._runtime import differentiation, inspection, taylor_calls
+from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction, aligned_copy
 from ffnn_fast._runtime.c_function import CFunction, c_function, low_level_callable
 from ffnn_fast._runtime.settings import Settings
 from ffnn_fast._scalars import as_bool, as_generator, as_int, generator_from
@@ -29,6 +31,7 @@ from ffnn_fast._training import partial_fit as streaming
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.fit_request import FitRequest, RateFinderRequest
+from ffnn_fast._training.stepper import Stepper
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
 from ffnn_fast.activations import Activation
@@ -64,7 +67,9 @@ class Network:
         Seed of the generator that draws the weights, shuffles rows, holds rows out and seeds
         dropout; None: a random one.
     initializer : str or callable, default "auto"
-        See `ffnn_fast.initializers.initialize`; biases start at zero.
+        See `ffnn_fast.initializers.initialize`; biases start at zero. It also draws further starts
+        of `levenberg_marquardt`; a network that was loaded, or pickled with a function, has
+        ``"auto"`` for these.
     l2, l1 : float or sequence of float, default 0.0
         Coefficients of the penalty ``Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|``, one for all layers or one
         for each.
@@ -98,7 +103,8 @@ class Network:
     history : History
         Of the last call of `fit`, also of one that was interrupted.
     stream : object or None
-        State of the optimizer that the next `partial_fit` continues from; None before the first.
+        State of the optimizer that the next `partial_fit` or `stepper` continues from; None before
+        the first.
     engine : str
     n_threads : int
 
@@ -119,43 +125,28 @@ class Network:
     """
 
     def __init__(
-        self,
-        layer_sizes: Sequence[int],
-        *,
+        self, layer_sizes: Sequence[int], *,
         activation: str | Activation | Sequence[str | Activation] = "tanh",
-        output: str | Activation = "softmax",
-        loss: str | Loss = "auto",
-        loss_options: Mapping[str, Any] | None = None,
-        dropout: float | Sequence[float] = 0.0,
-        missing_targets: str = "refuse",
-        heads: Sequence[int] = (),
-        dtype: str = "float32",
-        seed: int | np.random.Generator | None = None,
-        initializer: str | Initializer = "auto",
-        l2: float | Sequence[float] = 0.0,
-        l1: float | Sequence[float] = 0.0,
-        engine: str | None = None,
-        n_threads: int | None = None,
-        matmul: str = "auto",
-    ) -> None:
+        output: str | Activation = "softmax", loss: str | Loss = "auto",
+        loss_options: Mapping[str, Any] | None = None, dropout: float | Sequence[float] = 0.0,
+        missing_targets: str = "refuse", heads: Sequence[int] = (), dtype: str = "float32",
+        seed: int | np.random.Generator | None = None, initializer: str | Initializer = "auto",
+        l2: float | Sequence[float] = 0.0, l1: float | Sequence[float] = 0.0,
+        engine: str | None = None, n_threads: int | None = None, matmul: str = "auto",
+    ) -> None:  # fmt: skip
         spec = NetworkSpec(
             layer_sizes, activation, output, loss, dtype, l2, l1,  # type: ignore[arg-type]
             loss_options or {}, dropout, missing_targets, heads,  # type: ignore[arg-type]
         )  # fmt: skip
         rng = as_generator(seed, "seed")
         settings = Settings(engine, n_threads, matmul)
-        self._assemble(spec, initialize(spec, initializer, rng), rng, settings)
+        self._assemble(spec, initialize(spec, initializer, rng), rng, settings, initializer)
 
     @classmethod
     def from_params(
-        cls,
-        spec: NetworkSpec,
-        params: ArrayLike,
-        *,
-        engine: str | None = None,
-        n_threads: int | None = None,
-        matmul: str = "auto",
-    ) -> Network:
+        cls, spec: NetworkSpec, params: ArrayLike, *, engine: str | None = None,
+        n_threads: int | None = None, matmul: str = "auto",
+    ) -> Network:  # fmt: skip
         """A network with a copy of given parameters.
 
         Parameters
@@ -182,11 +173,13 @@ class Network:
         return net
 
     def _assemble(
-        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, settings: Settings
-    ) -> None:
+        self, spec: NetworkSpec, params: Array, rng: np.random.Generator, settings: Settings,
+        initializer: str | Initializer = "auto",
+    ) -> None:  # fmt: skip
         self.rng = rng
         self.history = History()
         self.stream: streams.AnyStream | None = None
+        self._initializer = initializer  # of further starts
         self._settings = settings
         self._bound = settings.bind(spec, aligned_copy(params, spec.dtype))
 
@@ -322,7 +315,8 @@ class Network:
             Labels (n,) of integers 0..n_L-1, for several heads a column for each; one-hot or soft
             targets (n, n_L), or values (n,) or (n, T), T = ``spec.n_targets``.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0; only their ratios count.
+            Weights >= 0; only their ratios count. Those of the loss ``linear`` may be negative
+            and are taken as they are.
 
         Returns
         -------
@@ -425,7 +419,286 @@ class Network:
         """
         return self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
 
-    def step(self, X: ArrayLike, y: ArrayLike, learning_rate: float) -> float:
+    def vjp(self, X: ArrayLike, grad_y_hat: ArrayLike) -> differentiation.VJP:
+        """Vector-Jacobian products: from ∂ℒ/∂ŷ of any objective ℒ to ∂ℒ/∂θ and ∂ℒ/∂X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+        grad_y_hat : array-like of shape (n, n_L), or (n_L,) for one sample
+            u_i = ∂ℒ/∂ŷ_i for each row.
+
+        Returns
+        -------
+        VJP
+            ``y_hat``; ``grad_params`` = Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), a sum over rows and without the
+            penalty; ``grad_X`` = (∂ŷ_i/∂x_i)ᵀ u_i, in the shape of X. Without dropout.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not hold finite real numbers in one of these shapes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 3, 1], output="identity", seed=0)
+        >>> X, y = np.eye(2), np.array([[1.0], [2.0]])
+        >>> y_hat, grad, grad_X = net.vjp(X, 2 * (net.forward(X) - y) / len(X))
+        >>> np.allclose(grad, net.gradient(X, y))
+        True
+        """
+        return differentiation.vjp(self._bound, X, grad_y_hat)
+
+    def input_gradient(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Array:
+        """∂(w_i ℓ_i)/∂x_i of the loss of each row by itself, not divided by the number of rows.
+
+        Parameters
+        ----------
+        X, y
+            As in `loss`.
+        sample_weight : array-like of shape (n,), optional
+            w_i of either sign, taken as they are; default: 1.
+
+        Returns
+        -------
+        ndarray of shape (n, n_0), or (n_0,) for one sample
+            Without dropout.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or a target lies outside the domain of the loss.
+        """
+        return differentiation.input_gradient(self._bound, X, y, sample_weight)
+
+    def jacobian(self, X: ArrayLike) -> Array:
+        """∂ŷ/∂x of each row: entry [i, j, d] is the derivative of ŷ_j with respect to x_d there.
+
+        In reverse mode, or in forward mode where that takes less work.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L, n_0), or (n_L, n_0) for one sample
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `forward`.
+        """
+        return differentiation.jacobian(self._bound, X)
+
+    def jvp(self, X: ArrayLike, V: ArrayLike) -> tuple[Array, Array]:
+        """Jacobian-vector products: ŷ and the derivative of ŷ in the direction v_i at each row x_i.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+        V : array-like
+            v_i, in the shape of X.
+
+        Returns
+        -------
+        y_hat, derivative : ndarray of shape (n, n_L), or (n_L,) for one sample
+            ŷ and (∂ŷ_i/∂x_i) v_i.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not hold finite real numbers in one of these shapes.
+        """
+        return differentiation.jvp(self._bound, X, V)
+
+    def parameter_jacobian(self, X: ArrayLike) -> Array:
+        """∂ŷ/∂θ of each row: entry [i, j, m] is the derivative of ŷ_j with respect to θ_m there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L, P), or (n_L, P) for one sample
+            Laid out along its last axis like ``params``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `forward`.
+        MemoryError
+            If there is no memory for n · n_L · P numbers.
+        """
+        return differentiation.parameter_jacobian(self._bound, X)
+
+    def taylor(self, X: ArrayLike, V: ArrayLike) -> taylor_calls.Taylor:
+        """ŷ with its first and second derivatives along directions v in the inputs.
+
+        ``ŷ(x + t v) = ŷ + t J v + t²/2 vᵀ H v + O(t³)``, J = ∂ŷ/∂x, and H = ∂²ŷ_j/∂x² for each
+        output j. Carried forward through the layers: ȧ_k = W_k ḣ_{k-1}, ä_k = W_k ḧ_{k-1},
+        ḣ = g' ȧ, ḧ = g'' ȧ² + g' ä.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+        V : array-like of shape (n_0,), (n, n_0) or (n, m, n_0)
+            One direction for all rows, one for each, or m for each. For one sample (n_0,) or
+            (m, n_0).
+
+        Returns
+        -------
+        Taylor
+            ``y_hat`` (n, n_L), ``first`` = J v and ``second`` = vᵀ H v, (n, n_L) or (n, m, n_L), of
+            the network's dtype; for one sample without the first axis. Without dropout. The second
+            derivative of relu, leaky_relu and hard_sigmoid is 0, at their kinks too.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or a user-defined activation has no
+            `second_derivative`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 8, 1], output="identity", seed=0)
+        >>> y_hat, first, second = net.taylor(np.zeros((5, 2)), [1.0, 0.0])
+        >>> second.shape
+        (5, 1)
+        """
+        return taylor_calls.taylor_of(self._bound, X, V)
+
+    def taylor_gradient(
+        self, X: ArrayLike, V: ArrayLike, grad_y_hat: ArrayLike | None = None,
+        grad_first: ArrayLike | None = None, grad_second: ArrayLike | None = None,
+    ) -> Array:  # fmt: skip
+        """∇θ of any objective of ŷ, J v and vᵀ H v, from its gradients by these.
+
+        The reverse pass of `taylor`: for residuals of differential equations, or derivatives to be
+        fitted. It takes about three times as long as `taylor`.
+
+        Parameters
+        ----------
+        X, V
+            As in `taylor`.
+        grad_y_hat : array-like of shape (n, n_L), optional
+            ∂ℒ/∂ŷ; None: 0.
+        grad_first, grad_second : array-like, optional
+            ∂ℒ/∂(J v) and ∂ℒ/∂(vᵀ H v), of the shape of ``first`` and ``second`` of `taylor`;
+            None: 0, which saves time.
+
+        Returns
+        -------
+        ndarray of shape (P,)
+            Laid out like `params`; without the penalties.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `taylor`; with `grad_second` also if a user-defined activation has no
+            `third_derivative`.
+        """
+        return taylor_calls.taylor_gradient_of(
+            self._bound, X, V, (grad_y_hat, grad_first, grad_second)
+        )
+
+    def input_hessian_diagonal(self, X: ArrayLike) -> Array:
+        """∂²ŷ_j/∂x_d² of every output and input.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L, n_0), or (n_L, n_0) for one sample
+            By a pass of `taylor` along each of the n_0 unit vectors.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `taylor`.
+        """
+        return taylor_calls.hessian_diagonal(self._bound, X)
+
+    def laplacian(self, X: ArrayLike) -> Array:
+        """Δŷ_j = Σ_d ∂²ŷ_j/∂x_d² of every output.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_L), or (n_L,) for one sample
+            Its gradient in θ: `taylor_gradient` with ``V = np.broadcast_to(np.eye(n_0), (n, n_0,
+            n_0))`` and ∂ℒ/∂Δŷ repeated for each of the n_0 directions as `grad_second`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `taylor`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 8, 1], output="identity", seed=0)
+        >>> net.laplacian(np.ones((5, 2))).shape
+        (5, 1)
+        """
+        return taylor_calls.hessian_diagonal(self._bound, X).sum(axis=-1)
+
+    def hvp(
+        self, X: ArrayLike, y: ArrayLike, v: ArrayLike, sample_weight: ArrayLike | None = None,
+    ) -> Array:  # fmt: skip
+        """∇²ℒ v: the Hessian of the objective in θ times a vector, exact, without the matrix.
+
+        Forward over reverse (B. A. Pearlmutter, *Fast Exact Multiplication by the Hessian*, Neural
+        Computation 6, 1994); it takes as long as some three gradients. Kinks of activations and
+        losses, and l1, have the second derivative 0.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `loss`.
+        v : array-like of shape (P,)
+            Laid out like `params`.
+
+        Returns
+        -------
+        ndarray of shape (P,)
+            Of the network's dtype, without dropout, with the l2 penalty.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`; if `v` is not a finite vector of that shape; if the loss is user-defined, or
+            a user-defined activation has no `second_derivative`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 3, 2], seed=0)
+        >>> net.hvp(np.eye(2), [0, 1], np.ones_like(net.params)).shape
+        (17,)
+        """
+        samples = as_samples(self.spec, X, y, sample_weight)
+        return taylor_calls.hessian_product(self._bound, samples, as_vector(v, self.spec))
+
+    def step(
+        self, X: ArrayLike, y: ArrayLike, learning_rate: float, *,
+        clip_value: float | None = None, clip_norm: float | None = None,
+        max_norm: float | None = None, frozen: Iterable[int] | None = None,
+    ) -> float:  # fmt: skip
         """Take one step of gradient descent, θ := θ − η ∇θ, on these rows.
 
         Parameters
@@ -434,6 +707,8 @@ class Network:
             As in `loss`.
         learning_rate : float
             η, finite and > 0.
+        clip_value, clip_norm, max_norm, frozen : optional
+            As in `fit`.
 
         Returns
         -------
@@ -450,38 +725,24 @@ class Network:
         TypeError, ValueError
             If an argument is not as described; nothing has been changed then.
         """
-        return streaming.step(self._bound, self.rng, as_samples(self.spec, X, y), learning_rate)
+        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        return streaming.step(self._bound, self.rng, (X, y), learning_rate, bounds)
 
     def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        epochs: int = 10,
-        batch_size: int | None = 32,
-        optimizer: OptimizerLike = "sgd",
-        learning_rate: RateLike = None,
-        validation_data: Sequence[ArrayLike | None] | None = None,
-        validation_fraction: float = 0.0,
-        sample_weight: ArrayLike | None = None,
-        class_weight: str | Mapping[int, float] | None = None,
-        shuffle: bool = True,
-        rng: int | np.random.Generator | None = None,
-        metrics: MetricsLike = True,
-        diagnostics: bool = False,
-        callbacks: Iterable[CallbackLike] = (),
-        early_stopping: EarlyStopping | bool | None = None,
-        tol: float | None = None,
-        max_time: float | None = None,
-        averaging: str | Averaging | None = None,
-        clip_value: float = math.inf,
-        clip_norm: float = math.inf,
-        max_norm: float = math.inf,
-        frozen: Iterable[int] = (),
-        checkpoint: PathLike | Checkpoint | None = None,
-        resume: PathLike | bool = False,
+        self, X: ArrayLike, y: ArrayLike, *, epochs: int = 10, batch_size: int | None = 32,
+        optimizer: OptimizerLike = "sgd", learning_rate: RateLike = None,
+        validation_data: Sequence[ArrayLike | None] | None = None, validation_fraction: float = 0.0,
+        sample_weight: ArrayLike | None = None, derivatives: tuple[ArrayLike, float] | None = None,
+        missing_derivatives: str = "refuse", class_weight: str | Mapping[int, float] | None = None,
+        shuffle: bool = True, rng: int | np.random.Generator | None = None,
+        metrics: MetricsLike = True, diagnostics: bool = False,
+        callbacks: Iterable[CallbackLike] = (), early_stopping: EarlyStopping | bool | None = None,
+        tol: float | None = None, max_time: float | None = None,
+        averaging: str | Averaging | None = None, clip_value: float = math.inf,
+        clip_norm: float = math.inf, max_norm: float = math.inf, frozen: Iterable[int] = (),
+        checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
         on_interrupt: str = "raise",
-    ) -> History:
+    ) -> History:  # fmt: skip
         """Train on minibatches for a number of epochs.
 
         Parameters
@@ -507,6 +768,14 @@ class Network:
             stratified by class for classifiers. The rows are copied.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
+        derivatives : (dY_dX, weight), optional
+            Fit ∂ŷ/∂x to dY_dX too, (n, n_L, n_0), or (n, n_0) for one output. To the objective is
+            added ``weight · Σ_jd (∂ŷ_j/∂x_d − dY_dX_jd)² / 2``, weighted by `sample_weight`, as a
+            mean over the rows: the squared error of Sobolev training (W. M. Czarnecki et al.,
+            2017).
+            Not for networks with dropout. Steps are computed one by one, each with n_0 tangents.
+        missing_derivatives : {"refuse", "ignore"}, default "refuse"
+            Whether NaN in dY_dX is an error, or leaves that derivative out.
         class_weight : "balanced" or mapping of label to weight, optional
             Balanced: inverse to how often the class occurs. Multiplies `sample_weight`.
         shuffle : bool, default True
@@ -574,8 +843,9 @@ class Network:
         request = FitRequest(
             epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
             validation_data=validation_data, validation_fraction=validation_fraction,
-            sample_weight=sample_weight, class_weight=class_weight, shuffle=shuffle, rng=rng,
-            metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
+            sample_weight=sample_weight, derivatives=derivatives,
+            missing_derivatives=missing_derivatives, class_weight=class_weight, shuffle=shuffle,
+            rng=rng, metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
             early_stopping=early_stopping, tol=tol, max_time=max_time, averaging=averaging,
             clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
             checkpoint=checkpoint, resume=resume, on_interrupt=on_interrupt,
@@ -586,15 +856,12 @@ class Network:
         return state.history
 
     def partial_fit(
-        self,
-        X: ArrayLike | Iterable[Sequence[ArrayLike]],
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        batch_size: int = 32,
-        optimizer: OptimizerLike | None = None,
-        learning_rate: RateLike = None,
-    ) -> float:
+        self, X: ArrayLike | Iterable[Sequence[ArrayLike]], y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None, *, batch_size: int = 32,
+        optimizer: OptimizerLike | None = None, learning_rate: RateLike = None,
+        clip_value: float | None = None, clip_norm: float | None = None,
+        max_norm: float | None = None, frozen: Iterable[int] | None = None,
+    ) -> float:  # fmt: skip
         """Train on these rows once, in the order given, from the optimizer's last state.
 
         Parameters
@@ -613,6 +880,8 @@ class Network:
             As in `fit`. Default: those of the last call, also if the network was saved and loaded
             since, or stochastic gradient descent. Another optimizer starts with new state; another
             learning rate keeps it.
+        clip_value, clip_norm, max_norm, frozen : optional
+            As in `fit`. Default: those of the last call, or none.
 
         Returns
         -------
@@ -630,11 +899,62 @@ class Network:
             If an argument is not as described, or the learning rate counts in shares of a fit. The
             network has then been trained on the chunks before an invalid one.
         """
+        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        request = streaming.StreamRequest(optimizer, learning_rate, bounds)
+        data = (X, y, sample_weight)
         mean, self.stream = streaming.partial_fit(
-            self._bound, self.rng, self.stream, (X, y, sample_weight),
-            batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
-        )  # fmt: skip
+            self._bound, self.rng, self.stream, data, batch_size, request
+        )
         return mean
+
+    def stepper(
+        self, *, optimizer: OptimizerLike | None = None, learning_rate: RateLike = None,
+        batch_size: int = 32, clip_value: float | None = None, clip_norm: float | None = None,
+        max_norm: float | None = None, frozen: Iterable[int] | None = None, rollback: bool = True,
+    ) -> Stepper:  # fmt: skip
+        """An object that trains one step per call, for training loops of your own.
+
+        It takes about a microsecond more than the step itself, and the same rows in the same
+        batches give the same bits as `fit`. It shares θ and `stream` with the network: `save` with
+        ``with_state=True`` stores its state, and the stepper of the loaded network goes on to the
+        same bits, as `partial_fit` does.
+
+        Parameters
+        ----------
+        optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen : optional
+            As in `partial_fit`: by default those of the last stepper or `partial_fit`, whose state
+            goes on, or stochastic gradient descent. A schedule must count steps.
+        batch_size : int, default 32
+            The most rows of a call.
+        rollback : bool, default True
+            Copy θ and the optimizer's state before each step, and restore them if the step
+            diverges. False saves the time of the copy, which counts for large networks on few rows.
+
+        Returns
+        -------
+        Stepper
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or the parameters are not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 8, 1], output="identity", seed=0)
+        >>> stepper = net.stepper(optimizer="adam", learning_rate=0.01)
+        >>> X = np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32)
+        >>> losses = [stepper.step(X, X[:, :1] * X[:, 1:]) for _ in range(500)]
+        >>> losses[-1] < 0.1 * losses[0]
+        True
+        """
+        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        request = streaming.StreamRequest(optimizer, learning_rate, bounds)
+        stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
+        made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream
+        return made
 
     def find_learning_rate(
         self, X: ArrayLike, y: ArrayLike, *, lowest: float = 1e-6, highest: float = 10.0,
@@ -715,8 +1035,10 @@ class Network:
 
     def minimize(
         self, X: ArrayLike, y: ArrayLike, method: str = "L-BFGS-B",
-        sample_weight: ArrayLike | None = None, *, max_iterations: int = 1000,
-        tol: float | None = None, options: Mapping[str, Any] | None = None,
+        sample_weight: ArrayLike | None = None, *,
+        derivatives: tuple[ArrayLike, float] | None = None, missing_derivatives: str = "refuse",
+        max_iterations: int = 1000, tol: float | None = None,
+        options: Mapping[str, Any] | None = None,
         callback: RecordCallback | None = None,
     ) -> minimizers.SolverHistory:  # fmt: skip
         """Minimise the objective over all rows by a method of `scipy.optimize.minimize`.
@@ -729,10 +1051,13 @@ class Network:
         X, y, sample_weight
             As in `loss`.
         method : str, default "L-BFGS-B"
-            Any of SciPy's minimisers by name, in upper or lower case. Second derivatives are
-            differences of gradients: 2 gradients for a product with ∇²ℒ, 2 P for ∇²ℒ itself
-            (``dogleg``, ``trust-exact``). Methods without gradients (``Nelder-Mead``, ``Powell``,
-            ``COBYLA``, ``COBYQA``) suit a handful of parameters.
+            Any of SciPy's minimisers by name, in upper or lower case. Second derivatives are exact,
+            by `hvp`: a product for ``Newton-CG``, ``trust-ncg`` and ``trust-krylov``, P for ∇²ℒ
+            (``dogleg``, ``trust-exact``); differences of two gradients with a user-defined loss, an
+            activation without `second_derivative`, or `derivatives`. Methods without gradients
+            (``Nelder-Mead``, ``Powell``, ``COBYLA``, ``COBYQA``) suit a handful of parameters.
+        derivatives, missing_derivatives
+            As in `fit`.
         max_iterations : int, default 1000
             For ``TNC`` and ``COBYLA``: evaluations of the objective.
         tol : float, optional
@@ -758,6 +1083,7 @@ class Network:
         given = minimizers.MinimizeOptions(method, max_iterations, tol, options, callback)
         bound = self._settings.bind_double(self._bound)
         samples = as_samples(bound.spec, X, y, sample_weight)
+        samples = with_derivatives(bound.spec, samples, derivatives, missing_derivatives)
         return minimizers.minimize(bound, samples, self.params, given)
 
     def objective(
@@ -797,43 +1123,57 @@ class Network:
         return minimizers.Objective(bound, as_samples(bound.spec, X, y, sample_weight))
 
     def levenberg_marquardt(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        max_iterations: int = 200,
-        tol: float = 1e-8,
-        damping: float = 1e-3,
-        memory_limit: float = 2e9,
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
+        max_iterations: int = 200, tol: float = 1e-8, damping: float = 1e-3,
+        output_weight: ArrayLike | None = None, frozen: Iterable[int] = (), n_starts: int = 1,
+        quasi_newton_steps: int | None = None, memory_limit: float = 2e9,
         callback: RecordCallback | None = None,
-    ) -> LeastSquaresFit:
+    ) -> LeastSquaresFit:  # fmt: skip
         """Fit a regression network by damped Gauss-Newton steps: the method for small networks.
 
         For squared errors and up to a few thousand parameters P, since a step takes n · n_L · P²
         operations and P² memory. The objective is the network's own, with its penalty, in float64
-        whatever the network's dtype, and never rises.
+        whatever the network's dtype, and never rises. Missing targets (NaN) have no residual if the
+        network ignores them.
 
         Parameters
         ----------
         X, y, sample_weight
             As in `loss`.
         max_iterations : int, default 200
+            Of each start.
         tol : float, default 1e-8
             Stop when the cosine between the residuals and every column of their Jacobian, the
             relative change of the objective (actual and predicted), or that of θ is below it.
         damping : float, default 1e-3
             The initial damping, relative to the largest diagonal entry of JᵀJ.
+        output_weight : array-like of shape (n_L,), optional
+            Weights v_j >= 0 of the outputs: the objective is the mean of Σ_j v_j ℓ_j, with the
+            penalty. Default: 1 each.
+        frozen : sequence of int, default ()
+            Layers k = 1..L that stay as they are. An iteration takes as long as without.
+        n_starts : int, default 1
+            The first start is the network's θ; ``net.rng`` draws the others by the network's
+            `initializer`, but for frozen layers. The lowest objective is kept. Starts run on
+            several threads, one each, with the same result for any number.
+        quasi_newton_steps : int, optional
+            The most L-BFGS steps, in the metric of H, after each Gauss-Newton step; 0: none.
+            Default: as many as take about the time of a Gauss-Newton step, at most 20. Where the
+            residuals stay large, Gauss-Newton steps alone converge slowly.
         memory_limit : float, default 2e9
-            Bytes that the two (P, P) matrices may take.
+            Bytes that the two (P, P) matrices of each start that runs may take, three with frozen
+            layers; fewer starts run at a time if they need more.
         callback : callable, optional
-            As in `minimize`.
+            As in `minimize`. With several starts the records of those that run together come from
+            several threads, one at a time; StopIteration ends the start of the record.
 
         Returns
         -------
         LeastSquaresFit
             A `History` as from `minimize`, with ``damping`` in each record, ``converged``,
-            ``message``, ``covariance()`` and ``interval(X, level)``.
+            ``message``, ``covariance()`` and ``interval(X, level)``. With several starts it is that
+            of the best one, whose number is in each record and in the attribute ``start``;
+            ``objectives`` holds where each ended.
 
         Raises
         ------
@@ -841,15 +1181,30 @@ class Network:
             If an argument is not as described, the loss is not a squared error, P is too large, or
             the objective is not finite at the start; nothing has been changed then.
         """
-        from ffnn_fast._solvers import levenberg_marquardt as least_squares
+        from ffnn_fast._solvers import levenberg_marquardt as solver
+        from ffnn_fast._solvers.least_squares import LeastSquares
 
-        least_squares.check_least_squares(self.spec, memory_limit)
-        options = least_squares.LevenbergMarquardtOptions(max_iterations, tol, damping, callback)
-        bound = self._settings.bind_double(self._bound)
+        layers = fitting.as_frozen_layers(frozen, self.spec)
+        solver.check_least_squares(self.spec, memory_limit, layers)
+        options = solver.LevenbergMarquardtOptions(
+            max_iterations, tol, damping, quasi_newton_steps, memory_limit, callback
+        )
+        n_starts, bound = as_int(n_starts, "n_starts"), self._settings.bind_double(self._bound)
         samples = as_samples(bound.spec, X, y, sample_weight)
-        return least_squares.levenberg_marquardt(bound, samples, self.params, options)
+        weight = as_output_weight(output_weight, bound.spec)
+        problem = LeastSquares(samples, weight, layers)
+        further = problem.further_starts(bound, n_starts - 1, self._initializer, self.rng)
+        return solver.levenberg_marquardt(bound, problem, self.params, options, further)
 
-    def predictor(self, n_rows: int = 1) -> PredictFunction:
+    @overload
+    def predictor(
+        self, n_rows: int = 1, *, jacobian: Literal[False] = False
+    ) -> PredictFunction: ...
+    @overload
+    def predictor(self, n_rows: int = 1, *, jacobian: Literal[True]) -> JacobianFunction: ...
+    def predictor(
+        self, n_rows: int = 1, *, jacobian: bool = False
+    ) -> PredictFunction | JacobianFunction:
         """A function for the lowest latency: ŷ of `n_rows` rows, with `out` without an allocation.
 
         A call checks the dtype, the number of elements and the memory layout of its arrays, but not
@@ -859,20 +1214,23 @@ class Network:
         ----------
         n_rows : int, default 1
             Rows per call.
+        jacobian : bool, default False
+            Compute ∂ŷ/∂x as well.
 
         Returns
         -------
-        PredictFunction
+        PredictFunction, or JacobianFunction with `jacobian`
             ``predict(x, out=None)`` for an array `x` of n_rows · n_0 elements, C-contiguous and of
             the network's dtype, writes ŷ to `out`, n_rows · n_L elements, and returns `out`;
             without `out` it returns a new array, (n_rows, n_L), at each call. It raises ValueError
             for an array of another dtype, size or layout. Later changes of ``params`` take effect.
-            It runs on the calling thread; make one for each thread.
+            It runs on the calling thread; make one for each thread. With `jacobian`,
+            ``predict(x, out=None, jacobian_out=None)`` returns ŷ and ∂ŷ/∂x, (n_rows, n_L, n_0).
 
         Raises
         ------
         TypeError, ValueError
-            If `n_rows` is not an integer >= 1.
+            If `n_rows` is not an integer >= 1, or `jacobian` not a bool.
 
         Examples
         --------
@@ -882,7 +1240,10 @@ class Network:
         >>> predict(np.ones(3, dtype=np.float32)).shape
         (1, 2)
         """
-        return self._bound.predictor(as_int(n_rows, "n_rows"))
+        n_rows = as_int(n_rows, "n_rows")
+        if as_bool(jacobian, "jacobian"):
+            return self._bound.jacobian_predictor(n_rows)
+        return self._bound.predictor(n_rows)
 
     def c_function(self, dtype: str | None = None) -> CFunction:
         """The network as C functions of one sample: for ctypes, cffi, Numba and Cython.
@@ -1001,13 +1362,13 @@ class Network:
         options = CExportOptions(name, dtype, jacobian, fortran, preprocessing)
         return export_c(self.spec, self.params, path, options)
 
-    def trace(self, X: ArrayLike, y: ArrayLike) -> inspection.Trace:
-        """Every a_k, h_k, ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name.
+    def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> inspection.Trace:
+        """Every a_k, h_k, ŷ, ∇ŷ, ∇a_k, ∇h_k, ∇W_k, ∇b_k of one forward and backward pass, by name.
 
         Parameters
         ----------
         X, y
-            As in `loss`.
+            As in `loss`. Without `y` the forward pass only: ``h_0`` to ``y_hat``.
 
         Returns
         -------
@@ -1019,7 +1380,10 @@ class Network:
         TypeError, ValueError
             As `loss`.
         """
-        return inspection.trace(self.spec, self.params, as_samples(self.spec, X, y))
+        if y is None:
+            return inspection.trace(self.spec, self.params, as_rows(X, self.spec)[0], None)
+        samples = as_samples(self.spec, X, y)
+        return inspection.trace(self.spec, self.params, samples.X, samples.Y)
 
     def check_gradients(self, X: ArrayLike, y: ArrayLike) -> inspection.GradientCheck:
         """Compare backpropagation with central differences, in float64.
@@ -1111,6 +1475,7 @@ class Network:
         """An independent network with the same parameters, settings and generator state."""
         other = type(self).__new__(type(self))
         other.__setstate__(self.__getstate__())
+        other._initializer = self._initializer
         return other
 
     __copy__ = copy
@@ -1125,12 +1490,15 @@ class Network:
             "rng": self.rng.bit_generator.state,
             "settings": vars(self._settings).copy(),
             "history": self.history,
-            "stream": None if self.stream is None else vars(self.stream.copy()),
+            "stream": None if self.stream is None else self.stream.plain(),
+            # A function may not be one that can be pickled.
+            "initializer": self._initializer if isinstance(self._initializer, str) else "auto",
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         rng, settings = generator_from(state["rng"]), Settings(**state["settings"])
-        self._assemble(state["spec"], state["params"], rng, settings)
+        initializer = state.get("initializer", "auto")
+        self._assemble(state["spec"], state["params"], rng, settings, initializer)
         self.history, self.stream = state["history"], streams.stream_from(state["stream"])
 
     def __repr__(self) -> str:

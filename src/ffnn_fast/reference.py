@@ -10,14 +10,34 @@ import math
 
 import numpy as np
 
-from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.dropout_masks import Mask, drop
-from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast.activations import activation_of, by_head
-from ffnn_fast.losses import CANONICAL, FROM_LOGITS, canonical_gradient, loss_of
+from ffnn_fast._model.dropout_masks import Mask
+from ffnn_fast._reference.derivatives import (
+    input_gradient,
+    input_jacobian,
+    jacobian_workspace_size,
+    jvp,
+    parameter_jacobian,
+    vjp,
+    vjp_workspace_size,
+)
+from ffnn_fast._reference.hessian import hessian_product, output_tangent
+from ffnn_fast._reference.propagation import (
+    Plan,
+    back_propagation,
+    dense_targets,
+    forward_propagation,
+    gradient_of_head,
+    matrix_product,
+    output_gradient,
+    outputs_gradient,
+)
+from ffnn_fast._reference.taylor import taylor, taylor_gradient, taylor_workspace_size
+from ffnn_fast.activations import by_head
+from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
 
 __all__ = [
+    "JacobianPredictor",
     "Plan",
     "Predictor",
     "back_propagation",
@@ -25,7 +45,12 @@ __all__ = [
     "forward",
     "forward_propagation",
     "gradient_of_head",
+    "hessian_product",
+    "input_gradient",
+    "input_jacobian",
     "jacobian",
+    "jacobian_workspace_size",
+    "jvp",
     "loss",
     "loss_gradient",
     "losses_of_head",
@@ -33,29 +58,23 @@ __all__ = [
     "normal_equations",
     "normal_workspace_size",
     "output_gradient",
+    "output_tangent",
+    "outputs_gradient",
+    "parameter_jacobian",
     "penalty",
     "sample_losses",
+    "taylor",
+    "taylor_gradient",
+    "taylor_workspace_size",
     "train_epoch",
     "update",
+    "vjp",
+    "vjp_workspace_size",
     "workspace_size",
 ]
 
 Array = np.ndarray
 CLIP_FLOOR = 1e-6  # added to ‖∇θ‖ by torch.nn.utils.clip_grad_norm_
-
-
-class Plan:
-    """A network as the functions below take it: here, its description.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-    n_threads, matmul
-        Of the compiled engine; not used here.
-    """
-
-    def __init__(self, spec: NetworkSpec, n_threads: int = 1, matmul: str = "own") -> None:
-        self.spec = spec
 
 
 class Predictor:
@@ -107,6 +126,43 @@ class Predictor:
         return out
 
 
+class JacobianPredictor:
+    """ŷ and ∂ŷ/∂x of `n_rows` rows at a call, into `out` and `jacobian_out` or new arrays.
+
+    Parameters
+    ----------
+    plan, params, n_rows, work
+        As those of `Predictor`.
+    """
+
+    def __init__(self, plan: Plan, params: Array, n_rows: int, work: Array | None) -> None:
+        self.predict = Predictor(plan, params, n_rows, work)
+
+    def __call__(
+        self, x: Array, out: Array | None = None, jacobian_out: Array | None = None
+    ) -> tuple[Array, Array]:
+        """ŷ of x, n_rows · n_0 elements, n_rows · n_L, and J, n_rows · n_L · n_0 elements.
+
+        Raises
+        ------
+        ValueError
+            As that of `Predictor`.
+        """
+        predict, spec = self.predict, self.predict.plan.spec
+        shape = (predict.n_rows, spec.n_outputs, spec.n_inputs)
+        if jacobian_out is None:
+            jacobian_out = np.empty(shape, spec.dtype)
+        if not _is_plain(jacobian_out, spec.dtype, math.prod(shape), written=True):
+            raise ValueError(
+                f"expected C-contiguous {spec.dtype} arrays: writable jacobian_out of "
+                f"{math.prod(shape)} elements"
+            )
+        out = predict(x, out)
+        X, J = x.reshape(predict.n_rows, -1), jacobian_out.reshape(shape)
+        input_jacobian(predict.plan, predict.params, X, None, J, None)
+        return out, jacobian_out
+
+
 def _is_plain(x: object, dtype: str, size: int, written: bool) -> bool:
     """Whether x is an array of this dtype and size that can be used without a copy."""
     if not isinstance(x, np.ndarray) or x.dtype != dtype or x.size != size:
@@ -117,30 +173,6 @@ def _is_plain(x: object, dtype: str, size: int, written: bool) -> bool:
 def workspace_size(plan: Plan, n: int) -> int:
     """Elements of scratch that a call on `n` rows needs: none."""
     return 0
-
-
-def forward_propagation(
-    plan: Plan, params: Array, X: Array, mask: Mask | None = None
-) -> tuple[list[Array], list[Array]]:
-    """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
-
-    With a mask, layer k + 1 takes ``drop(h_k)`` in place of h_k, as listed.
-    """
-    spec = plan.spec
-    a, h = [X], [X]
-    layers = zip(
-        spec.weights(params),
-        spec.biases(params),
-        spec.layer_activations,
-        spec.dropout_rates,
-        strict=True,
-    )
-    for k, (W, b, g, rate) in enumerate(layers):
-        a.append(b + _product(drop(h[k], mask, k, rate), W.T))
-        h.append(activation_of(g, spec.heads).function(a[-1]))
-        if not isinstance(g, str):
-            g.check_function(a[-1], h[-1])
-    return a, h
 
 
 def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
@@ -169,64 +201,6 @@ def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
     return losses.sum(axis=1) if losses.ndim == 2 else losses
 
 
-def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
-    """∇a_L of every sample (module 4.5): −(e(y) − ŷ) for canonical pairs, else J_Oᵀ ∇ŷ, which for
-    pairs in `FROM_LOGITS` is one formula of a_L.
-    """
-    spec = plan.spec
-    if (spec.output, spec.loss) in FROM_LOGITS:
-        of_logits = FROM_LOGITS[spec.output, spec.loss][1]
-        heads = by_head(spec.heads, a_L, y)
-        return np.hstack([of_logits(*head, **spec.loss_options) for head in heads])
-    heads = by_head(spec.heads, y_hat, y)
-    gradient = np.hstack([gradient_of_head(plan, *head) for head in heads])
-    if (spec.output, spec.loss) in CANONICAL:
-        return gradient
-    return activation_of(spec.output, spec.heads).jacobian_product(a_L, y_hat, gradient)
-
-
-def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
-    """−(e(y) − ŷ) for canonical pairs, else ∇ŷ, for the outputs and targets of one head."""
-    spec = plan.spec
-    formulas = loss_of(spec.loss)
-    if (spec.output, spec.loss) in CANONICAL:
-        gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
-    else:
-        gradient = formulas.gradient(y_hat, y, **spec.loss_options)
-        if not isinstance(spec.loss, str):
-            formulas.check_gradient(gradient, y_hat)
-    if spec.missing_targets == "ignore":
-        missing = formulas.over_outputs(np.isnan(y), y_hat.shape[1])
-        gradient = np.where(missing, np.zeros((), gradient.dtype), gradient)
-    return gradient
-
-
-def back_propagation(
-    plan: Plan,
-    params: Array,
-    a: list[Array],
-    h: list[Array],
-    da_L: Array,
-    mask: Mask | None = None,
-) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
-    """∇a_k, ∇h_k, ∇W_k, ∇b_k for k = L..1 (modules 4.6 to 4.8); a list's unused entry is empty."""
-    spec = plan.spec
-    L, W, rates = spec.n_layers, spec.weights(params), spec.dropout_rates
-    da, dh, dW, db = ([np.empty(0)] * (L + 1) for _ in range(4))
-    da[L] = da_L
-    for k in range(L, 0, -1):
-        # module 4.7, gradients w.r.t. parameters: ∇W_k = ∇a_k h_{k-1}ᵀ, ∇b_k = ∇a_k
-        dW[k] = _product(da[k].T, drop(h[k - 1], mask, k - 1, rates[k - 1]))
-        db[k] = da[k].sum(axis=0)
-        # module 4.6, gradients w.r.t. the layer below: ∇h_{k-1} = W_kᵀ ∇a_k
-        dh[k - 1] = drop(_product(da[k], W[k - 1]), mask, k - 1, rates[k - 1])
-        # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
-        if k > 1:
-            g = activation_of(spec.layer_activations[k - 2])
-            da[k - 1] = g.jacobian_product(a[k - 1], h[k - 1], dh[k - 1])
-    return da, dh, dW, db
-
-
 def penalty(plan: Plan, params: Array) -> float:
     """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|; biases are not penalised."""
     spec, total = plan.spec, 0.0
@@ -236,16 +210,6 @@ def penalty(plan: Plan, params: Array) -> float:
         if l1 != 0:
             total += l1 * float(np.abs(W).sum(dtype=np.float64))
     return total
-
-
-def dense_targets(plan: Plan, Y: Array) -> Array:
-    """Y as (n, T) targets: integer labels ℓ become e(ℓ), the one-hot vectors of module 4.5.
-
-    Those of several heads are dense already.
-    """
-    if Y.ndim == 2:
-        return Y
-    return np.eye(plan.spec.n_outputs, dtype=plan.spec.dtype)[Y]
 
 
 def forward(plan: Plan, params: Array, X: Array, out: Array, work: Array | None) -> None:
@@ -298,19 +262,13 @@ def loss_gradient(
 
 
 def jacobian(plan: Plan, params: Array, X: Array) -> tuple[Array, Array]:
-    """ŷ, (n, n_L), and ∂ŷ_ij/∂θ, (n_L, n, P): back_propagation of e_j, its sum over rows undone."""
-    spec = plan.spec
-    a, h = forward_propagation(plan, params, X)
-    rows = np.empty((spec.n_outputs, len(X), spec.n_params), dtype=spec.dtype)
-    for j in range(spec.n_outputs):
-        dh_L = np.zeros_like(h[-1])
-        dh_L[:, j] = 1
-        da_L = activation_of(spec.output, spec.heads).jacobian_product(a[-1], h[-1], dh_L)
-        da, _, _, _ = back_propagation(plan, params, a, h, da_L)
-        for k, (w, b) in enumerate(spec.offsets, start=1):
-            rows[j, :, w:b] = (da[k][:, :, None] * h[k - 1][:, None, :]).reshape(len(X), -1)
-            rows[j, :, b : b + da[k].shape[1]] = da[k]
-    return h[-1], rows
+    """ŷ, (n, n_L), and ∂ŷ_ij/∂θ, (n_L, n, P)."""
+    spec, n = plan.spec, len(X)
+    y_hat = np.empty((n, spec.n_outputs), dtype=spec.dtype)
+    J = np.empty((n, spec.n_outputs, spec.n_params), dtype=spec.dtype)
+    forward(plan, params, X, y_hat, None)
+    parameter_jacobian(plan, params, X, J, None)
+    return y_hat, J.swapaxes(0, 1)
 
 
 def normal_workspace_size(plan: Plan, n: int) -> int:
@@ -324,24 +282,32 @@ def normal_equations(
     X: Array,
     Y: Array,
     sample_weight: Array | None,
+    output_weight: Array | None,
     JTJ: Array,
     JTr: Array,
     work: Array | None,
 ) -> float:
     """JTJ := lower triangle of JᵀJ, (P, P), JTr := Jᵀr, (P,); returns ½ Σ r², the mean loss.
 
-    r_ij = √(c w_i / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error, and
-    J = ∂r/∂θ; without the penalty. The output is not softmax; Y is (n, n_L).
+    r_ij = √(c w_i v_j / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error;
+    J = ∂r/∂θ. r_ij is 0 where the network ignores a missing y_ij. Without the penalty. w is (n,) or
+    None, v is (n_L,) or None. The output is not softmax; Y is (n, n_L).
     """
     curvature = {"squared_error": 2, "half_squared_error": 1}[str(plan.spec.loss)]
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    scale = np.sqrt(curvature * weight / len(X)).astype(plan.spec.dtype)
+    squared = (curvature * weight / len(X))[:, None]
+    if output_weight is not None:
+        squared = squared * output_weight
+    scale = np.sqrt(squared).astype(plan.spec.dtype)
+    if plan.spec.missing_targets == "ignore":
+        missing = np.isnan(Y)
+        scale, Y = np.where(missing, 0, scale).astype(scale.dtype), np.where(missing, 0, Y)
     y_hat, J = jacobian(plan, params, X)
-    r = (scale[:, None] * (y_hat - Y)).T.ravel()
-    J = (scale[:, None] * J).reshape(len(r), -1)
+    r = (scale * (y_hat - Y)).T.ravel()
+    J = (scale.T[:, :, None] * J).reshape(len(r), -1)
     lower = np.tri(len(JTr), dtype=bool)
-    JTJ[lower] = _product(J.T, J)[lower]
-    JTr[:] = _product(J.T, r)
+    JTJ[lower] = matrix_product(J.T, J)[lower]
+    JTr[:] = matrix_product(J.T, r)
     return 0.5 * float((r.astype(np.float64) ** 2).sum())
 
 
@@ -414,16 +380,6 @@ def train_epoch(
         total += len(rows) * loss_gradient(plan, params, *batch, grad, None, (rule.seed, t))
         update(plan, rule, hyper[step if len(hyper) > 1 else 0], params, grad, state, t)
     return total / len(order)
-
-
-def _product(A: Array, B: Array) -> Array:
-    """A @ B, without NumPy's warning of an invalid value, as in the compiled engine.
-
-    NumPy has given that warning for products of finite matrices with finite, correct results. What
-    is not finite shows in the loss and in θ.
-    """
-    product: Array = ignoring("invalid", np.matmul, A, B)
-    return product
 
 
 def _weighted_mean(losses: Array, sample_weight: Array | None) -> float:

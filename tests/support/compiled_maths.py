@@ -15,11 +15,28 @@ import pytest
 from ffnn_fast.engine import isa
 
 ENGINE = Path(__file__).resolve().parents[2] / "src" / "ffnn_fast" / "engine"
+CURVED = (
+    *("logistic", "tanh", "elu", "selu", "softplus", "softsign", "exp", "gelu", "gelu_tanh"),
+    *("silu", "mish", "sin"),
+)
+EQUAL = {  # to another function of the engine
+    "exp_second": "exp",
+    "exp_third": "exp",
+    "elu_third": "elu_second",
+    "selu_third": "selu_second",
+    "softplus_third": "logistic_second",
+}
 FUNCTIONS = (
     *("exp", "log", "tanh", "logistic", "expm1", "log1p"),
     *("softplus", "elu", "elu_slope", "selu", "selu_slope", "softsign", "softsign_slope"),
     *("hard_sigmoid", "gelu", "gelu_slope", "gelu_tanh", "gelu_tanh_slope", "silu", "silu_slope"),
     *("mish", "mish_slope", "sin", "sin_slope"),
+    *(
+        function
+        for name in CURVED
+        for order in ("second", "third")
+        if (function := f"{name}_{order}") not in EQUAL
+    ),
 )
 TYPES = (("float", "f32", "float32"), ("double", "f64", "float64"))
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]  # as in setup.py
@@ -32,7 +49,7 @@ X86_FLAGS = {  # as in setup.py
 
 def loops_source():
     """A loop in place over each function and dtype, one a line, as the kernels have them."""
-    lines = ['#include "maths/vecmath_activations.h"']
+    lines = ['#include "maths/vecmath_derivatives.h"']
     lines += [
         f"void {name}_{suffix}({real}* z, long n)"
         f" {{ for (long i = 0; i < n; i++) z[i] = vm_{name}_{suffix}(z[i]); }}"

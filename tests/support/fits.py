@@ -24,6 +24,19 @@ def values(n=100, seed=0):
     return X, np.tanh(X @ [1.0, -2.0, 0.5])
 
 
+def fitted(net, X, y, size, **given):
+    """One epoch over the rows as they lie; its history."""
+    return net.fit(X, y, epochs=1, shuffle=False, batch_size=size, metrics=False, **given)
+
+
+def in_batches(stepper, X, y, size, weight=None):
+    """A step on each batch of the rows; the losses."""
+    parts = (slice(start, start + size) for start in range(0, len(X), size))
+    return [
+        stepper.step(X[part], y[part], None if weight is None else weight[part]) for part in parts
+    ]
+
+
 class StopAt(Callback):
     """Ctrl-C after so many batches; with 0 never, but batch by batch all the same."""
 

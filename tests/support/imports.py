@@ -103,7 +103,7 @@ def cython_imports(text, package):
 def imports_of(source):
     """Every import under the folder `source`, which holds the package."""
     for file in sorted((source / PACKAGE).rglob("*")):
-        if file.suffix in (".py", ".pyx", ".pxd"):
+        if file.suffix in (".py", ".pyx", ".pxd", ".pxi"):
             read = python_imports if file.suffix == ".py" else cython_imports
             package = list(file.relative_to(source).parent.parts)
             for line, target, at_top in read(file.read_text("utf-8"), package):
@@ -121,7 +121,7 @@ def graph_of(imports, source):
     modules = {
         module_of(file.relative_to(source))
         for file in (source / PACKAGE).rglob("*")
-        if file.suffix in (".py", ".pyx", ".pxd")
+        if file.suffix in (".py", ".pyx", ".pxd", ".pxi")
     }
     graph = {module: set() for module in modules}
     for arrow in imports:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ffnn_fast._activation_derivatives import SELU_ALPHA, SELU_SCALE
 from ffnn_fast._c_code.c_maths import SUFFIXES, has_maths
 from ffnn_fast._c_code.c_text import array, lines, literal
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast.activations import SELU_ALPHA, SELU_SCALE, SLOPE
+from ffnn_fast.activations import SLOPE
 
 BLOCK_BYTES = 64  # of the outputs that are summed side by side
 CHAINS = 4  # partial sums of one output

@@ -84,15 +84,17 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
 def as_sample_weight(
     weight: Any, spec: NetworkSpec, n: int, name: str = "sample_weight"
 ) -> Array | None:
-    """Weights scaled to mean 1, (n,), or None.
+    """Weights scaled to mean 1, (n,), or None; as they are where the loss takes signed ones.
 
     Raises
     ------
     TypeError, ValueError
-        If they are not n finite numbers >= 0 with a positive sum.
+        If they are not n finite numbers, >= 0 with a positive sum unless they may be signed.
     """
     if weight is None:
         return None
+    if loss_of(spec.loss).signed_weights:
+        return as_factors(weight, n, name, spec.dtype)
     given = checked_weights(weight, n, name)
     return np.ascontiguousarray(with_mean_one(given), dtype=spec.dtype)
 
@@ -112,12 +114,30 @@ def with_largest_near_one(weight: Array) -> tuple[Array, int]:
     return np.ldexp(weight, -exponent), exponent
 
 
-def checked_weights(weight: Any, n: int, name: str = "sample_weight") -> Array:
-    """Weights as they are, (n,) float64; raises as `as_sample_weight`."""
+def as_output_weight(weight: Any, spec: NetworkSpec, name: str = "output_weight") -> Array | None:
+    """Weights of the outputs as they are, (n_L,), or None; raises as `as_sample_weight`."""
+    if weight is None:
+        return None
+    return np.ascontiguousarray(checked_weights(weight, spec.n_outputs, name), dtype=spec.dtype)
+
+
+def as_factors(weight: Any, n: int, name: str = "sample_weight", dtype: str = "float64") -> Array:
+    """Weights of either sign as they are, (n,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not n finite numbers.
+    """
     given = as_numbers(weight, name)
     if given.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), got {given.shape}")
-    given = as_finite(given, "float64", name)
+    return as_finite(given, dtype, name)
+
+
+def checked_weights(weight: Any, n: int, name: str = "sample_weight") -> Array:
+    """Weights as they are, (n,) float64; raises as `as_sample_weight`."""
+    given = as_factors(weight, n, name)
     if (given < 0).any():
         row = int(np.argmax(given < 0))
         raise ValueError(

@@ -48,10 +48,25 @@ def check_probabilities(spec: NetworkSpec, method: str = "predict_proba") -> Non
         )
 
 
+def has_score(spec: NetworkSpec) -> bool:
+    """Whether targets are what ŷ should be; those of ``linear`` are coefficients."""
+    return spec.loss != "linear"
+
+
+def check_score(spec: NetworkSpec) -> None:
+    """ValueError if ŷ cannot be compared with targets."""
+    if not has_score(spec):
+        raise ValueError(
+            "a network with loss 'linear' has no score or metrics, since its targets are "
+            "coefficients of ŷ; use loss, or metrics=False"
+        )
+
+
 def score(spec: NetworkSpec, y_hat: Array, samples: Samples) -> float:
     """Accuracy of a classifier (share of correct entries), R² of a regressor (mean over targets):
     of ŷ, of μ, or of the quantile nearest to the median. Missing targets do not count.
     """
+    check_score(spec)
     truth, known = samples.Y, None
     if spec.missing_targets == "ignore" and truth.ndim == 2:
         known = ~np.isnan(truth)

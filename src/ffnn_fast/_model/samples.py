@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,29 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Samples:
-    """Validated rows with their targets and weights: X (n, n_0), Y labels (n,) or values (n, T)."""
+    """Validated rows with their targets and weights: X (n, n_0), Y labels (n,) or values (n, T).
+
+    ``derivatives`` (n, n_0, n_L) are those that ∂ŷ/∂x is fitted to, NaN where there is none, with
+    their weight in the objective.
+    """
 
     X: Array
     Y: Array
     sample_weight: Array | None = None
+    derivatives: Array | None = None
+    derivative_weight: float = 0.0
 
     def rows(self, which: Array) -> Samples:
         """A copy of some of the rows."""
         weight = None if self.sample_weight is None else self.sample_weight[which]
-        return Samples(self.X[which], self.Y[which], weight)
+        some = Samples(self.X[which], self.Y[which], weight)
+        if self.derivatives is None:
+            return some
+        return some.with_derivatives(self.derivatives[which], self.derivative_weight)
+
+    def with_derivatives(self, derivatives: Array, weight: float) -> Samples:
+        """The same samples with derivatives, (n, n_0, n_L), to fit ∂ŷ/∂x to."""
+        return replace(self, derivatives=derivatives, derivative_weight=weight)
 
 
 def as_samples(

@@ -49,9 +49,11 @@ class NetworkSpec:
         linear from `delta` on), ``log_cosh``; ``poisson`` ŷ − y log ŷ for y >= 0, ŷ > 0 (its
         canonical output is ``exp``; ŷ < 2⁻⁶⁴ counts as 2⁻⁶⁴); ``cross_entropy``,
         ``binary_cross_entropy``; ``hinge``, per sample of class c: max(0, 1 + max_{j≠c} ŷ_j − ŷ_c)
-        (Crammer and Singer). Two have several outputs a target: ``quantile``, whose outputs are
-        the quantiles of target 1, then those of target 2, ...; ``gaussian_nll``, whose outputs
-        are all means μ, then all logarithms s of variances: (s + (y − μ)² e^−s)/2.
+        (Crammer and Singer); ``linear`` y ŷ, whose targets are coefficients of either sign, and so
+        are sample weights, taken as they are. Two have several outputs a target: ``quantile``,
+        whose outputs are the quantiles of target 1, then those of target 2, ...;
+        ``gaussian_nll``, whose outputs are all means μ, then all logarithms s of variances:
+        (s + (y − μ)² e^−s)/2.
     dtype : {"float32", "float64"}, default "float32"
     l2, l1 : float or tuple of float, default 0.0
         Coefficients of the penalty ``Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|``, which is part of the
@@ -212,6 +214,13 @@ class NetworkSpec:
         """Whether ŷ are probabilities of classes; scores (hinge) are not."""
         scores = self.output != "softmax" and loss_of(self.loss).targets.row == "one-hot"
         return self.task == "classification" and not scores
+
+    @property
+    def target_domains(self) -> tuple[tuple[int, float, float, str], ...]:
+        """Number of targets, bounds and kind of row (see `Domain`) of each head."""
+        domain = loss_of(self.loss).targets
+        widths = self.heads or (self.n_targets,)
+        return tuple((width, domain.low, domain.high, domain.row) for width in widths)
 
     @property
     def takes_labels(self) -> bool:

@@ -23,6 +23,7 @@ from ffnn_fast._public import public
 from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
+from ffnn_fast._runtime.reference_stepper import ReferenceStepper
 from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast.activations import by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
@@ -30,6 +31,7 @@ from ffnn_fast.optimizers import StepRule
 Array = np.ndarray
 ALIGNMENT = 64  # bytes; a cache line, and the widest vector
 STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
+MOST_KEPT = 1 << 21  # bytes of scratch that is kept: new pages take as long as the passes over them
 # Parameters times rows of a call of the reference engine that needs one BLAS thread: with fewer,
 # BLAS uses one by itself; with more, several are faster.
 SMALL_PRODUCTS = range(4096, 50_000_000)
@@ -44,6 +46,31 @@ class PredictFunction(Protocol):
 
         Both are C-contiguous and of the network's dtype. Without `out` the result is a new array,
         (n_rows, n_L).
+
+        Raises
+        ------
+        ValueError
+            If dtype, number of elements or layout differ.
+        """
+
+
+@public()
+class JacobianFunction(Protocol):
+    """What `ffnn_fast.Network.predictor` returns with ``jacobian=True``:
+    ``predict(x, out=None, jacobian_out=None) -> (ŷ, J)``.
+    """
+
+    def __call__(
+        self,
+        x: NDArray[Any],
+        out: NDArray[Any] | None = None,
+        jacobian_out: NDArray[Any] | None = None,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Write ŷ for `x` to `out`, as `PredictFunction`, and J = ∂ŷ/∂x to `jacobian_out`,
+        n_rows · n_L · n_0 elements; return both.
+
+        All are C-contiguous and of the network's dtype. Without `out` and `jacobian_out` the
+        results are new arrays, (n_rows, n_L) and (n_rows, n_L, n_0).
 
         Raises
         ------
@@ -87,6 +114,10 @@ class BoundNetwork:
         Returns the plan for the number of threads allowed now, at most that of `plan`.
     spare : list of ndarray
         Scratch of calls on one row, each for one thread at a time.
+    kept : list of ndarray
+        The same of derivatives, of any size.
+    made : dict
+        Objects of other modules that are made once for this network and these parameters.
     """
 
     spec: NetworkSpec
@@ -97,6 +128,8 @@ class BoundNetwork:
     n_threads: int = 1
     limited_plan: Callable[[], Any] | None = field(default=None, repr=False)
     spare: list[Array] = field(default_factory=list, repr=False)
+    kept: list[Array] = field(default_factory=list, repr=False)
+    made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def compiled(self) -> bool:
@@ -113,6 +146,11 @@ class BoundNetwork:
         """The plan for the number of threads allowed now."""
         return self.plan if self.limited_plan is None else self.limited_plan()
 
+    @property
+    def threads_now(self) -> int:
+        """The number of threads allowed now."""
+        return self.n_threads if self.limited_plan is None else min(self.n_threads, openmp_limit())
+
     @cached_property
     def durations(self) -> Durations:
         """Estimates of how long calls take."""
@@ -121,7 +159,7 @@ class BoundNetwork:
     def on(self, params: Array) -> BoundNetwork:
         """The same network with other parameters, (P,)."""
         other = copy(self)  # with the estimates of durations
-        vars(other).update(params=params, spare=[])
+        vars(other).update(params=params, spare=[], kept=[], made={})
         return other
 
     def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
@@ -137,7 +175,7 @@ class BoundNetwork:
 
     def workspace(self, n: int) -> Array:
         """Scratch for calls on n rows."""
-        return aligned_empty(self.backend.workspace_size(self.plan, n), self.spec.dtype)
+        return self._scratch(self.backend.workspace_size, n)
 
     def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
@@ -160,10 +198,9 @@ class BoundNetwork:
         spec = replace(
             self.spec, output="identity", loss="squared_error", loss_options={}, heads=()
         )
-        limit = self.n_threads if self.limited_plan is None else openmp_limit()
         matmul = "blas" if self.calls_blas else "own"
-        plan = self.backend.Plan(spec, min(self.n_threads, limit), matmul)
-        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[])
+        plan = self.backend.Plan(spec, self.threads_now, matmul)
+        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[], kept=[], made={})
 
     def log_proba(self, X: Array) -> Array:
         """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
@@ -207,10 +244,107 @@ class BoundNetwork:
         value = self._call(self.backend.loss_gradient, len(X), 3, *given)
         return value, grad
 
+    def vjp(
+        self, X: Array, grad_y_hat: Array, mask: tuple[int, int] | None = None
+    ) -> tuple[Array, Array, Array]:
+        """ŷ, (n, n_L), Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), and (∂ŷ_i/∂x_i)ᵀ u_i, (n, n_0), for the rows u_i
+        of `grad_y_hat`; `mask` as in `loss_gradient`.
+        """
+        y_hat, grad_X = np.empty_like(grad_y_hat), np.empty_like(X)
+        grad = aligned_empty(len(self.params), self.spec.dtype)
+        size = self.backend.vjp_workspace_size
+        given = () if mask is None else (mask,)
+        self._scratched(size, self.backend.vjp, 3, (X, grad_y_hat, y_hat, grad, grad_X), given)
+        return y_hat, grad, grad_X
+
+    def input_gradient(self, samples: Samples) -> Array:
+        """∂(w_i ℓ_i)/∂x_i, (n, n_0)."""
+        X, Y, weight = samples.X, samples.Y, samples.sample_weight
+        grad_X = np.empty_like(X)
+        size = self.backend.vjp_workspace_size
+        self._scratched(size, self.backend.input_gradient, 2, (X, Y, weight, grad_X))
+        return grad_X
+
+    def jacobian(self, X: Array) -> Array:
+        """∂ŷ_i/∂x_i, (n, n_L, n_0)."""
+        n, spec = len(X), self.spec
+        J = np.empty((n, spec.n_outputs, spec.n_inputs), dtype=spec.dtype)
+        passes = 1 + min(spec.n_outputs, spec.n_inputs if self.compiled else spec.n_outputs)
+        size = self.backend.jacobian_workspace_size
+        self._scratched(size, self.backend.input_jacobian, passes, (X, None, J))
+        return J
+
+    def jvp(self, X: Array, V: Array) -> tuple[Array, Array]:
+        """ŷ and (∂ŷ_i/∂x_i) v_i for the rows v_i of V, both (n, n_L)."""
+        y_hat, out = (np.empty((len(X), self.spec.n_outputs), self.spec.dtype) for _ in range(2))
+        size = self.backend.jacobian_workspace_size
+        self._scratched(size, self.backend.jvp, 2, (X, V, y_hat, out))
+        return y_hat, out
+
+    def parameter_jacobian(self, X: Array) -> Array:
+        """∂ŷ_i/∂θ, (n, n_L, P)."""
+        n, spec = len(X), self.spec
+        J = np.empty((n, spec.n_outputs, spec.n_params), dtype=spec.dtype)
+        size, passes = self.backend.jacobian_workspace_size, 1 + 3 * spec.n_outputs
+        self._scratched(size, self.backend.parameter_jacobian, passes, (X, J))
+        return J
+
+    def _scratched(
+        self,
+        size: Callable[[Any, int], int],
+        function: Any,
+        passes: int,
+        arrays: tuple[Array | None, ...],
+        options: tuple[Any, ...] = (),
+    ) -> None:
+        """``function(*arrays, work, *options)``, arrays[0] being the rows, with scratch that is
+        kept for the next call unless it is large.
+        """
+        n = len(arrays[0])  # type: ignore[arg-type]
+        needed = size(self.plan, n)
+        try:
+            work = self.kept.pop()
+        except IndexError:
+            work = None
+        if work is None or len(work) < needed:
+            work = aligned_empty(needed, self.spec.dtype)
+        self._call(function, n, passes, *arrays, work, *options)
+        if work.nbytes <= MOST_KEPT:
+            self.kept.append(work)
+
+    def _scratch(self, size: Callable[[Any, int], int], n: int) -> Array:
+        """Scratch for calls on n rows of the functions that need so much."""
+        return aligned_empty(size(self.plan, n), self.spec.dtype)
+
     def predictor(self, n_rows: int) -> PredictFunction:
         """See `ffnn_fast.Network.predictor`."""
         work = self.workspace(n_rows)
         return self.backend.Predictor(self.plan, self.params, n_rows, work)
+
+    def jacobian_predictor(self, n_rows: int) -> JacobianFunction:
+        """The same with ∂ŷ/∂x."""
+        work = self._scratch(self.backend.jacobian_workspace_size, n_rows)
+        return self.backend.JacobianPredictor(self.plan, self.params, n_rows, work)
+
+    def in_one_call(self, rule: StepRule, n_steps: int, batch_size: int) -> bool:
+        """Whether so many steps are one call of the engine that needs no background thread: so
+        short that signals may wait.
+        """
+        if self.uses_blas or not rule.optimizer.compiled:
+            return False
+        return n_steps * self.durations.step(batch_size, rule.slots) <= LONG_CALL
+
+    def stepper(
+        self, rule: StepRule, state: Array, t: Array, batch_size: int, rollback: bool = True
+    ) -> Any:
+        """The backend's Stepper, for the number of threads allowed now; see `ReferenceStepper`."""
+        given = (
+            self.plan_now, self.params, rule, state, t, batch_size, self.workspace(batch_size),
+            rollback,
+        )  # fmt: skip
+        if self.compiled and rule.optimizer.compiled:
+            return self.backend.Stepper(*given)
+        return ReferenceStepper(*given, backend=self.backend)
 
     def _call(self, function: Any, n: int, passes: int, *args: Any) -> Any:
         """A call that makes so many passes over n rows; a long one does not block signals."""
@@ -281,8 +415,12 @@ class BoundNetwork:
         t: int,
         hold: Callable[[], None],
     ) -> float:
-        """Steps by a user-defined rule: gradients by the backend, updates by the reference."""
-        plan = reference.Plan(self.spec)
+        """Steps one by one: gradients by the backend, updates too unless the rule is user-defined:
+        then by the reference.
+        """
+        compiled = self.compiled and rule.optimizer.compiled
+        plan = self.plan if compiled else reference.Plan(self.spec)
+        update = self.backend.update if compiled else reference.update
         grad = aligned_empty(len(self.params), self.spec.dtype)
         total, drops = 0.0, any(self.spec.dropout_rates)
         for step, start in enumerate(range(0, len(order), batch_size)):
@@ -293,7 +431,7 @@ class BoundNetwork:
             loss, _ = self.loss_gradient(batch, grad, (rule.seed, t) if drops else None)
             hold()
             row = hyper[min(step, len(hyper) - 1)]
-            reference.update(plan, rule, row, self.params, grad, state, t)
+            update(plan, rule, row, self.params, grad, state, t)
             total += len(rows) * loss
         return total / len(order)
 

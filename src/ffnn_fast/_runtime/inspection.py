@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ffnn_fast import reference
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
@@ -30,12 +31,15 @@ class Trace(dict[str, Array]):
     ``y_hat`` (= h_L)                     (n, n_L)
     ``y``                                 (n, T), labels as one-hot rows
     ``loss``                              (n,): ℓ of each sample, without penalty
-    ``grad_a_k``, ``grad_h_k`` (k < L)    (n, n_k)
+    ``grad_y_hat``                        (n, n_L)
+    ``grad_a_k``                          (n, n_k)
     ``grad_W_k``, ``grad_b_k``            (n_k, n_{k-1}), (n_k,)
+    ``grad_h_k`` (k < L), ``grad_h_0``    (n, n_k); ``grad_h_0`` is the gradient of the inputs
     ====================================  ===============================================
 
-    Gradients are those of the mean over the n samples, without penalty, so for one sample
-    ``grad_a_L`` is −(e(y) − ŷ) of module 4.5.
+    The order is that of the two passes. Gradients are those of the mean over the n samples, without
+    penalty, so for one sample ``grad_y_hat`` is −e(ℓ)/ŷ_ℓ and ``grad_a_L`` is −(e(ℓ) − ŷ) of module
+    4.5. A trace without targets ends with ``y_hat``; asking it for more raises KeyError.
     """
 
     def __repr__(self) -> str:
@@ -43,33 +47,44 @@ class Trace(dict[str, Array]):
         rows = [f"  {name:<{width}}  {value.shape}" for name, value in self.items()]
         return "\n".join(["Trace", *rows])
 
+    def __missing__(self, name: object) -> Array:
+        if "y" not in self and str(name).startswith(("y", "loss", "grad_")):
+            raise KeyError(
+                f"{name!r} needs targets, and this trace has a forward pass only: trace(X, y)"
+            )
+        raise KeyError(f"{name!r} is not in this trace, which has {', '.join(self)}")
 
-def trace(spec: NetworkSpec, params: Array, samples: Samples) -> Trace:
-    """One forward and one backward pass by the reference."""
-    seconds = Durations(spec, reference).passes(len(samples.X), 3)
-    quantities: Trace = within(seconds, _trace, spec, params, samples)
+
+def trace(spec: NetworkSpec, params: Array, X: Array, Y: Array | None) -> Trace:
+    """One forward pass by the reference and, with targets, one backward pass."""
+    seconds = Durations(spec, reference).passes(len(X), 1 if Y is None else 3)
+    quantities: Trace = within(seconds, _trace, spec, params, X, Y)
     return quantities
 
 
-def _trace(spec: NetworkSpec, params: Array, samples: Samples) -> Trace:
+def _trace(spec: NetworkSpec, params: Array, X: Array, Y: Array | None) -> Trace:
     plan = reference.Plan(spec)
-    y = reference.dense_targets(plan, samples.Y)
-    a, h = reference.forward_propagation(plan, params, samples.X)
-    n = np.asarray(len(samples.X), dtype=spec.dtype)
-    da_L = reference.output_gradient(plan, h[-1], y, a[-1]) / n
-    da, dh, dW, db = reference.back_propagation(plan, params, a, h, da_L)
+    a, h = reference.forward_propagation(plan, params, X)
     L, quantities = spec.n_layers, Trace(h_0=h[0])
     for k in range(1, L + 1):
         quantities[f"a_{k}"], quantities[f"h_{k}"] = a[k], h[k]
-    quantities |= {"y_hat": h[L], "y": y, "loss": reference.sample_losses(plan, a[L], h[L], y)}
+    quantities["y_hat"] = h[L]
+    if Y is None:
+        return quantities
+    y, n = reference.dense_targets(plan, Y), np.asarray(len(X), dtype=spec.dtype)
+    quantities |= {"y": y, "loss": reference.sample_losses(plan, a[L], h[L], y)}
+    quantities["grad_y_hat"] = (
+        ignoring("divide over", reference.outputs_gradient, plan, h[L], y) / n
+    )
+    da_L = reference.output_gradient(plan, h[L], y, a[L]) / n
+    da, dh, dW, db = reference.back_propagation(plan, params, a, h, da_L)
     for k in range(L, 0, -1):
-        quantities[f"grad_a_{k}"], quantities[f"grad_W_{k}"], quantities[f"grad_b_{k}"] = (
-            da[k],
-            dW[k],
-            db[k],
-        )
-        if k > 1:
-            quantities[f"grad_h_{k - 1}"] = dh[k - 1]
+        quantities |= {
+            f"grad_a_{k}": da[k],
+            f"grad_W_{k}": dW[k],
+            f"grad_b_{k}": db[k],
+            f"grad_h_{k - 1}": dh[k - 1],
+        }
     return quantities
 
 

@@ -1,14 +1,13 @@
 """Levenberg-Marquardt: regression by damped Gauss-Newton steps, and intervals from the fit.
 
-The objective is ½‖r‖² + ½ θᵀ Λ θ with r_ij = √(c w_i / n) (ŷ_ij − y_ij), where c is ∂²ℓ/∂ŷ²: 2 for
-squared_error, 1 for half_squared_error; Λ holds l2_k for weights and 0 for biases. With J = ∂r/∂θ
-its Gauss-Newton Hessian is H = JᵀJ + Λ and its gradient g = Jᵀr + Λθ. All of it is in float64.
+`least_squares` states the objective, its Gauss-Newton Hessian H and its gradient g.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -18,28 +17,30 @@ from scipy.special import stdtrit
 
 from ffnn_fast import reference
 from ffnn_fast._model.arrays import as_rows
-from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
 from ffnn_fast._runtime.blas_limit import one_blas_thread
-from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty, within
+from ffnn_fast._runtime.bound_network import BoundNetwork, within
 from ffnn_fast._runtime.durations import Durations
 from ffnn_fast._scalars import as_choice, as_float, as_int
 from ffnn_fast._solvers import cholesky
+from ffnn_fast._solvers.least_squares import CURVATURE, LeastSquares, Model
 from ffnn_fast._solvers.minimizers import check_callback
+from ffnn_fast._solvers.quasi_newton import descend, usual_steps
+from ffnn_fast._solvers.starts import Ended, Lowest, Starts
 from ffnn_fast.activations import Activation, activation_of
 from ffnn_fast.history import History, Record, RecordCallback
 
 Array = np.ndarray
-CURVATURE = {"squared_error": 2.0, "half_squared_error": 1.0}  # c
 FLAT = "the gradient is zero within tol"
 SETTLED = "the objective no longer changes within tol"
 STILL = "the parameters no longer move within tol"
 STUCK = "no step lowers the objective"
+NOT_FINITE = "the objective at the start is not finite"
 STOPPED = "the callback raised StopIteration"
 SLOW = "max_iterations reached"
 CONVERGED = (FLAT, SETTLED, STILL)
-MATRICES = 2  # (P, P) arrays that a fit holds: H and its factor
+MATRICES = 2  # (P, P) arrays that a start holds: H and its factor; a third with frozen layers
 ROWS_AT_ONCE = 256  # new rows whose ∂ŷ/∂θ is held at once
 
 
@@ -50,14 +51,29 @@ class LevenbergMarquardtOptions:
     max_iterations: int
     tol: float
     damping: float
+    quasi_newton_steps: int | None = None
+    memory_limit: float = 2e9
     callback: RecordCallback | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # a frozen dataclass has no other way
         put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
-        for name in ("tol", "damping"):
+        for name in ("tol", "damping", "memory_limit"):
             put(self, name, as_float(getattr(self, name), name))
+        if self.quasi_newton_steps is not None:
+            steps = as_int(self.quasi_newton_steps, "quasi_newton_steps", low=0)
+            put(self, "quasi_newton_steps", steps)
         check_callback(self.callback)
+
+    def further_steps(self, model: Model) -> int:
+        """The number of quasi-Newton steps after each Gauss-Newton step."""
+        if self.quasi_newton_steps is not None:
+            return self.quasi_newton_steps
+        return usual_steps(len(model.g), model.bound.spec.n_outputs)
+
+    def starts_together(self, spec: NetworkSpec, frozen: tuple[int, ...]) -> int:
+        """The number of starts whose matrices fit the memory limit."""
+        return int(self.memory_limit / matrix_bytes(spec, frozen))
 
 
 @public()
@@ -75,7 +91,14 @@ class Interval(NamedTuple):
     upper: Array
 
 
-def check_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
+def matrix_bytes(spec: NetworkSpec, frozen: tuple[int, ...] = ()) -> int:
+    """Bytes of the matrices of a start."""
+    return (MATRICES + bool(frozen)) * 8 * spec.n_params**2
+
+
+def check_least_squares(
+    spec: NetworkSpec, memory_limit: float, frozen: tuple[int, ...] = ()
+) -> None:
     """ValueError unless the objective is a sum of squares and its matrices fit the limit, bytes."""
     memory_limit = as_float(memory_limit, "memory_limit")
     if spec.loss not in CURVATURE or not isinstance(activation_of(spec.output), Activation):
@@ -84,85 +107,18 @@ def check_least_squares(spec: NetworkSpec, memory_limit: float) -> None:
             f"and an elementwise output; got loss {spec.loss!r} with output {spec.output!r}, for "
             "which minimize(method='L-BFGS-B') works"
         )
-    if spec.missing_targets == "ignore":
-        raise ValueError(
-            "levenberg_marquardt needs every target; for missing ones use fit or minimize"
-        )
     if any(spec.layer_l1):
         raise ValueError(
             f"levenberg_marquardt needs an objective with second derivatives, so l1 must be 0, got "
             f"{spec.l1}; use l2, or fit"
         )
-    needed = MATRICES * 8 * spec.n_params**2
+    needed = matrix_bytes(spec, frozen)
     if needed > memory_limit:
         raise ValueError(
-            f"levenberg_marquardt needs {MATRICES} matrices of {spec.n_params} by "
+            f"levenberg_marquardt needs {MATRICES + bool(frozen)} matrices of {spec.n_params} by "
             f"{spec.n_params} parameters, {needed / 1e9:.3g} GB; memory_limit is "
             f"{memory_limit / 1e9:.3g} GB. minimize(method='L-BFGS-B') needs far less"
         )
-
-
-def ridge(spec: NetworkSpec) -> Array:
-    """The diagonal of Λ, (P,)."""
-    diagonal = np.zeros(spec.n_params)
-    for W, l2 in zip(spec.weights(diagonal), spec.layer_l2, strict=True):
-        W[:] = l2
-    return diagonal
-
-
-class _Model:
-    """The objective and its quadratic model H, g at a point, with their buffers.
-
-    Long calls run in the background. After an interrupt the model is not used again, so what they
-    still write does not matter.
-    """
-
-    def __init__(self, bound: BoundNetwork, samples: Samples) -> None:
-        self.bound = bound
-        self.samples = samples
-        self.data = (samples.X, samples.Y, samples.sample_weight)
-        P, n, backend = bound.spec.n_params, len(samples.X), bound.backend
-        self.ridge = ridge(bound.spec)
-        self.H, self.factor = np.empty((P, P)), np.empty((P, P))
-        self.g = aligned_empty(P, "float64")
-        size = max(
-            backend.workspace_size(bound.plan, n), backend.normal_workspace_size(bound.plan, n)
-        )
-        self.work = aligned_empty(size, "float64")
-        operations = bound.durations.operations
-        self.seconds_of_move = operations(bound.spec.n_outputs * n * P**2)
-        self.seconds_of_step = operations(P**3 / 3 + P**2)
-
-    def value(self, theta: Array) -> float:
-        """The objective at θ."""
-        return self.bound.on(theta).loss(self.samples, work=self.work)
-
-    def move(self, theta: Array) -> None:
-        """H, its lower triangle, and g := those of θ."""
-        within(self.seconds_of_move, self._move, theta, exit_waits=self.bound.uses_blas)
-
-    def _move(self, theta: Array) -> None:
-        self.bound.backend.normal_equations(
-            self.bound.plan_now, theta, *self.data, self.H, self.g, self.work
-        )
-        self.H.flat[:: len(theta) + 1] += self.ridge
-        self.g += self.ridge * theta
-
-    def step(self, mu: float) -> Array | None:
-        """−(H + μI)⁻¹ g; None if the matrix is indefinite, by rounding or NaN."""
-        step: Array | None = within(self.seconds_of_step, self._step, mu)
-        return step
-
-    def _step(self, mu: float) -> Array | None:
-        self.factor[...] = self.H
-        self.factor.flat[:: len(self.g) + 1] += mu
-        return -cholesky.solve(self.factor, self.g) if cholesky.factorize(self.factor) else None
-
-    def cosine(self, value: float) -> float:
-        """The largest cosine of the angle between the residuals, Λ's too, and a column of J."""
-        lengths = np.sqrt(self.H.diagonal() * 2 * value)
-        cosines = np.divide(np.abs(self.g), lengths, out=np.zeros_like(lengths), where=lengths > 0)
-        return float(cosines.max())
 
 
 @public()
@@ -177,20 +133,31 @@ class LeastSquaresFit(History):
         Why the iteration ended.
     params : ndarray of shape (P,)
         θ where it ended, float64.
+    start : int
+        The number of the start that these records and this θ are of, from 1.
+    objectives : ndarray of shape (n_starts,)
+        The objective at which each start ended; infinite if that of its first θ was not finite.
     """
 
     _unit = "iteration"
 
-    def __init__(self, records: list[Record], model: _Model, params: Array, message: str) -> None:
-        super().__init__(records)
-        self.message, self.params = message, params
-        self.converged = message in CONVERGED
-        self._spec, self._ridge, self._H = model.bound.spec, model.ridge, model.H
-        X, Y, weight = model.data
-        error = (model.bound.forward(X) - Y) ** 2
-        self._squares = float((error if weight is None else weight[:, None] * error).sum())
-        self._residuals = Y.size
-        self._scale = CURVATURE[str(self._spec.loss)] / len(Y)  # JᵀJ = scale Σ w ∂ŷ ∂ŷᵀ
+    def __init__(
+        self, end: Ended, model: Model, start: int = 1, objectives: Array | None = None
+    ) -> None:
+        super().__init__(end.records)
+        self.message, self.params, self.start = end.message, end.theta, start
+        self.objectives = np.array([end.value]) if objectives is None else objectives
+        self.converged = end.message in CONVERGED
+        self._spec, self._moving = model.bound.spec, model.moving
+        self._penalty, self._H = self._of_moving(model.penalty), model.H
+        samples, self._output_weight = model.problem.samples, model.problem.output_weight
+        y_hat = model.bound.on(end.theta).forward(samples.X)
+        self._squares, self._residuals = model.problem.squares(self._spec, y_hat)
+        self._scale = CURVATURE[str(self._spec.loss)] / len(y_hat)  # JᵀJ = scale Σ w v ∂ŷ ∂ŷᵀ
+
+    def _of_moving(self, array: Array) -> Array:
+        """The entries, along the first axis, of parameters that moved."""
+        return array if self._moving is None else array[self._moving]
 
     @cached_property
     def _factor(self) -> tuple[Array, Array]:
@@ -206,27 +173,30 @@ class LeastSquaresFit(History):
 
     @cached_property
     def _inverse(self) -> Array:
-        """H⁻¹, (P, P)."""
+        """H⁻¹, (F, F), of the F parameters that moved."""
         factor, D = self._factor
         inverse: Array = self._long(lambda: cholesky.inverse(factor) * D[:, None] * D)
         return inverse
 
     @cached_property
     def effective_parameters(self) -> float:
-        """tr(2 M − M²) for M = H⁻¹ JᵀJ: P without a penalty, less with one."""
-        if not self._ridge.any():
-            return float(len(self.params))
-        # M = I − H⁻¹Λ, so tr(2 M − M²) = P − tr((H⁻¹Λ)²)
-        return len(self.params) - float(self._ridge @ self._inverse**2 @ self._ridge)
+        """tr(2 M − M²) for M = H⁻¹ JᵀJ: without a penalty the number of parameters, those of frozen
+        layers not counted; less with one.
+        """
+        penalty, F = self._penalty, len(self._penalty)
+        if not penalty.any():
+            return float(F)
+        # M = I − H⁻¹Λ, so tr(2 M − M²) = F − tr((H⁻¹Λ)²)
+        return F - float(penalty @ self._inverse**2 @ penalty)
 
     @property
     def degrees_of_freedom(self) -> float:
-        """Residuals, n · n_L, less the effective parameters."""
+        """Residuals, one for each target that is not missing, less the effective parameters."""
         return self._residuals - self.effective_parameters
 
     @property
     def residual_variance(self) -> float:
-        """s² = Σ w (ŷ − y)² / degrees_of_freedom, of an observation of weight 1.
+        """s² = Σ w v (ŷ − y)² / degrees_of_freedom, of an observation of weight 1.
 
         Raises
         ------
@@ -241,10 +211,17 @@ class LeastSquaresFit(History):
         return self._squares / self.degrees_of_freedom
 
     def covariance(self) -> Array:
-        """Cov(θ) = s² c/n · H⁻¹ JᵀJ H⁻¹, (P, P): without a penalty s² (Σ w ∂ŷᵀ ∂ŷ)⁻¹."""
+        """Cov(θ) = s² c/n · H⁻¹ JᵀJ H⁻¹, (P, P): without a penalty s² (Σ w v ∂ŷᵀ ∂ŷ)⁻¹.
+
+        Rows and columns of frozen layers are 0.
+        """
         inverse, scale = self._inverse, self._scale * self.residual_variance
-        product: Array = self._long(lambda: scale * (inverse - inverse * self._ridge @ inverse))
-        return product
+        product: Array = self._long(lambda: scale * (inverse - inverse * self._penalty @ inverse))
+        if self._moving is None:
+            return product
+        whole = np.zeros((len(self.params),) * 2)
+        whole[np.ix_(self._moving, self._moving)] = product
+        return whole
 
     def interval(self, X: Any, level: float = 0.95, of: str = "mean") -> Interval:
         """The interval of ŷ, or of a new observation, with this probability, by the delta method.
@@ -252,7 +229,8 @@ class LeastSquaresFit(History):
         Half the width is t · √(g Cov(θ) gᵀ), g = ∂ŷ/∂θ, for the mean response at a row; for an
         observation of weight 1, t · √(s² + g Cov(θ) gᵀ). t is Student's quantile for
         `degrees_of_freedom`. Exact for a linear network, else an approximation by linearisation.
-        The errors of all outputs are assumed independent and of the same variance.
+        The errors of all outputs are assumed independent, and of the same variance or, with weights
+        v_j of the outputs, of variance s² / v_j.
 
         Parameters
         ----------
@@ -287,7 +265,7 @@ class LeastSquaresFit(History):
             y_hat[part], spread = self._long(self._spreads, rows[part])
             variance[part] = noise * self._scale * spread
         if of == "observation":
-            variance += noise
+            variance += noise if self._output_weight is None else noise / self._output_weight
         half = stdtrit(self.degrees_of_freedom, (1 + level) / 2) * np.sqrt(variance)
         ends = (y_hat - half, y_hat + half)
         if self._spec.n_outputs == 1:
@@ -299,9 +277,10 @@ class LeastSquaresFit(History):
         factor, D = self._factor
         y_hat, gradients = reference.jacobian(reference.Plan(self._spec), self.params, rows)
         spread = np.empty_like(y_hat)
-        for j, g in enumerate(gradients):
+        for j, whole in enumerate(gradients):
+            g = whole if self._moving is None else whole[:, self._moving]
             solved = cholesky.solve(factor, g * D).T * D[:, None]
-            spread[:, j] = (g.T * solved).sum(axis=0) - self._ridge @ solved**2
+            spread[:, j] = (g.T * solved).sum(axis=0) - self._penalty @ solved**2
         return y_hat, np.maximum(spread, 0)
 
     def _long(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -322,13 +301,19 @@ def _scaled_factor(H: Array) -> tuple[Array, Array, float]:
 
 
 def levenberg_marquardt(
-    bound: BoundNetwork, samples: Samples, target: Array, options: LevenbergMarquardtOptions
+    bound: BoundNetwork,
+    problem: LeastSquares,
+    target: Array,
+    options: LevenbergMarquardtOptions,
+    further: Sequence[Array] = (),
 ) -> LeastSquaresFit:
     """Steps −(H + μI)⁻¹ g; `target` becomes every θ that lowers the objective.
 
     The damping μ starts at ``damping`` · max diag H. After a step with gain ratio ρ = (decrease of
     the objective) / (decrease of the quadratic model) > 0 it is multiplied by
     max(1/3, 1 − (2ρ − 1)³); after a step that is rejected, by ν = 2, 4, 8, ... [1]_ [2]_
+    Quasi-Newton steps follow each that is not rejected, see `quasi_newton`; compare [3]_. The
+    starts are ``bound.params`` and those in `further`.
 
     References
     ----------
@@ -336,56 +321,114 @@ def levenberg_marquardt(
            DTU 2004, algorithm 3.16
     .. [2] Hagan & Menhaj, Training feedforward networks with the Marquardt algorithm, IEEE
            Transactions on Neural Networks 5, 1994
+    .. [3] Dennis, Gay & Welsch, An adaptive nonlinear least-squares algorithm, ACM Transactions on
+           Mathematical Software 7, 1981 (the same cause, mended by another quasi-Newton update)
     """
-    fit: LeastSquaresFit = one_blas_thread(
-        _iterate, _Model(bound, samples), bound.params, target, options
-    )
+    fit: LeastSquaresFit = one_blas_thread(_fit, bound, problem, target, options, further)
     return fit
 
 
-def _iterate(
-    model: _Model, theta: Array, target: Array, options: LevenbergMarquardtOptions
+def _fit(
+    bound: BoundNetwork,
+    problem: LeastSquares,
+    target: Array,
+    options: LevenbergMarquardtOptions,
+    further: Sequence[Array],
 ) -> LeastSquaresFit:
-    records: list[Record] = []
-    value = model.value(theta)
+    model, first = Model(bound, problem), bound.params
+    value = model.value(first)
     if not np.isfinite(value):
         raise ValueError(f"the objective at the initial parameters is {value}, not finite")
+    if not further:
+        end = _iterate(model, first, value, options, Lowest(target))
+        return LeastSquaresFit(end, model)
+    lowest, starts = Lowest(target, value), [first, *further]
+    models = [model]
+    fit_memory = options.starts_together(bound.spec, problem.frozen)
+    together = min(fit_memory, bound.threads_now, len(starts))
+    options = replace(options, callback=_one_at_a_time(options.callback))
+    if together > 1:
+        models = [model.on_one_thread() for _ in range(together)]
+
+    def solve(model: Model, theta: Array, number: int) -> Ended:
+        value = model.value(theta)
+        if not np.isfinite(value):
+            return Ended(np.inf, theta, [], NOT_FINITE)
+        return _iterate(model, theta, value, options, lowest, number)
+
+    ends = Starts(solve, lowest).run(starts, models)
+    values = np.array([end.value for end in ends])
+    best = int(np.argmin(values))
+    end, model = ends[best], models[0]
+    if end.value < value:
+        target[:] = end.theta
+    model.move(end.theta)
+    return LeastSquaresFit(end, model, best + 1, values)
+
+
+def _iterate(
+    model: Model,
+    theta: Array,
+    value: float,
+    options: LevenbergMarquardtOptions,
+    lowest: Lowest,
+    number: int | None = None,
+) -> Ended:
+    """The iterations from θ, where the objective is `value`; `number` of the start if several."""
+    records: list[Record] = []
     model.move(theta)
     mu, nu = options.damping * float(model.H.diagonal().max()), 2.0
+    further = options.further_steps(model)
     message = FLAT if model.cosine(value) <= options.tol else None
     while message is None:
-        began, size = perf_counter(), float(np.linalg.norm(theta))
+        lowest.check()
+        began, before, start = perf_counter(), value, theta
         step = model.step(mu)
-        ahead = np.inf if step is None else model.value(theta + step)
+        ahead = np.inf if step is None else model.value(model.moved(theta, step))
         predicted = 0.0 if step is None else 0.5 * float(step @ (mu * step - model.g))
         gain = (value - ahead) / predicted if predicted > 0 else -np.inf
         moved = np.inf if step is None else float(np.linalg.norm(step))
-        change = max(abs(value - ahead), predicted)
-        if gain > 0:
-            theta += step
-            target[:] = theta
-            value = ahead
+        if gain > 0 and step is not None:
+            theta, value = model.moved(theta, step), ahead
+            if further:
+                theta, value = descend(model, theta, value, step, further)
+                moved = model.length(theta - start)
+            lowest.offer(theta, value)
             model.move(theta)
             mu, nu = mu * max(1 / 3, 1 - (2 * gain - 1) ** 3), 2.0
+            ahead = value
         else:
             mu, nu = mu * nu, 2 * nu
-        records.append(
-            {
-                "epoch": len(records) + 1, "loss": value,
-                "gradient_norm": float(np.linalg.norm(model.g)), "damping": mu,
-                "seconds": perf_counter() - began,
-            }
-        )  # fmt: skip
+        change = max(abs(before - ahead), predicted)
+        record: Record = {
+            "epoch": len(records) + 1, "loss": value,
+            "gradient_norm": float(np.linalg.norm(model.g)), "damping": mu,
+            "seconds": perf_counter() - began,
+        }  # fmt: skip
+        records.append(record if number is None else {**record, "start": number})
         endings = {
             FLAT: model.cosine(value) <= options.tol,
             SETTLED: change <= options.tol * value,
-            STILL: moved <= options.tol * size,
+            STILL: moved <= options.tol * model.length(start),
             STUCK: not mu < np.inf,
             SLOW: len(records) == options.max_iterations,
             STOPPED: _stops(options.callback, records[-1]),
         }
         message = next((why for why, holds in endings.items() if holds), None)
-    return LeastSquaresFit(records, model, theta, message)
+    return Ended(value, theta, records, message)
+
+
+def _one_at_a_time(callback: RecordCallback | None) -> RecordCallback | None:
+    """The callback for several threads."""
+    if callback is None:
+        return None
+    lock = threading.Lock()
+
+    def call(record: Record) -> None:
+        with lock:
+            callback(record)
+
+    return call
 
 
 def _stops(callback: RecordCallback | None, record: Record) -> bool:

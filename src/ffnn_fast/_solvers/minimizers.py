@@ -17,9 +17,12 @@ from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._names import unknown
 from ffnn_fast._public import public
+from ffnn_fast._reference.hessian import has_curvature
+from ffnn_fast._runtime import taylor_calls
 from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty, within
 from ffnn_fast._runtime.diverged import DivergedWarning
+from ffnn_fast._runtime.sobolev import SobolevNetwork
 from ffnn_fast._scalars import as_float, as_int
 from ffnn_fast._user_line import stacklevel
 from ffnn_fast.history import History, Record, RecordCallback
@@ -31,9 +34,9 @@ if TYPE_CHECKING:
 Array = np.ndarray
 GRADIENT_FREE = ("nelder-mead", "powell", "cobyla", "cobyqa")
 HESSIAN = ("dogleg", "trust-exact")
-HESSIAN_PRODUCT = ("trust-ncg", "trust-krylov")
+HESSIAN_PRODUCT = ("newton-cg", "trust-ncg", "trust-krylov")
 METHODS = (
-    *("l-bfgs-b", "bfgs", "cg", "newton-cg", "tnc", "slsqp", "trust-constr"),
+    *("l-bfgs-b", "bfgs", "cg", "tnc", "slsqp", "trust-constr"),
     *(*HESSIAN, *HESSIAN_PRODUCT, *GRADIENT_FREE),
 )
 ARGUMENTS = {
@@ -151,6 +154,7 @@ class Objective:
         self.best: Evaluation | None = None
         self.evaluations = 0
         self._both = False
+        self._exact = samples.derivatives is None and has_curvature(bound.spec)
 
     def __iter__(self) -> Iterator[Callable[[Any], Any]]:
         return iter((self.fun, self.jac))
@@ -166,7 +170,13 @@ class Objective:
         return np.empty(0) if gradient is None else gradient.copy()
 
     def hessian_product(self, theta: Any, v: Any) -> Array:
-        """∇²ℒ v, (P,), by a central difference of gradients along v."""
+        """∇²ℒ v, (P,): exact, or by a central difference of gradients along v where a user-defined
+        function, or derivatives to be fitted, leave no other way.
+        """
+        if self._exact:
+            self._bound.params[:] = np.asarray(theta, dtype=np.float64)
+            direction = np.ascontiguousarray(v, dtype=np.float64)
+            return np.array(taylor_calls.hessian_product(self._bound, self._samples, direction))
         length = float(np.linalg.norm(v))
         if length == 0:
             return np.zeros_like(v)
@@ -300,6 +310,8 @@ def minimize(
     """`scipy.optimize.minimize` on θ; `target` becomes the best θ evaluated, also on an error."""
     from scipy import optimize  # would double the package's import time
 
+    if samples.derivatives is not None:
+        bound = SobolevNetwork.of(bound)
     objective = Objective(bound, samples)
     records: list[Record] = []
     start, began = bound.params.copy(), perf_counter()

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.predictions import score_name
+from ffnn_fast._model.predictions import check_score, has_score, score_name
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._runtime.sobolev import SobolevNetwork
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_generator, as_int
 from ffnn_fast._training import checkpoint_files, resuming
 from ffnn_fast._training.averaging import as_averaging
@@ -45,6 +46,9 @@ def prepare(
     spec = bound.spec
     data = as_fit_data(spec, X, y, request)
     options = _as_options(spec, len(data.samples.X), request)
+    if data.samples.derivatives is not None:
+        bound = SobolevNetwork.of(bound)
+        options = replace(options, derivative_weight=data.samples.derivative_weight)
     _check_monitors(options, data)
     if options.checkpoint:
         spec.to_dict()  # raises if the description cannot be written
@@ -173,10 +177,12 @@ def _single(value: Any, callbacks: list[Any], kind: type, name: str) -> Any:
 
 def _as_metrics(metrics: Any, spec: NetworkSpec) -> tuple[Metric, ...]:
     if isinstance(metrics, (bool, np.bool_)):
-        return (METRICS[score_name(spec)],) if metrics else ()
+        return (METRICS[score_name(spec)],) if metrics and has_score(spec) else ()
     if isinstance(metrics, str) or not isinstance(metrics, Iterable):
         raise TypeError(f"metrics must be a bool or a sequence, got {metrics!r}")
     chosen = tuple(as_metric(value) for value in metrics)
+    if chosen:
+        check_score(spec)
     names = [metric.name for metric in chosen]
     if len(set(names)) < len(names):
         raise ValueError(f"each metric needs a name of its own, got {names}")

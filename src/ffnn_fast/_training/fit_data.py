@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.arrays import as_sample_weight, checked_weights
+from ffnn_fast._model.arrays import as_factors, as_sample_weight, checked_weights
+from ffnn_fast._model.derivative_targets import with_derivatives
 from ffnn_fast._model.predictions import labels
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_float
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.sampling import class_weights, hold_out
+from ffnn_fast.losses import loss_of
 
 Array = np.ndarray
 MISSING = -1
@@ -70,16 +72,19 @@ class FitData:
             weight = weight if weight is None else weight[which]
         name = f"sample_weight of {name}" if name else "sample_weight"
         weight = as_sample_weight(weight, self.spec, len(samples.X), name)
-        return Samples(samples.X, samples.Y, weight)
+        return replace(samples, sample_weight=weight)
 
 
 def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitData:
     """The samples of `ffnn_fast.Network.fit`; TypeError or ValueError if they are not valid."""
     samples = as_samples(spec, X, y)
+    samples = with_derivatives(spec, samples, request.derivatives, request.missing_derivatives)
     n = len(samples.X)
     weight = None
     if request.sample_weight is not None:
-        weight = checked_weights(request.sample_weight, n)
+        signed = loss_of(spec.loss).signed_weights
+        check = as_factors if signed else checked_weights
+        weight = check(request.sample_weight, n)
     if request.class_weight is not None:
         classes, by_class = _classes(spec, samples.Y), np.ones(n)
         known = classes != MISSING

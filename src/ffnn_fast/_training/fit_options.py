@@ -34,12 +34,15 @@ class FitOptions:
     checkpoint: Checkpoint | None = None
     max_time: float = math.inf
     on_interrupt: str = "raise"
+    derivative_weight: float | None = None
 
     def described(self) -> dict[str, Any]:
         """The options that a resumed fit must share with the fit before it, as JSON values."""
         rule = dataclasses.replace(self.rule, seed=0)
-        length = {"epochs": self.epochs} if self.schedule.needs_n_steps else {}
-        return length | {
+        given: dict[str, Any] = {"epochs": self.epochs} if self.schedule.needs_n_steps else {}
+        if self.derivative_weight is not None:
+            given["derivatives"] = self.derivative_weight
+        return given | {
             "batch_size": self.batch_size,
             "rule": described(rule),
             "schedule": described(self.schedule),

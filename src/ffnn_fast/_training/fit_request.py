@@ -25,6 +25,8 @@ class FitRequest:
     validation_data: Sequence[ArrayLike | None] | None
     validation_fraction: float
     sample_weight: ArrayLike | None
+    derivatives: tuple[ArrayLike, float] | None
+    missing_derivatives: str
     class_weight: str | Mapping[int, float] | None
     shuffle: bool
     rng: int | np.random.Generator | None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,17 @@ from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast._scalars import as_float, as_int
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
+from ffnn_fast._scalars import LARGEST, as_float, as_int
 from ffnn_fast._training import loop
-from ffnn_fast._training.fit import as_rule_and_schedule, draw_dropout_seed
+from ffnn_fast._training.fit import as_frozen_layers, as_rule_and_schedule, draw_dropout_seed
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.streams import AnyStream, LostStream, Stream
 from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History
 from ffnn_fast.optimizers import SGD, StepRule
-from ffnn_fast.schedules import Constant, check_counts
+from ffnn_fast.schedules import Constant, Schedule, check_counts
 
 Array = np.ndarray
 CHUNK_BYTES = 16 << 20  # of rows that are converted to the network's dtype at a time
@@ -35,17 +36,15 @@ def partial_fit(
     rng: np.random.Generator,
     known: AnyStream | None,
     data: tuple[Any, Any, Any],
-    *,
     batch_size: int,
-    optimizer: OptimizerLike | None,
-    learning_rate: RateLike,
+    request: StreamRequest,
 ) -> tuple[float, Stream]:
     """The mean loss and the stream after the rows; see `ffnn_fast.Network.partial_fit`.
 
     `data` is (X, y, sample_weight); `known` is that of the calls before, if there were any.
     """
     size = as_int(batch_size, "batch_size")
-    stream = _stream(bound.spec, rng, known, optimizer, learning_rate)
+    stream = stream_for(bound.spec, rng, known, request)
     X, y, sample_weight = data
     if y is not None:
         chunks = _chunks(X, y, sample_weight, size, bound)
@@ -58,13 +57,66 @@ def partial_fit(
     for chunk in chunks:
         if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
             raise TypeError("without y, X must give chunks (X, y) or (X, y, sample_weight)")
-        samples = as_samples(bound.spec, *chunk)
-        history = _train_once(bound, rng, stream, samples, size)
-        if history.stopped == "diverged":
+        samples, mean = _train_directly(bound, stream, chunk, size)
+        if mean is None:
+            mean = _train_once(bound, rng, stream, samples, size)
+        if mean is None:
             break
-        total += len(samples.X) * history[-1]["loss"]
+        total += len(samples.X) * mean
         n += len(samples.X)
     return (total / n if n else float("nan")), stream
+
+
+def _train_directly(
+    bound: BoundNetwork, stream: Stream, chunk: Sequence[Any], batch_size: int
+) -> tuple[Samples, float | None]:
+    """The samples of a chunk, and the mean loss as from `_steps_in_one_call`.
+
+    The engine checks arrays that it can take as they are, which saves a conversion.
+    """
+    samples = _as_they_are(bound.spec, chunk)
+    if samples is not None:
+        with contextlib.suppress(ValueError):
+            mean = _steps_in_one_call(bound, stream, samples, batch_size)
+            if mean is not None:
+                return samples, mean
+    samples = as_samples(bound.spec, *chunk)
+    return samples, _steps_in_one_call(bound, stream, samples, batch_size)
+
+
+def _as_they_are(spec: NetworkSpec, chunk: Sequence[Any]) -> Samples | None:
+    """Arrays of the right types, which nobody has checked further; None for others."""
+    X, y = chunk[:2]
+    if len(chunk) > 2 or type(X) is not np.ndarray or type(y) is not np.ndarray:
+        return None
+    return Samples(X, y) if X.ndim == 2 and X.dtype == spec.dtype and len(X) else None
+
+
+def _steps_in_one_call(
+    bound: BoundNetwork, stream: Stream, samples: Samples, batch_size: int
+) -> float | None:
+    """The mean loss of the steps, made in one call of the engine, which no interrupt cuts short.
+
+    None, with nothing changed, if the call would be long, or the steps diverge.
+    """
+    n, rule, schedule = len(samples.X), stream.rule, stream.schedule
+    size = min(batch_size, n)
+    n_steps = -(-n // size)
+    if not bound.in_one_call(rule, n_steps, size):
+        return None
+    if type(schedule).observe is not Schedule.observe:  # it takes the record of an epoch
+        return None
+    stepper = stream.stepper(bound, n, batch_size)
+    X, Y, weight = samples.X, samples.Y, samples.sample_weight
+    try:
+        if n_steps == 1 and isinstance(schedule, Constant):
+            loss = stepper.step(X, Y, weight, schedule.rate)
+        else:
+            hyper = ignoring("over invalid", stream.hyper, n_steps, n_steps)
+            loss = stepper.steps(X, Y, weight, np.arange(n, dtype=np.int64), hyper)
+    except FloatingPointError:
+        return None
+    return loss
 
 
 def _train_once(
@@ -73,8 +125,8 @@ def _train_once(
     stream: Stream,
     samples: Samples,
     batch_size: int,
-) -> History:
-    """One pass over the rows of a chunk, which updates θ and the stream."""
+) -> float | None:
+    """One pass over the rows of a chunk, which updates θ and the stream; None if it diverges."""
     options = FitOptions(
         epochs=1,
         batch_size=min(batch_size, len(samples.X)),
@@ -83,25 +135,39 @@ def _train_once(
         shuffle=False,
     )
     state = FitState.new(bound, samples, None, options, rng, History())
-    if stream.optimizer_state is None:
-        stream.optimizer_state = state.optimizer_state
-    state.optimizer_state, state.schedule_memory = stream.optimizer_state, stream.schedule_memory
+    state.optimizer_state, state.schedule_memory = stream.state_for(bound), stream.schedule_memory
     state.t, state.steps_before = stream.t, stream.steps_before
     try:
         loop.fit(state)
     finally:
-        stream.t = state.t
-    return state.history
+        stream.counter[0] = state.t
+    return None if state.history.stopped == "diverged" else state.history[-1]["loss"]
 
 
 def step(
-    bound: BoundNetwork, rng: np.random.Generator, samples: Samples, learning_rate: float
+    bound: BoundNetwork,
+    rng: np.random.Generator,
+    data: tuple[Any, Any],
+    learning_rate: float,
+    bounds: dict[str, Any],
 ) -> float:
     """One step of gradient descent on all rows; returns the objective before it."""
     learning_rate = as_float(learning_rate, "learning_rate")
-    rule = StepRule(SGD(learning_rate=learning_rate), seed=draw_dropout_seed(bound.spec, rng))
-    n, before = len(samples.X), bound.params.copy()
-    optimizer_state = np.empty((0, len(before)), bound.spec.dtype)
+    drops = any(bound.spec.dropout_rates)
+    stream = None if bounds or drops else bound.made.get("step")
+    if stream is None:
+        as_samples(bound.spec, *data)  # raises before a seed is drawn
+        rule = StepRule(SGD(), seed=draw_dropout_seed(bound.spec, rng), **bounds)
+        stream = Stream(rule, Constant(learning_rate))
+    if not (bounds or drops):  # nothing in it changes but the learning rate
+        bound.made["step"] = stream
+    stream.schedule, stream.counter[0] = Constant(learning_rate), 0
+    samples, loss = _train_directly(bound, stream, data, LARGEST)
+    if loss is not None:
+        return loss
+    n, rule = len(samples.X), stream.rule
+    before = bound.params.copy()
+    optimizer_state = stream.state_for(bound)
     hyper = np.array([[learning_rate]])
     order, work = np.arange(n, dtype=np.int64), bound.workspace(n)
     loss = bound.run(
@@ -110,58 +176,85 @@ def step(
     )  # fmt: skip
     if not (math.isfinite(loss) and all_finite(bound.params)):
         bound.params[:] = before
-        _warn_of_divergence(bound, rng, samples, rule)
+        warn_of_divergence(bound, rng, samples, stream)
     return loss
 
 
-def _warn_of_divergence(
-    bound: BoundNetwork, rng: np.random.Generator, samples: Samples, rule: StepRule
+def warn_of_divergence(
+    bound: BoundNetwork, rng: np.random.Generator, samples: Samples, stream: Stream
 ) -> None:
-    """Repeat the step as a fit, which finds the layer and warns."""
-    options = FitOptions(
-        epochs=1,
-        batch_size=len(samples.X),
-        rule=rule,
-        schedule=Constant(rule.optimizer.learning_rate),
-        shuffle=False,
-    )
-    loop.fit(FitState.new(bound, samples, None, options, rng, History()))
+    """Repeat a step that diverged as a fit of copies, which finds the layer and warns."""
+    twin = bound.on(aligned_copy(bound.params, bound.spec.dtype))
+    _train_once(twin, rng, stream.copy(), samples, len(samples.X))
 
 
-def _stream(
-    spec: NetworkSpec,
-    rng: np.random.Generator,
-    known: AnyStream | None,
-    optimizer: OptimizerLike | None,
-    learning_rate: RateLike,
+@dataclass(frozen=True)
+class StreamRequest:
+    """What a call that goes on with a stream may change of it; None: nothing.
+
+    `bounds` is of `given_bounds`.
+    """
+
+    optimizer: OptimizerLike | None = None
+    learning_rate: RateLike = None
+    bounds: dict[str, Any] = field(default_factory=dict)
+
+
+def given_bounds(
+    spec: NetworkSpec, clip_value: Any, clip_norm: Any, max_norm: Any, frozen: Any
+) -> dict[str, Any]:
+    """Those that are not None, as a `StepRule` takes them."""
+    given = {"clip_value": clip_value, "clip_norm": clip_norm, "max_norm": max_norm}
+    given = {name: value for name, value in given.items() if value is not None}
+    return given if frozen is None else given | {"frozen": as_frozen_layers(frozen, spec)}
+
+
+def stream_for(
+    spec: NetworkSpec, rng: np.random.Generator, known: AnyStream | None, request: StreamRequest
 ) -> Stream:
-    """The known stream, with another rate if one is given; a new stream for another optimizer."""
+    """The known stream, with another rate or bounds if they are given; a new stream for another
+    optimizer.
+    """
+    optimizer, learning_rate = request.optimizer, request.learning_rate
     if isinstance(known, LostStream):
         if optimizer is None:
             raise ValueError(
-                f"the file of this network was saved after partial_fit with {known.reason}; "
-                "give partial_fit the optimizer, and the learning rate if it is not its own"
+                f"the file of this network was saved after training with {known.reason}; "
+                "give the optimizer, and the learning rate if it is not its own"
             )
         known = None
     if known is not None and optimizer is None:
-        if learning_rate is None:
-            return known
-        rule, schedule = as_rule_and_schedule(type(known.rule.optimizer), learning_rate)
-        check_counts(schedule, "partial_fit")
-        if isinstance(schedule, Constant):
-            rule = replace(known.rule.optimizer, learning_rate=schedule.rate)
-        else:
-            rule = known.rule.optimizer
-        return replace(
-            known, rule=replace(known.rule, optimizer=rule), schedule=schedule,
-            schedule_memory=schedule.new_memory(),
-        )  # fmt: skip
-    rule, schedule = as_rule_and_schedule(optimizer or "sgd", learning_rate)
+        rate = known.schedule.rate if isinstance(known.schedule, Constant) else None
+        if learning_rate is None or (isinstance(learning_rate, float) and learning_rate == rate):
+            return _with_bounds(known, request.bounds)
+        return _with_bounds(_with_rate(known, learning_rate), request.bounds)
+    chosen, schedule = as_rule_and_schedule(optimizer or "sgd", learning_rate)
     check_counts(schedule, "partial_fit")
-    if known is not None and known.rule.optimizer == rule and known.schedule == schedule:
-        return known
-    step = StepRule(rule, seed=draw_dropout_seed(spec, rng))
-    return Stream(step, schedule, schedule_memory=schedule.new_memory())
+    if known is not None and known.rule.optimizer == chosen and known.schedule == schedule:
+        return _with_bounds(known, request.bounds)
+    rule = StepRule(chosen, seed=draw_dropout_seed(spec, rng), **request.bounds)
+    return Stream(rule, schedule, schedule_memory=schedule.new_memory())
+
+
+def _with_bounds(known: Stream, bounds: dict[str, Any]) -> Stream:
+    """The stream with other bounds where they are given."""
+    rule = replace(known.rule, **bounds) if bounds else known.rule
+    return known if rule == known.rule else replace(known, rule=rule)
+
+
+def _with_rate(known: Stream, learning_rate: RateLike) -> Stream:
+    """The stream with another learning rate, and a new memory of its schedule."""
+    optimizer = known.rule.optimizer
+    _, schedule = as_rule_and_schedule(type(optimizer), learning_rate)
+    check_counts(schedule, "partial_fit")
+    if isinstance(schedule, Constant):
+        optimizer = replace(optimizer, learning_rate=schedule.rate)
+    stream = replace(
+        known, rule=replace(known.rule, optimizer=optimizer), schedule=schedule,
+        schedule_memory=schedule.new_memory(),
+    )  # fmt: skip
+    stream.prepared = known.prepared  # the rate is an argument of its calls
+    return stream
 
 
 def _chunks(
@@ -176,6 +269,9 @@ def _chunks(
         return
     row = max(1, spec.n_inputs * np.dtype(spec.dtype).itemsize)
     rows = max(1, CHUNK_BYTES // row // batch_size) * batch_size
+    if len(X) <= rows:
+        yield (X, y) if weight is None else (X, y, weight)
+        return
     for start in range(0, len(X), rows):
         part = slice(start, start + rows)
         arrays = (X, y) if weight is None else (X, y, weight)

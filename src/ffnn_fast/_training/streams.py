@@ -1,6 +1,7 @@
-"""The state of training between calls of `Network.partial_fit`, and what a model file holds of it.
+"""The state of training between calls of `Network.partial_fit` and of a `Stepper`, and what a model
+file holds of it.
 
-A model file always holds the optimizer, the schedule and the number of steps done. It holds the
+A model file always holds the step rule, the schedule and the number of steps done. It holds the
 optimizer's state vectors, which take up to three times the memory of θ, on request only: PyTorch's
 ``load_state_dict`` refuses tensors that are not parameters, and most files are read to predict.
 """
@@ -11,7 +12,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,10 @@ from ffnn_fast import schedules
 from ffnn_fast._model import model_files
 from ffnn_fast._model.model_files import ModelFileError, Training
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._scalars import as_bool, as_int
 from ffnn_fast._text import quoted, shortened
-from ffnn_fast._training.fit import draw_dropout_seed
+from ffnn_fast._training.fit import as_frozen_layers, draw_dropout_seed
 from ffnn_fast.optimizers import OPTIMIZERS, Optimizer, StepRule
 from ffnn_fast.schedules import Custom, Memory, Schedule, check_counts
 
@@ -31,31 +33,86 @@ SCHEDULES: dict[str, type[Schedule]] = {
     for name, kind in vars(schedules).items()
     if isinstance(kind, type) and issubclass(kind, Schedule) and kind not in (Schedule, Custom)
 }
+STORED = {"rule", "schedule", "optimizer_state", "schedule_memory", "steps_before"}
 ENTRIES = {"optimizer", "schedule", "schedule_memory", "seed", "t", "steps_before"}
+BOUNDS = ("clip_value", "clip_norm", "max_norm")
 MAX_STEPS, MAX_INT = 2**53, 2**63 - 1
+
+
+class Prepared(NamedTuple):
+    """A backend's Stepper, and what it was made for."""
+
+    plan: Any
+    params: Array
+    state: Array
+    batch_size: int
+    stepper: Any
+
+
+def counter(t: int = 0) -> Array:
+    """The number of steps done as the engine counts it: (1,) int64."""
+    return np.array([t], np.int64)
 
 
 @dataclass
 class Stream:
-    """The state of training between calls of `partial_fit`.
+    """The state of training between calls of `partial_fit`, or of a `Stepper`.
 
     Attributes
     ----------
     optimizer_state : ndarray of shape (slots, P) or None
         None: zero, before the first step.
-    t : int
-        The number of steps that `optimizer_state` has seen, over all calls.
+    counter : ndarray of shape (1,)
+        The number of steps that `optimizer_state` has seen, over all calls, int64. The engine
+        changes it in the call that makes the steps, so that an interrupt separates nothing.
     schedule_memory : dict
     steps_before : int
         The number of steps before, for the schedule: of training whose state a file did not hold.
+    prepared : Prepared or None
+        Of the last call.
     """
 
     rule: StepRule
     schedule: Schedule
     optimizer_state: Array | None = field(default=None, repr=False)
-    t: int = 0
+    counter: Array = field(default_factory=counter)
     schedule_memory: Memory = field(default_factory=dict)
     steps_before: int = 0
+    prepared: Prepared | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def t(self) -> int:
+        """The number of steps that `optimizer_state` has seen."""
+        return int(self.counter[0])
+
+    def state_for(self, bound: BoundNetwork) -> Array:
+        """The state vectors; zero before the first step."""
+        if self.optimizer_state is None:
+            self.optimizer_state = np.zeros((self.rule.slots, len(bound.params)), bound.spec.dtype)
+        return self.optimizer_state
+
+    def stepper(self, bound: BoundNetwork, n: int, batch_size: int) -> Any:
+        """The backend's Stepper for n rows, in batches of this size if they are more."""
+        known, plan, params, state = (
+            self.prepared, bound.plan_now, bound.params, self.state_for(bound)
+        )  # fmt: skip
+        if known is not None and known.plan is plan and known.params is params:
+            size = known.batch_size
+            if known.state is state and (n <= size <= batch_size or size == batch_size):
+                return known.stepper
+        size = min(n, batch_size)
+        stepper = bound.stepper(self.rule, state, self.counter, size)
+        self.prepared = Prepared(plan, params, state, size, stepper)
+        return stepper
+
+    def hyper(self, n: int, steps_per_epoch: int) -> Array:
+        """The hyperparameters of the next n steps: (n, k), or (1, k) where all are equal."""
+        first = self.t + self.steps_before
+        rates = self.schedule.rates(first, n, steps_per_epoch, self.schedule_memory)
+        table = np.empty((len(rates), len(self.rule.optimizer.hyper)))
+        table[:] = self.rule.optimizer.hyper
+        table[:, 0] = rates
+        return table
 
     def copy(self) -> Stream:
         """An independent copy."""
@@ -63,8 +120,14 @@ class Stream:
         return replace(
             self,
             optimizer_state=None if state is None else state.copy(),
+            counter=self.counter.copy(),
             schedule_memory=dict(self.schedule_memory),
         )
+
+    def plain(self) -> dict[str, Any]:
+        """The attributes of an independent copy, for `stream_from`."""
+        others = {name: value for name, value in vars(self.copy()).items() if name in STORED}
+        return others | {"t": self.t}
 
 
 @dataclass(frozen=True)
@@ -77,15 +140,22 @@ class LostStream:
         """The object itself, which does not change."""
         return self
 
+    def plain(self) -> dict[str, Any]:
+        """The attributes, for `stream_from`."""
+        return vars(self).copy()
+
 
 AnyStream = Stream | LostStream
 
 
 def stream_from(fields: dict[str, Any] | None) -> AnyStream | None:
-    """The stream with these attributes; None for None."""
+    """The stream with these attributes, of `Stream.plain`; None for None."""
     if fields is None:
         return None
-    return LostStream(**fields) if fields.keys() == {"reason"} else Stream(**fields)
+    if fields.keys() == {"reason"}:
+        return LostStream(**fields)
+    others = {name: value for name, value in fields.items() if name != "t"}
+    return Stream(**others, counter=counter(fields["t"]))
 
 
 def to_file(stream: AnyStream | None, with_state: bool) -> Training | None:
@@ -116,6 +186,8 @@ def to_file(stream: AnyStream | None, with_state: bool) -> Training | None:
         "t": stream.t,
         "steps_before": stream.steps_before,
     }
+    if bounds := _bounds(stream.rule):
+        described["bounds"] = bounds
     return Training(described, stream.optimizer_state if with_state and stream.rule.slots else None)
 
 
@@ -157,10 +229,12 @@ def from_file(training: Training, spec: NetworkSpec) -> AnyStream:
     plain, state = training
     if plain.keys() == {"lost"} and isinstance(plain["lost"], str) and state is None:
         return LostStream(shortened(plain["lost"], 200))
+    plain = dict(plain)
+    bounds = _as_bounds(plain.pop("bounds", {}), spec)
     _check_values(plain)
     if plain.keys() != ENTRIES:
         raise ValueError(f"expected the entries {sorted(ENTRIES)}, got {quoted(sorted(plain))}")
-    rule = StepRule(_optimizer(plain["optimizer"]), seed=plain["seed"])
+    rule = StepRule(_optimizer(plain["optimizer"]), seed=plain["seed"], **bounds)
     schedule = _schedule(plain["schedule"])
     check_counts(schedule, "partial_fit")
     t = as_int(plain["t"], "t", 0, MAX_STEPS)
@@ -171,7 +245,20 @@ def from_file(training: Training, spec: NetworkSpec) -> AnyStream:
     if state is None and rule.slots:
         rule = replace(rule, seed=draw_dropout_seed(spec, np.random.default_rng()))
         t, before = 0, before + t
-    return Stream(rule, schedule, state, t, memory, before)
+    return Stream(rule, schedule, state, counter(t), memory, before)
+
+
+def _bounds(rule: StepRule) -> dict[str, Any]:
+    """The bounds of a rule that are not the default ones, as JSON values."""
+    given = {name: getattr(rule, name) for name in BOUNDS if getattr(rule, name) < np.inf}
+    return given | ({"frozen": list(rule.frozen)} if rule.frozen else {})
+
+
+def _as_bounds(plain: Any, spec: NetworkSpec) -> dict[str, Any]:
+    """The inverse of `_bounds`."""
+    if not isinstance(plain, dict) or not plain.keys() <= {*BOUNDS, "frozen"}:
+        raise ValueError(f"bounds must be among {', '.join(BOUNDS)}, frozen; got {quoted(plain)}")
+    return plain | {"frozen": as_frozen_layers(plain.get("frozen", ()), spec)}
 
 
 def _check_values(plain: dict[str, Any]) -> None:

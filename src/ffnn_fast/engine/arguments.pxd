@@ -43,6 +43,28 @@ cdef inline void* matrix(
     return cnp.PyArray_DATA(x)
 
 
+cdef inline void* stack(
+    x, int typenum, Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns, str what
+) except NULL:
+    """Pointer to n matrices to write to, (n, rows, columns)"""
+    check_array(x, typenum, 3, what, True)
+    require(
+        cnp.PyArray_DIM(x, 0) == n and cnp.PyArray_DIM(x, 1) == rows
+        and cnp.PyArray_DIM(x, 2) == columns, what,
+    )
+    return cnp.PyArray_DATA(x)
+
+
+cdef inline bint is_plain(object x, int typenum, Py_ssize_t size, bint written) noexcept:
+    """Whether x is an array of this type and size whose memory can be used as it lies"""
+    if not cnp.PyArray_Check(x):
+        return False
+    return (
+        cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_SIZE(x) == size
+        and (cnp.PyArray_ISCARRAY(x) if written else cnp.PyArray_ISCARRAY_RO(x))
+    )
+
+
 cdef inline const double* hyperparameters(
     hyper, Py_ssize_t steps, Py_ssize_t H
 ) except NULL:

@@ -7,17 +7,25 @@ past its end.
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, isfinite
+from libc.stdint cimport int64_t
 
 cimport numpy as cnp
 
 from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.arguments cimport (
-    batch_of_arrays, batch_of_inputs, hyperparameters, matrix, require, vector, workspace,
+    all_below, batch_of_arrays, batch_of_inputs, check_array, hyperparameters, is_plain, matrix,
+    require, vector, workspace,
+)
+from ffnn_fast.engine.derivatives cimport (
+    input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
+    pull_arrays_back, run_either_jacobian, tangent_of_arrays, wanted_of_arrays,
 )
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
+from ffnn_fast.engine.passes.hessian_product cimport product_t
+from ffnn_fast.engine.passes.input_jacobian cimport input_jacobian_t
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, scratch_size
@@ -26,7 +34,12 @@ from ffnn_fast.engine.passes.point_functions cimport (
     integrand, jacobian_f32, jacobian_f64, point_workspace, value_f32, value_f64,
 )
 from ffnn_fast.engine.passes.step_update cimport count_of_parts
+from ffnn_fast.engine.passes.stepping cimport (
+    ANY, DISTRIBUTION, ONE_HOT, all_finite, domain_t, keep, kept_t, restored, targets_fit,
+)
+from ffnn_fast.engine.passes.taylor cimport TAYLOR_ROWS, taylor_scratch, taylor_t
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t
+from ffnn_fast.engine.passes.vjp cimport pullback_scratch, pullback_t
 from ffnn_fast.engine.plan cimport (
     HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, outputs_only, plan_t, step_t,
 )
@@ -34,6 +47,10 @@ from ffnn_fast.engine.plan_of_spec cimport plan_of_spec, release_plan
 from ffnn_fast.engine.step_rule cimport read_rule
 from ffnn_fast.engine.team_calls cimport (
     run_forward, run_loss, run_loss_gradient, run_normal_equations, run_training, run_update,
+)
+from ffnn_fast.engine.taylor_calls cimport (
+    product_arguments, run_hessian_product, run_output_tangent, run_taylor,
+    run_taylor_gradient, taylor_arguments,
 )
 
 cnp.import_array()
@@ -163,6 +180,74 @@ def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None)
     return value
 
 
+def vjp_workspace_size(Plan plan, Py_ssize_t n):
+    """Elements of scratch for `vjp` and `input_gradient` on `n` rows."""
+    return pullback_scratch(&plan.c, max(n, 1), plan.n_threads)
+
+
+def vjp(Plan plan, params, X, grad_y_hat, y_hat, grad, grad_X, work, mask=None):
+    """ŷ, (n, n_L), grad := Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), grad_X := (∂ŷ_i/∂x_i)ᵀ u_i, (n, n_0).
+
+    u_i are the rows of grad_y_hat, (n, n_L). Each of the three outputs may be None.
+    """
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef step_t step = _masked_step(plan, mask, True)
+    require(grad_y_hat is not None, "grad_y_hat")
+    cdef pullback_t want = wanted_of_arrays(
+        c, batch.n, plan.typenum, grad_y_hat, y_hat, grad, grad_X
+    )
+    cdef Py_ssize_t together = batch.n if grad is None else min(batch.n, <Py_ssize_t>BLOCK_ROWS)
+    cdef int threads = plan.threads_for(together, 6)
+    pull_arrays_back(c, &step, plan.typenum, params, &batch, &want, work, plan.n_threads, threads)
+
+
+def input_gradient(Plan plan, params, X, Y, sample_weight, grad_X, work):
+    """grad_X := ∂(w_i ℓ_i)/∂x_i, (n, n_0), of each row's own loss; without the penalty."""
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
+    cdef step_t step = _masked_step(plan, None, True)
+    cdef pullback_t want = wanted_of_arrays(c, batch.n, plan.typenum, None, None, None, grad_X)
+    cdef int threads = plan.threads_for(batch.n, 4)
+    pull_arrays_back(c, &step, plan.typenum, params, &batch, &want, work, plan.n_threads, threads)
+
+
+def jacobian_workspace_size(Plan plan, Py_ssize_t n):
+    """Elements of scratch for `input_jacobian`, `jvp` and `parameter_jacobian` on `n` rows."""
+    return jacobian_scratch(&plan.c, plan.n_threads)
+
+
+def input_jacobian(Plan plan, params, X, y_hat, J, work):
+    """J := ∂ŷ_i/∂x_i of every row, (n, n_L, n_0), and ŷ, (n, n_L), unless None."""
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef input_jacobian_t want = jacobian_of_arrays(c, batch.n, plan.typenum, y_hat, J)
+    cdef int threads = plan.threads_for(batch.n, 2 * (1 + min(c.n[0], c.n[c.L])))
+    input_jacobians_of_arrays(
+        c, plan.typenum, params, &batch, &want, work, plan.n_threads, threads
+    )
+
+
+def jvp(Plan plan, params, X, V, y_hat, out, work):
+    """out := (∂ŷ_i/∂x_i) v_i, (n, n_L), for the rows v_i of V, (n, n_0), and ŷ unless None."""
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef input_jacobian_t want = tangent_of_arrays(c, batch.n, plan.typenum, V, y_hat, out)
+    input_jacobians_of_arrays(
+        c, plan.typenum, params, &batch, &want, work, plan.n_threads, plan.threads_for(batch.n, 4)
+    )
+
+
+def parameter_jacobian(Plan plan, params, X, J, work):
+    """J := ∂ŷ_i/∂θ of every row, (n, n_L, P)."""
+    cdef plan_t* c = &plan.c
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef int threads = plan.threads_for(batch.n, 2 + 4 * c.n[c.L])
+    parameter_jacobians_of_arrays(
+        c, plan.typenum, params, &batch, J, work, plan.n_threads, threads
+    )
+
+
 def train_epoch(
     Plan plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work
 ):
@@ -188,7 +273,7 @@ def train_epoch(
     )
     epoch.hyper = hyperparameters(hyper, (rows.n + size - 1) // size, H)
     epoch.stride = 0 if hyper.shape[0] == 1 else H
-    epoch.batch_size, epoch.t, epoch.total = size, t, &total
+    optimizer.rates.product_t, epoch.batch_size, epoch.t, epoch.total = 0, size, t, &total
     scratch.work = workspace(work, typenum, workspace_size(plan, size))
     scratch.parts = <double*>(<char*>scratch.work + plan.parts_start(size) * itemsize)
     scratch.grad = <char*>scratch.work + plan.grad_start(size) * itemsize
@@ -255,8 +340,8 @@ cdef class Predictor:
         if out is None:
             shape[0], shape[1] = self.n_rows, c.n[c.L]
             out = cnp.PyArray_EMPTY(2, shape, self.plan.typenum, 0)
-        if not (_is_plain(x, self.plan.typenum, inputs, False)
-                and _is_plain(out, self.plan.typenum, outputs, True)):
+        if not (is_plain(x, self.plan.typenum, inputs, False)
+                and is_plain(out, self.plan.typenum, outputs, True)):
             raise ValueError(
                 f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
                 f"writable out of {outputs}"
@@ -275,14 +360,43 @@ cdef class Predictor:
         return out
 
 
-cdef inline bint _is_plain(object x, int typenum, Py_ssize_t size, bint written) noexcept:
-    """Whether x is an array of this type and size whose memory can be used as it lies"""
-    if not cnp.PyArray_Check(x):
-        return False
-    return (
-        cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_SIZE(x) == size
-        and (cnp.PyArray_ISCARRAY(x) if written else cnp.PyArray_ISCARRAY_RO(x))
-    )
+cdef class JacobianPredictor:
+    """ŷ and ∂ŷ/∂x of `n_rows` rows at a call, into `out` and `jacobian_out` or new arrays."""
+
+    cdef Plan plan
+    cdef object params, work
+    cdef void* theta
+    cdef void* scratch
+    cdef Py_ssize_t n_rows
+
+    def __init__(self, Plan plan, params, Py_ssize_t n_rows, work):
+        self.theta = vector(params, plan.typenum, plan.c.P, "params")
+        self.scratch = workspace(work, plan.typenum, jacobian_scratch(&plan.c, plan.n_threads))
+        self.plan, self.params, self.work, self.n_rows = plan, params, work, n_rows
+
+    def __call__(self, x, out=None, jacobian_out=None):
+        """ŷ of x, n_rows · n_0 elements, n_rows · n_L, and J, n_rows · n_L · n_0 elements."""
+        cdef plan_t* c = &self.plan.c
+        cdef int typenum = self.plan.typenum
+        cdef Py_ssize_t inputs = self.n_rows * c.n[0], outputs = self.n_rows * c.n[c.L]
+        cdef batch_t batch
+        cdef input_jacobian_t want
+        cdef cnp.npy_intp[3] shape
+        shape[0], shape[1], shape[2] = self.n_rows, c.n[c.L], c.n[0]
+        if out is None:
+            out = cnp.PyArray_EMPTY(2, shape, typenum, 0)
+        if jacobian_out is None:
+            jacobian_out = cnp.PyArray_EMPTY(3, shape, typenum, 0)
+        if not (is_plain(x, typenum, inputs, False) and is_plain(out, typenum, outputs, True)
+                and is_plain(jacobian_out, typenum, outputs * c.n[0], True)):
+            raise ValueError(
+                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
+                f"writable out of {outputs} and jacobian_out of {outputs * c.n[0]}"
+            )
+        batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)
+        want.V, want.y_hat, want.J = NULL, cnp.PyArray_DATA(out), cnp.PyArray_DATA(jacobian_out)
+        run_either_jacobian(c, typenum, self.theta, &batch, &want, self.scratch, 1)
+        return out, jacobian_out
 
 
 cdef class PointFunction:
@@ -349,11 +463,12 @@ def normal_workspace_size(Plan plan, Py_ssize_t n):
     return least_squares_scratch(&plan.c, max(n, 1), plan.n_threads)
 
 
-def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
+def normal_equations(Plan plan, params, X, Y, sample_weight, output_weight, JTJ, JTr, work):
     """JTJ := lower triangle of JᵀJ, (P, P), JTr := Jᵀr, (P,); returns ½ Σ r², the mean loss.
 
-    r_ij = √(c w_i / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error, and
-    J = ∂r/∂θ; without the penalty. Needs an output other than softmax; Y is (n, n_L).
+    r_ij = √(c w_i v_j / n) (ŷ_ij − y_ij) with c = 2 for squared_error, 1 for half_squared_error;
+    J = ∂r/∂θ. r_ij is 0 where the network ignores a missing y_ij. Without the penalty. w is (n,) or
+    None, v is (n_L,) or None. Needs an output other than softmax; Y is (n, n_L).
     """
     cdef plan_t* c = &plan.c
     cdef int typenum = plan.typenum
@@ -363,6 +478,7 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
     cdef void* A = matrix(JTJ, typenum, P, P, "JTJ", True)
     cdef void* v = vector(JTr, typenum, P, "JTr", True)
     cdef void* scratch = workspace(work, typenum, normal_workspace_size(plan, batch.n))
+    cdef void* weights = NULL
     cdef double value
     require(
         c.g[c.L] != SOFTMAX and c.loss in (SQUARED_ERROR, HALF_SQUARED_ERROR), "the sum of squares"
@@ -370,15 +486,376 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, JTJ, JTr, work):
     batch.Y = matrix(Y, typenum, batch.n, c.n[c.L], "Y")
     if sample_weight is not None:
         batch.weight = vector(sample_weight, typenum, batch.n, "sample_weight")
+    if output_weight is not None:
+        weights = vector(output_weight, typenum, c.n[c.L], "output_weight")
     # A barrier follows each block of J, which costs P operations for each of its elements.
     cdef int threads = plan.threads_for(block_panels(c, batch.n) * c.S, P * c.n[c.L])
     with nogil:
         if plan.is_double:
             value = run_normal_equations(
-                c, <double*>theta, &batch, <double*>A, <double*>v, <double*>scratch, threads
+                c, <double*>theta, &batch, <double*>weights, <double*>A, <double*>v,
+                <double*>scratch, threads,
             )
         else:
             value = run_normal_equations(
-                c, <float*>theta, &batch, <float*>A, <float*>v, <float*>scratch, threads
+                c, <float*>theta, &batch, <float*>weights, <float*>A, <float*>v,
+                <float*>scratch, threads,
             )
     return value
+
+
+def taylor_workspace_size(Plan plan, Py_ssize_t n):
+    """Elements of scratch for the functions below on `n` rows."""
+    return taylor_scratch(&plan.c, max(n, 1), plan.n_threads)
+
+
+def taylor(Plan plan, params, X, V, y_hat, first, second, work):
+    """y_hat := ŷ (n, n_L), first := J v, second := vᵀ H v, (n, m, n_L), for V (n, m, n_0).
+
+    V None: the m = n_0 unit vectors. A result that is None is left out.
+    """
+    cdef plan_t* c = &plan.c
+    cdef void* theta = vector(params, plan.typenum, c.P, "params")
+    cdef taylor_t args = taylor_arguments(c, plan.typenum, X, V, y_hat, first, second, True)
+    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, args.n))
+    cdef int threads = plan.threads_for(args.n, 4 * args.m + 2)
+    with nogil:
+        if plan.is_double:
+            run_taylor(c, <double*>theta, &args, <double*>scratch, threads)
+        else:
+            run_taylor(c, <float*>theta, &args, <float*>scratch, threads)
+
+
+def taylor_gradient(Plan plan, params, X, V, grad_y_hat, grad_first, grad_second, grad, work):
+    """grad := ∇θ, (P,), of what has these gradients by the results of `taylor`; None is 0."""
+    cdef plan_t* c = &plan.c
+    cdef void* theta = vector(params, plan.typenum, c.P, "params")
+    cdef taylor_t args = taylor_arguments(
+        c, plan.typenum, X, V, grad_y_hat, grad_first, grad_second, False
+    )
+    cdef void* g = vector(grad, plan.typenum, c.P, "grad", True)
+    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, args.n))
+    cdef int threads = plan.threads_for(min(args.n, <Py_ssize_t>TAYLOR_ROWS), 6)
+    with nogil:
+        if plan.is_double:
+            run_taylor_gradient(c, <double*>theta, &args, <double*>g, <double*>scratch, threads)
+        else:
+            run_taylor_gradient(c, <float*>theta, &args, <float*>g, <float*>scratch, threads)
+
+
+def output_tangent(Plan plan, params, v, X, a_L, tangent, work):
+    """a_L, (n, n_L), and tangent := its derivative along v, a vector of θ's shape."""
+    cdef plan_t* c = &plan.c
+    cdef void* theta = vector(params, plan.typenum, c.P, "params")
+    cdef product_t args = product_arguments(c, plan.typenum, v, X, a_L, tangent, True)
+    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, args.n))
+    cdef int threads = plan.threads_for(args.n, 6)
+    with nogil:
+        if plan.is_double:
+            run_output_tangent(c, <double*>theta, &args, <double*>scratch, threads)
+        else:
+            run_output_tangent(c, <float*>theta, &args, <float*>scratch, threads)
+
+
+def hessian_product(Plan plan, params, v, X, da_L, tangent, product, work):
+    """product := ∇²ℒ v without the penalty, from ∇a_L and its derivative along v, (n, n_L)."""
+    cdef plan_t* c = &plan.c
+    cdef void* theta = vector(params, plan.typenum, c.P, "params")
+    cdef product_t args = product_arguments(c, plan.typenum, v, X, da_L, tangent, False)
+    cdef void* out = vector(product, plan.typenum, c.P, "product", True)
+    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, args.n))
+    cdef int threads = plan.threads_for(min(args.n, <Py_ssize_t>TAYLOR_ROWS), 12)
+    with nogil:
+        if plan.is_double:
+            run_hessian_product(
+                c, <double*>theta, &args, <double*>out, <double*>scratch, threads
+            )
+        else:
+            run_hessian_product(c, <float*>theta, &args, <float*>out, <float*>scratch, threads)
+
+
+cdef int _refuse(str what) except -1:
+    raise ValueError(f"the stepper does not take {what} as it is")
+
+
+cdef class Stepper:
+    """Steps of a rule on the rows of a call; all but these is made once.
+
+    A call checks no more of its arrays than memory safety and finite parameters need. A ValueError
+    means that nothing has been changed: an array of another dtype, size or layout, a value that is
+    not finite, a target outside the domain of the loss, or a learning rate that is not finite and
+    >= 0. A FloatingPointError means that the step has diverged: with `rollback`, the parameters,
+    the state and t are those before the call.
+
+    `t` is an int64 array, (1,), the number of steps done. `state` is (rule.slots, P). For one
+    thread at a time.
+    """
+
+    cdef Plan plan
+    cdef tuple used  # the objects that the pointers below point into
+    cdef rule_t rule
+    cdef optimizer_t optimizer
+    cdef scratch_t scratch
+    cdef kept_t kept
+    cdef domain_t* domains
+    cdef double* hyper
+    cdef int64_t* t
+    cdef int64_t* order
+    cdef void* theta
+    cdef Py_ssize_t batch_size, H
+    cdef bint takes_labels
+
+    def __cinit__(self):
+        self.domains = NULL
+
+    def __init__(
+        self, Plan plan, params, rule, state, t, Py_ssize_t batch_size, work, bint rollback=True
+    ):
+        cdef plan_t* c = &plan.c
+        cdef cnp.npy_intp size
+        cdef Py_ssize_t i
+        require(batch_size > 0, "batch_size")
+        self.plan, self.batch_size = plan, batch_size
+        self.takes_labels = plan.spec.takes_labels
+        self.theta = vector(params, plan.typenum, c.P, "params", True)
+        frozen = read_rule(rule, c.L, &self.rule)
+        self.optimizer.rule = &self.rule
+        self.optimizer.rates.product_t = 0
+        self.optimizer.state = matrix(state, plan.typenum, rule.slots, c.P, "state", True)
+        self.t = <int64_t*>vector(t, cnp.NPY_INT64, 1, "t", True)
+        self.scratch.work = workspace(work, plan.typenum, workspace_size(plan, batch_size))
+        self.scratch.parts = <double*>(
+            <char*>self.scratch.work + plan.parts_start(batch_size) * c.itemsize
+        )
+        self.scratch.grad = (
+            <char*>self.scratch.work + plan.grad_start(batch_size) * c.itemsize
+        )
+        values = rule.optimizer.hyper
+        self.H = size = len(values)
+        hyper = cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE, 0)
+        self.hyper = <double*>cnp.PyArray_DATA(hyper)
+        for i in range(size):
+            self.hyper[i] = values[i]
+        size = batch_size
+        order = cnp.PyArray_EMPTY(1, &size, cnp.NPY_INT64, 0)
+        self.order = <int64_t*>cnp.PyArray_DATA(order)
+        for i in range(size):
+            self.order[i] = i
+        copy = None
+        self.kept.copy, self.kept.P, self.kept.slots = NULL, c.P, rule.slots
+        if rollback:
+            size = (1 + rule.slots) * c.P
+            copy = cnp.PyArray_EMPTY(1, &size, plan.typenum, 0)
+            self.kept.copy = cnp.PyArray_DATA(copy)
+        self.used = (params, state, t, work, frozen, hyper, order, copy)
+        self.read_domains(plan.spec.target_domains)
+
+    def __dealloc__(self):
+        PyMem_Free(self.domains)
+
+    cdef int read_domains(self, domains) except -1:
+        """self.domains := (width, low, high, row) of each head"""
+        cdef Py_ssize_t k, width
+        PyMem_Free(self.domains)
+        self.domains = <domain_t*>PyMem_Malloc(len(domains) * sizeof(domain_t))
+        if self.domains is NULL:
+            raise MemoryError()
+        rows = {"any": ANY, "distribution": DISTRIBUTION, "one-hot": ONE_HOT}
+        width = 0
+        for k in range(len(domains)):
+            (self.domains[k].width, self.domains[k].low, self.domains[k].high, row) = domains[k]
+            self.domains[k].row = rows[row]
+            width += self.domains[k].width
+        require(width == self.plan.c.targets and len(domains) == self.plan.c.heads, "the loss")
+        return 0
+
+    cdef batch_t rows(self, X, Y, sample_weight) except *:
+        """The rows with their targets and weights, checked, in their own order"""
+        cdef plan_t* c = &self.plan.c
+        cdef int typenum = self.plan.typenum
+        cdef Py_ssize_t n, T = c.targets
+        cdef batch_t batch = inputs_only(NULL, 0)
+        if not _is_readable(X, typenum):
+            _refuse("X")
+        batch.X = cnp.PyArray_DATA(X)
+        n = batch.n = cnp.PyArray_DIM(X, 0) if cnp.PyArray_NDIM(X) == 2 else 1
+        if not (
+            1 <= cnp.PyArray_NDIM(X) <= 2
+            and n > 0 and cnp.PyArray_DIM(X, cnp.PyArray_NDIM(X) - 1) == c.n[0]
+            and self.finite(batch.X, n * c.n[0])
+        ):
+            _refuse("X")
+        if self.takes_labels and _is_readable(Y, cnp.NPY_INT64):
+            batch.labels = <const int64_t*>cnp.PyArray_DATA(Y)
+            if not (
+                cnp.PyArray_NDIM(Y) == 1 and cnp.PyArray_SIZE(Y) == n
+                and all_below(batch.labels, n, NULL, c.n[c.L])
+            ):
+                _refuse("y")
+        elif _is_readable(Y, typenum) and cnp.PyArray_SIZE(Y) == n * T and (
+            (cnp.PyArray_NDIM(Y) == 2 and cnp.PyArray_DIM(Y, 0) == n)
+            or (cnp.PyArray_NDIM(Y) == 1 and (T == 1 or (n == 1 and not self.takes_labels)))
+        ):
+            batch.Y = cnp.PyArray_DATA(Y)
+            if not self.in_domain(batch.Y, n):
+                _refuse("y")
+        else:
+            _refuse("y")
+        if sample_weight is not None:
+            if not (
+                _is_readable(sample_weight, typenum) and cnp.PyArray_NDIM(sample_weight) == 1
+                and cnp.PyArray_SIZE(sample_weight) == n
+            ):
+                _refuse("sample_weight")
+            batch.weight = cnp.PyArray_DATA(sample_weight)
+            if not self.finite(batch.weight, n):
+                _refuse("sample_weight")
+        return batch
+
+    cdef bint finite(self, const void* x, Py_ssize_t n) noexcept:
+        """Whether n numbers of the plan's dtype are finite"""
+        if self.plan.is_double:
+            return all_finite(<const double*>x, n)
+        return all_finite(<const float*>x, n)
+
+    cdef bint in_domain(self, const void* Y, Py_ssize_t n) noexcept:
+        """Whether n rows of dense targets lie in the domain of the loss"""
+        cdef plan_t* c = &self.plan.c
+        if self.plan.is_double:
+            return targets_fit(<const double*>Y, n, self.domains, c.heads, c.missing)
+        return targets_fit(<const float*>Y, n, self.domains, c.heads, c.missing)
+
+    cdef int set_rate(self, double learning_rate) except -1:
+        """The learning rate of the next step"""
+        if not 0 <= learning_rate < INFINITY:
+            _refuse("the learning rate")
+        self.hyper[0] = learning_rate
+        return 0
+
+    cdef bint train(self, const batch_t* rows, epoch_t* epoch, int threads) noexcept nogil:
+        """Steps on the rows; whether they were undone, since the last loss or θ is not finite"""
+        cdef plan_t* c = &self.plan.c
+        cdef bint diverged
+        epoch.t = self.t[0]
+        if self.plan.is_double:
+            keep(&self.kept, <double*>self.theta, <double*>self.optimizer.state)
+            run_training(
+                c, <double*>self.theta, rows, epoch, &self.optimizer, &self.scratch, threads
+            )
+            diverged = restored(
+                &self.kept, <double*>self.theta, <double*>self.optimizer.state,
+                not isfinite(epoch.total[0]),
+            )
+        else:
+            keep(&self.kept, <float*>self.theta, <float*>self.optimizer.state)
+            run_training(
+                c, <float*>self.theta, rows, epoch, &self.optimizer, &self.scratch, threads
+            )
+            diverged = restored(
+                &self.kept, <float*>self.theta, <float*>self.optimizer.state,
+                not isfinite(epoch.total[0]),
+            )
+        if not diverged or self.kept.copy is NULL:
+            self.t[0] += (rows.n + epoch.batch_size - 1) // epoch.batch_size
+        return diverged
+
+    cdef double run(
+        self, const batch_t* rows, Py_ssize_t size, const double* hyper, Py_ssize_t stride
+    ) except? -1:
+        """Steps on consecutive batches of the rows; the mean loss before them"""
+        cdef int threads = self.plan.threads_for(min(size, <Py_ssize_t>BLOCK_ROWS), 6)
+        cdef double total = 0
+        cdef epoch_t epoch
+        cdef bint diverged
+        epoch.batch_size, epoch.hyper, epoch.stride, epoch.total = size, hyper, stride, &total
+        if 6 * rows.n * self.plan.c.P < WORK_FOR_A_TEAM:  # shorter than a change of threads
+            diverged = self.train(rows, &epoch, 1)
+        else:
+            with nogil:
+                diverged = self.train(rows, &epoch, threads)
+        if diverged:
+            raise FloatingPointError(f"the loss, {total / rows.n}, or a parameter is not finite")
+        return total / rows.n
+
+    def step(self, X, Y, sample_weight, double learning_rate):
+        """One step on at most batch_size rows, X (n, n_0) or (n_0,); the loss before it."""
+        cdef batch_t rows = self.rows(X, Y, sample_weight)
+        if rows.n > self.batch_size:
+            _refuse("more rows than batch_size")
+        self.set_rate(learning_rate)
+        rows.order = self.order
+        return self.run(&rows, rows.n, self.hyper, 0)
+
+    def steps(self, X, Y, sample_weight, order, hyper):
+        """Steps on consecutive batches of the rows `order`; as `train_epoch`, with its `hyper`."""
+        cdef batch_t rows = self.rows(X, Y, sample_weight)
+        cdef Py_ssize_t n = rows.n, size = self.batch_size
+        check_array(order, cnp.NPY_INT64, 1, "order", False)
+        rows.order, rows.n = <const int64_t*>cnp.PyArray_DATA(order), cnp.PyArray_DIM(order, 0)
+        require(rows.n > 0 and all_below(rows.order, rows.n, NULL, n), "a row in order")
+        return self.run(
+            &rows, size, hyperparameters(hyper, (rows.n + size - 1) // size, self.H),
+            0 if cnp.PyArray_DIM(hyper, 0) == 1 else self.H,
+        )
+
+    def gradient(self, X, Y, sample_weight, grad):
+        """grad := ∇θ, (P,), with the dropout of the next step; the loss, penalty included."""
+        cdef plan_t* c = &self.plan.c
+        cdef batch_t rows = self.rows(X, Y, sample_weight)
+        cdef int threads = self.plan.threads_for(min(rows.n, <Py_ssize_t>BLOCK_ROWS), 6)
+        cdef step_t step = outputs_only()
+        cdef void* work = self.scratch.work
+        cdef double value
+        if rows.n > self.batch_size:
+            _refuse("more rows than batch_size")
+        if not is_plain(grad, self.plan.typenum, c.P, True):
+            _refuse("the array for the gradient")
+        step.train = True
+        if c.dropout:
+            step.seed, step.mask = self.rule.seed, self.t[0] + 1
+        cdef void* g = cnp.PyArray_DATA(grad)
+        with nogil:
+            if self.plan.is_double:
+                value = run_loss_gradient(
+                    c, &step, <double*>self.theta, &rows, <double*>g, <double*>work, threads
+                )
+            else:
+                value = run_loss_gradient(
+                    c, &step, <float*>self.theta, &rows, <float*>g, <float*>work, threads
+                )
+        return value
+
+    def apply(self, grad, double learning_rate):
+        """One step of the rule with this gradient, (P,)."""
+        cdef plan_t* c = &self.plan.c
+        cdef bint diverged
+        cdef double* parts = self.scratch.parts if self.rule.clip_norm < INFINITY else NULL
+        if not is_plain(grad, self.plan.typenum, c.P, False):
+            _refuse("the gradient")
+        cdef void* g = cnp.PyArray_DATA(grad)
+        if not self.finite(g, c.P):
+            _refuse("the gradient")
+        self.set_rate(learning_rate)
+        set_rates(&self.rule, self.hyper, self.t[0] + 1, &self.optimizer.rates)
+        if self.plan.is_double:
+            keep(&self.kept, <double*>self.theta, <double*>self.optimizer.state)
+            run_update(c, &self.optimizer, <double*>self.theta, <double*>g, parts)
+            diverged = restored(
+                &self.kept, <double*>self.theta, <double*>self.optimizer.state, False
+            )
+        else:
+            keep(&self.kept, <float*>self.theta, <float*>self.optimizer.state)
+            run_update(c, &self.optimizer, <float*>self.theta, <float*>g, parts)
+            diverged = restored(
+                &self.kept, <float*>self.theta, <float*>self.optimizer.state, False
+            )
+        if diverged:
+            raise FloatingPointError("a parameter is not finite")
+        self.t[0] += 1
+
+
+cdef inline bint _is_readable(object x, int typenum) noexcept:
+    """Whether x is an array of this type, not masked, whose memory can be read as it lies"""
+    return (
+        cnp.PyArray_CheckExact(x) and cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_ISCARRAY_RO(x)
+    )

@@ -33,6 +33,7 @@ cdef enum:  # losses
     QUANTILE = 8
     GAUSSIAN_NLL = 9
     HINGE = 10
+    LINEAR = 11
 
 cdef struct plan_t:
     Py_ssize_t L         # layers with parameters; the arrays below have L + 1 entries

@@ -6,9 +6,9 @@ from ffnn_fast.engine.kernels.products cimport panel_size, samples_per_panel
 from ffnn_fast.engine.passes.batch_panels cimport panels_together
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, ELU, EXP, GAUSSIAN_NLL, GELU, GELU_TANH,
-    HALF_SQUARED_ERROR, HARD_SIGMOID, HINGE, HUBER, IDENTITY, LEAKY_RELU, LOGISTIC, LOG_COSH, MISH,
-    POISSON, QUANTILE, RELU, SELU, SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN, SQUARED_ERROR, TANH,
-    derivative_from_input, plan_t,
+    HALF_SQUARED_ERROR, HARD_SIGMOID, HINGE, HUBER, IDENTITY, LEAKY_RELU, LINEAR, LOGISTIC,
+    LOG_COSH, MISH, POISSON, QUANTILE, RELU, SELU, SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN,
+    SQUARED_ERROR, TANH, derivative_from_input, plan_t,
 )
 
 cdef enum:
@@ -31,7 +31,7 @@ cdef inline int loss_code(name) except -1:
         "cross_entropy": CROSS_ENTROPY, "squared_error": SQUARED_ERROR,
         "half_squared_error": HALF_SQUARED_ERROR, "binary_cross_entropy": BINARY_CROSS_ENTROPY,
         "absolute": ABSOLUTE, "huber": HUBER, "log_cosh": LOG_COSH, "poisson": POISSON,
-        "quantile": QUANTILE, "gaussian_nll": GAUSSIAN_NLL, "hinge": HINGE,
+        "quantile": QUANTILE, "gaussian_nll": GAUSSIAN_NLL, "hinge": HINGE, "linear": LINEAR,
     }[name]
 
 

@@ -63,7 +63,7 @@ cdef inline double run_loss_gradient(
 
 cdef inline void run_training(
     const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
-    const optimizer_t* optimizer, const scratch_t* scratch, int threads,
+    optimizer_t* optimizer, const scratch_t* scratch, int threads,
 ) noexcept nogil:
     """Steps on consecutive batches of the rows"""
     if threads == 1:
@@ -76,17 +76,20 @@ cdef inline void run_training(
 
 
 cdef inline double run_normal_equations(
-    const plan_t* plan, const floating* params, const batch_t* batch, floating* JTJ,
-    floating* JTr, floating* work, int threads,
+    const plan_t* plan, const floating* params, const batch_t* batch,
+    const floating* output_weight, floating* JTJ, floating* JTr, floating* work, int threads,
 ) noexcept nogil:
     """JTJ := JᵀJ, lower triangle, JTr := Jᵀr; returns ½ Σ r²"""
     cdef double value = 0
     if threads == 1:
-        sum_normal_equations(plan, params, batch, JTJ, JTr, work, one_thread(), &value)
+        sum_normal_equations(
+            plan, params, batch, output_weight, JTJ, JTr, work, one_thread(), &value
+        )
     else:
         with parallel(num_threads=threads):
             sum_normal_equations(
-                plan, params, batch, JTJ, JTr, work, member(threadid(), threads), &value
+                plan, params, batch, output_weight, JTJ, JTr, work, member(threadid(), threads),
+                &value,
             )
     return value
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from ffnn_fast.activations import SELU_ALPHA, SELU_SCALE, SLOPE, Activation
+from ffnn_fast._activation_derivatives import SELU_ALPHA, SELU_SCALE
+from ffnn_fast.activations import SLOPE, Activation
 from ffnn_fast.onnx._graph import Graph
 
 # h = g(a) by one operator, in float32: its name and attributes.

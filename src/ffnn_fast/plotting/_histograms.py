@@ -83,11 +83,13 @@ def gradient_histograms(
     Raises
     ------
     ValueError
-        If `trace` has no ``a_1`` or there are fewer than L `axes`.
+        If `trace` has no ``a_1`` or no ``grad_W_1``, or there are fewer than L `axes`.
     ImportError
         If matplotlib is not installed.
     """
     L = _n_layers(trace)
+    if "grad_W_1" not in trace:
+        raise ValueError("trace has no gradients; make it with targets: net.trace(X, y)")
     grid = several_axes(axes, L, MAX_COLUMNS, 3.0, 2.6)
     sizes = [np.abs(trace[f"grad_W_{k}"]).ravel() for k in range(1, L + 1)]
     edges = _logarithmic_edges(np.concatenate(sizes), bins)

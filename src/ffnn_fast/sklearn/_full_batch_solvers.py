@@ -16,6 +16,7 @@ from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy, within
+from ffnn_fast._solvers.least_squares import LeastSquares
 from ffnn_fast._solvers.levenberg_marquardt import (
     LevenbergMarquardtOptions,
     check_least_squares,
@@ -39,7 +40,7 @@ def full_batch_fit(est: Any, net: EstimatorNetwork, rows: TrainingRows) -> Calla
     It works in float64 and sets ``loss_`` and ``n_iter_``.
     """
     bound, samples, l2 = _in_double(net, rows.samples, rows.alpha)
-    if est.solver == "lm":
+    if est.solver != "lbfgs":
         check_least_squares(bound.spec, MAX_BYTES)
     return partial(_fit, est, net, rows, bound, samples, l2)
 
@@ -107,13 +108,14 @@ def _lm(est: Any, bound: BoundNetwork, samples: Samples) -> float:
     """Levenberg-Marquardt: damped Gauss-Newton steps for squared errors."""
     options = LevenbergMarquardtOptions(est.max_iter, est.tol or MIN_TOL, DAMPING)
     target = bound.params.copy()
-    found = ignoring("over", levenberg_marquardt, bound, samples, target, options)
+    problem = LeastSquares(samples)
+    found = ignoring("over", levenberg_marquardt, bound, problem, target, options)
     bound.params[:] = target
     est.n_iter_ = len(found)
     est.loss_curve_ = found["loss"]
     if not found.converged:
         warnings.warn(
-            f"lm has not converged: {found.message} (max_iter={est.max_iter})",
+            f"{est.solver} has not converged: {found.message} (max_iter={est.max_iter})",
             ConvergenceWarning,
             stacklevel=stacklevel(),
         )

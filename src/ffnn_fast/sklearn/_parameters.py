@@ -22,7 +22,7 @@ from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
 from ffnn_fast.schedules import Schedule
 
-FULL_BATCH = ("lbfgs", "lm")
+FULL_BATCH = ("lbfgs", "lm", "levenberg_marquardt")  # the last two are one
 STOCHASTIC = {*OPTIMIZERS} - {"momentum", "nesterov"}  # those two are forms of solver="sgd"
 CONSTRAINTS: dict[str, Any] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],

@@ -58,8 +58,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     solver : str or Optimizer, default "adam"
         ``lbfgs``, ``sgd``, ``adam``, ``adamw``, ``nadam``, ``adamax``, ``amsgrad``, ``radam``,
         ``rmsprop``, ``adagrad``, ``adadelta``, ``rprop``, or an `ffnn_fast.optimizers.Optimizer`
-        with its hyperparameters, which replace those of the estimator; or ``lm``:
-        Levenberg-Marquardt, for squared errors and at most a few thousand parameters.
+        with its hyperparameters, which replace those of the estimator; or ``lm``,
+        also ``levenberg_marquardt``, for squared errors and at most a few thousand parameters.
         ``adadelta`` makes no progress with the defaults of the estimator: use ``AdaDelta()``, or
         ``learning_rate_init=1.0`` and ``epsilon=1e-6``.
     alpha, batch_size
@@ -224,7 +224,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises
         ------
         AttributeError
-            If `solver` is ``lbfgs`` or ``lm``.
+            If `solver` is ``lbfgs``, ``lm`` or ``levenberg_marquardt``.
         ValueError, TypeError
             As `fit`; also if `early_stopping` is set, `learning_rate` counts in shares of a fit, or
             y has another number of targets.

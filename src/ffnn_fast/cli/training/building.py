@@ -80,6 +80,8 @@ def _output(target: TargetEncoder, model: Model) -> tuple[str, int, Choice]:
     k, default = len(target.classes), "cross_entropy" if target.classes else "squared_error"
     loss = model.loss or Choice(default)
     classifies = LOSSES[loss.name].classifies
+    if loss.name == "linear":
+        raise CommandError("--loss linear gives no predictions; use Network in Python")
     if target.task == "regression":
         if classifies:
             raise CommandError(

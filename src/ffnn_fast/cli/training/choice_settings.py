@@ -46,7 +46,8 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "averaging": {"ema": {"decay": Averaging.decay}, "swa": {"start": Averaging.start}},
 }
-SOLVERS = {LEVENBERG_MARQUARDT: dict.fromkeys(("tol", "damping", "memory_limit"))} | {
+OF_LEVENBERG_MARQUARDT = ("tol", "damping", "n_starts", "quasi_newton_steps", "memory_limit")
+SOLVERS = {LEVENBERG_MARQUARDT: dict.fromkeys(OF_LEVENBERG_MARQUARDT)} | {
     name.replace("-", "_"): {ANY: None} for name in METHODS
 }
 STOPPING = settings_of(EarlyStopping, ["patience"])

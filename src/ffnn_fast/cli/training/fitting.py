@@ -30,7 +30,7 @@ Array = np.ndarray
 ITERATIONS = 200  # of a solver, at most
 STEPS_ONLY = (
     *("optimizer", "learning_rate", "schedule", "warm_up", "batch_size", "early_stopping", "tol"),
-    *("max_time", "averaging", "clip_value", "clip_norm", "max_norm", "frozen", "no_shuffle"),
+    *("max_time", "averaging", "clip_value", "clip_norm", "max_norm", "no_shuffle"),
     *("diagnostics", "metrics", "log", "tensorboard", "checkpoint", "resume"),
     *("checkpoint_every", "finish_on_interrupt"),
     *("validation_fraction",),
@@ -139,21 +139,29 @@ def _solve(
     for name in STEPS_ONLY:
         if values[name]:
             raise CommandError(f"{flag(name)} is for training by steps, not for --solver")
-    X, y, weight = _part(prepared, prepared.train, network.spec.dtype)
     name, settings = solver.name, dict(solver.settings)
+    if values["frozen"] and name != LEVENBERG_MARQUARDT:
+        raise CommandError(
+            f"{flag('frozen')} is for training by steps or --solver {LEVENBERG_MARQUARDT}, not for "
+            f"--solver {name}"
+        )
+    X, y, weight = _part(prepared, prepared.train, network.spec.dtype)
     most = options.training.epochs or ITERATIONS
     with progress("solving", most) as show:
         history: History
         if name == LEVENBERG_MARQUARDT:
+            # The records of several starts interleave, so a bar could not show them.
             history = network.levenberg_marquardt(
-                X, y, weight, max_iterations=most, callback=show, **settings
-            )
+                X, y, weight, max_iterations=most, frozen=options.training.frozen or (),
+                callback=None if settings.get("n_starts", 1) != 1 else show, **settings,
+            )  # fmt: skip
         else:
             history = network.minimize(
                 X, y, name.replace("_", "-"), weight,
                 max_iterations=most, tol=settings.pop("tol", None), options=settings, callback=show,
             )  # fmt: skip
-    return history, {"solver": str(solver), "iterations": str(len(history))}
+    described = {"solver": str(solver), "iterations": str(len(history))}
+    return history, described | ({"frozen": str(values["frozen"])} if values["frozen"] else {})
 
 
 def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Array | None]:

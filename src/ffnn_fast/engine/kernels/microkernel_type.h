@@ -2,6 +2,7 @@
 #define WIDTH MK_BYTES
 #include "microkernel_vectors.h"
 #include "microkernel_panels.h"
+#include "microkernel_rows.h"
 #undef WIDTH
 #define WIDTH MK_ONLINE_BYTES
 #if MK_ONLINE_BYTES != MK_BYTES

@@ -57,6 +57,10 @@ cdef extern from "kernels/microkernel.h" nogil:
     void mk_online_gradient_f64(
         ptrdiff_t o, ptrdiff_t i, const double* W, const double* h, const double* da, double l2,
         bint more, double* dh, double* G)
+    void mk_rows_product_f32(ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const float* A,
+                             ptrdiff_t lda, const float* W, float* C, ptrdiff_t ldc)
+    void mk_rows_product_f64(ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const double* A,
+                             ptrdiff_t lda, const double* W, double* C, ptrdiff_t ldc)
     double mk_sum_of_squares_f32(ptrdiff_t n, const float* x)
     double mk_sum_of_squares_f64(ptrdiff_t n, const double* x)
     double mk_sum_of_sizes_f32(ptrdiff_t n, const float* x)
@@ -173,6 +177,17 @@ cdef inline void forward_one_layer(
         mk_gemv_f32(o, i, W, b, h, a)
     else:
         mk_gemv_f64(o, i, W, b, h, a)
+
+
+cdef inline void rows_product(
+    Py_ssize_t rows, Py_ssize_t o, Py_ssize_t i, const floating* A, Py_ssize_t lda,
+    const floating* W, floating* C, Py_ssize_t ldc,
+) noexcept nogil:
+    """C (rows, i) := A W, A (rows, o); rows of A are lda apart, those of C ldc"""
+    if floating is float:
+        mk_rows_product_f32(rows, o, i, A, lda, W, C, ldc)
+    else:
+        mk_rows_product_f64(rows, o, i, A, lda, W, C, ldc)
 
 
 cdef inline void update_weights(

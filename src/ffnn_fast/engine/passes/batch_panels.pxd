@@ -164,12 +164,11 @@ cdef inline batch_t rows_of_panel(
 
 cdef inline void forward_panels(
     const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
-    Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count,
+    Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count, bint with_rows,
 ) noexcept nogil:
-    """h[k] of the panels first..last-1 of the batch, h[L] := a_L; and rows[k] to train on"""
+    """h[k] of the panels first..last-1 of the batch, h[L] := a_L; and rows[k] for ∇W_k"""
     cdef Py_ssize_t S = plan.S, N = count * S, n = batch.n, p, k
     cdef Py_ssize_t samples = min(n, last * S) - first * S
-    cdef bint train = step.train
     cdef batch_t panel
     cdef floating* z
     cdef const floating* h = h_panel(plan, work, count, 0, first)
@@ -177,7 +176,7 @@ cdef inline void forward_panels(
         panel = rows_of_panel(plan, batch, p)
         inputs_of_panel(
             plan, step, &panel, h_panel(plan, work, count, 0, p),
-            h_rows(plan, work, count, 0, p) if train else NULL, N,
+            h_rows(plan, work, count, 0, p) if with_rows else NULL, N,
         )
     for k in range(1, plan.L + 1):
         panels_forward(
@@ -192,7 +191,7 @@ cdef inline void forward_panels(
                 plan, step, k, batch.first + p * S, h_panel(plan, work, count, k, p),
                 input_panel_above(plan, step, work, count, k, p),
             )
-            if train:
+            if with_rows:
                 panel_to_blocks(
                     min(S, n - p * S), plan.n[k], z, h_rows(plan, work, count, k, p), N
                 )
@@ -233,7 +232,7 @@ cdef inline void panels_to_deltas(
     cdef batch_t panel
     while first < end:
         last = min(first + plan.group, end)
-        forward_panels(plan, step, params, batch, first, last, work, count)
+        forward_panels(plan, step, params, batch, first, last, work, count, True)
         for p in range(first, last):
             panel = rows_of_panel(plan, batch, p)
             sums[p] = losses_panel(
@@ -310,7 +309,7 @@ cdef inline void outputs_of_panels(
     while first < end:
         group = min(plan.group, end - first)
         rows = rows_from(batch, first * S, min(batch.n - first * S, group * S))
-        forward_panels(plan, step, params, &rows, 0, group, work, group)
+        forward_panels(plan, step, params, &rows, 0, group, work, group, False)
         for p in range(group):
             z = h_panel(plan, work, group, plan.L, p)
             panel = rows_of_panel(plan, &rows, p)

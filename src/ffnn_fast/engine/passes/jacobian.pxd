@@ -1,7 +1,8 @@
 # Least squares: J of the residuals, block by block, and JᵀJ with Jᵀr; by every thread of a team.
 #
-# r_ij = s_i (ŷ_ij − y_ij) with s_i = √(c w_i / n), c = ∂²ℓ/∂ŷ_j²: 2 for squared_error, 1 for
-# half_squared_error, so that ½ Σ r² is the mean of the weighted losses.
+# r_ij = s_ij (ŷ_ij − y_ij) with s_ij = √(c w_i v_j / n), c = ∂²ℓ/∂ŷ_j²: 2 for squared_error, 1 for
+# half_squared_error, so that ½ Σ r² is the mean of the weighted losses. Weights w_i of samples and
+# v_j of outputs are 1 where they are NULL; s_ij is 0 where the plan ignores a missing y_ij.
 # J of a block of n samples is (P, ld): row m is ∂r/∂θ_m, n n_L columns, panel by panel, in a panel
 # output by output. Threads fill the columns of their panels and, after a barrier, take strips of
 # rows of JᵀJ. Strips have the same area and depend on P alone, so the bits do not depend on the
@@ -42,6 +43,7 @@ cdef struct jacobian_t:  # the parts of the scratch, of the plan's dtype
     void* J
     void* slopes
     void* inputs
+    const void* output_weight  # (n_L,) or NULL
 
 
 cdef inline Py_ssize_t block_panels(const plan_t* plan, Py_ssize_t n) noexcept nogil:
@@ -82,23 +84,33 @@ cdef inline jacobian_t jacobian_parts(
         + thread * (plan.panel[plan.L] + plan.panel_below[plan.L])
     parts.count, parts.ld, parts.passes, parts.r, parts.J = block, ld, work, r, r + ld
     parts.slopes, parts.inputs = slopes, slopes + plan.panel[plan.L]
+    parts.output_weight = NULL
     return parts
 
 
 cdef inline void seed_panel(
-    const plan_t* plan, const batch_t* batch, const floating* z, double scale, floating* r,
-    floating* slopes,
+    const plan_t* plan, const batch_t* batch, const floating* z, double scale,
+    const floating* output_weight, floating* r, floating* slopes,
 ) noexcept nogil:
     """r := s (ŷ − y) and slopes := s O'(a_L), from O', for the n <= S samples of a panel z = ŷ"""
     cdef Py_ssize_t S = plan.S, k = plan.n[plan.L], n = batch.n, i, j
     cdef const floating* Y = <const floating*>batch.Y + batch.first * k
     cdef const floating* weight = <const floating*>batch.weight
-    cdef floating s
+    cdef floating s, y
+    cdef double squared
     for i in range(n):
-        s = <floating>sqrt(scale if weight is NULL else scale * weight[batch.first + i])
+        squared = scale if weight is NULL else scale * weight[batch.first + i]
+        s = <floating>sqrt(squared)
         for j in range(k):
+            y = Y[i * k + j]
+            if plan.missing and y != y:
+                slopes[j * S + i] = 0
+                r[j * n + i] = 0
+                continue
+            if output_weight is not NULL:
+                s = <floating>sqrt(squared * output_weight[j])
             slopes[j * S + i] *= s
-            r[j * n + i] = s * (z[j * S + i] - Y[i * k + j])
+            r[j * n + i] = s * (z[j * S + i] - y)
     for i in range(n, S):
         for j in range(k):
             slopes[j * S + i] = 0
@@ -143,7 +155,7 @@ cdef inline void jacobian_of_panel(
     cdef batch_t panel = rows_of_panel(plan, block, p)
     cdef step_t step = outputs_only()
     step.train = plan.keeps_slopes
-    forward_panels(plan, &step, params, block, p, p + 1, work, count)
+    forward_panels(plan, &step, params, block, p, p + 1, work, count, False)
     for j in range(1, plan.L):
         if keeps_slope(plan, &step, j):
             memcpy(
@@ -152,7 +164,10 @@ cdef inline void jacobian_of_panel(
             )
     memcpy(slopes, z, k * S * sizeof(floating))
     value_and_slope(plan.g[plan.L], slopes, z, k * S)
-    seed_panel(plan, &panel, z, scale, <floating*>parts.r + column, slopes)
+    seed_panel(
+        plan, &panel, z, scale, <const floating*>parts.output_weight,
+        <floating*>parts.r + column, slopes,
+    )
     for j in range(k):
         memset(z, 0, k * S * sizeof(floating))
         memcpy(z + j * S, slopes + j * S, S * sizeof(floating))
@@ -195,8 +210,9 @@ cdef inline void normal_strips(
 
 
 cdef inline void sum_normal_equations(
-    const plan_t* plan, const floating* params, const batch_t* batch, floating* JTJ,
-    floating* JTr, floating* work, team_t team, double* value,
+    const plan_t* plan, const floating* params, const batch_t* batch,
+    const floating* output_weight, floating* JTJ, floating* JTr, floating* work, team_t team,
+    double* value,
 ) noexcept nogil:
     """JTJ := JᵀJ, lower triangle, JTr := Jᵀr; thread 0 sets value := ½ Σ r²"""
     cdef Py_ssize_t n = batch.n, k = plan.n[plan.L], start = 0, p, i
@@ -205,6 +221,7 @@ cdef inline void sum_normal_equations(
     cdef const floating* r = <const floating*>parts.r
     cdef double scale = (2.0 if plan.loss == SQUARED_ERROR else 1.0) / n, total = 0
     cdef batch_t rows
+    parts.output_weight = output_weight
     while start < n:
         rows = rows_from(batch, start, min(n - start, block * plan.S))
         parts.count = panel_count(plan, rows.n)

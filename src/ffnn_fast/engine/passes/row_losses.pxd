@@ -20,7 +20,8 @@ from ffnn_fast.engine.passes.logit_losses cimport (
 )
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
-    LOGISTIC, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input, plan_t,
+    LINEAR, LOGISTIC, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input,
+    plan_t,
 )
 
 
@@ -46,6 +47,8 @@ cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) 
     if loss == HUBER:
         delta = <floating>plan.delta
         return delta * (d - <floating>0.5 * delta) if d > delta else <floating>0.5 * d * d
+    if loss == LINEAR:
+        return y * p
     if loss == LOG_COSH:
         return log_cosh(d)
     if loss == POISSON:
@@ -70,6 +73,8 @@ cdef inline floating loss_slope(const plan_t* plan, floating p, floating y) noex
     if loss == HUBER:
         delta = <floating>plan.delta
         return delta if d > delta else (-delta if d < -delta else d)
+    if loss == LINEAR:
+        return y
     if loss == LOG_COSH:
         return tanh(d)
     if loss == POISSON:

@@ -189,9 +189,9 @@ cdef inline double descend_on_batch(
 
 cdef inline void train_steps(
     const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
-    const optimizer_t* shared, const scratch_t* scratch, team_t team,
+    optimizer_t* shared, const scratch_t* scratch, team_t team,
 ) noexcept nogil:
-    """Steps on consecutive batches of the rows"""
+    """Steps on consecutive batches of the rows; thread 0 sets the rates of the last one"""
     cdef Py_ssize_t n = rows.n, batch_size = epoch.batch_size, start = 0, t = epoch.t, size
     cdef const double* hyper = epoch.hyper
     cdef floating* work = <floating*>scratch.work
@@ -202,7 +202,6 @@ cdef inline void train_steps(
     cdef floating eta
     cdef double total = 0, objective = 0
     step.train, step.seed = True, optimizer.rule.seed
-    optimizer.rates.product_t = 0
     while start < n:
         size = min(n - start, batch_size)
         t += 1
@@ -239,3 +238,4 @@ cdef inline void train_steps(
         hyper += epoch.stride
     if team.thread == 0:
         epoch.total[0] += total
+        shared.rates = optimizer.rates

@@ -1,0 +1,184 @@
+"""The product of ∇²ℒ with a vector v of θ's shape, forward over reverse: NumPy twins, and ∇a_L.
+
+Along v, with V_k, c_k in the places of W_k, b_k: ȧ_k = V_k h_{k-1} + c_k + W_k ḣ_{k-1}, ḣ = g' ȧ.
+R is the derivative along v of a gradient (B. A. Pearlmutter, *Fast Exact Multiplication by the
+Hessian*, Neural Computation 6, 1994).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._reference.propagation import Plan
+from ffnn_fast._reference.propagation import matrix_product as times
+from ffnn_fast._reference.taylor import derivative_of
+from ffnn_fast.activations import Activation, Softmax, SoftmaxHeads, activation_of, by_head
+from ffnn_fast.losses import CANONICAL, FLOOR, canonical_gradient, loss_of, smoothed
+
+Array = np.ndarray
+
+
+def _forward(
+    spec: NetworkSpec, params: Array, v: Array, X: Array
+) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
+    """a, ȧ of layers 1..L, and h, ḣ of layers 0..L-1."""
+    a, a1, h, h1 = [], [], [X], [np.zeros_like(X)]
+    layers = zip(
+        spec.weights(params), spec.biases(params), spec.weights(v), spec.biases(v),
+        spec.layer_activations, strict=True,
+    )  # fmt: skip
+    for k, (W, b, V, c, name) in enumerate(layers, start=1):
+        a.append(b + times(h[-1], W.T))
+        a1.append(c + times(h[-1], V.T) + times(h1[-1], W.T))
+        if k < spec.n_layers:
+            g = activation_of(name)
+            h.append(g.function(a[-1]))
+            h1.append(g.jacobian_product(a[-1], h[-1], a1[-1]))
+    return a, a1, h, h1
+
+
+def output_tangent(
+    plan: Plan, params: Array, v: Array, X: Array, a_L: Array, tangent: Array, work: Array | None
+) -> None:
+    """a_L, (n, n_L), and tangent := its derivative along v, a vector of θ's shape."""
+    a, a1, _, _ = _forward(plan.spec, params, v, X)
+    a_L[...], tangent[...] = a[-1], a1[-1]
+
+
+def hessian_product(
+    plan: Plan,
+    params: Array,
+    v: Array,
+    X: Array,
+    da_L: Array,
+    tangent: Array,
+    product: Array,
+    work: Array | None,
+) -> None:
+    """product := ∇²ℒ v without the penalty, from ∇a_L and its derivative along v, (n, n_L)."""
+    spec = plan.spec
+    a, a1, h, h1 = _forward(spec, params, v, X)
+    W, V, da, r = spec.weights(params), spec.weights(v), da_L, tangent
+    outputs = list(zip(spec.weights(product), spec.biases(product), strict=True))
+    for k in range(spec.n_layers - 1, -1, -1):
+        outputs[k][0][...] = times(r.T, h[k]) + times(da.T, h1[k])
+        outputs[k][1][...] = r.sum(axis=0)
+        if k > 0:
+            g = activation_of(spec.layer_activations[k - 1])
+            dh, rh = times(da, W[k]), times(r, W[k]) + times(da, V[k])
+            second = derivative_of(g, "second", a[k - 1])
+            da = g.jacobian_product(a[k - 1], h[k], dh)
+            r = g.jacobian_product(a[k - 1], h[k], rh) + second * a1[k - 1] * dh
+
+
+def _gaussian(p: Array, y: Array, v: Array) -> Array:
+    mu, s = np.hsplit(p, 2)
+    v_mu, v_s = np.hsplit(v, 2)
+    precision, d = np.exp(-s), y - mu
+    mixed = d * precision
+    return np.hstack([precision * v_mu + mixed * v_s, mixed * v_mu + 0.5 * d * mixed * v_s])
+
+
+def _binary(p: Array, y: Array, v: Array, label_smoothing: float = 0.0) -> Array:
+    y = smoothed(y, label_smoothing, 2)
+    return _share(y, p) * v + _share(1 - y, 1 - p) * v
+
+
+def _cross_entropy(p: Array, y: Array, v: Array, label_smoothing: float = 0.0) -> Array:
+    return _share(smoothed(y, label_smoothing, y.shape[1]), p) * v
+
+
+def _share(y: Array, p: Array) -> Array:
+    """y / p² with 0 / 0 = 0."""
+    return np.where(y == 0, 0, y / np.where(y == 0, 1, p * p))
+
+
+def _nothing(p: Array, y: Array, v: Array, **options: Any) -> Array:
+    return np.zeros_like(v)
+
+
+# ∂²ℓ/∂ŷ² v of the losses, (n, n_L); 0 for straight lines, at a kink too.
+CURVATURES: dict[str, Callable[..., Array]] = {
+    "cross_entropy": _cross_entropy,
+    "squared_error": lambda p, y, v: 2 * v,
+    "half_squared_error": lambda p, y, v: v.copy(),
+    "binary_cross_entropy": _binary,
+    "absolute": _nothing,
+    "huber": lambda p, y, v, delta: np.where(np.abs(p - y) < delta, v, np.zeros((), v.dtype)),
+    "log_cosh": lambda p, y, v: (1 - np.tanh(p - y) ** 2) * v,
+    "poisson": lambda p, y, v: np.where(p > FLOOR, y / np.maximum(p, FLOOR) ** 2, 0) * v,
+    "quantile": _nothing,
+    "gaussian_nll": _gaussian,
+    "hinge": _nothing,
+    "linear": _nothing,
+}
+
+
+def has_curvature(spec: NetworkSpec) -> bool:
+    """Whether every function of the network has a second derivative."""
+    own = [g for g in spec.layer_activations if not isinstance(g, str)]
+    return isinstance(spec.loss, str) and all(g.second_derivative is not None for g in own)
+
+
+def check_curvature(spec: NetworkSpec) -> None:
+    """ValueError if a user-defined function of the network has no second derivative."""
+    if not isinstance(spec.loss, str):
+        raise ValueError(
+            f"loss {spec.loss.name!r} is user-defined: products with its second derivatives are "
+            "not available; take differences of gradients"
+        )
+    for g in spec.layer_activations:
+        if isinstance(g, Activation) and g.second_derivative is None:
+            derivative_of(g, "second", np.empty(0))
+
+
+def output_gradient_tangent(
+    spec: NetworkSpec, a_L: Array, tangent: Array, y: Array
+) -> tuple[Array, Array]:
+    """∇a_L of every sample and its derivative along v, from a_L and ȧ_L; y is (n, T)."""
+    out = activation_of(spec.output, spec.heads)
+    y_hat = out.function(a_L)
+    moved = out.jacobian_product(a_L, y_hat, tangent)  # J_O is symmetric
+    formulas, canonical = loss_of(spec.loss), (spec.output, spec.loss) in CANONICAL
+    parts = []
+    for p, target, change in by_head(spec.heads, y_hat, y, moved):
+        gradient, curved = _of_head(spec, canonical, p, target, change)
+        if spec.missing_targets == "ignore":
+            missing = formulas.over_outputs(np.isnan(target), p.shape[1])
+            zero = np.zeros((), p.dtype)
+            gradient, curved = np.where(missing, zero, gradient), np.where(missing, zero, curved)
+        parts.append((gradient, curved))
+    gradient, curved = (np.hstack(list(part)) for part in zip(*parts, strict=True))
+    if canonical:
+        return gradient, curved
+    first = out.jacobian_product(a_L, y_hat, gradient)
+    through = out.jacobian_product(a_L, y_hat, curved)
+    return first, through + _jacobian_tangent(out, a_L, y_hat, tangent, moved, gradient)
+
+
+def _of_head(
+    spec: NetworkSpec, canonical: bool, p: Array, y: Array, change: Array
+) -> tuple[Array, Array]:
+    """−(e(y) − ŷ) and its derivative for canonical pairs, else ∇ŷ and ∂²ℓ/∂ŷ² times the change."""
+    options = spec.loss_options
+    if canonical:
+        return canonical_gradient(p, y, spec.loss, **options), change
+    gradient = loss_of(spec.loss).gradient(p, y, **options)
+    return gradient, CURVATURES[str(spec.loss)](p, y, change, **options)
+
+
+def _jacobian_tangent(
+    out: Activation | Softmax, a: Array, p: Array, tangent: Array, moved: Array, gradient: Array
+) -> Array:
+    """The derivative of J_Oᵀ along ȧ, times ∇ŷ."""
+    if isinstance(out, SoftmaxHeads):
+        heads = by_head(out.widths, a, p, tangent, moved, gradient)
+        return np.hstack([_jacobian_tangent(Softmax(), *head) for head in heads])
+    if isinstance(out, Softmax):  # of ŷ ⊙ (∇ŷ − Σ ∇ŷ_j ŷ_j)
+        mean = (p * gradient).sum(axis=1, keepdims=True)
+        return moved * (gradient - mean) - p * (moved * gradient).sum(axis=1, keepdims=True)
+    return derivative_of(out, "second", a) * tangent * gradient

@@ -1,0 +1,151 @@
+"""Forward propagation and back-propagation, formula by formula as in the lecture.
+
+n rows, n_k units of layer k; a[k], h[k], da[k], dh[k] are (n, n_k), W_k is (n_k, n_{k-1}).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.dropout_masks import Mask, drop
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
+from ffnn_fast.activations import activation_of, by_head
+from ffnn_fast.losses import CANONICAL, FROM_LOGITS, canonical_gradient, loss_of
+
+Array = np.ndarray
+
+
+@public("ffnn_fast.reference")
+class Plan:
+    """A network as the functions below take it: here, its description.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    n_threads, matmul
+        Of the compiled engine; not used here.
+    """
+
+    def __init__(self, spec: NetworkSpec, n_threads: int = 1, matmul: str = "own") -> None:
+        self.spec = spec
+
+
+def forward_propagation(
+    plan: Plan, params: Array, X: Array, mask: Mask | None = None
+) -> tuple[list[Array], list[Array]]:
+    """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
+
+    With a mask, layer k + 1 takes ``drop(h_k)`` in place of h_k, as listed.
+    """
+    spec = plan.spec
+    a, h = [X], [X]
+    layers = zip(
+        spec.weights(params),
+        spec.biases(params),
+        spec.layer_activations,
+        spec.dropout_rates,
+        strict=True,
+    )
+    for k, (W, b, g, rate) in enumerate(layers):
+        a.append(b + matrix_product(drop(h[k], mask, k, rate), W.T))
+        h.append(activation_of(g, spec.heads).function(a[-1]))
+        if not isinstance(g, str):
+            g.check_function(a[-1], h[-1])
+    return a, h
+
+
+def dense_targets(plan: Plan, Y: Array) -> Array:
+    """Y as (n, T) targets: integer labels ℓ become e(ℓ), the one-hot vectors of module 4.5.
+
+    Those of several heads are dense already.
+    """
+    if Y.ndim == 2:
+        return Y
+    return np.eye(plan.spec.n_outputs, dtype=plan.spec.dtype)[Y]
+
+
+def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
+    """∇a_L of every sample (module 4.5): −(e(y) − ŷ) for canonical pairs, else J_Oᵀ ∇ŷ, which for
+    pairs in `FROM_LOGITS` is one formula of a_L.
+    """
+    spec = plan.spec
+    if (spec.output, spec.loss) in FROM_LOGITS:
+        of_logits = FROM_LOGITS[spec.output, spec.loss][1]
+        heads = by_head(spec.heads, a_L, y)
+        return np.hstack([of_logits(*head, **spec.loss_options) for head in heads])
+    heads = by_head(spec.heads, y_hat, y)
+    gradient = np.hstack([gradient_of_head(plan, *head) for head in heads])
+    if (spec.output, spec.loss) in CANONICAL:
+        return gradient
+    return activation_of(spec.output, spec.heads).jacobian_product(a_L, y_hat, gradient)
+
+
+def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
+    """−(e(y) − ŷ) for canonical pairs, else ∇ŷ, for the outputs and targets of one head."""
+    spec = plan.spec
+    if (spec.output, spec.loss) not in CANONICAL:
+        return _loss_gradient_of_head(plan, y_hat, y)
+    gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
+    return _without_missing(plan, gradient, y)
+
+
+def outputs_gradient(plan: Plan, y_hat: Array, y: Array) -> Array:
+    """∇ŷ of every sample, (n, n_L), for every output and loss (module 4.5): −e(ℓ)/ŷ_ℓ for
+    cross-entropy.
+    """
+    heads = by_head(plan.spec.heads, y_hat, y)
+    return np.hstack([_loss_gradient_of_head(plan, *head) for head in heads])
+
+
+def _loss_gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
+    formulas = loss_of(plan.spec.loss)
+    gradient = formulas.gradient(y_hat, y, **plan.spec.loss_options)
+    if not isinstance(plan.spec.loss, str):
+        formulas.check_gradient(gradient, y_hat)
+    return _without_missing(plan, gradient, y)
+
+
+def _without_missing(plan: Plan, gradient: Array, y: Array) -> Array:
+    """The gradient with zeros where the network ignores a missing target."""
+    if plan.spec.missing_targets != "ignore":
+        return gradient
+    missing = loss_of(plan.spec.loss).over_outputs(np.isnan(y), gradient.shape[1])
+    return np.where(missing, np.zeros((), gradient.dtype), gradient)
+
+
+def back_propagation(
+    plan: Plan,
+    params: Array,
+    a: list[Array],
+    h: list[Array],
+    da_L: Array,
+    mask: Mask | None = None,
+) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
+    """∇a_k, ∇h_k, ∇W_k, ∇b_k for k = L..1 (modules 4.6 to 4.8); a list's unused entry is empty."""
+    spec = plan.spec
+    L, W, rates = spec.n_layers, spec.weights(params), spec.dropout_rates
+    da, dh, dW, db = ([np.empty(0)] * (L + 1) for _ in range(4))
+    da[L] = da_L
+    for k in range(L, 0, -1):
+        # module 4.7, gradients w.r.t. parameters: ∇W_k = ∇a_k h_{k-1}ᵀ, ∇b_k = ∇a_k
+        dW[k] = matrix_product(da[k].T, drop(h[k - 1], mask, k - 1, rates[k - 1]))
+        db[k] = da[k].sum(axis=0)
+        # module 4.6, gradients w.r.t. the layer below: ∇h_{k-1} = W_kᵀ ∇a_k
+        dh[k - 1] = drop(matrix_product(da[k], W[k - 1]), mask, k - 1, rates[k - 1])
+        # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
+        if k > 1:
+            g = activation_of(spec.layer_activations[k - 2])
+            da[k - 1] = g.jacobian_product(a[k - 1], h[k - 1], dh[k - 1])
+    return da, dh, dW, db
+
+
+def matrix_product(A: Array, B: Array) -> Array:
+    """A @ B, without NumPy's warning of an invalid value, as in the compiled engine.
+
+    NumPy has given that warning for products of finite matrices with finite, correct results. What
+    is not finite shows in the loss and in θ.
+    """
+    AB: Array = ignoring("invalid", np.matmul, A, B)
+    return AB

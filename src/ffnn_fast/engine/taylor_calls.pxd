@@ -1,0 +1,109 @@
+# Calls of the Taylor passes: arguments checked, then by a team of threads.
+
+from cython.parallel cimport parallel, threadid
+
+cimport numpy as cnp
+
+from ffnn_fast.engine.arguments cimport batch_of_inputs, check_array, matrix, require, vector
+from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.passes.hessian_product cimport (
+    product_t, sum_hessian_product, tangents_of_outputs,
+)
+from ffnn_fast.engine.passes.taylor cimport TAYLOR_ROWS, taylor_rows, taylor_scratch, taylor_t
+from ffnn_fast.engine.passes.taylor_gradient cimport sum_taylor_gradient
+from ffnn_fast.engine.passes.team cimport one_thread
+from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.team_calls cimport member
+
+
+cdef inline void* cube(
+    x, int typenum, Py_ssize_t n, Py_ssize_t m, Py_ssize_t k, str what, bint written
+) except? NULL:
+    """Pointer to an array (n, m, k), or NULL for None"""
+    if x is None:
+        return NULL
+    check_array(x, typenum, 3, what, written)
+    require(
+        cnp.PyArray_DIM(x, 0) == n and cnp.PyArray_DIM(x, 1) == m and cnp.PyArray_DIM(x, 2) == k,
+        what,
+    )
+    return cnp.PyArray_DATA(x)
+
+
+cdef inline taylor_t taylor_arguments(
+    const plan_t* plan, int typenum, X, V, y_hat, first, second, bint written
+) except *:
+    """The arguments of `taylor` (written) or `taylor_gradient`"""
+    cdef taylor_t args
+    cdef Py_ssize_t k = plan.n[plan.L]
+    args.X, args.n = batch_of_inputs(plan, X, typenum).X, cnp.PyArray_DIM(X, 0)
+    args.m = plan.n[0]
+    if V is not None:
+        check_array(V, typenum, 3, "V", False)
+        args.m = cnp.PyArray_DIM(V, 1)
+    args.V = cube(V, typenum, args.n, args.m, plan.n[0], "V", False)
+    args.y_hat = NULL
+    if y_hat is not None:
+        args.y_hat = matrix(y_hat, typenum, args.n, k, "y_hat", written)
+    args.first = cube(first, typenum, args.n, args.m, k, "first", written)
+    args.second = cube(second, typenum, args.n, args.m, k, "second", written)
+    return args
+
+
+cdef inline product_t product_arguments(
+    const plan_t* plan, int typenum, v, X, a, tangent, bint written
+) except *:
+    """The arguments of `output_tangent` (written) or `hessian_product`"""
+    cdef product_t args
+    cdef Py_ssize_t k = plan.n[plan.L]
+    args.X, args.n = batch_of_inputs(plan, X, typenum).X, cnp.PyArray_DIM(X, 0)
+    args.v = vector(v, typenum, plan.P, "v")
+    args.a = matrix(a, typenum, args.n, k, "a_L", written)
+    args.tangent = matrix(tangent, typenum, args.n, k, "tangent", written)
+    return args
+
+
+cdef inline void run_taylor(
+    const plan_t* plan, const floating* params, const taylor_t* args, floating* work, int threads
+) noexcept nogil:
+    """ŷ, ẏ and ÿ"""
+    if threads == 1:
+        taylor_rows(plan, params, args, work, one_thread())
+    else:
+        with parallel(num_threads=threads):
+            taylor_rows(plan, params, args, work, member(threadid(), threads))
+
+
+cdef inline void run_taylor_gradient(
+    const plan_t* plan, const floating* params, const taylor_t* args, floating* grad,
+    floating* work, int threads,
+) noexcept nogil:
+    """grad := ∇θ"""
+    if threads == 1:
+        sum_taylor_gradient(plan, params, args, grad, work, one_thread())
+    else:
+        with parallel(num_threads=threads):
+            sum_taylor_gradient(plan, params, args, grad, work, member(threadid(), threads))
+
+
+cdef inline void run_output_tangent(
+    const plan_t* plan, const floating* params, const product_t* args, floating* work, int threads
+) noexcept nogil:
+    """a_L and ȧ_L"""
+    if threads == 1:
+        tangents_of_outputs(plan, params, args, work, one_thread())
+    else:
+        with parallel(num_threads=threads):
+            tangents_of_outputs(plan, params, args, work, member(threadid(), threads))
+
+
+cdef inline void run_hessian_product(
+    const plan_t* plan, const floating* params, const product_t* args, floating* product,
+    floating* work, int threads,
+) noexcept nogil:
+    """product := ∇²ℒ v without the penalty"""
+    if threads == 1:
+        sum_hessian_product(plan, params, args, product, work, one_thread())
+    else:
+        with parallel(num_threads=threads):
+            sum_hessian_product(plan, params, args, product, work, member(threadid(), threads))
