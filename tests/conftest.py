@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from ffnn_fast.engine import isa
+
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
 
@@ -33,6 +35,21 @@ def exact_buffers():
         from ffnn_fast._runtime import bound_network
 
         bound_network.aligned_empty = exact_empty
+
+
+def level_of(parameter):
+    """The instruction set level that a test's parameter stands for, or None."""
+    name = parameter if isinstance(parameter, str) else getattr(parameter, "__name__", "")
+    level = name.rpartition("engine_")[2]
+    return level if level in isa.LEVELS else None
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of the levels below that of this machine."""
+    for item in items:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if {level_of(parameter) for parameter in parameters} - {None, isa.level}:
+            item.add_marker(pytest.mark.lower_level)
 
 
 @pytest.fixture(scope="session")

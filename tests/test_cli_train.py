@@ -19,6 +19,7 @@ from ffnn_fast.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, Ste
 
 EPOCHS = 12
 BATCHES = 5  # of an epoch: 160 rows train, 32 at a time
+OF_VALUES = [n for n, loss in LOSSES.items() if not (loss.classifies or loss.signed_weights)]
 
 
 @pytest.fixture
@@ -159,7 +160,12 @@ def test_layers_of_their_own(here):
     assert train("--hidden", "none", "--epochs", "1").spec.layer_sizes == (2, 1)
 
 
-@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if not loss.classifies])
+def test_a_loss_that_gives_no_predictions_is_refused(here, capsys):
+    train("--loss", "linear", code=2)
+    assert "--loss linear gives no predictions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("loss", OF_VALUES)
 def test_every_loss_for_values_learns(here, capsys, loss):
     settings = ":quantiles=0.1/0.5/0.9" if loss == "quantile" else ""
     optimizer = ["--optimizer", "adam", "--learning-rate", "0.02"]
