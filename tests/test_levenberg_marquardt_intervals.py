@@ -117,6 +117,13 @@ def test_parameters_that_the_data_do_not_determine_have_no_interval(rng):
         few.interval(X)
 
 
+def test_a_penalty_does_not_determine_the_bias_of_a_unit_without_weights(rng):
+    net = Network([1, 2, 1], output="identity", dtype="float64", l2=1.0, seed=0)
+    fit = net.levenberg_marquardt(rng.normal(size=(20, 1)), np.ones(20))
+    with pytest.raises(ValueError, match=r"use fewer units, since biases have no penalty"):
+        fit.interval([[0.0]])
+
+
 def test_what_an_interval_refuses(rng):
     fit = Network([3, 1], output="identity", seed=0).levenberg_marquardt(*smooth(30, rng))
     for level in (0, 1, 1.5, float("nan")):

@@ -164,10 +164,12 @@ class LeastSquaresFit(History):
         """Cholesky factor of D H D, in the lower triangle, and the diagonal of D."""
         factor, D, reciprocal = self._long(_scaled_factor, self._H)
         if not reciprocal > len(D) * np.finfo(float).eps:
+            advice = "fewer units or an l2 penalty"
+            if self._penalty.any():  # leaves the bias of a unit free whose weights are 0
+                advice = "fewer units, since biases have no penalty"
             raise ValueError(
                 f"the data do not determine all {len(D)} parameters (reciprocal condition of the "
-                f"normal equations {reciprocal:.1e}), so there is no covariance; use fewer units "
-                "or an l2 penalty"
+                f"normal equations {reciprocal:.1e}), so there is no covariance; use {advice}"
             )
         return factor, D
 
