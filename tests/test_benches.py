@@ -173,6 +173,7 @@ def test_tables_keep_test_rows_and_scale_by_training_rows(benches, tmp_path):
     assert split.y.std() == pytest.approx(1, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shared_processes")
 def test_two_copies_of_a_version_agree(comparison, cases, copy):
     lines = []

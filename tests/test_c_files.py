@@ -93,7 +93,14 @@ def test_several_heads(dtype, rtol, tmp_path):
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-@pytest.mark.parametrize("flags", [("-O0",), ("-O2",), ("-O3", "-march=native")])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("-O2",),
+        pytest.param(("-O0",), marks=pytest.mark.slow),
+        pytest.param(("-O3", "-march=native"), marks=pytest.mark.slow),
+    ],
+)
 def test_the_program_agrees_with_its_references(compiler, flags, dtype, tmp_path):
     if compiler not in COMPILERS:
         pytest.skip(f"needs {compiler}")

@@ -190,6 +190,7 @@ def test_california_housing(shared_data, tmp_path):
     assert 1 - (error**2).mean() / truth.var() > 0.7
 
 
+@pytest.mark.slow
 def test_adult(shared_data, tmp_path):
     data = shared_data / "adult"
     options = ["--target", "15", "--epochs", "4", "--hidden", "32", "--no-report"]

@@ -14,6 +14,7 @@ import ffnn_fast
 from ffnn_fast.cli.command_line import COMMANDS
 
 DOCS = ROOT / "docs"
+LONG = {"howto/tables"}  # pages whose code takes many seconds
 PAGES = sorted(
     page for page in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(page.parts)
 )
@@ -48,7 +49,10 @@ def test_there_are_pages():
     assert len(PAGES) > 25
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+RUN = [pytest.param(page, marks=pytest.mark.slow) if name(page) in LONG else page for page in PAGES]
+
+
+@pytest.mark.parametrize("page", RUN, ids=name)
 def test_code_of_a_page(page, place):
     for package in needs(page):
         pytest.importorskip(package, reason=f"{name(page)} needs {package}")

@@ -30,5 +30,6 @@ def test_stream(example):
     assert error < 0.1 < 0.4 < error_without_training
 
 
+@pytest.mark.slow
 def test_fashion_mnist(example, shared_data):
     assert example("fashion_mnist").main(shared_data / "fashion-mnist", epochs=2) > 0.84
