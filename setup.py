@@ -32,7 +32,13 @@ DIRECTIVES = {
 
 # -fno-math-errno and -fno-trapping-math let loops vectorise and change no value (never fast-math).
 # -g0, since many a Python passes its own -g on: debug symbols make the wheel five times as large.
-FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
+# -O2 with those passes of -O3 that the loops need: as fast, of two thirds the size, sooner built.
+LOOPS = [
+    *("-ftree-vectorize", "-fvect-cost-model=dynamic", "-funswitch-loops", "-ftree-partial-pre"),
+    *("-fpredictive-commoning", "-ftree-loop-distribution", "-fsplit-paths"),
+    *("-finline-functions", "-fgcse-after-reload"),
+]
+FLAGS = ["-O2", *LOOPS, "-g0", "-fno-math-errno", "-fno-trapping-math"]
 if SANITIZE:
     # Line numbers are enough to read a report; tracking variables would quadruple the build.
     FLAGS = ["-O1", "-g1", "-fno-var-tracking", "-fno-omit-frame-pointer"]
@@ -42,7 +48,8 @@ elif COVERAGE:
     FLAGS = ["-O1", "-g0", "--coverage", "-fprofile-update=atomic"]
 # OpenMP gives threads; clang on macOS has none of its own, and then everything runs on one thread.
 OPENMP = [] if sys.platform == "darwin" else ["-fopenmp"]
-LINK = ["-fsanitize=address,undefined"] if SANITIZE else ["--coverage"] if COVERAGE else []
+STRIP = ["-s"] if sys.platform == "linux" else []  # no symbol table in the wheel
+LINK = ["-fsanitize=address,undefined"] if SANITIZE else ["--coverage"] if COVERAGE else STRIP
 
 X86_LEVELS = {
     "v2": ["-march=x86-64-v2"],

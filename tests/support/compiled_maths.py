@@ -39,7 +39,11 @@ FUNCTIONS = (
     ),
 )
 TYPES = (("float", "f32", "float32"), ("double", "f64", "float64"))
-FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]  # as in setup.py
+FLAGS = [  # as in setup.py
+    *("-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic", "-funswitch-loops"),
+    *("-ftree-partial-pre", "-fpredictive-commoning", "-ftree-loop-distribution", "-fsplit-paths"),
+    *("-finline-functions", "-fgcse-after-reload", "-fno-math-errno", "-fno-trapping-math"),
+]
 X86_FLAGS = {  # as in setup.py
     "v2": ["-march=x86-64-v2"],
     "v3": ["-march=x86-64-v3"],
