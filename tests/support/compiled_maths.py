@@ -1,5 +1,6 @@
 """The C functions of engine/maths as a library per ISA level, compiled by gcc for the tests."""
 
+import ast
 import ctypes
 import os
 import platform
@@ -39,16 +40,19 @@ FUNCTIONS = (
     ),
 )
 TYPES = (("float", "f32", "float32"), ("double", "f64", "float64"))
-FLAGS = [  # as in setup.py
-    *("-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic", "-funswitch-loops"),
-    *("-ftree-partial-pre", "-fpredictive-commoning", "-ftree-loop-distribution", "-fsplit-paths"),
-    *("-finline-functions", "-fgcse-after-reload", "-fno-math-errno", "-fno-trapping-math"),
-]
-X86_FLAGS = {  # as in setup.py
-    "v2": ["-march=x86-64-v2"],
-    "v3": ["-march=x86-64-v3"],
-    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
-}
+
+
+def setup_values(*names):
+    """Values that setup.py assigns at its top level, without running it."""
+    tree = ast.parse((ENGINE.parents[2] / "setup.py").read_text("utf-8"))
+    assigned = [s for s in tree.body if isinstance(s, ast.Assign) and s.targets[0].id in names]
+    values = {}
+    exec(compile(ast.Module(assigned, []), "setup.py", "exec"), values)
+    return values
+
+
+SETUP = setup_values("LOOPS", "FLAGS", "X86_LEVELS")
+FLAGS, X86_FLAGS = SETUP["FLAGS"], SETUP["X86_LEVELS"]
 
 
 def loops_source():

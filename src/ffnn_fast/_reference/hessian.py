@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._reference.propagation import Plan
+from ffnn_fast._reference.propagation import Plan, gradient_of_head, without_missing
 from ffnn_fast._reference.propagation import matrix_product as times
 from ffnn_fast._reference.taylor import derivative_of
 from ffnn_fast.activations import Activation, Softmax, SoftmaxHeads, activation_of, by_head
-from ffnn_fast.losses import CANONICAL, FLOOR, canonical_gradient, loss_of, smoothed
+from ffnn_fast.losses import CANONICAL, FLOOR, smoothed
 
 Array = np.ndarray
 
@@ -97,6 +97,10 @@ def _share(y: Array, p: Array) -> Array:
     return np.where(y == 0, 0, y / np.where(y == 0, 1, p * p))
 
 
+def _unchanged(p: Array, y: Array, v: Array, **options: Any) -> Array:
+    return v
+
+
 def _nothing(p: Array, y: Array, v: Array, **options: Any) -> Array:
     return np.zeros_like(v)
 
@@ -137,38 +141,26 @@ def check_curvature(spec: NetworkSpec) -> None:
 
 
 def output_gradient_tangent(
-    spec: NetworkSpec, a_L: Array, tangent: Array, y: Array
+    plan: Plan, a_L: Array, tangent: Array, y: Array
 ) -> tuple[Array, Array]:
     """∇a_L of every sample and its derivative along v, from a_L and ȧ_L; y is (n, T)."""
+    spec = plan.spec
     out = activation_of(spec.output, spec.heads)
     y_hat = out.function(a_L)
     moved = out.jacobian_product(a_L, y_hat, tangent)  # J_O is symmetric
-    formulas, canonical = loss_of(spec.loss), (spec.output, spec.loss) in CANONICAL
-    parts = []
+    canonical = (spec.output, spec.loss) in CANONICAL
+    gradients, curvatures = [], []
     for p, target, change in by_head(spec.heads, y_hat, y, moved):
-        gradient, curved = _of_head(spec, canonical, p, target, change)
-        if spec.missing_targets == "ignore":
-            missing = formulas.over_outputs(np.isnan(target), p.shape[1])
-            zero = np.zeros((), p.dtype)
-            gradient, curved = np.where(missing, zero, gradient), np.where(missing, zero, curved)
-        parts.append((gradient, curved))
-    gradient, curved = (np.hstack(list(part)) for part in zip(*parts, strict=True))
+        gradients.append(gradient_of_head(plan, p, target))
+        curvature = _unchanged if canonical else CURVATURES[str(spec.loss)]
+        curved = curvature(p, target, change, **spec.loss_options)
+        curvatures.append(without_missing(plan, curved, target))
+    gradient, curved = np.hstack(gradients), np.hstack(curvatures)
     if canonical:
         return gradient, curved
     first = out.jacobian_product(a_L, y_hat, gradient)
     through = out.jacobian_product(a_L, y_hat, curved)
     return first, through + _jacobian_tangent(out, a_L, y_hat, tangent, moved, gradient)
-
-
-def _of_head(
-    spec: NetworkSpec, canonical: bool, p: Array, y: Array, change: Array
-) -> tuple[Array, Array]:
-    """−(e(y) − ŷ) and its derivative for canonical pairs, else ∇ŷ and ∂²ℓ/∂ŷ² times the change."""
-    options = spec.loss_options
-    if canonical:
-        return canonical_gradient(p, y, spec.loss, **options), change
-    gradient = loss_of(spec.loss).gradient(p, y, **options)
-    return gradient, CURVATURES[str(spec.loss)](p, y, change, **options)
 
 
 def _jacobian_tangent(

@@ -88,7 +88,7 @@ def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
     if (spec.output, spec.loss) not in CANONICAL:
         return _loss_gradient_of_head(plan, y_hat, y)
     gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
-    return _without_missing(plan, gradient, y)
+    return without_missing(plan, gradient, y)
 
 
 def outputs_gradient(plan: Plan, y_hat: Array, y: Array) -> Array:
@@ -104,10 +104,10 @@ def _loss_gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
     gradient = formulas.gradient(y_hat, y, **plan.spec.loss_options)
     if not isinstance(plan.spec.loss, str):
         formulas.check_gradient(gradient, y_hat)
-    return _without_missing(plan, gradient, y)
+    return without_missing(plan, gradient, y)
 
 
-def _without_missing(plan: Plan, gradient: Array, y: Array) -> Array:
+def without_missing(plan: Plan, gradient: Array, y: Array) -> Array:
     """The gradient with zeros where the network ignores a missing target."""
     if plan.spec.missing_targets != "ignore":
         return gradient

@@ -112,10 +112,8 @@ class BoundNetwork:
         The most threads of `plan`.
     limited_plan : callable or None
         Returns the plan for the number of threads allowed now, at most that of `plan`.
-    spare : list of ndarray
-        Scratch of calls on one row, each for one thread at a time.
     kept : list of ndarray
-        The same of derivatives, of any size.
+        Scratch of former calls, each for one thread at a time.
     made : dict
         Objects of other modules that are made once for this network and these parameters.
     """
@@ -127,9 +125,9 @@ class BoundNetwork:
     calls_blas: bool = False
     n_threads: int = 1
     limited_plan: Callable[[], Any] | None = field(default=None, repr=False)
-    spare: list[Array] = field(default_factory=list, repr=False)
-    kept: list[Array] = field(default_factory=list, repr=False)
-    made: dict[str, Any] = field(default_factory=dict, repr=False)
+    # New in every copy by `dataclasses.replace`.
+    kept: list[Array] = field(default_factory=list, init=False, repr=False)
+    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def compiled(self) -> bool:
@@ -159,7 +157,7 @@ class BoundNetwork:
     def on(self, params: Array) -> BoundNetwork:
         """The same network with other parameters, (P,)."""
         other = copy(self)  # with the estimates of durations
-        vars(other).update(params=params, spare=[], kept=[], made={})
+        vars(other).update(params=params, kept=[], made={})
         return other
 
     def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
@@ -185,12 +183,9 @@ class BoundNetwork:
             self._call(self.backend.forward, n, 1, X, out, self.workspace(n))
             return out
         # One row takes a microsecond, so its scratch is kept.
-        try:
-            work = self.spare.pop()
-        except IndexError:
-            work = self.workspace(1)
+        work = self._take_scratch(self.backend.workspace_size(self.plan, 1))
         self.backend.forward(self.plan, self.params, X, out, work)
-        self.spare.append(work)
+        self._keep_scratch(work)
         return out
 
     def _linear(self) -> BoundNetwork:
@@ -200,7 +195,7 @@ class BoundNetwork:
         )
         matmul = "blas" if self.calls_blas else "own"
         plan = self.backend.Plan(spec, self.threads_now, matmul)
-        return replace(self, spec=spec, plan=plan, limited_plan=None, spare=[], kept=[], made={})
+        return replace(self, spec=spec, plan=plan, limited_plan=None)
 
     def log_proba(self, X: Array) -> Array:
         """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
@@ -301,14 +296,20 @@ class BoundNetwork:
         kept for the next call unless it is large.
         """
         n = len(arrays[0])  # type: ignore[arg-type]
-        needed = size(self.plan, n)
+        work = self._take_scratch(size(self.plan, n))
+        self._call(function, n, passes, *arrays, work, *options)
+        self._keep_scratch(work)
+
+    def _take_scratch(self, needed: int) -> Array:
+        """Scratch of at least so many elements, of a former call if there is some."""
         try:
             work = self.kept.pop()
         except IndexError:
-            work = None
-        if work is None or len(work) < needed:
-            work = aligned_empty(needed, self.spec.dtype)
-        self._call(function, n, passes, *arrays, work, *options)
+            return aligned_empty(needed, self.spec.dtype)
+        return work if len(work) >= needed else aligned_empty(needed, self.spec.dtype)
+
+    def _keep_scratch(self, work: Array) -> None:
+        """Keep scratch for a later call unless it is large."""
         if work.nbytes <= MOST_KEPT:
             self.kept.append(work)
 

@@ -95,10 +95,11 @@ def hessian_product(bound: BoundNetwork, samples: Samples, v: Array) -> Array:
     a_L = np.empty((n, spec.n_outputs), spec.dtype)
     tangent, work = np.empty_like(a_L), taylor_workspace(bound, n)
     bound._call(bound.backend.output_tangent, n, 3, v, X, a_L, tangent, work)
-    y = reference.dense_targets(reference.Plan(spec), samples.Y)
+    plan = reference.Plan(spec)
+    y = reference.dense_targets(plan, samples.Y)
     weight = samples.sample_weight
     scale = np.asarray(1 / n if weight is None else weight[:, None] / n, dtype=spec.dtype)
-    da_L, moved = output_gradient_tangent(spec, a_L, tangent, y)
+    da_L, moved = output_gradient_tangent(plan, a_L, tangent, y)
     product = aligned_empty(spec.n_params, spec.dtype)
     given = (np.ascontiguousarray(part * scale, spec.dtype) for part in (da_L, moved))
     bound._call(bound.backend.hessian_product, n, 6, v, X, *given, product, work)

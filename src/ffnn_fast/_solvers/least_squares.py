@@ -180,6 +180,4 @@ class Model:
         """A model of the same problem with buffers of its own, for one thread."""
         bound = self.bound
         plan = bound.backend.Plan(bound.spec, 1, "blas" if bound.calls_blas else "own")
-        return Model(
-            replace(bound, plan=plan, n_threads=1, limited_plan=None, spare=[]), self.problem
-        )
+        return Model(replace(bound, plan=plan, n_threads=1, limited_plan=None), self.problem)

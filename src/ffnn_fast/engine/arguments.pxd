@@ -44,10 +44,11 @@ cdef inline void* matrix(
 
 
 cdef inline void* stack(
-    x, int typenum, Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns, str what
+    x, int typenum, Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns, str what,
+    bint written=True,
 ) except NULL:
-    """Pointer to n matrices to write to, (n, rows, columns)"""
-    check_array(x, typenum, 3, what, True)
+    """Pointer to n matrices, (n, rows, columns)"""
+    check_array(x, typenum, 3, what, written)
     require(
         cnp.PyArray_DIM(x, 0) == n and cnp.PyArray_DIM(x, 1) == rows
         and cnp.PyArray_DIM(x, 2) == columns, what,

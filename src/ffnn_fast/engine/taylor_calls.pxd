@@ -4,7 +4,7 @@ from cython.parallel cimport parallel, threadid
 
 cimport numpy as cnp
 
-from ffnn_fast.engine.arguments cimport batch_of_inputs, check_array, matrix, require, vector
+from ffnn_fast.engine.arguments cimport batch_of_inputs, check_array, matrix, stack, vector
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.passes.hessian_product cimport (
     product_t, sum_hessian_product, tangents_of_outputs,
@@ -16,18 +16,11 @@ from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.team_calls cimport member
 
 
-cdef inline void* cube(
+cdef inline void* optional_stack(
     x, int typenum, Py_ssize_t n, Py_ssize_t m, Py_ssize_t k, str what, bint written
 ) except? NULL:
     """Pointer to an array (n, m, k), or NULL for None"""
-    if x is None:
-        return NULL
-    check_array(x, typenum, 3, what, written)
-    require(
-        cnp.PyArray_DIM(x, 0) == n and cnp.PyArray_DIM(x, 1) == m and cnp.PyArray_DIM(x, 2) == k,
-        what,
-    )
-    return cnp.PyArray_DATA(x)
+    return NULL if x is None else stack(x, typenum, n, m, k, what, written)
 
 
 cdef inline taylor_t taylor_arguments(
@@ -41,12 +34,12 @@ cdef inline taylor_t taylor_arguments(
     if V is not None:
         check_array(V, typenum, 3, "V", False)
         args.m = cnp.PyArray_DIM(V, 1)
-    args.V = cube(V, typenum, args.n, args.m, plan.n[0], "V", False)
+    args.V = optional_stack(V, typenum, args.n, args.m, plan.n[0], "V", False)
     args.y_hat = NULL
     if y_hat is not None:
         args.y_hat = matrix(y_hat, typenum, args.n, k, "y_hat", written)
-    args.first = cube(first, typenum, args.n, args.m, k, "first", written)
-    args.second = cube(second, typenum, args.n, args.m, k, "second", written)
+    args.first = optional_stack(first, typenum, args.n, args.m, k, "first", written)
+    args.second = optional_stack(second, typenum, args.n, args.m, k, "second", written)
     return args
 
 

@@ -6,8 +6,10 @@ from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
+from ffnn_fast.engine.passes.one_sample_jacobian cimport (
+    input_jacobian_of_sample, one_sample_scratch,
+)
 from ffnn_fast.engine.passes.outputs cimport forward_rows, scratch_size
-from ffnn_fast.engine.passes.point_jacobian cimport point_jacobian_size, value_and_jacobian_one
 from ffnn_fast.engine.passes.team cimport one_thread
 from ffnn_fast.engine.plan cimport plan_t
 
@@ -33,7 +35,7 @@ cdef inline Py_ssize_t converted_size(const plan_t* plan) noexcept nogil:
 
 cdef inline Py_ssize_t point_workspace(const plan_t* plan) noexcept nogil:
     """Bytes of a workspace"""
-    cdef Py_ssize_t scratch = max(scratch_size(plan, 1, 1), point_jacobian_size(plan))
+    cdef Py_ssize_t scratch = max(scratch_size(plan, 1, 1), one_sample_scratch(plan))
     return (converted_size(plan) + padded(scratch)) * plan.itemsize
 
 
@@ -44,7 +46,7 @@ cdef inline void evaluate(
     """y := ŷ; J := ∂ŷ/∂x unless NULL"""
     cdef batch_t batch
     if J is not NULL:
-        value_and_jacobian_one(plan, params, x, y, J, scratch)
+        input_jacobian_of_sample(plan, params, x, y, J, scratch)
         return
     batch = inputs_only(x, 1)
     forward_rows(plan, params, &batch, y, scratch, one_thread())
