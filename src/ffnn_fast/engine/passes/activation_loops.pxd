@@ -218,11 +218,13 @@ cdef inline floating exp_row(floating* z, Py_ssize_t k, floating shift) noexcept
 cdef inline floating row_rest(const floating* z, Py_ssize_t k) noexcept nogil:
     """Σ_j z_j − 1 to all digits, for z_j <= 1 of which one at least is 1"""
     cdef Py_ssize_t j
-    cdef floating below = 0, ones = -1
+    cdef int one, ones = -1
+    cdef floating below = 0
     for j in range(k):
-        below += <floating>0 if z[j] == 1 else z[j]
-        ones += <floating>1 if z[j] == 1 else <floating>0
-    return ones + below
+        one = z[j] == 1
+        ones += one
+        below += z[j] - <floating>one  # not a branch, which would often be mispredicted
+    return <floating>ones + below
 
 
 cdef inline void scale_row(floating* z, Py_ssize_t k, floating alpha) noexcept nogil:
