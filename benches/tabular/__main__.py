@@ -1,0 +1,130 @@
+"""``python -m benches.tabular``: errors of networks, boosters and linear models on many tables.
+
+Results are written after each fit; those that a file has are not computed again.
+"""
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from benches.runner import ROOT
+from benches.tabular import models, tables
+
+
+def arguments():
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benches.tabular", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines, one a fit")
+    parser.add_argument("--models", nargs="+", default=["ours", "linear", "hgb", "catboost"])
+    parser.add_argument("--tables", nargs="+", help="default: all")
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--most-rows", type=int, default=10_000, help="training rows of a table")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--report", action="store_true", help="only print the table of results")
+    return parser.parse_args()
+
+
+def split(task, number, most):
+    """Indices of training rows (at most `most`) and test rows, stratified for classes."""
+    from sklearn.model_selection import train_test_split
+
+    every = np.arange(len(task.y))
+    strata = task.y if task.classes and np.unique(task.y, return_counts=True)[1].min() > 1 else None
+    train, test = train_test_split(every, test_size=0.2, random_state=number, stratify=strata)
+    return train[:most], test
+
+
+def figures(task, model, X, y):
+    """Error (share of wrong classes, or RMSE over the deviation), log loss and calibration error."""
+    if not task.classes:
+        rmse = float(np.sqrt(np.mean((model.predict(X) - y) ** 2)))
+        found = {"error": rmse / float(np.std(y)), "r2": 1 - (rmse / float(np.std(y))) ** 2}
+        if hasattr(model, "predict_interval"):
+            low, high = model.predict_interval(X, 0.9)
+            found["coverage"] = float(np.mean((low <= y) & (y <= high)))
+        return found
+    proba = np.asarray(model.predict_proba(X), float)
+    classes = np.asarray(model.classes_).astype(str)
+    wrong = classes[proba.argmax(axis=1)] != y.astype(str)
+    at = np.searchsorted(classes, y.astype(str), sorter=(order := np.argsort(classes)))
+    true = proba[np.arange(len(y)), order[np.minimum(at, len(classes) - 1)]]
+    confidence = proba.max(axis=1)
+    bins = np.minimum((confidence * 15).astype(int), 14)
+    ece = sum(abs(np.sum((~wrong)[bins == b] - confidence[bins == b])) for b in range(15)) / len(y)
+    return {
+        "error": float(wrong.mean()), "log_loss": float(-np.log(np.maximum(true, 1e-15)).mean()),
+        "ece": float(ece),
+    }  # fmt: skip
+
+
+def main():
+    """Fit every model to every split of every table."""
+    given = arguments()
+    done = [json.loads(line) for line in given.out.open()] if given.out.exists() else []
+    if given.report:
+        report(done)
+        return
+    known = {(row["table"], row["split"], row["model"]) for row in done}
+    found = tables.names(given.data)
+    for name in given.tables or found:
+        task = found[name]()
+        for number in range(given.splits):
+            train, test = split(task, number, given.most_rows)
+            for label in given.models:
+                if (name, number, label) in known:
+                    continue
+                row = {"table": name, "split": number, "model": label, "rows": len(train)}
+                model = models.MODELS[label](task, number)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    began = time.process_time()
+                    model.fit(task.X.iloc[train], task.y[train])
+                    row["fit_seconds"] = time.process_time() - began
+                    began = time.process_time()
+                    row |= figures(task, model, task.X.iloc[test], task.y[test])
+                    row["predict_seconds"] = time.process_time() - began
+                with given.out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(row, flush=True)
+
+
+def report(rows):
+    """Ratios of errors to those of each other model: geometric means and wins."""
+    mean = {}
+    for row in rows:
+        mean.setdefault((row["table"], row["model"]), []).append(row)
+    tables_ = sorted({row["table"] for row in rows})
+    labels = list(dict.fromkeys(row["model"] for row in rows))
+    print(f"{'table':18}" + "".join(f"{label:>12}" for label in labels))
+    average = {
+        key: {name: float(np.mean([row[name] for row in part if name in row]))
+              for name in ("error", "log_loss", "ece", "fit_seconds", "coverage")
+              if any(name in row for row in part)}
+        for key, part in mean.items()
+    }  # fmt: skip
+    for table in tables_:
+        values = [average.get((table, label), {}).get("error", np.nan) for label in labels]
+        print(f"{table:18}" + "".join(f"{value:12.4f}" for value in values))
+    for ours in [label for label in labels if label.startswith("ours")]:
+        for other in labels:
+            both = [t for t in tables_ if (t, ours) in average and (t, other) in average]
+            if other == ours or not both:
+                continue
+            pairs = [(average[t, ours], average[t, other]) for t in both]
+            ratios = [(a["error"] + 1e-4) / (b["error"] + 1e-4) for a, b in pairs]
+            wins = sum(a["error"] < b["error"] for a, b in pairs)
+            losses = [a["log_loss"] < b["log_loss"] for a, b in pairs if "log_loss" in a]
+            seconds = [a["fit_seconds"] / b["fit_seconds"] for a, b in pairs]
+            print(
+                f"{ours} / {other}: {len(both)} tables, error {np.exp(np.mean(np.log(ratios))):.3f} "
+                f"(median {np.median(ratios):.3f}), better on {wins}; log loss better on "
+                f"{sum(losses)} of {len(losses)}; CPU time {np.exp(np.mean(np.log(seconds))):.1f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Probabilities and intervals from out-of-fold predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+Array = np.ndarray
+COLDEST, HOTTEST = 0.05, 20.0  # bounds of the temperature
+
+
+def temperature_of(logits: Array, labels: Array, weight: Array | None = None) -> float:
+    """The T that minimises the cross-entropy of softmax(logits / T) (C. Guo et al., 2017).
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, K)
+    labels : ndarray of shape (n,)
+    weight : ndarray of shape (n,), optional
+
+    Returns
+    -------
+    float
+        Between 0.05 and 20; 1 for no rows.
+    """
+    if not len(labels):
+        return 1.0
+    rows = np.arange(len(labels))
+
+    def loss(log_T: float) -> float:
+        scores = log_softmax(logits * np.exp(-log_T), axis=1)[rows, labels]
+        return -float(np.average(scores, weights=weight))
+
+    found = minimize_scalar(loss, bounds=np.log((COLDEST, HOTTEST)), method="bounded")
+    return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+
+
+def conformal_width(residuals: Array, coverage: float) -> float:
+    """The q with |residual| <= q for the share `coverage` of new rows (J. Lei et al., 2018).
+
+    It is the ⌈(n + 1) coverage⌉-th smallest of n absolute residuals, or infinite if n is too small.
+    """
+    size = np.sort(np.abs(residuals))
+    place = int(np.ceil((len(size) + 1) * coverage))
+    return float(size[place - 1]) if place <= len(size) else np.inf

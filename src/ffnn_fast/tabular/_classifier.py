@@ -1,0 +1,133 @@
+"""TabularClassifier."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+
+from ffnn_fast._public import public
+from ffnn_fast.tabular._base import BaseTabular
+from ffnn_fast.tabular._calibration import temperature_of
+from ffnn_fast.tabular._explanation import Explanation
+from ffnn_fast.tabular._members import Rows
+
+Array = np.ndarray
+SMALLEST = 1e-30  # a float32 probability of which the logarithm is taken
+
+
+@public("ffnn_fast.tabular")
+class TabularClassifier(ClassifierMixin, BaseTabular):
+    """A bag of networks that classifies the rows of a table."""
+
+    _task: ClassVar[str] = "classes"
+    _output: ClassVar[str] = "softmax"
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row.
+
+        Parameters
+        ----------
+        X : table or array-like of shape (n, d)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If X has not the columns of the training rows.
+        """
+        proba = self.predict_proba(X)
+        return np.asarray(self.classes_[proba.argmax(axis=1)])
+
+    def predict_proba(self, X: Any) -> Array:
+        """Calibrated probabilities of ``classes_``, (n, n_classes); otherwise as `predict`."""
+        return self._mean_outputs(X)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of `predict_proba`."""
+        return np.log(self.predict_proba(X))
+
+    def explain(self, X: Any, target: Any = None) -> Explanation:
+        """How much each column contributes to the probability of a class.
+
+        Parameters
+        ----------
+        X : table or array-like of shape (n, d)
+        target : optional
+            The class; default: the last of ``classes_``, which is the positive one of two.
+
+        Returns
+        -------
+        Explanation
+
+        Raises
+        ------
+        ValueError
+            If `target` is no class.
+        """
+        check_is_fitted(self)
+        place = len(self.classes_) - 1
+        if target is not None:
+            found = np.flatnonzero(self.classes_ == target)
+            if not len(found):
+                raise ValueError(f"target must be one of classes_, got {target!r}")
+            place = int(found[0])
+        return self._explained(X, lambda rows: self._probability_and_gradient(rows, place))
+
+    def _probability_and_gradient(self, rows: Array, c: int) -> tuple[Array, Array]:
+        """The mean probability p_c of encoded rows, (n,), and its gradient, (n, n_0).
+
+        With q = softmax(log ŷ / T): ∂q_c/∂ŷ_j = q_c (δ_cj − q_j) / (T ŷ_j).
+        """
+        total, gradient = np.zeros(len(rows)), np.zeros(rows.shape)
+        for net in self.networks_:
+            y_hat = np.maximum(net.forward(rows), np.float32(SMALLEST))
+            q = self._predicted(y_hat)
+            delta = -q
+            delta[:, c] += 1
+            grad_y_hat = (q[:, c : c + 1] * delta / (self.temperature_ * y_hat)).astype(np.float32)
+            gradient += net.vjp(rows, grad_y_hat).grad_X
+            total += q[:, c]
+        return total / len(self.networks_), gradient / len(self.networks_)
+
+    def _fitted_targets(self, y: Any, n: int) -> Array:
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        check_consistent_length(y, np.empty(n))
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y has one class only, {self.classes_[0]!r}; two are needed")
+        return labels.astype(np.int64)
+
+    def _n_network_outputs(self) -> int:
+        return len(self.classes_)
+
+    def _calibrate(self, y_hat: Array, rows: Rows) -> None:
+        logits = np.log(np.maximum(y_hat, SMALLEST))
+        self.temperature_ = temperature_of(logits, rows.y, rows.weight)
+
+    def _predicted(self, y_hat: Array) -> Array:
+        logits = np.log(np.maximum(y_hat, SMALLEST).astype(np.float64))
+        return np.asarray(softmax(logits / self.temperature_, axis=1))
+
+    def _fitted_to_dict(self) -> dict[str, Any]:
+        if self.classes_.dtype.kind not in "biufUO":
+            raise TypeError(f"classes of dtype {self.classes_.dtype} cannot be saved")
+        classes, kind = self.classes_.tolist(), self.classes_.dtype.str
+        if not all(isinstance(one, (bool, int, float, str)) for one in classes):
+            raise TypeError(f"classes must be numbers, bools or texts to be saved, got {classes}")
+        return {"classes": classes, "dtype": kind, "temperature": self.temperature_}
+
+    def _fitted_from_dict(self, plain: dict[str, Any]) -> None:
+        self.classes_ = np.array(plain["classes"], dtype=np.dtype(plain["dtype"]))
+        self.temperature_ = float(plain["temperature"])

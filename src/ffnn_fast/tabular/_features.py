@@ -1,0 +1,213 @@
+"""How each column of a table is used: as a number, a category, the parts of a date, or not at all.
+
+Fitted to the training rows; the same columns of other rows are converted alike.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast.tabular._tables import TIME, Table
+
+Array = np.ndarray
+NUMBER, CATEGORY, DATE, LEFT_OUT = "number", "category", "date", "left out"
+MOST_LEVELS = 255  # of a category; rarer ones count as unknown
+TEXT_SHARE = 0.5  # of distinct texts among the known: more are names or free text ...
+TEXT_ROWS = 20  # ... if there are at least so many
+COUNTER = re.compile(  # names of columns that number the rows: pandas, R, databases
+    r"((?i:unnamed: ?\d+|index|level_\d+|row_?names?|row_?(id|no|number)|id|.*[_ ]id)|\w+Id)?"
+)
+DATE_PARTS = ("year", "month", "weekday", "hour", "elapsed")
+DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column as it is used.
+
+    Attributes
+    ----------
+    name : str
+    use : {"number", "category", "date", "left out"}
+    note : str
+        Why it is left out, or what was done to it; may be empty.
+    levels : tuple of str
+        Of a category, in sorted order; a text that is none of them counts as unknown.
+    parts : tuple of str
+        Of a date: those of ``year``, ``month``, ``weekday`` (0 is Monday), ``hour`` and
+        ``elapsed`` (days since `origin`) that vary.
+    origin : str
+        Of a date: the first one, ISO 8601.
+    """
+
+    name: str
+    use: str
+    note: str = ""
+    levels: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    origin: str = ""
+
+    def numbers(self, values: Array) -> dict[str, Array]:
+        """The numbers that a column, (n,), gives: float64 with NaN, by name."""
+        if self.use == NUMBER:
+            return {self.name: values.astype(np.float64)}
+        if self.use == DATE:
+            found = date_parts(values, np.datetime64(self.origin, "us"))
+            return {f"{self.name} {part}": found[part] for part in self.parts}
+        return {}
+
+    def codes(self, values: Array) -> Array:
+        """Of a category: 1 + the place of each level, 0 where missing or unknown; (n,) int64."""
+        place = {level: code for code, level in enumerate(self.levels, 1)}
+        return np.array([place.get(value, 0) for value in values], dtype=np.int64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The feature as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Feature:
+        """The inverse of `to_dict`."""
+        lists = {name: tuple(plain[name]) for name in ("levels", "parts")}
+        return cls(**{**plain, **lists})
+
+
+def fit_features(table: Table, categorical: tuple[str, ...] = ()) -> tuple[Feature, ...]:
+    """How each column of the training rows is used, in the order of the table.
+
+    Parameters
+    ----------
+    table : Table
+    categorical : tuple of str
+        Columns that are categories, whatever they hold.
+
+    Raises
+    ------
+    ValueError
+        If `categorical` names a column that is not there, or no column can be used.
+    """
+    unknown = [name for name in categorical if name not in table.columns]
+    if unknown:
+        raise ValueError(
+            f"categorical_features names {unknown[0]!r}, which X has not; its columns are "
+            f"{', '.join(list(table.columns)[:20])}"
+        )
+    features = tuple(
+        _feature(name, values, table.named, name in categorical)
+        for name, values in table.columns.items()
+    )
+    if all(feature.use == LEFT_OUT for feature in features):
+        reasons = "; ".join(f"{feature.name}: {feature.note}" for feature in features[:10])
+        raise ValueError(f"no column of X can be used ({reasons})")
+    return features
+
+
+def aligned(feature: Feature, values: Array) -> Array:
+    """The column of other rows in the type that the feature was fitted to.
+
+    Raises
+    ------
+    ValueError
+        If it holds something that cannot be converted.
+    """
+    kind = values.dtype.kind
+    empty = kind == "f" and bool(np.isnan(values).all())
+    if feature.use == CATEGORY and kind != "O":
+        return np.array([None if v != v else _as_text(v) for v in values.tolist()], dtype=object)
+    if feature.use == NUMBER and kind != "f":
+        raise ValueError(_mismatch(feature, values, "numbers"))
+    if feature.use == DATE and kind != "M":
+        if empty:
+            return np.full(len(values), np.datetime64("NaT"), dtype=TIME)
+        raise ValueError(_mismatch(feature, values, "dates"))
+    return values
+
+
+def date_parts(times: Array, origin: np.datetime64) -> dict[str, Array]:
+    """Year, month, weekday, hour and days since `origin` of times, (n,) float64 each."""
+    missing = np.isnat(times)
+    days = times.astype("datetime64[D]")
+    months = days.astype("datetime64[M]").astype(np.int64)
+    found = {
+        "year": months // 12 + 1970,
+        "month": months % 12 + 1,
+        "weekday": (days.astype(np.int64) + 3) % 7,  # 1970-01-01 was a Thursday
+        "hour": (times - days) / np.timedelta64(1, "h"),
+        "elapsed": (times - origin) / DAY,
+    }
+    return {part: np.where(missing, np.nan, values) for part, values in found.items()}
+
+
+def _feature(name: str, values: Array, named: bool, categorical: bool) -> Feature:
+    if categorical and values.dtype.kind != "O":
+        values = aligned(Feature(name, CATEGORY), values)
+    if values.dtype.kind == "f":
+        return _number(name, values, named)
+    if values.dtype.kind == "M":
+        return _date(name, values)
+    return _category(name, values, categorical)
+
+
+def _number(name: str, values: Array, named: bool) -> Feature:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return Feature(name, LEFT_OUT, "no value is known")
+    if known.min() == known.max() and len(known) == len(values):
+        return Feature(name, LEFT_OUT, f"constant ({known[0]:g})")
+    if named and len(known) == len(values) and _counts_rows(name, values):
+        return Feature(name, LEFT_OUT, "numbers the rows")
+    return Feature(name, NUMBER)
+
+
+def _counts_rows(name: str, values: Array) -> bool:
+    """Whether whole numbers, all different, rise by one, or have the name of a row number."""
+    if len(values) < TEXT_ROWS or (values != np.trunc(values)).any():
+        return False
+    if (np.diff(values) == 1).all():
+        return True
+    return COUNTER.fullmatch(name) is not None and len(np.unique(values)) == len(values)
+
+
+def _date(name: str, values: Array) -> Feature:
+    known = values[~np.isnat(values)]
+    if not len(known) or known.min() == known.max():
+        return Feature(name, LEFT_OUT, "constant")
+    parts = date_parts(known, known.min())
+    varying = tuple(part for part in DATE_PARTS if parts[part].min() < parts[part].max())
+    return Feature(name, DATE, ", ".join(varying), parts=varying, origin=str(known.min()))
+
+
+def _category(name: str, values: Array, chosen: bool) -> Feature:
+    known = [value for value in values if value is not None]
+    counts: dict[str, int] = {}
+    for value in known:
+        counts[value] = counts.get(value, 0) + 1
+    if len(counts) <= 1 and len(known) == len(values):
+        return Feature(name, LEFT_OUT, "constant" if counts else "no value is known")
+    many = len(known) >= TEXT_ROWS and len(counts) > TEXT_SHARE * len(known)
+    if many and not chosen:
+        return Feature(name, LEFT_OUT, f"{len(counts)} different texts in {len(known)} rows")
+    frequent = sorted(counts, key=lambda value: (-counts[value], value))[:MOST_LEVELS]
+    rare = len(counts) - len(frequent)
+    note = f"{len(counts)} levels" + (f", the {rare} rarest taken together" if rare else "")
+    return Feature(name, CATEGORY, note, levels=tuple(sorted(frequent)))
+
+
+def _as_text(value: Any) -> str:
+    """A number without a superfluous decimal point, a time as ISO 8601."""
+    if isinstance(value, float) and value == int(value):
+        return str(int(value))
+    return str(value)
+
+
+def _mismatch(feature: Feature, values: Array, expected: str) -> str:
+    kind = {"f": "numbers", "M": "dates", "O": "texts"}[values.dtype.kind]
+    at = next((i for i, value in enumerate(values) if value is not None), 0)
+    return (
+        f"column {feature.name!r} of X held {expected} in the training rows and holds {kind} now, "
+        f"such as {str(values[at])!r} in row {at}"
+    )

@@ -1,0 +1,233 @@
+"""Columns of a table as the inputs of a network: RealMLP's encoding.
+
+D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted
+Trees on Tabular Data", NeurIPS 2024: numbers are centred at the median, scaled by the quartiles and
+clipped smoothly; categories are ±1, one-hot or codes, which an input block makes into either of
+them or into a trained embedding. Missing numbers, which the paper leaves out, count as the median
+and are marked by a further input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast.tabular._features import CATEGORY, Feature, aligned, fit_features
+from ffnn_fast.tabular._tables import Table
+
+Array = np.ndarray
+CLIP = 3.0  # inputs lie in (−3, 3)
+
+
+@dataclass(frozen=True)
+class RobustScale:
+    """x := c(scale (v − median)), c(x) = x / √(1 + (x/3)²).
+
+    Attributes
+    ----------
+    median, scale : float
+        ``scale`` is 1 / (q75 − q25); if that is infinite, 2 / (max − min), or 0.
+    marks_missing : bool
+        Whether a further input is 1 where v is missing.
+    """
+
+    median: float
+    scale: float
+    marks_missing: bool = False
+
+    @classmethod
+    def fit(cls, values: Array) -> RobustScale:
+        """Fit to the values of the training rows, (n,), NaN where missing, one known at least."""
+        known = values[~np.isnan(values)]
+        low, median, high = np.quantile(known, (0.25, 0.5, 0.75))
+        spread, whole = high - low, known.max() - known.min()
+        scale = 1 / spread if spread > 0 else 2 / whole if whole > 0 else 0.0
+        scale = float(scale) if np.isfinite(scale) else 0.0
+        return cls(float(median), scale, len(known) < len(values))
+
+    def transform(self, values: Array) -> Array:
+        """Inputs (n, 1 or 2) float64 of values (n,)."""
+        missing = np.isnan(values)
+        x = self.scale * (np.where(missing, self.median, values) - self.median)
+        clipped = smooth_clip(x)[:, None]
+        return np.hstack([clipped, missing[:, None]]) if self.marks_missing else clipped
+
+
+def smooth_clip(x: Array) -> Array:
+    """x / √(1 + (x/3)²), in (−3, 3)."""
+    return x / np.hypot(1.0, x / CLIP)
+
+
+@dataclass(frozen=True)
+class TableInputs:
+    """The fitted encoding of a table.
+
+    Attributes
+    ----------
+    features : tuple of Feature
+        How each column is used, in the order of the table.
+    scales : dict of str to RobustScale
+        By the name of each number.
+    coded : bool
+        Whether categories are codes, for an `ffnn_fast.inputs.InputBlock`; otherwise they are ±1 or
+        one-hot inputs.
+    named : bool
+        Whether columns are found by name; else by place.
+    """
+
+    features: tuple[Feature, ...]
+    scales: dict[str, RobustScale]
+    coded: bool
+    named: bool
+
+    @classmethod
+    def fit(
+        cls, table: Table, categorical: tuple[str, ...] = (), coded: bool = True
+    ) -> TableInputs:
+        """Fit to the training rows; raises ValueError if no column can be used."""
+        features = fit_features(table, categorical)
+        scales = {
+            name: RobustScale.fit(values)
+            for feature in features
+            for name, values in feature.numbers(table.columns[feature.name]).items()
+        }
+        return cls(features, scales, coded, table.named)
+
+    @property
+    def number_names(self) -> list[str]:
+        """Names of the scaled numbers, which come first among the inputs."""
+        return list(self.scales)
+
+    @property
+    def binary_names(self) -> list[str]:
+        """Names of the inputs after the numbers: marks of missing numbers, ±1 and one-hot."""
+        marks = [f"{name} missing" for name, scale in self.scales.items() if scale.marks_missing]
+        return marks + [name for f in self._binary for name in _binary_names(f)]
+
+    @property
+    def code_sizes(self) -> list[int]:
+        """Known levels of each category with codes, which are the last inputs."""
+        return [len(feature.levels) for feature in self._coded]
+
+    @property
+    def sources(self) -> list[str]:
+        """The column of the table that each input comes from."""
+        numbers = [f.name for f in self.features for _ in range(_count_numbers(f))]
+        marks = [
+            source
+            for source, scale in zip(numbers, self.scales.values(), strict=True)
+            if scale.marks_missing
+        ]
+        binary = [f.name for f in self._binary for _ in _binary_names(f)]
+        return numbers + marks + binary + [f.name for f in self._coded]
+
+    @property
+    def n_inputs(self) -> int:
+        """Columns of the encoded matrix."""
+        return len(self.scales) + len(self.binary_names) + len(self.code_sizes)
+
+    def transform(self, table: Table, dtype: str = "float32") -> Array:
+        """The rows as inputs, (n, n_inputs): numbers, binary inputs, codes.
+
+        Raises
+        ------
+        ValueError
+            If a column is absent, or holds something of another kind than in the training rows.
+        """
+        out = np.empty((table.n_rows, self.n_inputs), dtype)
+        at, mark, binary = 0, len(self.scales), len(self.scales) + self._count_marks()
+        code = self.n_inputs - len(self.code_sizes)
+        columns = self._columns(table)
+        for feature, values in zip(self.features, columns, strict=True):
+            for name, numbers in feature.numbers(values).items():
+                scaled = self.scales[name].transform(numbers)
+                out[:, at] = scaled[:, 0]
+                at += 1
+                if self.scales[name].marks_missing:
+                    out[:, mark] = scaled[:, 1]
+                    mark += 1
+            if feature.use != CATEGORY:
+                continue
+            if self.coded:
+                out[:, code] = feature.codes(values)
+                code += 1
+            else:
+                part = _binary_inputs(feature, feature.codes(values))
+                out[:, binary : binary + part.shape[1]] = part
+                binary += part.shape[1]
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """The encoding as plain JSON values."""
+        return {
+            "features": [feature.to_dict() for feature in self.features],
+            "scales": {name: vars(scale) for name, scale in self.scales.items()},
+            "coded": self.coded,
+            "named": self.named,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> TableInputs:
+        """The inverse of `to_dict`."""
+        return cls(
+            tuple(Feature.from_dict(feature) for feature in plain["features"]),
+            {name: RobustScale(**scale) for name, scale in plain["scales"].items()},
+            bool(plain["coded"]),
+            bool(plain["named"]),
+        )
+
+    def _columns(self, table: Table) -> list[Array]:
+        """The columns of the features, in their order; NaN stands for those left out."""
+        used = [feature for feature in self.features if feature.use != "left out"]
+        if self.named and table.named:
+            absent = [f.name for f in used if f.name not in table.columns]
+            if absent:
+                raise ValueError(f"X lacks the columns {', '.join(map(repr, absent[:20]))}")
+        elif len(table.columns) != len(self.features):
+            raise ValueError(
+                f"X has {len(table.columns)} features, but the model is expecting "
+                f"{len(self.features)} features as input"
+            )
+        by_place = list(table.columns.values())
+        gap = np.full(table.n_rows, np.nan)
+        return [
+            gap
+            if feature.use == "left out"
+            else aligned(
+                feature,
+                table.columns[feature.name] if self.named and table.named else by_place[j],
+            )
+            for j, feature in enumerate(self.features)
+        ]
+
+    @property
+    def _coded(self) -> list[Feature]:
+        return [f for f in self.features if f.use == CATEGORY and self.coded]
+
+    @property
+    def _binary(self) -> list[Feature]:
+        return [f for f in self.features if f.use == CATEGORY and not self.coded]
+
+    def _count_marks(self) -> int:
+        return sum(scale.marks_missing for scale in self.scales.values())
+
+
+def _count_numbers(feature: Feature) -> int:
+    return {"number": 1, "date": len(feature.parts)}.get(feature.use, 0)
+
+
+def _binary_names(feature: Feature) -> list[str]:
+    """The inputs of a category without codes."""
+    if len(feature.levels) <= 2:
+        return [feature.name]
+    return [f"{feature.name}={level}" for level in feature.levels]
+
+
+def _binary_inputs(feature: Feature, codes: Array) -> Array:
+    """±1 for two levels, else one-hot; 0 where missing or unknown; (n, inputs)."""
+    if len(feature.levels) <= 2:
+        return np.array([0.0, -1.0, 1.0])[codes][:, None]
+    return (codes[:, None] == np.arange(1, len(feature.levels) + 1)).astype(np.float64)

@@ -1,0 +1,117 @@
+"""TabularRegressor."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
+
+from ffnn_fast._public import public
+from ffnn_fast._scalars import as_float, as_int
+from ffnn_fast.tabular._base import BaseTabular
+from ffnn_fast.tabular._calibration import conformal_width
+from ffnn_fast.tabular._explanation import Explanation
+from ffnn_fast.tabular._members import Rows
+
+Array = np.ndarray
+
+
+@public("ffnn_fast.tabular")
+class TabularRegressor(RegressorMixin, BaseTabular):
+    """A bag of networks that predicts values for the rows of a table."""
+
+    _task: ClassVar[str] = "values"
+    _output: ClassVar[str] = "identity"
+
+    def predict(self, X: Any) -> Array:
+        """The predicted values, (n,) or (n, n_outputs)."""
+        values = self._mean_outputs(X)
+        return values[:, 0] if self._one_column else values
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Lower and upper ends of intervals that hold the target of a new row with this probability.
+
+        Split by conformal prediction from the out-of-fold residuals.
+        """
+        coverage = as_float(coverage, "coverage", high=1.0)
+        values = self._mean_outputs(X)
+        widths = [conformal_width(r, coverage) for r in self._residuals.T]
+        low, high = values - widths, values + widths
+        return (low[:, 0], high[:, 0]) if self._one_column else (low, high)
+
+    def explain(self, X: Any, output: int = 0) -> Explanation:
+        """How much each column contributes to a predicted value, before it is clipped.
+
+        Parameters
+        ----------
+        X : table or array-like of shape (n, d)
+        output : int, default 0
+            Which of several columns of values.
+
+        Returns
+        -------
+        Explanation
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such output.
+        """
+        check_is_fitted(self)
+        place = as_int(output, "output", 0, len(self.target_mean_) - 1)
+        scale, mean = self.target_scale_[place], self.target_mean_[place]
+
+        def value_and_gradient(rows: Array) -> tuple[Array, Array]:
+            e = np.zeros((len(rows), len(self.target_mean_)), np.float32)
+            e[:, place] = 1
+            found = [net.vjp(rows, e) for net in self.networks_]
+            values = np.mean([one.y_hat[:, place] for one in found], axis=0, dtype=np.float64)
+            gradient = np.mean([one.grad_X for one in found], axis=0, dtype=np.float64)
+            return values * scale + mean, gradient * scale
+
+        return self._explained(X, value_and_gradient)
+
+    def _fitted_targets(self, y: Any, n: int) -> Array:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        check_consistent_length(y, np.empty(n))
+        self._one_column = y.ndim == 1
+        y = y.reshape(len(y), -1)
+        self.target_mean_, scale = y.mean(axis=0), y.std(axis=0)
+        self.target_scale_ = np.where(scale > 0, scale, 1.0)
+        self.target_range_ = np.stack([y.min(axis=0), y.max(axis=0)])
+        return ((y - self.target_mean_) / self.target_scale_).astype(np.float32)
+
+    def _n_network_outputs(self) -> int:
+        return len(self.target_mean_)
+
+    def _calibrate(self, y_hat: Array, rows: Rows) -> None:
+        values = rows.y.astype(np.float64) * self.target_scale_ + self.target_mean_
+        self._residuals = values - self._predicted(y_hat)
+
+    def _predicted(self, y_hat: Array) -> Array:
+        low, high = self.target_range_
+        return np.clip(y_hat * self.target_scale_ + self.target_mean_, low, high)
+
+    def _fitted_to_dict(self) -> dict[str, Any]:
+        return {
+            "one_column": self._one_column,
+            "mean": self.target_mean_.tolist(),
+            "scale": self.target_scale_.tolist(),
+            "range": self.target_range_.tolist(),
+            "residuals": self._residuals.T.tolist(),
+        }
+
+    def _fitted_from_dict(self, plain: dict[str, Any]) -> None:
+        self._one_column = bool(plain["one_column"])
+        self.target_mean_ = np.array(plain["mean"], np.float64)
+        self.target_scale_ = np.array(plain["scale"], np.float64)
+        self.target_range_ = np.array(plain["range"], np.float64)
+        self._residuals = np.array(plain["residuals"], np.float64).T
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags of scikit-learn: several columns of values are allowed."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

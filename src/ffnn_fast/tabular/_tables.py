@@ -1,0 +1,244 @@
+"""Tables of any library as named columns of numbers, texts and times.
+
+A column is a float64 array with NaN where a value is missing, an object array of str with None
+there, or a datetime64[us] array with NaT there. Data frames are recognised by what they can do, so
+that none of their libraries is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast._text import quoted
+
+Array = np.ndarray
+TIME = "datetime64[us]"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of one length under distinct names.
+
+    Attributes
+    ----------
+    columns : dict of str to array of shape (n,)
+        float64, object (str or None) or datetime64[us].
+    n_rows : int
+    named : bool
+        Whether the names come from the table; those of an array are "0", "1", ...
+    """
+
+    columns: dict[str, Array]
+    n_rows: int
+    named: bool
+
+
+def table_of(X: Any) -> Table:
+    """A pandas, polars or Arrow table, a mapping of names to columns, or rows, as a `Table`.
+
+    Raises
+    ------
+    TypeError
+        If X is sparse, or a column holds something else than numbers, texts, bools and times.
+    ValueError
+        If X is not two-dimensional, names occur twice, or a number is infinite.
+    """
+    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+        raise TypeError("X is a sparse matrix; give a dense array, for example X.toarray()")
+    named = _named_columns(X)
+    if named is None:
+        rows = X if isinstance(X, np.ndarray) else _rows_of(X)
+        if rows.ndim != 2:
+            raise ValueError(
+                f"X must be two-dimensional, (rows, columns), got shape {rows.shape}; "
+                "Reshape your data: X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row"
+            )
+        columns = {str(j): column_of(rows[:, j], f"column {j}") for j in range(rows.shape[1])}
+        return Table(columns, len(rows), False)
+    names = [str(name) for name, _ in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the columns of X must have distinct names, got {twice[0]!r} twice")
+    columns = {str(name): column_of(values, f"column {str(name)!r}") for name, values in named}
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) > 1:
+        raise ValueError(f"the columns of X must have one length, got {sorted(lengths)}")
+    return Table(columns, lengths.pop() if lengths else len(X), True)
+
+
+def column_of(values: Any, what: str) -> Array:
+    """One column as float64, object (str or None) or datetime64[us]; `what` is its name in errors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `table_of`.
+    """
+    array = _array_of(values)
+    if array.ndim != 1:
+        raise ValueError(f"{what} must be one-dimensional, got shape {array.shape}")
+    kind = array.dtype.kind
+    if kind == "b":
+        return np.where(array, "True", "False").astype(object)
+    if kind in "fiu":
+        return _finite(array.astype(np.float64), what)
+    if kind == "M":
+        return array.astype(TIME)
+    if kind == "m":
+        seconds = array.astype("timedelta64[us]").astype(np.float64) / 1e6
+        return np.where(np.isnat(array), np.nan, seconds)
+    if kind in "US":
+        texts = array.astype(str)
+        return _texts(texts.astype(object), what)
+    if kind == "O":
+        return _of_objects(array, what)
+    raise TypeError(
+        f"{what} of X must hold numbers, texts, bools or times, got dtype {array.dtype}"
+    )
+
+
+def _named_columns(X: Any) -> list[tuple[Any, Any]] | None:
+    """(name, column) of a table that has names; None for rows."""
+    if isinstance(X, Mapping):
+        return list(X.items())
+    if isinstance(X, np.ndarray):
+        return [(name, X[name]) for name in X.dtype.names] if X.dtype.names else None
+    if hasattr(X, "column_names") and hasattr(X, "column"):  # pyarrow.Table
+        return [(name, X.column(name)) for name in X.column_names]
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        if hasattr(X, "items"):  # pandas.DataFrame
+            return list(X.items())
+        if hasattr(X, "get_columns"):  # polars.DataFrame
+            return [(column.name, column) for column in X.get_columns()]
+    return None
+
+
+def _rows_of(X: Any) -> Array:
+    """Lists of rows as a two-dimensional array of numbers, or of objects where types differ."""
+    if hasattr(X, "__array__"):
+        return np.asarray(X)
+    try:
+        rows = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"X is not a rectangular table: {error}") from error
+    return np.asarray(X, dtype=object) if rows.dtype.kind in "US" else rows
+
+
+def _array_of(values: Any) -> Array:
+    """A column of any library as a NumPy array; None, NA or NaN where a value is missing."""
+    if isinstance(values, np.ma.MaskedArray):
+        objects = values.data.astype(object)
+        objects[np.ma.getmaskarray(values)] = None
+        return objects
+    if isinstance(values, np.ndarray):
+        return values
+    dtype = getattr(values, "dtype", None)
+    if getattr(dtype, "tz", None) is not None and hasattr(values, "dt"):
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    if hasattr(values, "to_numpy") and _is_extension(dtype):
+        return np.asarray(values.to_numpy(dtype=object))
+    if hasattr(values, "to_numpy"):
+        array = np.asarray(values.to_numpy())
+        # polars turns missing integers into floats, missing bools and texts into objects
+        return array
+    return np.asarray(values if isinstance(values, list) else list(values), dtype=object)
+
+
+def _is_extension(dtype: Any) -> bool:
+    """Whether pandas has this dtype, and NumPy has not: nullable numbers, categories, texts."""
+    return dtype is not None and not isinstance(dtype, np.dtype) and hasattr(dtype, "na_value")
+
+
+def _finite(values: Array, what: str) -> Array:
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise ValueError(
+            f"{what} of X must hold finite numbers or NaN, got infinity in row "
+            f"{int(np.argmax(infinite))}"
+        )
+    return values
+
+
+def _of_objects(array: Array, what: str) -> Array:
+    """Objects as numbers if all known ones are, as times if all are, else as texts."""
+    missing = np.fromiter((_is_missing(value) for value in array), bool, len(array))
+    known = array[~missing]
+    kinds = {_kind(value) for value in known}
+    if not kinds or kinds == {"number"}:
+        out = np.full(len(array), np.nan)
+        out[~missing] = [float(value) for value in known]
+        return _finite(out, what)
+    if kinds == {"time"}:
+        times = np.full(len(array), np.datetime64("NaT"), dtype=TIME)
+        times[~missing] = [np.datetime64(value) for value in known]
+        return times
+    if "other" in kinds:
+        value = next(value for value in known if _kind(value) == "other")
+        raise TypeError(
+            f"{what} of X must hold numbers, texts, bools or times, got {quoted(value)}, "
+            f"of type {type(value).__name__}"
+        )
+    texts = np.full(len(array), None, dtype=object)
+    texts[~missing] = [str(value) for value in known]
+    return _texts(texts, what)
+
+
+def _texts(texts: Array, what: str) -> Array:
+    """Texts as numbers or times if every known one is written as such; blank ones are missing."""
+    stripped = np.array([None if v is None else v.strip() or None for v in texts], dtype=object)
+    known = np.fromiter((v is not None for v in stripped), bool, len(stripped))
+    if not known.any():
+        return np.full(len(texts), np.nan)
+    distinct = {value: None for value in stripped[known]}
+    for convert, gap, dtype in ((_number, np.nan, np.float64), (_time, "NaT", TIME)):
+        converted = {value: convert(value) for value in distinct}
+        if None not in converted.values():
+            out = np.full(len(texts), np.array(gap, dtype=dtype), dtype=dtype)
+            out[known] = [converted[value] for value in stripped[known]]
+            return _finite(out, what) if dtype is np.float64 else out
+    return stripped
+
+
+def _number(text: str) -> float | None:
+    """The number that a text is, or None; words for infinity and NaN are texts."""
+    if text[-1:].isalpha() or "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _time(text: str) -> np.datetime64 | None:
+    """The time that an ISO 8601 text is, or None."""
+    if len(text) < 8 or not text[:4].isdigit():
+        return None
+    try:
+        return np.datetime64(text.replace("/", "-").removesuffix("Z"), "us")
+    except ValueError:
+        return None
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, NaT, and the NA of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
+    return isinstance(value, (float, np.floating)) and value != value
+
+
+def _kind(value: Any) -> str:
+    """``number``, ``time``, ``text`` or ``other``."""
+    if isinstance(value, (str, bool, np.bool_)):
+        return "text"
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return "number"
+    if isinstance(value, np.datetime64) or hasattr(value, "isoformat"):
+        return "time"
+    has_float = hasattr(value, "__float__") and not hasattr(value, "__len__")
+    return "number" if has_float and not isinstance(value, complex) else "other"
