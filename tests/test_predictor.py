@@ -137,3 +137,10 @@ def test_parameters_of_another_length_are_refused_by_both_twins():
 def test_rows_must_be_positive():
     with pytest.raises(ValueError, match="n_rows"):
         Network([3, 2]).predictor(0)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_more_jacobians_than_an_array_can_hold_are_refused(engine):
+    net = Network([8, 8], output="identity", seed=0, engine=engine)
+    with pytest.raises(ValueError, match="fit no array"):
+        net.predictor(2**61, jacobian=True)
