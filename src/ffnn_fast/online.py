@@ -37,7 +37,7 @@ class OnlineLearner:
     ----------
     net : Network
         Trained in place, by its `Network.stepper`.
-    optimizer, learning_rate, clip_norm, frozen : optional
+    optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen : optional
         As in `Network.stepper`.
     standardize : bool, default True
         False: inputs are taken as they are.
@@ -45,6 +45,10 @@ class OnlineLearner:
     Attributes
     ----------
     net : Network
+    stepper : Stepper
+        Takes the steps. ``learner.stepper.learning_rate = 0.001`` changes the rate, and
+        ``learner.stepper = learner.net.stepper(frozen=[1])`` freezes a layer; the optimizer's state
+        goes on.
     features : tuple of str or None
         Names of the inputs, in the order of the first sample that was a mapping; None before.
     count : int
@@ -85,7 +89,9 @@ class OnlineLearner:
         *,
         optimizer: OptimizerLike | None = None,
         learning_rate: RateLike = None,
+        clip_value: float | None = None,
         clip_norm: float | None = None,
+        max_norm: float | None = None,
         frozen: Iterable[int] | None = None,
         standardize: bool = True,
     ) -> None:
@@ -96,9 +102,9 @@ class OnlineLearner:
         self._standardize = as_bool(standardize, "standardize")
         zero = np.zeros(net.spec.n_inputs)
         self._moments: Moments = (0, zero, zero)
-        self._stepper = net.stepper(
-            optimizer=optimizer, learning_rate=learning_rate, batch_size=1, clip_norm=clip_norm,
-            frozen=frozen,
+        self.stepper = net.stepper(
+            optimizer=optimizer, learning_rate=learning_rate, batch_size=1, clip_value=clip_value,
+            clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
         )  # fmt: skip
 
     @property
@@ -144,7 +150,7 @@ class OnlineLearner:
         """
         row, features = self._row(x)
         moments = ignoring("over invalid", _with_row, self._moments, row)
-        loss = self._stepper.step(self._input(row, moments), self._target(y))
+        loss = self.stepper.step(self._input(row, moments), self._target(y))
         self._moments, self.features = moments, features
         return loss
 
@@ -232,6 +238,11 @@ class OnlineLearner:
             If it was not written by `save`, or is damaged.
         """
         _, _, extra = load_model(path)
+        if ENTRY not in extra:
+            raise ModelFileError(
+                f"{str(path)!r} is no file of an OnlineLearner but of a network alone, which "
+                "Network.load reads"
+            )
         net = Network.load(path, engine=engine, n_threads=n_threads)
         try:
             state = json.loads(extra[ENTRY])
@@ -255,7 +266,11 @@ class OnlineLearner:
         row = as_numbers(x, "x")
         if row.shape != (n,):
             raise ValueError(f"x must have shape ({n},), got {row.shape}")
-        return as_finite(row, "float64", "x"), features
+        if not np.isfinite(row).all():
+            j = int(np.argmin(np.isfinite(row)))
+            where = f"entry {j}" if features is None else f"feature {features[j]!r}"
+            raise ValueError(f"x must be finite, got {row[j]} in {where}")
+        return row.astype(np.float64, copy=False), features
 
     def _input(self, row: Array, moments: Moments) -> Array:
         """The standardised row, (1, n_0); an input that has been constant is 0."""
@@ -270,11 +285,11 @@ class OnlineLearner:
         return as_targets(y, self.net.spec, 1)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_stepper"}
+        return {name: value for name, value in vars(self).items() if name != "stepper"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._stepper = self.net.stepper(batch_size=1)  # goes on with the state of the network
+        self.stepper = self.net.stepper(batch_size=1)  # goes on with the state of the network
 
 
 def _with_row(moments: Moments, row: Array) -> Moments:
