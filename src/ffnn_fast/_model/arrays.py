@@ -172,7 +172,7 @@ def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = Fals
 def all_finite(array: Array) -> bool:
     """Whether no entry is NaN or infinite."""
     if array.size <= SMALL:
-        return bool(np.isfinite(array).all())
+        return bool(np.count_nonzero(np.isfinite(array)) == array.size)  # `all` takes 1 µs more
     flat = array.reshape(-1)
     return all(
         ignoring("over invalid", _has_finite_sum, block) or bool(np.isfinite(block).all())
@@ -244,7 +244,7 @@ def _labels(given: Array, missing: Array | None, spec: NetworkSpec, name: str) -
             f"of shape ({len(given)}, {k}), got {given.dtype} of shape {given.shape}"
         )
     bad = (given < 0) | (given >= k)
-    if bad.any():
+    if np.count_nonzero(bad):
         row = int(np.argmax(bad))
         raise ValueError(
             f"{name} must be class labels 0..{k - 1}, got {given[row]} in row {row} "
