@@ -186,11 +186,15 @@ class BoundNetwork:
     def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
         n = len(X)
-        if n == 1 and len(self.params) <= MOST_PREDICTED and not self.uses_blas:
+        if n == 1 and self._keeps_predictors:
             return self._forward_of_one(X)
         out = np.empty((n, self.spec.n_outputs), dtype=self.spec.dtype)
         self._scratched(self.backend.workspace_size, self.backend.forward, 1, (X, out))
         return out
+
+    @cached_property
+    def _keeps_predictors(self) -> bool:
+        return len(self.params) <= MOST_PREDICTED and not self.uses_blas
 
     def _forward_of_one(self, X: Array) -> Array:
         """ŷ of one row, (1, n_L), by a predictor that is kept."""
