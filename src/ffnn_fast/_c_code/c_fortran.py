@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ffnn_fast._c_code.c_columns import Columns
 
+MOST, BREAK = 132, " &\n        bind"  # characters in a line of Fortran 2008
 MODULE = """! Interfaces of the C functions in @header.
 module @name_interface
   use, intrinsic :: iso_c_binding, only: @used
   implicit none
-  integer, parameter :: @name_n_inputs = @n_0, @name_n_outputs = @n_L
+  integer, parameter :: @name_n_inputs = @n_0
+  integer, parameter :: @name_n_outputs = @n_L
   interface
     subroutine @name_forward(x, y) bind(c, name="@name_forward")
       import :: @kind
@@ -52,4 +54,5 @@ def fortran_module(name: str, header: str, real: str, columns: Columns, jacobian
     filled = {"@header": header, "@name": name, "@kind": kind, "@n_0": str(n_0), "@n_L": str(n_L)}
     for mark, given in filled.items():
         text = text.replace(mark, given)
-    return text
+    lines = text.split("\n")
+    return "\n".join(one if len(one) <= MOST else one.replace(" bind", BREAK) for one in lines)

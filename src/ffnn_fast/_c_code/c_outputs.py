@@ -14,8 +14,8 @@ CLASS = """
 int @function(const @real *y)
 {
     int i, best = @start;
-    for (i = @start + 1; i < @stop; ++i) best = y[i] > y[best] ? i : best;
-    return best - @start;
+    for (i = @next; i < @stop; ++i) best = y[i] > y[best] ? i : best;
+    return @place;
 }
 """
 
@@ -43,8 +43,9 @@ class Classes:
         """Of array and function, for the header."""
         size = f"{name.upper()}_N_CLASSES{self.suffix}"
         labels, place = f"{name}_classes{self.suffix}", f"{name}_class{self.suffix}"
+        first = f"{self.start} + j" if self.start else "j"
         return [
-            f"/* the classes; y[{self.start} + j] is the probability of {labels}[j] */",
+            f"/* the classes; y[{first}] is the probability of {labels}[j] */",
             f"#define {size} {len(self.labels)}",
             f"extern const {self.kind()} {labels}[{size}];",
             f"/* the place in {labels} of the most probable class, of y */",
@@ -58,7 +59,9 @@ class Classes:
         text = f"const {kind} {name}_classes{self.suffix}[] = {{\n{rows}}};\n{CLASS}"
         filled = {
             "@function": f"{name}_class{self.suffix}", "@real": real,
-            "@start": str(self.start), "@stop": str(self.start + len(self.labels)),
+            "@start": str(self.start), "@next": str(self.start + 1),
+            "@stop": str(self.start + len(self.labels)),
+            "@place": f"best - {self.start}" if self.start else "best",
         }  # fmt: skip
         for mark, given in filled.items():
             text = text.replace(mark, given)
