@@ -157,3 +157,46 @@ def test_other_files_are_refused(tmp_path, changed):
     online.net.save(tmp_path / "net", extra)
     with pytest.raises(ModelFileError, match="is no file of an OnlineLearner"):
         OnlineLearner.load(tmp_path / "net")
+
+
+def test_bounds_are_those_of_the_stepper():
+    bounds = {"clip_value": 0.5, "clip_norm": 1.0, "max_norm": 2.0, "frozen": [1]}
+    online = learner(**bounds)
+    rule = online.net.stream.rule
+    assert (rule.clip_value, rule.clip_norm, rule.max_norm, rule.frozen) == (0.5, 1.0, 2.0, (1,))
+
+
+def test_settings_may_change_while_it_learns(tmp_path):
+    """A rate, and layers that are frozen from then on; the statistics and the state stay."""
+    online = learner(optimizer="adam", learning_rate=0.01)
+    for x in np.eye(3):
+        online.learn_one(x, 0)
+    online.stepper.learning_rate = 0.001
+    before = online.net.weights[0].copy()
+    online.stepper = online.net.stepper(frozen=[1])
+    assert (online.stepper.t, online.stepper.learning_rate) == (3, 0.001)
+    online.learn_one([1.0, 2.0, 3.0], 1)
+    assert (online.count, online.stepper.t) == (4, 4)
+    np.testing.assert_array_equal(online.net.weights[0], before)
+    online.save(tmp_path / "net")
+    again = OnlineLearner.load(tmp_path / "net")
+    for each in (online, again):
+        each.learn_one([0.0, 1.0, 0.0], 0)
+    np.testing.assert_array_equal(again.net.params, online.net.params)
+    np.testing.assert_array_equal(again.net.weights[0], before)
+
+
+def test_messages_name_the_entry_that_is_not_finite():
+    online = learner()
+    with pytest.raises(ValueError, match="got nan in entry 2"):
+        online.learn_one([0.0, 1.0, np.nan], 0)
+    with pytest.raises(ValueError, match="got inf in feature 'b'"):
+        online.learn_one({"a": 1.0, "b": np.inf, "c": 0.0}, 0)
+
+
+def test_a_model_file_without_statistics_is_named_as_one(tmp_path):
+    learner().net.save(tmp_path / "net")
+    with pytest.raises(
+        ModelFileError, match=r"no file of an OnlineLearner but .* Network.load reads"
+    ):
+        OnlineLearner.load(tmp_path / "net")

@@ -35,7 +35,7 @@ class OnlineLearner:
     ----------
     net : Network
         Trained in place, by its `Network.stepper`.
-    optimizer, learning_rate, clip_norm, frozen : optional
+    optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen : optional
         As in `Network.stepper`.
     standardize : bool, default True
         False: inputs are taken as they are.
@@ -43,6 +43,10 @@ class OnlineLearner:
     Attributes
     ----------
     net : Network
+    stepper : Stepper
+        Takes the steps. ``learner.stepper.learning_rate = 0.001`` changes the rate, and
+        ``learner.stepper = learner.net.stepper(frozen=[1])`` freezes a layer; the optimizer's state
+        goes on.
     features : tuple of str or None
         Names of the inputs, in the order of the first sample that was a mapping; None before.
     count : int
@@ -83,7 +87,9 @@ class OnlineLearner:
         *,
         optimizer: OptimizerLike | None = None,
         learning_rate: RateLike = None,
+        clip_value: float | None = None,
         clip_norm: float | None = None,
+        max_norm: float | None = None,
         frozen: Iterable[int] | None = None,
         standardize: bool = True,
     ) -> None:
@@ -94,9 +100,9 @@ class OnlineLearner:
         self._standardize = as_bool(standardize, "standardize")
         zero = np.zeros(net.spec.n_inputs)
         self._moments = (0, zero, zero)  # count, mean, sum of squared deviations
-        self._stepper = net.stepper(
-            optimizer=optimizer, learning_rate=learning_rate, batch_size=1, clip_norm=clip_norm,
-            frozen=frozen,
+        self.stepper = net.stepper(
+            optimizer=optimizer, learning_rate=learning_rate, batch_size=1, clip_value=clip_value,
+            clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
         )  # fmt: skip
 
     @property
@@ -145,7 +151,7 @@ class OnlineLearner:
         deviation = row - mean
         mean = mean + deviation / count
         moments = (count, mean, squares + deviation * (row - mean))
-        loss = self._stepper.step(self._input(row, moments), self._target(y))
+        loss = self.stepper.step(self._input(row, moments), self._target(y))
         self._moments, self.features = moments, features
         return loss
 
@@ -233,6 +239,11 @@ class OnlineLearner:
             If it was not written by `save`, or is damaged.
         """
         _, _, extra = load_model(path)
+        if ENTRY not in extra:
+            raise ModelFileError(
+                f"{str(path)!r} is no file of an OnlineLearner but of a network alone, which "
+                "Network.load reads"
+            )
         net = Network.load(path, engine=engine, n_threads=n_threads)
         try:
             state = json.loads(extra[ENTRY])
@@ -256,7 +267,11 @@ class OnlineLearner:
         row = as_numbers(x, "x")
         if row.shape != (n,):
             raise ValueError(f"x must have shape ({n},), got {row.shape}")
-        return as_finite(row, "float64", "x"), features
+        if not np.isfinite(row).all():
+            j = int(np.argmin(np.isfinite(row)))
+            where = f"entry {j}" if features is None else f"feature {features[j]!r}"
+            raise ValueError(f"x must be finite, got {row[j]} in {where}")
+        return row.astype(np.float64, copy=False), features
 
     def _input(self, row: Array, moments: tuple[int, Array, Array]) -> Array:
         """The standardised row, (1, n_0); an input that has been constant is 0."""

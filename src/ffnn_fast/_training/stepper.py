@@ -40,7 +40,7 @@ class Stepper:
     batch_size : int
         The most rows of a call.
     learning_rate : float
-        η of the next step; assign a number to change it, which ends a schedule.
+        η of the next step; assign a number > 0 to change it, which ends a schedule.
     t : int
         The number of steps done.
     """
