@@ -1237,7 +1237,8 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If `n_rows` is not an integer >= 1, or `jacobian` not a bool.
+            If `n_rows` is not an integer >= 1, or so large that no array can hold the result, or
+            `jacobian` not a bool.
 
         Examples
         --------
@@ -1338,7 +1339,8 @@ class Network:
         Parameters
         ----------
         path : str or path-like
-            Ends in ``.c``; the header lies beside it. Existing files are replaced.
+            Ends in ``.c``; the header lies beside it. Existing files are replaced. The name of the
+            file is ASCII, and no header of C has it.
         name : str, optional
             The prefix of ``<name>_forward``, ``<name>_batch`` and ``<name>_jacobian``; default:
             made of the name of the file.

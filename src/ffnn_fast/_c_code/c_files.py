@@ -17,7 +17,7 @@ from ffnn_fast._c_code.c_fortran import fortran_module
 from ffnn_fast._c_code.c_functions import functions
 from ffnn_fast._c_code.c_layers import Network, check_activations, parameters
 from ffnn_fast._c_code.c_maths import maths_source
-from ffnn_fast._c_code.c_text import check_identifier, comment, identifier_of
+from ffnn_fast._c_code.c_text import check_file_name, check_identifier, comment, identifier_of
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.fitted import as_fitted
 from ffnn_fast._model.model_files import write_atomically
@@ -105,6 +105,7 @@ def _write(
     if set(source.name) & set('"\\\n\r'):
         raise ValueError(f"the name of the file cannot be included in C, got {source.name!r}")
     check_activations(spec)
+    check_file_name(source.stem)
     name = options.name or check_identifier(identifier_of(source.stem))
     net = Network(spec, *_parameters(params, options.dtype or spec.dtype))
     header = source.with_suffix(".h")
