@@ -218,15 +218,6 @@ def test_names(tmp_path):
     assert "#define BRAKE_N_INPUTS 2\n#define BRAKE_N_OUTPUTS 1\n" in header.read_text()
 
 
-def test_names_of_files_beyond_ascii(tmp_path):
-    net = network((2, 3, 1), output="identity")
-    source, _ = net.export_c(tmp_path / "größe.c")
-    assert "ok" in run_main(source, "gr__e")
-    for stem in ('a"b', "a\\b", "a\nb"):
-        with pytest.raises(ValueError, match="cannot be included in C"):
-            net.export_c(tmp_path / f"{stem}.c")
-
-
 def test_lines_of_fortran_are_short_enough(tmp_path):
     name = "a_name_of_as_many_letters_as_are_allowed"
     assert len(name) == 40

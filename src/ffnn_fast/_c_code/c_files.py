@@ -102,8 +102,6 @@ def _write(
     source = Path(as_path(path))
     if source.suffix != ".c":
         raise ValueError(f"the file must end in .c, got {str(source)!r}")
-    if set(source.name) & set('"\\\n\r'):
-        raise ValueError(f"the name of the file cannot be included in C, got {source.name!r}")
     check_activations(spec)
     check_file_name(source.stem)
     name = options.name or check_identifier(identifier_of(source.stem))
@@ -118,7 +116,7 @@ def _write(
             name, header.name, net.real, columns, options.jacobian
         )
     for file, text in texts.items():
-        write_atomically(os.path.realpath(file), [os.fsencode(text)])
+        write_atomically(os.path.realpath(file), [text.encode("ascii")])
     return tuple(texts)
 
 
