@@ -14,6 +14,7 @@ import numpy as np
 
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy, aligned_empty, within
 from ffnn_fast._solvers import cholesky
 from ffnn_fast.initializers import Initializer, initialize
@@ -130,8 +131,12 @@ class Model:
         return value, grad if self.moving is None else grad[self.moving]
 
     def move(self, theta: Array) -> None:
-        """H, its lower triangle, and g := those of θ."""
-        within(self._seconds_of_move, self._move, theta, exit_waits=self.bound.uses_blas)
+        """H, its lower triangle, and g := those of θ.
+
+        BLAS multiplies JᵀJ on every engine, on one thread also after an interrupt: on several it
+        would compete with the engine's.
+        """
+        within(self._seconds_of_move, one_blas_thread, self._move, theta)
 
     def _move(self, theta: Array) -> None:
         self.bound.backend.normal_equations(
