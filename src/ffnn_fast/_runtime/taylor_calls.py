@@ -87,7 +87,7 @@ def taylor_jacobian(bound: BoundNetwork, X: Array, V: Array | None) -> Array:
     m = spec.n_inputs if V is None else V.shape[1]
     rows = np.empty((n, m * spec.n_outputs, spec.n_params), spec.dtype)
     work = taylor_workspace(bound, n)
-    passes = 1 + 6 * m * spec.n_outputs
+    passes = 1 + 100 * m * spec.n_outputs  # as `BoundNetwork.parameter_jacobian`
     bound._call(bound.backend.taylor_jacobian, n, passes, X, V, rows, work)
     return rows.reshape(n, m, spec.n_outputs, spec.n_params)
 
