@@ -166,7 +166,7 @@ class LeastSquaresFit(History):
         # JᵀJ = scale Σ w v ∂ŷ ∂ŷᵀ
         self._scale = CURVATURE[str(self._spec.loss)] / len(model.problem.samples.X)
         engine = "compiled" if model.bound.compiled else "reference"
-        self._settings = Settings(engine, model.bound.n_threads)
+        self._engine_and_threads = engine, model.bound.n_threads  # pickles hold public classes only
 
     def _of_moving(self, array: Array) -> Array:
         """The entries, along the first axis, of parameters that moved."""
@@ -275,7 +275,8 @@ class LeastSquaresFit(History):
         as_choice(of, "of", ("mean", "observation"))
         noise, shape = self.residual_variance, (len(rows), self._spec.n_outputs)
         y_hat, variance = np.empty(shape), np.empty(shape)
-        bound = self._settings.bind(self._spec, aligned_copy(self.params, "float64"))
+        settings = Settings(*self._engine_and_threads)
+        bound = settings.bind(self._spec, aligned_copy(self.params, "float64"))
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
             y_hat[part], gradients = bound.forward(rows[part]), bound.parameter_jacobian(rows[part])
