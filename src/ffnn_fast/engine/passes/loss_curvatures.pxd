@@ -248,8 +248,8 @@ cdef inline void tangent_row(
     cdef Py_ssize_t i, k, start = 0
     for i in range(plan.heads):
         k = plan.head[i]
-        tangent_of_head(
-            plan, a + start, t + start, NULL if y is NULL else y + start, label, k, spare
-        )
+        tangent_of_head(plan, a + start, t + start, y, label, k, spare)
         start += k
+        if y is not NULL:
+            y += k
     scale_row(t, plan.n[plan.L], scale)
