@@ -230,8 +230,9 @@ class Network:
         TypeError, ValueError
             If X does not hold finite real numbers in one of these shapes.
         """
-        rows, single = as_rows(X, self.spec)
-        y_hat = self._bound.forward(rows)
+        bound = self._bound
+        rows, single = as_rows(X, bound.spec)
+        y_hat = bound.forward(rows)
         return y_hat[0] if single else y_hat
 
     def predict(self, X: ArrayLike) -> Array:
@@ -254,8 +255,9 @@ class Network:
         TypeError, ValueError
             As `forward`.
         """
-        rows, single = as_rows(X, self.spec)
-        predicted = predictions.predict(self.spec, self._bound.forward(rows))
+        bound = self._bound
+        rows, single = as_rows(X, bound.spec)
+        predicted = predictions.predict(bound.spec, bound.forward(rows))
         return predicted[0] if single else predicted
 
     def predict_proba(self, X: ArrayLike) -> Array:
