@@ -45,9 +45,9 @@ FUNCTIONS = (
     "taylor_gradient",
     "taylor_jacobian",
     "taylor_workspace_size",
-    "output_tangent",
     "hessian_product",
     "Plan",
+    "PointFunction",
     "Predictor",
 )
 SIZES = [(1, 2), (3, 1, 5), (7, 13, 3), (17, 33, 9, 4), (65, 31, 2)]
@@ -85,7 +85,7 @@ def test_twins_export_the_same_functions_with_the_same_signatures(engine):
     public = {
         name for name, value in vars(engine).items() if not name.startswith("_") and callable(value)
     }
-    others = {"run_serially", "PointFunction", "Stepper"}  # see test_c_function.py, test_stepper.py
+    others = {"run_serially", "Stepper"}  # see test_stepper.py
     assert public == {*FUNCTIONS, *others}
 
 
@@ -122,6 +122,33 @@ def test_odd_sizes_with_weights_and_penalty(engine, sizes, n, dtype, rtol, rng):
     output = "softmax" if sizes[-1] > 1 else "identity"
     spec = NetworkSpec(sizes, "tanh", output, dtype=dtype, l2=0.01)
     compare(engine, spec, random_problem(spec, n, rng, weighted=True), rng, rtol)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5])
+def test_few_inputs(engine, width, dtype, rtol, rng):
+    spec = NetworkSpec((width, 37, 2), "tanh", "softmax", dtype=dtype, l2=0.01)
+    for n in (32, 45, 64, 97):
+        compare(engine, spec, random_problem(spec, n, rng, weighted=True), rng, rtol)
+
+
+def test_columns_do_not_depend_on_those_beside_them(engine, dtype, rng):
+    """An element of ∇W_1 has the same bits whether its row has few inputs or many."""
+    X, y = rng.normal(size=(77, 20)).astype(dtype), rng.integers(0, 2, 77)
+    wide = NetworkSpec((20, 37, 2), "relu", "softmax", dtype=dtype)
+    params = random_params(wide, rng)
+    wide.weights(params)[0][:, 3:] = 0
+    gradients = []
+    for width in (20, 3):
+        spec = NetworkSpec((width, *wide.layer_sizes[1:]), "relu", "softmax", dtype=dtype)
+        theta = np.empty(spec.n_params, dtype)
+        for W, V in zip(spec.weights(theta), wide.weights(params), strict=True):
+            W[...] = V[:, : W.shape[1]]
+        for b, c in zip(spec.biases(theta), wide.biases(params), strict=True):
+            b[...] = c
+        (bound,) = bound_networks(spec, theta, engine)
+        _, grad = bound.loss_gradient(Samples(np.ascontiguousarray(X[:, :width]), y))
+        gradients.append(spec.weights(grad)[0][:, :3])
+    np.testing.assert_array_equal(*gradients)
 
 
 @settings(max_examples=60)
@@ -300,7 +327,7 @@ def test_predictor_of_either_dtype(engine, dtype, rng):
             predict(X.tolist())
 
 
-@pytest.mark.parametrize("sizes", [(784, 130, 10), (40, 65, 33, 5)])
+@pytest.mark.parametrize("sizes", [(784, 130, 10), (40, 65, 33, 5), (3, 65, 5)])
 @pytest.mark.parametrize("batch_size", [70, 256, 1500])
 def test_same_bits_for_any_number_of_threads(engine, sizes, batch_size, dtype, rng):
     spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=1e-3)
