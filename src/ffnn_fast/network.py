@@ -230,8 +230,9 @@ class Network:
         TypeError, ValueError
             If X does not hold finite real numbers in one of these shapes.
         """
-        rows, single = as_rows(X, self.spec)
-        y_hat = self._bound.forward(rows)
+        bound = self._bound
+        rows, single = as_rows(X, bound.spec)
+        y_hat = bound.forward(rows)
         return y_hat[0] if single else y_hat
 
     def predict(self, X: ArrayLike) -> Array:
@@ -254,8 +255,9 @@ class Network:
         TypeError, ValueError
             As `forward`.
         """
-        rows, single = as_rows(X, self.spec)
-        predicted = predictions.predict(self.spec, self._bound.forward(rows))
+        bound = self._bound
+        rows, single = as_rows(X, bound.spec)
+        predicted = predictions.predict(bound.spec, bound.forward(rows))
         return predicted[0] if single else predicted
 
     def predict_proba(self, X: ArrayLike) -> Array:
@@ -738,8 +740,9 @@ class Network:
         metrics: MetricsLike = True, diagnostics: bool = False,
         callbacks: Iterable[CallbackLike] = (), early_stopping: EarlyStopping | bool | None = None,
         tol: float | None = None, max_time: float | None = None,
-        averaging: str | Averaging | None = None, clip_value: float = math.inf,
-        clip_norm: float = math.inf, max_norm: float = math.inf, frozen: Iterable[int] = (),
+        averaging: str | Averaging | None = None, clip_value: float | None = math.inf,
+        clip_norm: float | None = math.inf, max_norm: float | None = math.inf,
+        frozen: Iterable[int] | None = (),
         checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
         on_interrupt: str = "raise",
     ) -> History:  # fmt: skip
@@ -802,7 +805,8 @@ class Network:
         averaging : {"ema", "swa"} or Averaging, optional
             Average the parameters during training, and end with the average.
         clip_value, clip_norm, max_norm : float, default inf
-            Bounds of each entry of ∇θ, of ‖∇θ‖, and of the norm of the weights into each unit.
+            Bounds of each entry of ∇θ, of ‖∇θ‖, and of the norm of the weights into each unit;
+            inf or None: none.
         frozen : sequence of int, default ()
             Layers k = 1..L that stay as they are.
         checkpoint : path or Checkpoint, optional
@@ -878,10 +882,12 @@ class Network:
             Rows per step; no batch spans two chunks.
         optimizer, learning_rate : optional
             As in `fit`. Default: those of the last call, also if the network was saved and loaded
-            since, or stochastic gradient descent. Another optimizer starts with new state; another
-            learning rate keeps it.
+            since, or stochastic gradient descent. Another learning rate keeps the optimizer's
+            state; another optimizer, or one with other options, starts with new state. If only
+            `optimizer` is given, the rate is the optimizer's own. A schedule that counts epochs
+            takes each chunk for one.
         clip_value, clip_norm, max_norm, frozen : optional
-            As in `fit`. Default: those of the last call, or none.
+            As in `fit`. Default: those of the last call, or none; ``inf`` and ``()`` end them.
 
         Returns
         -------
@@ -923,7 +929,9 @@ class Network:
         ----------
         optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen : optional
             As in `partial_fit`: by default those of the last stepper or `partial_fit`, whose state
-            goes on, or stochastic gradient descent. A schedule must count steps.
+            goes on, or stochastic gradient descent. A schedule must count steps. With another
+            optimizer the network has the state of the new stepper from then on; an older one goes
+            on with its own, which `save` does not store.
         batch_size : int, default 32
             The most rows of a call.
         rollback : bool, default True
@@ -951,7 +959,7 @@ class Network:
         True
         """
         bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
-        request = streaming.StreamRequest(optimizer, learning_rate, bounds)
+        request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
         made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream
         return made
@@ -959,7 +967,7 @@ class Network:
     def find_learning_rate(
         self, X: ArrayLike, y: ArrayLike, *, lowest: float = 1e-6, highest: float = 10.0,
         steps: int = 100, batch_size: int | None = 32, optimizer: OptimizerLike = "sgd",
-        sample_weight: ArrayLike | None = None, frozen: Iterable[int] = (),
+        sample_weight: ArrayLike | None = None, frozen: Iterable[int] | None = (),
         rng: int | np.random.Generator | None = None,
     ) -> rate_finder.RateCurve:  # fmt: skip
         """Try learning rates from low to high, one step each; the network does not change.
@@ -1125,7 +1133,9 @@ class Network:
     def levenberg_marquardt(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
         max_iterations: int = 200, tol: float = 1e-8, damping: float = 1e-3,
-        output_weight: ArrayLike | None = None, frozen: Iterable[int] = (), n_starts: int = 1,
+        derivatives: tuple[ArrayLike, float] | None = None, missing_derivatives: str = "refuse",
+        output_weight: ArrayLike | None = None, frozen: Iterable[int] | None = (),
+        n_starts: int = 1,
         quasi_newton_steps: int | None = None, memory_limit: float = 2e9,
         callback: RecordCallback | None = None,
     ) -> LeastSquaresFit:  # fmt: skip
@@ -1147,9 +1157,11 @@ class Network:
             relative change of the objective (actual and predicted), or that of θ is below it.
         damping : float, default 1e-3
             The initial damping, relative to the largest diagonal entry of JᵀJ.
+        derivatives, missing_derivatives
+            As in `fit`: the errors of ∂ŷ/∂x are further residuals, n · n_L · n_0 of them.
         output_weight : array-like of shape (n_L,), optional
             Weights v_j >= 0 of the outputs: the objective is the mean of Σ_j v_j ℓ_j, with the
-            penalty. Default: 1 each.
+            penalty; derivatives of an output have its weight as well. Default: 1 each.
         frozen : sequence of int, default ()
             Layers k = 1..L that stay as they are. An iteration takes as long as without.
         n_starts : int, default 1
@@ -1161,8 +1173,8 @@ class Network:
             Default: as many as take about the time of a Gauss-Newton step, at most 20. Where the
             residuals stay large, Gauss-Newton steps alone converge slowly.
         memory_limit : float, default 2e9
-            Bytes that the two (P, P) matrices of each start that runs may take, three with frozen
-            layers; fewer starts run at a time if they need more.
+            Bytes that the two (P, P) matrices of each start that runs may take, one more with
+            frozen layers and with `derivatives`; fewer starts run at a time if they need more.
         callback : callable, optional
             As in `minimize`. With several starts the records of those that run together come from
             several threads, one at a time; StopIteration ends the start of the record.
@@ -1178,19 +1190,21 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If an argument is not as described, the loss is not a squared error, P is too large, or
-            the objective is not finite at the start; nothing has been changed then.
+            If an argument is not as described, the loss is not a squared error, P is too large, the
+            objective is not finite at the start, or, with `derivatives`, an activation has no
+            second derivative; nothing has been changed then.
         """
         from ffnn_fast._solvers import levenberg_marquardt as solver
         from ffnn_fast._solvers.least_squares import LeastSquares
 
         layers = fitting.as_frozen_layers(frozen, self.spec)
-        solver.check_least_squares(self.spec, memory_limit, layers)
+        solver.check_least_squares(self.spec, memory_limit, layers, derivatives is not None)
         options = solver.LevenbergMarquardtOptions(
             max_iterations, tol, damping, quasi_newton_steps, memory_limit, callback
         )
         n_starts, bound = as_int(n_starts, "n_starts"), self._settings.bind_double(self._bound)
         samples = as_samples(bound.spec, X, y, sample_weight)
+        samples = with_derivatives(bound.spec, samples, derivatives, missing_derivatives)
         weight = as_output_weight(output_weight, bound.spec)
         problem = LeastSquares(samples, weight, layers)
         further = problem.further_starts(bound, n_starts - 1, self._initializer, self.rng)
@@ -1230,7 +1244,8 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If `n_rows` is not an integer >= 1, or `jacobian` not a bool.
+            If `n_rows` is not an integer >= 1, or so large that no array can hold the result, or
+            `jacobian` not a bool.
 
         Examples
         --------
@@ -1331,7 +1346,8 @@ class Network:
         Parameters
         ----------
         path : str or path-like
-            Ends in ``.c``; the header lies beside it. Existing files are replaced.
+            Ends in ``.c``; the header lies beside it. Existing files are replaced. The name of the
+            file is ASCII, and no header of C has it.
         name : str, optional
             The prefix of ``<name>_forward``, ``<name>_batch`` and ``<name>_jacobian``; default:
             made of the name of the file.
@@ -1373,7 +1389,8 @@ class Network:
         Returns
         -------
         Trace
-            Of the mean loss over the rows, without penalty and dropout.
+            Of the mean loss over the rows, without penalty and dropout. One sample, a vector, is
+            a batch of n = 1 row here: ``a_k`` is (1, n_k).
 
         Raises
         ------

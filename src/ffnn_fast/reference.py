@@ -20,7 +20,8 @@ from ffnn_fast._reference.derivatives import (
     vjp,
     vjp_workspace_size,
 )
-from ffnn_fast._reference.hessian import hessian_product, output_tangent
+from ffnn_fast._reference.hessian import hessian_product
+from ffnn_fast._reference.point_functions import PointFunction
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
@@ -31,7 +32,12 @@ from ffnn_fast._reference.propagation import (
     output_gradient,
     outputs_gradient,
 )
-from ffnn_fast._reference.taylor import taylor, taylor_gradient, taylor_workspace_size
+from ffnn_fast._reference.taylor import (
+    taylor,
+    taylor_gradient,
+    taylor_jacobian,
+    taylor_workspace_size,
+)
 from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
@@ -39,6 +45,7 @@ from ffnn_fast.optimizers import StepRule, first_step
 __all__ = [
     "JacobianPredictor",
     "Plan",
+    "PointFunction",
     "Predictor",
     "back_propagation",
     "dense_targets",
@@ -58,13 +65,13 @@ __all__ = [
     "normal_equations",
     "normal_workspace_size",
     "output_gradient",
-    "output_tangent",
     "outputs_gradient",
     "parameter_jacobian",
     "penalty",
     "sample_losses",
     "taylor",
     "taylor_gradient",
+    "taylor_jacobian",
     "taylor_workspace_size",
     "train_epoch",
     "update",
@@ -120,7 +127,7 @@ class Predictor:
         ):
             raise ValueError(
                 f"expected C-contiguous {spec.dtype} arrays: x of {math.prod(taken)} elements, "
-                f"writable out of {math.prod(given)}"
+                f"writable out of {math.prod(given)}; got {_described(x)} and {_described(out)}"
             )
         forward(self.plan, self.params, x.reshape(taken), out.reshape(given), None)
         return out
@@ -155,7 +162,7 @@ class JacobianPredictor:
         if not _is_plain(jacobian_out, spec.dtype, math.prod(shape), written=True):
             raise ValueError(
                 f"expected C-contiguous {spec.dtype} arrays: writable jacobian_out of "
-                f"{math.prod(shape)} elements"
+                f"{math.prod(shape)} elements; got {_described(jacobian_out)}"
             )
         out = predict(x, out)
         X, J = x.reshape(predict.n_rows, -1), jacobian_out.reshape(shape)
@@ -168,6 +175,14 @@ def _is_plain(x: object, dtype: str, size: int, written: bool) -> bool:
     if not isinstance(x, np.ndarray) or x.dtype != dtype or x.size != size:
         return False
     return x.flags.carray if written else x.flags.c_contiguous and x.flags.aligned
+
+
+def _described(x: object) -> str:
+    """Dtype, shape and layout of an array, else the type, for messages."""
+    if not isinstance(x, np.ndarray):
+        return type(x).__name__
+    layout = "" if x.flags.c_contiguous else " not C-contiguous"
+    return f"{x.dtype} {x.shape}{layout}" + ("" if x.flags.writeable else " read-only")
 
 
 def workspace_size(plan: Plan, n: int) -> int:

@@ -14,8 +14,8 @@ cimport numpy as cnp
 
 from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.arguments cimport (
-    all_below, batch_of_arrays, batch_of_inputs, check_array, hyperparameters, is_plain, matrix,
-    require, vector, workspace,
+    all_below, batch_of_arrays, batch_of_inputs, check_array, hyperparameters, is_plain,
+    matrix, require, stack, vector, workspace,
 )
 from ffnn_fast.engine.derivatives cimport (
     input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
@@ -24,7 +24,6 @@ from ffnn_fast.engine.derivatives cimport (
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
-from ffnn_fast.engine.passes.hessian_product cimport product_t
 from ffnn_fast.engine.passes.input_jacobian cimport input_jacobian_t
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
@@ -49,8 +48,7 @@ from ffnn_fast.engine.team_calls cimport (
     run_forward, run_loss, run_loss_gradient, run_normal_equations, run_training, run_update,
 )
 from ffnn_fast.engine.taylor_calls cimport (
-    product_arguments, run_hessian_product, run_output_tangent, run_taylor,
-    run_taylor_gradient, taylor_arguments,
+    run_hessian_product, run_taylor, run_taylor_gradient, run_taylor_jacobian, taylor_arguments,
 )
 
 cnp.import_array()
@@ -314,6 +312,14 @@ def update(Plan plan, rule, hyper, params, grad, state, t):
     PyMem_Free(parts)
 
 
+cdef str described(x):
+    """Dtype, shape and layout of an array, else the type, for messages"""
+    if not isinstance(x, cnp.ndarray):
+        return type(x).__name__
+    layout = "" if x.flags.c_contiguous else " not C-contiguous"
+    return f"{x.dtype} {x.shape}{layout}" + ("" if x.flags.writeable else " read-only")
+
+
 cdef class Predictor:
     """ŷ of `n_rows` rows at a call, into `out` or a new array.
 
@@ -344,7 +350,7 @@ cdef class Predictor:
                 and is_plain(out, self.plan.typenum, outputs, True)):
             raise ValueError(
                 f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
-                f"writable out of {outputs}"
+                f"writable out of {outputs}; got {described(x)} and {described(out)}"
             )
         batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)
         if self.plan.is_double:
@@ -391,7 +397,8 @@ cdef class JacobianPredictor:
                 and is_plain(jacobian_out, typenum, outputs * c.n[0], True)):
             raise ValueError(
                 f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
-                f"writable out of {outputs} and jacobian_out of {outputs * c.n[0]}"
+                f"writable out of {outputs} and jacobian_out of {outputs * c.n[0]}; got "
+                f"{described(x)}, {described(out)} and {described(jacobian_out)}"
             )
         batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)
         want.V, want.y_hat, want.J = NULL, cnp.PyArray_DATA(out), cnp.PyArray_DATA(jacobian_out)
@@ -543,35 +550,41 @@ def taylor_gradient(Plan plan, params, X, V, grad_y_hat, grad_first, grad_second
             run_taylor_gradient(c, <float*>theta, &args, <float*>g, <float*>scratch, threads)
 
 
-def output_tangent(Plan plan, params, v, X, a_L, tangent, work):
-    """a_L, (n, n_L), and tangent := its derivative along v, a vector of θ's shape."""
+def taylor_jacobian(Plan plan, params, X, V, J, work):
+    """J := ∂(J v)/∂θ of every row, (n, m n_L, P), for V (n, m, n_0); None: the unit vectors."""
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
-    cdef product_t args = product_arguments(c, plan.typenum, v, X, a_L, tangent, True)
+    cdef taylor_t args = taylor_arguments(c, plan.typenum, X, V, None, None, None, True)
+    cdef void* rows = stack(J, plan.typenum, args.n, args.m * c.n[c.L], c.P, "J")
     cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, args.n))
-    cdef int threads = plan.threads_for(args.n, 6)
+    cdef int threads = plan.threads_for(args.n, 8 * args.m * c.n[c.L])
     with nogil:
         if plan.is_double:
-            run_output_tangent(c, <double*>theta, &args, <double*>scratch, threads)
+            run_taylor_jacobian(
+                c, <double*>theta, &args, <double*>rows, <double*>scratch, threads
+            )
         else:
-            run_output_tangent(c, <float*>theta, &args, <float*>scratch, threads)
+            run_taylor_jacobian(c, <float*>theta, &args, <float*>rows, <float*>scratch, threads)
 
 
-def hessian_product(Plan plan, params, v, X, da_L, tangent, product, work):
-    """product := ∇²ℒ v without the penalty, from ∇a_L and its derivative along v, (n, n_L)."""
+def hessian_product(Plan plan, params, v, X, Y, sample_weight, product, work):
+    """product := ∇²ℒ v of the objective, (P,), for a vector v of θ's shape."""
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
-    cdef product_t args = product_arguments(c, plan.typenum, v, X, da_L, tangent, False)
+    cdef void* along = vector(v, plan.typenum, c.P, "v")
+    cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
     cdef void* out = vector(product, plan.typenum, c.P, "product", True)
-    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, args.n))
-    cdef int threads = plan.threads_for(min(args.n, <Py_ssize_t>TAYLOR_ROWS), 12)
+    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, batch.n))
+    cdef int threads = plan.threads_for(min(batch.n, <Py_ssize_t>TAYLOR_ROWS), 12)
     with nogil:
         if plan.is_double:
             run_hessian_product(
-                c, <double*>theta, &args, <double*>out, <double*>scratch, threads
+                c, <double*>theta, <double*>along, &batch, <double*>out, <double*>scratch, threads
             )
         else:
-            run_hessian_product(c, <float*>theta, &args, <float*>out, <float*>scratch, threads)
+            run_hessian_product(
+                c, <float*>theta, <float*>along, &batch, <float*>out, <float*>scratch, threads
+            )
 
 
 cdef int _refuse(str what) except -1:
@@ -830,7 +843,10 @@ cdef class Stepper:
         cdef plan_t* c = &self.plan.c
         cdef bint diverged
         cdef double* parts = self.scratch.parts if self.rule.clip_norm < INFINITY else NULL
-        if not is_plain(grad, self.plan.typenum, c.P, False):
+        if not (
+            _is_readable(grad, self.plan.typenum) and cnp.PyArray_NDIM(grad) == 1
+            and cnp.PyArray_SIZE(grad) == c.P
+        ):
             _refuse("the gradient")
         cdef void* g = cnp.PyArray_DATA(grad)
         if not self.finite(g, c.P):
