@@ -12,7 +12,7 @@ FORMULAS = {
     *("activations", "losses", "initializers", "optimizers", "schedules", "metrics"),
     *("preprocessing", "datasets", "callbacks", "history"),
 }
-INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn", "c"}
+INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn", "tabular", "c"}
 ON_NETWORKS = {*INTEGRATIONS, "online"}
 # cli, _bench → integrations, network → _training | _solvers → _runtime → reference → _model →
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
@@ -49,14 +49,14 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "matplotlib": {"plotting", "cli"},
     "tensorboardX": {"tensorboard"},
     "onnx": {"onnx", "cli", "_bench"},
-    "sklearn": {"sklearn", "cli", "_bench"},
+    "sklearn": {"sklearn", "tabular", "cli", "_bench"},
     "torch": {"interchange", "_bench"},
     "tqdm": {"callbacks"},
     "jinja2": {"cli"},
     "pyarrow": {"cli"},
     **{name: {"cli", "_bench"} for name in ("onnxruntime", "jax")},
 }
-BASE_CLASSES_FROM = {("sklearn", "sklearn")}  # ... but for these, which inherit from its classes
+BASE_CLASSES_FROM = {("sklearn", "sklearn"), ("tabular", "sklearn")}  # ... but for these, which inherit from its classes
 MAX_CODE_LINES = 310
 LONGER = {
     "network.py": 450,  # one class, whose methods convert their arguments and delegate

@@ -17,7 +17,8 @@ from ffnn_fast.optimizers import Adam
 from ffnn_fast.schedules import Cosine
 
 PROGRAMS = {"cli", "engine"}  # without an underscore, but nothing to import from
-INTEGRATIONS = {"sklearn": "sklearn", "tensorboard": "tensorboardX"}  # need that to be imported
+# integrations, and what they need to be imported
+INTEGRATIONS = {"sklearn": "sklearn", "tabular": "sklearn", "tensorboard": "tensorboardX"}
 MODULES = [
     "ffnn_fast",
     *(

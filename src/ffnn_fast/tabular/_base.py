@@ -21,8 +21,9 @@ from ffnn_fast.network import Network
 from ffnn_fast.tabular import _files as files
 from ffnn_fast.tabular._explanation import (
     Explanation,
-    Outputs,
-    integrated_gradients,
+    OfOutputs,
+    explain_network,
+    input_units,
     permutation_importances,
 )
 from ffnn_fast.tabular._folds import folds_of, one_split
@@ -40,6 +41,7 @@ from ffnn_fast.tabular._tables import Table, table_of
 Array = np.ndarray
 LEAST_ROWS = 2
 FEWEST = 16  # rows of a prediction
+EXPLAINED_FROM = 1000  # training rows whose mean is the start of explanations
 ROWS_PER_FOLD = 5  # at least, if there are enough for two folds
 
 
@@ -112,8 +114,10 @@ class BaseTabular(BaseEstimator):
         rows = Rows(inputs.transform(table), targets, weight)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         members = self._trained(recipe, inputs, rows, rng)
-        self._inputs, self._base_row = inputs, rows.X.mean(axis=0, dtype=np.float64)
+        self._inputs = inputs
         self.networks_ = [member.net for member in members]
+        sample = rows.X[: EXPLAINED_FROM]
+        self._base_units = [input_units(net, sample).mean(axis=0) for net in self.networks_]
         self.histories_ = [member.history for member in members]
         self.importances_ = permutation_importances(members, rows, inputs.sources, rng)
         y_hat, judged = out_of_fold(members, table.n_rows)
@@ -160,7 +164,7 @@ class BaseTabular(BaseEstimator):
         described = {
             "parameters": parameters,
             "inputs": self._inputs.to_dict(),
-            "base_row": self._base_row.tolist(),
+            "base_units": [units.tolist() for units in self._base_units],
             "n_features_in": self.n_features_in_,
             "feature_names_in": [str(name) for name in getattr(self, "feature_names_in_", [])],
             "importances": self.importances_,
@@ -186,7 +190,7 @@ class BaseTabular(BaseEstimator):
         try:
             self = cls(**described["parameters"])
             self._inputs = TableInputs.from_dict(described["inputs"])
-            self._base_row = np.array(described["base_row"], np.float64)
+            self._base_units = [np.array(one, np.float64) for one in described["base_units"]]
             self.n_features_in_ = int(described["n_features_in"])
             if described["feature_names_in"]:
                 self.feature_names_in_ = np.array(described["feature_names_in"], dtype=object)
@@ -197,15 +201,21 @@ class BaseTabular(BaseEstimator):
             raise ModelFileError(f"{path!r} is damaged: {error}") from error
         return self
 
-    def _explained(self, X: Any, outputs: Outputs) -> Explanation:
-        """The contributions of the columns to what `outputs` computes from encoded rows."""
+    def _explained(self, X: Any, function: OfOutputs) -> Explanation:
+        """The contributions of the columns to f(ŷ), the mean over the networks."""
+        check_is_fitted(self)
         rows = self._inputs.transform(self._table(X, reset=False))
-        by_input, base, values = integrated_gradients(outputs, rows, self._base_row)
+        found = [
+            explain_network(net, rows, base, function)
+            for net, base in zip(self.networks_, self._base_units, strict=True)
+        ]
+        by_input = np.mean([one[0] for one in found], axis=0)
         names = [feature.name for feature in self._inputs.features]
         by_column = np.zeros((len(rows), len(names)))
         for j, source in enumerate(self._inputs.sources):
             by_column[:, names.index(source)] += by_input[:, j]
-        return Explanation(tuple(names), by_column, base, values)
+        base = float(np.mean([one[1] for one in found]))
+        return Explanation(tuple(names), by_column, base, np.mean([one[2] for one in found], axis=0))
 
     def _recipe(self) -> Recipe:
         """The recipe of the preset with the parameters that replace its own."""
@@ -236,10 +246,11 @@ class BaseTabular(BaseEstimator):
         n_outputs = self._n_network_outputs()
 
         def train(i: int, stop: Stop) -> Member:
-            kept, fold = splits[i]
-            net = new_network(recipe, inputs, n_outputs, self._output, int(seeds[i]))
-            member = train_network(net, recipe, rows.part(kept), rows.part(fold), stop)
-            return replace(member, fold=fold)
+            kept, fold = (rows.part(part) for part in splits[i])
+            net = new_network(
+                recipe, inputs, n_outputs, self._output, kept.X, int(seeds[i])
+            )
+            return replace(train_network(net, recipe, kept, fold, stop), fold=splits[i][1])
 
         return train_members(train, len(splits), self._count_threads(), stop)
 

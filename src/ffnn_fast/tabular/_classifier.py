@@ -82,23 +82,18 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             if not len(found):
                 raise ValueError(f"target must be one of classes_, got {target!r}")
             place = int(found[0])
-        return self._explained(X, lambda rows: self._probability_and_gradient(rows, place))
+        return self._explained(X, lambda y_hat: self._probability_and_slopes(y_hat, place))
 
-    def _probability_and_gradient(self, rows: Array, c: int) -> tuple[Array, Array]:
-        """The mean probability p_c of encoded rows, (n,), and its gradient, (n, n_0).
+    def _probability_and_slopes(self, y_hat: Array, c: int) -> tuple[Array, Array]:
+        """The calibrated probability q_c of outputs ŷ, (n,), and its gradient, (n, K).
 
         With q = softmax(log ŷ / T): ∂q_c/∂ŷ_j = q_c (δ_cj − q_j) / (T ŷ_j).
         """
-        total, gradient = np.zeros(len(rows)), np.zeros(rows.shape)
-        for net in self.networks_:
-            y_hat = np.maximum(net.forward(rows), np.float32(SMALLEST))
-            q = self._predicted(y_hat)
-            delta = -q
-            delta[:, c] += 1
-            grad_y_hat = (q[:, c : c + 1] * delta / (self.temperature_ * y_hat)).astype(np.float32)
-            gradient += net.vjp(rows, grad_y_hat).grad_X
-            total += q[:, c]
-        return total / len(self.networks_), gradient / len(self.networks_)
+        y_hat = np.maximum(y_hat, SMALLEST)
+        q = self._predicted(y_hat)
+        slopes = -q
+        slopes[:, c] += 1
+        return q[:, c], q[:, c : c + 1] * slopes / (self.temperature_ * y_hat)
 
     def _fitted_targets(self, y: Any, n: int) -> Array:
         y = column_or_1d(y, warn=True)

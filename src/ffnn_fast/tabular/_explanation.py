@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast.network import Network
 from ffnn_fast.tabular._members import Member, Rows
 
 Array = np.ndarray
 MOST_ROWS = 10_000  # of all folds that the importances are computed on
 NODES = 32  # of the Gauss-Legendre rule along the path
 Outputs = Callable[[Array], tuple[Array, Array]]
+OfOutputs = Callable[[Array], tuple[Array, Array]]  # f and ∂f/∂ŷ of ŷ
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,11 @@ class Explanation:
     columns : tuple of str
         Names of the d columns.
     contributions : ndarray of shape (n, d)
-        Integrated gradients (M. Sundararajan, A. Taly, Q. Yan, 2017) from the mean of the
-        encoded training rows to each row, summed over the inputs of each column.
+        Integrated gradients (M. Sundararajan, A. Taly, Q. Yan, 2017) of each network along
+        straight paths of h_0, the units of its input block, from their mean over the training rows
+        to a row; summed over the units of each column, and their mean over the networks.
     base : float
-        The prediction at that mean.
+        The mean prediction at the starts of the paths.
     predictions : ndarray of shape (n,)
         ``base + contributions.sum(axis=1)`` but for rounding.
     """
@@ -104,3 +109,56 @@ def integrated_gradients(outputs: Outputs, X: Array, base: Array) -> tuple[Array
     share = size / np.maximum(size.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     left = values - start - contributions.sum(axis=1)
     return contributions + share * left[:, None], start, values
+
+
+def explain_network(
+    net: Network, X: Array, base: Array, function: OfOutputs
+) -> tuple[Array, float, Array]:
+    """Contributions of the columns of X, (n, d), to f(ŷ), with f at the base and at the rows.
+
+    Parameters
+    ----------
+    net : Network
+        With an input block.
+    X : ndarray of shape (n, d)
+        Encoded rows.
+    base : ndarray of shape (n_0,)
+        Units of the block where the paths begin.
+    function : callable
+        ``function(y_hat)`` returns f, (n,), and ∂f/∂ŷ, (n, n_L).
+    """
+    inner = without_inputs(net)
+
+    def outputs(units: Array) -> tuple[Array, Array]:
+        value, grad_y_hat = function(inner.forward(units))
+        grad_y_hat = np.ascontiguousarray(grad_y_hat, inner.spec.dtype)
+        return value, inner.vjp(units, grad_y_hat).grad_X
+
+    by_unit, start, values = integrated_gradients(outputs, input_units(net, X), base)
+    first = [feature.at for feature in block_features(net)]
+    return np.add.reduceat(by_unit, first, axis=1), start, values
+
+
+def input_units(net: Network, X: Array) -> Array:
+    """h_0 of encoded rows, (n, n_0)."""
+    return np.asarray(net.trace(X)["h_0"])
+
+
+def without_inputs(net: Network) -> Network:
+    """The network behind the input block, with copies of its parameters; it takes h_0."""
+    sizes = (net.weights[0].shape[1], *net.spec.layer_sizes[1:])
+    plain = {**net.spec.to_dict(), "layer_sizes": list(sizes), "inputs": None}
+    inner = Network.from_params(NetworkSpec.from_dict(plain), _inner_params(net), n_threads=1)
+    return inner
+
+
+def _inner_params(net: Network) -> Array:
+    layers = [part.ravel() for pair in zip(net.weights, net.biases, strict=True) for part in pair]
+    return np.concatenate([*layers, *net.alphas])
+
+
+def block_features(net: Network) -> list[Any]:
+    """The columns of X with their units of h_0, in order."""
+    if net.spec.inputs is None:
+        raise ValueError("the network has no input block")
+    return net.spec.inputs.features(net.spec.n_inputs)

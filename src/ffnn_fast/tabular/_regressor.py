@@ -63,15 +63,12 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         place = as_int(output, "output", 0, len(self.target_mean_) - 1)
         scale, mean = self.target_scale_[place], self.target_mean_[place]
 
-        def value_and_gradient(rows: Array) -> tuple[Array, Array]:
-            e = np.zeros((len(rows), len(self.target_mean_)), np.float32)
-            e[:, place] = 1
-            found = [net.vjp(rows, e) for net in self.networks_]
-            values = np.mean([one.y_hat[:, place] for one in found], axis=0, dtype=np.float64)
-            gradient = np.mean([one.grad_X for one in found], axis=0, dtype=np.float64)
-            return values * scale + mean, gradient * scale
+        def value_and_slopes(y_hat: Array) -> tuple[Array, Array]:
+            slopes = np.zeros(y_hat.shape)
+            slopes[:, place] = scale
+            return y_hat[:, place].astype(np.float64) * scale + mean, slopes
 
-        return self._explained(X, value_and_gradient)
+        return self._explained(X, value_and_slopes)
 
     def _fitted_targets(self, y: Any, n: int) -> Array:
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
