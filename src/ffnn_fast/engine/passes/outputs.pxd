@@ -33,7 +33,7 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
     """Elements of scratch for a call on n rows, to train or not"""
     cdef Py_ssize_t block = min(n, <Py_ssize_t>BLOCK_ROWS), size
     if not plan.own_products:
-        return sums_size(plan, n) + 2 * padded(block) * plan.units
+        return sums_size(plan, n) + max(2 * padded(block) * plan.units, online_size(plan))
     size = max(
         panels_workspace(plan, block, threads),
         threads * outputs_workspace(plan, min(plan.group, panel_count(plan, n))),
