@@ -33,7 +33,14 @@ from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.fit_request import FitRequest, RateFinderRequest
 from ffnn_fast._training.stepper import Stepper
 from ffnn_fast._training.stopping import EarlyStopping
-from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
+from ffnn_fast._training.types import (
+    CallbackLike,
+    MetricsLike,
+    OptimizerLike,
+    PathLike,
+    RateLike,
+    SchedulesLike,
+)
 from ffnn_fast.activations import Activation
 from ffnn_fast.history import History, RecordCallback
 from ffnn_fast.initializers import Initializer, initialize
@@ -731,6 +738,7 @@ class Network:
     def fit(
         self, X: ArrayLike, y: ArrayLike, *, epochs: int = 10, batch_size: int | None = 32,
         optimizer: OptimizerLike = "sgd", learning_rate: RateLike = None,
+        schedules: SchedulesLike = None,
         validation_data: Sequence[ArrayLike | None] | None = None, validation_fraction: float = 0.0,
         sample_weight: ArrayLike | None = None, derivatives: tuple[ArrayLike, float] | None = None,
         missing_derivatives: str = "refuse", class_weight: str | Mapping[int, float] | None = None,
@@ -762,6 +770,12 @@ class Network:
             η; a schedule of `ffnn_fast.schedules`, or a function of the number of steps done.
             Default: the optimizer's. ``OneCycle(0.1)``, ``Cosine(0.1)`` and schedules with
             ``per="fit"`` cover all `epochs`.
+        schedules : mapping of str to Schedule or callable, optional
+            Schedules of other hyperparameters by name, such as
+            ``{"weight_decay": FlatCosine(0.02), "dropout": FlatCosine(0.15)}``: those of the
+            optimizer, and ``"dropout"``, the rate of every layer that drops units. The network must
+            have one rate of dropout, for which the schedule stands in this fit; layers without
+            dropout stay without. Not `ReduceOnPlateau`.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows on which ``val_loss`` and the metrics are computed after each epoch.
         validation_fraction : float, default 0.0
@@ -823,7 +837,8 @@ class Network:
             A record per epoch: ``epoch``, ``loss`` (mean over the epoch's steps, before each,
             dropout and penalties included), the metrics, ``val_loss``, ``val_<metric>``,
             ``gradient_norm`` (on at most 1024 rows of the last batch, after it), ``learning_rate``
-            (of the last step), ``seconds`` (of the steps alone), ``samples_per_second``.
+            (of the last step), the hyperparameters in `schedules` (likewise), ``seconds`` (of the
+            steps alone), ``samples_per_second``.
 
         Warns
         -----
@@ -844,6 +859,7 @@ class Network:
         """
         request = FitRequest(
             epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
+            schedules=schedules,
             validation_data=validation_data, validation_fraction=validation_fraction,
             sample_weight=sample_weight, derivatives=derivatives,
             missing_derivatives=missing_derivatives, class_weight=class_weight, shuffle=shuffle,

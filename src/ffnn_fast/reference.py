@@ -375,18 +375,20 @@ def train_epoch(
 ) -> float:
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
-    `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
-    counts by its size.
+    `hyper` is (1, H), for all steps, or (steps, H). A further column is the dropout rate of every
+    layer that has one. The mean is over samples, so a short last batch counts by its size.
     """
     grad = np.empty_like(params)
-    total = 0.0
+    total, H = 0.0, len(rule.optimizer.hyper)
     for step, start in enumerate(range(0, len(order), batch_size)):
         rows = order[start : start + batch_size]
         weight = None if sample_weight is None else sample_weight[rows]
         t += 1
         batch = (X[rows], Y[rows], weight)
-        total += len(rows) * loss_gradient(plan, params, *batch, grad, None, (rule.seed, t))
-        update(plan, rule, hyper[step if len(hyper) > 1 else 0], params, grad, state, t)
+        row = hyper[step if len(hyper) > 1 else 0]
+        mask: Mask = (rule.seed, t) if len(row) == H else (rule.seed, t, float(row[H]))
+        total += len(rows) * loss_gradient(plan, params, *batch, grad, None, mask)
+        update(plan, rule, row[:H], params, grad, state, t)
     return total / len(order)
 
 

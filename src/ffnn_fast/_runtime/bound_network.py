@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ffnn_fast import reference
 from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.dropout_masks import Mask
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
@@ -225,11 +226,11 @@ class BoundNetwork:
         self,
         samples: Samples,
         grad: Array | None = None,
-        mask: tuple[int, int] | None = None,
+        mask: Mask | None = None,
         work: Array | None = None,
     ) -> tuple[float, Array]:
-        """The objective and ∇θ, (P,), written to `grad` if given; `mask`, a seed and a step, turns
-        dropout on.
+        """The objective and ∇θ, (P,), written to `grad` if given; `mask`, a seed and a step, and a
+        rate if it is not the network's, turns dropout on.
         """
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         if grad is None:
@@ -240,7 +241,7 @@ class BoundNetwork:
         return value, grad
 
     def vjp(
-        self, X: Array, grad_y_hat: Array, mask: tuple[int, int] | None = None
+        self, X: Array, grad_y_hat: Array, mask: Mask | None = None
     ) -> tuple[Array, Array, Array]:
         """ŷ, (n, n_L), Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), and (∂ŷ_i/∂x_i)ᵀ u_i, (n, n_0), for the rows u_i
         of `grad_y_hat`; `mask` as in `loss_gradient`.
@@ -423,16 +424,17 @@ class BoundNetwork:
         plan = self.plan if compiled else reference.Plan(self.spec)
         update = self.backend.update if compiled else reference.update
         grad = aligned_empty(len(self.params), self.spec.dtype)
-        total, drops = 0.0, any(self.spec.dropout_rates)
+        total, drops, H = 0.0, any(self.spec.dropout_rates), len(rule.optimizer.hyper)
         for step, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
             # All rows are one batch in their own order: nothing to gather.
             batch = samples if len(rows) == len(samples.X) else samples.rows(rows)
             t += 1
-            loss, _ = self.loss_gradient(batch, grad, (rule.seed, t) if drops else None)
-            hold()
             row = hyper[min(step, len(hyper) - 1)]
-            update(plan, rule, row, self.params, grad, state, t)
+            mask: Any = (rule.seed, t, *row[H:].tolist()) if drops else None
+            loss, _ = self.loss_gradient(batch, grad, mask)
+            hold()
+            update(plan, rule, row[:H], self.params, grad, state, t)
             total += len(rows) * loss
         return total / len(order)
 

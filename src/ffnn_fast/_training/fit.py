@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.predictions import check_score, has_score, score_name
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
@@ -22,6 +23,7 @@ from ffnn_fast._training.fit_data import FitData, as_fit_data
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.hyper_schedules import as_hyper_schedules
 from ffnn_fast._training.stopping import EarlyStopping, stop_below
 from ffnn_fast._training.types import PathLike
 from ffnn_fast.callbacks import as_callback
@@ -74,6 +76,7 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
     metrics = _as_metrics(request.metrics, spec)
     larger_is_better = {metric.name: metric.larger_is_better for metric in metrics}
     size, limit = request.batch_size, request.max_time
+    schedules = as_hyper_schedules(request.schedules, rule, spec)
     return FitOptions(
         epochs=as_int(request.epochs, "epochs"),
         batch_size=n if size is None else as_int(size, "batch_size"),
@@ -89,6 +92,7 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
         checkpoint=as_checkpoint(checkpoint),
         max_time=math.inf if limit is None else as_float(limit, "max_time", closed="right"),
         on_interrupt=as_choice(request.on_interrupt, "on_interrupt", ("raise", "return")),
+        schedules=schedules,
     )
 
 
@@ -114,6 +118,7 @@ def _start(
         if seed:
             options = replace(options, rule=replace(options.rule, seed=seed))
         state = FitState.new(bound, train, validation, options, rng, History())
+        ignoring("over invalid", state.check_schedules)
         state.rng_at_start = start
         if content is not None:
             resuming.restore(state, content)
@@ -217,7 +222,7 @@ def _as_stopping_rules(
 def _check_monitors(options: FitOptions, data: FitData) -> None:
     """ValueError if a rule monitors a figure that will not be recorded."""
     names = [metric.name for metric in options.metrics]
-    known = ["loss", *names, "learning_rate"]
+    known = ["loss", *names, "learning_rate", *options.schedules]
     if data.has_validation:
         known += ["val_loss", *(f"val_{name}" for name in names)]
     if options.gradient_norm or options.diagnostics:

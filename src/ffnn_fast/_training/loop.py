@@ -78,7 +78,8 @@ class _Loop:
         self.per_batch = [callback for callback in options.callbacks if callback.per_batch]
         steps = state.bound.steps_in(CHUNK, options.rule, options.batch_size)
         self.chunk = options.batch_size * (1 if self.per_batch else steps)
-        self.hyper = state.hyper(0, 1) if isinstance(state.schedule, Constant) else None
+        constant = isinstance(state.schedule, Constant) and not options.schedules
+        self.hyper = state.hyper(0, 1) if constant else None
         self.order = np.arange(state.n_rows, dtype=np.int64)
 
     def notify(self, hook: str, *args: object, to: list[Callback] | None = None) -> None:
@@ -168,6 +169,7 @@ class _Loop:
             record |= _metrics(network, state.validation, options.metrics, "val_")
         record |= epoch_figures(state, self.order)
         record["learning_rate"] = state.learning_rate
+        record |= state.scheduled_values()
         record["seconds"] = state.seconds
         record["samples_per_second"] = state.n_rows / max(state.seconds, 1e-9)
         return record

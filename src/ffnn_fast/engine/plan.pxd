@@ -74,12 +74,14 @@ cdef struct step_t:  # the step at hand
     bint train           # the backward pass follows
     uint64_t seed        # of the dropout masks
     Py_ssize_t mask      # number of the step in the hash of the dropout masks; 0: no masks
+    Py_ssize_t threshold      # of every layer that drops units; 0: those of the plan
+    double kept_scale         # with it
 
 
 cdef inline step_t outputs_only() noexcept nogil:
     """A forward pass without masks, after which no backward pass follows"""
     cdef step_t step
-    step.train, step.seed, step.mask = False, 0, 0
+    step.train, step.seed, step.mask, step.threshold, step.kept_scale = False, 0, 0, 0, 1
     return step
 
 

@@ -4,15 +4,13 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 from ffnn_fast.engine.kernels.products cimport panel_size, samples_per_panel
 from ffnn_fast.engine.passes.batch_panels cimport panels_together
+from ffnn_fast.engine.passes.dropout_masks cimport MOST_DROPPED
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, ELU, EXP, GAUSSIAN_NLL, GELU, GELU_TANH,
     HALF_SQUARED_ERROR, HARD_SIGMOID, HINGE, HUBER, IDENTITY, LEAKY_RELU, LINEAR, LOGISTIC,
     LOG_COSH, MISH, POISSON, QUANTILE, RELU, SELU, SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN,
     SQUARED_ERROR, TANH, derivative_from_input, plan_t,
 )
-
-cdef enum:
-    MOST_DROPPED = 0x7FFFFFFF  # hashes of 2^31 that may drop a unit: a rate below 1
 
 
 cdef inline Py_ssize_t activation_code(name) except -1:
