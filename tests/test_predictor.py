@@ -139,6 +139,13 @@ def test_rows_must_be_positive():
         Network([3, 2]).predictor(0)
 
 
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_more_jacobians_than_an_array_can_hold_are_refused(engine):
+    net = Network([8, 8], output="identity", seed=0, engine=engine)
+    with pytest.raises(ValueError, match="fit no array"):
+        net.predictor(2**61, jacobian=True)
+
+
 def test_messages_state_what_was_given(engine):
     predict = Network([3, 2], seed=0, engine=engine).predictor()
     with pytest.raises(ValueError, match=r"; got float64 \(3,\) and float32 \(1, 2\)$"):

@@ -237,8 +237,9 @@ class Network:
         TypeError, ValueError
             If X does not hold finite real numbers in one of these shapes.
         """
-        rows, single = as_rows(X, self.spec)
-        y_hat = self._bound.forward(rows)
+        bound = self._bound
+        rows, single = as_rows(X, bound.spec)
+        y_hat = bound.forward(rows)
         return y_hat[0] if single else y_hat
 
     def predict(self, X: ArrayLike) -> Array:
@@ -261,8 +262,9 @@ class Network:
         TypeError, ValueError
             As `forward`.
         """
-        rows, single = as_rows(X, self.spec)
-        predicted = predictions.predict(self.spec, self._bound.forward(rows))
+        bound = self._bound
+        rows, single = as_rows(X, bound.spec)
+        predicted = predictions.predict(bound.spec, bound.forward(rows))
         return predicted[0] if single else predicted
 
     def predict_proba(self, X: ArrayLike) -> Array:
@@ -1253,7 +1255,8 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If `n_rows` is not an integer >= 1, or `jacobian` not a bool.
+            If `n_rows` is not an integer >= 1, or so large that no array can hold the result, or
+            `jacobian` not a bool.
 
         Examples
         --------
@@ -1354,7 +1357,8 @@ class Network:
         Parameters
         ----------
         path : str or path-like
-            Ends in ``.c``; the header lies beside it. Existing files are replaced.
+            Ends in ``.c``; the header lies beside it. Existing files are replaced. The name of the
+            file is ASCII, and no header of C has it.
         name : str, optional
             The prefix of ``<name>_forward``, ``<name>_batch`` and ``<name>_jacobian``; default:
             made of the name of the file.

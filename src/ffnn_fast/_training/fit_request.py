@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,8 +22,7 @@ from ffnn_fast._training.types import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitRequest:
+class FitRequest(NamedTuple):
     """The options of `ffnn_fast.Network.fit`."""
 
     epochs: int

@@ -46,6 +46,8 @@ class HyperSchedules:
 
     def over(self, n_steps: int) -> HyperSchedules:
         """The schedules of a fit of so many steps, with its shares as numbers of steps."""
+        if not self.schedules:
+            return self
         counted = {name: schedule.over(n_steps) for name, schedule in self.schedules.items()}
         return replace(self, schedules=counted)
 

@@ -844,7 +844,10 @@ cdef class Stepper:
         cdef plan_t* c = &self.plan.c
         cdef bint diverged
         cdef double* parts = self.scratch.parts if self.rule.clip_norm < INFINITY else NULL
-        if not is_plain(grad, self.plan.typenum, c.P, False):
+        if not (
+            _is_readable(grad, self.plan.typenum) and cnp.PyArray_NDIM(grad) == 1
+            and cnp.PyArray_SIZE(grad) == c.P
+        ):
             _refuse("the gradient")
         cdef void* g = cnp.PyArray_DATA(grad)
         if not self.finite(g, c.P):
