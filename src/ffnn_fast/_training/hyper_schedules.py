@@ -39,10 +39,13 @@ class HyperSchedules:
         Its hyperparameters, with the bounds of each.
     schedules : mapping of str to Schedule
         As from `as_hyper_schedules`.
+    in_bounds : dict of str to (float, float)
+        By name, the least and the largest value that was checked.
     """
 
     optimizer: Optimizer
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    in_bounds: dict[str, tuple[float, float]] = field(default_factory=dict, compare=False)
 
     def over(self, n_steps: int) -> HyperSchedules:
         """The schedules of a fit of so many steps, with its shares as numbers of steps."""
@@ -94,6 +97,10 @@ class HyperSchedules:
     def _values(self, name: str, steps: Steps) -> Array:
         """The values of a schedule, checked: (n,), or (1,) where all are equal."""
         values = self.schedules[name].rates(*steps, {})
+        least, largest = float(values.min()), float(values.max())
+        low, high = self.in_bounds.get(name, (np.inf, -np.inf))
+        if low <= least and largest <= high:
+            return values
         for i in {int(np.argmin(values)), int(np.argmax(values))}:
             try:
                 self._check_value(name, float(values[i]))
@@ -102,6 +109,7 @@ class HyperSchedules:
                 raise ValueError(
                     f"schedules[{name!r}] gives {values[i]:g} {place}: {error}"
                 ) from None
+        self.in_bounds[name] = min(low, least), max(high, largest)
         return values
 
     def _check_value(self, name: str, value: float) -> None:
