@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ffnn_fast._conversion import as_numbers
-from ffnn_fast._model.arrays import as_finite
+from ffnn_fast._model.arrays import as_finite, as_targets
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.model_files import load as load_model
 from ffnn_fast._scalars import as_bool, as_int
@@ -121,7 +121,7 @@ class OnlineLearner:
         ----------
         x : array-like of shape (n_0,), or mapping of names to numbers
             All mappings have the same names.
-        y : int, float or array-like
+        y : int, float, array-like or tuple of these
             The target of one sample, as in `Network.loss`.
 
         Returns
@@ -159,7 +159,7 @@ class OnlineLearner:
 
         Returns
         -------
-        int, float or ndarray
+        int, float, ndarray or tuple of these
             As `Network.predict` for one sample; a number as an int or a float.
 
         Raises
@@ -167,11 +167,15 @@ class OnlineLearner:
         TypeError, ValueError
             If `x` is not as described.
         """
-        predicted = self.net.predict(self._input(self._row(x)[0], self._moments))[0]
-        return predicted.item() if np.ndim(predicted) == 0 else predicted
+        predicted = self.net.predict(self._input(self._row(x)[0], self._moments)[0])
+        if isinstance(predicted, tuple):
+            return tuple(_as_number(part) for part in predicted)
+        return _as_number(predicted)
 
-    def predict_proba_one(self, x: Sample) -> Array:
+    def predict_proba_one(self, x: Sample) -> Any:
         """Predict the class probabilities of one sample, (n_L,); of one logistic output (2,).
+
+        With heads of `Head` a tuple, as from `Network.predict_proba`.
 
         Parameters
         ----------
@@ -187,7 +191,7 @@ class OnlineLearner:
         TypeError, ValueError
             If `x` is not as described, or as `Network.predict_proba`.
         """
-        return self.net.predict_proba(self._input(self._row(x)[0], self._moments))[0]
+        return self.net.predict_proba(self._input(self._row(x)[0], self._moments)[0])
 
     def save(self, path: PathLike) -> None:
         """Write network, optimizer state and the statistics of the inputs to one file.
@@ -269,10 +273,16 @@ class OnlineLearner:
     def _target(self, y: Any) -> Array:
         """The target as one row."""
         spec = self.net.spec
+        if spec.mixed and isinstance(y, tuple):
+            return as_targets(y, spec, 1)
         given = as_numbers(y, "y")
         if spec.takes_labels and given.ndim == 0:
             return given.reshape(1)
         return given.reshape(1, -1)
+
+
+def _as_number(predicted: Any) -> Any:
+    return predicted.item() if np.ndim(predicted) == 0 else predicted
 
 
 def _as_moments(state: Mapping[str, Any], n: int) -> tuple[int, Array, Array]:

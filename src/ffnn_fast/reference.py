@@ -27,12 +27,12 @@ from ffnn_fast._reference.propagation import (
     dense_targets,
     forward_propagation,
     gradient_of_head,
+    heads_of,
     matrix_product,
     output_gradient,
     outputs_gradient,
 )
 from ffnn_fast._reference.taylor import taylor, taylor_gradient, taylor_workspace_size
-from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
 
@@ -45,6 +45,7 @@ __all__ = [
     "forward",
     "forward_propagation",
     "gradient_of_head",
+    "heads_of",
     "hessian_product",
     "input_gradient",
     "input_jacobian",
@@ -176,15 +177,15 @@ def workspace_size(plan: Plan, n: int) -> int:
 
 
 def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample (module 4.3), (n,), a sum over heads; those of canonical pairs, and
-    of pairs in `FROM_LOGITS`, are computed from a_L.
+    """ℓ(ŷ, y) of every sample (module 4.3), (n,), the weighted sum over heads; those of canonical
+    pairs, and of pairs in `FROM_LOGITS`, are computed from a_L.
     """
-    heads = by_head(plan.spec.heads, a_L, y_hat, y)
-    return np.sum([losses_of_head(plan, *head) for head in heads], axis=0)
+    heads = heads_of(plan, y, a_L, y_hat)
+    return np.sum([weight * losses_of_head(head, *parts) for head, weight, parts in heads], axis=0)
 
 
-def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample, (n,), for the outputs and targets of one head."""
+def losses_of_head(plan: Plan, y: Array, a_L: Array, y_hat: Array) -> Array:
+    """ℓ(ŷ, y) of every sample, (n,), for the targets and outputs of one head."""
     spec = plan.spec
     formulas = loss_of(spec.loss)
     pair = (spec.output, spec.loss)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._reference.propagation import Plan, gradient_of_head, without_missing
+from ffnn_fast._reference.propagation import Plan, gradient_of_head, heads_of, without_missing
 from ffnn_fast._reference.propagation import matrix_product as times
 from ffnn_fast._reference.taylor import derivative_of
-from ffnn_fast.activations import Activation, Softmax, SoftmaxHeads, activation_of, by_head
+from ffnn_fast.activations import Activation, OutputFunction, Softmax, activation_of
 from ffnn_fast.losses import CANONICAL, FLOOR, smoothed
 
 Array = np.ndarray
@@ -124,18 +124,25 @@ CURVATURES: dict[str, Callable[..., Array]] = {
 
 def has_curvature(spec: NetworkSpec) -> bool:
     """Whether every function of the network has a second derivative."""
-    own = [g for g in spec.layer_activations if not isinstance(g, str)]
-    return isinstance(spec.loss, str) and all(g.second_derivative is not None for g in own)
+    own = [g for g in _functions(spec) if not isinstance(g, str)]
+    built_in = all(isinstance(head.loss, str) for head in spec.head_specs)
+    return built_in and all(g.second_derivative is not None for g in own)
+
+
+def _functions(spec: NetworkSpec) -> list[str | Activation]:
+    """g of the hidden layers, and O of each head."""
+    return [*spec.layer_activations[:-1], *(head.output for head in spec.head_specs)]
 
 
 def check_curvature(spec: NetworkSpec) -> None:
     """ValueError if a user-defined function of the network has no second derivative."""
-    if not isinstance(spec.loss, str):
-        raise ValueError(
-            f"loss {spec.loss.name!r} is user-defined: products with its second derivatives are "
-            "not available; take differences of gradients"
-        )
-    for g in spec.layer_activations:
+    for head in spec.head_specs:
+        if not isinstance(head.loss, str):
+            raise ValueError(
+                f"loss {head.loss.name!r} is user-defined: products with its second derivatives "
+                "are not available; take differences of gradients"
+            )
+    for g in _functions(spec):
         if isinstance(g, Activation) and g.second_derivative is None:
             derivative_of(g, "second", np.empty(0))
 
@@ -144,18 +151,24 @@ def output_gradient_tangent(
     plan: Plan, a_L: Array, tangent: Array, y: Array
 ) -> tuple[Array, Array]:
     """∇a_L of every sample and its derivative along v, from a_L and ȧ_L; y is (n, T)."""
+    parts = [
+        [weight * part for part in _of_head(head, *arrays)]
+        for head, weight, arrays in heads_of(plan, y, a_L, tangent)
+    ]
+    gradients, curved = zip(*parts, strict=True)
+    return np.hstack(gradients), np.hstack(curved)
+
+
+def _of_head(plan: Plan, y: Array, a_L: Array, tangent: Array) -> tuple[Array, Array]:
+    """The same for the targets and outputs of one head."""
     spec = plan.spec
-    out = activation_of(spec.output, spec.heads)
+    out = activation_of(spec.output)
     y_hat = out.function(a_L)
     moved = out.jacobian_product(a_L, y_hat, tangent)  # J_O is symmetric
     canonical = (spec.output, spec.loss) in CANONICAL
-    gradients, curvatures = [], []
-    for p, target, change in by_head(spec.heads, y_hat, y, moved):
-        gradients.append(gradient_of_head(plan, p, target))
-        curvature = _unchanged if canonical else CURVATURES[str(spec.loss)]
-        curved = curvature(p, target, change, **spec.loss_options)
-        curvatures.append(without_missing(plan, curved, target))
-    gradient, curved = np.hstack(gradients), np.hstack(curvatures)
+    curvature = _unchanged if canonical else CURVATURES[str(spec.loss)]
+    curved = without_missing(plan, curvature(y_hat, y, moved, **spec.loss_options), y)
+    gradient = gradient_of_head(plan, y, y_hat)
     if canonical:
         return gradient, curved
     first = out.jacobian_product(a_L, y_hat, gradient)
@@ -164,12 +177,9 @@ def output_gradient_tangent(
 
 
 def _jacobian_tangent(
-    out: Activation | Softmax, a: Array, p: Array, tangent: Array, moved: Array, gradient: Array
+    out: OutputFunction, a: Array, p: Array, tangent: Array, moved: Array, gradient: Array
 ) -> Array:
     """The derivative of J_Oᵀ along ȧ, times ∇ŷ."""
-    if isinstance(out, SoftmaxHeads):
-        heads = by_head(out.widths, a, p, tangent, moved, gradient)
-        return np.hstack([_jacobian_tangent(Softmax(), *head) for head in heads])
     if isinstance(out, Softmax):  # of ŷ ⊙ (∇ŷ − Σ ∇ŷ_j ŷ_j)
         mean = (p * gradient).sum(axis=1, keepdims=True)
         return moved * (gradient - mean) - p * (moved * gradient).sum(axis=1, keepdims=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ffnn_fast import reference
 from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.predictions import split_heads
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
@@ -25,7 +26,7 @@ from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.reference_stepper import ReferenceStepper
 from ffnn_fast._runtime.threads import openmp_limit
-from ffnn_fast.activations import by_head, log_logistic, log_softmax
+from ffnn_fast.activations import activation_of, by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
 
 Array = np.ndarray
@@ -197,23 +198,21 @@ class BoundNetwork:
         plan = self.backend.Plan(spec, self.threads_now, matmul)
         return replace(self, spec=spec, plan=plan, limited_plan=None)
 
-    def log_proba(self, X: Array) -> Array:
+    def log_proba(self, X: Array) -> Any:
         """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
         of 1. From a_L, where the output is softmax or logistic: finite where ŷ rounds to 0, and
-        not 0 where it rounds to 1.
+        not 0 where it rounds to 1. Of each head where heads have their own, None for one that gives
+        no probabilities.
         """
         spec = self.spec
-        if spec.output == "softmax":
-            heads = by_head(spec.heads, self._linear().forward(X))
-            return np.hstack([log_softmax(a, axis=1) for (a,) in heads])
-        if spec.output == "logistic":
-            a = self._linear().forward(X)
-            return log_logistic(a if spec.n_outputs > 1 else np.hstack([-a, a]))
-        y_hat = self.forward(X)
-        log_p = ignoring("divide invalid", np.log, y_hat)
-        if spec.n_outputs > 1:
-            return log_p
-        return np.hstack([ignoring("divide invalid", np.log1p, -y_hat), log_p])
+        if spec.mixed:
+            parts = zip(spec.head_specs, split_heads(spec, self._linear().forward(X)), strict=True)
+            return tuple(
+                _log_proba(head, a) if head.gives_probabilities else None for head, a in parts
+            )
+        if spec.output in ("softmax", "logistic"):
+            return _log_proba(spec, self._linear().forward(X))
+        return _logarithms(self.forward(X))
 
     def loss(self, samples: Samples, work: Array | None = None) -> float:
         """The objective on the samples; `work` is scratch for them."""
@@ -435,6 +434,23 @@ class BoundNetwork:
             update(plan, rule, row, self.params, grad, state, t)
             total += len(rows) * loss
         return total / len(order)
+
+
+def _log_proba(spec: NetworkSpec, a: Array) -> Array:
+    """Logarithms of the class probabilities from a_L, (n, n_L)."""
+    if spec.output == "softmax":
+        return np.hstack([log_softmax(part, axis=1) for (part,) in by_head(spec.head_widths, a)])
+    if spec.output == "logistic":
+        return log_logistic(a if spec.n_outputs > 1 else np.hstack([-a, a]))
+    return _logarithms(activation_of(spec.output).function(a))
+
+
+def _logarithms(y_hat: Array) -> Array:
+    """log ŷ, (n, n_L); of one output log(1 − ŷ) and log ŷ."""
+    log_p: Array = ignoring("divide invalid", np.log, y_hat)
+    if y_hat.shape[1] > 1:
+        return log_p
+    return np.hstack([ignoring("divide invalid", np.log1p, -y_hat), log_p])
 
 
 def within(

@@ -481,7 +481,8 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, output_weight, JTJ,
     cdef void* weights = NULL
     cdef double value
     require(
-        c.g[c.L] != SOFTMAX and c.loss in (SQUARED_ERROR, HALF_SQUARED_ERROR), "the sum of squares"
+        c.g[c.L] != SOFTMAX and c.head[0].loss in (SQUARED_ERROR, HALF_SQUARED_ERROR),
+        "the sum of squares",
     )
     batch.Y = matrix(Y, typenum, batch.n, c.n[c.L], "Y")
     if sample_weight is not None:

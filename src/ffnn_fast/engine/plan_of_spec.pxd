@@ -8,7 +8,7 @@ from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, ELU, EXP, GAUSSIAN_NLL, GELU, GELU_TANH,
     HALF_SQUARED_ERROR, HARD_SIGMOID, HINGE, HUBER, IDENTITY, LEAKY_RELU, LINEAR, LOGISTIC,
     LOG_COSH, MISH, POISSON, QUANTILE, RELU, SELU, SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN,
-    SQUARED_ERROR, TANH, derivative_from_input, plan_t,
+    SQUARED_ERROR, TANH, derivative_from_input, head_t, plan_t,
 )
 
 cdef enum:
@@ -47,16 +47,17 @@ cdef inline int allocate_plan(plan_t* plan, Py_ssize_t L, Py_ssize_t heads, Py_s
         except -1:
     """Memory for the arrays of a plan, all zero; plan must be zero; `release_plan` frees it"""
     cdef Py_ssize_t stride = L + 2
-    plan.n = <Py_ssize_t*>PyMem_Calloc(9 * stride + heads, sizeof(Py_ssize_t))
+    plan.n = <Py_ssize_t*>PyMem_Calloc(9 * stride, sizeof(Py_ssize_t))
     plan.l1 = <double*>PyMem_Calloc(3 * stride + levels, sizeof(double))
-    if plan.n is NULL or plan.l1 is NULL:
+    plan.head = <head_t*>PyMem_Calloc(heads, sizeof(head_t))
+    if plan.n is NULL or plan.l1 is NULL or plan.head is NULL:
         raise MemoryError()
     plan.below, plan.W, plan.b = plan.n + stride, plan.n + 2 * stride, plan.n + 3 * stride
     plan.g, plan.threshold = plan.n + 4 * stride, plan.n + 5 * stride
     plan.panel, plan.panel_below = plan.n + 6 * stride, plan.n + 7 * stride
-    plan.block_below, plan.head = plan.n + 8 * stride, plan.n + 9 * stride
-    plan.l2, plan.kept_scale, plan.level = \
-        plan.l1 + stride, plan.l1 + 2 * stride, plan.l1 + 3 * stride
+    plan.block_below = plan.n + 8 * stride
+    plan.l2, plan.kept_scale = plan.l1 + stride, plan.l1 + 2 * stride
+    plan.head[0].level = plan.l1 + 3 * stride
     return 0
 
 
@@ -64,22 +65,34 @@ cdef inline void release_plan(plan_t* plan) noexcept:
     """Frees the arrays of a plan"""
     PyMem_Free(plan.n)
     PyMem_Free(plan.l1)
+    PyMem_Free(plan.head)
 
 
-cdef inline int fill_loss(plan_t* plan, spec) except -1:
-    """The loss with its options, and the heads"""
+cdef inline int fill_head(head_t* head, spec, double weight, double* level) except -1:
+    """A head from its description as a network; its levels are placed in `level`"""
     cdef Py_ssize_t i
     levels = spec.loss_options.get("quantiles", ())
-    plan.loss = loss_code(spec.loss)
-    plan.canonical = is_canonical(spec.output, spec.loss)
+    head.width, head.targets, head.weight = spec.n_outputs, spec.n_targets, weight
+    head.output, head.loss = activation_code(spec.output), loss_code(spec.loss)
+    head.canonical = is_canonical(spec.output, spec.loss)
+    head.missing = spec.missing_targets == "ignore"
+    head.smoothing = spec.loss_options.get("label_smoothing", 0)
+    head.delta = spec.loss_options.get("delta", 0)
+    head.quantiles, head.level = len(levels), level
+    for i in range(head.quantiles):
+        level[i] = levels[i]
+    return 0
+
+
+cdef inline int fill_heads(plan_t* plan, spec) except -1:
+    """The heads with their losses"""
+    cdef Py_ssize_t i
+    cdef double* level = plan.head[0].level
     plan.targets, plan.missing = spec.n_targets, spec.missing_targets == "ignore"
-    plan.smoothing = spec.loss_options.get("label_smoothing", 0)
-    plan.delta = spec.loss_options.get("delta", 0)
-    plan.heads, plan.quantiles = len(spec.head_widths), len(levels)
+    plan.heads = len(spec.head_specs)
     for i in range(plan.heads):
-        plan.head[i] = spec.head_widths[i]
-    for i in range(plan.quantiles):
-        plan.level[i] = levels[i]
+        fill_head(plan.head + i, spec.head_specs[i], spec.head_weights[i], level)
+        level += plan.head[i].quantiles
     return 0
 
 
@@ -91,7 +104,8 @@ cdef inline int fill_layers(plan_t* plan, spec) except -1:
     plan.dropout = plan.keeps_slopes = any(spec.dropout_rates)
     for k in range(1, plan.L + 1):
         plan.W[k], plan.b[k] = spec.offsets[k - 1]
-        plan.g[k] = activation_code(spec.layer_activations[k - 1])
+        plan.g[k] = plan.head[0].output if k == plan.L and plan.heads == 1 \
+            else SOFTMAX if k == plan.L else activation_code(spec.layer_activations[k - 1])
         plan.l1[k], plan.l2[k] = spec.layer_l1[k - 1], spec.layer_l2[k - 1]
         if k < plan.L and derivative_from_input(plan.g[k]):
             plan.keeps_slopes = True
@@ -119,11 +133,10 @@ cdef inline int fill_layout(plan_t* plan, sizes, Py_ssize_t itemsize) except -1:
 
 cdef inline int plan_of_spec(plan_t* plan, spec, bint own_products) except -1:
     """plan, zero on entry, := the description of the network"""
-    allocate_plan(
-        plan, spec.n_layers, len(spec.head_widths), len(spec.loss_options.get("quantiles", ()))
-    )
+    levels = sum([len(head.loss_options.get("quantiles", ())) for head in spec.head_specs])
+    allocate_plan(plan, spec.n_layers, len(spec.head_specs), levels)
     plan.L, plan.P, plan.own_products = spec.n_layers, spec.n_params, own_products
-    fill_loss(plan, spec)
+    fill_heads(plan, spec)
     fill_layers(plan, spec)
     fill_layout(plan, spec.layer_sizes, 8 if spec.dtype == "float64" else 4)
     return 0

@@ -6,7 +6,9 @@ from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
-from ffnn_fast.engine.passes.activation_loops cimport activate_any, softmax_row
+from ffnn_fast.engine.passes.activation_loops cimport (
+    activate_any, softmax_row, value_and_slope,
+)
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport forward_block, gather, losses_block
@@ -17,7 +19,7 @@ from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, onl
 from ffnn_fast.engine.passes.online_deferred cimport deferred_size
 from ffnn_fast.engine.passes.penalty cimport penalty_of
 from ffnn_fast.engine.passes.team cimport team_t
-from ffnn_fast.engine.plan cimport SOFTMAX, outputs_only, plan_t, step_t
+from ffnn_fast.engine.plan cimport SOFTMAX, head_t, outputs_only, plan_t, step_t
 
 cdef enum:
     BLOCK_ROWS = 1024  # samples whose activations are held at once
@@ -44,19 +46,37 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
 cdef inline void activate_outputs(const plan_t* plan, floating* z, Py_ssize_t n) noexcept nogil:
     """z := O(z) for n rows of n_L, head by head"""
     cdef Py_ssize_t O = plan.g[plan.L], k = plan.n[plan.L], r, i
-    cdef floating* row
+    cdef const head_t* head
     if O != SOFTMAX:
         activate_any(O, z, n * k)
         return
     if rare(plan.heads > 1):
-        for r in range(n):
-            row = z + r * k
+        for _ in range(n):
             for i in range(plan.heads):
-                softmax_row(row, plan.head[i])
-                row += plan.head[i]
+                head = plan.head + i
+                if head.output == SOFTMAX:
+                    softmax_row(z, head.width)
+                else:
+                    activate_any(head.output, z, head.width)
+                z += head.width
         return
     for r in range(n):
         softmax_row(z + r * k, k)
+
+
+cdef inline void outputs_and_slopes_row(
+    const plan_t* plan, floating* z, floating* y_hat
+) noexcept nogil:
+    """y_hat := ŷ of one sample, and z, which holds a_L, := O'(a_L), but ŷ of a softmax"""
+    cdef Py_ssize_t i, k
+    for i in range(plan.heads):
+        k = plan.head[i].width
+        if plan.head[i].output == SOFTMAX:
+            softmax_row(z, k)
+            memcpy(y_hat, z, k * sizeof(floating))
+        else:
+            value_and_slope(plan.head[i].output, z, y_hat, k)
+        z, y_hat = z + k, y_hat + k
 
 
 cdef inline void forward_rows(

@@ -4,7 +4,7 @@
 # and g', g'', g''' are computed once for all directions, one direction after the other.
 # Scratch: work, count, each one panel of every layer k = 0..L for `count` panels:
 #   H    h                       A1   ȧ, then its gradient       H1   ḣ, then its gradient
-#   G1   g'; a_L of a softmax    A2   ä, likewise                H2   ḧ, likewise
+#   G1   g'; a_L without O        A2   ä, likewise                H2   ḧ, likewise
 #   G2   g''                     DA   what the directions add to ∇a, then ∇a
 #   G3   g'''
 # and, to differentiate, three times the inputs of all layers, sample-major in blocks: of H, H1, H2.
@@ -19,7 +19,7 @@ from ffnn_fast.engine.kernels.products cimport (
 from ffnn_fast.engine.passes.activation_loops cimport value_and_slope
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
 from ffnn_fast.engine.passes.derivative_loops cimport second_derivative, third_derivative
-from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel
+from ffnn_fast.engine.passes.panel_losses cimport softmax_panel
 from ffnn_fast.engine.passes.taylor_softmax cimport softmax_tangents
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport SOFTMAX, plan_t
@@ -127,6 +127,33 @@ cdef inline void keep_rows(
         )
 
 
+cdef inline void derivatives_of_layer(
+    Py_ssize_t g, floating* g1, floating* g2, floating* g3, floating* h, Py_ssize_t n, bint third
+) noexcept nogil:
+    """g2 := g''(a), g3 := g'''(a) if `third`, h := g(a), g1 := g'(a), from a in g1"""
+    second_derivative(g, g1, g2, n)
+    if third:
+        third_derivative(g, g1, g3, n)
+    value_and_slope(g, g1, h, n)
+
+
+cdef inline void derivatives_of_heads(
+    const plan_t* plan, floating* g1, floating* g2, floating* g3, floating* h, bint third
+) noexcept nogil:
+    """The same head by head; of a softmax h := ŷ only"""
+    cdef Py_ssize_t i, at = 0, size
+    for i in range(plan.heads):
+        size = plan.head[i].width * plan.S
+        if plan.head[i].output == SOFTMAX:
+            memcpy(h + at, g1 + at, size * sizeof(floating))
+            softmax_panel(h + at, plan.head[i].width)
+        else:
+            derivatives_of_layer(
+                plan.head[i].output, g1 + at, g2 + at, g3 + at, h + at, size, third
+            )
+        at += size
+
+
 cdef inline void values_and_derivatives(
     const plan_t* plan, const floating* params, const floating* X, Py_ssize_t n, Py_ssize_t p,
     floating* work, Py_ssize_t count, const pass_t* kind,
@@ -135,6 +162,8 @@ cdef inline void values_and_derivatives(
     cdef Py_ssize_t L = plan.L, size, k
     cdef floating* h = slab(plan, work, count, H, 0, p)
     cdef floating* a
+    cdef floating* g2
+    cdef floating* g3
     take_rows(n, plan.n[0], X, plan.n[0], h)
     if kind.keep:
         keep_rows(plan, work, count, 0, 0, p, n, h)
@@ -148,14 +177,11 @@ cdef inline void values_and_derivatives(
         memset(slab(plan, work, count, DA, k, p), 0, size * sizeof(floating))
         if k == L and not kind.outputs:
             return
+        g2, g3 = slab(plan, work, count, G2, k, p), slab(plan, work, count, G3, k, p)
         if plan.g[k] == SOFTMAX:
-            memcpy(h, a, size * sizeof(floating))
-            activate_output_panel(plan, h)
+            derivatives_of_heads(plan, a, g2, g3, h, kind.third)
             return
-        second_derivative(plan.g[k], a, slab(plan, work, count, G2, k, p), size)
-        if kind.third:
-            third_derivative(plan.g[k], a, slab(plan, work, count, G3, k, p), size)
-        value_and_slope(plan.g[k], a, h, size)
+        derivatives_of_layer(plan.g[k], a, g2, g3, h, size, kind.third)
         if kind.keep:
             keep_rows(plan, work, count, 0, k, p, n, h)
 
@@ -189,6 +215,23 @@ cdef inline void tangents_of_layer(
             h2[i] = g2[i] * a1[i] * a1[i] + g1[i] * a2[i]
 
 
+cdef inline void tangents_of_heads(
+    const plan_t* plan, const floating* y, const floating* g1, const floating* g2,
+    const floating* a1, const floating* a2, floating* h1, floating* h2, bint second,
+) noexcept nogil:
+    """The same head by head; y: ŷ"""
+    cdef Py_ssize_t i, at = 0, k
+    for i in range(plan.heads):
+        k = plan.head[i].width
+        if plan.head[i].output == SOFTMAX:
+            softmax_tangents(k, y + at, a1 + at, a2 + at, h1 + at, h2 + at, second)
+        else:
+            tangents_of_layer(
+                g1 + at, g2 + at, a1 + at, a2 + at, h1 + at, h2 + at, k * plan.S, second
+            )
+        at += k * plan.S
+
+
 cdef inline void tangents_of_panel(
     const plan_t* plan, const floating* params, const taylor_t* args, Py_ssize_t d,
     Py_ssize_t start, Py_ssize_t n, Py_ssize_t p, floating* work, Py_ssize_t count,
@@ -201,6 +244,8 @@ cdef inline void tangents_of_panel(
     cdef floating* h2 = NULL
     cdef floating* a1
     cdef floating* a2
+    cdef const floating* g1
+    cdef const floating* g2
     take_direction(plan, args, d, start, n, h1)
     if kind.keep:
         keep_rows(plan, work, count, FIRST, 0, p, n, h1)
@@ -213,13 +258,13 @@ cdef inline void tangents_of_panel(
         elif kind.second:
             memset(a2, 0, size * sizeof(floating))
         h1, h2 = slab(plan, work, count, H1, k, p), slab(plan, work, count, H2, k, p)
+        g1, g2 = slab(plan, work, count, G1, k, p), slab(plan, work, count, G2, k, p)
         if plan.g[k] == SOFTMAX:
-            softmax_tangents(plan, slab(plan, work, count, H, k, p), a1, a2, h1, h2, kind.second)
-        else:
-            tangents_of_layer(
-                slab(plan, work, count, G1, k, p), slab(plan, work, count, G2, k, p), a1, a2, h1,
-                h2, size, kind.second,
+            tangents_of_heads(
+                plan, slab(plan, work, count, H, k, p), g1, g2, a1, a2, h1, h2, kind.second
             )
+        else:
+            tangents_of_layer(g1, g2, a1, a2, h1, h2, size, kind.second)
         if kind.keep:
             keep_rows(plan, work, count, FIRST, k, p, n, h1)
         if kind.second and kind.keep:

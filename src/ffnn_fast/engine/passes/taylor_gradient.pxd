@@ -38,6 +38,48 @@ cdef inline void reverse_layer(
         a2[i] = g1[i] * dh2[i]
 
 
+cdef inline void reverse_heads(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t p, floating* a1, floating* a2,
+    const floating* dh1, const floating* dh2, bint second,
+) noexcept nogil:
+    """The same for the outputs of panel p, head by head; of a softmax DA += what is added to ∇ŷ"""
+    cdef Py_ssize_t i, at = 0, k
+    cdef const floating* y = slab(plan, work, count, H, plan.L, p)
+    cdef const floating* g1 = slab(plan, work, count, G1, plan.L, p)
+    cdef const floating* g2 = slab(plan, work, count, G2, plan.L, p)
+    cdef const floating* g3 = slab(plan, work, count, G3, plan.L, p)
+    cdef floating* da = slab(plan, work, count, DA, plan.L, p)
+    for i in range(plan.heads):
+        k = plan.head[i].width
+        if plan.head[i].output == SOFTMAX:
+            softmax_reverse(
+                k, y + at, a1 + at, a2 + at, dh1 + at, dh2 + at, da + at, second
+            )
+        else:
+            reverse_layer(
+                g1 + at, g2 + at, g3 + at, a1 + at, a2 + at, dh1 + at, dh2 + at, da + at,
+                k * plan.S, second,
+            )
+        at += k * plan.S
+
+
+cdef inline void values_of_heads(
+    const plan_t* plan, const floating* y, const floating* g1, const floating* dh, floating* da
+) noexcept nogil:
+    """da := ∇a_L from dh = ∇ŷ and from what the directions add in da; y: ŷ"""
+    cdef Py_ssize_t i, j, at = 0, size
+    for i in range(plan.heads):
+        size = plan.head[i].width * plan.S
+        if plan.head[i].output == SOFTMAX:
+            for j in range(at, at + size):
+                da[j] += dh[j]
+            softmax_jacobian(plan.head[i].width, y + at, da + at)
+        else:
+            for j in range(at, at + size):
+                da[j] += g1[j] * dh[j]
+        at += size
+
+
 cdef inline void take_seed(
     const plan_t* plan, const void* gradient, Py_ssize_t at, Py_ssize_t stride, Py_ssize_t n,
     floating* panel,
@@ -65,10 +107,7 @@ cdef inline void reverse_direction(
     for k in range(L, 0, -1):
         a1, a2 = slab(plan, work, count, A1, k, p), slab(plan, work, count, A2, k, p)
         if plan.g[k] == SOFTMAX:
-            softmax_reverse(
-                plan, slab(plan, work, count, H, k, p), a1, a2, h1, h2,
-                slab(plan, work, count, DA, k, p), second,
-            )
+            reverse_heads(plan, work, count, p, a1, a2, h1, h2, second)
         else:
             reverse_layer(
                 slab(plan, work, count, G1, k, p), slab(plan, work, count, G2, k, p),
@@ -96,9 +135,7 @@ cdef inline void reverse_values(
     for k in range(L, 0, -1):
         da, g1 = slab(plan, work, count, DA, k, p), slab(plan, work, count, G1, k, p)
         if plan.g[k] == SOFTMAX:
-            for i in range(width * plan.S):
-                da[i] += dh[i]
-            softmax_jacobian(plan, slab(plan, work, count, H, k, p), da)
+            values_of_heads(plan, slab(plan, work, count, H, k, p), g1, dh, da)
         else:
             for i in range(plan.n[k] * plan.S):
                 da[i] += g1[i] * dh[i]
