@@ -284,6 +284,11 @@ def test_fortran(dtype, tmp_path):
     ("options", "error", "message"),
     [
         ({"path": "net.cpp"}, ValueError, "must end in .c"),
+        ({"path": "ne\u0301.c"}, ValueError, "must be printable ASCII"),
+        ({"path": 'a"b.c'}, ValueError, "must be printable ASCII"),
+        ({"path": "a\nb.c"}, ValueError, "must be printable ASCII"),
+        ({"path": "math.c"}, ValueError, "a header math.h would stand in for that of C"),
+        ({"path": "Signal.c", "name": "net"}, ValueError, "stand in for that of C"),
         ({"name": "no name"}, ValueError, "name must begin with a letter"),
         ({"name": "double"}, ValueError, "no keyword of C"),
         ({"name": 3}, TypeError, "name must be a string"),

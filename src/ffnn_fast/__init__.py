@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast._model.heads import Head
@@ -99,4 +100,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *LAZY})
+    modules = (name for name, value in globals().items() if isinstance(value, ModuleType))
+    public = (name for name in modules if not name.startswith("_"))
+    return sorted({*__all__, *public, *(name for name in globals() if name.startswith("__"))})

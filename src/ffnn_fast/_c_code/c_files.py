@@ -15,7 +15,7 @@ from ffnn_fast._c_code.c_fortran import fortran_module
 from ffnn_fast._c_code.c_functions import functions
 from ffnn_fast._c_code.c_layers import Network, check_activations, parameters
 from ffnn_fast._c_code.c_maths import maths_source
-from ffnn_fast._c_code.c_text import check_identifier, comment, identifier_of
+from ffnn_fast._c_code.c_text import check_file_name, check_identifier, comment, identifier_of
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast._model.spec import NetworkSpec
@@ -81,6 +81,7 @@ def export_c(
     if source.suffix != ".c":
         raise ValueError(f"the file must end in .c, got {str(source)!r}")
     check_activations(spec)
+    check_file_name(source.stem)
     name = options.name or check_identifier(identifier_of(source.stem))
     columns = columns_of(options.preprocessing, spec)
     net = Network(spec, *_parameters(params, options.dtype or spec.dtype))

@@ -19,6 +19,14 @@ KEYWORDS = frozenset(
     )
 )
 
+HEADERS = frozenset(
+    (
+        *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646", "limits"),
+        *("locale", "math", "setjmp", "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio"),
+        *("stdlib", "string", "tgmath", "time", "wchar", "wctype"),
+    )
+)
+
 
 def literal(value: float, real: str) -> str:
     """An exact literal: hexadecimal, with the suffix f for a float."""
@@ -60,6 +68,20 @@ def check_identifier(name: str) -> str:
             f"of them and be no keyword of C, got {name!r}; give another one as name=..."
         )
     return name
+
+
+def check_file_name(stem: str) -> None:
+    """ValueError unless `#include "<stem>.h"` is C and names no header of C itself."""
+    if not (stem.isascii() and stem.isprintable()) or set(stem) & set('"\\'):
+        raise ValueError(
+            f'the name of the file must be printable ASCII without " and \\, since the source '
+            f"includes its header by name; got {stem!r}"
+        )
+    if stem.lower() in HEADERS:
+        raise ValueError(
+            f"a header {stem}.h would stand in for that of C with the same name; give the file "
+            "another name, and the prefix of the functions as name=..."
+        )
 
 
 def identifier_of(stem: str) -> str:

@@ -26,6 +26,7 @@ from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.reference_stepper import ReferenceStepper
 from ffnn_fast._runtime.threads import openmp_limit
+from ffnn_fast._scalars import LARGEST
 from ffnn_fast.activations import activation_of, by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
 
@@ -279,7 +280,8 @@ class BoundNetwork:
         """∂ŷ_i/∂θ, (n, n_L, P)."""
         n, spec = len(X), self.spec
         J = np.empty((n, spec.n_outputs, spec.n_params), dtype=spec.dtype)
-        size, passes = self.backend.jacobian_workspace_size, 1 + 3 * spec.n_outputs
+        # To write an entry to a new page of J takes as long as a hundred operations.
+        size, passes = self.backend.jacobian_workspace_size, 1 + 100 * spec.n_outputs
         self._scratched(size, self.backend.parameter_jacobian, passes, (X, J))
         return J
 
@@ -322,7 +324,9 @@ class BoundNetwork:
         return self.backend.Predictor(self.plan, self.params, n_rows, work)
 
     def jacobian_predictor(self, n_rows: int) -> JacobianFunction:
-        """The same with ∂ŷ/∂x."""
+        """The same with ∂ŷ/∂x; ValueError if no array can hold it."""
+        if 8 * n_rows * self.spec.n_outputs * self.spec.n_inputs > LARGEST:
+            raise ValueError(f"the Jacobians of n_rows={n_rows} rows fit no array")
         work = self._scratch(self.backend.jacobian_workspace_size, n_rows)
         return self.backend.JacobianPredictor(self.plan, self.params, n_rows, work)
 

@@ -72,14 +72,18 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
     rule, schedule = as_rule_and_schedule(request.optimizer, learning_rate)
     average = as_averaging(request.averaging)
     decay = average.decay if average and average.kind == "ema" else 0.0
-    clips = (request.clip_value, request.clip_norm, request.max_norm)
+    value, norm, weight_norm = (
+        math.inf if bound is None else bound
+        for bound in (request.clip_value, request.clip_norm, request.max_norm)
+    )
+    frozen = as_frozen_layers(request.frozen, spec)
     metrics = _as_metrics(request.metrics, spec)
     larger_is_better = {metric.name: metric.larger_is_better for metric in metrics}
     size, limit = request.batch_size, request.max_time
     return FitOptions(
         epochs=as_int(request.epochs, "epochs"),
         batch_size=n if size is None else as_int(size, "batch_size"),
-        rule=StepRule(rule, *clips, as_frozen_layers(request.frozen, spec), decay),
+        rule=StepRule(rule, value, norm, weight_norm, frozen, decay),
         schedule=schedule.with_mode(larger_is_better),
         shuffle=as_bool(request.shuffle, "shuffle"),
         metrics=metrics,
@@ -155,7 +159,13 @@ def as_rule_and_schedule(optimizer: Any, learning_rate: Any) -> tuple[Optimizer,
 
 
 def as_frozen_layers(frozen: Any, spec: NetworkSpec) -> tuple[int, ...]:
-    """Sorted numbers of layers; ValueError for one the network does not have, or for all."""
+    """Sorted numbers of layers, None: of none; ValueError for one the network does not have, or for
+    all.
+    """
+    if frozen is None:
+        return ()
+    if isinstance(frozen, (int, np.integer)):
+        raise TypeError(f"frozen must be a sequence of layer numbers, such as [1], got {frozen!r}")
     layers = sorted({as_int(k, "a layer number in frozen") for k in _as_iterable(frozen, "frozen")})
     beyond = [k for k in layers if k > spec.n_layers]
     if beyond:

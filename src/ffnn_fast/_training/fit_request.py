@@ -37,10 +37,10 @@ class FitRequest:
     tol: float | None
     max_time: float | None
     averaging: str | Averaging | None
-    clip_value: float
-    clip_norm: float
-    max_norm: float
-    frozen: Iterable[int]
+    clip_value: float | None
+    clip_norm: float | None
+    max_norm: float | None
+    frozen: Iterable[int] | None
     checkpoint: PathLike | Checkpoint | None
     resume: PathLike | bool
     on_interrupt: str
@@ -56,5 +56,5 @@ class RateFinderRequest:
     batch_size: int | None
     optimizer: OptimizerLike
     sample_weight: ArrayLike | None
-    frozen: Iterable[int]
+    frozen: Iterable[int] | None
     rng: int | np.random.Generator | None

@@ -77,6 +77,10 @@ cdef struct plan_t:
     Py_ssize_t* threshold     # threshold[k]: of 2^31 hashes, how many drop a unit of h_k
     double* kept_scale        # kept_scale[k]: 1 / (1 − rate)
 
+cdef struct part_t:  # units of a layer
+    Py_ssize_t width
+    Py_ssize_t g
+
 cdef struct step_t:  # the step at hand
     bint train           # the backward pass follows
     uint64_t seed        # of the dropout masks
@@ -98,6 +102,20 @@ cdef inline bint is_less_frequent(Py_ssize_t g) noexcept nogil:
 cdef inline bint derivative_from_input(Py_ssize_t g) noexcept nogil:
     """Whether g' is written in a; else it is written in h = g(a)"""
     return g >= ELU
+
+
+cdef inline Py_ssize_t parts_of(const plan_t* plan, Py_ssize_t k) noexcept nogil:
+    """Parts of layer k that have an activation each: heads, below them the whole layer"""
+    return plan.heads if k == plan.L else 1
+
+
+cdef inline part_t part_of(const plan_t* plan, Py_ssize_t k, Py_ssize_t i) noexcept nogil:
+    """Part i of layer k"""
+    cdef part_t part
+    part.width, part.g = plan.n[k], plan.g[k]
+    if k == plan.L:
+        part.width, part.g = plan.head[i].width, plan.head[i].output
+    return part
 
 
 cdef inline bint drops(const plan_t* plan, const step_t* step, Py_ssize_t k) noexcept nogil:

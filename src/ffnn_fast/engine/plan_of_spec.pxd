@@ -15,14 +15,16 @@ cdef enum:
     MOST_DROPPED = 0x7FFFFFFF  # hashes of 2^31 that may drop a unit: a rate below 1
 
 
-cdef inline Py_ssize_t activation_code(name) except -1:
-    """The code of an activation or output function"""
-    return {
+cdef inline list activation_codes(spec):
+    """The codes of g_1, ..., g_{L-1}, then of the output of each head"""
+    codes = {
         "identity": IDENTITY, "logistic": LOGISTIC, "tanh": TANH, "relu": RELU,
         "softmax": SOFTMAX, "leaky_relu": LEAKY_RELU, "elu": ELU, "selu": SELU,
         "softplus": SOFTPLUS, "softsign": SOFTSIGN, "hard_sigmoid": HARD_SIGMOID, "exp": EXP,
         "gelu": GELU, "gelu_tanh": GELU_TANH, "silu": SILU, "mish": MISH, "sin": SIN,
-    }[name]
+    }
+    names = [*spec.layer_activations[:-1], *[head.output for head in spec.head_specs]]
+    return [codes[name] for name in names]
 
 
 cdef inline int loss_code(name) except -1:
@@ -73,7 +75,7 @@ cdef inline int fill_head(head_t* head, spec, double weight, double* level) exce
     cdef Py_ssize_t i
     levels = spec.loss_options.get("quantiles", ())
     head.width, head.targets, head.weight = spec.n_outputs, spec.n_targets, weight
-    head.output, head.loss = activation_code(spec.output), loss_code(spec.loss)
+    head.loss = loss_code(spec.loss)
     head.canonical = is_canonical(spec.output, spec.loss)
     head.missing = spec.missing_targets == "ignore"
     head.smoothing = spec.loss_options.get("label_smoothing", 0)
@@ -96,16 +98,26 @@ cdef inline int fill_heads(plan_t* plan, spec) except -1:
     return 0
 
 
+cdef inline int fill_functions(plan_t* plan, spec) except -1:
+    """g_k, and O of each head"""
+    cdef Py_ssize_t k, i, L = plan.L
+    codes = activation_codes(spec)
+    for k in range(1, L):
+        plan.g[k] = codes[k - 1]
+    for i in range(plan.heads):
+        plan.head[i].output = codes[L - 1 + i]
+    plan.g[L] = SOFTMAX if plan.heads > 1 else plan.head[0].output
+    return 0
+
+
 cdef inline int fill_layers(plan_t* plan, spec) except -1:
-    """g_k, the places of W_k and b_k in θ, the penalties and the rates of dropout"""
+    """The places of W_k and b_k in θ, the penalties and the rates of dropout"""
     cdef Py_ssize_t k
     plan.has_l1 = any(spec.layer_l1)
     plan.penalised = plan.has_l1 or any(spec.layer_l2)
     plan.dropout = plan.keeps_slopes = any(spec.dropout_rates)
     for k in range(1, plan.L + 1):
         plan.W[k], plan.b[k] = spec.offsets[k - 1]
-        plan.g[k] = plan.head[0].output if k == plan.L and plan.heads == 1 \
-            else SOFTMAX if k == plan.L else activation_code(spec.layer_activations[k - 1])
         plan.l1[k], plan.l2[k] = spec.layer_l1[k - 1], spec.layer_l2[k - 1]
         if k < plan.L and derivative_from_input(plan.g[k]):
             plan.keeps_slopes = True
@@ -137,6 +149,7 @@ cdef inline int plan_of_spec(plan_t* plan, spec, bint own_products) except -1:
     allocate_plan(plan, spec.n_layers, len(spec.head_specs), levels)
     plan.L, plan.P, plan.own_products = spec.n_layers, spec.n_params, own_products
     fill_heads(plan, spec)
+    fill_functions(plan, spec)
     fill_layers(plan, spec)
     fill_layout(plan, spec.layer_sizes, 8 if spec.dtype == "float64" else 4)
     return 0

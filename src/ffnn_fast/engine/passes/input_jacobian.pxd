@@ -82,7 +82,7 @@ cdef inline floating* slopes_of_panel(
         panels_forward(
             panel.n, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k], h, a
         )
-        if plan.g[k] == SOFTMAX:
+        if k == plan.L:
             outputs_and_slopes_panel(plan, a, h)
         else:
             value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
@@ -149,11 +149,6 @@ cdef inline void output_jacobian_panel(
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), width = plan.n[0], i, j, s, c, k
     cdef floating dot[MAX_S]
     if plan.g[plan.L] == IDENTITY:
-        return
-    if plan.g[plan.L] != SOFTMAX:
-        for j in range(plan.n[plan.L]):
-            for c in range(width):
-                multiply(slope + j * S, A + (j * width + c) * S, S)
         return
     for i in range(plan.heads):
         k = plan.head[i].width
@@ -234,7 +229,7 @@ cdef inline void tangents_of_group(
         )
         t, ta = ta, t
         for p in range(panels):
-            if plan.g[k] == SOFTMAX:
+            if k == plan.L:
                 outputs_and_slopes_panel(plan, a + p * size, h + p * size)
                 apply_output_jacobian_panel(plan, a + p * size, t + p * size, t + p * size)
             else:

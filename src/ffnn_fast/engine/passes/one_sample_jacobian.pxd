@@ -75,7 +75,7 @@ cdef inline floating* slopes_of_sample(
     for k in range(1, plan.L + 1):
         a, h = slopes + 16 * plan.below[k], slopes + 16 * (plan.units + plan.below[k])
         forward_layer(plan, params, k, below, a)
-        if plan.g[k] == SOFTMAX:
+        if k == plan.L:
             outputs_and_slopes_row(plan, a, h)
         else:
             value_and_slope(plan.g[k], a, h, plan.n[k])
@@ -142,20 +142,19 @@ cdef inline void output_jacobian_of_sample(
     cdef floating dot
     if plan.g[plan.L] == IDENTITY:
         return
-    if plan.g[plan.L] != SOFTMAX:
-        for j in range(plan.n[plan.L]):
-            for c in range(width):
-                J[j * width + c] *= slope[j]
-        return
     for i in range(plan.heads):
         k = plan.head[i].width
-        for c in range(width):
-            dot = 0
-            if plan.head[i].output == SOFTMAX:
+        if plan.head[i].output != SOFTMAX:
+            for j in range(k):
+                for c in range(width):
+                    J[j * width + c] *= slope[j]
+        else:
+            for c in range(width):
+                dot = 0
                 for j in range(k):
                     dot += slope[j] * J[j * width + c]
-            for j in range(k):
-                J[j * width + c] = slope[j] * (J[j * width + c] - dot)
+                for j in range(k):
+                    J[j * width + c] = slope[j] * (J[j * width + c] - dot)
         slope, J = slope + k, J + k * width
 
 

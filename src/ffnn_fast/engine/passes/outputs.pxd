@@ -5,7 +5,6 @@
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.passes.activation_loops cimport (
     activate_any, softmax_row, value_and_slope,
 )
@@ -19,7 +18,7 @@ from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, onl
 from ffnn_fast.engine.passes.online_deferred cimport deferred_size
 from ffnn_fast.engine.passes.penalty cimport penalty_of
 from ffnn_fast.engine.passes.team cimport team_t
-from ffnn_fast.engine.plan cimport SOFTMAX, head_t, outputs_only, plan_t, step_t
+from ffnn_fast.engine.plan cimport SOFTMAX, outputs_only, plan_t, step_t
 
 cdef enum:
     BLOCK_ROWS = 1024  # samples whose activations are held at once
@@ -45,23 +44,16 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
 
 cdef inline void activate_outputs(const plan_t* plan, floating* z, Py_ssize_t n) noexcept nogil:
     """z := O(z) for n rows of n_L, head by head"""
-    cdef Py_ssize_t O = plan.g[plan.L], k = plan.n[plan.L], r, i
-    cdef const head_t* head
-    if O != SOFTMAX:
-        activate_any(O, z, n * k)
-        return
-    if rare(plan.heads > 1):
-        for _ in range(n):
-            for i in range(plan.heads):
-                head = plan.head + i
-                if head.output == SOFTMAX:
-                    softmax_row(z, head.width)
-                else:
-                    activate_any(head.output, z, head.width)
-                z += head.width
-        return
-    for r in range(n):
-        softmax_row(z + r * k, k)
+    cdef Py_ssize_t i, k
+    cdef bint together = plan.heads == 1 and plan.g[plan.L] != SOFTMAX
+    for _ in range(1 if together else n):
+        for i in range(plan.heads):
+            k = plan.head[i].width
+            if plan.head[i].output == SOFTMAX:
+                softmax_row(z, k)
+            else:
+                activate_any(plan.head[i].output, z, n * k if together else k)
+            z += k
 
 
 cdef inline void outputs_and_slopes_row(

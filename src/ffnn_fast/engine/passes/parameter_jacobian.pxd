@@ -10,7 +10,6 @@ from libc.string cimport memcpy, memset
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport panel_to_rows
-from ffnn_fast.engine.passes.activation_loops cimport value_and_slope
 from ffnn_fast.engine.passes.batch cimport batch_t
 from ffnn_fast.engine.passes.batch_panels cimport (
     backward_panels, da_panel, forward_panels, h_panel, input_panel_above, panel_count, rows_at,
@@ -72,10 +71,7 @@ cdef inline void parameter_jacobian_of_panel(
             n, plan.n[k], input_panel_above(plan, &step, work, 1, k, 0), rows + S * plan.below[k]
         )
     memcpy(slopes, z, o * S * sizeof(floating))
-    if plan.g[plan.L] == SOFTMAX:
-        outputs_and_slopes_panel(plan, slopes, z)
-    else:
-        value_and_slope(plan.g[plan.L], slopes, z, o * S)
+    outputs_and_slopes_panel(plan, slopes, z)
     for j in range(o):
         seed_output(plan, j, slopes, z)
         backward_panels(plan, &step, params, n, 0, 1, work, 1)

@@ -22,7 +22,7 @@ from ffnn_fast.engine.passes.derivative_loops cimport second_derivative, third_d
 from ffnn_fast.engine.passes.panel_losses cimport softmax_panel
 from ffnn_fast.engine.passes.taylor_softmax cimport softmax_tangents
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport SOFTMAX, plan_t
+from ffnn_fast.engine.plan cimport SOFTMAX, part_of, part_t, parts_of, plan_t
 
 cdef enum:  # the slabs
     H = 0
@@ -128,29 +128,26 @@ cdef inline void keep_rows(
 
 
 cdef inline void derivatives_of_layer(
-    Py_ssize_t g, floating* g1, floating* g2, floating* g3, floating* h, Py_ssize_t n, bint third
+    const plan_t* plan, Py_ssize_t k, floating* g1, floating* g2, floating* g3, floating* h,
+    bint third,
 ) noexcept nogil:
-    """g2 := g''(a), g3 := g'''(a) if `third`, h := g(a), g1 := g'(a), from a in g1"""
-    second_derivative(g, g1, g2, n)
-    if third:
-        third_derivative(g, g1, g3, n)
-    value_and_slope(g, g1, h, n)
+    """g2 := g''(a), g3 := g'''(a) if `third`, h := g(a), g1 := g'(a), from a in g1
 
-
-cdef inline void derivatives_of_heads(
-    const plan_t* plan, floating* g1, floating* g2, floating* g3, floating* h, bint third
-) noexcept nogil:
-    """The same head by head; of a softmax h := ŷ only"""
-    cdef Py_ssize_t i, at = 0, size
-    for i in range(plan.heads):
-        size = plan.head[i].width * plan.S
-        if plan.head[i].output == SOFTMAX:
+    Of a softmax h alone.
+    """
+    cdef Py_ssize_t i, size, at = 0
+    cdef part_t part
+    for i in range(parts_of(plan, k)):
+        part = part_of(plan, k, i)
+        size = part.width * plan.S
+        if part.g == SOFTMAX:
             memcpy(h + at, g1 + at, size * sizeof(floating))
-            softmax_panel(h + at, plan.head[i].width)
+            softmax_panel(h + at, part.width)
         else:
-            derivatives_of_layer(
-                plan.head[i].output, g1 + at, g2 + at, g3 + at, h + at, size, third
-            )
+            second_derivative(part.g, g1 + at, g2 + at, size)
+            if third:
+                third_derivative(part.g, g1 + at, g3 + at, size)
+            value_and_slope(part.g, g1 + at, h + at, size)
         at += size
 
 
@@ -178,10 +175,7 @@ cdef inline void values_and_derivatives(
         if k == L and not kind.outputs:
             return
         g2, g3 = slab(plan, work, count, G2, k, p), slab(plan, work, count, G3, k, p)
-        if plan.g[k] == SOFTMAX:
-            derivatives_of_heads(plan, a, g2, g3, h, kind.third)
-            return
-        derivatives_of_layer(plan.g[k], a, g2, g3, h, size, kind.third)
+        derivatives_of_layer(plan, k, a, g2, g3, h, kind.third)
         if kind.keep:
             keep_rows(plan, work, count, 0, k, p, n, h)
 
@@ -203,33 +197,25 @@ cdef inline void take_direction(
 
 
 cdef inline void tangents_of_layer(
-    const floating* g1, const floating* g2, const floating* a1, const floating* a2, floating* h1,
-    floating* h2, Py_ssize_t n, bint second,
-) noexcept nogil:
-    """h1 := g' ȧ; h2 := g'' ȧ² + g' ä if `second`"""
-    cdef Py_ssize_t i
-    for i in range(n):
-        h1[i] = g1[i] * a1[i]
-    if second:
-        for i in range(n):
-            h2[i] = g2[i] * a1[i] * a1[i] + g1[i] * a2[i]
-
-
-cdef inline void tangents_of_heads(
-    const plan_t* plan, const floating* y, const floating* g1, const floating* g2,
+    const plan_t* plan, Py_ssize_t k, const floating* h, const floating* g1, const floating* g2,
     const floating* a1, const floating* a2, floating* h1, floating* h2, bint second,
 ) noexcept nogil:
-    """The same head by head; y: ŷ"""
-    cdef Py_ssize_t i, at = 0, k
-    for i in range(plan.heads):
-        k = plan.head[i].width
-        if plan.head[i].output == SOFTMAX:
-            softmax_tangents(k, y + at, a1 + at, a2 + at, h1 + at, h2 + at, second)
-        else:
-            tangents_of_layer(
-                g1 + at, g2 + at, a1 + at, a2 + at, h1 + at, h2 + at, k * plan.S, second
+    """h1 := ḣ = g' ȧ; h2 := ḧ = g'' ȧ² + g' ä if `second`"""
+    cdef Py_ssize_t i, j, size, at = 0
+    cdef part_t part
+    for i in range(parts_of(plan, k)):
+        part = part_of(plan, k, i)
+        size = part.width * plan.S
+        if part.g == SOFTMAX:
+            softmax_tangents(
+                part.width, h + at, a1 + at, a2 + at, h1 + at, h2 + at, second
             )
-        at += k * plan.S
+        else:
+            for j in range(at, at + size):
+                h1[j] = g1[j] * a1[j]
+            for j in range(at, at + size if second else at):
+                h2[j] = g2[j] * a1[j] * a1[j] + g1[j] * a2[j]
+        at += size
 
 
 cdef inline void tangents_of_panel(
@@ -259,12 +245,9 @@ cdef inline void tangents_of_panel(
             memset(a2, 0, size * sizeof(floating))
         h1, h2 = slab(plan, work, count, H1, k, p), slab(plan, work, count, H2, k, p)
         g1, g2 = slab(plan, work, count, G1, k, p), slab(plan, work, count, G2, k, p)
-        if plan.g[k] == SOFTMAX:
-            tangents_of_heads(
-                plan, slab(plan, work, count, H, k, p), g1, g2, a1, a2, h1, h2, kind.second
-            )
-        else:
-            tangents_of_layer(g1, g2, a1, a2, h1, h2, size, kind.second)
+        tangents_of_layer(
+            plan, k, slab(plan, work, count, H, k, p), g1, g2, a1, a2, h1, h2, kind.second
+        )
         if kind.keep:
             keep_rows(plan, work, count, FIRST, k, p, n, h1)
         if kind.second and kind.keep:

@@ -11,7 +11,6 @@ from ffnn_fast.engine.kernels.compiler cimport team_barrier
 from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, gather_panel, online_gradient, panel_to_rows, panels_backward, rows_product,
 )
-from ffnn_fast.engine.passes.activation_loops cimport multiply, value_and_slope
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_panels cimport (
     backward_panels, combination_t, da_panel, forward_panels, h_panel, panel_count,
@@ -25,7 +24,7 @@ from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, PANEL_PER_ROW, outputs_
 from ffnn_fast.engine.passes.panel_losses cimport losses_panel, outputs_and_slopes_panel
 from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport IDENTITY, SOFTMAX, drops, plan_t, step_t
+from ffnn_fast.engine.plan cimport SOFTMAX, drops, plan_t, step_t
 
 cdef struct pullback_t:  # arrays of the plan's dtype, for all rows of a call
     const void* u   # (n, n_L); NULL: the gradients of the losses
@@ -86,25 +85,17 @@ cdef inline void output_to_delta(
     const plan_t* plan, const batch_t* panel, const pullback_t* want, floating* z, floating* spare
 ) noexcept nogil:
     """z := ∇a_L from a_L, and ŷ, for the n <= S samples of a panel; spare: another panel"""
-    cdef Py_ssize_t k = plan.n[plan.L], at = panel.first * k, size = k * plan.S
+    cdef Py_ssize_t k = plan.n[plan.L], at = panel.first * k
     cdef const floating* u = <const floating*>want.u
     cdef floating* y_hat = <floating*>want.y_hat
     if u is NULL:
         losses_panel(plan, panel, z, 1, True, spare)
         return
-    if plan.g[plan.L] == SOFTMAX:
-        outputs_and_slopes_panel(plan, z, spare)
-    else:
-        value_and_slope(plan.g[plan.L], z, spare, size)
+    outputs_and_slopes_panel(plan, z, spare)
     if y_hat is not NULL:
         panel_to_rows(panel.n, k, spare, y_hat + at)
     gather_panel(panel.n, k, u + at, NULL, spare, <floating*>NULL, 0)
-    if plan.g[plan.L] == SOFTMAX:
-        apply_output_jacobian_panel(plan, z, spare, z)
-    elif plan.g[plan.L] == IDENTITY:
-        memcpy(z, spare, size * sizeof(floating))
-    else:
-        multiply(spare, z, size)
+    apply_output_jacobian_panel(plan, z, spare, z)
 
 
 cdef inline void pull_panels_back(
@@ -191,18 +182,10 @@ cdef inline void sample_to_delta(
         add_loss(0, plan, batch, r, z, 1, True, spare)
         return
     u += r * k
-    if plan.g[plan.L] == SOFTMAX:
-        outputs_and_slopes_row(plan, z, spare)
-    else:
-        value_and_slope(plan.g[plan.L], z, spare, k)
+    outputs_and_slopes_row(plan, z, spare)
     if y_hat is not NULL:
         memcpy(y_hat + r * k, spare, k * sizeof(floating))
-    if plan.g[plan.L] == SOFTMAX:
-        apply_output_jacobian_row(plan, z, u, z)
-    elif plan.g[plan.L] == IDENTITY:
-        memcpy(z, u, k * sizeof(floating))
-    else:
-        multiply(u, z, k)
+    apply_output_jacobian_row(plan, z, u, z)
 
 
 cdef inline void pull_sample_back(
