@@ -4,12 +4,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 from ffnn_fast.engine.kernels.products cimport panel_size, samples_per_panel
 from ffnn_fast.engine.passes.batch_panels cimport panels_together
-from ffnn_fast.engine.plan cimport (
-    ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, ELU, EXP, GAUSSIAN_NLL, GELU, GELU_TANH,
-    HALF_SQUARED_ERROR, HARD_SIGMOID, HINGE, HUBER, IDENTITY, LEAKY_RELU, LINEAR, LOGISTIC,
-    LOG_COSH, MISH, POISSON, QUANTILE, RELU, SELU, SILU, SIN, SOFTMAX, SOFTPLUS, SOFTSIGN,
-    SQUARED_ERROR, TANH, derivative_from_input, head_t, plan_t,
-)
+from ffnn_fast.engine.plan cimport SOFTMAX, derivative_from_input, head_t, plan_t
 
 cdef enum:
     MOST_DROPPED = 0x7FFFFFFF  # hashes of 2^31 that may drop a unit: a rate below 1
@@ -17,32 +12,31 @@ cdef enum:
 
 cdef inline list activation_codes(spec):
     """The codes of g_1, ..., g_{L-1}, then of the output of each head"""
-    codes = {
-        "identity": IDENTITY, "logistic": LOGISTIC, "tanh": TANH, "relu": RELU,
-        "softmax": SOFTMAX, "leaky_relu": LEAKY_RELU, "elu": ELU, "selu": SELU,
-        "softplus": SOFTPLUS, "softsign": SOFTSIGN, "hard_sigmoid": HARD_SIGMOID, "exp": EXP,
-        "gelu": GELU, "gelu_tanh": GELU_TANH, "silu": SILU, "mish": MISH, "sin": SIN,
-    }
-    names = [*spec.layer_activations[:-1], *[head.output for head in spec.head_specs]]
-    return [codes[name] for name in names]
+    names = (  # in the order of their codes
+        "identity", "logistic", "tanh", "relu", "softmax", "leaky_relu", "softplus",
+        "hard_sigmoid", "exp", "elu", "selu", "softsign", "gelu", "gelu_tanh", "silu", "mish",
+        "sin",
+    )
+    given = [*spec.layer_activations[:-1], *[head.output for head in spec.head_specs]]
+    return [names.index(name) for name in given]
 
 
 cdef inline int loss_code(name) except -1:
     """The code of a loss"""
-    return {
-        "cross_entropy": CROSS_ENTROPY, "squared_error": SQUARED_ERROR,
-        "half_squared_error": HALF_SQUARED_ERROR, "binary_cross_entropy": BINARY_CROSS_ENTROPY,
-        "absolute": ABSOLUTE, "huber": HUBER, "log_cosh": LOG_COSH, "poisson": POISSON,
-        "quantile": QUANTILE, "gaussian_nll": GAUSSIAN_NLL, "hinge": HINGE, "linear": LINEAR,
-    }[name]
+    names = (  # in the order of their codes
+        "cross_entropy", "squared_error", "half_squared_error", "binary_cross_entropy", "absolute",
+        "huber", "log_cosh", "poisson", "quantile", "gaussian_nll", "hinge", "linear",
+    )
+    return names.index(name)
 
 
 cdef inline bint is_canonical(output, loss) except -1:
     """Whether ∇a_L = ŷ − y"""
-    return (output, loss) in (
+    pairs = (
         ("softmax", "cross_entropy"), ("logistic", "binary_cross_entropy"),
         ("identity", "half_squared_error"), ("exp", "poisson"),
     )
+    return (output, loss) in pairs
 
 
 cdef inline int allocate_plan(plan_t* plan, Py_ssize_t L, Py_ssize_t heads, Py_ssize_t levels) \
