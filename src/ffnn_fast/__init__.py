@@ -27,6 +27,7 @@ from ffnn_fast.network import Network
 
 if TYPE_CHECKING:
     from ffnn_fast._solvers.levenberg_marquardt import Interval, LeastSquaresFit
+    from ffnn_fast.c import to_c
     from ffnn_fast.interchange import from_keras, from_sklearn, from_torch, to_torch
     from ffnn_fast.onnx import to_onnx
 
@@ -63,6 +64,7 @@ __all__ = [
     "from_sklearn",
     "from_torch",
     "show_config",
+    "to_c",
     "to_onnx",
     "to_torch",
 ]
@@ -72,6 +74,7 @@ LAZY = {  # name: the module that defines it, imported on first access
     "from_keras": "interchange",
     "from_sklearn": "interchange",
     "from_torch": "interchange",
+    "to_c": "c",
     "to_onnx": "onnx",
     "to_torch": "interchange",
 }

@@ -53,6 +53,15 @@ def array(kind: str, name: str, values: np.ndarray, real: str) -> str:
     return "\n".join([f"static const {kind} {name}{shape} = {{", *lines, "};"]) + "\n"
 
 
+def string(text: str) -> str:
+    """A literal, in UTF-8; all but printable ASCII is written as octal numbers."""
+    plain = (
+        chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}"
+        for byte in text.encode()
+    )
+    return f'"{"".join(plain)}"'
+
+
 def lines(texts: Iterable[str], indent: int = 4) -> str:
     """Statements, one a line."""
     return "".join(f"{' ' * indent}{text}\n" for text in texts)

@@ -17,6 +17,7 @@ from ffnn_fast.activations import by_head
 from ffnn_fast.losses import REAL, Domain, loss_of
 
 Array = np.ndarray
+FEW = 32  # elements, whose sum takes Python less time than one call of NumPy
 SMALL = 4096  # elements; below, the fewest NumPy calls count, above, the fewest passes
 BLOCK = 1 << 21  # elements that are converted or checked between two checks of signals
 MAX_LABEL = 2**31  # beyond every class
@@ -198,8 +199,10 @@ def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = Fals
 
 def all_finite(array: Array) -> bool:
     """Whether no entry is NaN or infinite."""
+    if array.size <= FEW and math.isfinite(sum(array.ravel().tolist())):
+        return True
     if array.size <= SMALL:
-        return bool(np.isfinite(array).all())
+        return bool(np.count_nonzero(np.isfinite(array)) == array.size)  # `all` takes 1 µs more
     flat = array.reshape(-1)
     return all(
         ignoring("over invalid", _has_finite_sum, block) or bool(np.isfinite(block).all())
@@ -274,7 +277,7 @@ def _labels(given: Array, missing: Array | None, spec: NetworkSpec, name: str) -
             f"of shape ({len(given)}, {k}), got {given.dtype} of shape {given.shape}"
         )
     bad = (given < 0) | (given >= k)
-    if bad.any():
+    if np.count_nonzero(bad):
         row = int(np.argmax(bad))
         raise ValueError(
             f"{name} must be class labels 0..{k - 1}, got {given[row]} in row {row} "

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import described
-from ffnn_fast.activations import by_head
+from ffnn_fast.activations import activation_of, by_head, log_logistic, log_softmax
 from ffnn_fast.history import Record
 from ffnn_fast.losses import loss_of
 from ffnn_fast.metrics import METRICS, Metric, accuracy, r2, top_k_accuracy
@@ -85,6 +86,30 @@ def probabilities(spec: NetworkSpec, y_hat: Array) -> Array | tuple[Array | None
         probabilities(head, part) if head.gives_probabilities else None  # type: ignore[misc]
         for head, part in zip(spec.head_specs, split_heads(spec, y_hat), strict=True)
     )
+
+
+def log_probabilities(spec: NetworkSpec, a: Array) -> Any:
+    """Logarithms of the class probabilities from a_L, (n, n_L); of each head where heads have their
+    own, None for one that gives none.
+    """
+    if spec.mixed:
+        return tuple(
+            log_probabilities(head, part) if head.gives_probabilities else None
+            for head, part in zip(spec.head_specs, split_heads(spec, a), strict=True)
+        )
+    if spec.output == "softmax":
+        return np.hstack([log_softmax(part, axis=1) for (part,) in by_head(spec.head_widths, a)])
+    if spec.output == "logistic":
+        return log_logistic(a if spec.n_outputs > 1 else np.hstack([-a, a]))
+    return logarithms(activation_of(spec.output).function(a))
+
+
+def logarithms(y_hat: Array) -> Array:
+    """log ŷ, (n, n_L); of one output log(1 − ŷ) and log ŷ."""
+    log_p: Array = ignoring("divide invalid", np.log, y_hat)
+    if y_hat.shape[1] > 1:
+        return log_p
+    return np.hstack([ignoring("divide invalid", np.log1p, -y_hat), log_p])
 
 
 def has_score(spec: NetworkSpec) -> bool:

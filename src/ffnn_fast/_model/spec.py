@@ -240,7 +240,7 @@ class NetworkSpec:
         """l2 of every layer."""
         return self.l2 if isinstance(self.l2, tuple) else (self.l2,) * self.n_layers
 
-    @property
+    @cached_property
     def task(self) -> str:
         """``"classification"`` when outputs are probabilities of classes, else ``"regression"``;
         ``"mixed"`` for heads of `Head`.
@@ -272,7 +272,7 @@ class NetworkSpec:
             for width, domain in zip(self.target_widths, domains, strict=True)
         )
 
-    @property
+    @cached_property
     def takes_labels(self) -> bool:
         """Whether a sample belongs to one class of n_L >= 2: targets may be labels, (n,)."""
         one_of = self.output == "softmax" or self.loss in ("cross_entropy", "hinge")

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,14 @@ from ffnn_fast.metrics import Metric, as_metric
 from ffnn_fast.optimizers import Optimizer, StepRule, as_optimizer
 from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_schedule
 
+# What `FitOptions` are made of, besides the numbers of rows.
+_arguments_of_options = attrgetter(
+    "epochs", "batch_size", "optimizer", "learning_rate", "shuffle", "metrics", "diagnostics",
+    "callbacks", "early_stopping", "tol", "max_time", "averaging", "clip_value", "clip_norm",
+    "max_norm", "frozen", "checkpoint", "on_interrupt",
+)  # fmt: skip
+IMMUTABLE = frozenset({bool, int, float, str, type(None)})
+
 
 def prepare(
     bound: BoundNetwork, net_rng: np.random.Generator, X: Any, y: Any, request: FitRequest
@@ -51,16 +60,33 @@ def prepare(
     """
     spec = bound.spec
     data = as_fit_data(spec, X, y, request)
-    options = _as_options(spec, len(data.samples.X), request)
+    options = _checked_options(bound, data, request)
     if data.samples.derivatives is not None:
         bound = SobolevNetwork.of(bound)
         options = replace(options, derivative_weight=data.samples.derivative_weight)
-    _check_monitors(options, data)
     if options.checkpoint:
         spec.to_dict()  # raises if the description cannot be written
         checkpoint_files.check_target(options.checkpoint.path)
     rng = net_rng if request.rng is None else as_generator(request.rng, "rng")
     return _start(bound, data, options, rng, request.resume)
+
+
+def _checked_options(bound: BoundNetwork, data: FitData, request: FitRequest) -> FitOptions:
+    """The options of a fit; those of the network's last one if all their arguments are equal.
+
+    Options are kept only of arguments that cannot change.
+    """
+    given, n = _arguments_of_options(request), len(data.samples.X)
+    key = (tuple(map(type, given)), given, n, data.has_validation)  # 1, 1.0 and True are equal
+    kept = bound.made.get("options")
+    if kept is not None and kept[0] == key:
+        options: FitOptions = kept[1]
+        return options
+    options = _as_options(bound.spec, n, request)
+    _check_monitors(options, data)
+    if all(type(value) in IMMUTABLE or (type(value) is tuple and not value) for value in given):
+        bound.made["options"] = key, options
+    return options
 
 
 def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
@@ -109,7 +135,7 @@ def _start(
     content, before = _content(resume, options.checkpoint), rng.bit_generator.state
     if content is not None:
         rng.bit_generator.state = resuming.rng_at_start(content, rng)
-    start = rng.bit_generator.state
+    start = before if content is None else rng.bit_generator.state
     try:
         train, validation = data.split(rng, checkpoint_files.draw_of(content))
         if options.batch_size > len(train.X):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +15,7 @@ from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitRequest:
+class FitRequest(NamedTuple):
     """The options of `ffnn_fast.Network.fit`."""
 
     epochs: int

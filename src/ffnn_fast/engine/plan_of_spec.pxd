@@ -17,7 +17,8 @@ cdef inline list activation_codes(spec):
         "hard_sigmoid", "exp", "elu", "selu", "softsign", "gelu", "gelu_tanh", "silu", "mish",
         "sin",
     )
-    given = [*spec.layer_activations[:-1], *[head.output for head in spec.head_specs]]
+    hidden = spec.layer_activations[:spec.n_layers - 1]
+    given = [*hidden, *[head.output for head in spec.head_specs]]
     return [names.index(name) for name in given]
 
 

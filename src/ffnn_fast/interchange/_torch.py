@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ffnn_fast._model.heads import Head
 from ffnn_fast.interchange._layers import Layer, spec_and_params
+from ffnn_fast.interchange._torch_heads import output_heads
 from ffnn_fast.network import Network
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def to_torch(net: Network) -> nn.Sequential:
             linear.bias.copy_(torch.from_numpy(net.biases[k]))
         modules += [linear, *hidden[k : k + 1]]
     if spec.heads:
-        modules.append(_heads().OutputHeads(spec.head_widths, outputs))
+        modules.append(output_heads()(spec.head_widths, outputs))
     elif spec.output != "identity":
         modules += outputs
     return torch.nn.Sequential(*modules)
@@ -213,7 +214,7 @@ def _from_module(module: Any, nn: Any, place: str) -> str | tuple[int | Head, ..
     """The name, here, of the activation that a module computes, or the heads, by width if all are
     softmax.
     """
-    if type(module) is _heads().OutputHeads:
+    if type(module) is output_heads():
         names = [_from_module(part, nn, place) for part in module.functions]
         if set(names) == {"softmax"}:
             return tuple(module.widths)
@@ -231,12 +232,6 @@ def _from_module(module: Any, nn: Any, place: str) -> str | tuple[int | Head, ..
         f"module {place}, {module!r}, has no equivalent; expected, with torch's default options, "
         f"Linear, {known}, LogSoftmax"
     )
-
-
-def _heads() -> ModuleType:
-    from ffnn_fast.interchange import _torch_heads
-
-    return _torch_heads
 
 
 def _named(g: Any) -> str:
