@@ -20,7 +20,8 @@ from ffnn_fast._reference.derivatives import (
     vjp,
     vjp_workspace_size,
 )
-from ffnn_fast._reference.hessian import hessian_product, output_tangent
+from ffnn_fast._reference.hessian import hessian_product
+from ffnn_fast._reference.point_functions import PointFunction
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
@@ -44,6 +45,7 @@ from ffnn_fast.optimizers import StepRule, first_step
 __all__ = [
     "JacobianPredictor",
     "Plan",
+    "PointFunction",
     "Predictor",
     "back_propagation",
     "dense_targets",
@@ -64,7 +66,6 @@ __all__ = [
     "normal_equations",
     "normal_workspace_size",
     "output_gradient",
-    "output_tangent",
     "outputs_gradient",
     "parameter_jacobian",
     "penalty",
