@@ -20,13 +20,15 @@ from ffnn_fast._reference.derivatives import (
     vjp,
     vjp_workspace_size,
 )
-from ffnn_fast._reference.hessian import hessian_product, output_tangent
+from ffnn_fast._reference.hessian import hessian_product
+from ffnn_fast._reference.point_functions import PointFunction
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
     dense_targets,
     forward_propagation,
     gradient_of_head,
+    heads_of,
     matrix_product,
     output_gradient,
     outputs_gradient,
@@ -37,19 +39,20 @@ from ffnn_fast._reference.taylor import (
     taylor_jacobian,
     taylor_workspace_size,
 )
-from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
 
 __all__ = [
     "JacobianPredictor",
     "Plan",
+    "PointFunction",
     "Predictor",
     "back_propagation",
     "dense_targets",
     "forward",
     "forward_propagation",
     "gradient_of_head",
+    "heads_of",
     "hessian_product",
     "input_gradient",
     "input_jacobian",
@@ -63,7 +66,6 @@ __all__ = [
     "normal_equations",
     "normal_workspace_size",
     "output_gradient",
-    "output_tangent",
     "outputs_gradient",
     "parameter_jacobian",
     "penalty",
@@ -190,15 +192,15 @@ def workspace_size(plan: Plan, n: int) -> int:
 
 
 def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample (module 4.3), (n,), a sum over heads; those of canonical pairs, and
-    of pairs in `FROM_LOGITS`, are computed from a_L.
+    """ℓ(ŷ, y) of every sample (module 4.3), (n,), the weighted sum over heads; those of canonical
+    pairs, and of pairs in `FROM_LOGITS`, are computed from a_L.
     """
-    heads = by_head(plan.spec.heads, a_L, y_hat, y)
-    return np.sum([losses_of_head(plan, *head) for head in heads], axis=0)
+    heads = heads_of(plan, y, a_L, y_hat)
+    return np.sum([weight * losses_of_head(head, *parts) for head, weight, parts in heads], axis=0)
 
 
-def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample, (n,), for the outputs and targets of one head."""
+def losses_of_head(plan: Plan, y: Array, a_L: Array, y_hat: Array) -> Array:
+    """ℓ(ŷ, y) of every sample, (n,), for the targets and outputs of one head."""
     spec = plan.spec
     formulas = loss_of(spec.loss)
     pair = (spec.output, spec.loss)

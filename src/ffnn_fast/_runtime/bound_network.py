@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffnn_fast import reference
-from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.dropout_masks import Mask
+from ffnn_fast._model.predictions import log_probabilities, logarithms
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
@@ -27,7 +27,6 @@ from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.reference_stepper import ReferenceStepper
 from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast._scalars import LARGEST
-from ffnn_fast.activations import by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
 
 Array = np.ndarray
@@ -217,23 +216,16 @@ class BoundNetwork:
         plan = self.backend.Plan(spec, self.threads_now, matmul)
         return replace(self, spec=spec, plan=plan, limited_plan=None)
 
-    def log_proba(self, X: Array) -> Array:
+    def log_proba(self, X: Array) -> Any:
         """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
         of 1. From a_L, where the output is softmax or logistic: finite where ŷ rounds to 0, and
-        not 0 where it rounds to 1.
+        not 0 where it rounds to 1. Of each head where heads have their own, None for one that gives
+        no probabilities.
         """
         spec = self.spec
-        if spec.output == "softmax":
-            heads = by_head(spec.heads, self._linear().forward(X))
-            return np.hstack([log_softmax(a, axis=1) for (a,) in heads])
-        if spec.output == "logistic":
-            a = self._linear().forward(X)
-            return log_logistic(a if spec.n_outputs > 1 else np.hstack([-a, a]))
-        y_hat = self.forward(X)
-        log_p = ignoring("divide invalid", np.log, y_hat)
-        if spec.n_outputs > 1:
-            return log_p
-        return np.hstack([ignoring("divide invalid", np.log1p, -y_hat), log_p])
+        if spec.mixed or spec.output in ("softmax", "logistic"):
+            return log_probabilities(spec, self._linear().forward(X))
+        return logarithms(self.forward(X))
 
     def loss(self, samples: Samples, work: Array | None = None) -> float:
         """The objective on the samples; `work` is scratch for them."""

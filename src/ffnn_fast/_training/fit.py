@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.predictions import check_score, has_score, score_name
+from ffnn_fast._model.predictions import (
+    SCORE,
+    check_metric,
+    check_score,
+    has_score,
+    score_metric,
+)
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.sobolev import SobolevNetwork
@@ -29,7 +35,7 @@ from ffnn_fast._training.stopping import EarlyStopping, stop_below
 from ffnn_fast._training.types import PathLike
 from ffnn_fast.callbacks import as_callback
 from ffnn_fast.history import History
-from ffnn_fast.metrics import METRICS, Metric, as_metric
+from ffnn_fast.metrics import Metric, as_metric
 from ffnn_fast.optimizers import Optimizer, StepRule, as_optimizer
 from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_schedule
 
@@ -219,16 +225,24 @@ def _single(value: Any, callbacks: list[Any], kind: type, name: str) -> Any:
 
 def _as_metrics(metrics: Any, spec: NetworkSpec) -> tuple[Metric, ...]:
     if isinstance(metrics, (bool, np.bool_)):
-        return (METRICS[score_name(spec)],) if metrics and has_score(spec) else ()
+        return (score_metric(spec),) if metrics and has_score(spec) else ()
     if isinstance(metrics, str) or not isinstance(metrics, Iterable):
         raise TypeError(f"metrics must be a bool or a sequence, got {metrics!r}")
-    chosen = tuple(as_metric(value) for value in metrics)
+    chosen = tuple(_as_metric(value, spec) for value in metrics)
     if chosen:
         check_score(spec)
     names = [metric.name for metric in chosen]
     if len(set(names)) < len(names):
         raise ValueError(f"each metric needs a name of its own, got {names}")
     return chosen
+
+
+def _as_metric(value: Any, spec: NetworkSpec) -> Metric:
+    if spec.mixed and isinstance(value, str) and value == SCORE.name:
+        return SCORE
+    metric = as_metric(value)
+    check_metric(spec, metric)
+    return metric
 
 
 def _as_stopping_rules(

@@ -5,8 +5,9 @@
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport rare
-from ffnn_fast.engine.passes.activation_loops cimport activate_any, softmax_row
+from ffnn_fast.engine.passes.activation_loops cimport (
+    activate_any, softmax_row, value_and_slope,
+)
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport forward_block, gather, losses_block
@@ -43,20 +44,43 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
 
 cdef inline void activate_outputs(const plan_t* plan, floating* z, Py_ssize_t n) noexcept nogil:
     """z := O(z) for n rows of n_L, head by head"""
-    cdef Py_ssize_t O = plan.g[plan.L], k = plan.n[plan.L], r, i
-    cdef floating* row
-    if O != SOFTMAX:
-        activate_any(O, z, n * k)
-        return
-    if rare(plan.heads > 1):
-        for r in range(n):
-            row = z + r * k
-            for i in range(plan.heads):
-                softmax_row(row, plan.head[i])
-                row += plan.head[i]
-        return
-    for r in range(n):
-        softmax_row(z + r * k, k)
+    cdef Py_ssize_t i, k
+    cdef bint together = plan.heads == 1 and plan.g[plan.L] != SOFTMAX
+    for _ in range(1 if together else n):
+        for i in range(plan.heads):
+            k = plan.head[i].width
+            if plan.head[i].output == SOFTMAX:
+                softmax_row(z, k)
+            else:
+                activate_any(plan.head[i].output, z, n * k if together else k)
+            z += k
+
+
+cdef inline void outputs_and_slopes_row(
+    const plan_t* plan, floating* z, floating* y_hat
+) noexcept nogil:
+    """y_hat := ŷ of one sample, and z, which holds a_L, := O'(a_L), but ŷ of a softmax"""
+    cdef Py_ssize_t i, k
+    for i in range(plan.heads):
+        k = plan.head[i].width
+        if plan.head[i].output == SOFTMAX:
+            softmax_row(z, k)
+            memcpy(y_hat, z, k * sizeof(floating))
+        else:
+            value_and_slope(plan.head[i].output, z, y_hat, k)
+        z, y_hat = z + k, y_hat + k
+
+
+cdef inline void outputs_of_sample(
+    const plan_t* plan, const step_t* step, const floating* params, const floating* x,
+    floating* y_hat, floating* work,
+) noexcept nogil:
+    """ŷ of one sample; the scratch is that of one_sample.pxd"""
+    cdef floating* z
+    forward_first(plan, params, x, work)
+    z = forward_rest(plan, step, params, work)
+    activate_outputs(plan, z, 1)
+    memcpy(y_hat, z, plan.n[plan.L] * sizeof(floating))
 
 
 cdef inline void forward_rows(
@@ -72,10 +96,7 @@ cdef inline void forward_rows(
     work += sums_size(plan, n)
     if n <= max(1, plan.S // PANEL_PER_ROW):
         for start in range(n):
-            forward_first(plan, params, X + start * plan.n[0], work)
-            z = forward_rest(plan, &step, params, work)
-            activate_outputs(plan, z, 1)
-            memcpy(out + start * k, z, k * sizeof(floating))
+            outputs_of_sample(plan, &step, params, X + start * plan.n[0], out + start * k, work)
     elif plan.own_products:
         outputs_of_panels(plan, &step, params, batch, out, work, NULL, team)
     else:
