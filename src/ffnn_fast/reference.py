@@ -21,6 +21,7 @@ from ffnn_fast._reference.derivatives import (
     vjp_workspace_size,
 )
 from ffnn_fast._reference.hessian import hessian_product, output_tangent
+from ffnn_fast._reference.input_blocks import further_gradient
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
@@ -251,12 +252,13 @@ def loss_gradient(
     a, h = forward_propagation(plan, params, X, mask)
     scale = 1 / len(X) if sample_weight is None else sample_weight[:, None] / len(X)
     da_L = output_gradient(plan, h[-1], y, a[-1]) * np.asarray(scale, dtype=spec.dtype)
-    _, _, dW, db = back_propagation(plan, params, a, h, da_L, mask)
+    _, dh, dW, db = back_propagation(plan, params, a, h, da_L, mask)
     for k, (W, gW, gb) in enumerate(
         zip(spec.weights(params), spec.weights(grad), spec.biases(grad), strict=True), start=1
     ):
         gW[...] = dW[k] + spec.layer_l2[k - 1] * W + spec.layer_l1[k - 1] * np.sign(W)
         gb[...] = db[k]
+    further_gradient(spec, params, X, a, dh, grad)
     losses = sample_losses(plan, a[-1], h[-1], y)
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
 
@@ -320,12 +322,12 @@ def update(
     if rule.clip_norm < np.inf:
         norm = float(np.sqrt((g.astype(np.float64) ** 2).sum()))
         g = g * min(1.0, rule.clip_norm / (norm + CLIP_FLOOR))
-    theta, slots = params[moving], state[: rule.optimizer.slots, moving]
-    if t == 1 and not rule.optimizer.compiled:
-        first_step(rule.optimizer, hyper, theta, g, slots)
+    if rule.has_factors:
+        _move_groups(plan, rule, hyper, params, g, state, t, moving)
     else:
-        rule.optimizer.rule(hyper, theta, g, slots, t)
-    params[moving], state[: rule.optimizer.slots, moving] = theta, slots
+        theta, slots = params[moving], state[: rule.optimizer.slots, moving]
+        _move(rule, hyper, theta, g, slots, t)
+        params[moving], state[: rule.optimizer.slots, moving] = theta, slots
     if rule.max_norm < np.inf:
         for k, W in enumerate(plan.spec.weights(params), start=1):
             if k not in rule.frozen:
@@ -334,6 +336,39 @@ def update(
     if rule.average > 0:
         mean = state[-1]
         mean += (1 - rule.average) * (params - mean) if t > 1 else params - mean
+
+
+def _move(rule: StepRule, hyper: Array, theta: Array, g: Array, slots: Array, t: int) -> None:
+    """One step of the optimizer."""
+    if t == 1 and not rule.optimizer.compiled:
+        first_step(rule.optimizer, hyper, theta, g, slots)
+    else:
+        rule.optimizer.rule(hyper, theta, g, slots, t)
+
+
+def _move_groups(
+    plan: Plan,
+    rule: StepRule,
+    hyper: Array,
+    params: Array,
+    g: Array,
+    state: Array,
+    t: int,
+    moving: slice | Array,
+) -> None:
+    """One step of the optimizer on each group by itself, with η and λ of its own; g is ∇θ of the
+    entries that move.
+    """
+    grad, moves = np.zeros_like(params), np.zeros(len(params), bool)
+    grad[moving], moves[moving] = g, True
+    rates, decays = rule.factors(plan.spec.n_layers)
+    for group, part in plan.spec.groups:
+        if part.stop > part.start and moves[part.start]:
+            own = hyper.copy()
+            own[0] *= rates[group]
+            if rule.optimizer.name == "adamw":  # its decay is η λ: λ takes the factor of η back out
+                own[4] *= decays[group] / rates[group]
+            _move(rule, own, params[part], grad[part], state[: rule.optimizer.slots, part], t)
 
 
 def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
@@ -348,6 +383,8 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     for k in rule.frozen:
         for part in layers[k - 1]:
             part[...] = False
+    for k, alpha in enumerate(spec.alphas(moves), start=1):
+        alpha[...] = k not in rule.frozen
     return moves
 
 

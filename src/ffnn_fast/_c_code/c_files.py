@@ -80,6 +80,7 @@ def export_c(
     source = Path(as_path(path))
     if source.suffix != ".c":
         raise ValueError(f"the file must end in .c, got {str(source)!r}")
+    spec.require_plain("export_c")
     check_activations(spec)
     name = options.name or check_identifier(identifier_of(source.stem))
     columns = columns_of(options.preprocessing, spec)

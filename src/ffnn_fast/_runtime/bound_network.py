@@ -245,6 +245,7 @@ class BoundNetwork:
         """ŷ, (n, n_L), Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), and (∂ŷ_i/∂x_i)ᵀ u_i, (n, n_0), for the rows u_i
         of `grad_y_hat`; `mask` as in `loss_gradient`.
         """
+        self.spec.require_plain("vjp")
         y_hat, grad_X = np.empty_like(grad_y_hat), np.empty_like(X)
         grad = aligned_empty(len(self.params), self.spec.dtype)
         size = self.backend.vjp_workspace_size
@@ -254,6 +255,7 @@ class BoundNetwork:
 
     def input_gradient(self, samples: Samples) -> Array:
         """∂(w_i ℓ_i)/∂x_i, (n, n_0)."""
+        self.spec.require_plain("input_gradient")
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         grad_X = np.empty_like(X)
         size = self.backend.vjp_workspace_size
@@ -263,6 +265,7 @@ class BoundNetwork:
     def jacobian(self, X: Array) -> Array:
         """∂ŷ_i/∂x_i, (n, n_L, n_0)."""
         n, spec = len(X), self.spec
+        spec.require_plain("jacobian")
         J = np.empty((n, spec.n_outputs, spec.n_inputs), dtype=spec.dtype)
         passes = 1 + min(spec.n_outputs, spec.n_inputs if self.compiled else spec.n_outputs)
         size = self.backend.jacobian_workspace_size
@@ -271,6 +274,7 @@ class BoundNetwork:
 
     def jvp(self, X: Array, V: Array) -> tuple[Array, Array]:
         """ŷ and (∂ŷ_i/∂x_i) v_i for the rows v_i of V, both (n, n_L)."""
+        self.spec.require_plain("jvp")
         y_hat, out = (np.empty((len(X), self.spec.n_outputs), self.spec.dtype) for _ in range(2))
         size = self.backend.jacobian_workspace_size
         self._scratched(size, self.backend.jvp, 2, (X, V, y_hat, out))
@@ -279,6 +283,7 @@ class BoundNetwork:
     def parameter_jacobian(self, X: Array) -> Array:
         """∂ŷ_i/∂θ, (n, n_L, P)."""
         n, spec = len(X), self.spec
+        spec.require_plain("parameter_jacobian")
         J = np.empty((n, spec.n_outputs, spec.n_params), dtype=spec.dtype)
         size, passes = self.backend.jacobian_workspace_size, 1 + 3 * spec.n_outputs
         self._scratched(size, self.backend.parameter_jacobian, passes, (X, J))
@@ -324,6 +329,7 @@ class BoundNetwork:
 
     def jacobian_predictor(self, n_rows: int) -> JacobianFunction:
         """The same with ∂ŷ/∂x."""
+        self.spec.require_plain("predictor(jacobian=True)")
         work = self._scratch(self.backend.jacobian_workspace_size, n_rows)
         return self.backend.JacobianPredictor(self.plan, self.params, n_rows, work)
 

@@ -47,6 +47,7 @@ def taylor(
     What is not `wanted` is empty.
     """
     spec, n = bound.spec, len(X)
+    spec.require_plain("a Taylor derivative")
     m = spec.n_inputs if V is None else V.shape[1]
     shapes = ((spec.n_outputs,), (m, spec.n_outputs), (m, spec.n_outputs))
     y_hat, first, second = (
@@ -73,6 +74,7 @@ def taylor_gradient(
 ) -> Array:
     """∇θ, (P,), from the gradients by the results of `taylor`; None is 0."""
     spec, n = bound.spec, len(X)
+    spec.require_plain("a Taylor derivative")
     m = spec.n_inputs if V is None else V.shape[1]
     if grad is None:
         grad = aligned_empty(spec.n_params, spec.dtype)
@@ -90,6 +92,7 @@ def hessian_product(bound: BoundNetwork, samples: Samples, v: Array) -> Array:
         If a user-defined function has no second derivative.
     """
     spec, X = bound.spec, samples.X
+    spec.require_plain("hvp")
     check_curvature(spec)
     n = len(X)
     a_L = np.empty((n, spec.n_outputs), spec.dtype)

@@ -27,7 +27,7 @@ from ffnn_fast._training.types import PathLike
 from ffnn_fast.callbacks import as_callback
 from ffnn_fast.history import History
 from ffnn_fast.metrics import METRICS, Metric, as_metric
-from ffnn_fast.optimizers import Optimizer, StepRule, as_optimizer
+from ffnn_fast.optimizers import Factors, Optimizer, StepRule, as_factors, as_optimizer
 from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_schedule
 
 
@@ -73,7 +73,14 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
     return FitOptions(
         epochs=as_int(request.epochs, "epochs"),
         batch_size=n if size is None else as_int(size, "batch_size"),
-        rule=StepRule(rule, *clips, as_frozen_layers(request.frozen, spec), decay),
+        rule=StepRule(
+            rule,
+            *clips,
+            as_frozen_layers(request.frozen, spec),
+            decay,
+            rate_factors=as_group_factors(request.rate_factors, "rate_factors", spec),
+            decay_factors=as_group_factors(request.decay_factors, "decay_factors", spec),
+        ),
         schedule=schedule.with_mode(larger_is_better),
         shuffle=as_bool(request.shuffle, "shuffle"),
         metrics=metrics,
@@ -157,6 +164,14 @@ def as_frozen_layers(frozen: Any, spec: NetworkSpec) -> tuple[int, ...]:
     if len(layers) == spec.n_layers:
         raise ValueError("all layers are frozen: nothing is left to train")
     return tuple(layers)
+
+
+def as_group_factors(given: Any, name: str, spec: NetworkSpec) -> Factors | None:
+    """Factors for the groups of this network."""
+    factors = as_factors(given, name)
+    if factors is not None:
+        factors.by_group(spec.n_layers)  # raises for another number of layers
+    return factors
 
 
 def _as_iterable(value: Any, name: str) -> Iterable[Any]:

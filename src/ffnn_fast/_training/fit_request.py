@@ -12,6 +12,7 @@ from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
+from ffnn_fast.optimizers import Factors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ class FitRequest:
     clip_norm: float
     max_norm: float
     frozen: Iterable[int]
+    rate_factors: Factors | None
+    decay_factors: Factors | None
     checkpoint: PathLike | Checkpoint | None
     resume: PathLike | bool
     on_interrupt: str

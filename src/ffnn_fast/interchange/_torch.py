@@ -123,8 +123,9 @@ def to_torch(net: Network) -> nn.Sequential:
         If torch is not installed.
     ValueError
         If torch.nn has no module for one of the activations, or the network has several softmax
-        heads.
+        heads, an input block or parametric activations.
     """
+    net.spec.require_plain("to_torch")
     if net.spec.heads:
         raise ValueError(
             f"torch.nn has no module for a softmax over each of the heads {list(net.spec.heads)}"

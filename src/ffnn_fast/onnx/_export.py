@@ -95,6 +95,7 @@ def to_onnx(
         )
     net = net if fitted is None else fitted.net
     spec = net.spec
+    spec.require_plain("to_onnx")
     names = checked_activations(spec.layer_activations)
     if given is not None:
         check_match(given, spec)

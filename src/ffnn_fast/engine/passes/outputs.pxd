@@ -70,7 +70,7 @@ cdef inline void forward_rows(
     cdef batch_t rows
     cdef floating* z
     work += sums_size(plan, n)
-    if n <= max(1, plan.S // PANEL_PER_ROW):
+    if n <= max(1, plan.S // PANEL_PER_ROW) and not plan.extended:
         for start in range(n):
             forward_first(plan, params, X + start * plan.n[0], work)
             z = forward_rest(plan, &step, params, work)
