@@ -12,7 +12,7 @@ FORMULAS = {
     *("activations", "losses", "initializers", "optimizers", "schedules", "metrics"),
     *("preprocessing", "datasets", "callbacks", "history", "inputs"),
 }
-INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn"}
+INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn", "c"}
 ON_NETWORKS = {*INTEGRATIONS, "online"}
 # cli, _bench → integrations, network → _training | _solvers → _runtime → reference → _model →
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.

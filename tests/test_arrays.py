@@ -129,3 +129,22 @@ def test_integers_and_lists_are_welcome(net):
     assert net.predict(np.asfortranarray(X)).shape == (4,)
     assert net.predict(X[::2]).shape == (2,)
     net.fit(X, Y.astype(np.uint8), epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("heads", "y"), [((), [0.0, 2.0, np.nan]), ((2, 3), [[0.0, 1.0], [1.0, 2.0], [np.nan] * 2])]
+)
+def test_rows_without_a_missing_label_are_taken_as_rows_with_one(heads, y):
+    """Labels that may be missing are floats, in every part of the rows."""
+    X, y = np.eye(3), np.array(y)
+    nets = [Network([3, 4, 5], heads=heads, missing_targets="ignore", seed=0) for _ in range(2)]
+    chunks = [(X[:1], y[:1]), (X[1:2], y[1:2]), (X[2:], y[2:])]
+    nets[0].partial_fit(X, y, batch_size=1)
+    nets[1].partial_fit(iter(chunks), batch_size=1)
+    np.testing.assert_array_equal(nets[1].params, nets[0].params)
+    for wrong in (0.5, np.inf, 1e300):
+        with pytest.raises((TypeError, ValueError), match="y must"):
+            nets[0].loss(X[:2], np.where(y[:2] == 0, wrong, y[:2]))
+    strict = Network([3, 4, 5], heads=heads, seed=0)
+    with pytest.raises(TypeError, match="integer"):
+        strict.loss(X[:2], y[:2])

@@ -212,10 +212,22 @@ def test_names(tmp_path):
     net = network((2, 3, 1), output="identity")
     source, header = net.export_c(tmp_path / "2 of-them.c")
     assert "void net_2_of_them_forward(const double *x, double *y);" in header.read_text()
-    net.export_c(tmp_path / "2 of-them.c", name="brake")
+    source, header = net.export_c(tmp_path / "2 of-them.c", name="brake")
     assert "void brake_batch(size_t n, const double *x, double *y);" in header.read_text()
     assert "ok" in run_main(source, "brake")
     assert "#define BRAKE_N_INPUTS 2\n#define BRAKE_N_OUTPUTS 1\n" in header.read_text()
+
+
+def test_lines_of_fortran_are_short_enough(tmp_path):
+    name = "a_name_of_as_many_letters_as_are_allowed"
+    assert len(name) == 40
+    net = network((2, 3, 1), output="identity")
+    module = net.export_c(tmp_path / "net.c", name=name, jacobian=True, fortran=True)[2]
+    assert max(map(len, module.read_text().splitlines())) <= 132
+    if GFORTRAN is None:
+        pytest.skip("needs gfortran")
+    strict = ["-std=f2008", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only"]
+    run([GFORTRAN, *strict, module], tmp_path)
 
 
 def test_two_networks_in_one_program(tmp_path):
@@ -284,6 +296,11 @@ def test_fortran(dtype, tmp_path):
     ("options", "error", "message"),
     [
         ({"path": "net.cpp"}, ValueError, "must end in .c"),
+        ({"path": "ne\u0301.c"}, ValueError, "must be printable ASCII"),
+        ({"path": 'a"b.c'}, ValueError, "must be printable ASCII"),
+        ({"path": "a\nb.c"}, ValueError, "must be printable ASCII"),
+        ({"path": "math.c"}, ValueError, "a header math.h would stand in for that of C"),
+        ({"path": "Signal.c", "name": "net"}, ValueError, "stand in for that of C"),
         ({"name": "no name"}, ValueError, "name must begin with a letter"),
         ({"name": "double"}, ValueError, "no keyword of C"),
         ({"name": 3}, TypeError, "name must be a string"),

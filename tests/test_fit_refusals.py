@@ -43,7 +43,11 @@ BAD = [
     ({"frozen": [3]}, ValueError, "layers 1 to 2"),
     ({"frozen": [1, 2]}, ValueError, "nothing is left"),
     ({"on_interrupt": "shrug"}, ValueError, "on_interrupt must be one of raise, return"),
-    ({"frozen": 1}, TypeError, "frozen must be a sequence, got 1"),
+    (
+        {"frozen": 1},
+        TypeError,
+        "frozen must be a sequence of layer numbers, such as \\[1\\], got 1",
+    ),
     ({"resume": True}, ValueError, "resume=True needs checkpoint"),
     ({"resume": "/no/such/file"}, FileNotFoundError, "no checkpoint"),
     ({"checkpoint": 3}, TypeError, "PathLike"),
@@ -112,3 +116,15 @@ def test_weights_of_held_out_rows_that_are_all_zero_are_named():
 def test_one_row_cannot_be_split():
     with pytest.raises(ValueError, match="validation_fraction needs at least 2 rows"):
         network().fit(X[:1], Y[:1], validation_fraction=0.5)
+
+
+def test_none_is_no_bound_and_no_frozen_layer():
+    """As in `partial_fit`, `step` and `stepper`."""
+    none = {"clip_value": None, "clip_norm": None, "max_norm": None, "frozen": None}
+    one, other = network(), network()
+    one.fit(X, Y, epochs=2)
+    other.fit(X, Y, epochs=2, **none)
+    np.testing.assert_array_equal(other.params, one.params)
+    net = Network([2, 3, 1], output="identity", seed=0)
+    fit = net.levenberg_marquardt(np.eye(2), [1.0, 2.0], frozen=None, max_iterations=2)
+    assert fit.params.shape == (13,)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from support.problems import HIDDEN, random_params, relative_error, twins
 
-from ffnn_fast import NetworkSpec, reference
+from ffnn_fast import Network, NetworkSpec, reference
+from ffnn_fast._runtime import bound_network
 from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._runtime.durations import LONG_CALL
 from ffnn_fast.activations import OUTPUTS
 from ffnn_fast.engine import isa
 
@@ -243,3 +245,12 @@ def test_against_torch(rng):
         inner = np.einsum("nj,nji->ni", y_hat, expected)
         expected = y_hat[:, :, None] * (expected - inner[:, None])
     assert relative_error(net.jacobian(X), expected) <= 1e-10
+
+
+def test_a_large_parameter_jacobian_does_not_block_signals(monkeypatch):
+    """The 300 MB that it writes take longer than its operations."""
+    seconds = []
+    monkeypatch.setattr(bound_network, "within", lambda s, *_, **__: seconds.append(s))
+    net = Network([200, 500, 500, 50], output="identity", seed=0)
+    net.parameter_jacobian(np.zeros((4, 200)))
+    assert seconds[0] > LONG_CALL

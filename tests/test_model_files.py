@@ -289,3 +289,10 @@ def test_a_released_file_of_version_2_opens(root):
     np.testing.assert_array_equal(net.params, released.network().params)
     expected = np.load(folder / "model-v2.npy")
     np.testing.assert_allclose(net.forward(released.rows()[0][:4]), expected, rtol=1e-5)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    """Not the temporary file in it."""
+    with pytest.raises(FileNotFoundError, match="no such folder to write to") as error:
+        Network([2, 2], seed=0).save(tmp_path / "nowhere" / "net.safetensors")
+    assert error.value.filename == str(tmp_path / "nowhere")

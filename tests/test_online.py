@@ -1,6 +1,8 @@
 """OnlineLearner: one sample at a time, with running statistics of the inputs."""
 
 import json
+import pickle
+from copy import copy, deepcopy
 
 import numpy as np
 import pytest
@@ -139,6 +141,64 @@ def test_saved_and_resumed_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(again.variance, online.variance)
 
 
+@pytest.mark.parametrize("copied", [copy, deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_goes_on_to_the_same_bits(copied):
+    X, y = stream(40)
+    online = learner(optimizer="adam", clip_norm=0.5, frozen=[1])
+    names = ("a", "b", "c")
+    for row, label in zip(X[:20], y, strict=False):
+        online.learn_one(dict(zip(names, row, strict=True)), label)
+    again = copied(online)
+    shared = again.net is online.net
+    assert shared == (copied is copy)
+    before = online.net.params.copy()
+    for row, label in zip(X[20:], y[20:], strict=True):
+        again.learn_one(dict(zip(names, row, strict=True)), label)
+    assert (online.count, again.count, again.features) == (20, 40, names)
+    after = again.net.params.copy()
+    assert (after != before).any()
+    if shared:
+        return
+    np.testing.assert_array_equal(online.net.params, before)
+    for row, label in zip(X[20:], y[20:], strict=True):
+        online.learn_one(dict(zip(names, row, strict=True)), label)
+    np.testing.assert_array_equal(online.net.params, after)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("x", [[1e300, 0, 0], [-1e308, 0, 0]])
+def test_an_input_whose_square_overflows_changes_nothing(x):
+    online = learner()
+    online.learn_one([1.0, 2.0, 3.0], 1)
+    online.learn_one([2.0, 3.0, 1.0], 0)
+    before, mean = online.net.params.copy(), online.mean
+    with pytest.raises(ValueError, match=r"x\[0\] is .*, too far from the mean"):
+        online.learn_one(x, 1)
+    assert online.count == 2
+    np.testing.assert_array_equal(online.net.params, before)
+    np.testing.assert_array_equal(online.mean, mean)
+
+
+def test_names_that_a_file_cannot_hold_are_refused():
+    online = learner()
+    with pytest.raises(TypeError, match="names of the features must be strings"):
+        online.learn_one({1: 1.0, 2: 2.0, 3: 3.0}, 1)
+    assert online.features is None
+
+
+def test_missing_targets():
+    net = Network([3, 4, 2], output="identity", missing_targets="ignore", seed=0)
+    online, before = OnlineLearner(net), net.params.copy()
+    for none in ([None, None], [np.nan, np.nan], np.ma.array([5.0, 5.0], mask=True)):
+        assert online.learn_one([1, 2, 3], none) == 0
+    np.testing.assert_array_equal(net.params, before)
+    online.learn_one([1, 2, 4], [None, 1])
+    assert (net.biases[1] != 0).tolist() == [False, True]
+    labels = OnlineLearner(Network([3, 4, 2], missing_targets="ignore", seed=0))
+    for none in (np.nan, [None], np.ma.masked):
+        assert labels.learn_one([1, 2, 3], none) == 0
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -156,4 +216,47 @@ def test_other_files_are_refused(tmp_path, changed):
     extra = None if changed is None else {"online": json.dumps(state)}
     online.net.save(tmp_path / "net", extra)
     with pytest.raises(ModelFileError, match="is no file of an OnlineLearner"):
+        OnlineLearner.load(tmp_path / "net")
+
+
+def test_bounds_are_those_of_the_stepper():
+    bounds = {"clip_value": 0.5, "clip_norm": 1.0, "max_norm": 2.0, "frozen": [1]}
+    online = learner(**bounds)
+    rule = online.net.stream.rule
+    assert (rule.clip_value, rule.clip_norm, rule.max_norm, rule.frozen) == (0.5, 1.0, 2.0, (1,))
+
+
+def test_settings_may_change_while_it_learns(tmp_path):
+    """A rate, and layers that are frozen from then on; the statistics and the state stay."""
+    online = learner(optimizer="adam", learning_rate=0.01)
+    for x in np.eye(3):
+        online.learn_one(x, 0)
+    online.stepper.learning_rate = 0.001
+    before = online.net.weights[0].copy()
+    online.stepper = online.net.stepper(frozen=[1])
+    assert (online.stepper.t, online.stepper.learning_rate) == (3, 0.001)
+    online.learn_one([1.0, 2.0, 3.0], 1)
+    assert (online.count, online.stepper.t) == (4, 4)
+    np.testing.assert_array_equal(online.net.weights[0], before)
+    online.save(tmp_path / "net")
+    again = OnlineLearner.load(tmp_path / "net")
+    for each in (online, again):
+        each.learn_one([0.0, 1.0, 0.0], 0)
+    np.testing.assert_array_equal(again.net.params, online.net.params)
+    np.testing.assert_array_equal(again.net.weights[0], before)
+
+
+def test_messages_name_the_entry_that_is_not_finite():
+    online = learner()
+    with pytest.raises(ValueError, match="got nan in entry 2"):
+        online.learn_one([0.0, 1.0, np.nan], 0)
+    with pytest.raises(ValueError, match="got inf in feature 'b'"):
+        online.learn_one({"a": 1.0, "b": np.inf, "c": 0.0}, 0)
+
+
+def test_a_model_file_without_statistics_is_named_as_one(tmp_path):
+    learner().net.save(tmp_path / "net")
+    with pytest.raises(
+        ModelFileError, match=r"no file of an OnlineLearner but .* Network.load reads"
+    ):
         OnlineLearner.load(tmp_path / "net")

@@ -179,6 +179,18 @@ def test_an_online_epoch_may_be_cut_at_panels(engine, dtype, rng):
     np.testing.assert_array_equal(whole.params, cut.params)
 
 
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 150])
+def test_losses_of_online_steps_whose_logarithms_are_taken_together(engine, n, dtype, rng):
+    spec = NetworkSpec((4, 6, 3), dtype=dtype)
+    problem, order = random_problem(spec, 40, rng, kind="labels"), rng.integers(0, 40, n)
+    params = random_params(spec, rng)
+    together, alone = bound_networks(spec, params, engine, engine)
+    loss = train(together, problem, order, 1, 0.1)
+    each = [train(alone, problem, order[i : i + 1], 1, 0.1) for i in range(n)]
+    assert loss == pytest.approx(np.mean(each), rel=1e-14)
+    np.testing.assert_array_equal(together.params, alone.params)
+
+
 def test_train_epoch_takes_rows_in_order_and_a_short_last_batch(engine, dtype, rtol, rng):
     spec = NetworkSpec((4, 6, 3), dtype=dtype)
     problem = random_problem(spec, 50, rng, kind="labels")

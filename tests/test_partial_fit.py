@@ -116,3 +116,27 @@ def test_refusals(args, error, message):
     with pytest.raises(error, match=message):
         net.partial_fit(*args)
     np.testing.assert_array_equal(net.params, before)
+
+
+@pytest.mark.parametrize("make", ["partial_fit", "stepper"])
+def test_another_rate_of_the_same_optimizer_keeps_its_state(make):
+    """Also where the optimizer is named at each call, as in a loop with a falling rate."""
+    X, y = classes(32)
+
+    def trained(**second):
+        net = network()
+        for options in ({"optimizer": "adam", "learning_rate": 0.01}, second):
+            if make == "partial_fit":
+                net.partial_fit(X, y, **options)
+            else:
+                net.stepper(**options).step(X, y)
+        return net
+
+    by_rate, by_name = trained(learning_rate=0.001), trained(optimizer="adam", learning_rate=0.001)
+    np.testing.assert_array_equal(by_name.params, by_rate.params)
+    assert by_name.stream.t == 2
+    assert trained(optimizer=Adam()).stream.t == 2  # 0.001 is its own rate
+    falling = trained(optimizer="adam", learning_rate=lambda step: 0.01 / (1 + step))
+    assert falling.stream.t == 2
+    for other in ("nadam", Adam(learning_rate=0.01, beta_1=0.8)):
+        assert trained(optimizer=other).stream.t == 1

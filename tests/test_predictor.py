@@ -137,3 +137,23 @@ def test_parameters_of_another_length_are_refused_by_both_twins():
 def test_rows_must_be_positive():
     with pytest.raises(ValueError, match="n_rows"):
         Network([3, 2]).predictor(0)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_more_jacobians_than_an_array_can_hold_are_refused(engine):
+    net = Network([8, 8], output="identity", seed=0, engine=engine)
+    with pytest.raises(ValueError, match="fit no array"):
+        net.predictor(2**61, jacobian=True)
+
+
+def test_messages_state_what_was_given(engine):
+    predict = Network([3, 2], seed=0, engine=engine).predictor()
+    with pytest.raises(ValueError, match=r"; got float64 \(3,\) and float32 \(1, 2\)$"):
+        predict(np.ones(3))
+    with pytest.raises(ValueError, match=r"; got list and"):
+        predict([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match=r"; got float32 \(3,\) not C-contiguous and"):
+        predict(np.ones(6, np.float32)[::2])
+    fixed = np.broadcast_to(np.float32(1), (1, 2))
+    with pytest.raises(ValueError, match=r"and float32 \(1, 2\) not C-contiguous read-only$"):
+        predict(np.ones(3, np.float32), fixed)

@@ -165,3 +165,10 @@ def test_a_users_script_runs(tmp_path, capsys):
     from support.user_script import main
 
     assert main(str(tmp_path)) > 0.5
+
+
+def test_dir_lists_what_users_may_use():
+    public = {name for name in dir(ffnn_fast) if not name.startswith("_")}
+    modules = {name for name in public if inspect.ismodule(getattr(ffnn_fast, name))}
+    assert public - modules == {name for name in ffnn_fast.__all__ if not name.startswith("_")}
+    assert {"optimizers", "schedules", "metrics"} <= modules

@@ -12,6 +12,7 @@ from ffnn_fast.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, StepRule
 from ffnn_fast.schedules import (
     Cosine,
     InverseScaling,
+    OneCycle,
     WarmUp,
 )
 
@@ -295,3 +296,8 @@ def test_an_objective_of_the_users_own(engine, settings):
         other.backward(X, y)
     with pytest.raises(ValueError, match="grad_y_hat must be finite"):
         other.backward(X, np.full((20, 1), np.nan))
+
+
+def test_a_schedule_in_shares_of_a_fit_is_refused_in_its_own_name():
+    with pytest.raises(ValueError, match="a stepper has no known number of steps"):
+        network().stepper(learning_rate=OneCycle(0.1))

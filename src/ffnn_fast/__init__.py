@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast._model.model_files import ModelFileError
@@ -25,6 +26,7 @@ from ffnn_fast.network import Network
 
 if TYPE_CHECKING:
     from ffnn_fast._solvers.levenberg_marquardt import Interval, LeastSquaresFit
+    from ffnn_fast.c import to_c
     from ffnn_fast.interchange import from_keras, from_sklearn, from_torch, to_torch
     from ffnn_fast.onnx import to_onnx
 
@@ -60,6 +62,7 @@ __all__ = [
     "from_sklearn",
     "from_torch",
     "show_config",
+    "to_c",
     "to_onnx",
     "to_torch",
 ]
@@ -69,6 +72,7 @@ LAZY = {  # name: the module that defines it, imported on first access
     "from_keras": "interchange",
     "from_sklearn": "interchange",
     "from_torch": "interchange",
+    "to_c": "c",
     "to_onnx": "onnx",
     "to_torch": "interchange",
 }
@@ -97,4 +101,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *LAZY})
+    modules = (name for name, value in globals().items() if isinstance(value, ModuleType))
+    public = (name for name in modules if not name.startswith("_"))
+    return sorted({*__all__, *public, *(name for name in globals() if name.startswith("__"))})

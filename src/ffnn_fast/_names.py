@@ -173,16 +173,16 @@ def hints_keywords(cls: Class) -> Class:
 
 def _checks_keywords(function: Callable[P, R]) -> Callable[P, R]:
     """A function that raises TypeError with a hint for a keyword argument that it does not have."""
-    known = [name for name in inspect.signature(function).parameters if name != "self"]
+    known = {name: None for name in inspect.signature(function).parameters if name != "self"}
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        for name in kwargs:
-            if name not in known:
-                raise TypeError(
-                    f"{function.__qualname__}() got an unexpected keyword argument {name!r}"
-                    f"{hint(name, known)}"
-                )
+        if not kwargs.keys() <= known.keys():
+            name = next(name for name in kwargs if name not in known)
+            raise TypeError(
+                f"{function.__qualname__}() got an unexpected keyword argument {name!r}"
+                f"{hint(name, known)}"
+            )
         return function(*args, **kwargs)
 
     return checked

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffnn_fast._conversion import as_numbers, check_unmasked
+from ffnn_fast._conversion import NUMBERS, as_numbers, check_unmasked
 from ffnn_fast._names import unknown
 from ffnn_fast._scalars import as_bool, as_choice, as_int, convert_fields
 
@@ -63,7 +63,7 @@ def accuracy(
     if known is not None:
         check_unmasked(known=known)
         right = right[np.asarray(known)]
-    return float(np.mean(right)) if right.size else float("nan")
+    return np.count_nonzero(right) / right.size if right.size else float("nan")
 
 
 def r2(
@@ -494,6 +494,8 @@ def _as_float64(values: npt.ArrayLike, name: str) -> np.ndarray:
 
 def _as_labels(values: npt.ArrayLike, name: str) -> np.ndarray:
     """Numbers, or text or other objects, of which none is masked or None."""
+    if type(values) is np.ndarray and values.dtype.kind in NUMBERS:
+        return values
     check_unmasked(**{name: values})
     array = np.asarray(values)
     if array.dtype.kind in TEXT:

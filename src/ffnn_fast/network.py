@@ -258,8 +258,9 @@ class Network:
         TypeError, ValueError
             If X does not hold finite real numbers in one of these shapes.
         """
-        rows, single = as_rows(X, self.spec)
-        y_hat = self._bound.forward(rows)
+        bound = self._bound
+        rows, single = as_rows(X, bound.spec)
+        y_hat = bound.forward(rows)
         return y_hat[0] if single else y_hat
 
     def predict(self, X: ArrayLike) -> Array:
@@ -282,8 +283,9 @@ class Network:
         TypeError, ValueError
             As `forward`.
         """
-        rows, single = as_rows(X, self.spec)
-        predicted = predictions.predict(self.spec, self._bound.forward(rows))
+        bound = self._bound
+        rows, single = as_rows(X, bound.spec)
+        predicted = predictions.predict(bound.spec, bound.forward(rows))
         return predicted[0] if single else predicted
 
     def predict_proba(self, X: ArrayLike) -> Array:
@@ -767,8 +769,9 @@ class Network:
         metrics: MetricsLike = True, diagnostics: bool = False,
         callbacks: Iterable[CallbackLike] = (), early_stopping: EarlyStopping | bool | None = None,
         tol: float | None = None, max_time: float | None = None,
-        averaging: str | Averaging | None = None, clip_value: float = math.inf,
-        clip_norm: float = math.inf, max_norm: float = math.inf, frozen: Iterable[int] = (),
+        averaging: str | Averaging | None = None, clip_value: float | None = math.inf,
+        clip_norm: float | None = math.inf, max_norm: float | None = math.inf,
+        frozen: Iterable[int] | None = (),
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
         checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
         on_interrupt: str = "raise",
@@ -832,7 +835,8 @@ class Network:
         averaging : {"ema", "swa"} or Averaging, optional
             Average the parameters during training, and end with the average.
         clip_value, clip_norm, max_norm : float, default inf
-            Bounds of each entry of ∇θ, of ‖∇θ‖, and of the norm of the weights into each unit.
+            Bounds of each entry of ∇θ, of ‖∇θ‖, and of the norm of the weights into each unit;
+            inf or None: none.
         frozen : sequence of int, default ()
             Layers k = 1..L that stay as they are.
         rate_factors, decay_factors : Factors, optional
@@ -913,10 +917,13 @@ class Network:
             Rows per step; no batch spans two chunks.
         optimizer, learning_rate : optional
             As in `fit`. Default: those of the last call, also if the network was saved and loaded
-            since, or stochastic gradient descent. Another optimizer starts with new state; another
-            learning rate keeps it.
+            since, or stochastic gradient descent. Another learning rate keeps the optimizer's
+            state; another optimizer, or one with other options, starts with new state. If only
+            `optimizer` is given, the rate is the optimizer's own. A schedule that counts epochs
+            takes each chunk for one.
         clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors : optional
-            As in `fit`. Default: those of the last call, or none.
+            As in `fit`. Default: those of the last call, or none; ``inf``, ``()`` and
+            ``Factors()`` end them.
 
         Returns
         -------
@@ -963,7 +970,9 @@ class Network:
         optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen, rate_factors, \
 decay_factors : optional
             As in `partial_fit`: by default those of the last stepper or `partial_fit`, whose state
-            goes on, or stochastic gradient descent. A schedule must count steps.
+            goes on, or stochastic gradient descent. A schedule must count steps. With another
+            optimizer the network has the state of the new stepper from then on; an older one goes
+            on with its own, which `save` does not store.
         batch_size : int, default 32
             The most rows of a call.
         rollback : bool, default True
@@ -993,7 +1002,7 @@ decay_factors : optional
         bounds = streaming.given_bounds(
             self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
         )
-        request = streaming.StreamRequest(optimizer, learning_rate, bounds)
+        request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
         made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream
         return made
@@ -1001,7 +1010,7 @@ decay_factors : optional
     def find_learning_rate(
         self, X: ArrayLike, y: ArrayLike, *, lowest: float = 1e-6, highest: float = 10.0,
         steps: int = 100, batch_size: int | None = 32, optimizer: OptimizerLike = "sgd",
-        sample_weight: ArrayLike | None = None, frozen: Iterable[int] = (),
+        sample_weight: ArrayLike | None = None, frozen: Iterable[int] | None = (),
         rng: int | np.random.Generator | None = None,
     ) -> rate_finder.RateCurve:  # fmt: skip
         """Try learning rates from low to high, one step each; the network does not change.
@@ -1167,7 +1176,8 @@ decay_factors : optional
     def levenberg_marquardt(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
         max_iterations: int = 200, tol: float = 1e-8, damping: float = 1e-3,
-        output_weight: ArrayLike | None = None, frozen: Iterable[int] = (), n_starts: int = 1,
+        output_weight: ArrayLike | None = None, frozen: Iterable[int] | None = (),
+        n_starts: int = 1,
         quasi_newton_steps: int | None = None, memory_limit: float = 2e9,
         callback: RecordCallback | None = None,
     ) -> LeastSquaresFit:  # fmt: skip
@@ -1272,7 +1282,8 @@ decay_factors : optional
         Raises
         ------
         TypeError, ValueError
-            If `n_rows` is not an integer >= 1, or `jacobian` not a bool.
+            If `n_rows` is not an integer >= 1, or so large that no array can hold the result, or
+            `jacobian` not a bool.
 
         Examples
         --------
@@ -1373,7 +1384,8 @@ decay_factors : optional
         Parameters
         ----------
         path : str or path-like
-            Ends in ``.c``; the header lies beside it. Existing files are replaced.
+            Ends in ``.c``; the header lies beside it. Existing files are replaced. The name of the
+            file is ASCII, and no header of C has it.
         name : str, optional
             The prefix of ``<name>_forward``, ``<name>_batch`` and ``<name>_jacobian``; default:
             made of the name of the file.
@@ -1415,7 +1427,8 @@ decay_factors : optional
         Returns
         -------
         Trace
-            Of the mean loss over the rows, without penalty and dropout.
+            Of the mean loss over the rows, without penalty and dropout. One sample, a vector, is
+            a batch of n = 1 row here: ``a_k`` is (1, n_k).
 
         Raises
         ------

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ffnn_fast._conversion import as_numbers
-from ffnn_fast._model.arrays import as_finite
+from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.arrays import as_finite, as_targets
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.model_files import load as load_model
 from ffnn_fast._scalars import as_bool, as_int
@@ -22,6 +23,7 @@ __all__ = ["OnlineLearner"]
 
 Array = np.ndarray
 Sample = ArrayLike | Mapping[str, float]
+Moments = tuple[int, Array, Array]  # count, mean, sum of squared deviations
 ENTRY = "online"  # of the header's extra
 
 
@@ -35,7 +37,7 @@ class OnlineLearner:
     ----------
     net : Network
         Trained in place, by its `Network.stepper`.
-    optimizer, learning_rate, clip_norm, frozen : optional
+    optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen : optional
         As in `Network.stepper`.
     standardize : bool, default True
         False: inputs are taken as they are.
@@ -43,6 +45,10 @@ class OnlineLearner:
     Attributes
     ----------
     net : Network
+    stepper : Stepper
+        Takes the steps. ``learner.stepper.learning_rate = 0.001`` changes the rate, and
+        ``learner.stepper = learner.net.stepper(frozen=[1])`` freezes a layer; the optimizer's state
+        goes on.
     features : tuple of str or None
         Names of the inputs, in the order of the first sample that was a mapping; None before.
     count : int
@@ -83,7 +89,9 @@ class OnlineLearner:
         *,
         optimizer: OptimizerLike | None = None,
         learning_rate: RateLike = None,
+        clip_value: float | None = None,
         clip_norm: float | None = None,
+        max_norm: float | None = None,
         frozen: Iterable[int] | None = None,
         standardize: bool = True,
     ) -> None:
@@ -94,10 +102,10 @@ class OnlineLearner:
         self.features: tuple[str, ...] | None = None
         self._standardize = as_bool(standardize, "standardize")
         zero = np.zeros(net.spec.n_inputs)
-        self._moments = (0, zero, zero)  # count, mean, sum of squared deviations
-        self._stepper = net.stepper(
-            optimizer=optimizer, learning_rate=learning_rate, batch_size=1, clip_norm=clip_norm,
-            frozen=frozen,
+        self._moments: Moments = (0, zero, zero)
+        self.stepper = net.stepper(
+            optimizer=optimizer, learning_rate=learning_rate, batch_size=1, clip_value=clip_value,
+            clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
         )  # fmt: skip
 
     @property
@@ -121,7 +129,7 @@ class OnlineLearner:
         Parameters
         ----------
         x : array-like of shape (n_0,), or mapping of names to numbers
-            All mappings have the same names.
+            All mappings have the same names, which are strings.
         y : int, float or array-like
             The target of one sample, as in `Network.loss`.
 
@@ -138,15 +146,12 @@ class OnlineLearner:
         Raises
         ------
         TypeError, ValueError
-            If an argument is not as described; nothing has been changed then.
+            If an argument is not as described, or `x` is so far from the mean that float64 cannot
+            hold the variance; nothing has been changed then.
         """
         row, features = self._row(x)
-        count, mean, squares = self._moments
-        count += 1
-        deviation = row - mean
-        mean = mean + deviation / count
-        moments = (count, mean, squares + deviation * (row - mean))
-        loss = self._stepper.step(self._input(row, moments), self._target(y))
+        moments = ignoring("over invalid", _with_row, self._moments, row)
+        loss = self.stepper.step(self._input(row, moments), self._target(y))
         self._moments, self.features = moments, features
         return loss
 
@@ -234,6 +239,11 @@ class OnlineLearner:
             If it was not written by `save`, or is damaged.
         """
         _, _, extra = load_model(path)
+        if ENTRY not in extra:
+            raise ModelFileError(
+                f"{str(path)!r} is no file of an OnlineLearner but of a network alone, which "
+                "Network.load reads"
+            )
         net = Network.load(path, engine=engine, n_threads=n_threads)
         try:
             state = json.loads(extra[ENTRY])
@@ -249,7 +259,7 @@ class OnlineLearner:
         """One row, (n_0,) float64, and the names of its entries."""
         features, n = self.features, self.net.spec.n_inputs
         if isinstance(x, Mapping):
-            features = tuple(x) if features is None else features
+            features = _as_names(x) if features is None else features
             if x.keys() != set(features):
                 expected = ", ".join(map(str, features))
                 raise ValueError(f"x must have the features {expected}; got {quoted(list(x))}")
@@ -257,9 +267,13 @@ class OnlineLearner:
         row = as_numbers(x, "x")
         if row.shape != (n,):
             raise ValueError(f"x must have shape ({n},), got {row.shape}")
-        return as_finite(row, "float64", "x"), features
+        if not np.isfinite(row).all():
+            j = int(np.argmin(np.isfinite(row)))
+            where = f"entry {j}" if features is None else f"feature {features[j]!r}"
+            raise ValueError(f"x must be finite, got {row[j]} in {where}")
+        return row.astype(np.float64, copy=False), features
 
-    def _input(self, row: Array, moments: tuple[int, Array, Array]) -> Array:
+    def _input(self, row: Array, moments: Moments) -> Array:
         """The standardised row, (1, n_0); an input that has been constant is 0."""
         count, mean, squares = moments
         if self._standardize:
@@ -268,15 +282,45 @@ class OnlineLearner:
         return as_finite(row[None], self.net.spec.dtype, "x")
 
     def _target(self, y: Any) -> Array:
-        """The target as one row."""
-        spec = self.net.spec
-        given = as_numbers(y, "y")
-        if spec.takes_labels and given.ndim == 0:
-            return given.reshape(1)
-        return given.reshape(1, -1)
+        """The target as that of one row."""
+        return as_targets(y, self.net.spec, 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "stepper"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.stepper = self.net.stepper(batch_size=1)  # goes on with the state of the network
 
 
-def _as_moments(state: Mapping[str, Any], n: int) -> tuple[int, Array, Array]:
+def _with_row(moments: Moments, row: Array) -> Moments:
+    """Count, mean and sum of squared deviations with one row more.
+
+    Raises
+    ------
+    ValueError
+        If the sum is not finite.
+    """
+    count, mean, squares = moments
+    count += 1
+    deviation = row - mean
+    mean = mean + deviation / count
+    squares = squares + deviation * (row - mean)
+    bad = ~np.isfinite(squares)
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise ValueError(f"x[{i}] is {row[i]}, too far from the mean for a variance in float64")
+    return count, mean, squares
+
+
+def _as_names(x: Mapping[str, float]) -> tuple[str, ...]:
+    """The names of a mapping; TypeError unless they are strings, as a file needs."""
+    if not all(isinstance(name, str) for name in x):
+        raise TypeError(f"the names of the features must be strings, got {quoted(list(x))}")
+    return tuple(x)
+
+
+def _as_moments(state: Mapping[str, Any], n: int) -> Moments:
     mean, squares = (np.array(state[name], np.float64) for name in ("mean", "squares"))
     for values in (mean, squares):
         if values.shape != (n,) or not np.isfinite(values).all():

@@ -121,7 +121,7 @@ class Predictor:
         ):
             raise ValueError(
                 f"expected C-contiguous {spec.dtype} arrays: x of {math.prod(taken)} elements, "
-                f"writable out of {math.prod(given)}"
+                f"writable out of {math.prod(given)}; got {_described(x)} and {_described(out)}"
             )
         forward(self.plan, self.params, x.reshape(taken), out.reshape(given), None)
         return out
@@ -156,7 +156,7 @@ class JacobianPredictor:
         if not _is_plain(jacobian_out, spec.dtype, math.prod(shape), written=True):
             raise ValueError(
                 f"expected C-contiguous {spec.dtype} arrays: writable jacobian_out of "
-                f"{math.prod(shape)} elements"
+                f"{math.prod(shape)} elements; got {_described(jacobian_out)}"
             )
         out = predict(x, out)
         X, J = x.reshape(predict.n_rows, -1), jacobian_out.reshape(shape)
@@ -169,6 +169,14 @@ def _is_plain(x: object, dtype: str, size: int, written: bool) -> bool:
     if not isinstance(x, np.ndarray) or x.dtype != dtype or x.size != size:
         return False
     return x.flags.carray if written else x.flags.c_contiguous and x.flags.aligned
+
+
+def _described(x: object) -> str:
+    """Dtype, shape and layout of an array, else the type, for messages."""
+    if not isinstance(x, np.ndarray):
+        return type(x).__name__
+    layout = "" if x.flags.c_contiguous else " not C-contiguous"
+    return f"{x.dtype} {x.shape}{layout}" + ("" if x.flags.writeable else " read-only")
 
 
 def workspace_size(plan: Plan, n: int) -> int:

@@ -34,7 +34,7 @@ class Vectors:
 def vectors(net: Network, columns: Columns) -> Vectors:
     """Reference vectors of the plain NumPy formulas in float64, from random inputs."""
     dtype = {"float": "float32", "double": "float64"}[net.real]
-    x, h_0 = columns.samples(ROWS, dtype, np.random.default_rng(0))
+    x, h_0, d_0 = columns.samples(ROWS, dtype, np.random.default_rng(0))
     exact = _value_and_jacobian(net.spec, net.params, h_0, "float64")
     rough = _value_and_jacobian(net.spec, net.params, h_0, "float32")
     factor = MARGIN * (1.0 if net.real == "float" else UNIT)
@@ -43,7 +43,7 @@ def vectors(net: Network, columns: Columns) -> Vectors:
         for a, b in zip(exact, rough, strict=True)
     ]
     y, J = exact
-    return Vectors(x, columns.in_units(y), columns.by_column(x, J), *limits)
+    return Vectors(x, *columns.outputs.decode(y, columns.by_column(J, d_0)), *limits)
 
 
 def _size(x: Array) -> float:
@@ -70,7 +70,7 @@ def _value_and_jacobian(
 
 def main_program(net: Network, found: Vectors, name: str, jacobian: bool) -> str:
     """The program: exit code 0 if all errors are within their limits, else 1."""
-    n_L, n_0, real = net.spec.n_outputs, found.x.shape[1], net.real
+    n_L, n_0, real = found.y.shape[1], found.x.shape[1], net.real
     arrays = [
         array(real, "reference_x", found.x, real),
         array("double", "reference_y", found.y, "double"),

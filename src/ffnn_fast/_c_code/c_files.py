@@ -6,17 +6,20 @@ import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ffnn_fast._c_code.c_check import main_program, vectors
 from ffnn_fast._c_code.c_columns import Columns, columns_of
+from ffnn_fast._c_code.c_estimators import network_of
 from ffnn_fast._c_code.c_fortran import fortran_module
 from ffnn_fast._c_code.c_functions import functions
 from ffnn_fast._c_code.c_layers import Network, check_activations, parameters
 from ffnn_fast._c_code.c_maths import maths_source
-from ffnn_fast._c_code.c_text import check_identifier, comment, identifier_of
+from ffnn_fast._c_code.c_text import check_file_name, check_identifier, comment, identifier_of
 from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.fitted import as_fitted
 from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
@@ -77,13 +80,32 @@ def export_c(
     spec: NetworkSpec, params: np.ndarray, path: PathLike, options: CExportOptions
 ) -> tuple[Path, ...]:
     """See `ffnn_fast.Network.export_c`."""
+    columns = columns_of(options.preprocessing, spec)
+    return _write(spec, params, columns, path, options)
+
+
+def export_estimator(model: Any, path: PathLike, options: CExportOptions) -> tuple[Path, ...]:
+    """See `ffnn_fast.c.to_c`."""
+    if options.preprocessing is not None:
+        raise ValueError(
+            f"preprocessing goes with a Network; {type(model).__name__} has its own steps"
+        )
+    fitted = as_fitted(model, "to_c")
+    parts = network_of(fitted, options.dtype or fitted.spec.dtype)
+    return _write(*parts, path, options)
+
+
+def _write(
+    spec: NetworkSpec, params: np.ndarray, columns: Columns, path: PathLike, options: CExportOptions
+) -> tuple[Path, ...]:
+    """The files written."""
     source = Path(as_path(path))
     if source.suffix != ".c":
         raise ValueError(f"the file must end in .c, got {str(source)!r}")
     spec.require_plain("export_c")
     check_activations(spec)
+    check_file_name(source.stem)
     name = options.name or check_identifier(identifier_of(source.stem))
-    columns = columns_of(options.preprocessing, spec)
     net = Network(spec, *_parameters(params, options.dtype or spec.dtype))
     header = source.with_suffix(".h")
     texts = {
@@ -91,9 +113,8 @@ def export_c(
         header: _header(net, columns, name, options.jacobian),
     }
     if options.fortran:
-        sizes = columns.n_inputs, spec.n_outputs
         texts[source.with_suffix(".f90")] = fortran_module(
-            name, header.name, net.real, *sizes, options.jacobian
+            name, header.name, net.real, columns, options.jacobian
         )
     for file, text in texts.items():
         write_atomically(os.path.realpath(file), [text.encode("ascii")])
@@ -154,13 +175,15 @@ def _header(net: Network, columns: Columns, name: str, jacobian: bool) -> str:
             "/* the same y as forward, and J[i * inputs + c] := dy_i / dx_c */",
             f"void {name}_jacobian(const {real} *x, {real} *y, {real} *J);",
         ]
+    for known in columns.outputs.classes:
+        declared += known.declarations(name, real)
     return "\n".join(
         [
-            comment([*_title(net, name), *columns.description()]).rstrip("\n"),
+            comment([*_title(net, name), *columns.description]).rstrip("\n"),
             f"#ifndef {upper}_H\n#define {upper}_H\n",
             "#include <stddef.h>\n",
             f"#define {upper}_N_INPUTS {columns.n_inputs}",
-            f"#define {upper}_N_OUTPUTS {net.spec.n_outputs}\n",
+            f"#define {upper}_N_OUTPUTS {columns.outputs.n}\n",
             '#ifdef __cplusplus\nextern "C" {\n#endif\n',
             *declared,
             f"\n#ifdef __cplusplus\n}}\n#endif\n\n#endif /* {upper}_H */\n",

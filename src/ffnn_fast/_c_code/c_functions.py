@@ -51,13 +51,16 @@ def functions(net: Network, columns: Columns, name: str, jacobian: bool) -> str:
         net.maths.add("exp")
         parts += [SOFTMAX.lstrip(), *([SOFTMAX_TANGENT.lstrip()] if jacobian else [])]
     parts += [layer(net, k) for k in range(1, len(net.names) + 1)]
-    parts += [columns.encoding(net.real), _forward(net, columns), BATCH.lstrip()]
+    if columns.inputs is not None:
+        parts.append(columns.inputs.source(net.real, jacobian))
+    parts += [columns.outputs.arrays(), _forward(net, columns, jacobian), BATCH.lstrip()]
     if jacobian:
         parts.append(_jacobian(net, columns))
+    parts += [known.source(name, net.real) for known in columns.outputs.classes]
     text = "\n".join(part for part in parts if part)
     filled = {
         "@real": net.real, "@s": SUFFIXES[net.real], "@name": name,
-        "@inputs": str(columns.n_inputs), "@outputs": str(net.spec.n_outputs),
+        "@inputs": str(columns.n_inputs), "@outputs": str(columns.outputs.n),
     }  # fmt: skip
     for mark, given in filled.items():
         text = text.replace(mark, given)
@@ -74,19 +77,27 @@ def _loop(n: int, statement: str) -> str:
     return f"for (i = 0; i < {n}; ++i) {statement}"
 
 
-def _start(net: Network, columns: Columns) -> tuple[list[str], str]:
-    """Statements before the first layer, and the name of h_0."""
-    if not columns.encodes:
+def _start(net: Network, columns: Columns, jacobian: bool) -> tuple[list[str], str]:
+    """Declarations of h_0 and its derivatives, and the name of h_0."""
+    if columns.inputs is None:
         return [], "x"
-    return [f"{net.real} h_0[{net.spec.n_inputs}];"], "h_0"
+    n_0 = net.spec.n_inputs
+    return [f"{net.real} h_0[{n_0}]{f', d_0[{n_0}]' if jacobian else ''};"], "h_0"
 
 
-def _forward(net: Network, columns: Columns) -> str:
+def _encode(columns: Columns, jacobian: bool) -> list[str]:
+    """The statement that sets them."""
+    if columns.inputs is None:
+        return []
+    return ["encode(x, h_0, d_0);" if jacobian else "encode(x, h_0);"]
+
+
+def _forward(net: Network, columns: Columns, jacobian: bool) -> str:
     L, widths = len(net.names), net.widths()
-    declared, h = _start(net, columns)
+    declared, h = _start(net, columns, jacobian)
     arrays = ", ".join(f"h_{k}[{widths[k]}]" for k in range(1, L + 1))
     body = [*declared, f"{net.real} {arrays};", "int i;"]
-    body += ["encode(x, h_0);"] if columns.encodes else []
+    body += _encode(columns, jacobian)
     for k, g in enumerate(net.names, start=1):
         body.append(f"layer_{k}({h}, b_{k}, h_{k});")
         h = f"h_{k}"
@@ -94,19 +105,24 @@ def _forward(net: Network, columns: Columns) -> str:
             body.append(_loop(widths[k], f"{h}[i] = value_{g}({h}[i]);"))
     if net.names[-1] == "softmax":
         body += [f"softmax({h} + {start}, {width});" for start, width in _heads(net)]
-    body.append(_loop(net.spec.n_outputs, f"y[i] = {columns.decoded(f'{h}[i]', net.real)};"))
+    body += columns.outputs.value(h, net.real)
     return f"void @name_forward(const @real *x, @real *y)\n{{\n{lines(body)}}}\n"
 
 
 def _jacobian(net: Network, columns: Columns) -> str:
     """Forward mode: the tangent of each input in turn goes through the layers, like a sample."""
-    L, widths, outputs = len(net.names), net.widths(), net.spec.n_outputs
-    declared, h = _start(net, columns)
+    L, widths = len(net.names), net.widths()
+    declared, h = _start(net, columns, True)
     slopes = L if net.names[-1] != "softmax" else L - 1
+    counters = "i, c" if columns.inputs is None else "i, j, c"
     of = [f"{name}_{k}[{widths[k]}]" for k in range(1, L + 1) for name in ("h", "t")]
     of += [f"d_{k}[{widths[k]}]" for k in range(1, slopes + 1)]
-    body = [*declared, f"{net.real} a[{max(widths[1:])}], {', '.join(of)};", "int i, c;"]
-    body += ["encode(x, h_0);"] if columns.encodes else []
+    body = [
+        *declared,
+        f"{net.real} a[{max(widths[1:])}], {', '.join(of)};",
+        f"int {counters};",
+    ]
+    body += _encode(columns, True)
     for k, g in enumerate(net.names, start=1):
         softmax = g == "softmax"
         body.append(f"layer_{k}({h}, b_{k}, {f'h_{k}' if softmax else 'a'});")
@@ -118,7 +134,7 @@ def _jacobian(net: Network, columns: Columns) -> str:
             _loop(widths[k], f"{h}[i] = value_{g}(a[i]);"),
             _loop(widths[k], f"d_{k}[i] = slope_{g}(a[i], {h}[i]);"),
         ]
-    body.append(_loop(outputs, f"y[i] = {columns.decoded(f'{h}[i]', net.real)};"))
+    body += columns.outputs.value(h, net.real)
     body += [
         f"for (c = 0; c < {columns.n_inputs}; ++c) {{",
         *(f"    {text}" for text in _column(net, columns, slopes)),
@@ -132,16 +148,12 @@ def _jacobian(net: Network, columns: Columns) -> str:
 def _column(net: Network, columns: Columns, slopes: int) -> list[str]:
     """Statements for column c of J."""
     L, widths = len(net.names), net.widths()
-    body, first = columns.tangent(net.real)
+    body = columns.tangent(widths[1], net.spec.n_inputs)
     for k in range(1, L + 1):
-        if k == 1:
-            body.append(_loop(widths[1], f"t_1[i] = {first};"))
-        else:
+        if k > 1:
             body.append(f"layer_{k}(t_{k - 1}, zeros, t_{k});")
         if k <= slopes:
             body.append(_loop(widths[k], f"t_{k}[i] *= d_{k}[i];"))
     if slopes < L:
         body += [f"softmax_tangent(h_{L} + {s}, t_{L} + {s}, {n});" for s, n in _heads(net)]
-    at = f"J[i * {columns.n_inputs} + c]"
-    body.append(_loop(net.spec.n_outputs, f"{at} = {columns.scaled(f't_{L}[i]', net.real)};"))
-    return body
+    return body + columns.outputs.tangent(f"t_{L}", columns.n_inputs, net.real)

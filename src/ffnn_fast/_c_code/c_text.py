@@ -19,6 +19,14 @@ KEYWORDS = frozenset(
     )
 )
 
+HEADERS = frozenset(
+    (
+        *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646", "limits"),
+        *("locale", "math", "setjmp", "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio"),
+        *("stdlib", "string", "tgmath", "time", "wchar", "wctype"),
+    )
+)
+
 
 def literal(value: float, real: str) -> str:
     """An exact literal: hexadecimal, with the suffix f for a float."""
@@ -45,6 +53,15 @@ def array(kind: str, name: str, values: np.ndarray, real: str) -> str:
     return "\n".join([f"static const {kind} {name}{shape} = {{", *lines, "};"]) + "\n"
 
 
+def string(text: str) -> str:
+    """A literal, in UTF-8; all but printable ASCII is written as octal numbers."""
+    plain = (
+        chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}"
+        for byte in text.encode()
+    )
+    return f'"{"".join(plain)}"'
+
+
 def lines(texts: Iterable[str], indent: int = 4) -> str:
     """Statements, one a line."""
     return "".join(f"{' ' * indent}{text}\n" for text in texts)
@@ -60,6 +77,20 @@ def check_identifier(name: str) -> str:
             f"of them and be no keyword of C, got {name!r}; give another one as name=..."
         )
     return name
+
+
+def check_file_name(stem: str) -> None:
+    """ValueError unless `#include "<stem>.h"` is C and names no header of C itself."""
+    if not (stem.isascii() and stem.isprintable()) or set(stem) & set('"\\'):
+        raise ValueError(
+            f'the name of the file must be printable ASCII without " and \\, since the source '
+            f"includes its header by name; got {stem!r}"
+        )
+    if stem.lower() in HEADERS:
+        raise ValueError(
+            f"a header {stem}.h would stand in for that of C with the same name; give the file "
+            "another name, and the prefix of the functions as name=..."
+        )
 
 
 def identifier_of(stem: str) -> str:

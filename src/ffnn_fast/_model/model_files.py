@@ -200,6 +200,8 @@ def write_atomically(target: str, parts: Iterable[Buffer], previous: str | None 
     overwritten.
     """
     folder = os.path.dirname(target)
+    if not os.path.isdir(folder or "."):
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", folder)
     if previous is None:
         temporary = os.path.join(folder, f".ffnn_fast-{secrets.token_hex(8)}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

@@ -227,7 +227,7 @@ class NetworkSpec(FurtherParameters):
         """l2 of every layer."""
         return self.l2 if isinstance(self.l2, tuple) else (self.l2,) * self.n_layers
 
-    @property
+    @cached_property
     def task(self) -> str:
         """``"classification"`` when outputs are probabilities of classes, else ``"regression"``."""
         classifies = self.output == "softmax" or loss_of(self.loss).classifies
@@ -246,7 +246,7 @@ class NetworkSpec(FurtherParameters):
         widths = self.heads or (self.n_targets,)
         return tuple((width, domain.low, domain.high, domain.row) for width in widths)
 
-    @property
+    @cached_property
     def takes_labels(self) -> bool:
         """Whether a sample belongs to one class of n_L >= 2: targets may be labels, (n,)."""
         one_of = self.output == "softmax" or self.loss in ("cross_entropy", "hinge")

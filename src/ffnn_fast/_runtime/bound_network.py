@@ -25,6 +25,7 @@ from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.reference_stepper import ReferenceStepper
 from ffnn_fast._runtime.threads import openmp_limit
+from ffnn_fast._scalars import LARGEST
 from ffnn_fast.activations import by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
 
@@ -32,6 +33,7 @@ Array = np.ndarray
 ALIGNMENT = 64  # bytes; a cache line, and the widest vector
 STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
 MOST_KEPT = 1 << 21  # bytes of scratch that is kept: new pages take as long as the passes over them
+MOST_PREDICTED = 1 << 15  # parameters of networks whose predictor needs no other thread, and no GIL
 # Parameters times rows of a call of the reference engine that needs one BLAS thread: with fewer,
 # BLAS uses one by itself; with more, several are faster.
 SMALL_PRODUCTS = range(4096, 50_000_000)
@@ -114,6 +116,8 @@ class BoundNetwork:
         Returns the plan for the number of threads allowed now, at most that of `plan`.
     kept : list of ndarray
         Scratch of former calls, each for one thread at a time.
+    kept_predictors : list of callable
+        Predictors of one row, each for one thread at a time.
     made : dict
         Objects of other modules that are made once for this network and these parameters.
     """
@@ -127,6 +131,7 @@ class BoundNetwork:
     limited_plan: Callable[[], Any] | None = field(default=None, repr=False)
     # New in every copy by `dataclasses.replace`.
     kept: list[Array] = field(default_factory=list, init=False, repr=False)
+    kept_predictors: list[PredictFunction] = field(default_factory=list, init=False, repr=False)
     made: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -157,7 +162,7 @@ class BoundNetwork:
     def on(self, params: Array) -> BoundNetwork:
         """The same network with other parameters, (P,)."""
         other = copy(self)  # with the estimates of durations
-        vars(other).update(params=params, kept=[], made={})
+        vars(other).update(params=params, kept=[], kept_predictors=[], made={})
         return other
 
     def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
@@ -175,18 +180,32 @@ class BoundNetwork:
         """Scratch for calls on n rows."""
         return self._scratch(self.backend.workspace_size, n)
 
+    def take_workspace(self, n: int) -> Array:
+        """The same, of a former call if there is some; see `keep_scratch`."""
+        return self.take_scratch(self.backend.workspace_size(self.plan, n))
+
     def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
         n = len(X)
+        if n == 1 and self._keeps_predictors:
+            return self._forward_of_one(X)
         out = np.empty((n, self.spec.n_outputs), dtype=self.spec.dtype)
-        if n > 1 or self.uses_blas:
-            self._call(self.backend.forward, n, 1, X, out, self.workspace(n))
-            return out
-        # One row takes a microsecond, so its scratch is kept.
-        work = self._take_scratch(self.backend.workspace_size(self.plan, 1))
-        self.backend.forward(self.plan, self.params, X, out, work)
-        self._keep_scratch(work)
+        self._scratched(self.backend.workspace_size, self.backend.forward, 1, (X, out))
         return out
+
+    @cached_property
+    def _keeps_predictors(self) -> bool:
+        return len(self.params) <= MOST_PREDICTED and not self.uses_blas
+
+    def _forward_of_one(self, X: Array) -> Array:
+        """ŷ of one row, (1, n_L), by a predictor that is kept."""
+        try:
+            predict = self.kept_predictors.pop()
+        except IndexError:
+            predict = self.predictor(1)
+        y_hat = predict(X)
+        self.kept_predictors.append(predict)
+        return y_hat
 
     def _linear(self) -> BoundNetwork:
         """The network whose outputs are a_L, on the same θ."""
@@ -218,8 +237,9 @@ class BoundNetwork:
     def loss(self, samples: Samples, work: Array | None = None) -> float:
         """The objective on the samples; `work` is scratch for them."""
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
-        work = self.workspace(len(X)) if work is None else work
-        return self._call(self.backend.loss, len(X), 1, X, Y, weight, work)
+        if work is not None:
+            return self._call(self.backend.loss, len(X), 1, X, Y, weight, work)
+        return self._scratched(self.backend.workspace_size, self.backend.loss, 1, (X, Y, weight))
 
     def loss_gradient(
         self,
@@ -234,9 +254,12 @@ class BoundNetwork:
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         if grad is None:
             grad = aligned_empty(len(self.params), self.spec.dtype)
-        work = self.workspace(len(X)) if work is None else work
-        given = (X, Y, weight, grad, work, *([] if mask is None else [mask]))
-        value = self._call(self.backend.loss_gradient, len(X), 3, *given)
+        options = () if mask is None else (mask,)
+        function, size = self.backend.loss_gradient, self.backend.workspace_size
+        if work is None:
+            value = self._scratched(size, function, 3, (X, Y, weight, grad), options)
+        else:
+            value = self._call(function, len(X), 3, X, Y, weight, grad, work, *options)
         return value, grad
 
     def vjp(
@@ -285,7 +308,8 @@ class BoundNetwork:
         n, spec = len(X), self.spec
         spec.require_plain("parameter_jacobian")
         J = np.empty((n, spec.n_outputs, spec.n_params), dtype=spec.dtype)
-        size, passes = self.backend.jacobian_workspace_size, 1 + 3 * spec.n_outputs
+        # To write an entry to a new page of J takes as long as a hundred operations.
+        size, passes = self.backend.jacobian_workspace_size, 1 + 100 * spec.n_outputs
         self._scratched(size, self.backend.parameter_jacobian, passes, (X, J))
         return J
 
@@ -296,16 +320,17 @@ class BoundNetwork:
         passes: int,
         arrays: tuple[Array | None, ...],
         options: tuple[Any, ...] = (),
-    ) -> None:
+    ) -> Any:
         """``function(*arrays, work, *options)``, arrays[0] being the rows, with scratch that is
         kept for the next call unless it is large.
         """
         n = len(arrays[0])  # type: ignore[arg-type]
-        work = self._take_scratch(size(self.plan, n))
-        self._call(function, n, passes, *arrays, work, *options)
-        self._keep_scratch(work)
+        work = self.take_scratch(size(self.plan, n))
+        result = self._call(function, n, passes, *arrays, work, *options)
+        self.keep_scratch(work)
+        return result
 
-    def _take_scratch(self, needed: int) -> Array:
+    def take_scratch(self, needed: int) -> Array:
         """Scratch of at least so many elements, of a former call if there is some."""
         try:
             work = self.kept.pop()
@@ -313,8 +338,8 @@ class BoundNetwork:
             return aligned_empty(needed, self.spec.dtype)
         return work if len(work) >= needed else aligned_empty(needed, self.spec.dtype)
 
-    def _keep_scratch(self, work: Array) -> None:
-        """Keep scratch for a later call unless it is large."""
+    def keep_scratch(self, work: Array) -> None:
+        """Keep scratch, which nothing writes to any more, for a later call unless it is large."""
         if work.nbytes <= MOST_KEPT:
             self.kept.append(work)
 
@@ -328,8 +353,10 @@ class BoundNetwork:
         return self.backend.Predictor(self.plan, self.params, n_rows, work)
 
     def jacobian_predictor(self, n_rows: int) -> JacobianFunction:
-        """The same with ∂ŷ/∂x."""
+        """The same with ∂ŷ/∂x; ValueError if no array can hold it."""
         self.spec.require_plain("predictor(jacobian=True)")
+        if 8 * n_rows * self.spec.n_outputs * self.spec.n_inputs > LARGEST:
+            raise ValueError(f"the Jacobians of n_rows={n_rows} rows fit no array")
         work = self._scratch(self.backend.jacobian_workspace_size, n_rows)
         return self.backend.JacobianPredictor(self.plan, self.params, n_rows, work)
 

@@ -22,7 +22,7 @@ TOLERANCE = 1e-6  # relative error of a central difference in float64 that count
 class Trace(dict[str, Array]):
     """All quantities of one forward and backward pass, by the lecture's names.
 
-    A dictionary of arrays of the network's dtype, for k = 1..L:
+    A dictionary of arrays of the network's dtype, for k = 1..L and n rows, n = 1 for a vector:
 
     ====================================  ===============================================
     key                                   shape

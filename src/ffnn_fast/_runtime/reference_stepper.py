@@ -90,8 +90,8 @@ class ReferenceStepper:
 
     def apply(self, grad: Array, learning_rate: float) -> None:
         """One step of the rule with this gradient, (P,)."""
-        fits = grad.shape == self._params.shape and grad.dtype == self._params.dtype
-        self._check(fits and bool(np.isfinite(grad).all()), "the gradient")
+        plain = _is_plain(grad, self._plan.spec.dtype) and grad.shape == self._params.shape
+        self._check(plain and bool(np.isfinite(grad).all()), "the gradient")
         hyper = self._hyper(learning_rate)
         self._undoing(ignoring, "over invalid", self._update, hyper, grad)
 
@@ -154,9 +154,9 @@ class ReferenceStepper:
             known = Y.shape == (n,) and bool(np.isin(Y, range(spec.n_outputs)).all())
             self._check(known, "y")
         else:
+            self._check(_is_plain(Y, spec.dtype), "y")
             flat = Y.ndim == 1 and (T == 1 or (n == 1 and not spec.takes_labels))
-            fits = Y.size == n * T and ((Y.ndim == 2 and len(Y) == n) or flat)
-            self._check(_is_plain(Y, spec.dtype) and fits, "y")
+            self._check(Y.size == n * T and ((Y.ndim == 2 and len(Y) == n) or flat), "y")
             Y = Y.reshape(n, T)
             self._check(_in_domain(Y, spec), "y")
         if sample_weight is not None:
@@ -169,10 +169,9 @@ class ReferenceStepper:
             raise ValueError(f"the stepper does not take {what} as it is")
 
 
-def _is_plain(x: object, dtype: str) -> bool:
-    return (
-        isinstance(x, np.ndarray) and x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
-    )
+def _is_plain(x: Any, dtype: str) -> bool:
+    """Whether x is an array of this dtype, not masked, whose memory can be read as it lies."""
+    return type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
 
 
 def _in_domain(Y: Array, spec: Any) -> bool:

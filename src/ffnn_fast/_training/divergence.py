@@ -9,7 +9,6 @@ import numpy as np
 
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
-from ffnn_fast._runtime.bound_network import aligned_empty
 from ffnn_fast._runtime.diverged import DivergedWarning
 from ffnn_fast._runtime.inspection import trace
 from ffnn_fast._runtime.interrupts import Interrupts
@@ -32,10 +31,15 @@ class DivergenceGuard:
 
     def __init__(self, state: FitState, interrupts: Interrupts) -> None:
         self.interrupts = interrupts
-        self.params = aligned_empty(len(state.params), state.spec.dtype)
+        self._scratch = state.bound.take_scratch(len(state.params))
+        self.params = self._scratch[: len(state.params)]
         self.optimizer_state = np.empty_like(state.optimizer_state)
         self.t = self.position = 0
         self.loss_sum = 0.0
+
+    def keep_scratch(self, state: FitState) -> None:
+        """Leave the copy of θ to later calls of the network."""
+        state.bound.keep_scratch(self._scratch)
 
     def take_snapshot(self, state: FitState) -> None:
         """Copy a finite state."""

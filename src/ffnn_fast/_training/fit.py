@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,14 @@ from ffnn_fast.metrics import METRICS, Metric, as_metric
 from ffnn_fast.optimizers import Factors, Optimizer, StepRule, as_factors, as_optimizer
 from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_schedule
 
+# What `FitOptions` are made of, besides the numbers of rows.
+_arguments_of_options = attrgetter(
+    "epochs", "batch_size", "optimizer", "learning_rate", "shuffle", "metrics", "diagnostics",
+    "callbacks", "early_stopping", "tol", "max_time", "averaging", "clip_value", "clip_norm",
+    "max_norm", "frozen", "rate_factors", "decay_factors", "checkpoint", "on_interrupt",
+)  # fmt: skip
+IMMUTABLE = frozenset({bool, int, float, str, type(None)})
+
 
 def prepare(
     bound: BoundNetwork, net_rng: np.random.Generator, X: Any, y: Any, request: FitRequest
@@ -45,16 +54,33 @@ def prepare(
     """
     spec = bound.spec
     data = as_fit_data(spec, X, y, request)
-    options = _as_options(spec, len(data.samples.X), request)
+    options = _checked_options(bound, data, request)
     if data.samples.derivatives is not None:
         bound = SobolevNetwork.of(bound)
         options = replace(options, derivative_weight=data.samples.derivative_weight)
-    _check_monitors(options, data)
     if options.checkpoint:
         spec.to_dict()  # raises if the description cannot be written
         checkpoint_files.check_target(options.checkpoint.path)
     rng = net_rng if request.rng is None else as_generator(request.rng, "rng")
     return _start(bound, data, options, rng, request.resume)
+
+
+def _checked_options(bound: BoundNetwork, data: FitData, request: FitRequest) -> FitOptions:
+    """The options of a fit; those of the network's last one if all their arguments are equal.
+
+    Options are kept only of arguments that cannot change.
+    """
+    given, n = _arguments_of_options(request), len(data.samples.X)
+    key = (tuple(map(type, given)), given, n, data.has_validation)  # 1, 1.0 and True are equal
+    kept = bound.made.get("options")
+    if kept is not None and kept[0] == key:
+        options: FitOptions = kept[1]
+        return options
+    options = _as_options(bound.spec, n, request)
+    _check_monitors(options, data)
+    if all(type(value) in IMMUTABLE or (type(value) is tuple and not value) for value in given):
+        bound.made["options"] = key, options
+    return options
 
 
 def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
@@ -66,7 +92,11 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
     rule, schedule = as_rule_and_schedule(request.optimizer, learning_rate)
     average = as_averaging(request.averaging)
     decay = average.decay if average and average.kind == "ema" else 0.0
-    clips = (request.clip_value, request.clip_norm, request.max_norm)
+    value, norm, weight_norm = (
+        math.inf if bound is None else bound
+        for bound in (request.clip_value, request.clip_norm, request.max_norm)
+    )
+    frozen = as_frozen_layers(request.frozen, spec)
     metrics = _as_metrics(request.metrics, spec)
     larger_is_better = {metric.name: metric.larger_is_better for metric in metrics}
     size, limit = request.batch_size, request.max_time
@@ -75,8 +105,10 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
         batch_size=n if size is None else as_int(size, "batch_size"),
         rule=StepRule(
             rule,
-            *clips,
-            as_frozen_layers(request.frozen, spec),
+            value,
+            norm,
+            weight_norm,
+            frozen,
             decay,
             rate_factors=as_group_factors(request.rate_factors, "rate_factors", spec),
             decay_factors=as_group_factors(request.decay_factors, "decay_factors", spec),
@@ -106,7 +138,7 @@ def _start(
     content, before = _content(resume, options.checkpoint), rng.bit_generator.state
     if content is not None:
         rng.bit_generator.state = resuming.rng_at_start(content, rng)
-    start = rng.bit_generator.state
+    start = before if content is None else rng.bit_generator.state
     try:
         train, validation = data.split(rng, checkpoint_files.draw_of(content))
         if options.batch_size > len(train.X):
@@ -156,7 +188,13 @@ def as_rule_and_schedule(optimizer: Any, learning_rate: Any) -> tuple[Optimizer,
 
 
 def as_frozen_layers(frozen: Any, spec: NetworkSpec) -> tuple[int, ...]:
-    """Sorted numbers of layers; ValueError for one the network does not have, or for all."""
+    """Sorted numbers of layers, None: of none; ValueError for one the network does not have, or for
+    all.
+    """
+    if frozen is None:
+        return ()
+    if isinstance(frozen, (int, np.integer)):
+        raise TypeError(f"frozen must be a sequence of layer numbers, such as [1], got {frozen!r}")
     layers = sorted({as_int(k, "a layer number in frozen") for k in _as_iterable(frozen, "frozen")})
     beyond = [k for k in layers if k > spec.n_layers]
     if beyond:

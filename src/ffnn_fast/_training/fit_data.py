@@ -67,6 +67,8 @@ class FitData:
     def _part(self, which: Array | None, name: str = "") -> Samples:
         """Some samples, or all without a copy; the mean of their weights is 1."""
         samples, weight = self.samples, self.weight
+        if which is None and weight is None:
+            return samples
         if which is not None:
             samples = samples.rows(which)
             weight = weight if weight is None else weight[which]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,8 +16,7 @@ from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, 
 from ffnn_fast.optimizers import Factors
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitRequest:
+class FitRequest(NamedTuple):
     """The options of `ffnn_fast.Network.fit`."""
 
     epochs: int
@@ -38,10 +38,10 @@ class FitRequest:
     tol: float | None
     max_time: float | None
     averaging: str | Averaging | None
-    clip_value: float
-    clip_norm: float
-    max_norm: float
-    frozen: Iterable[int]
+    clip_value: float | None
+    clip_norm: float | None
+    max_norm: float | None
+    frozen: Iterable[int] | None
     rate_factors: Factors | None
     decay_factors: Factors | None
     checkpoint: PathLike | Checkpoint | None
@@ -59,5 +59,5 @@ class RateFinderRequest:
     batch_size: int | None
     optimizer: OptimizerLike
     sample_weight: ArrayLike | None
-    frozen: Iterable[int]
+    frozen: Iterable[int] | None
     rng: int | np.random.Generator | None

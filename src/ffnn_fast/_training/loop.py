@@ -56,6 +56,7 @@ def _fit(state: FitState, interrupts: Interrupts) -> None:
         if state.history.stopped != "diverged":
             loop.checkpoints.write(state)
         _set_final_params(state)
+        loop.keep_scratch()
     except KeyboardInterrupt:
         state.history.stopped = "interrupted"
         loop.checkpoints.write(state)
@@ -72,7 +73,7 @@ class _Loop:
         options = state.options
         self.state, self.interrupts = state, interrupts
         self.deadline = perf_counter() + options.max_time
-        self.work = state.bound.workspace(options.batch_size)
+        self.work = state.bound.take_workspace(options.batch_size)
         self.divergence = DivergenceGuard(state, interrupts)
         self.checkpoints = CheckpointWriter(options.checkpoint)
         self.per_batch = [callback for callback in options.callbacks if callback.per_batch]
@@ -80,6 +81,11 @@ class _Loop:
         self.chunk = options.batch_size * (1 if self.per_batch else steps)
         self.hyper = state.hyper(0, 1) if isinstance(state.schedule, Constant) else None
         self.order = np.arange(state.n_rows, dtype=np.int64)
+
+    def keep_scratch(self) -> None:
+        """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
+        self.divergence.keep_scratch(self.state)
+        self.state.bound.keep_scratch(self.work)
 
     def notify(self, hook: str, *args: object, to: list[Callback] | None = None) -> None:
         """Call a hook of all callbacks, or of those in `to`."""
@@ -167,7 +173,8 @@ class _Loop:
             record["val_loss"] = network.loss(state.validation)
             record |= _metrics(network, state.validation, options.metrics, "val_")
         record |= epoch_figures(state, self.order)
-        record["learning_rate"] = state.learning_rate
+        hyper = self.hyper
+        record["learning_rate"] = state.learning_rate if hyper is None else float(hyper[0, 0])
         record["seconds"] = state.seconds
         record["samples_per_second"] = state.n_rows / max(state.seconds, 1e-9)
         return record

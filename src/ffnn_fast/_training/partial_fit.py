@@ -29,7 +29,7 @@ from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.streams import AnyStream, LostStream, Stream
 from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History
-from ffnn_fast.optimizers import SGD, StepRule
+from ffnn_fast.optimizers import SGD, Optimizer, StepRule
 from ffnn_fast.schedules import Constant, Schedule, check_counts
 
 Array = np.ndarray
@@ -197,12 +197,13 @@ def warn_of_divergence(
 class StreamRequest:
     """What a call that goes on with a stream may change of it; None: nothing.
 
-    `bounds` is of `given_bounds`.
+    `bounds` is of `given_bounds`; messages name the `caller`.
     """
 
     optimizer: OptimizerLike | None = None
     learning_rate: RateLike = None
     bounds: dict[str, Any] = field(default_factory=dict)
+    caller: str = "partial_fit"
 
 
 def given_bounds(
@@ -244,13 +245,25 @@ def stream_for(
         rate = known.schedule.rate if isinstance(known.schedule, Constant) else None
         if learning_rate is None or (isinstance(learning_rate, float) and learning_rate == rate):
             return _with_bounds(known, request.bounds)
-        return _with_bounds(_with_rate(known, learning_rate), request.bounds)
+        optimizer = type(known.rule.optimizer)
+        _, schedule = as_rule_and_schedule(optimizer, learning_rate)
+        check_counts(schedule, request.caller)
+        return _with_bounds(_with_schedule(known, schedule), request.bounds)
     chosen, schedule = as_rule_and_schedule(optimizer or "sgd", learning_rate)
-    check_counts(schedule, "partial_fit")
-    if known is not None and known.rule.optimizer == chosen and known.schedule == schedule:
+    check_counts(schedule, request.caller)
+    if known is not None and _equal_but_for_rate(known.rule.optimizer, chosen):
+        if known.schedule != schedule:
+            known = _with_schedule(known, schedule)
         return _with_bounds(known, request.bounds)
     rule = StepRule(chosen, seed=draw_dropout_seed(spec, rng), **request.bounds)
     return Stream(rule, schedule, schedule_memory=schedule.new_memory())
+
+
+def _equal_but_for_rate(one: Optimizer, other: Optimizer) -> bool:
+    """Whether the state of one is that of the other."""
+    if type(one) is not type(other):
+        return False
+    return one == other or one == replace(other, learning_rate=one.learning_rate)
 
 
 def _with_bounds(known: Stream, bounds: dict[str, Any]) -> Stream:
@@ -259,11 +272,9 @@ def _with_bounds(known: Stream, bounds: dict[str, Any]) -> Stream:
     return known if rule == known.rule else replace(known, rule=rule)
 
 
-def _with_rate(known: Stream, learning_rate: RateLike) -> Stream:
-    """The stream with another learning rate, and a new memory of its schedule."""
+def _with_schedule(known: Stream, schedule: Schedule) -> Stream:
+    """The stream with another schedule, whose memory is new."""
     optimizer = known.rule.optimizer
-    _, schedule = as_rule_and_schedule(type(optimizer), learning_rate)
-    check_counts(schedule, "partial_fit")
     if isinstance(schedule, Constant):
         optimizer = replace(optimizer, learning_rate=schedule.rate)
     stream = replace(

@@ -25,6 +25,7 @@ from ffnn_fast.schedules import Constant, Schedule, WarmUp
 
 Array = np.ndarray
 RATES_AT_ONCE = 1024  # of a schedule
+UNFIT = (TypeError, ValueError, OverflowError)  # the engine's, of arguments that it does not take
 
 
 @public()
@@ -40,7 +41,7 @@ class Stepper:
     batch_size : int
         The most rows of a call.
     learning_rate : float
-        η of the next step; assign a number to change it, which ends a schedule.
+        η of the next step; assign a number > 0 to change it, which ends a schedule.
     t : int
         The number of steps done.
     """
@@ -119,7 +120,7 @@ class Stepper:
             learning_rate = self._rate or self._scheduled_rate()
         try:
             return self._step(X, y, sample_weight, learning_rate)
-        except (TypeError, ValueError):
+        except UNFIT:
             return self._converted_step(X, y, sample_weight, learning_rate)
         except FloatingPointError:
             return self._diverged(X, y, sample_weight, learning_rate)
@@ -219,7 +220,7 @@ class Stepper:
         try:
             try:
                 self._engine.apply(grad, learning_rate)
-            except (AttributeError, TypeError, ValueError):
+            except UNFIT:
                 dtype, P = self._bound.spec.dtype, len(self._bound.params)
                 given = as_numbers(grad, "grad")
                 if given.shape != (P,):
@@ -278,6 +279,12 @@ class Stepper:
                 if l2 != 0 or l1 != 0:
                     dW[...] += l2 * W + l1 * np.sign(W)
         return grad
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a Stepper cannot be copied or pickled: it changes the parameters of its network. Copy "
+            "or pickle the network, which holds the optimizer's state, and call stepper again"
+        )
 
     def _gradient_array(self, out: Array | None) -> Array:
         dtype, P = self._bound.spec.dtype, len(self._bound.params)

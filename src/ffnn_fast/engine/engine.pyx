@@ -314,6 +314,14 @@ def update(Plan plan, rule, hyper, params, grad, state, t):
     PyMem_Free(parts)
 
 
+cdef str described(x):
+    """Dtype, shape and layout of an array, else the type, for messages"""
+    if not isinstance(x, cnp.ndarray):
+        return type(x).__name__
+    layout = "" if x.flags.c_contiguous else " not C-contiguous"
+    return f"{x.dtype} {x.shape}{layout}" + ("" if x.flags.writeable else " read-only")
+
+
 cdef class Predictor:
     """ŷ of `n_rows` rows at a call, into `out` or a new array.
 
@@ -344,7 +352,7 @@ cdef class Predictor:
                 and is_plain(out, self.plan.typenum, outputs, True)):
             raise ValueError(
                 f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
-                f"writable out of {outputs}"
+                f"writable out of {outputs}; got {described(x)} and {described(out)}"
             )
         batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)
         if self.plan.is_double:
@@ -392,7 +400,8 @@ cdef class JacobianPredictor:
                 and is_plain(jacobian_out, typenum, outputs * c.n[0], True)):
             raise ValueError(
                 f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
-                f"writable out of {outputs} and jacobian_out of {outputs * c.n[0]}"
+                f"writable out of {outputs} and jacobian_out of {outputs * c.n[0]}; got "
+                f"{described(x)}, {described(out)} and {described(jacobian_out)}"
             )
         batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)
         want.V, want.y_hat, want.J = NULL, cnp.PyArray_DATA(out), cnp.PyArray_DATA(jacobian_out)
@@ -833,7 +842,10 @@ cdef class Stepper:
         cdef plan_t* c = &self.plan.c
         cdef bint diverged
         cdef double* parts = self.scratch.parts if self.rule.clip_norm < INFINITY else NULL
-        if not is_plain(grad, self.plan.typenum, c.P, False):
+        if not (
+            _is_readable(grad, self.plan.typenum) and cnp.PyArray_NDIM(grad) == 1
+            and cnp.PyArray_SIZE(grad) == c.P
+        ):
             _refuse("the gradient")
         cdef void* g = cnp.PyArray_DATA(grad)
         if not self.finite(g, c.P):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ffnn_fast._model.fitted import as_fitted
 from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast.network import Network
 from ffnn_fast.onnx._encoders import (
@@ -17,7 +18,7 @@ from ffnn_fast.onnx._encoders import (
     as_preprocessing,
     check_match,
 )
-from ffnn_fast.onnx._estimators import add_predictions, as_fitted
+from ffnn_fast.onnx._estimators import add_predictions
 from ffnn_fast.onnx._graph import Graph
 from ffnn_fast.onnx._operators import activate, checked_activations, softmax_of_heads
 from ffnn_fast.onnx._transformers import Transformers
@@ -88,12 +89,12 @@ def to_onnx(
         If the file cannot be written.
     """
     given = None if preprocessing is None else as_preprocessing(preprocessing)
-    fitted = None if isinstance(net, Network) else as_fitted(net)
+    fitted = None if isinstance(net, Network) else as_fitted(net, "to_onnx")
     if fitted is not None and given is not None:
         raise ValueError(
             f"preprocessing goes with a Network; {type(net).__name__} has its own steps"
         )
-    net = net if fitted is None else fitted.net
+    net = net if fitted is None else Network.from_params(fitted.spec, fitted.params)
     spec = net.spec
     spec.require_plain("to_onnx")
     names = checked_activations(spec.layer_activations)

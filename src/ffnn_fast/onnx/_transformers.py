@@ -9,9 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.transformers import (
+    OPERATIONS,
+    categories_of,
+    inverse_operations,
+    kind_of,
+    limits,
+    parts_of,
+    passes,
+    statistics_of,
+)
 from ffnn_fast.onnx._graph import ML, Graph
 
-PASSED = ("passthrough", None)
+EXPORT = "ONNX export"
 
 
 class Source:
@@ -52,9 +62,9 @@ class Transformers:
 
     def __init__(self, graph: Graph, steps: Sequence[Any]) -> None:
         self.graph = graph
-        self.steps = [step for step in steps if not _passes(step)]
+        self.steps = [step for step in steps if not passes(step)]
         first = self.steps[0] if self.steps else None
-        named = _kind(first) == "ColumnTransformer" and hasattr(first, "feature_names_in_")
+        named = kind_of(first) == "ColumnTransformer" and hasattr(first, "feature_names_in_")
         self.dtype = "float64" if named else graph.dtype
         self.names = list(first.feature_names_in_) if named and first is not None else []
 
@@ -76,16 +86,16 @@ class Transformers:
 
     def transform(self, step: Any, columns: Columns) -> Columns:
         """The columns that a fitted transformer makes; ValueError if it has no form here."""
-        if _passes(step):
+        if passes(step):
             return columns
         if hasattr(step, "steps"):
             for _, part in step.steps:
                 columns = self.transform(part, columns)
             return columns
-        kind = _kind(step)
+        kind = kind_of(step)
         if kind not in TRANSFORMERS:
             known = ", ".join([*TRANSFORMERS, "Pipeline"])
-            raise ValueError(f"ONNX export has no form for {kind}; it knows {known}")
+            raise ValueError(f"{EXPORT} has no form for {kind}; it knows {known}")
         return TRANSFORMERS[kind](self, step, columns)
 
     def matrix(self, columns: Columns) -> str:
@@ -121,56 +131,23 @@ class Transformers:
 def _affine(self: Transformers, step: Any, columns: Columns) -> Columns:
     """x · factor + shift, or (x − shift) / factor."""
     x = self.matrix(columns)
-    for op, values in OPERATIONS[_kind(step)](step):
+    for op, values in OPERATIONS[kind_of(step)](step):
         x = self.graph.add(op, x, self.constant(values))
-    if getattr(step, "clip", False):
-        low, high = step.feature_range
-        x = self.graph.add("Clip", x, self.constant(low), self.constant(high))
+    if ends := limits(step):
+        x = self.graph.add("Clip", x, *(self.constant(end) for end in ends))
     return self.columns(x, len(columns))
 
 
 def add_inverse(graph: Graph, step: Any, y: str) -> str:
     """The inverse of a transformer of targets, (n, T)."""
-    if _passes(step):
-        return y
-    if _kind(step) not in OPERATIONS or getattr(step, "clip", False):
-        raise ValueError(
-            f"ONNX export has no inverse for {_kind(step)} of the target; it knows "
-            f"{', '.join(OPERATIONS)}"
-        )
-    for op, values in reversed(OPERATIONS[_kind(step)](step)):
-        y = graph.add(INVERSE[op], y, graph.constant(values))
+    for op, values in inverse_operations(step, EXPORT):
+        y = graph.add(op, y, graph.constant(values))
     return y
-
-
-def _steps(*pairs: tuple[str, Any]) -> list[tuple[str, Any]]:
-    return [(op, values) for op, values in pairs if values is not None]
-
-
-INVERSE = {"Sub": "Add", "Add": "Sub", "Mul": "Div", "Div": "Mul"}
-OPERATIONS: dict[str, Callable[[Any], list[tuple[str, Any]]]] = {
-    "StandardScaler": lambda s: _steps(
-        ("Sub", s.mean_ if s.with_mean else None), ("Div", s.scale_ if s.with_std else None)
-    ),
-    "RobustScaler": lambda s: _steps(
-        ("Sub", s.center_ if s.with_centering else None),
-        ("Div", s.scale_ if s.with_scaling else None),
-    ),
-    "MinMaxScaler": lambda s: _steps(("Mul", s.scale_), ("Add", s.min_)),
-    "MaxAbsScaler": lambda s: _steps(("Div", s.scale_)),
-}
 
 
 def _imputed(self: Transformers, step: Any, columns: Columns) -> Columns:
     """The statistic of the column where a value is NaN."""
-    statistics = np.asarray(step.statistics_)
-    missing = step.missing_values
-    plain = isinstance(missing, float) and np.isnan(missing) and not step.add_indicator
-    if not plain or statistics.dtype.kind not in "fiu" or np.isnan(statistics).any():
-        raise ValueError(
-            "ONNX export expects a SimpleImputer of numbers with missing_values=nan, "
-            "add_indicator=False and a value in every column"
-        )
+    statistics = statistics_of(step, EXPORT)
     x = self.matrix(columns)
     filled = self.graph.add("Where", self.graph.add("IsNaN", x), self.constant(statistics), x)
     return self.columns(filled, len(columns))
@@ -178,13 +155,8 @@ def _imputed(self: Transformers, step: Any, columns: Columns) -> Columns:
 
 def _one_hot(self: Transformers, step: Any, columns: Columns) -> Columns:
     """1 at the category of each column; zeros for an unknown one, whatever handle_unknown is."""
-    infrequent = getattr(step, "infrequent_categories_", None)
-    if infrequent is not None and any(part is not None for part in infrequent):
-        raise ValueError("ONNX export has no form for a OneHotEncoder with infrequent categories")
-    dropped = [None] * len(columns) if step.drop_idx_ is None else step.drop_idx_
     found: Columns = []
-    for column, categories, drop in zip(columns, step.categories_, dropped, strict=True):
-        kept = [j for j in range(len(categories)) if j != drop]
+    for column, (categories, kept) in zip(columns, categories_of(step, EXPORT), strict=True):
         if not kept:
             continue
         is_text = categories.dtype.kind in "OUST"
@@ -216,32 +188,10 @@ def _number_matches(self: Transformers, column: Column, categories: Any, kept: l
 
 def _by_column(self: Transformers, step: Any, columns: Columns) -> Columns:
     """The outputs of the parts side by side."""
-    if step.transformer_weights:
-        raise ValueError("ONNX export has no form for a ColumnTransformer with weights")
-    names = list(getattr(step, "feature_names_in_", ()))
     found: Columns = []
-    for _, part, which in step.transformers_:
-        if isinstance(part, str) and part == "drop":
-            continue
-        places = _places(which, names, len(columns))
-        if places:
-            found += self.transform(part, [columns[j] for j in places])
+    for part, places in parts_of(step, len(columns), EXPORT):
+        found += self.transform(part, [columns[j] for j in places])
     return found
-
-
-def _places(which: Any, names: list[str], n: int) -> list[int]:
-    """The numbers of the columns that a ColumnTransformer's entry names, of n."""
-    if isinstance(which, slice):
-        ends = [which.start, which.stop]
-        if any(isinstance(end, str) for end in ends):  # both ends belong to it, as in pandas
-            start = 0 if ends[0] is None else names.index(ends[0])
-            stop = n if ends[1] is None else names.index(ends[1]) + 1
-            return list(range(start, stop, which.step or 1))
-        return list(range(n))[which]
-    listed = [which] if isinstance(which, (str, int, np.integer)) else list(which)
-    if listed and all(isinstance(one, (bool, np.bool_)) for one in listed):
-        return [j for j, is_one in enumerate(listed) if is_one]
-    return [names.index(one) if isinstance(one, str) else range(n)[int(one)] for one in listed]
 
 
 TRANSFORMERS: dict[str, Callable[[Transformers, Any, Columns], Columns]] = {
@@ -250,15 +200,3 @@ TRANSFORMERS: dict[str, Callable[[Transformers, Any, Columns], Columns]] = {
     "OneHotEncoder": _one_hot,
     "ColumnTransformer": _by_column,
 }
-
-
-def _passes(step: Any) -> bool:
-    """Whether a step leaves its columns as they are."""
-    if step is None or isinstance(step, str):
-        return step in PASSED
-    functions = (getattr(step, "func", step), getattr(step, "inverse_func", step))
-    return _kind(step) == "FunctionTransformer" and functions == (None, None)
-
-
-def _kind(step: Any) -> str:
-    return type(step).__name__

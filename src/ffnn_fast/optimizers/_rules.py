@@ -6,7 +6,7 @@ To add a rule, subclass `Optimizer`: a frozen dataclass with a method `rule` in 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,7 +88,7 @@ class Optimizer:
                 convert_fields(self, as_float, part.name, low=low, high=high, closed=closed)
         as_int(self.slots, f"{type(self).__name__}.slots", low=0)
 
-    @property
+    @cached_property
     def hyper(self) -> Hyper:
         """The values of the fields, in their order; the learning rate is entry 0."""
         names = _field_names(type(self))  # type: ignore[arg-type]  # mypy: no Hashable

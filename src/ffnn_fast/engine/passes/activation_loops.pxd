@@ -215,16 +215,22 @@ cdef inline floating exp_row(floating* z, Py_ssize_t k, floating shift) noexcept
     return total
 
 
-cdef inline floating row_rest(const floating* z, Py_ssize_t k) noexcept nogil:
-    """Σ_j z_j − 1 to all digits, for z_j <= 1 of which one at least is 1"""
+cdef inline floating exp_row_and_rest(
+    floating* z, Py_ssize_t k, floating top, floating* rest
+) noexcept nogil:
+    """z_j := exp(z_j − top), top = max_j z_j; returns Σ_j z_j, rest := Σ_j z_j − 1 to all digits"""
     cdef Py_ssize_t j
     cdef int one, ones = -1
-    cdef floating below = 0
+    cdef floating total = 0, below = 0
     for j in range(k):
+        z[j] = vm_exp_f32(z[j] - top) if floating is float else vm_exp_f64(z[j] - top)
+    for j in range(k):
+        total += z[j]
         one = z[j] == 1
         ones += one
         below += z[j] - <floating>one  # not a branch, which would often be mispredicted
-    return <floating>ones + below
+    rest[0] = <floating>ones + below
+    return total
 
 
 cdef inline void scale_row(floating* z, Py_ssize_t k, floating alpha) noexcept nogil:

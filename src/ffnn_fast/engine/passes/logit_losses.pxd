@@ -10,7 +10,7 @@ from libc.math cimport INFINITY
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.maths.vecmath cimport exp, log, log1p, logistic
-from ffnn_fast.engine.passes.activation_loops cimport exp_row, row_max, row_rest, scale_row
+from ffnn_fast.engine.passes.activation_loops cimport exp_row_and_rest, row_max, scale_row
 from ffnn_fast.engine.plan cimport plan_t
 
 
@@ -63,8 +63,7 @@ cdef inline double softmax_cross_entropy(
         mass, dot = kept * mass + <floating>k * share, kept * dot
         for j in range(k):
             dot += share * (z[j] - top)
-    total = exp_row(z, k, top)
-    rest = row_rest(z, k)
+    total = exp_row_and_rest(z, k, top, &rest)
     if delta:
         scale_row(z, k, scale / total)
         if y is NULL:
@@ -76,6 +75,16 @@ cdef inline double softmax_cross_entropy(
             for j in range(k):
                 z[j] -= scale * share
     return mass * log1p(rest) - dot
+
+
+cdef inline floating softmax_minus_label(
+    floating* z, Py_ssize_t label, Py_ssize_t k, floating* rest
+) noexcept nogil:
+    """z := ŷ − e(label); returns a_label − max_j a_j. ℓ is log(1 + rest) minus that"""
+    cdef floating top = row_max(z, k), dot = z[label] - top
+    scale_row(z, k, <floating>1 / exp_row_and_rest(z, k, top, rest))
+    z[label] -= 1
+    return dot
 
 
 cdef inline double logistic_binary_cross_entropy(
