@@ -22,6 +22,19 @@ def test_factors_scale_the_step_of_each_group(rng):
         )
 
 
+def test_factors_of_a_fit_are_not_those_of_the_fit_before(rng):
+    """Options of equal calls are kept."""
+    net, X, y = small(rng, dropout=0.0)
+    start, moved = net.params.copy(), []
+    for factors in (None, Factors(scale=3.0), None, Factors(scale=3.0)):
+        net.params[:] = start
+        net.fit(X, y, epochs=1, rng=0, rate_factors=factors)
+        moved.append(net.params.copy())
+    assert not np.array_equal(moved[0], moved[1])
+    np.testing.assert_array_equal(moved[0], moved[2])
+    np.testing.assert_array_equal(moved[1], moved[3])
+
+
 @pytest.mark.parametrize("engine_name", ["compiled", "reference"])
 def test_decay_that_spares_biases(engine_name):
     """With a gradient of 0, AdamW only decays: by η λ and the factor of the decay alone."""

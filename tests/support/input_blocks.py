@@ -15,6 +15,7 @@ NETWORKS = {
     "without scale": {"inputs": InputBlock(categories={3: 12}, scale=False)},
     "one embedded": {"inputs": InputBlock(embedded=(2,), frequencies=5, outputs=2)},
     "largest": {"inputs": InputBlock(frequencies=64, outputs=16)},
+    "wide tables": {"inputs": InputBlock("plain", CATEGORIES, one_hot=0, width=300)},
     "parametric": {"parametric": True},
     "all parametric": {"inputs": ALL, "parametric": True, "dropout": (0.1, 0.2, 0.3)},
 }

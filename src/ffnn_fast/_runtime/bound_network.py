@@ -278,7 +278,6 @@ class BoundNetwork:
 
     def input_gradient(self, samples: Samples) -> Array:
         """∂(w_i ℓ_i)/∂x_i, (n, n_0)."""
-        self.spec.require_plain("input_gradient")
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         grad_X = np.empty_like(X)
         size = self.backend.vjp_workspace_size
@@ -288,7 +287,6 @@ class BoundNetwork:
     def jacobian(self, X: Array) -> Array:
         """∂ŷ_i/∂x_i, (n, n_L, n_0)."""
         n, spec = len(X), self.spec
-        spec.require_plain("jacobian")
         J = np.empty((n, spec.n_outputs, spec.n_inputs), dtype=spec.dtype)
         passes = 1 + min(spec.n_outputs, spec.n_inputs if self.compiled else spec.n_outputs)
         size = self.backend.jacobian_workspace_size
@@ -297,7 +295,6 @@ class BoundNetwork:
 
     def jvp(self, X: Array, V: Array) -> tuple[Array, Array]:
         """ŷ and (∂ŷ_i/∂x_i) v_i for the rows v_i of V, both (n, n_L)."""
-        self.spec.require_plain("jvp")
         y_hat, out = (np.empty((len(X), self.spec.n_outputs), self.spec.dtype) for _ in range(2))
         size = self.backend.jacobian_workspace_size
         self._scratched(size, self.backend.jvp, 2, (X, V, y_hat, out))
@@ -306,7 +303,6 @@ class BoundNetwork:
     def parameter_jacobian(self, X: Array) -> Array:
         """∂ŷ_i/∂θ, (n, n_L, P)."""
         n, spec = len(X), self.spec
-        spec.require_plain("parameter_jacobian")
         J = np.empty((n, spec.n_outputs, spec.n_params), dtype=spec.dtype)
         # To write an entry to a new page of J takes as long as a hundred operations.
         size, passes = self.backend.jacobian_workspace_size, 1 + 100 * spec.n_outputs
