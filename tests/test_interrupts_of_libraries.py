@@ -1,5 +1,9 @@
 """Ctrl-C during long calls of SciPy and scikit-learn: none runs where signals are handled."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -8,7 +12,6 @@ from scipy import optimize
 from support.fits import classes
 
 from ffnn_fast import Network
-from ffnn_fast._runtime import interrupts
 from ffnn_fast._runtime.durations import LONG_CALL
 from ffnn_fast._solvers.minimizers import MinimizeOptions
 
@@ -121,20 +124,80 @@ def test_long_calls_of_an_estimator_run_in_the_background(monkeypatch, solver):
     assert all(settings)
 
 
-def test_the_exit_waits_for_a_call_of_scikit_learn_that_is_left_behind(monkeypatch):
-    """NumPy's C++ code, such as that of `unique`, aborts the process if its thread is stopped."""
-    pytest.importorskip("sklearn")
-    from ffnn_fast.sklearn._long_calls import in_background_if_long
+EXIT = """
+import os, signal, sys, threading, time
+import numpy as np
+from ffnn_fast import Network
+from ffnn_fast._runtime import bound_network
 
-    ended, left, start = threading.Event(), [], threading.Thread.start
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it
+bound_network.LONG_CALL = 0.0
+second = sys.argv[1] == "twice"
 
-    def interrupted(thread):
-        start(thread)
-        raise KeyboardInterrupt
+def exit_began():
+    return signal.getsignal(signal.SIGINT) is signal.SIG_DFL
 
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
-    monkeypatch.setattr(interrupts, "_leave_behind", lambda thread, waits: left.append(waits))
-    with pytest.raises(KeyboardInterrupt):
-        in_background_if_long(1.0, ended.wait, 60)
-    ended.set()
-    assert left == [True]
+def interrupted(*args, **options):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:  # until the SystemExit that follows
+            time.sleep(1e-3)
+    finally:
+        while not exit_began():
+            time.sleep(1e-3)
+        if second:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        print("ended", flush=True)
+
+net = Network([1, 2, 1], output="identity", seed=0, n_threads=2)
+X = np.linspace(-1, 1, 30)[:, None]
+{prepare}
+try:
+    {call}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+WORK = {
+    "JᵀJ": (
+        "from ffnn_fast.engine import isa\nisa.engine.normal_equations = interrupted",
+        "net.levenberg_marquardt(X, X**2)",
+    ),
+    "Cholesky": (
+        "from ffnn_fast._solvers import cholesky\ncholesky.factorize = interrupted",
+        "net.levenberg_marquardt(X, X**2)",
+    ),
+    "a minimiser": (
+        "from scipy import optimize\noptimize.minimize = interrupted",
+        "net.minimize(X, X**2)",
+    ),
+    "scikit-learn": (
+        "from ffnn_fast.sklearn._long_calls import in_background_if_long",
+        "in_background_if_long(1.0, interrupted)",
+    ),
+}
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process there")
+@pytest.mark.parametrize("interrupts", ["once", "twice"])
+@pytest.mark.parametrize("name", WORK)
+def test_the_exit_waits_for_a_call_of_a_library_that_is_left_behind(name, interrupts):
+    """BLAS waits for the threads of the call when it is unloaded, for ever once they are stopped;
+    C++ code, such as that of NumPy's `unique`, aborts the process. A second Ctrl-C ends it at once.
+    """
+    if name == "scikit-learn":
+        pytest.importorskip("sklearn")
+    prepare, call = WORK[name]
+    script = EXIT.replace("{prepare}", prepare).replace("{call}", call)
+    process = subprocess.run(
+        [sys.executable, "-c", script, interrupts],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if interrupts == "once":
+        assert (process.stdout.split(), process.returncode) == (["interrupted", "ended"], 0)
+    else:
+        assert (process.stdout.split(), process.returncode) == (["interrupted"], -signal.SIGINT)

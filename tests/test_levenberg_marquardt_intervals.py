@@ -1,11 +1,13 @@
 """The covariance and the intervals of a least-squares fit, beside formulas that know them."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy import optimize, stats
 from support.problems import smooth
 
-from ffnn_fast import Network
+from ffnn_fast import Network, reference
 from ffnn_fast._solvers.levenberg_marquardt import CURVATURE
 
 pytestmark = pytest.mark.engine
@@ -106,22 +108,97 @@ def test_two_outputs_share_one_variance(rng):
     np.testing.assert_allclose(upper - lower, np.repeat(2 * half, 2, axis=1), rtol=1e-9)
 
 
-def test_parameters_that_the_data_do_not_determine_have_no_interval(rng):
-    X = np.c_[rng.normal(size=(30, 2)), np.zeros(30)]
-    net = Network([3, 1], output="identity", dtype="float64", seed=0)
-    fit = net.levenberg_marquardt(X, X[:, 0] + rng.normal(size=30))
-    with pytest.raises(ValueError, match=r"do not determine all 4 parameters.*l2"):
-        fit.interval(X)
-    few = net.levenberg_marquardt(rng.normal(size=(4, 3)), np.arange(4.0))
+def test_a_column_of_zeros_leaves_the_intervals_of_the_others(rng):
+    """Its weight is not determined: infinite where the column is not 0, else as without it."""
+    X = rng.normal(size=(30, 3))
+    y = X[:, 0] + rng.normal(size=30)
+    X[:, 2] = 0
+    net, rest = (Network([i, 1], output="identity", dtype="float64", seed=0) for i in (3, 2))
+    fit, expected = (n.levenberg_marquardt(X[:, : n.spec.n_inputs], y) for n in (net, rest))
+    assert fit.effective_parameters == expected.effective_parameters == 3
+    assert fit.residual_variance == pytest.approx(expected.residual_variance)
+    for of in ("mean", "observation"):
+        for ours, theirs in zip(
+            fit.interval(X, of=of), expected.interval(X[:, :2], of=of), strict=True
+        ):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    kept = [0, 1, 3]
+    np.testing.assert_allclose(
+        fit.covariance()[np.ix_(kept, kept)], expected.covariance(), rtol=1e-6
+    )
+    np.testing.assert_allclose(fit.covariance()[2], 0, atol=1e-12)
+    X[0, 2] = 1e-3
+    lower, upper = fit.interval(X)
+    assert (lower[0], upper[0]) == (-np.inf, np.inf)
+    assert np.isfinite(np.r_[lower[1:], upper[1:]]).all()
+
+
+def test_as_many_effective_parameters_as_residuals(rng):
+    few = Network([3, 1], output="identity", seed=0)
+    fit = few.levenberg_marquardt(rng.normal(size=(4, 3)), np.arange(4.0))
     with pytest.raises(ValueError, match="4 residuals leave no degrees of freedom"):
-        few.interval(X)
+        fit.interval(np.zeros(3))
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("l2", [0.0, 1e-4])
+def test_a_dead_unit_changes_no_interval(engine, l2, rng):
+    """A unit of relu that is 0 on every row beside the same network without it."""
+    X = rng.uniform(-1, 1, size=(60, 2))
+    y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=60)
+    settings = {"output": "identity", "dtype": "float64", "activation": "relu", "engine": engine}
+    net, rest = (Network([2, m, 1], l2=l2, seed=3, **settings) for m in (4, 3))
+    for part in ("weights", "biases"):
+        for ours, theirs in zip(getattr(net, part), getattr(rest, part), strict=True):
+            theirs[...] = ours[tuple(slice(n) for n in theirs.shape)]
+    net.weights[0][3], net.biases[0][3], net.weights[1][0, 3] = (0, 0) if l2 else (1, 1), -5, 0
+    fit, expected = (
+        n.levenberg_marquardt(X, y, max_iterations=900, tol=1e-12) for n in (net, rest)
+    )
+    assert fit[-1]["loss"] == pytest.approx(expected[-1]["loss"])
+    assert fit.effective_parameters == pytest.approx(expected.effective_parameters, rel=1e-5)
+    assert expected.effective_parameters < 13  # (c W_1, W_2 / c) makes the same relu network
+    for ours, theirs in zip(fit.interval(X), expected.interval(X), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    if not l2:
+        net.weights[1][0, 3] = fit.params[-2] = 1.0
+        lower, upper = fit.interval([[5.0, 5.0], [0.0, 0.0]])
+        np.testing.assert_array_equal(np.isfinite([lower, upper]), [[False, True]] * 2)
 
 
 def test_a_penalty_does_not_determine_the_bias_of_a_unit_without_weights(rng):
+    """Nor does ŷ depend on it."""
     net = Network([1, 2, 1], output="identity", dtype="float64", l2=1.0, seed=0)
-    fit = net.levenberg_marquardt(rng.normal(size=(20, 1)), np.ones(20))
-    with pytest.raises(ValueError, match=r"use fewer units, since biases have no penalty"):
-        fit.interval([[0.0]])
+    y = 1 + rng.normal(size=20)
+    fit = net.levenberg_marquardt(rng.normal(size=(20, 1)), y, tol=1e-14)
+    half = stats.t.ppf(0.975, 19) * y.std(ddof=1) / np.sqrt(20)
+    lower, upper = fit.interval([[0.0]])
+    np.testing.assert_allclose([lower[0], upper[0]], [y.mean() - half, y.mean() + half], rtol=1e-4)
+
+
+def test_both_engines_have_the_same_intervals(rng):
+    X, y = smooth(50, rng)
+    fits = [
+        Network([3, 4, 1], output="identity", seed=0, engine=engine).levenberg_marquardt(
+            X, y, max_iterations=3
+        )
+        for engine in ("compiled", "reference")
+    ]
+    ours, theirs = (np.array(fit.interval(X)) for fit in fits)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-7)
+
+
+def test_an_interval_takes_the_compiled_jacobian(rng, monkeypatch):
+    fit = Network([3, 4, 1], output="identity", seed=0).levenberg_marquardt(*smooth(50, rng))
+    for name in ("jacobian", "parameter_jacobian", "forward"):
+        monkeypatch.setattr(reference, name, None)
+    assert np.isfinite(fit.interval(np.zeros((300, 3)))).all()
+
+
+def test_a_fit_is_pickled_with_its_intervals(rng):
+    fit = Network([3, 4, 1], output="identity", seed=0).levenberg_marquardt(*smooth(50, rng))
+    expected = fit.interval(np.zeros(3))
+    assert pickle.loads(pickle.dumps(fit)).interval(np.zeros(3)) == expected
 
 
 def test_what_an_interval_refuses(rng):

@@ -43,6 +43,7 @@ FUNCTIONS = (
     "JacobianPredictor",
     "taylor",
     "taylor_gradient",
+    "taylor_jacobian",
     "taylor_workspace_size",
     "output_tangent",
     "hessian_product",

@@ -321,6 +321,30 @@ def test_levenberg_marquardt(diabetes):
     assert not hasattr(MLPRegressor(solver="lm"), "partial_fit")
 
 
+def test_several_starts_of_levenberg_marquardt(diabetes):
+    X, y = diabetes
+    settings = {"hidden_layer_sizes": 3, "activation": "tanh", "alpha": 1.0, "random_state": 0}
+    settings |= {"solver": "lm", "max_iter": 20, "tol": 1e-8}
+    with warnings.catch_warnings(action="ignore"):
+        one, alone, team = (
+            MLPRegressor(n_starts=n, n_threads=threads, **settings).fit(X, y)
+            for n, threads in ((1, 1), (6, 1), (6, 3))
+        )
+        rest = [
+            MLPRegressor(**settings | {"random_state": rng}).fit(X, y)
+            for rng in [np.random.RandomState(0)]
+            for _ in range(6)
+        ]
+    for theirs, ours in zip(alone.coefs_, team.coefs_, strict=True):
+        np.testing.assert_array_equal(theirs, ours)
+    assert alone.loss_ == team.loss_ < one.loss_
+    assert alone.loss_curve_ == team.loss_curve_
+    assert alone.loss_ == min(est.loss_ for est in rest)  # the same draws, one after the other
+    assert len(alone.loss_curve_) == alone.n_iter_ <= 20
+    with pytest.raises(ValueError, match="n_starts"):
+        MLPRegressor(n_starts=0).fit(X, y)
+
+
 def test_what_leaves_the_finite_numbers_is_an_error(diabetes):
     X, y = diabetes
     model = MLPRegressor(solver="sgd", learning_rate_init=1e6, max_iter=50, random_state=0)

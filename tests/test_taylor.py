@@ -61,6 +61,11 @@ def compare(engine, spec, n, m, rng, tolerance):
     ):
         both = [taylor_calls.taylor_gradient(bound, X, V, given) for bound in (ours, theirs)]
         assert relative_error(*both) <= tolerance
+    rows = [taylor_calls.taylor_jacobian(bound, X, V) for bound in (ours, theirs)]
+    assert relative_error(*rows) <= tolerance
+    total = np.einsum("ndk,ndkp->p", g1.astype(float), rows[0])
+    summed = taylor_calls.taylor_gradient(ours, X, V, (None, g1, None))
+    assert relative_error(total, summed) <= tolerance
 
 
 @pytest.mark.engine

@@ -1176,6 +1176,7 @@ decay_factors : optional
     def levenberg_marquardt(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *,
         max_iterations: int = 200, tol: float = 1e-8, damping: float = 1e-3,
+        derivatives: tuple[ArrayLike, float] | None = None, missing_derivatives: str = "refuse",
         output_weight: ArrayLike | None = None, frozen: Iterable[int] | None = (),
         n_starts: int = 1,
         quasi_newton_steps: int | None = None, memory_limit: float = 2e9,
@@ -1199,9 +1200,11 @@ decay_factors : optional
             relative change of the objective (actual and predicted), or that of θ is below it.
         damping : float, default 1e-3
             The initial damping, relative to the largest diagonal entry of JᵀJ.
+        derivatives, missing_derivatives
+            As in `fit`: the errors of ∂ŷ/∂x are further residuals, n · n_L · n_0 of them.
         output_weight : array-like of shape (n_L,), optional
             Weights v_j >= 0 of the outputs: the objective is the mean of Σ_j v_j ℓ_j, with the
-            penalty. Default: 1 each.
+            penalty; derivatives of an output have its weight as well. Default: 1 each.
         frozen : sequence of int, default ()
             Layers k = 1..L that stay as they are. An iteration takes as long as without.
         n_starts : int, default 1
@@ -1213,8 +1216,8 @@ decay_factors : optional
             Default: as many as take about the time of a Gauss-Newton step, at most 20. Where the
             residuals stay large, Gauss-Newton steps alone converge slowly.
         memory_limit : float, default 2e9
-            Bytes that the two (P, P) matrices of each start that runs may take, three with frozen
-            layers; fewer starts run at a time if they need more.
+            Bytes that the two (P, P) matrices of each start that runs may take, one more with
+            frozen layers and with `derivatives`; fewer starts run at a time if they need more.
         callback : callable, optional
             As in `minimize`. With several starts the records of those that run together come from
             several threads, one at a time; StopIteration ends the start of the record.
@@ -1230,19 +1233,21 @@ decay_factors : optional
         Raises
         ------
         TypeError, ValueError
-            If an argument is not as described, the loss is not a squared error, P is too large, or
-            the objective is not finite at the start; nothing has been changed then.
+            If an argument is not as described, the loss is not a squared error, P is too large, the
+            objective is not finite at the start, or, with `derivatives`, an activation has no
+            second derivative; nothing has been changed then.
         """
         from ffnn_fast._solvers import levenberg_marquardt as solver
         from ffnn_fast._solvers.least_squares import LeastSquares
 
         layers = fitting.as_frozen_layers(frozen, self.spec)
-        solver.check_least_squares(self.spec, memory_limit, layers)
+        solver.check_least_squares(self.spec, memory_limit, layers, derivatives is not None)
         options = solver.LevenbergMarquardtOptions(
             max_iterations, tol, damping, quasi_newton_steps, memory_limit, callback
         )
         n_starts, bound = as_int(n_starts, "n_starts"), self._settings.bind_double(self._bound)
         samples = as_samples(bound.spec, X, y, sample_weight)
+        samples = with_derivatives(bound.spec, samples, derivatives, missing_derivatives)
         weight = as_output_weight(output_weight, bound.spec)
         problem = LeastSquares(samples, weight, layers)
         further = problem.further_starts(bound, n_starts - 1, self._initializer, self.rng)

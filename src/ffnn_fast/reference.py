@@ -32,7 +32,12 @@ from ffnn_fast._reference.propagation import (
     output_gradient,
     outputs_gradient,
 )
-from ffnn_fast._reference.taylor import taylor, taylor_gradient, taylor_workspace_size
+from ffnn_fast._reference.taylor import (
+    taylor,
+    taylor_gradient,
+    taylor_jacobian,
+    taylor_workspace_size,
+)
 from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
 from ffnn_fast.optimizers import StepRule, first_step
@@ -66,6 +71,7 @@ __all__ = [
     "sample_losses",
     "taylor",
     "taylor_gradient",
+    "taylor_jacobian",
     "taylor_workspace_size",
     "train_epoch",
     "update",

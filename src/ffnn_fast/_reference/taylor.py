@@ -207,13 +207,46 @@ def taylor_gradient(
     outputs = zip(spec.weights(grad), spec.biases(grad), strict=True)
     for k, (gW, gb) in reversed(list(enumerate(outputs))):
         layer = layers[k]
-        if layer.is_softmax:
-            g = activation_of(spec.output, spec.heads)
-            da_k = g.jacobian_product(layer.h, layer.h, dh + da[k])
-        else:
-            da_k = da[k] + layer.slope * dh
+        da_k = _to_inputs(spec, layer, dh, da[k])
         gW[...], gb[...] = dW[k] + times(da_k.T, layer.below), da_k.sum(axis=0)
         dh = times(da_k, layer.W)
+
+
+def taylor_jacobian(
+    plan: Plan, params: Array, X: Array, V: Array | None, J: Array, work: Array | None
+) -> None:
+    """J := ∂(J v)/∂θ of every row, (n, m n_L, P), for V (n, m, n_0); None: the unit vectors."""
+    spec, n = plan.spec, len(X)
+    layers, directions = _layers(spec, params, X, False), _directions(spec, X, V)
+    units = np.eye(spec.n_outputs, dtype=spec.dtype)
+    for d in range(directions.shape[1]):
+        v = directions[:, d]
+        tangents = _tangents(spec, layers, v, False)
+        for j, unit in enumerate(units):
+            row = J[:, d * len(units) + j]
+            dh1, dh = np.broadcast_to(unit, (n, len(unit))), np.zeros((n, len(unit)), spec.dtype)
+            reversed_layers = []
+            for k in range(len(layers) - 1, -1, -1):
+                da1, _, added = _reverse_layer(spec, layers[k], tangents[k][0], None, dh1, None)
+                reversed_layers.append((da1, added))
+                dh1 = times(da1, layers[k].W)
+            for k, (da1, added) in zip(
+                range(len(layers) - 1, -1, -1), reversed_layers, strict=True
+            ):
+                layer, (w, b) = layers[k], spec.offsets[k]
+                da = _to_inputs(spec, layer, dh, added)
+                h1 = v if k == 0 else tangents[k - 1][2]
+                outer = da[:, :, None] * layer.below[:, None] + da1[:, :, None] * h1[:, None]
+                row[:, w:b], row[:, b : b + da.shape[1]] = outer.reshape(n, -1), da
+                dh = times(da, layer.W)
+
+
+def _to_inputs(spec: NetworkSpec, layer: _Layer, dh: Array, added: Array) -> Array:
+    """∇a from ∇h and what the directions add to ∇a, of a softmax to ∇ŷ."""
+    if layer.is_softmax:
+        g = activation_of(spec.output, spec.heads)
+        return g.jacobian_product(layer.h, layer.h, dh + added)
+    return added + layer.slope * dh
 
 
 def _reverse_layer(

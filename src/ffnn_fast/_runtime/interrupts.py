@@ -32,46 +32,65 @@ def in_background(call: Callable[..., Any], *args: Any, exit_waits: bool = True)
         return call(*args)
     results: list[Any] = []
     errors: list[BaseException] = []
-
+    # Not Thread.join: an interrupt of it makes Python 3.11 and 3.12 take the thread for stopped.
+    ended = threading.Event()
     context = copy_context()  # holds NumPy's handling of floating-point errors
 
     def work() -> None:
         try:
-            results.append(context.run(call, *args))
+            given = (finishing_before_exit, call, *args) if exit_waits else (call, *args)
+            results.append(context.run(*given))
         except BaseException as error:  # noqa: BLE001 (raised again, by the thread that waits)
             errors.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=work, daemon=True)
     try:
         thread.start()
-        while thread.is_alive():
-            thread.join(PATIENCE)
+        while not ended.wait(PATIENCE):
+            pass
     except BaseException:
         if not (results or errors):  # else it has ended, and its id may be another thread's
-            _leave_behind(thread, exit_waits)
+            _leave_behind(thread)
         raise
     if errors:
         raise errors[0]
     return results[0]
 
 
-_left_behind: list[threading.Thread] = []  # running, which the exit waits for
-
-
-def _leave_behind(thread: threading.Thread, exit_waits: bool) -> None:
-    if exit_waits:
-        _left_behind[:] = [other for other in _left_behind if other.is_alive()] + [thread]
+def _leave_behind(thread: threading.Thread) -> None:
     if thread.ident is not None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
         )
 
 
+_awaited: dict[threading.Event, None] = {}  # set at the ends of calls that the exit waits for
+
+
+def finishing_before_exit(function: Callable[..., Any], *args: Any) -> Any:
+    """``function(*args)``; the process does not exit while it runs, whatever the thread is."""
+    ended = threading.Event()
+    _awaited[ended] = None
+    try:
+        return function(*args)
+    finally:
+        ended.set()
+        _awaited.pop(ended, None)
+
+
 @atexit.register
-def _wait_for_those_left_behind() -> None:
-    for thread in _left_behind:
-        if thread.is_alive():
-            thread.join()
+def _wait_at_exit() -> None:
+    """Wait for the calls in `_awaited`; another Ctrl-C ends the process at once."""
+    running = list(_awaited)
+    if not running:
+        return
+    here = threading.current_thread() is threading.main_thread()
+    if here and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for ended in running:
+        ended.wait()
 
 
 class Interrupts:

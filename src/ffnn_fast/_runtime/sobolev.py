@@ -37,7 +37,7 @@ class SobolevNetwork(BoundNetwork):
         value = super().loss(samples, work)
         if samples.derivatives is None:
             return value
-        return value + _residuals(self, samples, samples.derivatives)[0]
+        return value + slope_term(self, samples, samples.derivatives)[0]
 
     def loss_gradient(
         self,
@@ -50,7 +50,7 @@ class SobolevNetwork(BoundNetwork):
         value, grad = super().loss_gradient(samples, grad, mask, work)
         if samples.derivatives is None:
             return value, grad
-        term, gradient = _residuals(self, samples, samples.derivatives)
+        term, gradient = slope_term(self, samples, samples.derivatives)
         grad += taylor_gradient(self, samples.X, None, (None, gradient, None))
         return value + term, grad
 
@@ -74,13 +74,24 @@ class SobolevNetwork(BoundNetwork):
         return self._train_in_python(samples, order, batch_size, rule, hyper, state, t, hold)
 
 
-def _residuals(bound: BoundNetwork, samples: Samples, D: Array) -> tuple[float, Array]:
-    """The term for derivatives D, (n, n_0, n_L), and its gradient by ∂ŷ/∂x, of the same shape."""
+def slope_term(
+    bound: BoundNetwork, samples: Samples, D: Array, output_weight: Array | None = None
+) -> tuple[float, Array]:
+    """The term for the derivatives D of the samples and its gradient by ∂ŷ/∂x, (n, n_0, n_L); with
+    weights v_j of the outputs as factors of their squares.
+    """
+    slopes, scale = slope_errors(bound, samples, D)
+    if output_weight is not None:
+        scale = scale * output_weight
+    gradient = np.asarray(slopes * scale, dtype=bound.spec.dtype)
+    return 0.5 * float(np.einsum("ijk,ijk->", gradient, slopes, dtype=np.float64)), gradient
+
+
+def slope_errors(bound: BoundNetwork, samples: Samples, D: Array) -> tuple[Array, Any]:
+    """∂ŷ/∂x − D, (n, n_0, n_L), 0 where D is NaN, and c w_i / n, of all or of each, (n, 1, 1)."""
     _, slopes, _ = taylor(bound, samples.X, None, (False, True, False))
     slopes -= D
     slopes[np.isnan(D)] = 0
+    scale: Any = samples.derivative_weight / len(samples.X)
     weight = samples.sample_weight
-    scale: Any = samples.derivative_weight / len(D)
-    scale = scale if weight is None else scale * weight[:, None, None]
-    gradient = np.asarray(slopes * scale, dtype=bound.spec.dtype)
-    return 0.5 * float(np.einsum("ijk,ijk->", gradient, slopes, dtype=np.float64)), gradient
+    return slopes, scale if weight is None else scale * weight[:, None, None]

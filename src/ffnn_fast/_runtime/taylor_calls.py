@@ -83,6 +83,17 @@ def taylor_gradient(
     return grad
 
 
+def taylor_jacobian(bound: BoundNetwork, X: Array, V: Array | None) -> Array:
+    """∂(J v)/∂θ of every row, (n, m, n_L, P), for V (n, m, n_0); None: the unit vectors."""
+    spec, n = bound.spec, len(X)
+    m = spec.n_inputs if V is None else V.shape[1]
+    rows = np.empty((n, m * spec.n_outputs, spec.n_params), spec.dtype)
+    work = taylor_workspace(bound, n)
+    passes = 1 + 100 * m * spec.n_outputs  # as `BoundNetwork.parameter_jacobian`
+    bound._call(bound.backend.taylor_jacobian, n, passes, X, V, rows, work)
+    return rows.reshape(n, m, spec.n_outputs, spec.n_params)
+
+
 def hessian_product(bound: BoundNetwork, samples: Samples, v: Array) -> Array:
     """∇²ℒ v, (P,), of the objective with its l2 penalty, for v (P,).
 

@@ -2,7 +2,8 @@
 
 The objective is ½‖r‖² + ½ θᵀ Λ θ with r_ij = √(c w_i v_j / n) (ŷ_ij − y_ij), where c is ∂²ℓ/∂ŷ²: 2
 for squared_error, 1 for half_squared_error; w_i and v_j weigh samples and outputs; missing targets
-have no residual; Λ holds l2_k for weights and 0 for biases. With J = ∂r/∂θ its Gauss-Newton Hessian
+have no residual; Λ holds l2_k for weights and 0 for biases. Derivatives that are fitted have
+further residuals, see `slope_residuals`. With J = ∂r/∂θ its Gauss-Newton Hessian
 is H = JᵀJ + Λ and its gradient g = Jᵀr + Λθ. All of it is in float64.
 """
 
@@ -14,8 +15,12 @@ import numpy as np
 
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy, aligned_empty, within
+from ffnn_fast._runtime.sobolev import SobolevNetwork, slope_term
+from ffnn_fast._runtime.taylor_calls import taylor_gradient
 from ffnn_fast._solvers import cholesky
+from ffnn_fast._solvers.slope_residuals import add_slopes, slope_squares
 from ffnn_fast.initializers import Initializer, initialize
 
 Array = np.ndarray
@@ -83,8 +88,10 @@ class Model:
     """
 
     def __init__(self, bound: BoundNetwork, problem: LeastSquares) -> None:
-        self.bound, self.problem = bound, problem
         samples = problem.samples
+        slopes = samples.derivatives is not None
+        bound = SobolevNetwork.of(bound) if slopes else bound
+        self.bound, self.problem = bound, problem
         self.data = (samples.X, samples.Y, samples.sample_weight, problem.output_weight)
         P, n, backend = bound.spec.n_params, len(samples.X), bound.backend
         self.moving = problem.moving(bound.spec)
@@ -94,12 +101,14 @@ class Model:
         self.H: Array = self._H if self.moving is None else np.empty((F, F))
         self.g: Array = self._g if self.moving is None else np.empty(F)
         self.factor = np.empty((F, F))
+        self._product = np.empty((P, P) if slopes else 0)
         size = max(
             backend.workspace_size(bound.plan, n), backend.normal_workspace_size(bound.plan, n)
         )
         self.work = aligned_empty(size, "float64")
         operations = bound.durations.operations
-        self._seconds_of_move = operations(bound.spec.n_outputs * n * P**2)
+        residuals = n * bound.spec.n_outputs * (1 + slopes * bound.spec.n_inputs)
+        self._seconds_of_move = operations(residuals * P**2)
         self._seconds_of_step = operations(F**3 / 3 + F**2)
         self._seconds_of_solution = operations(2 * F**2)
 
@@ -108,13 +117,33 @@ class Model:
         here = self.bound.on(theta)
         if self.problem.output_weight is None:
             return here.loss(self.problem.samples, work=self.work)
-        return self._weighted_value(theta, here.forward(self.problem.samples.X))
+        value = self._weighted_value(theta, here.forward(self.problem.samples.X))
+        return value + self._weighted_slopes(here)[0]
 
     def _weighted_value(self, theta: Array, y_hat: Array) -> float:
         spec = self.bound.spec
         squares, _ = self.problem.squares(spec, y_hat)
         c = CURVATURE[str(spec.loss)]
         return 0.5 * (c * squares / len(y_hat) + float(self.penalty @ theta**2))
+
+    def _weighted_slopes(self, here: BoundNetwork) -> tuple[float, Array | None]:
+        """The term for derivatives and its gradient by ∂ŷ/∂x."""
+        samples = self.problem.samples
+        if samples.derivatives is None:
+            return 0.0, None
+        return slope_term(here, samples, samples.derivatives, self.problem.output_weight)
+
+    def squares(self, theta: Array) -> tuple[float, int]:
+        """Σ w v (ŷ − y)² of the residuals that count at θ, and their number; those of derivatives
+        times their weight / c.
+        """
+        here, samples, v = self.bound.on(theta), self.problem.samples, self.problem.output_weight
+        squares, count = self.problem.squares(here.spec, here.forward(samples.X))
+        if samples.derivatives is not None:
+            further, slopes = slope_squares(here, samples, samples.derivatives, v)
+            squares += further / CURVATURE[str(here.spec.loss)]
+            count += slopes
+        return squares, count
 
     def gradient(self, theta: Array) -> tuple[float, Array]:
         """The objective at θ and its gradient for the entries that move, a new array."""
@@ -127,16 +156,28 @@ class Model:
             value = self._weighted_value(theta, y_hat)
             targets = Samples(samples.X, y_hat - v * (y_hat - samples.Y), samples.sample_weight)
             _, grad = here.loss_gradient(targets, work=self.work)
+            term, slopes = self._weighted_slopes(here)
+            if slopes is not None:
+                value += term
+                grad += taylor_gradient(here, samples.X, None, (None, slopes, None))
         return value, grad if self.moving is None else grad[self.moving]
 
     def move(self, theta: Array) -> None:
-        """H, its lower triangle, and g := those of θ."""
-        within(self._seconds_of_move, self._move, theta, exit_waits=self.bound.uses_blas)
+        """H, its lower triangle, and g := those of θ.
+
+        BLAS multiplies JᵀJ on every engine, on one thread also after an interrupt: on several it
+        would compete with the engine's.
+        """
+        within(self._seconds_of_move, one_blas_thread, self._move, theta)
 
     def _move(self, theta: Array) -> None:
         self.bound.backend.normal_equations(
             self.bound.plan_now, theta, *self.data, self._H, self._g, self.work
         )
+        samples, v = self.problem.samples, self.problem.output_weight
+        if samples.derivatives is not None:
+            here, D = self.bound.on(theta), samples.derivatives
+            add_slopes(here, samples, D, v, self._H, self._g, self._product)
         self._H.flat[:: len(theta) + 1] += self.penalty
         self._g += self.penalty * theta
         if self.moving is not None:

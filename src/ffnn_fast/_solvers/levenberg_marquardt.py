@@ -20,13 +20,15 @@ from ffnn_fast._model.arrays import as_rows
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
 from ffnn_fast._runtime.blas_limit import one_blas_thread
-from ffnn_fast._runtime.bound_network import BoundNetwork, within
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy, within
 from ffnn_fast._runtime.durations import Durations
+from ffnn_fast._runtime.settings import Settings
 from ffnn_fast._scalars import as_choice, as_float, as_int
-from ffnn_fast._solvers import cholesky
 from ffnn_fast._solvers.least_squares import CURVATURE, LeastSquares, Model
 from ffnn_fast._solvers.minimizers import check_callback
+from ffnn_fast._solvers.normal_inverse import NormalInverse
 from ffnn_fast._solvers.quasi_newton import descend, usual_steps
+from ffnn_fast._solvers.slope_residuals import check_second_derivatives
 from ffnn_fast._solvers.starts import Ended, Lowest, Starts
 from ffnn_fast.activations import Activation, activation_of
 from ffnn_fast.history import History, Record, RecordCallback
@@ -40,7 +42,7 @@ NOT_FINITE = "the objective at the start is not finite"
 STOPPED = "the callback raised StopIteration"
 SLOW = "max_iterations reached"
 CONVERGED = (FLAT, SETTLED, STILL)
-MATRICES = 2  # (P, P) arrays that a start holds: H and its factor; a third with frozen layers
+MATRICES = 2  # (P, P) arrays that a start holds: H and its factor; see `n_matrices`
 ROWS_AT_ONCE = 256  # new rows whose ∂ŷ/∂θ is held at once
 
 
@@ -71,9 +73,10 @@ class LevenbergMarquardtOptions:
             return self.quasi_newton_steps
         return usual_steps(len(model.g), model.bound.spec.n_outputs)
 
-    def starts_together(self, spec: NetworkSpec, frozen: tuple[int, ...]) -> int:
+    def starts_together(self, problem: LeastSquares, spec: NetworkSpec) -> int:
         """The number of starts whose matrices fit the memory limit."""
-        return int(self.memory_limit / matrix_bytes(spec, frozen))
+        slopes = problem.samples.derivatives is not None
+        return int(self.memory_limit / (n_matrices(problem.frozen, slopes) * 8 * spec.n_params**2))
 
 
 @public()
@@ -91,13 +94,18 @@ class Interval(NamedTuple):
     upper: Array
 
 
-def matrix_bytes(spec: NetworkSpec, frozen: tuple[int, ...] = ()) -> int:
-    """Bytes of the matrices of a start."""
-    return (MATRICES + bool(frozen)) * 8 * spec.n_params**2
+def n_matrices(frozen: tuple[int, ...], derivatives: bool) -> int:
+    """The number of (P, P) matrices of a start: one more with frozen layers, and with derivatives
+    to be fitted.
+    """
+    return MATRICES + bool(frozen) + derivatives
 
 
 def check_least_squares(
-    spec: NetworkSpec, memory_limit: float, frozen: tuple[int, ...] = ()
+    spec: NetworkSpec,
+    memory_limit: float,
+    frozen: tuple[int, ...] = (),
+    derivatives: bool = False,
 ) -> None:
     """ValueError unless the objective is a sum of squares and its matrices fit the limit, bytes."""
     memory_limit = as_float(memory_limit, "memory_limit")
@@ -113,10 +121,13 @@ def check_least_squares(
             f"levenberg_marquardt needs an objective with second derivatives, so l1 must be 0, got "
             f"{spec.l1}; use l2, or fit"
         )
-    needed = matrix_bytes(spec, frozen)
+    if derivatives:
+        check_second_derivatives(spec)
+    matrices = n_matrices(frozen, derivatives)
+    needed = matrices * 8 * spec.n_params**2
     if needed > memory_limit:
         raise ValueError(
-            f"levenberg_marquardt needs {MATRICES + bool(frozen)} matrices of {spec.n_params} by "
+            f"levenberg_marquardt needs {matrices} matrices of {spec.n_params} by "
             f"{spec.n_params} parameters, {needed / 1e9:.3g} GB; memory_limit is "
             f"{memory_limit / 1e9:.3g} GB. minimize(method='L-BFGS-B') needs far less"
         )
@@ -151,55 +162,53 @@ class LeastSquaresFit(History):
         self.converged = end.message in CONVERGED
         self._spec, self._moving = model.bound.spec, model.moving
         self._penalty, self._H = self._of_moving(model.penalty), model.H
-        samples, self._output_weight = model.problem.samples, model.problem.output_weight
-        y_hat = model.bound.on(end.theta).forward(samples.X)
-        self._squares, self._residuals = model.problem.squares(self._spec, y_hat)
-        self._scale = CURVATURE[str(self._spec.loss)] / len(y_hat)  # JᵀJ = scale Σ w v ∂ŷ ∂ŷᵀ
+        self._output_weight = model.problem.output_weight
+        self._squares, self._residuals = model.squares(end.theta)
+        # JᵀJ = scale Σ w v ∂ŷ ∂ŷᵀ
+        self._scale = CURVATURE[str(self._spec.loss)] / len(model.problem.samples.X)
+        engine = "compiled" if model.bound.compiled else "reference"
+        self._engine_and_threads = engine, model.bound.n_threads  # pickles hold public classes only
 
     def _of_moving(self, array: Array) -> Array:
         """The entries, along the first axis, of parameters that moved."""
         return array if self._moving is None else array[self._moving]
 
     @cached_property
-    def _factor(self) -> tuple[Array, Array]:
-        """Cholesky factor of D H D, in the lower triangle, and the diagonal of D."""
-        factor, D, reciprocal = self._long(_scaled_factor, self._H)
-        if not reciprocal > len(D) * np.finfo(float).eps:
-            advice = "fewer units or an l2 penalty"
-            if self._penalty.any():  # leaves the bias of a unit free whose weights are 0
-                advice = "fewer units, since biases have no penalty"
-            raise ValueError(
-                f"the data do not determine all {len(D)} parameters (reciprocal condition of the "
-                f"normal equations {reciprocal:.1e}), so there is no covariance; use {advice}"
-            )
-        return factor, D
+    def _normal(self) -> NormalInverse:
+        """H⁻¹ of the F parameters that moved."""
+        inverse: NormalInverse = self._long(NormalInverse, self._H)
+        return inverse
 
     @cached_property
     def _inverse(self) -> Array:
-        """H⁻¹, (F, F), of the F parameters that moved."""
-        factor, D = self._factor
-        inverse: Array = self._long(lambda: cholesky.inverse(factor) * D[:, None] * D)
+        """H⁻¹, (F, F)."""
+        inverse: Array = self._long(self._normal.matrix)
         return inverse
 
     @cached_property
     def effective_parameters(self) -> float:
         """tr(2 M − M²) for M = H⁻¹ JᵀJ: without a penalty the number of parameters, those of frozen
-        layers not counted; less with one.
+        layers and directions of θ that the data do not determine not counted; less with one.
         """
-        penalty, F = self._penalty, len(self._penalty)
+        penalty, rank = self._penalty, float(self._normal.rank)
         if not penalty.any():
-            return float(F)
-        # M = I − H⁻¹Λ, so tr(2 M − M²) = F − tr((H⁻¹Λ)²)
-        return F - float(penalty @ self._inverse**2 @ penalty)
+            return rank
+        # H⁻¹H is a projector of this rank, M = H⁻¹H − H⁻¹Λ, so tr(2 M − M²) = rank − tr((H⁻¹Λ)²)
+        return rank - float(penalty @ self._inverse**2 @ penalty)
 
     @property
     def degrees_of_freedom(self) -> float:
-        """Residuals, one for each target that is not missing, less the effective parameters."""
+        """Residuals, one for each target or derivative that is not missing, less the effective
+        parameters.
+        """
         return self._residuals - self.effective_parameters
 
     @property
     def residual_variance(self) -> float:
         """s² = Σ w v (ŷ − y)² / degrees_of_freedom, of an observation of weight 1.
+
+        Derivatives that were fitted count as observations, with their weight / c for weight 1: c is
+        2 for squared_error, 1 for half_squared_error.
 
         Raises
         ------
@@ -216,7 +225,9 @@ class LeastSquaresFit(History):
     def covariance(self) -> Array:
         """Cov(θ) = s² c/n · H⁻¹ JᵀJ H⁻¹, (P, P): without a penalty s² (Σ w v ∂ŷᵀ ∂ŷ)⁻¹.
 
-        Rows and columns of frozen layers are 0.
+        Rows and columns of frozen layers are 0. If the data do not determine all parameters, as
+        those of a unit that is 0 on every row, the inverse is D (D H D)⁺ D, D² = 1 / diag H: such
+        parameters have variance 0.
         """
         inverse, scale = self._inverse, self._scale * self.residual_variance
         product: Array = self._long(lambda: scale * (inverse - inverse * self._penalty @ inverse))
@@ -233,7 +244,8 @@ class LeastSquaresFit(History):
         observation of weight 1, t · √(s² + g Cov(θ) gᵀ). t is Student's quantile for
         `degrees_of_freedom`. Exact for a linear network, else an approximation by linearisation.
         The errors of all outputs are assumed independent, and of the same variance or, with weights
-        v_j of the outputs, of variance s² / v_j.
+        v_j of the outputs, of variance s² / v_j. Ends are infinite where ŷ depends on parameters
+        that the data do not determine, such as those of a unit that was 0 on every row.
 
         Parameters
         ----------
@@ -250,7 +262,8 @@ class LeastSquaresFit(History):
         Raises
         ------
         TypeError, ValueError
-            If an argument is not as described; if the data do not determine the parameters.
+            If an argument is not as described; if there are not more residuals than effective
+            parameters.
 
         References
         ----------
@@ -263,9 +276,12 @@ class LeastSquaresFit(History):
         as_choice(of, "of", ("mean", "observation"))
         noise, shape = self.residual_variance, (len(rows), self._spec.n_outputs)
         y_hat, variance = np.empty(shape), np.empty(shape)
+        settings = Settings(*self._engine_and_threads)
+        bound = settings.bind(self._spec, aligned_copy(self.params, "float64"))
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
-            y_hat[part], spread = self._long(self._spreads, rows[part])
+            y_hat[part], gradients = bound.forward(rows[part]), bound.parameter_jacobian(rows[part])
+            spread = self._long(self._spreads, gradients)
             variance[part] = noise * self._scale * spread
         if of == "observation":
             variance += noise if self._output_weight is None else noise / self._output_weight
@@ -275,32 +291,22 @@ class LeastSquaresFit(History):
             ends = (ends[0][:, 0], ends[1][:, 0])
         return Interval(*(end[0] if single else end for end in ends))
 
-    def _spreads(self, rows: Array) -> tuple[Array, Array]:
-        """ŷ and, for g = ∂ŷ/∂θ, the spread g H⁻¹ JᵀJ H⁻¹ gᵀ, both (m, n_L), of m rows."""
-        factor, D = self._factor
-        y_hat, gradients = reference.jacobian(reference.Plan(self._spec), self.params, rows)
-        spread = np.empty_like(y_hat)
-        for j, whole in enumerate(gradients):
-            g = whole if self._moving is None else whole[:, self._moving]
-            solved = cholesky.solve(factor, g * D).T * D[:, None]
+    def _spreads(self, gradients: Array) -> Array:
+        """The spread g H⁻¹ JᵀJ H⁻¹ gᵀ, (m, n_L), of g = ∂ŷ/∂θ, (m, n_L, P)."""
+        m, n_outputs, _ = gradients.shape
+        spread, root = np.empty((m, n_outputs)), np.sqrt(self._scale)
+        for j in range(n_outputs):
+            g = gradients[:, j] if self._moving is None else gradients[:, j, self._moving]
+            solved = self._normal.solve(g)
             spread[:, j] = (g.T * solved).sum(axis=0) - self._penalty @ solved**2
-        return y_hat, np.maximum(spread, 0)
+            spread[~self._normal.determines(root * g), j] = np.inf
+        return np.maximum(spread, 0)
 
     def _long(self, function: Callable[..., Any], *args: Any) -> Any:
         """A call that works on a (P, P) matrix, with one BLAS thread."""
         P = len(self.params)
         seconds = Durations(self._spec, reference).operations(P**3 + ROWS_AT_ONCE * P**2)
         return one_blas_thread(within, seconds, function, *args)
-
-
-def _scaled_factor(H: Array) -> tuple[Array, Array, float]:
-    """Cholesky factor of D H D with ones in its diagonal, D, and its reciprocal condition."""
-    diagonal = H.diagonal()
-    D = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1))
-    factor = np.tril(H) * D[:, None] * D
-    size = float(np.abs(factor + np.tril(factor, -1).T).sum(axis=0).max())
-    definite = cholesky.factorize(factor)
-    return factor, D, cholesky.reciprocal_condition(factor, size) if definite else 0.0
 
 
 def levenberg_marquardt(
@@ -347,7 +353,7 @@ def _fit(
         return LeastSquaresFit(end, model)
     lowest, starts = Lowest(target, value), [first, *further]
     models = [model]
-    fit_memory = options.starts_together(bound.spec, problem.frozen)
+    fit_memory = options.starts_together(problem, bound.spec)
     together = min(fit_memory, bound.threads_now, len(starts))
     options = replace(options, callback=_one_at_a_time(options.callback))
     if together > 1:

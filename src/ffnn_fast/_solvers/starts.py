@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from ffnn_fast._runtime.blas_limit import one_blas_thread
-from ffnn_fast._runtime.interrupts import PATIENCE
+from ffnn_fast._runtime.interrupts import PATIENCE, finishing_before_exit
 from ffnn_fast.history import Record
 
 Array = np.ndarray
@@ -86,7 +86,9 @@ class Starts(Generic[Workplace]):
             workplace = free.pop()
             try:
                 # BLAS stays limited until the last start ends, also after an interrupt.
-                ended: Ended = one_blas_thread(self._solve, workplace, start, number)
+                ended: Ended = finishing_before_exit(
+                    one_blas_thread, self._solve, workplace, start, number
+                )
                 return ended
             finally:
                 free.append(workplace)

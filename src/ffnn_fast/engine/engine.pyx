@@ -14,8 +14,8 @@ cimport numpy as cnp
 
 from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.arguments cimport (
-    all_below, batch_of_arrays, batch_of_inputs, check_array, hyperparameters, is_plain, matrix,
-    require, require_plain, vector, workspace,
+    all_below, batch_of_arrays, batch_of_inputs, check_array, hyperparameters, is_plain,
+    matrix, require, require_plain, stack, vector, workspace,
 )
 from ffnn_fast.engine.derivatives cimport (
     input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
@@ -50,7 +50,7 @@ from ffnn_fast.engine.team_calls cimport (
 )
 from ffnn_fast.engine.taylor_calls cimport (
     product_arguments, run_hessian_product, run_output_tangent, run_taylor,
-    run_taylor_gradient, taylor_arguments,
+    run_taylor_gradient, run_taylor_jacobian, taylor_arguments,
 )
 
 cnp.import_array()
@@ -553,6 +553,23 @@ def taylor_gradient(Plan plan, params, X, V, grad_y_hat, grad_first, grad_second
             run_taylor_gradient(c, <double*>theta, &args, <double*>g, <double*>scratch, threads)
         else:
             run_taylor_gradient(c, <float*>theta, &args, <float*>g, <float*>scratch, threads)
+
+
+def taylor_jacobian(Plan plan, params, X, V, J, work):
+    """J := ∂(J v)/∂θ of every row, (n, m n_L, P), for V (n, m, n_0); None: the unit vectors."""
+    cdef plan_t* c = &plan.c
+    cdef void* theta = vector(params, plan.typenum, c.P, "params")
+    cdef taylor_t args = taylor_arguments(c, plan.typenum, X, V, None, None, None, True)
+    cdef void* rows = stack(J, plan.typenum, args.n, args.m * c.n[c.L], c.P, "J")
+    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, args.n))
+    cdef int threads = plan.threads_for(args.n, 8 * args.m * c.n[c.L])
+    with nogil:
+        if plan.is_double:
+            run_taylor_jacobian(
+                c, <double*>theta, &args, <double*>rows, <double*>scratch, threads
+            )
+        else:
+            run_taylor_jacobian(c, <float*>theta, &args, <float*>rows, <float*>scratch, threads)
 
 
 def output_tangent(Plan plan, params, v, X, a_L, tangent, work):

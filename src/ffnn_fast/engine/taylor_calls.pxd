@@ -13,6 +13,7 @@ from ffnn_fast.engine.passes.hessian_product cimport (
 )
 from ffnn_fast.engine.passes.taylor cimport TAYLOR_ROWS, taylor_rows, taylor_scratch, taylor_t
 from ffnn_fast.engine.passes.taylor_gradient cimport sum_taylor_gradient
+from ffnn_fast.engine.passes.taylor_jacobian cimport taylor_jacobians
 from ffnn_fast.engine.passes.team cimport one_thread
 from ffnn_fast.engine.plan cimport plan_t
 from ffnn_fast.engine.team_calls cimport member
@@ -81,6 +82,18 @@ cdef inline void run_taylor_gradient(
     else:
         with parallel(num_threads=threads):
             sum_taylor_gradient(plan, params, args, grad, work, member(threadid(), threads))
+
+
+cdef inline void run_taylor_jacobian(
+    const plan_t* plan, const floating* params, const taylor_t* args, floating* J, floating* work,
+    int threads,
+) noexcept nogil:
+    """J (n, m n_L, P)"""
+    if threads == 1:
+        taylor_jacobians(plan, params, args, J, work, one_thread())
+    else:
+        with parallel(num_threads=threads):
+            taylor_jacobians(plan, params, args, J, work, member(threadid(), threads))
 
 
 cdef inline void run_output_tangent(

@@ -118,7 +118,7 @@ class BaseMLP(CheckedParameters):
             if X_val is not None:
                 validation = self._validation_samples(net, X_val, y_val, sample_weight_val)
             if self.solver in FULL_BATCH:
-                train = full_batch_fit(self, net, self._training_rows(net, data, None))
+                train = full_batch_fit(self, net, self._training_rows(net, data, None), rng)
             else:
                 train = self._stochastic_fit(net, data, validation, rng, monitor, fresh)
         train()

@@ -70,16 +70,24 @@ class EstimatorNetwork:
             view[...] = values
 
     def initialize(self, rng: np.random.RandomState) -> None:
+        """θ := `drawn`."""
+        self.params[:] = self.drawn(rng)
+
+    def drawn(self, rng: np.random.RandomState) -> Array:
         """Glorot's uniform weights and biases, drawn in scikit-learn's order: W_1, b_1, W_2, ...
 
-        The bound is √(6 / (n_{k-1} + n_k)), with 2 for 6 in the layers next to logistic units.
+        The bound is √(6 / (n_{k-1} + n_k)), with 2 for 6 in the layers next to logistic units. The
+        result is a new θ in float64.
         """
+        theta = aligned_empty(self.spec.n_params, "float64")
         hidden = self.spec.layer_activations[:-1]
+        weights, biases = self.spec.weights(theta), self.spec.biases(theta)
         for k, (fan_in, fan_out) in enumerate(pairwise(self.spec.layer_sizes)):
             g = hidden[min(k, len(hidden) - 1)] if hidden else "identity"
             bound = np.sqrt((2.0 if g == "logistic" else 6.0) / (fan_in + fan_out))
-            self.coefs[k][...] = rng.uniform(-bound, bound, (fan_in, fan_out))
-            self.intercepts[k][...] = rng.uniform(-bound, bound, fan_out)
+            weights[k].T[...] = rng.uniform(-bound, bound, (fan_in, fan_out))
+            biases[k][...] = rng.uniform(-bound, bound, fan_out)
+        return theta
 
     def with_penalty(self, l2: float, keep: bool = True) -> BoundNetwork:
         """The network bound to θ with the penalty ``l2/2 · Σ‖W_k‖²``; `keep`: for later calls."""

@@ -34,15 +34,23 @@ MIN_TOL = 1e-16  # in place of tol=0
 ADVICE = "https://scikit-learn.org/stable/modules/preprocessing.html"
 
 
-def full_batch_fit(est: Any, net: EstimatorNetwork, rows: TrainingRows) -> Callable[[], None]:
+def full_batch_fit(
+    est: Any,
+    net: EstimatorNetwork,
+    rows: TrainingRows,
+    rng: Callable[[], np.random.RandomState],
+) -> Callable[[], None]:
     """A function that fits by an estimator's full-batch solver, of which all is checked.
 
-    It works in float64 and sets ``loss_`` and ``n_iter_``.
+    It works in float64 and sets ``loss_`` and ``n_iter_``. The generator draws the further starts
+    of Levenberg-Marquardt.
     """
     bound, samples, l2 = _in_double(net, rows.samples, rows.alpha)
+    solve = _lbfgs
     if est.solver != "lbfgs":
         check_least_squares(bound.spec, MAX_BYTES)
-    return partial(_fit, est, net, rows, bound, samples, l2)
+        solve = partial(_lm, [net.drawn(rng()) for _ in range(est.n_starts - 1)])
+    return partial(_fit, est, net, rows, bound, samples, l2, solve)
 
 
 def _fit(
@@ -52,8 +60,9 @@ def _fit(
     bound: BoundNetwork,
     samples: Samples,
     l2: float,
+    solve: Callable[[Any, BoundNetwork, Samples], float],
 ) -> None:
-    loss = (_lbfgs if est.solver == "lbfgs" else _lm)(est, bound, samples)
+    loss = solve(est, bound, samples)
     net.params[:] = bound.params
     penalty = l2 / 2 * net.squared_norm()
     constant = 0.0
@@ -104,12 +113,12 @@ def _lbfgs(est: Any, bound: BoundNetwork, samples: Samples) -> float:
     return float(found.fun)
 
 
-def _lm(est: Any, bound: BoundNetwork, samples: Samples) -> float:
-    """Levenberg-Marquardt: damped Gauss-Newton steps for squared errors."""
+def _lm(further: list[Array], est: Any, bound: BoundNetwork, samples: Samples) -> float:
+    """Levenberg-Marquardt: damped Gauss-Newton steps for squared errors; the best of the starts."""
     options = LevenbergMarquardtOptions(est.max_iter, est.tol or MIN_TOL, DAMPING)
     target = bound.params.copy()
     problem = LeastSquares(samples)
-    found = ignoring("over", levenberg_marquardt, bound, problem, target, options)
+    found = ignoring("over", levenberg_marquardt, bound, problem, target, options, further)
     bound.params[:] = target
     est.n_iter_ = len(found)
     est.loss_curve_ = found["loss"]

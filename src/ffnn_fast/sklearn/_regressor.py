@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from ffnn_fast._conversion import check_unmasked
@@ -99,6 +100,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         so are ``coefs_`` and ``intercepts_``. Not for ``poisson``.
     n_threads : int, optional
         Maximum number of threads of a call; default: as in `ffnn_fast.Network`.
+    n_starts : int, default 1
+        Starts of ``lm``, of which the one with the lowest `loss_` is kept, with its `loss_curve_`
+        and `n_iter_`. `random_state` draws the weights of each. They run on several threads, with
+        the same result for any number. Other solvers have one start.
 
     Attributes
     ----------
@@ -136,6 +141,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({*LOSSES})],
         "scale_target": ["boolean"],
+        "n_starts": [Interval(Integral, 1, None, closed="left")],
     }
     _y_numeric = True
 
@@ -173,6 +179,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         callbacks: Callbacks = None,
         scale_target: bool = False,
         n_threads: int | None = None,
+        n_starts: int = 1,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -205,6 +212,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.callbacks = callbacks
         self.scale_target = scale_target
         self.n_threads = n_threads
+        self.n_starts = n_starts
 
     @available_if(lambda est: est._check_solver())
     def partial_fit(

@@ -87,12 +87,17 @@ cdef inline Py_ssize_t slabs_size(const plan_t* plan, Py_ssize_t count) noexcept
     return SLABS * count * plan.panel_below[plan.L + 1]
 
 
+cdef inline Py_ssize_t taylor_jacobian_scratch(const plan_t* plan) noexcept nogil:
+    """Elements of scratch of one thread for taylor_jacobian.pxd: the slabs of a panel, and more"""
+    return slabs_size(plan, 1) + 4 * plan.S * plan.units
+
+
 cdef inline Py_ssize_t taylor_scratch(const plan_t* plan, Py_ssize_t n, int threads) noexcept nogil:
     """Elements of scratch for n rows"""
     cdef Py_ssize_t count = panel_count(plan, min(n, <Py_ssize_t>TAYLOR_ROWS))
     cdef Py_ssize_t reverse = slabs_size(plan, count) \
         + 3 * plan.block_below[plan.L] * count * plan.S
-    return max(reverse, threads * slabs_size(plan, 1))
+    return max(reverse, threads * taylor_jacobian_scratch(plan))
 
 
 cdef inline void take_rows(

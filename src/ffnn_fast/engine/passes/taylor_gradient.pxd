@@ -49,19 +49,16 @@ cdef inline void take_seed(
         take_rows(n, plan.n[plan.L], <const floating*>gradient + at, stride, panel)
 
 
-cdef inline void reverse_direction(
-    const plan_t* plan, const floating* params, const taylor_t* args, Py_ssize_t d,
-    Py_ssize_t start, Py_ssize_t n, Py_ssize_t p, floating* work, Py_ssize_t count, bint second
+cdef inline void reverse_layers(
+    const plan_t* plan, const floating* params, Py_ssize_t n, Py_ssize_t p, floating* work,
+    Py_ssize_t count, bint second
 ) noexcept nogil:
-    """A1 := ∇ȧ, A2 := ∇ä, and DA, of direction d for the n <= S rows from `start`"""
-    cdef Py_ssize_t L = plan.L, width = plan.n[L], at = (start * args.m + d) * width, k
+    """A1 := ∇ȧ, A2 := ∇ä, and DA, of a direction for n <= S rows, from ∇ẏ in H1 and ∇ÿ in H2"""
+    cdef Py_ssize_t L = plan.L, k
     cdef floating* a1
     cdef floating* a2
     cdef floating* h1 = slab(plan, work, count, H1, L, p)
     cdef floating* h2 = slab(plan, work, count, H2, L, p)
-    take_seed(plan, args.first, at, args.m * width, n, h1)
-    if second:
-        take_seed(plan, args.second, at, args.m * width, n, h2)
     for k in range(L, 0, -1):
         a1, a2 = slab(plan, work, count, A1, k, p), slab(plan, work, count, A2, k, p)
         if plan.g[k] == SOFTMAX:
@@ -81,6 +78,18 @@ cdef inline void reverse_direction(
         panels_backward(n, plan.n[k], plan.n[k - 1], params + plan.W[k], a1, h1)
         if second:
             panels_backward(n, plan.n[k], plan.n[k - 1], params + plan.W[k], a2, h2)
+
+
+cdef inline void reverse_direction(
+    const plan_t* plan, const floating* params, const taylor_t* args, Py_ssize_t d,
+    Py_ssize_t start, Py_ssize_t n, Py_ssize_t p, floating* work, Py_ssize_t count, bint second
+) noexcept nogil:
+    """The same of direction d for the rows from `start`, from the arguments"""
+    cdef Py_ssize_t L = plan.L, width = plan.n[L], at = (start * args.m + d) * width
+    take_seed(plan, args.first, at, args.m * width, n, slab(plan, work, count, H1, L, p))
+    if second:
+        take_seed(plan, args.second, at, args.m * width, n, slab(plan, work, count, H2, L, p))
+    reverse_layers(plan, params, n, p, work, count, second)
 
 
 cdef inline void reverse_values(
