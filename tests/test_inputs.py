@@ -79,6 +79,35 @@ def test_gradients_are_central_differences(options, backend, rng):
     assert set(check.by_name) == set(net.spec.named(net.params))
 
 
+def test_gradients_of_columns_are_central_differences(options, rng):
+    net = Network(
+        [5, 7, 6, 2], activation="mish", output="identity", dtype="float64", seed=0, **options
+    )
+    net.params[:] += rng.normal(0, 0.1, net.params.shape)
+    X, y, step = rows(6, rng), rng.normal(size=(6, 2)), 1e-6
+    found = net.input_gradient(X, y)
+    known = net.spec.inputs.counts if net.spec.inputs else ()
+    for column in range(5):
+        if column in dict(known):
+            assert (found[:, column] == 0).all()
+            continue
+        moved = np.zeros(5)
+        moved[column] = step
+        for i in range(6):
+            above, below = (net.loss(X[i] + sign * moved, y[i]) for sign in (1, -1))
+            assert found[i, column] == pytest.approx((above - below) / (2 * step), abs=1e-7)
+
+
+def test_any_objective_by_its_gradient(rng):
+    """`vjp` and `Stepper.backward` with the loss's own ∂ℓ/∂ŷ give its ∇θ."""
+    net, X, y = small(rng, dropout=0.0, dtype="float64")
+    u = 2 * (net.forward(X) - y[:, None]) / len(X)
+    _, grad, _ = net.vjp(X, u)
+    np.testing.assert_allclose(grad, net.gradient(X, y), rtol=1e-9, atol=1e-13)
+    stepper = net.stepper(batch_size=len(X))
+    np.testing.assert_allclose(stepper.backward(X, u), grad, rtol=1e-12, atol=1e-14)
+
+
 # --- Training and files ---
 
 FACTORS = {"rate_factors": Factors(biases=0.1, scale=6), "decay_factors": Factors(biases=0)}
@@ -194,8 +223,6 @@ def test_networks_that_are_refused():
 
 
 CALLS = {
-    "vjp": lambda net, X, y: net.vjp(X, y[:, None]),
-    "input_gradient": lambda net, X, y: net.input_gradient(X, y),
     "jacobian": lambda net, X, y: net.jacobian(X),
     "jvp": lambda net, X, y: net.jvp(X, X),
     "parameter_jacobian": lambda net, X, y: net.parameter_jacobian(X),

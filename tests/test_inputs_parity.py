@@ -58,6 +58,22 @@ def test_outputs_and_gradients(engine, options, dtype, matmul, n, rng):
         assert relative_error(spec.named(grad)[name], part) < 10 * most, name
 
 
+@pytest.mark.parametrize("n", [1, 3, 70, 1100])
+def test_vector_jacobian_products(engine, options, dtype, n, rng):
+    spec = spec_of(options, dtype)
+    params, problem = params_of(spec, rng), problem_of(spec, n, rng)
+    networks = [
+        BoundNetwork(spec, engine.Plan(spec, 2), params, engine),
+        BoundNetwork(spec, reference.Plan(spec), params, reference),
+    ]
+    for mask in (None, (5, 7)):
+        found, expected = (bound.vjp(problem.X, problem.Y, mask) for bound in networks)
+        for one, two in zip(found, expected, strict=True):
+            assert relative_error(one, two) < 10 * tolerance(dtype)
+    found, expected = (bound.input_gradient(problem) for bound in networks)
+    assert relative_error(found, expected) < 10 * tolerance(dtype)
+
+
 @pytest.mark.parametrize("activation", ["tanh", "relu", "selu", "mish", "softplus"])
 def test_activations(engine, activation, rng):
     spec = spec_of(NETWORKS["all parametric"], activations=activation)
@@ -118,7 +134,6 @@ def test_the_engine_refuses_by_itself(engine, rng):
     bound, X = bound_networks(spec, params_of(spec, rng), engine)[0], rows(3, rng)
     work = np.empty(10**6)
     calls = [
-        lambda: engine.vjp(bound.plan, bound.params, X, np.ones((3, 2)), None, None, None, work),
         lambda: engine.input_jacobian(bound.plan, bound.params, X, None, np.ones((3, 2, 5)), work),
         lambda: engine.jvp(bound.plan, bound.params, X, X, None, np.ones((3, 2)), work),
         lambda: engine.parameter_jacobian(bound.plan, bound.params, X, None, work),

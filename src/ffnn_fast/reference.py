@@ -20,6 +20,7 @@ from ffnn_fast._reference.derivatives import (
     vjp,
     vjp_workspace_size,
 )
+from ffnn_fast._reference.group_steps import move, move_groups
 from ffnn_fast._reference.hessian import hessian_product, output_tangent
 from ffnn_fast._reference.input_blocks import further_gradient
 from ffnn_fast._reference.propagation import (
@@ -40,7 +41,7 @@ from ffnn_fast._reference.taylor import (
 )
 from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
-from ffnn_fast.optimizers import StepRule, first_step
+from ffnn_fast.optimizers import StepRule
 
 __all__ = [
     "JacobianPredictor",
@@ -337,10 +338,10 @@ def update(
         norm = float(np.sqrt((g.astype(np.float64) ** 2).sum()))
         g = g * min(1.0, rule.clip_norm / (norm + CLIP_FLOOR))
     if rule.has_factors:
-        _move_groups(plan, rule, hyper, params, g, state, t, moving)
+        move_groups(plan.spec, rule, hyper, params, g, state, t, moving)
     else:
         theta, slots = params[moving], state[: rule.optimizer.slots, moving]
-        _move(rule, hyper, theta, g, slots, t)
+        move(rule, hyper, theta, g, slots, t)
         params[moving], state[: rule.optimizer.slots, moving] = theta, slots
     if rule.max_norm < np.inf:
         for k, W in enumerate(plan.spec.weights(params), start=1):
@@ -350,39 +351,6 @@ def update(
     if rule.average > 0:
         mean = state[-1]
         mean += (1 - rule.average) * (params - mean) if t > 1 else params - mean
-
-
-def _move(rule: StepRule, hyper: Array, theta: Array, g: Array, slots: Array, t: int) -> None:
-    """One step of the optimizer."""
-    if t == 1 and not rule.optimizer.compiled:
-        first_step(rule.optimizer, hyper, theta, g, slots)
-    else:
-        rule.optimizer.rule(hyper, theta, g, slots, t)
-
-
-def _move_groups(
-    plan: Plan,
-    rule: StepRule,
-    hyper: Array,
-    params: Array,
-    g: Array,
-    state: Array,
-    t: int,
-    moving: slice | Array,
-) -> None:
-    """One step of the optimizer on each group by itself, with η and λ of its own; g is ∇θ of the
-    entries that move.
-    """
-    grad, moves = np.zeros_like(params), np.zeros(len(params), bool)
-    grad[moving], moves[moving] = g, True
-    rates, decays = rule.factors(plan.spec.n_layers)
-    for group, part in plan.spec.groups:
-        if part.stop > part.start and moves[part.start]:
-            own = hyper.copy()
-            own[0] *= rates[group]
-            if rule.optimizer.name == "adamw":  # its decay is η λ: λ takes the factor of η back out
-                own[4] *= decays[group] / rates[group]
-            _move(rule, own, params[part], grad[part], state[: rule.optimizer.slots, part], t)
 
 
 def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:

@@ -81,6 +81,23 @@ def further_gradient(
         d_alpha[:] = (dh[k] * (g.function(a[k]) - a[k])).sum(axis=0)
 
 
+def columns_gradient(spec: NetworkSpec, params: Array, X: Array, dh: Array) -> Array:
+    """∇ of the columns of X, (n, c), from dh = ∇h_0; 0 for categories."""
+    if spec.inputs is None:
+        return dh
+    block, named, dX = spec.inputs, spec.block_views(params), np.zeros_like(X)
+    dh = dh * named["scale"] if block.scale else dh
+    for feature in block.features(spec.n_inputs):
+        x, du = X[:, feature.column], dh[:, feature.at : feature.at + feature.units]
+        if feature.kind == "periodic":
+            w, b_1, W_2, _ = parameters_of(block, named, feature)
+            d_angles = -np.sin(b_1 + _turns(x) * w) * (du[:, :-1] @ W_2)
+            dX[:, feature.column] = _turns(d_angles @ w)[:, 0] + du[:, -1]
+        elif feature.kind == "plain":
+            dX[:, feature.column] = du[:, 0]
+    return dX
+
+
 def _block_gradient(
     spec: NetworkSpec, params: Array, X: Array, dh: Array, grads: dict[str, Array]
 ) -> None:

@@ -268,7 +268,6 @@ class BoundNetwork:
         """ŷ, (n, n_L), Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), and (∂ŷ_i/∂x_i)ᵀ u_i, (n, n_0), for the rows u_i
         of `grad_y_hat`; `mask` as in `loss_gradient`.
         """
-        self.spec.require_plain("vjp")
         y_hat, grad_X = np.empty_like(grad_y_hat), np.empty_like(X)
         grad = aligned_empty(len(self.params), self.spec.dtype)
         size = self.backend.vjp_workspace_size

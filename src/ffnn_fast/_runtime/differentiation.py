@@ -44,7 +44,6 @@ def vjp(bound: BoundNetwork, X: Any, grad_y_hat: Any) -> VJP:
 
 def input_gradient(bound: BoundNetwork, X: Any, y: Any, sample_weight: Any) -> Array:
     """See `ffnn_fast.Network.input_gradient`."""
-    bound.spec.require_plain("input_gradient")
     rows, single = as_rows(X, bound.spec)
     targets = as_targets(y, bound.spec, len(rows))
     weight = None

@@ -56,7 +56,6 @@ cdef inline pullback_t wanted_of_arrays(
     """The arrays of a vector-Jacobian product on n rows, each of which may be None"""
     cdef pullback_t want
     cdef Py_ssize_t k = plan.n[plan.L]
-    require_plain(plan, "vjp")
     want.u, want.y_hat, want.grad, want.grad_X = NULL, NULL, NULL, NULL
     if grad_y_hat is not None:
         want.u = matrix(grad_y_hat, typenum, n, k, "grad_y_hat")
@@ -65,7 +64,7 @@ cdef inline pullback_t wanted_of_arrays(
     if grad is not None:
         want.grad = vector(grad, typenum, plan.P, "grad", True)
     if grad_X is not None:
-        want.grad_X = matrix(grad_X, typenum, n, plan.n[0], "grad_X", True)
+        want.grad_X = matrix(grad_X, typenum, n, plan.columns, "grad_X", True)
     return want
 
 

@@ -18,10 +18,11 @@ from ffnn_fast.engine.kernels.products cimport (
 from ffnn_fast.engine.maths.vecmath cimport (
     vm_sin_f32, vm_sin_f64, vm_sin_slope_f32, vm_sin_slope_f64,
 )
+from ffnn_fast.engine.passes.activation_loops cimport multiply
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
-from ffnn_fast.engine.plan cimport ONE_HOT, PERIODIC, SIGNED, TABLE, feature_t, plan_t
+from ffnn_fast.engine.plan cimport ONE_HOT, PERIODIC, PLAIN, SIGNED, TABLE, feature_t, plan_t
 
 cdef enum:
     MOST_FREQUENCIES = 64  # as in inputs.py
@@ -309,3 +310,34 @@ cdef inline void feature_gradient(
     if plan.scale >= 0:
         grad += plan.scale + feature.at
         bias_gradient(S, units, units, total + sums * S, <floating>1, beta, grad, grad)
+
+
+cdef inline void columns_gradient(
+    const plan_t* plan, const floating* params, const floating* x, const floating* dh,
+    floating* dx, floating* spare,
+) noexcept nogil:
+    """dx (columns, S) := ∇ of the columns of X from ∇h_0; 0 for categories"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), F = plan.frequencies, M = plan.outputs
+    cdef Py_ssize_t c, s
+    cdef const feature_t* feature
+    cdef const floating* theta
+    cdef floating* slopes
+    cdef floating* d_angles
+    for c in range(plan.columns):
+        feature, theta = plan.feature + c, params + plan.feature[c].start
+        scaled_gradient(plan, feature, params, dh + feature.at * S, spare)
+        if feature.kind == PERIODIC:
+            slopes = spare + (feature.units + 1) * S
+            d_angles = slopes + F * S
+            angles_of(plan, theta, x + c * S, slopes - S, slopes)
+            sines(slopes, F * S)
+            panels_backward(S, M, F, theta + 2 * F, spare, d_angles)
+            multiply(slopes, d_angles, F * S)
+            panels_backward(S, F, 1, theta, d_angles, dx)
+            for s in range(S):
+                dx[s] = <floating>6.283185307179586 * dx[s] + spare[M * S + s]
+        elif feature.kind == PLAIN:
+            memcpy(dx, spare, S * sizeof(floating))
+        else:
+            memset(dx, 0, S * sizeof(floating))
+        dx += S
