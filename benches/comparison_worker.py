@@ -3,6 +3,7 @@
 It imports the version that is first on its path, and uses nothing but the public API.
 """
 
+from inspect import signature
 from pathlib import Path
 from time import perf_counter, process_time
 from timeit import Timer
@@ -19,10 +20,17 @@ STATEMENTS = {
     cases.PREDICT: "net.predict(X)",
     cases.PREDICTOR: "predict(X, out)",
     cases.FORWARD: "net.forward(X)",
-    cases.LEVENBERG_MARQUARDT: "net.levenberg_marquardt(X, y, max_iterations=n, tol=1e-14)",
+    cases.LEVENBERG_MARQUARDT: "net.levenberg_marquardt(X, y, max_iterations=n, tol=1e-14, "
+    "**plain)",
     cases.LBFGS: "net.minimize(X, y, max_iterations=n)",
 }
 LARGE = 30 << 20  # bytes; once freed, malloc retains freed memory as in a longer process
+
+
+def plain_iterations(net):
+    """Options by which every version makes the same iterations of Levenberg-Marquardt."""
+    known = "quasi_newton_steps" in signature(net.levenberg_marquardt).parameters
+    return {"quasi_newton_steps": 0} if known else {}
 
 
 class Operations:
@@ -55,7 +63,7 @@ class Operations:
         self.names = {
             "net": net, "X": X, "y": y, "n": case.iterations, "batch": case.batch_size,
             "optimizer": case.optimizer, "rate": case.learning_rate,
-            "predict": net.predictor(len(X)),
+            "predict": net.predictor(len(X)), "plain": plain_iterations(net),
             "out": np.empty((len(X), case.sizes[-1]), case.dtype),
         }  # fmt: skip
         # On one thread the CPU time, which other processes on the same core do not add to.

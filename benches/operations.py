@@ -1,6 +1,6 @@
 """The operations of a worker process of the benches, beyond training steps and predictions."""
 
-from time import perf_counter
+from time import perf_counter, process_time
 
 from benches.libraries import additional
 from ffnn_fast._bench import worker
@@ -42,6 +42,24 @@ class Operations(worker.Operations):
         from benches import scripts
 
         return scripts.run(additional.solvers_and_estimators(self.library).estimators(), name)
+
+    def derivative(self, label, name):
+        """What a call of `derivative_calls` computes; None if nothing is compared."""
+        from benches import derivative_calls
+
+        return derivative_calls.prepare(label, name)[2]
+
+    def derivative_time(self, label, name, seconds):
+        """CPU seconds of one call, or one step, from as many as fill the time given."""
+        from benches import derivative_calls
+
+        run, steps, _ = derivative_calls.prepare(label, name)
+        began, calls = process_time(), 0
+        while process_time() - began < seconds:
+            for _ in range(1 if steps > 1 else 10):
+                run()
+                calls += 1
+        return (process_time() - began) / (calls * steps)
 
     def peak_memory(self, problem, epochs):
         """Bytes of the process before a fit, and bytes that the fit needs beyond them."""

@@ -29,3 +29,13 @@ SHARE_OF_SWEEP = {str(ONLINE[1]): 0.6}
 SOLVERS = {"MINPACK": 10, "scikit-learn lbfgs": 1}  # of the time of ffnn_fast
 SAME_MINIMUM = 1e-6  # relative
 ADAM_TIME = 10  # times that of Levenberg-Marquardt, in which Adam must not be better
+STEPPER_ABOVE_ENGINE = 1.5e-6  # seconds, 16-32-4, 16 rows
+# case -> {library: at least}
+DERIVATIVES = {
+    "step of 4-64-64-2, 1 row": {"jax": 10, "numpy": 8},
+    "step of 4-64-64-2, 64 rows": {"jax": 5, "numpy": 5},
+    "vjp of 4-64-64-2, 64 rows": {"jax": 3},
+    "jacobian of 3-64-64-3, 1000 rows": {"torch": 8, "jax": 3},
+    "integrand 1-64-64-1 in quad": {"ffnn_fast: predict": 20},
+}
+ROW_WITH_JACOBIAN = 5.6e-6  # seconds, the published time of another library

@@ -16,7 +16,8 @@ import pytest
 from support.c_programs import central_differences
 from support.problems import random_params
 
-from ffnn_fast import Activation, CFunction, Network
+from ffnn_fast import Activation, CFunction, Network, reference
+from ffnn_fast._runtime.c_function import KINDS
 from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
 from ffnn_fast.engine import isa
 
@@ -87,6 +88,60 @@ def test_every_level(level, dtype, rtol):
     found = call(CFunction(functions, (5, 7), dtype), x, jacobian=True)
     for ours, expected in zip(found, call(net.c_function(), x, jacobian=True), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=rtol, atol=rtol)
+
+
+def of_both_twins(net, output=0):
+    """The functions of the compiled engine and of the reference."""
+    return [
+        backend.PointFunction(backend.Plan(net.spec), net.params, output)
+        for backend in (isa.engine, reference)
+    ]
+
+
+@pytest.mark.parametrize("given", ["float32", "float64"])
+@pytest.mark.parametrize("options", CASES[:-1])
+def test_the_reference_has_the_same_functions(options, given, dtype, rtol):
+    tolerance = max(20 * rtol, 1e-5 if given == "float32" else 0)
+    for sizes in [(1, 7), (5, 9, 17, 7), (13, 31, 7), (33, 1, 65, 7)]:
+        net = network(sizes, dtype, **options)
+        x = np.random.default_rng(1).normal(size=sizes[0]).astype(np.float32)
+        ours, theirs = (
+            call(CFunction(functions, (sizes[0], 7), given), x, jacobian=True)
+            for functions in of_both_twins(net)
+        )
+        for found, expected in zip(ours, theirs, strict=True):
+            scale = np.abs(expected).max()
+            np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * scale)
+
+
+def test_the_reference_has_the_same_functions_of_one_output(dtype, rtol):
+    net = network(dtype=dtype)
+    x, out = (ctypes.c_double * 5)(0.3, -1, 0, 2, 0.1), ctypes.c_double(7)
+    found = []
+    for functions in of_both_twins(net, 3):
+        integrand, filtered = (
+            KINDS[kind][1](functions.addresses()[kind]) for kind in ("integrand", "filter")
+        )
+        assert np.isnan(integrand(4, x, functions.data))
+        assert filtered(x, 6, out, functions.data) == 0
+        assert filtered(x, 5, out, functions.data) == 1
+        assert out.value == integrand(5, x, functions.data)
+        found.append(out.value)
+    assert found[0] == pytest.approx(found[1], rel=rtol)
+    for backend in (isa.engine, reference):
+        plan = backend.Plan(net.spec)
+        for params, output, what in ((net.params[1:], 0, "params"), (net.params, 7, "output")):
+            with pytest.raises(ValueError, match=f"{what} does not fit"):
+                backend.PointFunction(plan, params, output)
+
+
+@pytest.mark.parametrize("width", [1, 3, 16, 37])
+def test_a_layer_of_one_input_is_computed_as_any_other(width, dtype):
+    net = network((1, width), dtype, output="identity")
+    x = np.array([0.7], dtype)
+    expected = net.biases[0] + net.weights[0][:, 0] * x  # each operation rounded
+    np.testing.assert_array_equal(call(net.c_function(), x), expected)
+    np.testing.assert_array_equal(net.forward(x), expected)
 
 
 def test_later_changes_take_effect(dtype):
@@ -298,6 +353,19 @@ def test_a_workspace_of_the_caller(stepping, sizes, dtype):
         np.testing.assert_array_equal(J, expected_J)
         np.testing.assert_allclose(y, expected_y, rtol=1e-6)
     assert (work[-8:] == 0xA5).all()
+
+
+def test_the_reference_has_a_capsule_too(stepping, dtype, rtol):
+    net = network((2, 16, 2), dtype, output="identity")
+    _, functions = of_both_twins(net)
+    f, work = CFunction(functions, (2, 2), dtype), np.zeros(128, np.uint8)
+    for given, function in (("float64", stepping.jacobian), ("float32", stepping.jacobian_f32)):
+        x, y, J = np.ones(2, given), np.empty(2, given), np.empty((2, 2), given)
+        function(f, x, y, J, work)
+        expected = call(net.c_function(given), x, jacobian=True)
+        tolerance = max(rtol, 1e-5 if given == "float32" else 0)
+        np.testing.assert_allclose(y, expected[0], rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(J, expected[1], rtol=tolerance, atol=tolerance)
 
 
 def test_a_capsule_of_another_object_is_refused(stepping):

@@ -1,6 +1,8 @@
 """Products with ∇²ℒ: both twins, against differences of gradients, and what cannot have them."""
 
+import decimal as digits
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from support.problems import (
 )
 
 from ffnn_fast import Activation, Loss, Network, NetworkSpec
+from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.taylor_calls import hessian_product
 from ffnn_fast.engine import isa
 
@@ -49,6 +52,69 @@ def test_every_output_and_loss(output, loss, rng):
             scale = np.abs(ours.loss_gradient(samples)[1]).max()
             if not (scale == 0 or loss in KINKED):
                 assert relative_error(product, numeric) <= 1e-5
+
+
+def exact_tangent(output, a, y, v):
+    """R∇a_L of one sample in decimal numbers, from ŷ, y / ŷ² and so on; None: a missing target."""
+    digits.getcontext().prec = 200
+    a, v = ([Decimal(float(x)) for x in each] for each in (a, v))
+    mass, k = sum(x.exp() for x in a), len(a)
+    p = [x.exp() / mass if output == "softmax" else 1 / (1 + (-x).exp()) for x in a]
+    J = [
+        [p[i] * ((i == j) - (p[j] if output == "softmax" else 0)) for j in range(k)]
+        for i in range(k)
+    ]
+    if output == "logistic":  # with cross-entropy, softmax with binary cross-entropy
+        return [y_j * p_j * (1 - p_j) * v_j for y_j, p_j, v_j in zip(y, p, v, strict=True)]
+    g = [
+        0 if y_j is None else (1 - y_j) / (1 - p_j) - y_j / p_j
+        for y_j, p_j in zip(y, p, strict=True)
+    ]
+    c = [
+        0 if y_j is None else (1 - y_j) / (1 - p_j) ** 2 + y_j / p_j**2
+        for y_j, p_j in zip(y, p, strict=True)
+    ]
+    moved = [sum(J[i][j] * v[j] for j in range(k)) for i in range(k)]
+    curved = [c_j * m_j for c_j, m_j in zip(c, moved, strict=True)]
+    mean, turned = (sum(x * g_j for x, g_j in zip(each, g, strict=True)) for each in (p, moved))
+    return [
+        sum(J[i][j] * curved[j] for j in range(k)) + moved[i] * (g[i] - mean) - p[i] * turned
+        for i in range(k)
+    ]
+
+
+@pytest.mark.parametrize(
+    "a_L",
+    [(0.3, -0.2, 0.1, 0), (40, 0, -3, 1), (-60, 3, -60, 0), (100, 50, 0, 2), (1, 38, 37.5, -200)],
+)
+@pytest.mark.parametrize(
+    ("output", "loss", "y"),
+    [
+        ("softmax", "binary_cross_entropy", (1, 0, 0, 0)),
+        ("softmax", "binary_cross_entropy", (0, 1, 1, 0.25)),
+        ("softmax", "binary_cross_entropy", (None, 0, 0.5, 1)),
+        ("logistic", "cross_entropy", (0.5, 0.25, 0.25, 0)),
+    ],
+)
+def test_probabilities_that_round_to_0_or_1_keep_their_digits(a_L, output, loss, y, dtype, rng):
+    missing = "ignore" if None in y else "refuse"
+    spec = NetworkSpec((1, 4), output=output, loss=loss, dtype=dtype, missing_targets=missing)
+    targets = np.array([[np.nan if y_j is None else y_j for y_j in y]], dtype)
+    samples = Samples(np.zeros((1, 1), dtype), targets)
+    params = np.array([0, 0, 0, 0, *a_L], dtype)
+    y = [y_j if y_j is None else Decimal(y_j) for y_j in y]
+    for direction in (rng.normal(size=4), np.ones(4), np.eye(4)[1]):
+        v = np.array([0, 0, 0, 0, *direction], dtype)
+        expected = np.array(exact_tangent(output, params[4:], y, v[4:]), float)
+        for bound in twins(spec, params, isa.engine):
+            tangent = hessian_product(bound, samples, v)[4:]
+            # A common shift changes nothing for a softmax: what is left then is rounding.
+            size = np.abs(expected).max()
+            tolerance = 1000 * np.finfo(dtype).eps
+            if size > 1e-30:
+                np.testing.assert_allclose(tangent, expected, rtol=tolerance, atol=1e-30)
+            else:
+                assert np.abs(tangent).max() <= tolerance
 
 
 @pytest.mark.parametrize("activation", HIDDEN)

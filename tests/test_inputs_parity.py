@@ -138,7 +138,7 @@ def test_the_engine_refuses_by_itself(engine, rng):
         lambda: engine.jvp(bound.plan, bound.params, X, X, None, np.ones((3, 2)), work),
         lambda: engine.parameter_jacobian(bound.plan, bound.params, X, None, work),
         lambda: engine.taylor(bound.plan, bound.params, X, None, None, None, None, work),
-        lambda: engine.output_tangent(bound.plan, bound.params, None, X, None, None, work),
+        lambda: engine.hessian_product(bound.plan, bound.params, None, X, None, None, None, work),
         lambda: engine.JacobianPredictor(bound.plan, bound.params, 1, work),
         lambda: engine.PointFunction(bound.plan, bound.params, 0),
     ]

@@ -163,11 +163,17 @@ def test_the_passes_refuse_arrays_that_do_not_fit(rng):
     ):
         with pytest.raises(ValueError, match=r"does not fit|dtype"):
             isa.engine.taylor(bound.plan, params, *arguments)
-    v, a = np.zeros(spec.n_params), np.empty((4, 2))
-    with pytest.raises(ValueError, match="v does not fit"):
-        isa.engine.output_tangent(bound.plan, params, v[1:].copy(), X, a, a.copy(), work)
-    with pytest.raises(ValueError, match="product does not fit"):
-        isa.engine.hessian_product(bound.plan, params, v, X, a, a.copy(), v[1:].copy(), work)
+    v, y, weight = np.zeros(spec.n_params), np.zeros(4, int), np.ones(4)
+    for name, arguments in (
+        ("v", (v[1:].copy(), X, y, weight, v, work)),
+        ("Y", (v, X, y[1:], weight, v, work)),
+        ("a label in Y", (v, X, y + 2, weight, v, work)),
+        ("sample_weight", (v, X, y, weight[1:], v, work)),
+        ("product", (v, X, y, weight, v[1:].copy(), work)),
+        ("work", (v, X, y, weight, v, work[:5])),
+    ):
+        with pytest.raises(ValueError, match=f"{name} does not fit"):
+            isa.engine.hessian_product(bound.plan, params, *arguments)
 
 
 def test_every_direction_of_the_lanes_of_one_panel(rng, dtype):
@@ -182,7 +188,7 @@ def test_every_direction_of_the_lanes_of_one_panel(rng, dtype):
 
 
 def test_the_reference_has_the_same_signatures():
-    for name in ("taylor", "taylor_gradient", "output_tangent", "hessian_product"):
+    for name in ("taylor", "taylor_gradient", "hessian_product"):
         assert (
             inspect.signature(getattr(reference, name)).parameters.keys()
             == inspect.signature(getattr(isa.engine, name)).parameters.keys()

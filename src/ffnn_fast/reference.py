@@ -21,8 +21,9 @@ from ffnn_fast._reference.derivatives import (
     vjp_workspace_size,
 )
 from ffnn_fast._reference.group_steps import move, move_groups
-from ffnn_fast._reference.hessian import hessian_product, output_tangent
+from ffnn_fast._reference.hessian import hessian_product
 from ffnn_fast._reference.input_blocks import further_gradient
+from ffnn_fast._reference.point_functions import PointFunction
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
@@ -46,6 +47,7 @@ from ffnn_fast.optimizers import StepRule
 __all__ = [
     "JacobianPredictor",
     "Plan",
+    "PointFunction",
     "Predictor",
     "back_propagation",
     "dense_targets",
@@ -65,7 +67,6 @@ __all__ = [
     "normal_equations",
     "normal_workspace_size",
     "output_gradient",
-    "output_tangent",
     "outputs_gradient",
     "parameter_jacobian",
     "penalty",

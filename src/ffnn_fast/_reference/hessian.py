@@ -13,10 +13,24 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._reference.propagation import Plan, gradient_of_head, without_missing
+from ffnn_fast._reference.propagation import (
+    Plan,
+    dense_targets,
+    output_gradient,
+    outputs_gradient,
+    without_missing,
+)
 from ffnn_fast._reference.propagation import matrix_product as times
 from ffnn_fast._reference.taylor import derivative_of
-from ffnn_fast.activations import Activation, Softmax, SoftmaxHeads, activation_of, by_head
+from ffnn_fast.activations import (
+    Activation,
+    Softmax,
+    SoftmaxHeads,
+    activation_of,
+    by_head,
+    logistic,
+    softmax,
+)
 from ffnn_fast.losses import CANONICAL, FLOOR, smoothed
 
 Array = np.ndarray
@@ -41,31 +55,26 @@ def _forward(
     return a, a1, h, h1
 
 
-def output_tangent(
-    plan: Plan, params: Array, v: Array, X: Array, a_L: Array, tangent: Array, work: Array | None
-) -> None:
-    """a_L, (n, n_L), and tangent := its derivative along v, a vector of θ's shape."""
-    a, a1, _, _ = _forward(plan.spec, params, v, X)
-    a_L[...], tangent[...] = a[-1], a1[-1]
-
-
 def hessian_product(
     plan: Plan,
     params: Array,
     v: Array,
     X: Array,
-    da_L: Array,
-    tangent: Array,
+    Y: Array,
+    sample_weight: Array | None,
     product: Array,
     work: Array | None,
 ) -> None:
-    """product := ∇²ℒ v without the penalty, from ∇a_L and its derivative along v, (n, n_L)."""
-    spec = plan.spec
+    """product := ∇²ℒ v of the objective, (P,), for a vector v of θ's shape."""
+    spec, n = plan.spec, len(X)
     a, a1, h, h1 = _forward(spec, params, v, X)
-    W, V, da, r = spec.weights(params), spec.weights(v), da_L, tangent
+    scale = np.asarray(1 / n if sample_weight is None else sample_weight[:, None] / n, spec.dtype)
+    gradients = output_gradient_tangent(plan, a[-1], a1[-1], dense_targets(plan, Y))
+    da, r = (scale * each for each in gradients)
+    W, V = spec.weights(params), spec.weights(v)
     outputs = list(zip(spec.weights(product), spec.biases(product), strict=True))
     for k in range(spec.n_layers - 1, -1, -1):
-        outputs[k][0][...] = times(r.T, h[k]) + times(da.T, h1[k])
+        outputs[k][0][...] = times(r.T, h[k]) + times(da.T, h1[k]) + spec.layer_l2[k] * V[k]
         outputs[k][1][...] = r.sum(axis=0)
         if k > 0:
             g = activation_of(spec.layer_activations[k - 1])
@@ -122,6 +131,47 @@ CURVATURES: dict[str, Callable[..., Array]] = {
 }
 
 
+def _softmax_product(q: Array, v: Array) -> Array:
+    """J_q v = q ⊙ (v − q·v), of v less its element of the largest q, with which nothing changes."""
+    at = q.argmax(axis=-1, keepdims=True)
+    w = v - np.take_along_axis(np.broadcast_to(v, q.shape), at, axis=-1)
+    product: Array = q * (w - (q * w).sum(axis=-1, keepdims=True))
+    return product
+
+
+def _logistic_cross_entropy(a: Array, y: Array, v: Array, label_smoothing: float = 0.0) -> Array:
+    """y_j σ(a_j) σ(−a_j) v_j. A target that is NaN adds nothing."""
+    y = smoothed(y, label_smoothing, y.shape[1])
+    y = np.where(np.isnan(y), np.zeros((), y.dtype), y)
+    return y * logistic(a) * logistic(-a) * v
+
+
+def _softmax_binary(a: Array, y: Array, v: Array, label_smoothing: float = 0.0) -> Array:
+    """∂²ℓ/∂a² v, ℓ = −Σ_j y_j a_j + K log Σ_i e^{a_i} − Σ_j (1 − y_j) log Σ_{i≠j} e^{a_i}.
+
+    Sums over j are over the K outputs whose targets are given. The Hessian of log Σ_i e^{a_i} is
+    that of a softmax.
+    """
+    y = smoothed(y, label_smoothing, 2)
+    no = np.where(np.isnan(y), np.zeros((), y.dtype), 1 - y)
+    given = (~np.isnan(y)).sum(axis=1, keepdims=True).astype(y.dtype)
+    k = a.shape[1]
+    rest = np.eye(k) == 0
+    product = given * _softmax_product(softmax(a), v)
+    for j in range(k if k > 1 else 0):
+        product[:, rest[j]] -= no[:, j : j + 1] * _softmax_product(
+            softmax(a[:, rest[j]]), v[:, rest[j]]
+        )
+    return product
+
+
+# ∂²ℓ/∂a_L² v, (n, n_L), from a_L, of the pairs whose ŷ may round to 0 or 1.
+CURVATURES_FROM_LOGITS: dict[tuple[Any, Any], Callable[..., Array]] = {
+    ("logistic", "cross_entropy"): _logistic_cross_entropy,
+    ("softmax", "binary_cross_entropy"): _softmax_binary,
+}
+
+
 def has_curvature(spec: NetworkSpec) -> bool:
     """Whether every function of the network has a second derivative."""
     own = [g for g in spec.layer_activations if not isinstance(g, str)]
@@ -147,18 +197,22 @@ def output_gradient_tangent(
     spec = plan.spec
     out = activation_of(spec.output, spec.heads)
     y_hat = out.function(a_L)
+    first = output_gradient(plan, y_hat, y, a_L)
+    if (spec.output, spec.loss) in CURVATURES_FROM_LOGITS:
+        of_logits = CURVATURES_FROM_LOGITS[spec.output, spec.loss]
+        heads = by_head(spec.heads, a_L, y, tangent)
+        return first, np.hstack([of_logits(*head, **spec.loss_options) for head in heads])
     moved = out.jacobian_product(a_L, y_hat, tangent)  # J_O is symmetric
     canonical = (spec.output, spec.loss) in CANONICAL
-    gradients, curvatures = [], []
-    for p, target, change in by_head(spec.heads, y_hat, y, moved):
-        gradients.append(gradient_of_head(plan, p, target))
-        curvature = _unchanged if canonical else CURVATURES[str(spec.loss)]
-        curved = curvature(p, target, change, **spec.loss_options)
-        curvatures.append(without_missing(plan, curved, target))
-    gradient, curved = np.hstack(gradients), np.hstack(curvatures)
+    curvature = _unchanged if canonical else CURVATURES[str(spec.loss)]
+    curvatures = [
+        without_missing(plan, curvature(p, target, change, **spec.loss_options), target)
+        for p, target, change in by_head(spec.heads, y_hat, y, moved)
+    ]
+    curved = np.hstack(curvatures)
     if canonical:
-        return gradient, curved
-    first = out.jacobian_product(a_L, y_hat, gradient)
+        return first, curved
+    gradient = outputs_gradient(plan, y_hat, y)
     through = out.jacobian_product(a_L, y_hat, curved)
     return first, through + _jacobian_tangent(out, a_L, y_hat, tangent, moved, gradient)
 

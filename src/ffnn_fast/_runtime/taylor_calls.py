@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ffnn_fast import reference
 from ffnn_fast._model.arrays import as_rows
 from ffnn_fast._model.directions import as_directions, as_gradient
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._public import public
-from ffnn_fast._reference.hessian import check_curvature, output_gradient_tangent
+from ffnn_fast._reference.hessian import check_curvature
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 
 Array = np.ndarray
@@ -102,23 +101,12 @@ def hessian_product(bound: BoundNetwork, samples: Samples, v: Array) -> Array:
     ValueError
         If a user-defined function has no second derivative.
     """
-    spec, X = bound.spec, samples.X
-    spec.require_plain("hvp")
-    check_curvature(spec)
-    n = len(X)
-    a_L = np.empty((n, spec.n_outputs), spec.dtype)
-    tangent, work = np.empty_like(a_L), taylor_workspace(bound, n)
-    bound._call(bound.backend.output_tangent, n, 3, v, X, a_L, tangent, work)
-    plan = reference.Plan(spec)
-    y = reference.dense_targets(plan, samples.Y)
-    weight = samples.sample_weight
-    scale = np.asarray(1 / n if weight is None else weight[:, None] / n, dtype=spec.dtype)
-    da_L, moved = output_gradient_tangent(plan, a_L, tangent, y)
-    product = aligned_empty(spec.n_params, spec.dtype)
-    given = (np.ascontiguousarray(part * scale, spec.dtype) for part in (da_L, moved))
-    bound._call(bound.backend.hessian_product, n, 6, v, X, *given, product, work)
-    for W, V, l2 in zip(spec.weights(product), spec.weights(v), spec.layer_l2, strict=True):
-        W[...] += l2 * V
+    bound.spec.require_plain("hvp")
+    check_curvature(bound.spec)
+    X, Y, weight = samples.X, samples.Y, samples.sample_weight
+    n, work = len(X), taylor_workspace(bound, len(X))
+    product = aligned_empty(bound.spec.n_params, bound.spec.dtype)
+    bound._call(bound.backend.hessian_product, n, 9, v, X, Y, weight, product, work)
     return product
 
 

@@ -24,7 +24,6 @@ from ffnn_fast.engine.derivatives cimport (
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
-from ffnn_fast.engine.passes.hessian_product cimport product_t
 from ffnn_fast.engine.passes.input_jacobian cimport input_jacobian_t
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
@@ -49,8 +48,7 @@ from ffnn_fast.engine.team_calls cimport (
     run_forward, run_loss, run_loss_gradient, run_normal_equations, run_training, run_update,
 )
 from ffnn_fast.engine.taylor_calls cimport (
-    product_arguments, run_hessian_product, run_output_tangent, run_taylor,
-    run_taylor_gradient, run_taylor_jacobian, taylor_arguments,
+    run_hessian_product, run_taylor, run_taylor_gradient, run_taylor_jacobian, taylor_arguments,
 )
 
 cnp.import_array()
@@ -572,35 +570,25 @@ def taylor_jacobian(Plan plan, params, X, V, J, work):
             run_taylor_jacobian(c, <float*>theta, &args, <float*>rows, <float*>scratch, threads)
 
 
-def output_tangent(Plan plan, params, v, X, a_L, tangent, work):
-    """a_L, (n, n_L), and tangent := its derivative along v, a vector of θ's shape."""
+def hessian_product(Plan plan, params, v, X, Y, sample_weight, product, work):
+    """product := ∇²ℒ v of the objective, (P,), for a vector v of θ's shape."""
     cdef plan_t* c = &plan.c
+    require_plain(c, "hvp")
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
-    cdef product_t args = product_arguments(c, plan.typenum, v, X, a_L, tangent, True)
-    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, args.n))
-    cdef int threads = plan.threads_for(args.n, 6)
-    with nogil:
-        if plan.is_double:
-            run_output_tangent(c, <double*>theta, &args, <double*>scratch, threads)
-        else:
-            run_output_tangent(c, <float*>theta, &args, <float*>scratch, threads)
-
-
-def hessian_product(Plan plan, params, v, X, da_L, tangent, product, work):
-    """product := ∇²ℒ v without the penalty, from ∇a_L and its derivative along v, (n, n_L)."""
-    cdef plan_t* c = &plan.c
-    cdef void* theta = vector(params, plan.typenum, c.P, "params")
-    cdef product_t args = product_arguments(c, plan.typenum, v, X, da_L, tangent, False)
+    cdef void* along = vector(v, plan.typenum, c.P, "v")
+    cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
     cdef void* out = vector(product, plan.typenum, c.P, "product", True)
-    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, args.n))
-    cdef int threads = plan.threads_for(min(args.n, <Py_ssize_t>TAYLOR_ROWS), 12)
+    cdef void* scratch = workspace(work, plan.typenum, taylor_workspace_size(plan, batch.n))
+    cdef int threads = plan.threads_for(min(batch.n, <Py_ssize_t>TAYLOR_ROWS), 12)
     with nogil:
         if plan.is_double:
             run_hessian_product(
-                c, <double*>theta, &args, <double*>out, <double*>scratch, threads
+                c, <double*>theta, <double*>along, &batch, <double*>out, <double*>scratch, threads
             )
         else:
-            run_hessian_product(c, <float*>theta, &args, <float*>out, <float*>scratch, threads)
+            run_hessian_product(
+                c, <float*>theta, <float*>along, &batch, <float*>out, <float*>scratch, threads
+            )
 
 
 cdef int _refuse(str what) except -1:

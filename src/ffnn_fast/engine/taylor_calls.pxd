@@ -5,12 +5,11 @@ from cython.parallel cimport parallel, threadid
 cimport numpy as cnp
 
 from ffnn_fast.engine.arguments cimport (
-    batch_of_inputs, check_array, matrix, require_plain, stack, vector,
+    batch_of_inputs, check_array, matrix, require_plain, stack,
 )
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.passes.hessian_product cimport (
-    product_t, sum_hessian_product, tangents_of_outputs,
-)
+from ffnn_fast.engine.passes.batch cimport batch_t
+from ffnn_fast.engine.passes.hessian_product cimport sum_hessian_product
 from ffnn_fast.engine.passes.taylor cimport TAYLOR_ROWS, taylor_rows, taylor_scratch, taylor_t
 from ffnn_fast.engine.passes.taylor_gradient cimport sum_taylor_gradient
 from ffnn_fast.engine.passes.taylor_jacobian cimport taylor_jacobians
@@ -44,20 +43,6 @@ cdef inline taylor_t taylor_arguments(
         args.y_hat = matrix(y_hat, typenum, args.n, k, "y_hat", written)
     args.first = optional_stack(first, typenum, args.n, args.m, k, "first", written)
     args.second = optional_stack(second, typenum, args.n, args.m, k, "second", written)
-    return args
-
-
-cdef inline product_t product_arguments(
-    const plan_t* plan, int typenum, v, X, a, tangent, bint written
-) except *:
-    """The arguments of `output_tangent` (written) or `hessian_product`"""
-    cdef product_t args
-    cdef Py_ssize_t k = plan.n[plan.L]
-    require_plain(plan, "hvp")
-    args.X, args.n = batch_of_inputs(plan, X, typenum).X, cnp.PyArray_DIM(X, 0)
-    args.v = vector(v, typenum, plan.P, "v")
-    args.a = matrix(a, typenum, args.n, k, "a_L", written)
-    args.tangent = matrix(tangent, typenum, args.n, k, "tangent", written)
     return args
 
 
@@ -96,24 +81,15 @@ cdef inline void run_taylor_jacobian(
             taylor_jacobians(plan, params, args, J, work, member(threadid(), threads))
 
 
-cdef inline void run_output_tangent(
-    const plan_t* plan, const floating* params, const product_t* args, floating* work, int threads
-) noexcept nogil:
-    """a_L and ȧ_L"""
-    if threads == 1:
-        tangents_of_outputs(plan, params, args, work, one_thread())
-    else:
-        with parallel(num_threads=threads):
-            tangents_of_outputs(plan, params, args, work, member(threadid(), threads))
-
-
 cdef inline void run_hessian_product(
-    const plan_t* plan, const floating* params, const product_t* args, floating* product,
-    floating* work, int threads,
+    const plan_t* plan, const floating* params, const floating* v, const batch_t* batch,
+    floating* product, floating* work, int threads,
 ) noexcept nogil:
-    """product := ∇²ℒ v without the penalty"""
+    """product := ∇²ℒ v"""
     if threads == 1:
-        sum_hessian_product(plan, params, args, product, work, one_thread())
+        sum_hessian_product(plan, params, v, batch, product, work, one_thread())
     else:
         with parallel(num_threads=threads):
-            sum_hessian_product(plan, params, args, product, work, member(threadid(), threads))
+            sum_hessian_product(
+                plan, params, v, batch, product, work, member(threadid(), threads)
+            )

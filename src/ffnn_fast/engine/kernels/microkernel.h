@@ -58,6 +58,9 @@
 #define MK_COPY_BYTES (1 << 19)
 #define MK_COPY_PANELS 3
 
+/* Inputs of a layer whose weight gradient has its vectors along the units. */
+#define MK_NARROW 4
+
 #define MK_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define MK_UNROLL _Pragma("clang loop unroll(full)")

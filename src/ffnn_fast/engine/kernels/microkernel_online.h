@@ -20,10 +20,24 @@ MK_INLINE void fn(dot_rows)(const int R, ptrdiff_t in, const real *W, const real
     vfn(store_some)(a, vfn(load_some)(b, R) + vfn(sums)(acc), R);
 }
 
+/* a := b + W h for a column W (out,): vectors along the outputs, in which a row's sum has one term */
+MK_INLINE void fn(column)(ptrdiff_t out, const real *W, const real *b, real h, real *a)
+{
+    for (ptrdiff_t o = 0; o < out; o += LANES) {
+        vec acc = {0};
+        acc += vfn(load_some)(W + o, out - o) * h;
+        vfn(store_some)(a + o, vfn(load_some)(b + o, out - o) + acc, out - o);
+    }
+}
+
 /* a := b + W h,  W (out, in) */
 static inline void fn(gemv)(ptrdiff_t out, ptrdiff_t in, const real *W, const real *b,
                             const real *h, real *a)
 {
+    if (in == 1) {
+        fn(column)(out, W, b, h[0], a);
+        return;
+    }
 #define MK_CALL(o, R) fn(dot_rows)(R, in, W + (o) * in, b + (o), h, a + (o))
     MK_GROUPS(out, LANES, MK_CALL);
 #undef MK_CALL

@@ -215,6 +215,34 @@ static inline void fn(backward)(ptrdiff_t n, ptrdiff_t out, ptrdiff_t in, const 
     fn(product)(1, n, in, out, W, NULL, dA, dH);
 }
 
+/* weight_gradient of M = in <= MK_NARROW inputs, whose rows of C leave half of the lanes idle: vectors
+ * lie along units, in a copy of dA with samples as rows; every sum in the same order */
+MK_INLINE void fn(narrow_gradient)(const int M, ptrdiff_t n, ptrdiff_t rows, ptrdiff_t dA_size,
+                                   const real *dA, const real *blocks, ptrdiff_t ld, real alpha,
+                                   real beta, const real *D, real *C)
+{
+    real B[S * S] __attribute__((aligned(MK_BYTES))), sums[MK_NARROW * S];
+    for (ptrdiff_t o = 0; o < rows; o += S, D += S * ld, C += S * ld) {
+        const ptrdiff_t units = rows - o < S ? rows - o : S;
+        const real *a = dA + o * S, *H = blocks;
+        vec acc[MK_ROWS][2];
+        MK_UNROLL for (int m = 0; m < M; m++) acc[m][0] = acc[m][1] = (vec){0};
+        for (ptrdiff_t left = n; left > 0; left -= S, a += dA_size, H += S * S) {
+            const ptrdiff_t K = left < S ? left : S;
+            fn(to_blocks)(K, units, a, B, S);
+            fn(accumulate)(M, 2, K, H, 1, S, B, acc);
+        }
+        MK_UNROLL for (int m = 0; m < M; m++)
+            MK_UNROLL for (int v = 0; v < 2; v++)
+                fn(combine)(LANES, alpha, acc[m][v], 0, D, sums + m * S + v * LANES);
+        for (ptrdiff_t u = 0; u < units; u++)
+            MK_UNROLL for (int m = 0; m < M; m++) {
+                const real x = sums[m * S + u];
+                C[u * ld + m] = beta != 0 ? x + beta * D[u * ld + m] : x;
+            }
+    }
+}
+
 /* C := alpha dA^T H + beta D over n samples, `rows` rows: C, D (rows, in), rows ld apart, dA the same
  * rows of panels of width out, H as blocks of N samples; D is read only if beta is not 0.
  * Gradient: alpha = scale, beta = l2, D = W. SGD: alpha = -eta scale, beta = 1 - eta l2, D = C. */
@@ -223,6 +251,12 @@ static inline void fn(weight_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t ou
                                        ptrdiff_t N, real alpha, real beta, const real *D, real *C)
 {
     const ptrdiff_t size = fn(panel_size)(out);
+    if (in <= MK_NARROW && 2 * in <= LANES && rows > LANES && n >= S) {
+#define MK_CALL(M) \
+    case M: fn(narrow_gradient)(M, n, rows, size, dA, blocks, ld, alpha, beta, D, C); return;
+        switch (in) { MK_CALL(1) MK_CALL(2) MK_CALL(3) MK_CALL(4) }
+#undef MK_CALL
+    }
     for (ptrdiff_t i = 0; i < in; i += S)
         MK_FOR_TILES(r, m, rows) {
             const real *a = dA + r * S, *B = blocks + i * N, *d = D + r * ld + i;

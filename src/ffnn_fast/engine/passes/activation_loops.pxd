@@ -182,6 +182,9 @@ cdef inline void value_and_slope(
     activate_any(g, h, n)
     if derivative_from_input(g):
         slopes_of_inputs(g, a, n)
+    elif g == TANH:
+        for i in range(n):
+            a[i] = <floating>1 - h[i] * h[i]
     else:
         for i in range(n):
             a[i] = 1

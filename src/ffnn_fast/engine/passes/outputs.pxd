@@ -59,6 +59,18 @@ cdef inline void activate_outputs(const plan_t* plan, floating* z, Py_ssize_t n)
         softmax_row(z + r * k, k)
 
 
+cdef inline void outputs_of_sample(
+    const plan_t* plan, const step_t* step, const floating* params, const floating* x,
+    floating* y_hat, floating* work,
+) noexcept nogil:
+    """ŷ of one sample; the scratch is that of one_sample.pxd"""
+    cdef floating* z
+    forward_first(plan, params, x, work)
+    z = forward_rest(plan, step, params, work)
+    activate_outputs(plan, z, 1)
+    memcpy(y_hat, z, plan.n[plan.L] * sizeof(floating))
+
+
 cdef inline void forward_rows(
     const plan_t* plan, const floating* params, const batch_t* batch, floating* out,
     floating* work, team_t team,
@@ -72,10 +84,7 @@ cdef inline void forward_rows(
     work += sums_size(plan, n)
     if n <= max(1, plan.S // PANEL_PER_ROW) and not plan.extended:
         for start in range(n):
-            forward_first(plan, params, X + start * plan.n[0], work)
-            z = forward_rest(plan, &step, params, work)
-            activate_outputs(plan, z, 1)
-            memcpy(out + start * k, z, k * sizeof(floating))
+            outputs_of_sample(plan, &step, params, X + start * plan.n[0], out + start * k, work)
     elif plan.own_products:
         outputs_of_panels(plan, &step, params, batch, out, work, NULL, team)
     else:

@@ -5,13 +5,12 @@
 from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.passes.alignment cimport padded
-from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
+from ffnn_fast.engine.passes.one_sample cimport online_size
 from ffnn_fast.engine.passes.one_sample_jacobian cimport (
     input_jacobian_of_sample, one_sample_scratch,
 )
-from ffnn_fast.engine.passes.outputs cimport forward_rows, scratch_size
-from ffnn_fast.engine.passes.team cimport one_thread
-from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.passes.outputs cimport outputs_of_sample
+from ffnn_fast.engine.plan cimport outputs_only, plan_t, step_t
 
 ctypedef fused given_t:  # of the caller's arrays
     float
@@ -35,7 +34,7 @@ cdef inline Py_ssize_t converted_size(const plan_t* plan) noexcept nogil:
 
 cdef inline Py_ssize_t point_workspace(const plan_t* plan) noexcept nogil:
     """Bytes of a workspace"""
-    cdef Py_ssize_t scratch = max(scratch_size(plan, 1, 1), one_sample_scratch(plan))
+    cdef Py_ssize_t scratch = max(online_size(plan), one_sample_scratch(plan))
     return (converted_size(plan) + padded(scratch)) * plan.itemsize
 
 
@@ -44,12 +43,11 @@ cdef inline void evaluate(
     floating* scratch,
 ) noexcept nogil:
     """y := ŷ; J := ∂ŷ/∂x unless NULL"""
-    cdef batch_t batch
-    if J is not NULL:
+    cdef step_t step = outputs_only()
+    if J is NULL:
+        outputs_of_sample(plan, &step, params, x, y, scratch)
+    else:
         input_jacobian_of_sample(plan, params, x, y, J, scratch)
-        return
-    batch = inputs_only(x, 1)
-    forward_rows(plan, params, &batch, y, scratch, one_thread())
 
 
 cdef inline void evaluate_converted(
