@@ -56,7 +56,7 @@ class Factors:
     def __post_init__(self) -> None:
         for part in fields(self):
             value = getattr(self, part.name)
-            if part.name in BY_LAYER and isinstance(value, (tuple, list, np.ndarray)):
+            if part.name in BY_LAYER and np.ndim(value) > 0:
                 each = tuple(as_float(one, part.name, closed="left") for one in value)
                 object.__setattr__(self, part.name, each)
             else:
