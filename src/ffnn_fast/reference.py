@@ -30,6 +30,7 @@ from ffnn_fast._reference.propagation import (
     dense_targets,
     forward_propagation,
     gradient_of_head,
+    heads_of,
     matrix_product,
     output_gradient,
     outputs_gradient,
@@ -40,7 +41,6 @@ from ffnn_fast._reference.taylor import (
     taylor_jacobian,
     taylor_workspace_size,
 )
-from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
 from ffnn_fast.optimizers import StepRule
 
@@ -54,6 +54,7 @@ __all__ = [
     "forward",
     "forward_propagation",
     "gradient_of_head",
+    "heads_of",
     "hessian_product",
     "input_gradient",
     "input_jacobian",
@@ -193,15 +194,15 @@ def workspace_size(plan: Plan, n: int) -> int:
 
 
 def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample (module 4.3), (n,), a sum over heads; those of canonical pairs, and
-    of pairs in `FROM_LOGITS`, are computed from a_L.
+    """ℓ(ŷ, y) of every sample (module 4.3), (n,), the weighted sum over heads; those of canonical
+    pairs, and of pairs in `FROM_LOGITS`, are computed from a_L.
     """
-    heads = by_head(plan.spec.heads, a_L, y_hat, y)
-    return np.sum([losses_of_head(plan, *head) for head in heads], axis=0)
+    heads = heads_of(plan, y, a_L, y_hat)
+    return np.sum([weight * losses_of_head(head, *parts) for head, weight, parts in heads], axis=0)
 
 
-def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample, (n,), for the outputs and targets of one head."""
+def losses_of_head(plan: Plan, y: Array, a_L: Array, y_hat: Array) -> Array:
+    """ℓ(ŷ, y) of every sample, (n,), for the targets and outputs of one head."""
     spec = plan.spec
     formulas = loss_of(spec.loss)
     pair = (spec.output, spec.loss)
@@ -387,18 +388,20 @@ def train_epoch(
 ) -> float:
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
-    `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
-    counts by its size.
+    `hyper` is (1, H), for all steps, or (steps, H). A further column is the dropout rate of every
+    layer that has one. The mean is over samples, so a short last batch counts by its size.
     """
     grad = np.empty_like(params)
-    total = 0.0
+    total, H = 0.0, len(rule.optimizer.hyper)
     for step, start in enumerate(range(0, len(order), batch_size)):
         rows = order[start : start + batch_size]
         weight = None if sample_weight is None else sample_weight[rows]
         t += 1
         batch = (X[rows], Y[rows], weight)
-        total += len(rows) * loss_gradient(plan, params, *batch, grad, None, (rule.seed, t))
-        update(plan, rule, hyper[step if len(hyper) > 1 else 0], params, grad, state, t)
+        row = hyper[step if len(hyper) > 1 else 0]
+        mask: Mask = (rule.seed, t) if len(row) == H else (rule.seed, t, float(row[H]))
+        total += len(rows) * loss_gradient(plan, params, *batch, grad, None, mask)
+        update(plan, rule, row[:H], params, grad, state, t)
     return total / len(order)
 
 

@@ -75,14 +75,30 @@ cdef inline bint is_plain(object x, int typenum, Py_ssize_t size, bint written) 
     )
 
 
+cdef inline double checked_dropout(double rate) except -1:
+    """A dropout rate, in [0, 1)"""
+    if not 0 <= rate < 1:
+        raise ValueError(f"a dropout rate must be in [0, 1), got {rate}")
+    return rate
+
+
 cdef inline const double* hyperparameters(
-    hyper, Py_ssize_t steps, Py_ssize_t H
+    hyper, Py_ssize_t steps, Py_ssize_t H, bint dropout
 ) except NULL:
-    """Pointer to hyperparameters (1, H), for all steps, or (steps, H)"""
+    """Pointer to hyperparameters (1, H), for all steps, or (steps, H)
+
+    With dropout one more column may hold rates of it.
+    """
+    cdef Py_ssize_t row
     check_array(hyper, cnp.NPY_DOUBLE, 2, "hyper", False)
     require(cnp.PyArray_DIM(hyper, 0) == 1 or cnp.PyArray_DIM(hyper, 0) == steps, "hyper")
-    require(cnp.PyArray_DIM(hyper, 1) == H, "hyper")
-    return <const double*>cnp.PyArray_DATA(hyper)
+    cdef const double* values = <const double*>cnp.PyArray_DATA(hyper)
+    if dropout and cnp.PyArray_DIM(hyper, 1) == H + 1:
+        for row in range(cnp.PyArray_DIM(hyper, 0)):
+            checked_dropout(values[row * (H + 1) + H])
+    else:
+        require(cnp.PyArray_DIM(hyper, 1) == H, "hyper")
+    return values
 
 
 cdef inline void* workspace(x, int typenum, Py_ssize_t least) except NULL:

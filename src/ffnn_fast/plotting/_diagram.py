@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_int
+from ffnn_fast.activations import activation_of
 from ffnn_fast.plotting._canvas import DIVERGING, FAINT, INK, one_axes
 from ffnn_fast.plotting._protocols import HasSpec
 
@@ -153,6 +154,8 @@ def _caption(spec: NetworkSpec, k: int) -> str:
     n = spec.unit_sizes[k]
     if k == 0:
         return f"{n} input" + ("s" if n > 1 else "")
+    if k == spec.n_layers and spec.mixed:
+        return ", ".join(f"{h.n_outputs} {activation_of(h.output).name}" for h in spec.head_specs)
     g = spec.layer_activations[k - 1]
     return f"{n} {g if isinstance(g, str) else g.name}"
 
