@@ -46,7 +46,9 @@ from ffnn_fast._training.types import (
 from ffnn_fast.activations import Activation
 from ffnn_fast.history import History, RecordCallback
 from ffnn_fast.initializers import Initializer, initialize
+from ffnn_fast.inputs import InputBlock
 from ffnn_fast.losses import Loss
+from ffnn_fast.optimizers import Factors
 
 if TYPE_CHECKING:  # loads SciPy
     from scipy import LowLevelCallable
@@ -70,6 +72,11 @@ class Network:
         g of the hidden layers, one for all or one per layer.
     output, loss, loss_options, dropout, missing_targets, heads
         As in `NetworkSpec`, which lists the names of activations and losses, and `Head`.
+    inputs : InputBlock, optional
+        Makes h_0 of the columns of X, of which ``layer_sizes[0]`` is the number then; see
+        `ffnn_fast.inputs`.
+    parametric : bool, default False
+        Whether hidden units have h = a + (g(a) − a) α with α trained for each unit, from 1.
     dtype : {"float32", "float64"}, default "float32"
         Of the parameters, of the computation and of ŷ.
     seed : int, Generator or None, default None
@@ -91,7 +98,8 @@ class Network:
         Results have the same bits for any number.
     matmul : {"auto", "own", "blas"}, default "auto"
         Matrix products of the compiled engine: its own or those of BLAS, which run on one thread.
-        ``auto``: its own where it is compiled with vector instructions.
+        ``auto``: its own where it is compiled with vector instructions. A network with an input
+        block or parametric activations has its own in any case.
 
     Raises
     ------
@@ -101,10 +109,17 @@ class Network:
     Attributes
     ----------
     params : ndarray of shape (P,)
-        θ, layer by layer: W_1, b_1, W_2, b_2, ...
+        θ, layer by layer: W_1, b_1, W_2, b_2, ...; then the parameters of the input block and the
+        α_k, if there are any.
     weights, biases : tuple of ndarray
         Writable views of θ: ``weights[k-1]`` is W_k, (n_k, n_{k-1}); ``biases[k-1]`` is b_k,
         (n_k,).
+    input_params : dict of str to ndarray
+        Writable views of the input block's parameters: ``frequencies`` and ``phases``, (m, F),
+        ``weights``, (m, M, F), and ``biases``, (m, M), of the m embedded numbers in the order of
+        their columns; ``table_<column>``, (K + 1, width); ``scale``, (n_0,).
+    alphas : tuple of ndarray
+        Writable views of α_1, ..., α_{L-1}, each (n_k,); () unless the network is parametric.
     spec : NetworkSpec
         The description of the network.
     rng : numpy.random.Generator
@@ -138,7 +153,8 @@ class Network:
         activation: str | Activation | Sequence[str | Activation] = "tanh",
         output: str | Activation = "softmax", loss: str | Loss = "auto",
         loss_options: Mapping[str, Any] | None = None, dropout: float | Sequence[float] = 0.0,
-        missing_targets: str = "refuse", heads: HeadsLike = (), dtype: str = "float32",
+        missing_targets: str = "refuse", heads: HeadsLike = (),
+        inputs: InputBlock | None = None, parametric: bool = False, dtype: str = "float32",
         seed: int | np.random.Generator | None = None, initializer: str | Initializer = "auto",
         l2: float | Sequence[float] = 0.0, l1: float | Sequence[float] = 0.0,
         engine: str | None = None, n_threads: int | None = None, matmul: str = "auto",
@@ -146,6 +162,7 @@ class Network:
         spec = NetworkSpec(
             layer_sizes, activation, output, loss, dtype, l2, l1,  # type: ignore[arg-type]
             loss_options or {}, dropout, missing_targets, heads,  # type: ignore[arg-type]
+            inputs, parametric,
         )  # fmt: skip
         rng = as_generator(seed, "seed")
         settings = Settings(engine, n_threads, matmul)
@@ -211,6 +228,17 @@ class Network:
     def biases(self) -> tuple[Array, ...]:
         """b_1, ..., b_L as writable views of θ."""
         return self.spec.biases(self.params)
+
+    @property
+    def input_params(self) -> dict[str, Array]:
+        """The input block's parameters by name, as writable views of θ."""
+        named, start = self.spec.named(self.params), "inputs."
+        return {n.removeprefix(start): v for n, v in named.items() if n.startswith(start)}
+
+    @property
+    def alphas(self) -> tuple[Array, ...]:
+        """α_1, ..., α_{L-1} as writable views of θ; () unless the network is parametric."""
+        return self.spec.alphas(self.params)
 
     @property
     def engine(self) -> str:
@@ -409,7 +437,8 @@ class Network:
         X, y, sample_weight
             As in `loss`.
         by_name : bool, default False
-            Return views of ∇θ under the names ``W_1``, ``b_1``, ..., ``W_L``, ``b_L``.
+            Return views of ∇θ under the names ``W_1``, ``b_1``, ..., ``W_L``, ``b_L``, then
+            ``inputs.<name>`` and ``alpha_k``, if there are any.
 
         Returns
         -------
@@ -779,6 +808,7 @@ class Network:
         averaging: str | Averaging | None = None, clip_value: float | None = math.inf,
         clip_norm: float | None = math.inf, max_norm: float | None = math.inf,
         frozen: Iterable[int] | None = (),
+        rate_factors: Factors | None = None, decay_factors: Factors | None = None,
         checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
         on_interrupt: str = "raise",
     ) -> History:  # fmt: skip
@@ -853,6 +883,9 @@ class Network:
             inf or None: none.
         frozen : sequence of int, default ()
             Layers k = 1..L that stay as they are.
+        rate_factors, decay_factors : Factors, optional
+            Of the learning rate, and of the decay of `AdamW`, for groups of parameters; see
+            `ffnn_fast.optimizers.Factors`.
         checkpoint : path or Checkpoint, optional
             Where to write the fit after each epoch, so that it can be resumed.
         resume : path or bool, default False
@@ -898,7 +931,8 @@ class Network:
             rng=rng, metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
             early_stopping=early_stopping, tol=tol, max_time=max_time, averaging=averaging,
             clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
-            checkpoint=checkpoint, resume=resume, on_interrupt=on_interrupt,
+            rate_factors=rate_factors, decay_factors=decay_factors, checkpoint=checkpoint,
+            resume=resume, on_interrupt=on_interrupt,
         )  # fmt: skip
         state = fitting.prepare(self._bound, self.rng, X, y, request)
         self.history = state.history
@@ -911,6 +945,7 @@ class Network:
         optimizer: OptimizerLike | None = None, learning_rate: RateLike = None,
         clip_value: float | None = None, clip_norm: float | None = None,
         max_norm: float | None = None, frozen: Iterable[int] | None = None,
+        rate_factors: Factors | None = None, decay_factors: Factors | None = None,
     ) -> float:  # fmt: skip
         """Train on these rows once, in the order given, from the optimizer's last state.
 
@@ -932,8 +967,9 @@ class Network:
             state; another optimizer, or one with other options, starts with new state. If only
             `optimizer` is given, the rate is the optimizer's own. A schedule that counts epochs
             takes each chunk for one.
-        clip_value, clip_norm, max_norm, frozen : optional
-            As in `fit`. Default: those of the last call, or none; ``inf`` and ``()`` end them.
+        clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors : optional
+            As in `fit`. Default: those of the last call, or none; ``inf``, ``()`` and
+            ``Factors()`` end them.
 
         Returns
         -------
@@ -951,7 +987,9 @@ class Network:
             If an argument is not as described, or the learning rate counts in shares of a fit. The
             network has then been trained on the chunks before an invalid one.
         """
-        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        bounds = streaming.given_bounds(
+            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+        )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
         data = (X, y, sample_weight)
         mean, self.stream = streaming.partial_fit(
@@ -962,7 +1000,9 @@ class Network:
     def stepper(
         self, *, optimizer: OptimizerLike | None = None, learning_rate: RateLike = None,
         batch_size: int = 32, clip_value: float | None = None, clip_norm: float | None = None,
-        max_norm: float | None = None, frozen: Iterable[int] | None = None, rollback: bool = True,
+        max_norm: float | None = None, frozen: Iterable[int] | None = None,
+        rate_factors: Factors | None = None, decay_factors: Factors | None = None,
+        rollback: bool = True,
     ) -> Stepper:  # fmt: skip
         """An object that trains one step per call, for training loops of your own.
 
@@ -973,7 +1013,8 @@ class Network:
 
         Parameters
         ----------
-        optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen : optional
+        optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen, rate_factors, \
+decay_factors : optional
             As in `partial_fit`: by default those of the last stepper or `partial_fit`, whose state
             goes on, or stochastic gradient descent. A schedule must count steps. With another
             optimizer the network has the state of the new stepper from then on; an older one goes
@@ -1004,7 +1045,9 @@ class Network:
         >>> losses[-1] < 0.1 * losses[0]
         True
         """
-        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        bounds = streaming.given_bounds(
+            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+        )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
         made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream

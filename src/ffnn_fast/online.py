@@ -97,6 +97,7 @@ class OnlineLearner:
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {net!r}")
+        net.spec.require_plain(type(self).__name__)
         self.net = net
         self.features: tuple[str, ...] | None = None
         self._standardize = as_bool(standardize, "standardize")

@@ -20,7 +20,9 @@ from ffnn_fast._reference.derivatives import (
     vjp,
     vjp_workspace_size,
 )
+from ffnn_fast._reference.group_steps import move, move_groups
 from ffnn_fast._reference.hessian import hessian_product
+from ffnn_fast._reference.input_blocks import further_gradient
 from ffnn_fast._reference.point_functions import PointFunction
 from ffnn_fast._reference.propagation import (
     Plan,
@@ -40,7 +42,7 @@ from ffnn_fast._reference.taylor import (
     taylor_workspace_size,
 )
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
-from ffnn_fast.optimizers import StepRule, first_step
+from ffnn_fast.optimizers import StepRule
 
 __all__ = [
     "JacobianPredictor",
@@ -267,12 +269,13 @@ def loss_gradient(
     a, h = forward_propagation(plan, params, X, mask)
     scale = 1 / len(X) if sample_weight is None else sample_weight[:, None] / len(X)
     da_L = output_gradient(plan, h[-1], y, a[-1]) * np.asarray(scale, dtype=spec.dtype)
-    _, _, dW, db = back_propagation(plan, params, a, h, da_L, mask)
+    _, dh, dW, db = back_propagation(plan, params, a, h, da_L, mask)
     for k, (W, gW, gb) in enumerate(
         zip(spec.weights(params), spec.weights(grad), spec.biases(grad), strict=True), start=1
     ):
         gW[...] = dW[k] + spec.layer_l2[k - 1] * W + spec.layer_l1[k - 1] * np.sign(W)
         gb[...] = db[k]
+    further_gradient(spec, params, X, a, dh, grad)
     losses = sample_losses(plan, a[-1], h[-1], y)
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
 
@@ -336,12 +339,12 @@ def update(
     if rule.clip_norm < np.inf:
         norm = float(np.sqrt((g.astype(np.float64) ** 2).sum()))
         g = g * min(1.0, rule.clip_norm / (norm + CLIP_FLOOR))
-    theta, slots = params[moving], state[: rule.optimizer.slots, moving]
-    if t == 1 and not rule.optimizer.compiled:
-        first_step(rule.optimizer, hyper, theta, g, slots)
+    if rule.has_factors:
+        move_groups(plan.spec, rule, hyper, params, g, state, t, moving)
     else:
-        rule.optimizer.rule(hyper, theta, g, slots, t)
-    params[moving], state[: rule.optimizer.slots, moving] = theta, slots
+        theta, slots = params[moving], state[: rule.optimizer.slots, moving]
+        move(rule, hyper, theta, g, slots, t)
+        params[moving], state[: rule.optimizer.slots, moving] = theta, slots
     if rule.max_norm < np.inf:
         for k, W in enumerate(plan.spec.weights(params), start=1):
             if k not in rule.frozen:
@@ -364,6 +367,8 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     for k in rule.frozen:
         for part in layers[k - 1]:
             part[...] = False
+    for k, alpha in enumerate(spec.alphas(moves), start=1):
+        alpha[...] = k not in rule.frozen
     return moves
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -10,16 +11,19 @@ from typing import Any, cast
 
 import numpy as np
 
+from ffnn_fast._model.further_parameters import FurtherParameters
 from ffnn_fast._model.heads import Head, as_heads, checked_outputs
 from ffnn_fast._public import public
-from ffnn_fast._scalars import as_choice, as_float, as_int
+from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int
 from ffnn_fast._text import quoted
 from ffnn_fast.activations import HEADS, Activation, activation_name
+from ffnn_fast.inputs import InputBlock
 from ffnn_fast.losses import Loss, loss_of
 
 DTYPES = ("float32", "float64")
 # Keys of the first file format; a description may lack those added later, which have defaults.
 REQUIRED = {"layer_sizes", "activations", "output", "loss", "dtype", "l2"}
+LATER = ("heads", "inputs", "parametric")  # which a description has only where they are used
 MISSING = ("refuse", "ignore")
 MAX_SIZE = 2**31 - 1
 MAX_DTYPE = 16  # characters of the name of a dtype
@@ -27,7 +31,7 @@ MAX_DTYPE = 16  # characters of the name of a dtype
 
 @public()
 @dataclass(frozen=True)
-class NetworkSpec:
+class NetworkSpec(FurtherParameters):
     """Description of a feedforward network; holds no parameters.
 
     Parameters
@@ -75,6 +79,12 @@ class NetworkSpec:
         at least 2, with `loss` and `loss_options` for all. Heads of `Head`, mappings of its
         arguments, or integers for softmax heads beside these, have their own `output`, `loss` and
         `loss_options`; those of the network are left out, and read ``"heads"`` then. (): one head.
+    inputs : InputBlock, optional
+        Makes h_0 of the columns of X, of which ``layer_sizes[0]`` is the number then: numbers and
+        categories with their trained embeddings. W_1 has the units of the block as its inputs.
+    parametric : bool, default False
+        Whether hidden layers have h_k = a_k + (g(a_k) − a_k) ⊙ α_k, with α_k, (n_k,), trained, from
+        1. g(a_k) is h_k at α = 1, a_k at α = 0.
 
     Raises
     ------
@@ -93,6 +103,8 @@ class NetworkSpec:
     dropout: float | tuple[float, ...] = 0.0
     missing_targets: str = "refuse"
     heads: tuple[int, ...] | tuple[Head, ...] = ()
+    inputs: InputBlock | None = None
+    parametric: bool = False
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # a frozen dataclass has no other way
@@ -129,6 +141,8 @@ class NetworkSpec:
                 "heads given as widths are those of a softmax output with a loss other than "
                 f"quantile, got {_name(self.output)} and {_name(self.loss)}; give a Head for each"
             )
+        put(self, "parametric", as_bool(self.parametric, "parametric"))
+        put(self, "inputs", _as_inputs(self.inputs, self.n_inputs))
 
     @property
     def n_layers(self) -> int:
@@ -137,8 +151,13 @@ class NetworkSpec:
 
     @property
     def n_inputs(self) -> int:
-        """n_0."""
+        """Columns of X: n_0, but where the network has an input block."""
         return self.layer_sizes[0]
+
+    @property
+    def n_units(self) -> int:
+        """n_0, the inputs of the first layer: columns of X, or units of the input block."""
+        return self.n_inputs if self.inputs is None else self.inputs.n_units(self.n_inputs)
 
     @property
     def n_outputs(self) -> int:
@@ -175,6 +194,7 @@ class NetworkSpec:
         if not self.heads:
             return (self,)
         alone: dict[str, Any] = {"activations": (), "l2": 0.0, "l1": 0.0, "dropout": 0.0}
+        alone |= {"inputs": None, "parametric": False}
         return tuple(
             replace(self, layer_sizes=(self.layer_sizes[-2], width), heads=(), **alone, **own)
             for width, own in zip(self.head_widths, self._own_outputs(), strict=True)
@@ -206,10 +226,15 @@ class NetworkSpec:
         parts = (*self.layer_activations[:-1], *outputs)
         return tuple(dict.fromkeys(p.name for p in parts if not isinstance(p, str)))
 
+    @property
+    def unit_sizes(self) -> tuple[int, ...]:
+        """n_0, n_1, ..., n_L."""
+        return (self.n_units, *self.layer_sizes[1:])
+
     @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(n_k, n_{k-1}) of every W_k."""
-        return tuple((o, i) for i, o in pairwise(self.layer_sizes))
+        return tuple((o, i) for i, o in pairwise(self.unit_sizes))
 
     @cached_property
     def offsets(self) -> tuple[tuple[int, int], ...]:
@@ -223,7 +248,7 @@ class NetworkSpec:
     @cached_property
     def n_params(self) -> int:
         """P, the length of θ."""
-        return sum(o * i + o for o, i in self.shapes)
+        return self.n_layer_params + sum(map(math.prod, self.further_shapes.values()))
 
     @cached_property
     def layer_activations(self) -> tuple[str | Activation, ...]:
@@ -280,7 +305,7 @@ class NetworkSpec:
 
     def weights(self, vector: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views W_1, ..., W_L, each (n_k, n_{k-1}), of a vector laid out like θ, shape (P,)."""
-        self._check_vector(vector)
+        self.check_vector(vector)
         return tuple(
             vector[w:b].reshape(shape)
             for (w, b), shape in zip(self.offsets, self.shapes, strict=True)
@@ -288,7 +313,7 @@ class NetworkSpec:
 
     def biases(self, vector: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views b_1, ..., b_L, each (n_k,), of a vector laid out like θ, shape (P,)."""
-        self._check_vector(vector)
+        self.check_vector(vector)
         return tuple(
             vector[b : b + o] for (_, b), (o, _) in zip(self.offsets, self.shapes, strict=True)
         )
@@ -302,19 +327,20 @@ class NetworkSpec:
         for k, (W, b) in enumerate(pairs, start=1):
             yield f"W_{k}", W
             yield f"b_{k}", b
-
-    def _check_vector(self, vector: np.ndarray) -> None:
-        if vector.shape != (self.n_params,):
-            raise ValueError(
-                f"expected a vector of {self.n_params} parameters, got shape {vector.shape}"
-            )
+        for name, view in self.further(vector).items():
+            if name == "inputs.embedding":
+                parts = cast(InputBlock, self.inputs).split(view)
+                yield from ((f"inputs.{part}", values) for part, values in parts.items())
+            else:
+                yield name, view
 
     def __getstate__(self) -> dict[str, Any]:
         # Without the cached properties, which follow from the fields.
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain JSON values; without heads their entry is left out.
+        """The description as plain JSON values; without heads, an input block or parametric
+        activations their entries are left out.
 
         Raises
         ------
@@ -329,8 +355,8 @@ class NetworkSpec:
         plain = {name: _plain(value) for name, value in self.__getstate__().items()}
         if self.mixed:
             heads = [_plain(head.to_dict()) for head in self.heads if isinstance(head, Head)]
-            return {**plain, "heads": heads}
-        return plain if self.heads else {n: value for n, value in plain.items() if n != "heads"}
+            plain["heads"] = heads
+        return {n: value for n, value in plain.items() if n not in LATER or getattr(self, n)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> NetworkSpec:
@@ -380,6 +406,8 @@ def _name(part: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """Tuples as lists, mappings as dictionaries."""
+    if isinstance(value, InputBlock):
+        return value.to_dict()
     if isinstance(value, Mapping):
         return {name: _plain(entry) for name, entry in value.items()}
     return list(value) if isinstance(value, tuple) else value
@@ -400,6 +428,16 @@ def _as_activations(
             f"got {len(names)}: {quoted(list(names))}"
         )
     return tuple(activation_name(name) for name in names)
+
+
+def _as_inputs(inputs: Any, n_columns: int) -> InputBlock | None:
+    if isinstance(inputs, Mapping):
+        inputs = InputBlock.from_dict(inputs)
+    if inputs is not None and not isinstance(inputs, InputBlock):
+        raise TypeError(f"inputs must be an InputBlock, got {quoted(inputs)}")
+    if inputs is not None:
+        inputs.check(n_columns)
+    return inputs
 
 
 def _as_dropout(dropout: Any, n_layers: int) -> float | tuple[float, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import activation_of
 from ffnn_fast.losses import loss_of
@@ -46,11 +48,16 @@ def layers(spec: NetworkSpec) -> list[tuple[str, ...]]:
     """A header, then a row for each layer: activation, shapes of W_k and b_k, parameters."""
     header = ("layer", "activation", "W", "b", "parameters")
     rows: list[tuple[str, ...]] = [header, ("0 (input)", "", "", f"({spec.n_inputs},)", "")]
+    if spec.inputs is not None:
+        block = spec.inputs.shapes(spec.n_inputs).values()
+        size = sum(map(math.prod, block))
+        rows.append(("0 (block)", spec.inputs.embedding, "", f"({spec.n_units},)", f"{size:,}"))
     for k, (g, (o, i)) in enumerate(zip(spec.layer_activations, spec.shapes, strict=True), start=1):
         place = "output" if k == spec.n_layers else "hidden"
-        rows.append(
-            (f"{k} ({place})", activation_of(g).name, f"({o}, {i})", f"({o},)", f"{o * i + o:,}")
-        )
+        name, size = activation_of(g).name, o * i + o
+        if spec.parametric and k < spec.n_layers:
+            name, size = f"{name} (parametric)", size + o
+        rows.append((f"{k} ({place})", name, f"({o}, {i})", f"({o},)", f"{size:,}"))
     return rows
 
 

@@ -11,6 +11,7 @@ from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.dropout_masks import Mask, drop
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
+from ffnn_fast._reference.input_blocks import input_units
 from ffnn_fast.activations import activation_of, by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, canonical_gradient, loss_of
 
@@ -37,10 +38,12 @@ def forward_propagation(
 ) -> tuple[list[Array], list[Array]]:
     """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
-    With a mask, layer k + 1 takes ``drop(h_k)`` in place of h_k, as listed.
+    With a mask, layer k + 1 takes ``drop(h_k)`` in place of h_k, as listed. Of an input block h_0
+    are the units; parametric activations have h_k = a_k + (g(a_k) − a_k) ⊙ α_k.
     """
     spec = plan.spec
-    a, h = [X], [X]
+    a, h = [X], [input_units(spec, params, X)]
+    alphas = spec.alphas(params)
     layers = zip(
         spec.weights(params),
         spec.biases(params),
@@ -53,6 +56,8 @@ def forward_propagation(
         h.append(activation_of(g, spec.heads).function(a[-1]))
         if not isinstance(g, str):
             g.check_function(a[-1], h[-1])
+        if k < len(alphas):
+            h[-1] = a[-1] + (h[-1] - a[-1]) * alphas[k]
     return a, h
 
 
@@ -151,7 +156,12 @@ def back_propagation(
         # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
         if k > 1:
             g = activation_of(spec.layer_activations[k - 2])
-            da[k - 1] = g.jacobian_product(a[k - 1], h[k - 1], dh[k - 1])
+            if spec.parametric:
+                alpha, g_a = spec.alphas(params)[k - 2], g.function(a[k - 1])
+                slopes = g.jacobian_product(a[k - 1], g_a, dh[k - 1] * alpha)
+                da[k - 1] = slopes + dh[k - 1] * (1 - alpha)
+            else:
+                da[k - 1] = g.jacobian_product(a[k - 1], h[k - 1], dh[k - 1])
     return da, dh, dW, db
 
 

@@ -342,6 +342,7 @@ class BoundNetwork:
 
     def jacobian_predictor(self, n_rows: int) -> JacobianFunction:
         """The same with ∂ŷ/∂x; ValueError if no array can hold it."""
+        self.spec.require_plain("predictor(jacobian=True)")
         if 8 * n_rows * self.spec.n_outputs * self.spec.n_inputs > LARGEST:
             raise ValueError(f"the Jacobians of n_rows={n_rows} rows fit no array")
         work = self._scratch(self.backend.jacobian_workspace_size, n_rows)

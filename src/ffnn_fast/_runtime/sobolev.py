@@ -30,6 +30,7 @@ class SobolevNetwork(BoundNetwork):
     @classmethod
     def of(cls, bound: BoundNetwork) -> SobolevNetwork:
         """The same network, on the same θ."""
+        bound.spec.require_plain("fit with derivatives")
         return cls(**{part.name: getattr(bound, part.name) for part in fields(bound) if part.init})
 
     def loss(self, samples: Samples, work: Array | None = None) -> float:

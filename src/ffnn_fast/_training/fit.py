@@ -36,14 +36,14 @@ from ffnn_fast._training.types import PathLike
 from ffnn_fast.callbacks import as_callback
 from ffnn_fast.history import History
 from ffnn_fast.metrics import Metric, as_metric
-from ffnn_fast.optimizers import Optimizer, StepRule, as_optimizer
+from ffnn_fast.optimizers import Factors, Optimizer, StepRule, as_factors, as_optimizer
 from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_schedule
 
 # What `FitOptions` are made of, besides the numbers of rows.
 _arguments_of_options = attrgetter(
     "epochs", "batch_size", "optimizer", "learning_rate", "shuffle", "metrics", "diagnostics",
     "callbacks", "early_stopping", "tol", "max_time", "averaging", "clip_value", "clip_norm",
-    "max_norm", "frozen", "checkpoint", "on_interrupt",
+    "max_norm", "frozen", "rate_factors", "decay_factors", "checkpoint", "on_interrupt",
 )  # fmt: skip
 IMMUTABLE = frozenset({bool, int, float, str, type(None)})
 
@@ -112,7 +112,16 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
     return FitOptions(
         epochs=as_int(request.epochs, "epochs"),
         batch_size=n if size is None else as_int(size, "batch_size"),
-        rule=StepRule(rule, value, norm, weight_norm, frozen, decay),
+        rule=StepRule(
+            rule,
+            value,
+            norm,
+            weight_norm,
+            frozen,
+            decay,
+            rate_factors=as_group_factors(request.rate_factors, "rate_factors", spec),
+            decay_factors=as_group_factors(request.decay_factors, "decay_factors", spec),
+        ),
         schedule=schedule.with_mode(larger_is_better),
         shuffle=as_bool(request.shuffle, "shuffle"),
         metrics=metrics,
@@ -205,6 +214,14 @@ def as_frozen_layers(frozen: Any, spec: NetworkSpec) -> tuple[int, ...]:
     if len(layers) == spec.n_layers:
         raise ValueError("all layers are frozen: nothing is left to train")
     return tuple(layers)
+
+
+def as_group_factors(given: Any, name: str, spec: NetworkSpec) -> Factors | None:
+    """Factors for the groups of this network."""
+    factors = as_factors(given, name)
+    if factors is not None:
+        factors.by_group(spec.n_layers)  # raises for another number of layers
+    return factors
 
 
 def _as_iterable(value: Any, name: str) -> Iterable[Any]:

@@ -16,6 +16,8 @@ from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import StepRule
 from ffnn_fast.schedules import Schedule
 
+FACTORS = ("rate_factors", "decay_factors")  # which checkpoints hold only where they are given
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
@@ -50,7 +52,7 @@ class FitOptions:
             given["schedules"] = {name: described(one) for name, one in self.schedules.items()}
         return given | {
             "batch_size": self.batch_size,
-            "rule": described(rule),
+            "rule": {n: v for n, v in described(rule).items() if n not in FACTORS or v != "None"},
             "schedule": described(self.schedule),
             "shuffle": self.shuffle,
             "stopping": [described(rule) for rule in self.stopping],

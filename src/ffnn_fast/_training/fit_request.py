@@ -20,6 +20,7 @@ from ffnn_fast._training.types import (
     RateLike,
     SchedulesLike,
 )
+from ffnn_fast.optimizers import Factors
 
 
 class FitRequest(NamedTuple):
@@ -49,6 +50,8 @@ class FitRequest(NamedTuple):
     clip_norm: float | None
     max_norm: float | None
     frozen: Iterable[int] | None
+    rate_factors: Factors | None
+    decay_factors: Factors | None
     checkpoint: PathLike | Checkpoint | None
     resume: PathLike | bool
     on_interrupt: str

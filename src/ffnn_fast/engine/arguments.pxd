@@ -15,6 +15,15 @@ cdef inline int require(bint fits, str what) except -1:
     return 0
 
 
+cdef inline int require_plain(const plan_t* plan, str what) except -1:
+    """Raises unless the network has neither an input block nor parametric activations"""
+    if plan.extended:
+        raise ValueError(
+            f"{what} does not support a network with an input block or parametric activations"
+        )
+    return 0
+
+
 cdef inline int check_array(x, int typenum, int axes, str what, bint written) except -1:
     """Raises unless x is an array of this type and number of axes, C-contiguous and aligned"""
     if not cnp.PyArray_Check(x):
@@ -113,10 +122,10 @@ cdef inline bint all_below(
 
 
 cdef inline batch_t batch_of_inputs(const plan_t* plan, X, int typenum) except *:
-    """The rows of X (n, n_0), n > 0, without targets"""
+    """The rows of X (n, columns), n > 0, without targets"""
     cdef batch_t batch
     check_array(X, typenum, 2, "X", False)
-    require(cnp.PyArray_DIM(X, 0) > 0 and cnp.PyArray_DIM(X, 1) == plan.n[0], "X")
+    require(cnp.PyArray_DIM(X, 0) > 0 and cnp.PyArray_DIM(X, 1) == plan.columns, "X")
     batch.X, batch.n, batch.first = cnp.PyArray_DATA(X), cnp.PyArray_DIM(X, 0), 0
     batch.Y, batch.labels, batch.weight, batch.order = NULL, NULL, NULL, NULL
     return batch

@@ -15,7 +15,7 @@ cimport numpy as cnp
 from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.arguments cimport (
     all_below, batch_of_arrays, batch_of_inputs, check_array, checked_dropout, hyperparameters,
-    is_plain, matrix, require, stack, vector, workspace,
+    is_plain, matrix, require, require_plain, stack, vector, workspace,
 )
 from ffnn_fast.engine.derivatives cimport (
     input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
@@ -344,7 +344,7 @@ cdef class Predictor:
     def __call__(self, x, out=None):
         """ŷ of x, n_rows · n_0 elements, in `out`, n_rows · n_L elements, or a new array."""
         cdef plan_t* c = &self.plan.c
-        cdef Py_ssize_t inputs = self.n_rows * c.n[0], outputs = self.n_rows * c.n[c.L]
+        cdef Py_ssize_t inputs = self.n_rows * c.columns, outputs = self.n_rows * c.n[c.L]
         cdef batch_t batch
         cdef cnp.npy_intp[2] shape
         if out is None:
@@ -380,6 +380,7 @@ cdef class JacobianPredictor:
     cdef Py_ssize_t n_rows
 
     def __init__(self, Plan plan, params, Py_ssize_t n_rows, work):
+        require_plain(&plan.c, "predictor(jacobian=True)")
         self.theta = vector(params, plan.typenum, plan.c.P, "params")
         self.scratch = workspace(work, plan.typenum, jacobian_scratch(&plan.c, plan.n_threads))
         self.plan, self.params, self.work, self.n_rows = plan, params, work, n_rows
@@ -425,6 +426,7 @@ cdef class PointFunction:
 
     def __init__(self, Plan plan, params, Py_ssize_t output):
         cdef Py_ssize_t size = point_workspace(&plan.c)
+        require_plain(&plan.c, "a C function")
         require(0 <= output < plan.c.n[plan.c.L] and self.memory is NULL, "output")
         self.c.params = vector(params, plan.typenum, plan.c.P, "params")
         self.plan, self.params = plan, params
@@ -484,6 +486,7 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, output_weight, JTJ,
     cdef plan_t* c = &plan.c
     cdef int typenum = plan.typenum
     cdef Py_ssize_t P = c.P
+    require_plain(c, "normal_equations")
     cdef void* theta = vector(params, typenum, P, "params")
     cdef batch_t batch = batch_of_inputs(c, X, typenum)
     cdef void* A = matrix(JTJ, typenum, P, P, "JTJ", True)
@@ -575,6 +578,7 @@ def taylor_jacobian(Plan plan, params, X, V, J, work):
 def hessian_product(Plan plan, params, v, X, Y, sample_weight, product, work):
     """product := ∇²ℒ v of the objective, (P,), for a vector v of θ's shape."""
     cdef plan_t* c = &plan.c
+    require_plain(c, "hvp")
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
     cdef void* along = vector(v, plan.typenum, c.P, "v")
     cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
@@ -699,8 +703,8 @@ cdef class Stepper:
         n = batch.n = cnp.PyArray_DIM(X, 0) if cnp.PyArray_NDIM(X) == 2 else 1
         if not (
             1 <= cnp.PyArray_NDIM(X) <= 2
-            and n > 0 and cnp.PyArray_DIM(X, cnp.PyArray_NDIM(X) - 1) == c.n[0]
-            and self.finite(batch.X, n * c.n[0])
+            and n > 0 and cnp.PyArray_DIM(X, cnp.PyArray_NDIM(X) - 1) == c.columns
+            and self.finite(batch.X, n * c.columns)
         ):
             _refuse("X")
         if self.takes_labels and _is_readable(Y, cnp.NPY_INT64):

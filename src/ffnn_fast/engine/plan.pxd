@@ -35,6 +35,21 @@ cdef enum:  # losses
     HINGE = 10
     LINEAR = 11
 
+cdef enum:  # how a column of X enters an input block: places in KINDS of inputs.py
+    PLAIN = 0
+    PERIODIC = 1
+    TABLE = 2
+    ONE_HOT = 3
+    SIGNED = 4
+
+cdef struct feature_t:  # a column of X in an input block
+    Py_ssize_t kind
+    Py_ssize_t at        # its first unit of h_0
+    Py_ssize_t units     # of them
+    Py_ssize_t start     # where its parameters, without the scale, begin in θ
+    Py_ssize_t size      # of them
+    Py_ssize_t count     # codes 1..count are known categories
+
 cdef struct head_t:  # outputs beside those of other heads, with targets and a loss of their own
     Py_ssize_t width      # outputs
     Py_ssize_t targets    # columns of dense targets
@@ -76,6 +91,14 @@ cdef struct plan_t:
     bint keeps_slopes    # keeps_slope(k) holds for some k when training
     Py_ssize_t* threshold     # threshold[k]: of 2^31 hashes, how many drop a unit of h_k
     double* kept_scale        # kept_scale[k]: 1 / (1 − rate)
+    bint extended        # an input block, or parametric activations
+    Py_ssize_t columns   # of X; n_0 without an input block
+    feature_t* feature   # the columns of X in the input block; NULL: there is none
+    Py_ssize_t frequencies  # of the embedding of a number
+    Py_ssize_t outputs   # of the same
+    Py_ssize_t scale     # where the scale of h_0 begins in θ; -1: there is none
+    bint parametric      # h_k = a + (g(a) − a) α_k
+    Py_ssize_t* alpha    # alpha[k]: where α_k (n[k],) begins in θ, 0 < k < L
 
 cdef struct part_t:  # units of a layer
     Py_ssize_t width
@@ -127,4 +150,6 @@ cdef inline bint drops(const plan_t* plan, const step_t* step, Py_ssize_t k) noe
 
 cdef inline bint keeps_slope(const plan_t* plan, const step_t* step, Py_ssize_t k) noexcept nogil:
     """Whether g'(a_k), with the mask, is stored beside h_k, which does not determine it"""
-    return step.train and (derivative_from_input(plan.g[k]) or drops(plan, step, k))
+    return step.train and (
+        derivative_from_input(plan.g[k]) or drops(plan, step, k) or plan.parametric
+    )

@@ -1,11 +1,14 @@
 # Fills a plan (plan.pxd) from a NetworkSpec: names become codes, tuples become arrays.
 
+cimport numpy as cnp
+
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.kernels.products cimport panel_size, samples_per_panel
 from ffnn_fast.engine.passes.batch_panels cimport panels_together
 from ffnn_fast.engine.passes.dropout_masks cimport MOST_DROPPED
-from ffnn_fast.engine.plan cimport SOFTMAX, derivative_from_input, head_t, plan_t
+from ffnn_fast.engine.plan cimport SOFTMAX, derivative_from_input, feature_t, head_t, plan_t
 
 
 cdef inline list activation_codes(spec):
@@ -42,7 +45,7 @@ cdef inline int allocate_plan(plan_t* plan, Py_ssize_t L, Py_ssize_t heads, Py_s
         except -1:
     """Memory for the arrays of a plan, all zero; plan must be zero; `release_plan` frees it"""
     cdef Py_ssize_t stride = L + 2
-    plan.n = <Py_ssize_t*>PyMem_Calloc(9 * stride, sizeof(Py_ssize_t))
+    plan.n = <Py_ssize_t*>PyMem_Calloc(10 * stride, sizeof(Py_ssize_t))
     plan.l1 = <double*>PyMem_Calloc(3 * stride + levels, sizeof(double))
     plan.head = <head_t*>PyMem_Calloc(heads, sizeof(head_t))
     if plan.n is NULL or plan.l1 is NULL or plan.head is NULL:
@@ -50,7 +53,7 @@ cdef inline int allocate_plan(plan_t* plan, Py_ssize_t L, Py_ssize_t heads, Py_s
     plan.below, plan.W, plan.b = plan.n + stride, plan.n + 2 * stride, plan.n + 3 * stride
     plan.g, plan.threshold = plan.n + 4 * stride, plan.n + 5 * stride
     plan.panel, plan.panel_below = plan.n + 6 * stride, plan.n + 7 * stride
-    plan.block_below = plan.n + 8 * stride
+    plan.block_below, plan.alpha = plan.n + 8 * stride, plan.n + 9 * stride
     plan.l2, plan.kept_scale = plan.l1 + stride, plan.l1 + 2 * stride
     plan.head[0].level = plan.l1 + 3 * stride
     return 0
@@ -58,6 +61,7 @@ cdef inline int allocate_plan(plan_t* plan, Py_ssize_t L, Py_ssize_t heads, Py_s
 
 cdef inline void release_plan(plan_t* plan) noexcept:
     """Frees the arrays of a plan"""
+    PyMem_Free(plan.feature)
     PyMem_Free(plan.n)
     PyMem_Free(plan.l1)
     PyMem_Free(plan.head)
@@ -108,7 +112,8 @@ cdef inline int fill_layers(plan_t* plan, spec) except -1:
     cdef Py_ssize_t k
     plan.has_l1 = any(spec.layer_l1)
     plan.penalised = plan.has_l1 or any(spec.layer_l2)
-    plan.dropout = plan.keeps_slopes = any(spec.dropout_rates)
+    plan.dropout = any(spec.dropout_rates)
+    plan.keeps_slopes = plan.dropout or spec.parametric
     for k in range(1, plan.L + 1):
         plan.W[k], plan.b[k] = spec.offsets[k - 1]
         plan.l1[k], plan.l2[k] = spec.layer_l1[k - 1], spec.layer_l2[k - 1]
@@ -117,6 +122,43 @@ cdef inline int fill_layers(plan_t* plan, spec) except -1:
     for k in range(plan.L):
         plan.threshold[k] = min(round(spec.dropout_rates[k] * 2**31), <Py_ssize_t>MOST_DROPPED)
         plan.kept_scale[k] = 1 / (1 - spec.dropout_rates[k])
+    return 0
+
+
+cdef inline int read_features(plan_t* plan, cnp.ndarray table) except -1:
+    """The columns of X from `InputBlock.table`"""
+    cdef const int64_t* number = <const int64_t*>cnp.PyArray_DATA(table)
+    cdef feature_t* feature
+    plan.feature = feature = <feature_t*>PyMem_Calloc(plan.columns, sizeof(feature_t))
+    if feature is NULL:
+        raise MemoryError()
+    for _ in range(plan.columns):
+        feature.kind, feature.at, feature.units = number[0], number[1], number[2]
+        feature.start, feature.size, feature.count = number[3], number[4], number[5]
+        feature += 1
+        number += 6
+    return 0
+
+
+cdef inline int fill_inputs(plan_t* plan, spec) except -1:
+    """The columns of X, the parameters of the input block and of the activations"""
+    cdef Py_ssize_t k, at = spec.n_layer_params, used = 0
+    plan.extended, plan.parametric = spec.is_extended, spec.parametric
+    plan.columns, plan.scale = spec.n_inputs, -1
+    if spec.inputs is not None:
+        read_features(plan, spec.inputs.table(plan.columns))
+        plan.frequencies, plan.outputs = spec.inputs.frequencies, spec.inputs.outputs
+        for k in range(plan.columns):
+            plan.feature[k].start += at
+            used += plan.feature[k].size
+        at += used
+        if spec.inputs.scale:
+            plan.scale = at
+            at += spec.n_units
+    if spec.parametric:
+        for k in range(1, plan.L):
+            plan.alpha[k] = at
+            at += spec.layer_sizes[k]
     return 0
 
 
@@ -140,9 +182,11 @@ cdef inline int plan_of_spec(plan_t* plan, spec, bint own_products) except -1:
     """plan, zero on entry, := the description of the network"""
     levels = sum([len(head.loss_options.get("quantiles", ())) for head in spec.head_specs])
     allocate_plan(plan, spec.n_layers, len(spec.head_specs), levels)
-    plan.L, plan.P, plan.own_products = spec.n_layers, spec.n_params, own_products
+    plan.L, plan.P = spec.n_layers, spec.n_params
+    plan.own_products = own_products or spec.is_extended  # whose passes are on panels only
     fill_heads(plan, spec)
     fill_functions(plan, spec)
     fill_layers(plan, spec)
-    fill_layout(plan, spec.layer_sizes, 8 if spec.dtype == "float64" else 4)
+    fill_inputs(plan, spec)
+    fill_layout(plan, spec.unit_sizes, 8 if spec.dtype == "float64" else 4)
     return 0

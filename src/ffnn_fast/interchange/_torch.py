@@ -132,8 +132,10 @@ def to_torch(net: Network) -> nn.Sequential:
     ImportError
         If torch is not installed.
     ValueError
-        If torch.nn has no module for one of the activations.
+        If torch.nn has no module for one of the activations, or the network has an input
+        block or parametric activations.
     """
+    net.spec.require_plain("to_torch")
     torch, spec = _torch(), net.spec
     hidden = [_module_of(g, k, torch) for k, g in enumerate(spec.layer_activations[:-1], start=1)]
     outputs = [_module_of(head.output, spec.n_layers, torch) for head in spec.head_specs]

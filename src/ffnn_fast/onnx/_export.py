@@ -97,6 +97,7 @@ def to_onnx(
         )
     net = net if fitted is None else Network.from_params(fitted.spec, fitted.params)
     spec = net.spec
+    spec.require_plain("to_onnx")
     names = checked_activations(spec.layer_activations[:-1])
     names += [checked_activations([head.output], spec.n_layers)[0] for head in spec.head_specs]
     if given is not None:

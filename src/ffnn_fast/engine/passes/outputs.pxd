@@ -94,7 +94,7 @@ cdef inline void forward_rows(
     cdef batch_t rows
     cdef floating* z
     work += sums_size(plan, n)
-    if n <= max(1, plan.S // PANEL_PER_ROW):
+    if n <= max(1, plan.S // PANEL_PER_ROW) and not plan.extended:
         for start in range(n):
             outputs_of_sample(plan, &step, params, X + start * plan.n[0], out + start * k, work)
     elif plan.own_products:

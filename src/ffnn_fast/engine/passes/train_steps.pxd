@@ -20,7 +20,7 @@ from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.passes.step_update cimport (
-    norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
+    further_gradient, norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
 )
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, one_thread, share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport outputs_only, plan_t, step_t
@@ -60,6 +60,8 @@ cdef inline void gradient_from_deltas(
     cdef combination_t combination
     cdef batch_t none = inputs_only(NULL, 0)
     combination.alpha, combination.keep, combination.decay = 1, 0, 1
+    if plan.extended:
+        further_gradient(plan, n, params, grad, accumulate, work, team)
     if accumulate:
         combination.keep, combination.decay = 1, 0
         panels_to_units[floating](plan, n, combination, grad, grad, work, &none, team)
@@ -198,7 +200,7 @@ cdef inline void train_steps(
     cdef const double* hyper = epoch.hyper
     cdef floating* work = <floating*>scratch.work
     cdef optimizer_t optimizer = shared[0]
-    cdef bint plain = optimizer.rule.plain and not plan.has_l1
+    cdef bint plain = optimizer.rule.plain and not plan.has_l1 and not plan.extended
     cdef batch_t batch, following
     cdef step_t step = outputs_only()
     cdef floating eta
@@ -230,7 +232,7 @@ cdef inline void train_steps(
         else:
             batch = batch_of(rows, start, size)
             set_rates(optimizer.rule, hyper, t, &optimizer.rates)
-            if size > 1:
+            if size > 1 or plan.extended:
                 objective = step_on_batch(
                     plan, &step, params, &batch, &optimizer, scratch, team
                 )

@@ -7,22 +7,24 @@
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport team_barrier
+from ffnn_fast.engine.kernels.compiler cimport rare, team_barrier
 from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, gather_panel, online_gradient, panel_to_rows, panels_backward, rows_product,
 )
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_panels cimport (
-    backward_panels, combination_t, da_panel, forward_panels, h_panel, panel_count,
-    panels_to_units, panels_workspace, rows_of_panel, thread_scratch,
+    backward_panels, backward_to_block, combination_t, da_panel, extras_of, forward_panels,
+    h_panel, panel_count, panels_to_units, panels_workspace, rows_of_panel, thread_scratch,
 )
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S, drop_panel, drop_rows
+from ffnn_fast.engine.passes.input_block cimport columns_gradient, dh0_panel, x_panel
 from ffnn_fast.engine.passes.one_sample cimport (
     backward_activation, da_one, forward_first, forward_rest, h_one, input_one, online_size,
 )
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, PANEL_PER_ROW, outputs_and_slopes_row
 from ffnn_fast.engine.passes.panel_losses cimport losses_panel, outputs_and_slopes_panel
 from ffnn_fast.engine.passes.row_losses cimport add_loss
+from ffnn_fast.engine.passes.step_update cimport further_gradient
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport SOFTMAX, drops, plan_t, step_t
 
@@ -98,6 +100,31 @@ cdef inline void output_to_delta(
     apply_output_jacobian_panel(plan, z, spare, z)
 
 
+cdef inline void pull_columns_back(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    const pullback_t* want, Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count,
+    floating* spare,
+) noexcept nogil:
+    """∇h_0 and ∇X of the panels first..last-1 of an input block, from ∇a_1"""
+    cdef floating* extras = extras_of(plan, work, count)
+    cdef floating* dx
+    cdef batch_t panel
+    cdef Py_ssize_t p
+    backward_to_block(plan, step, params, batch, first, last, work, count)
+    if want.grad_X is NULL:
+        return
+    for p in range(first, last):
+        panel = rows_of_panel(plan, batch, p)
+        dx = h_panel(plan, work, count, 0, p)  # h[0] is not needed any more, and not narrower
+        columns_gradient(
+            plan, params, x_panel(plan, extras, count, p), dh0_panel(plan, extras, p), dx,
+            spare + plan.panel[plan.L],
+        )
+        panel_to_rows(
+            panel.n, plan.columns, dx, <floating*>want.grad_X + panel.first * plan.columns
+        )
+
+
 cdef inline void pull_panels_back(
     const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
     const pullback_t* want, Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count,
@@ -109,12 +136,16 @@ cdef inline void pull_panels_back(
     cdef floating* d
     cdef batch_t panel
     forward_panels(
-        plan, step, params, batch, first, last, work, count, want.grad is not NULL
+        plan, step, params, batch, first, last, work, count,
+        want.grad is not NULL or plan.feature is not NULL,
     )
     for p in range(first, last):
         panel = rows_of_panel(plan, batch, p)
         output_to_delta(plan, &panel, want, h_panel(plan, work, count, plan.L, p), spare)
     backward_panels(plan, step, params, batch.n, first, last, work, count)
+    if rare(plan.feature is not NULL):
+        pull_columns_back(plan, step, params, batch, want, first, last, work, count, spare)
+        return
     if grad_X is NULL:
         return
     # h[0] is not needed any more: ∇W_1 is computed from rows[0].
@@ -148,6 +179,8 @@ cdef inline void pull_block_back(
         pull_panels_back(plan, step, params, batch, want, first, last, work, count, spare)
         first = last
     team_barrier(team.threads)
+    if plan.extended:
+        further_gradient[floating](plan, batch.n, params, grad, batch.first > 0, work, team)
     panels_to_units[floating](plan, batch.n, combination, grad, grad, work, &none, team)
     team_barrier(team.threads)
 
@@ -236,7 +269,7 @@ cdef inline void pull_back(
     cdef batch_t rows
     if want.grad is NULL and step.mask == 0:
         few = max(1, plan.S // PANEL_PER_ROW)
-    if n <= few:
+    if n <= few and not plan.extended:
         for r in range(n):
             pull_sample_back(plan, step, params, batch, want, r, work)
     elif want.grad is NULL:
