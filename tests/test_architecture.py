@@ -10,7 +10,7 @@ from support.imports import PACKAGE, circles, graph_of, imports_of
 
 FORMULAS = {
     *("activations", "losses", "initializers", "optimizers", "schedules", "metrics"),
-    *("preprocessing", "datasets", "callbacks", "history"),
+    *("preprocessing", "datasets", "callbacks", "history", "inputs"),
 }
 INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn", "tabular", "c"}
 ON_NETWORKS = {*INTEGRATIONS, "online"}

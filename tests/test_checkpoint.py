@@ -27,7 +27,15 @@ from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._training import checkpoint_files
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast.optimizers import OPTIMIZERS
-from ffnn_fast.schedules import Cosine, Custom, Exponential, OneCycle, ReduceOnPlateau, WarmUp
+from ffnn_fast.schedules import (
+    Cosine,
+    Custom,
+    Exponential,
+    FlatCosine,
+    OneCycle,
+    ReduceOnPlateau,
+    WarmUp,
+)
 
 WORKER = (sys.executable, "-m", "support.killed_fit")
 TESTS = Path(__file__).parent
@@ -85,6 +93,13 @@ def test_a_resumed_fit_has_the_bits_of_an_unbroken_one(tmp_path, optimizer, batc
         {"learning_rate": OneCycle(0.1)},
         {"learning_rate": WarmUp(Custom(lambda share: 0.1 - 0.1 * share, per="fit"), 5)},
         {"clip_norm": 0.5, "max_norm": 1.0, "frozen": (1,), "optimizer": "adam"},
+        {
+            "optimizer": "adamw",
+            "schedules": {
+                "weight_decay": FlatCosine(0.2),
+                "dropout": Custom(lambda u: 0.5 / (u + 1)),
+            },
+        },
         {"shuffle": False},
         {"batch_size": None, "epochs": 30},
         {"class_weight": "balanced", "metrics": ["f1"], "diagnostics": True},

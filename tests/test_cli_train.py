@@ -15,7 +15,16 @@ from ffnn_fast.cli.training import preparing
 from ffnn_fast.cli.training.building import RATE
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.optimizers import SGD, Adam, NAdam
-from ffnn_fast.schedules import Constant, Cosine, OneCycle, ReduceOnPlateau, StepDecay, WarmUp
+from ffnn_fast.schedules import (
+    Constant,
+    Cosine,
+    CosLog,
+    FlatCosine,
+    OneCycle,
+    ReduceOnPlateau,
+    StepDecay,
+    WarmUp,
+)
 
 EPOCHS = 12
 BATCHES = 5  # of an epoch: 160 rows train, 32 at a time
@@ -84,6 +93,11 @@ def decay(rate):
             {"learning_rate": Cosine(RATE, EPOCHS * BATCHES, per="step")},
         ),
         (["--schedule", "one-cycle"], {"learning_rate": OneCycle(RATE, EPOCHS * BATCHES)}),
+        (["--schedule", "cos-log"], {"learning_rate": CosLog(RATE, total=EPOCHS * BATCHES)}),
+        (
+            ["--schedule", "flat-cosine:per=epoch,flat=0.4"],
+            {"learning_rate": FlatCosine(RATE, 0.4, EPOCHS, per="epoch")},
+        ),
         (["--schedule", "cosine:per=fit"], {"learning_rate": Cosine(RATE)}),
         (["--schedule", "one-cycle:per=fit,rise=0.2"], {"learning_rate": OneCycle(RATE, rise=0.2)}),
         (

@@ -23,7 +23,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast.activations import by_head
 from ffnn_fast.engine import isa
-from ffnn_fast.interchange import to_torch
+from ffnn_fast.interchange import from_torch, to_torch
 
 LOSSES = ("cross_entropy", "squared_error", "half_squared_error", "absolute", "hinge")
 HEADS = [(2, 3), (5, 2, 9), (17, 3, 2, 2, 33)]
@@ -202,7 +202,7 @@ def test_a_head_may_be_missing_whole_but_not_in_part():
         ({"heads": (2, 2)}, ValueError, "sum 5, the number of outputs"),
         ({"heads": (2.0, 3)}, TypeError, "a width in heads must be an integer, got 2.0"),
         ({"heads": 5}, TypeError, "a sequence of integers"),
-        ({"heads": (2, 3), "output": "logistic"}, ValueError, "got logistic"),
+        ({"heads": (2, 3), "output": "logistic"}, ValueError, "got 'logistic'"),
         ({"heads": (2, 3), "loss": "quantile"}, ValueError, "other than quantile"),
     ],
 )
@@ -320,9 +320,14 @@ def test_full_batch_solvers_and_partial_fit_take_label_columns(learned):
         net.levenberg_marquardt(X, y)
 
 
-def test_torch_has_no_such_module(learned):
-    with pytest.raises(ValueError, match=r"each of the heads \[2, 3\]"):
-        to_torch(learned[0])
+def test_torch_and_back(learned):
+    torch = pytest.importorskip("torch")
+    net, X, _, _ = learned
+    model = to_torch(net)
+    with torch.no_grad():
+        y_hat = model(torch.from_numpy(X.astype(np.float32))).numpy()
+    np.testing.assert_allclose(y_hat, net.forward(X), rtol=1e-4, atol=1e-6)
+    assert from_torch(model).spec == net.spec
 
 
 def test_a_surface_shows_one_head(learned):

@@ -222,5 +222,5 @@ def test_a_metric_that_gives_no_number(returned):
 
 @pytest.mark.parametrize("returned", [None, "high", np.ones(3), np.nan, -1.0])
 def test_a_schedule_that_gives_no_rate(returned):
-    with pytest.raises(ValueError, match="the learning rate must be finite and >= 0, got"):
+    with pytest.raises(ValueError, match="a schedule must give finite numbers >= 0, got"):
         network().fit(*classes(), learning_rate=Custom(lambda u: returned))

@@ -19,8 +19,10 @@ from ffnn_fast.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, RMSprop
 from ffnn_fast.schedules import (
     Constant,
     Cosine,
+    CosLog,
     Custom,
     Exponential,
+    FlatCosine,
     InverseScaling,
     OneCycle,
     ReduceOnPlateau,
@@ -33,6 +35,7 @@ X, Y = classes()
 RATES = [
     None, 0.02, StepDecay(0.05, 2), Exponential(0.05, 0.9, per="step"), InverseScaling(0.05),
     Cosine(0.05, 3, growth=2), OneCycle(0.05, 20), WarmUp(WarmUp(Cosine(0.05, 7), 9), 4),
+    CosLog(0.05, 2, 30), FlatCosine(0.05, 0.3, 30),
     ReduceOnPlateau(0.05, "loss", patience=0, cooldown=1, threshold=0.5),
 ]  # fmt: skip
 

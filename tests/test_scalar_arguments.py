@@ -32,6 +32,8 @@ REQUIRED = {  # valid values of the arguments without a default
     "Metric": {"name": "a", "function": max},
     "logsumexp": {"a": np.zeros(3)},
     "NumericColumn": {"name": "a", "mean": 0.0, "scale": 1.0},
+    "CosLog": {"rate": 0.5, "total": 0.5, "per": "fit"},
+    "FlatCosine": {"rate": 0.5, "total": 0.5, "per": "fit"},
     "OneCycle": {"peak": 0.5, "total": 0.5, "per": "fit"},
     "ReduceOnPlateau": {"rate": 0.5},
     "StepDecay": {"rate": 0.5, "every": 0.5, "per": "fit"},

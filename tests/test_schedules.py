@@ -12,8 +12,10 @@ from golden.schedules import FILE, LOSSES
 from ffnn_fast.schedules import (
     Constant,
     Cosine,
+    CosLog,
     Custom,
     Exponential,
+    FlatCosine,
     InverseScaling,
     OneCycle,
     ReduceOnPlateau,
@@ -30,6 +32,8 @@ SCHEDULES = {
     "cosine": Cosine(0.1, 6, 0.01, per="step"),
     "cosine_growing": Cosine(0.1, 3, 0.01, 2, per="step"),
     "one_cycle": OneCycle(0.1, 25),
+    "cos_log": CosLog(0.1, 3, 20),
+    "flat_cosine": FlatCosine(0.1, 0.3, 20),
     "plateau": ReduceOnPlateau(0.1, "loss", 0.5, 2, cooldown=1, minimum=0.01),
     "warm_up_exponential": WarmUp(Exponential(0.1, 0.9, per="step"), 5, 0.25),
 }
@@ -76,6 +80,11 @@ def test_by_hand():
         (WarmUp(OneCycle(0.1), 5), WarmUp(OneCycle(0.1, 40), 5)),
         (WarmUp(Cosine(0.1, 3), 0.1, per="fit"), WarmUp(Cosine(0.1, 3), 4)),
         (WarmUp(WarmUp(Cosine(0.1), 5), 2), WarmUp(WarmUp(Cosine(0.1, 40, per="step"), 5), 2)),
+        (CosLog(0.1), CosLog(0.1, total=40)),
+        (CosLog(0.1, 3, 0.5, per="fit"), CosLog(0.1, 3, 20)),
+        (FlatCosine(0.1), FlatCosine(0.1, total=40)),
+        (FlatCosine(0.1, 0.2, 0.25, per="fit"), FlatCosine(0.1, 0.2, 10)),
+        (WarmUp(FlatCosine(0.1), 5), WarmUp(FlatCosine(0.1, total=40), 5)),
         (Constant(0.1, per="fit"), Constant(0.1, per="fit")),
         (Cosine(0.1, 5), Cosine(0.1, 5)),
     ],
@@ -91,6 +100,7 @@ def test_lengths_in_steps_or_epochs_are_integers(kind):
         "every": lambda n: StepDecay(0.1, n),
         "period": lambda n: Cosine(0.1, n),
         "total": lambda n: OneCycle(0.1, n),
+        "cycles": lambda n: CosLog(0.1, n),
         "length": lambda n: WarmUp(0.1, n),
     }
     for name, make in made.items():
@@ -135,12 +145,21 @@ def test_a_schedule_of_ones_own_may_count_in_shares():
 def test_a_whole_fit_is_the_default_of_cycles():
     assert OneCycle(0.1) == OneCycle(0.1, 1.0, per="fit")
     assert Cosine(0.1) == Cosine(0.1, 1.0, per="fit")
+    assert CosLog(0.1) == CosLog(0.1, 4, 1.0, per="fit")
+    assert FlatCosine(0.1) == FlatCosine(0.1, 0.5, 1.0, per="fit")
     np.testing.assert_allclose(OneCycle(0.1).at(np.array([0, 0.3, 1])), [0.004, 0.1, 4e-7])
     np.testing.assert_allclose(Cosine(0.1).at(np.array([0, 0.5])), [0.1, 0.05])
 
 
 @pytest.mark.parametrize(
-    "schedule", [OneCycle(0.1), WarmUp(Cosine(0.1), 3), WarmUp(0.1, 1, per="fit")]
+    "schedule",
+    [
+        OneCycle(0.1),
+        CosLog(0.1),
+        FlatCosine(0.1),
+        WarmUp(Cosine(0.1), 3),
+        WarmUp(0.1, 1, per="fit"),
+    ],
 )
 def test_shares_need_the_number_of_steps(schedule):
     assert schedule.needs_n_steps
@@ -152,6 +171,27 @@ def test_shares_need_the_number_of_steps(schedule):
 def test_one_cycle_stays_at_its_end():
     late = rates(OneCycle(0.1, 25), 40)[25:]
     np.testing.assert_allclose(late, 0.1 / 25 / 1e4)
+
+
+def test_the_schedules_of_realmlp():
+    """Their published formulas at the shares of a fit, and some values by hand."""
+    t = np.arange(64) / 64
+    coslog4 = 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t)))
+    np.testing.assert_allclose(rates(CosLog(0.04).over(64), 64), 0.04 * coslog4, rtol=1e-12)
+    tops = (2 ** np.array([0.5, 1.5, 2.5, 3.5]) - 1) / 15  # where log2(1 + 15 t) is half of an odd
+    np.testing.assert_allclose(CosLog(0.04).at(tops), 0.04, rtol=1e-12)
+    np.testing.assert_allclose(CosLog(0.04).at(np.array([0, 1, 3, 7, 15, 99]) / 15), 0, atol=1e-16)
+    np.testing.assert_allclose(CosLog(2.0, 1).at(np.array([0.0, 2**0.5 - 1, 1.0])), [0, 2, 0])
+    flat_cos = np.where(t < 0.5, 1, 0.5 * (1 + np.cos(np.pi * (2 * t - 1))))
+    np.testing.assert_allclose(rates(FlatCosine(0.02).over(64), 64), 0.02 * flat_cos, rtol=1e-12)
+    assert (FlatCosine(0.02).at(t[:33]) == 0.02).all()
+    np.testing.assert_allclose(
+        FlatCosine(2.0, 0.2).at(np.array([0.2, 0.4, 0.6, 0.8, 1, 1.5])),
+        [2, 1 + 0.5**0.5, 1, 1 - 0.5**0.5, 0, 0], atol=1e-15,
+    )  # fmt: skip
+    np.testing.assert_allclose(FlatCosine(1.0, 0.0).at(t), Cosine(1.0).at(t), rtol=1e-15)
+    in_epochs = rates(FlatCosine(1.0, total=4, per="epoch"), 8, 2)
+    np.testing.assert_allclose(in_epochs, [1, 1, 1, 1, 1, 1, 0.5, 0.5])
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
@@ -255,6 +295,11 @@ def test_as_schedule():
         ),
         (lambda: OneCycle(0.1, 3), ValueError, "than all of 3 steps, got 0.9: change rise"),
         (lambda: Cosine(0.1, per="step"), ValueError, "Cosine with per='step' needs period"),
+        (lambda: CosLog(0.1, per="epoch"), ValueError, "CosLog with per='epoch' needs total"),
+        (lambda: CosLog(0.1, 51), ValueError, "cycles must be in"),
+        (lambda: CosLog(0.0), ValueError, "rate must be a finite number > 0"),
+        (lambda: FlatCosine(0.1, 1.0), ValueError, r"flat must be in \[0, 1\), got 1"),
+        (lambda: FlatCosine(0.1, total=0.5), TypeError, "total must be an integer; per='fit'"),
         (lambda: StepDecay(0.1, per="fit"), ValueError, "every, a share of the fit"),
         (lambda: WarmUp(0.1, 0, per="fit"), ValueError, "length, a share of the fit"),
         (lambda: ReduceOnPlateau(0.1, per="fit"), ValueError, "per must be one of step, epoch"),

@@ -16,7 +16,17 @@ from ffnn_fast import CheckpointError, Network
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._training import checkpoint_files
 from ffnn_fast.callbacks import Callback
-from ffnn_fast.schedules import Cosine, Custom, Exponential, OneCycle, Schedule, StepDecay, WarmUp
+from ffnn_fast.schedules import (
+    Cosine,
+    CosLog,
+    Custom,
+    Exponential,
+    FlatCosine,
+    OneCycle,
+    Schedule,
+    StepDecay,
+    WarmUp,
+)
 from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -25,6 +35,8 @@ OF_THE_FIT = {  # and the same in the steps of a fit of 5 epochs of 7 batches
     "cycle": (OneCycle(0.2), OneCycle(0.2, 35)),
     "part": (OneCycle(0.2, 0.8, per="fit"), OneCycle(0.2, 28)),
     "cosine": (Cosine(0.2), Cosine(0.2, 35, per="step")),
+    "cos_log": (CosLog(0.2), CosLog(0.2, total=35)),
+    "flat": (FlatCosine(0.2, 0.4), FlatCosine(0.2, 0.4, 35)),
     "decay": (StepDecay(0.2, 0.2, 0.5, per="fit"), StepDecay(0.2, 7, 0.5, per="step")),
     "warm_up": (WarmUp(Cosine(0.2), 0.1, per="fit"), WarmUp(Cosine(0.2, 35, per="step"), 4)),
     "function": (Custom(lambda u: 0.2 - 0.2 * u, per="fit"), lambda step: 0.2 - 0.2 * (step / 35)),

@@ -9,7 +9,15 @@ from support.pickles import check_public, globals_of, names_of_ours
 
 from ffnn_fast import Activation
 from ffnn_fast.optimizers import Adam, RAdam
-from ffnn_fast.schedules import Cosine, Custom, OneCycle, ReduceOnPlateau, WarmUp
+from ffnn_fast.schedules import (
+    Cosine,
+    CosLog,
+    Custom,
+    FlatCosine,
+    OneCycle,
+    ReduceOnPlateau,
+    WarmUp,
+)
 from ffnn_fast.sklearn import TRUSTED, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -25,6 +33,12 @@ SETTINGS = [
     {"solver": Adam(learning_rate=0.01)},
     {"early_stopping": True},
     {"learning_rate": WarmUp(Cosine(0.01, 100), 5)},
+    {
+        "solver": "adamw",
+        "dropout": 0.2,
+        "learning_rate": CosLog(0.01),
+        "schedules": {"dropout": FlatCosine(0.2), "weight_decay": FlatCosine(0.02)},
+    },
     {"learning_rate": WarmUp(OneCycle(0.01), 0.1, per="fit"), "solver": RAdam()},
     *({"solver": name} for name in ("amsgrad", "adamax", "adadelta")),
     {"solver": "sgd", "learning_rate": ReduceOnPlateau(0.1, "loss")},

@@ -98,6 +98,17 @@ def test_every_option(engine, optimizer, options, batch_size, matmul, dtype, rto
             assert np.linalg.norm(W, axis=1).max() <= rule.max_norm * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+@pytest.mark.parametrize("rule", [SGD(), RULES["momentum"]])
+def test_online_learning_through_blas_keeps_slopes(engine, activation, dropout, rule, dtype, rng):
+    """g' of each layer is beside h and ∇a, not in the memory of ∇θ."""
+    rtol = 1e-9 if dtype == "float64" else 1e-3
+    spec = NetworkSpec(SIZES, activation, dtype=dtype, dropout=dropout)
+    problem = random_problem(spec, 20, rng, "labels")
+    both(engine, spec, problem, rng.permutation(20), 1, StepRule(rule), rng, rtol, "blas")
+
+
 @pytest.mark.parametrize("optimizer", RULES)
 @pytest.mark.parametrize("batch_size", [1, 33, 300])
 def test_same_bits_for_any_threads_and_pieces(engine, optimizer, batch_size, dtype, rng):

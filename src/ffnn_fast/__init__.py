@@ -5,6 +5,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ffnn_fast._model.heads import Head
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction
@@ -42,6 +43,7 @@ __all__ = [
     "EarlyStopping",
     "Evaluation",
     "GradientCheck",
+    "Head",
     "History",
     "Interval",
     "JacobianFunction",

@@ -32,10 +32,11 @@ from ffnn_fast._text import quoted
 
 __all__ = [
     "ACTIVATIONS",
+    "HEADS",
     "OUTPUTS",
     "Activation",
+    "OutputHeads",
     "Softmax",
-    "SoftmaxHeads",
     "activation_name",
     "activation_of",
     "by_head",
@@ -51,6 +52,7 @@ __all__ = [
 
 Array = np.ndarray
 Axis = int | tuple[int, ...] | None
+HEADS = "heads"  # what `output` and `loss` read where each head has its own
 SLOPE = 0.01  # of leaky_relu for a < 0
 LARGE = 1e30  # from here on softsign is ±1
 VANISHED = 760.0  # from here on a e^−a is 0 in float64
@@ -152,20 +154,27 @@ class Softmax:
 
 
 @dataclass(frozen=True)
-class SoftmaxHeads(Softmax):
-    """A softmax over each of several heads, whose columns are consecutive in a_L and in ŷ."""
+class OutputHeads:
+    """The functions of several heads, whose columns are consecutive in a_L and in ŷ."""
 
-    widths: tuple[int, ...] = ()
+    functions: tuple[Activation | Softmax, ...]
+    widths: tuple[int, ...]
+    name: str = HEADS
+    initializer: str = "glorot_uniform"
 
     def function(self, a: Array) -> Array:
         """ŷ for pre-activations (n, k), head by head."""
-        heads = by_head(self.widths, a)
-        return np.hstack([Softmax.function(self, *head) for head in heads])
+        parts = []
+        for g, (of_head,) in zip(self.functions, by_head(self.widths, a), strict=True):
+            parts.append(g.function(of_head))
+            if isinstance(g, Activation):
+                g.check_function(of_head, parts[-1])
+        return np.hstack(parts)
 
     def jacobian_product(self, a: Array, h: Array, dh: Array) -> Array:
         """∇a, head by head: J has no entries between heads."""
-        heads = by_head(self.widths, a, h, dh)
-        return np.hstack([Softmax.jacobian_product(self, *head) for head in heads])
+        heads = zip(self.functions, by_head(self.widths, a, h, dh), strict=True)
+        return np.hstack([g.jacobian_product(*head) for g, head in heads])
 
 
 def by_head(widths: tuple[int, ...], *arrays: Array) -> list[tuple[Array, ...]]:
@@ -483,14 +492,18 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 OUTPUTS: dict[str, Activation | Softmax] = {**ACTIVATIONS, "softmax": Softmax()}
 ALIASES = {"linear": "identity", "sigmoid": "logistic"}
+OutputFunction = Activation | Softmax | OutputHeads
 
 
-def activation_of(g: str | Activation, heads: tuple[int, ...] = ()) -> Activation | Softmax:
+def activation_of(g: str | Activation, heads: tuple[Any, ...] = ()) -> OutputFunction:
     """The activation of a checked name; a user-defined one is returned as it is. A softmax with
-    several heads is a `SoftmaxHeads`.
+    several heads, given as widths, or the outputs of heads, is an `OutputHeads`.
     """
+    if g == HEADS:
+        functions = [activation_of(head.output) for head in heads]
+        return OutputHeads(tuple(functions), tuple(head.width for head in heads))  # type: ignore[arg-type]
     if heads and g == "softmax":
-        return SoftmaxHeads(widths=heads)
+        return OutputHeads((Softmax(),) * len(heads), heads, "softmax")
     return OUTPUTS[g] if isinstance(g, str) else g
 
 

@@ -55,6 +55,9 @@ class Layout(Protocol):
     def weights(self, vector: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views W_1, ..., W_L, each (n_k, n_{k-1}), of a vector of length P."""
 
+    def draw_further(self, vector: np.ndarray, rng: np.random.Generator) -> None:
+        """Set what follows the layers in a vector of length P to its first values."""
+
 
 VARIANCES: dict[str, Callable[[int, int], float]] = {
     "glorot": lambda fan_out, fan_in: 2 / (fan_in + fan_out),
@@ -99,7 +102,7 @@ def initialize(
         or what `Activation.initializer` names), a name in `INITIALIZERS`, or a function
         ``(fan_out, fan_in, rng)`` that returns W_k, an array of shape (fan_out, fan_in).
     rng : numpy.random.Generator
-        The only source of randomness; layers draw in order.
+        The only source of randomness; layers draw in order, then an input block.
 
     Returns
     -------
@@ -117,6 +120,7 @@ def initialize(
     params = np.zeros(spec.n_params, spec.dtype)
     for W, activation in zip(spec.weights(params), spec.layer_activations, strict=True):
         W[...] = _drawn(_rule(initializer, activation), W.shape, rng, spec.dtype)
+    spec.draw_further(params, rng)
     return params
 
 

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ffnn_fast._c_code import CExportOptions, EncodersLike, export_c
+from ffnn_fast._conversion import as_numbers
 from ffnn_fast._model import predictions
 from ffnn_fast._model.arrays import as_output_weight, as_params, as_rows
 from ffnn_fast._model.derivative_targets import with_derivatives
 from ffnn_fast._model.directions import as_vector
+from ffnn_fast._model.heads import HeadsLike
 from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
@@ -33,11 +35,20 @@ from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.fit_request import FitRequest, RateFinderRequest
 from ffnn_fast._training.stepper import Stepper
 from ffnn_fast._training.stopping import EarlyStopping
-from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
+from ffnn_fast._training.types import (
+    CallbackLike,
+    MetricsLike,
+    OptimizerLike,
+    PathLike,
+    RateLike,
+    SchedulesLike,
+)
 from ffnn_fast.activations import Activation
 from ffnn_fast.history import History, RecordCallback
 from ffnn_fast.initializers import Initializer, initialize
+from ffnn_fast.inputs import InputBlock
 from ffnn_fast.losses import Loss
+from ffnn_fast.optimizers import Factors
 
 if TYPE_CHECKING:  # loads SciPy
     from scipy import LowLevelCallable
@@ -60,7 +71,12 @@ class Network:
     activation : str, Activation or sequence of them, default "tanh"
         g of the hidden layers, one for all or one per layer.
     output, loss, loss_options, dropout, missing_targets, heads
-        As in `NetworkSpec`, which lists the names of activations and losses.
+        As in `NetworkSpec`, which lists the names of activations and losses, and `Head`.
+    inputs : InputBlock, optional
+        Makes h_0 of the columns of X, of which ``layer_sizes[0]`` is the number then; see
+        `ffnn_fast.inputs`.
+    parametric : bool, default False
+        Whether hidden units have h = a + (g(a) − a) α with α trained for each unit, from 1.
     dtype : {"float32", "float64"}, default "float32"
         Of the parameters, of the computation and of ŷ.
     seed : int, Generator or None, default None
@@ -82,7 +98,8 @@ class Network:
         Results have the same bits for any number.
     matmul : {"auto", "own", "blas"}, default "auto"
         Matrix products of the compiled engine: its own or those of BLAS, which run on one thread.
-        ``auto``: its own where it is compiled with vector instructions.
+        ``auto``: its own where it is compiled with vector instructions. A network with an input
+        block or parametric activations has its own in any case.
 
     Raises
     ------
@@ -92,10 +109,17 @@ class Network:
     Attributes
     ----------
     params : ndarray of shape (P,)
-        θ, layer by layer: W_1, b_1, W_2, b_2, ...
+        θ, layer by layer: W_1, b_1, W_2, b_2, ...; then the parameters of the input block and the
+        α_k, if there are any.
     weights, biases : tuple of ndarray
         Writable views of θ: ``weights[k-1]`` is W_k, (n_k, n_{k-1}); ``biases[k-1]`` is b_k,
         (n_k,).
+    input_params : dict of str to ndarray
+        Writable views of the input block's parameters: ``frequencies`` and ``phases``, (m, F),
+        ``weights``, (m, M, F), and ``biases``, (m, M), of the m embedded numbers in the order of
+        their columns; ``table_<column>``, (K + 1, width); ``scale``, (n_0,).
+    alphas : tuple of ndarray
+        Writable views of α_1, ..., α_{L-1}, each (n_k,); () unless the network is parametric.
     spec : NetworkSpec
         The description of the network.
     rng : numpy.random.Generator
@@ -129,7 +153,8 @@ class Network:
         activation: str | Activation | Sequence[str | Activation] = "tanh",
         output: str | Activation = "softmax", loss: str | Loss = "auto",
         loss_options: Mapping[str, Any] | None = None, dropout: float | Sequence[float] = 0.0,
-        missing_targets: str = "refuse", heads: Sequence[int] = (), dtype: str = "float32",
+        missing_targets: str = "refuse", heads: HeadsLike = (),
+        inputs: InputBlock | None = None, parametric: bool = False, dtype: str = "float32",
         seed: int | np.random.Generator | None = None, initializer: str | Initializer = "auto",
         l2: float | Sequence[float] = 0.0, l1: float | Sequence[float] = 0.0,
         engine: str | None = None, n_threads: int | None = None, matmul: str = "auto",
@@ -137,6 +162,7 @@ class Network:
         spec = NetworkSpec(
             layer_sizes, activation, output, loss, dtype, l2, l1,  # type: ignore[arg-type]
             loss_options or {}, dropout, missing_targets, heads,  # type: ignore[arg-type]
+            inputs, parametric,
         )  # fmt: skip
         rng = as_generator(seed, "seed")
         settings = Settings(engine, n_threads, matmul)
@@ -204,6 +230,17 @@ class Network:
         return self.spec.biases(self.params)
 
     @property
+    def input_params(self) -> dict[str, Array]:
+        """The input block's parameters by name, as writable views of θ."""
+        named, start = self.spec.named(self.params), "inputs."
+        return {n.removeprefix(start): v for n, v in named.items() if n.startswith(start)}
+
+    @property
+    def alphas(self) -> tuple[Array, ...]:
+        """α_1, ..., α_{L-1} as writable views of θ; () unless the network is parametric."""
+        return self.spec.alphas(self.params)
+
+    @property
     def engine(self) -> str:
         """``"compiled"``, or ``"reference"``, which also runs user-defined functions."""
         return "reference" if self.spec.own_functions else self._settings.engine_name
@@ -235,7 +272,31 @@ class Network:
         y_hat = bound.forward(rows)
         return y_hat[0] if single else y_hat
 
-    def predict(self, X: ArrayLike) -> Array:
+    def split_heads(self, y_hat: ArrayLike) -> tuple[Array, ...]:
+        """The outputs of each head, or anything else that has an entry for each output.
+
+        Parameters
+        ----------
+        y_hat : array-like of shape (..., n_L)
+            Such as ŷ from `forward`.
+
+        Returns
+        -------
+        tuple of ndarray
+            For each head its columns, (..., width): views of `y_hat` if it is an array. One entry
+            for a network of one head.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `y_hat` does not hold real numbers, or has another last axis.
+        """
+        given, n_L = as_numbers(y_hat, "y_hat"), self.spec.n_outputs
+        if given.ndim == 0 or given.shape[-1] != n_L:
+            raise ValueError(f"y_hat must have shape (..., {n_L}), got {given.shape}")
+        return predictions.split_heads(self.spec, given)
+
+    def predict(self, X: ArrayLike) -> Any:
         """Predict the class or the target of each row of X.
 
         Parameters
@@ -248,7 +309,8 @@ class Network:
             One class per sample: labels, (n,) int64; several softmax heads: a column of labels for
             each, (n, number of heads). One output with binary cross-entropy: 0 or 1, (n,); several:
             0 or 1 each, (n, n_L). Regression: ŷ with all heads of a target, (n,) for one output,
-            else (n, n_L). For one sample without the first axis.
+            else (n, n_L). For one sample without the first axis. With heads of `Head` a tuple of
+            these, the predictions of each head.
 
         Raises
         ------
@@ -257,10 +319,9 @@ class Network:
         """
         bound = self._bound
         rows, single = as_rows(X, bound.spec)
-        predicted = predictions.predict(bound.spec, bound.forward(rows))
-        return predicted[0] if single else predicted
+        return _of_rows(predictions.predict(bound.spec, bound.forward(rows)), single)
 
-    def predict_proba(self, X: ArrayLike) -> Array:
+    def predict_proba(self, X: ArrayLike) -> Any:
         """Predict class probabilities.
 
         Parameters
@@ -270,20 +331,20 @@ class Network:
         Returns
         -------
         ndarray of shape (n, n_L), or (n, 2) for one logistic output
-            Several heads side by side; of one logistic output the probabilities of 0 and of 1. For
-            one sample without the first axis.
+            Several softmax heads side by side; of one logistic output the probabilities of 0 and
+            of 1. For one sample without the first axis. With heads of `Head` a tuple of these, with
+            None for a head that gives no probabilities.
 
         Raises
         ------
         TypeError, ValueError
             As `forward`; ValueError if the network is a regressor or its outputs are scores
-            (hinge).
+            (hinge), or, with heads of `Head`, if that is so for all of them.
         """
         predictions.check_probabilities(self.spec)
-        y_hat = self.forward(X)
-        return y_hat if self.spec.n_outputs > 1 else np.concatenate([1 - y_hat, y_hat], axis=-1)
+        return predictions.probabilities(self.spec, self.forward(X))
 
-    def predict_log_proba(self, X: ArrayLike) -> Array:
+    def predict_log_proba(self, X: ArrayLike) -> Any:
         """Predict logarithms of class probabilities, from the pre-activations a_L.
 
         They are finite where the probability itself rounds to 0.
@@ -304,8 +365,7 @@ class Network:
         """
         predictions.check_probabilities(self.spec, "predict_log_proba")
         rows, single = as_rows(X, self.spec)
-        log_p = self._bound.log_proba(rows)
-        return log_p[0] if single else log_p
+        return _of_rows(self._bound.log_proba(rows), single)
 
     def loss(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The objective: weighted mean of ℓ(ŷ, y) over the rows + Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|.
@@ -314,8 +374,10 @@ class Network:
         ----------
         X : array-like of shape (n, n_0) or (n_0,)
         y : array-like
-            Labels (n,) of integers 0..n_L-1, for several heads a column for each; one-hot or soft
-            targets (n, n_L), or values (n,) or (n, T), T = ``spec.n_targets``.
+            Labels (n,) of integers 0..n_L-1, for several softmax heads a column for each; one-hot
+            or soft targets (n, n_L), or values (n,) or (n, T), T = ``spec.n_targets``. For heads of
+            `Head` a tuple (or a list of arrays) of such targets of each, or their columns side by
+            side, (n, T), labels as one-hot rows.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0; only their ratios count. Those of the loss ``linear`` may be negative
             and are taken as they are.
@@ -333,7 +395,8 @@ class Network:
         return self._bound.loss(as_samples(self.spec, X, y, sample_weight))
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Accuracy of a classifier, the mean over heads; R² of a regressor, the mean over targets.
+        """Accuracy of a classifier, the mean over heads; R² of a regressor, the mean over targets;
+        with heads of `Head` the mean over heads of the one or the other.
 
         Parameters
         ----------
@@ -374,7 +437,8 @@ class Network:
         X, y, sample_weight
             As in `loss`.
         by_name : bool, default False
-            Return views of ∇θ under the names ``W_1``, ``b_1``, ..., ``W_L``, ``b_L``.
+            Return views of ∇θ under the names ``W_1``, ``b_1``, ..., ``W_L``, ``b_L``, then
+            ``inputs.<name>`` and ``alpha_k``, if there are any.
 
         Returns
         -------
@@ -733,6 +797,7 @@ class Network:
     def fit(
         self, X: ArrayLike, y: ArrayLike, *, epochs: int = 10, batch_size: int | None = 32,
         optimizer: OptimizerLike = "sgd", learning_rate: RateLike = None,
+        schedules: SchedulesLike = None,
         validation_data: Sequence[ArrayLike | None] | None = None, validation_fraction: float = 0.0,
         sample_weight: ArrayLike | None = None, derivatives: tuple[ArrayLike, float] | None = None,
         missing_derivatives: str = "refuse", class_weight: str | Mapping[int, float] | None = None,
@@ -743,6 +808,7 @@ class Network:
         averaging: str | Averaging | None = None, clip_value: float | None = math.inf,
         clip_norm: float | None = math.inf, max_norm: float | None = math.inf,
         frozen: Iterable[int] | None = (),
+        rate_factors: Factors | None = None, decay_factors: Factors | None = None,
         checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
         on_interrupt: str = "raise",
     ) -> History:  # fmt: skip
@@ -764,6 +830,12 @@ class Network:
             η; a schedule of `ffnn_fast.schedules`, or a function of the number of steps done.
             Default: the optimizer's. ``OneCycle(0.1)``, ``Cosine(0.1)`` and schedules with
             ``per="fit"`` cover all `epochs`.
+        schedules : mapping of str to Schedule or callable, optional
+            Schedules of other hyperparameters by name, such as
+            ``{"weight_decay": FlatCosine(0.02), "dropout": FlatCosine(0.15)}``: those of the
+            optimizer, and ``"dropout"``, the rate of every layer that drops units. The network must
+            have one rate of dropout, for which the schedule stands in this fit; layers without
+            dropout stay without. Not `ReduceOnPlateau`.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows on which ``val_loss`` and the metrics are computed after each epoch.
         validation_fraction : float, default 0.0
@@ -789,7 +861,9 @@ class Network:
             Metrics to record after each epoch, at the cost of a forward pass over the rows: names
             of `ffnn_fast.metrics.METRICS`, ``top_<k>``, or functions of (truth, prediction). True:
             accuracy or R². With any metric, the norm of the gradient is recorded too. For several
-            heads ``accuracy``, ``f1`` and ``top_<k>`` are means over the heads.
+            heads ``accuracy``, ``f1`` and ``top_<k>`` are means over the heads. With heads of
+            `Head` True is ``score``, as from `score`, a metric by name is the mean over the heads
+            that it fits, and a function gets tuples of an entry for each head.
         diagnostics : bool, default False
             Record for each layer the gradient's norm, the size of updates and the share of dead
             units, under the names given in the reference.
@@ -809,6 +883,9 @@ class Network:
             inf or None: none.
         frozen : sequence of int, default ()
             Layers k = 1..L that stay as they are.
+        rate_factors, decay_factors : Factors, optional
+            Of the learning rate, and of the decay of `AdamW`, for groups of parameters; see
+            `ffnn_fast.optimizers.Factors`.
         checkpoint : path or Checkpoint, optional
             Where to write the fit after each epoch, so that it can be resumed.
         resume : path or bool, default False
@@ -825,7 +902,8 @@ class Network:
             A record per epoch: ``epoch``, ``loss`` (mean over the epoch's steps, before each,
             dropout and penalties included), the metrics, ``val_loss``, ``val_<metric>``,
             ``gradient_norm`` (on at most 1024 rows of the last batch, after it), ``learning_rate``
-            (of the last step), ``seconds`` (of the steps alone), ``samples_per_second``.
+            (of the last step), the hyperparameters in `schedules` (likewise), ``seconds`` (of the
+            steps alone), ``samples_per_second``.
 
         Warns
         -----
@@ -846,13 +924,15 @@ class Network:
         """
         request = FitRequest(
             epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
+            schedules=schedules,
             validation_data=validation_data, validation_fraction=validation_fraction,
             sample_weight=sample_weight, derivatives=derivatives,
             missing_derivatives=missing_derivatives, class_weight=class_weight, shuffle=shuffle,
             rng=rng, metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
             early_stopping=early_stopping, tol=tol, max_time=max_time, averaging=averaging,
             clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
-            checkpoint=checkpoint, resume=resume, on_interrupt=on_interrupt,
+            rate_factors=rate_factors, decay_factors=decay_factors, checkpoint=checkpoint,
+            resume=resume, on_interrupt=on_interrupt,
         )  # fmt: skip
         state = fitting.prepare(self._bound, self.rng, X, y, request)
         self.history = state.history
@@ -865,6 +945,7 @@ class Network:
         optimizer: OptimizerLike | None = None, learning_rate: RateLike = None,
         clip_value: float | None = None, clip_norm: float | None = None,
         max_norm: float | None = None, frozen: Iterable[int] | None = None,
+        rate_factors: Factors | None = None, decay_factors: Factors | None = None,
     ) -> float:  # fmt: skip
         """Train on these rows once, in the order given, from the optimizer's last state.
 
@@ -886,8 +967,9 @@ class Network:
             state; another optimizer, or one with other options, starts with new state. If only
             `optimizer` is given, the rate is the optimizer's own. A schedule that counts epochs
             takes each chunk for one.
-        clip_value, clip_norm, max_norm, frozen : optional
-            As in `fit`. Default: those of the last call, or none; ``inf`` and ``()`` end them.
+        clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors : optional
+            As in `fit`. Default: those of the last call, or none; ``inf``, ``()`` and
+            ``Factors()`` end them.
 
         Returns
         -------
@@ -905,7 +987,9 @@ class Network:
             If an argument is not as described, or the learning rate counts in shares of a fit. The
             network has then been trained on the chunks before an invalid one.
         """
-        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        bounds = streaming.given_bounds(
+            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+        )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
         data = (X, y, sample_weight)
         mean, self.stream = streaming.partial_fit(
@@ -916,7 +1000,9 @@ class Network:
     def stepper(
         self, *, optimizer: OptimizerLike | None = None, learning_rate: RateLike = None,
         batch_size: int = 32, clip_value: float | None = None, clip_norm: float | None = None,
-        max_norm: float | None = None, frozen: Iterable[int] | None = None, rollback: bool = True,
+        max_norm: float | None = None, frozen: Iterable[int] | None = None,
+        rate_factors: Factors | None = None, decay_factors: Factors | None = None,
+        rollback: bool = True,
     ) -> Stepper:  # fmt: skip
         """An object that trains one step per call, for training loops of your own.
 
@@ -927,7 +1013,8 @@ class Network:
 
         Parameters
         ----------
-        optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen : optional
+        optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen, rate_factors, \
+decay_factors : optional
             As in `partial_fit`: by default those of the last stepper or `partial_fit`, whose state
             goes on, or stochastic gradient descent. A schedule must count steps. With another
             optimizer the network has the state of the new stepper from then on; an older one goes
@@ -958,7 +1045,9 @@ class Network:
         >>> losses[-1] < 0.1 * losses[0]
         True
         """
-        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        bounds = streaming.given_bounds(
+            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+        )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
         made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream
@@ -1520,3 +1609,10 @@ class Network:
 
     def __repr__(self) -> str:
         return summary(self.spec)
+
+
+def _of_rows(predicted: Any, single: bool) -> Any:
+    """Predictions of rows, or of the first; those of each head where there is a tuple."""
+    if isinstance(predicted, tuple):
+        return tuple(_of_rows(part, single) for part in predicted)
+    return predicted[0] if single and predicted is not None else predicted

@@ -97,6 +97,7 @@ class OnlineLearner:
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {net!r}")
+        net.spec.require_plain(type(self).__name__)
         self.net = net
         self.features: tuple[str, ...] | None = None
         self._standardize = as_bool(standardize, "standardize")
@@ -129,7 +130,7 @@ class OnlineLearner:
         ----------
         x : array-like of shape (n_0,), or mapping of names to numbers
             All mappings have the same names, which are strings.
-        y : int, float or array-like
+        y : int, float, array-like or tuple of these
             The target of one sample, as in `Network.loss`.
 
         Returns
@@ -164,7 +165,7 @@ class OnlineLearner:
 
         Returns
         -------
-        int, float or ndarray
+        int, float, ndarray or tuple of these
             As `Network.predict` for one sample; a number as an int or a float.
 
         Raises
@@ -172,11 +173,15 @@ class OnlineLearner:
         TypeError, ValueError
             If `x` is not as described.
         """
-        predicted = self.net.predict(self._input(self._row(x)[0], self._moments))[0]
-        return predicted.item() if np.ndim(predicted) == 0 else predicted
+        predicted = self.net.predict(self._input(self._row(x)[0], self._moments)[0])
+        if isinstance(predicted, tuple):
+            return tuple(_as_number(part) for part in predicted)
+        return _as_number(predicted)
 
-    def predict_proba_one(self, x: Sample) -> Array:
+    def predict_proba_one(self, x: Sample) -> Any:
         """Predict the class probabilities of one sample, (n_L,); of one logistic output (2,).
+
+        With heads of `Head` a tuple, as from `Network.predict_proba`.
 
         Parameters
         ----------
@@ -192,7 +197,7 @@ class OnlineLearner:
         TypeError, ValueError
             If `x` is not as described, or as `Network.predict_proba`.
         """
-        return self.net.predict_proba(self._input(self._row(x)[0], self._moments))[0]
+        return self.net.predict_proba(self._input(self._row(x)[0], self._moments)[0])
 
     def save(self, path: PathLike) -> None:
         """Write network, optimizer state and the statistics of the inputs to one file.
@@ -290,6 +295,10 @@ class OnlineLearner:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.stepper = self.net.stepper(batch_size=1)  # goes on with the state of the network
+
+
+def _as_number(predicted: Any) -> Any:
+    return predicted.item() if np.ndim(predicted) == 0 else predicted
 
 
 def _with_row(moments: Moments, row: Array) -> Moments:

@@ -20,7 +20,9 @@ from ffnn_fast._reference.derivatives import (
     vjp,
     vjp_workspace_size,
 )
+from ffnn_fast._reference.group_steps import move, move_groups
 from ffnn_fast._reference.hessian import hessian_product
+from ffnn_fast._reference.input_blocks import further_gradient
 from ffnn_fast._reference.point_functions import PointFunction
 from ffnn_fast._reference.propagation import (
     Plan,
@@ -28,6 +30,7 @@ from ffnn_fast._reference.propagation import (
     dense_targets,
     forward_propagation,
     gradient_of_head,
+    heads_of,
     matrix_product,
     output_gradient,
     outputs_gradient,
@@ -38,9 +41,8 @@ from ffnn_fast._reference.taylor import (
     taylor_jacobian,
     taylor_workspace_size,
 )
-from ffnn_fast.activations import by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, loss_of
-from ffnn_fast.optimizers import StepRule, first_step
+from ffnn_fast.optimizers import StepRule
 
 __all__ = [
     "JacobianPredictor",
@@ -52,6 +54,7 @@ __all__ = [
     "forward",
     "forward_propagation",
     "gradient_of_head",
+    "heads_of",
     "hessian_product",
     "input_gradient",
     "input_jacobian",
@@ -191,15 +194,15 @@ def workspace_size(plan: Plan, n: int) -> int:
 
 
 def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample (module 4.3), (n,), a sum over heads; those of canonical pairs, and
-    of pairs in `FROM_LOGITS`, are computed from a_L.
+    """ℓ(ŷ, y) of every sample (module 4.3), (n,), the weighted sum over heads; those of canonical
+    pairs, and of pairs in `FROM_LOGITS`, are computed from a_L.
     """
-    heads = by_head(plan.spec.heads, a_L, y_hat, y)
-    return np.sum([losses_of_head(plan, *head) for head in heads], axis=0)
+    heads = heads_of(plan, y, a_L, y_hat)
+    return np.sum([weight * losses_of_head(head, *parts) for head, weight, parts in heads], axis=0)
 
 
-def losses_of_head(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
-    """ℓ(ŷ, y) of every sample, (n,), for the outputs and targets of one head."""
+def losses_of_head(plan: Plan, y: Array, a_L: Array, y_hat: Array) -> Array:
+    """ℓ(ŷ, y) of every sample, (n,), for the targets and outputs of one head."""
     spec = plan.spec
     formulas = loss_of(spec.loss)
     pair = (spec.output, spec.loss)
@@ -266,12 +269,13 @@ def loss_gradient(
     a, h = forward_propagation(plan, params, X, mask)
     scale = 1 / len(X) if sample_weight is None else sample_weight[:, None] / len(X)
     da_L = output_gradient(plan, h[-1], y, a[-1]) * np.asarray(scale, dtype=spec.dtype)
-    _, _, dW, db = back_propagation(plan, params, a, h, da_L, mask)
+    _, dh, dW, db = back_propagation(plan, params, a, h, da_L, mask)
     for k, (W, gW, gb) in enumerate(
         zip(spec.weights(params), spec.weights(grad), spec.biases(grad), strict=True), start=1
     ):
         gW[...] = dW[k] + spec.layer_l2[k - 1] * W + spec.layer_l1[k - 1] * np.sign(W)
         gb[...] = db[k]
+    further_gradient(spec, params, X, a, dh, grad)
     losses = sample_losses(plan, a[-1], h[-1], y)
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
 
@@ -335,12 +339,12 @@ def update(
     if rule.clip_norm < np.inf:
         norm = float(np.sqrt((g.astype(np.float64) ** 2).sum()))
         g = g * min(1.0, rule.clip_norm / (norm + CLIP_FLOOR))
-    theta, slots = params[moving], state[: rule.optimizer.slots, moving]
-    if t == 1 and not rule.optimizer.compiled:
-        first_step(rule.optimizer, hyper, theta, g, slots)
+    if rule.has_factors:
+        move_groups(plan.spec, rule, hyper, params, g, state, t, moving)
     else:
-        rule.optimizer.rule(hyper, theta, g, slots, t)
-    params[moving], state[: rule.optimizer.slots, moving] = theta, slots
+        theta, slots = params[moving], state[: rule.optimizer.slots, moving]
+        move(rule, hyper, theta, g, slots, t)
+        params[moving], state[: rule.optimizer.slots, moving] = theta, slots
     if rule.max_norm < np.inf:
         for k, W in enumerate(plan.spec.weights(params), start=1):
             if k not in rule.frozen:
@@ -363,6 +367,8 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     for k in rule.frozen:
         for part in layers[k - 1]:
             part[...] = False
+    for k, alpha in enumerate(spec.alphas(moves), start=1):
+        alpha[...] = k not in rule.frozen
     return moves
 
 
@@ -382,18 +388,20 @@ def train_epoch(
 ) -> float:
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
-    `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
-    counts by its size.
+    `hyper` is (1, H), for all steps, or (steps, H). A further column is the dropout rate of every
+    layer that has one. The mean is over samples, so a short last batch counts by its size.
     """
     grad = np.empty_like(params)
-    total = 0.0
+    total, H = 0.0, len(rule.optimizer.hyper)
     for step, start in enumerate(range(0, len(order), batch_size)):
         rows = order[start : start + batch_size]
         weight = None if sample_weight is None else sample_weight[rows]
         t += 1
         batch = (X[rows], Y[rows], weight)
-        total += len(rows) * loss_gradient(plan, params, *batch, grad, None, (rule.seed, t))
-        update(plan, rule, hyper[step if len(hyper) > 1 else 0], params, grad, state, t)
+        row = hyper[step if len(hyper) > 1 else 0]
+        mask: Mask = (rule.seed, t) if len(row) == H else (rule.seed, t, float(row[H]))
+        total += len(rows) * loss_gradient(plan, params, *batch, grad, None, mask)
+        update(plan, rule, row[:H], params, grad, state, t)
     return total / len(order)
 
 

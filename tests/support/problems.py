@@ -5,10 +5,10 @@ from itertools import product
 
 import numpy as np
 
-from ffnn_fast import reference
+from ffnn_fast import Head, reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast.activations import ACTIVATIONS, OUTPUTS
+from ffnn_fast.activations import ACTIVATIONS, OUTPUTS, by_head
 from ffnn_fast.initializers import initialize
 from ffnn_fast.losses import LOSSES, loss_of
 from ffnn_fast.optimizers import SGD, StepRule
@@ -37,6 +37,9 @@ OPTIONS = {
 }
 
 
+DEFAULTS = {"quantile": {"quantiles": (0.5,)}}
+
+
 def options_of(output, loss):
     """Options of the loss that are not its defaults, where it has any that go with the output."""
     return {} if (output, loss) == ("softmax", "quantile") else OPTIONS.get(loss, {})
@@ -47,7 +50,7 @@ def random_targets(spec, n, rng, kind="dense"):
     class, else (n, T), in part NaN where the network ignores missing ones.
     """
     if spec.heads:
-        return np.hstack([random_targets(one, n, rng) for one in single_heads(spec)])
+        return np.hstack([random_targets(one, n, rng) for one in spec.head_specs])
     k, domain = spec.n_targets, loss_of(spec.loss).targets
     if kind == "labels" and spec.takes_labels:
         return rng.integers(0, k, n)
@@ -69,8 +72,25 @@ def random_targets(spec, n, rng, kind="dense"):
 
 def single_heads(spec):
     """For each of several heads the network that has it alone."""
-    below = spec.layer_sizes[:-1]
-    return [replace(spec, layer_sizes=(*below, width), heads=()) for width in spec.heads]
+    below, body = spec.layer_sizes[:-1], {"activations": spec.activations, "l2": spec.l2}
+    return [replace(head, layer_sizes=(*below, head.n_outputs), **body) for head in spec.head_specs]
+
+
+def mixtures(size, rng):
+    """All pairs of output and loss as heads of odd widths, `size` in each network."""
+    pairs = [PAIRS[i] for i in rng.permutation(len(PAIRS))]
+    pairs += pairs[: -len(pairs) % size]
+    heads = [random_head(*pair, rng) for pair in pairs]
+    return [tuple(heads[at : at + size]) for at in range(0, len(heads), size)]
+
+
+def random_head(output, loss, rng):
+    """A head with options that are not the defaults, and a weight."""
+    options = options_of(output, loss)
+    each = loss_of(loss).heads(**{**DEFAULTS.get(loss, {}), **options})
+    least = 2 if output == "softmax" or loss in ("cross_entropy", "hinge") else 1
+    width = each * int(rng.integers(least, 6))
+    return Head(width, output, loss, options, weight=float(rng.uniform(0.2, 2)))
 
 
 def random_problem(spec, n, rng, kind="dense", weighted=False):
@@ -103,8 +123,9 @@ def random_params(spec, rng):
     params = initialize(spec, "glorot_uniform", rng)
     for b in spec.biases(params):
         b[:] = rng.normal(scale=0.1, size=b.shape)
-    if spec.output == "relu":
-        spec.biases(params)[-1][:] += 1
+    outputs = by_head(spec.head_widths, spec.biases(params)[-1][None])
+    for (b,), head in zip(outputs, spec.head_specs, strict=True):
+        b[:] += head.output == "relu"
     return params
 
 

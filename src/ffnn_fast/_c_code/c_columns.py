@@ -134,5 +134,5 @@ def _check_target(target: TargetEncoder, spec: NetworkSpec) -> None:
     if spec.heads or target.task != spec.task or not fits:
         raise ValueError(
             f"the target has {classes} classes ({target.task}), the network has "
-            f"{spec.n_outputs} outputs ({spec.task}) in {len(spec.heads) or 1} heads"
+            f"{spec.n_outputs} outputs ({spec.task}) in {len(spec.head_widths)} heads"
         )

@@ -8,6 +8,7 @@ from ffnn_fast._c_code.c_columns import Columns
 from ffnn_fast._c_code.c_layers import Network, layer, slope, value
 from ffnn_fast._c_code.c_maths import SUFFIXES
 from ffnn_fast._c_code.c_text import lines
+from ffnn_fast.activations import HEADS
 
 SOFTMAX = """
 /* z_j := exp(z_j - max) / sum of all exp(z_i - max), the sum in order */
@@ -42,12 +43,12 @@ void @name_batch(size_t n, const @real *x, @real *y)
 
 def functions(net: Network, columns: Columns, name: str, jacobian: bool) -> str:
     """All functions, those that are used first."""
-    elementwise = sorted({g for g in net.names if g != "softmax"})
+    elementwise = [g for g in net.used if g != "softmax"]
     net.maths.add("fma")
     parts = [value(net, g) for g in elementwise if jacobian or g != "identity"]
     if jacobian:
         parts += [slope(net, g) for g in elementwise]
-    if net.names[-1] == "softmax":
+    if "softmax" in net.used:
         net.maths.add("exp")
         parts += [SOFTMAX.lstrip(), *([SOFTMAX_TANGENT.lstrip()] if jacobian else [])]
     parts += [layer(net, k) for k in range(1, len(net.names) + 1)]
@@ -67,14 +68,20 @@ def functions(net: Network, columns: Columns, name: str, jacobian: bool) -> str:
     return text
 
 
-def _heads(net: Network) -> list[tuple[int, int]]:
-    """Start and width of each softmax."""
-    widths = net.spec.heads or (net.spec.n_outputs,)
-    return list(zip(accumulate(widths, initial=0), widths, strict=False))
+def _heads(net: Network) -> list[tuple[str, int, int]]:
+    """Output function, start and width of each head."""
+    widths = net.spec.head_widths
+    names = [str(head.output) for head in net.spec.head_specs]
+    return list(zip(names, accumulate(widths, initial=0), widths, strict=False))
 
 
-def _loop(n: int, statement: str) -> str:
-    return f"for (i = 0; i < {n}; ++i) {statement}"
+def _by_head(net: Network) -> bool:
+    """Whether O is applied head by head: a softmax, or functions that differ."""
+    return net.names[-1] in ("softmax", HEADS)
+
+
+def _loop(n: int, statement: str, start: int = 0) -> str:
+    return f"for (i = {start}; i < {n}; ++i) {statement}"
 
 
 def _start(net: Network, columns: Columns, jacobian: bool) -> tuple[list[str], str]:
@@ -101,10 +108,13 @@ def _forward(net: Network, columns: Columns, jacobian: bool) -> str:
     for k, g in enumerate(net.names, start=1):
         body.append(f"layer_{k}({h}, b_{k}, h_{k});")
         h = f"h_{k}"
-        if g not in ("softmax", "identity"):
+        if g not in ("softmax", HEADS, "identity"):
             body.append(_loop(widths[k], f"{h}[i] = value_{g}({h}[i]);"))
-    if net.names[-1] == "softmax":
-        body += [f"softmax({h} + {start}, {width});" for start, width in _heads(net)]
+    for g, start, width in _heads(net) if _by_head(net) else []:
+        if g == "softmax":
+            body.append(f"softmax({h} + {start}, {width});")
+        elif g != "identity":
+            body.append(_loop(start + width, f"{h}[i] = value_{g}({h}[i]);", start))
     body += columns.outputs.value(h, net.real)
     return f"void @name_forward(const @real *x, @real *y)\n{{\n{lines(body)}}}\n"
 
@@ -113,10 +123,11 @@ def _jacobian(net: Network, columns: Columns) -> str:
     """Forward mode: the tangent of each input in turn goes through the layers, like a sample."""
     L, widths = len(net.names), net.widths()
     declared, h = _start(net, columns, True)
-    slopes = L if net.names[-1] != "softmax" else L - 1
+    slopes = L - 1 if _by_head(net) else L
     counters = "i, c" if columns.inputs is None else "i, j, c"
     of = [f"{name}_{k}[{widths[k]}]" for k in range(1, L + 1) for name in ("h", "t")]
-    of += [f"d_{k}[{widths[k]}]" for k in range(1, slopes + 1)]
+    different = net.names[-1] == HEADS
+    of += [f"d_{k}[{widths[k]}]" for k in range(1, slopes + different + 1)]
     body = [
         *declared,
         f"{net.real} a[{max(widths[1:])}], {', '.join(of)};",
@@ -127,8 +138,8 @@ def _jacobian(net: Network, columns: Columns) -> str:
         softmax = g == "softmax"
         body.append(f"layer_{k}({h}, b_{k}, {f'h_{k}' if softmax else 'a'});")
         h = f"h_{k}"
-        if softmax:
-            body += [f"softmax({h} + {start}, {width});" for start, width in _heads(net)]
+        if softmax or g == HEADS:
+            body += [one for head in _heads(net) for one in _outputs_and_slopes(net, *head)]
             continue
         body += [
             _loop(widths[k], f"{h}[i] = value_{g}(a[i]);"),
@@ -145,6 +156,18 @@ def _jacobian(net: Network, columns: Columns) -> str:
     return f"{head}{name}\n{{\n{lines(body)}}}\n"
 
 
+def _outputs_and_slopes(net: Network, g: str, start: int, width: int) -> list[str]:
+    """Statements for the outputs of a head, and d_L unless it is a softmax."""
+    h, end = f"h_{len(net.names)}", start + width
+    if g == "softmax":
+        moved = [_loop(end, f"{h}[i] = a[i];", start)] if net.names[-1] == HEADS else []
+        return [*moved, f"softmax({h} + {start}, {width});"]
+    return [
+        _loop(end, f"{h}[i] = value_{g}(a[i]);", start),
+        _loop(end, f"d_{len(net.names)}[i] = slope_{g}(a[i], {h}[i]);", start),
+    ]
+
+
 def _column(net: Network, columns: Columns, slopes: int) -> list[str]:
     """Statements for column c of J."""
     L, widths = len(net.names), net.widths()
@@ -155,5 +178,9 @@ def _column(net: Network, columns: Columns, slopes: int) -> list[str]:
         if k <= slopes:
             body.append(_loop(widths[k], f"t_{k}[i] *= d_{k}[i];"))
     if slopes < L:
-        body += [f"softmax_tangent(h_{L} + {s}, t_{L} + {s}, {n});" for s, n in _heads(net)]
+        for g, s, n in _heads(net):
+            if g == "softmax":
+                body.append(f"softmax_tangent(h_{L} + {s}, t_{L} + {s}, {n});")
+            else:
+                body.append(_loop(s + n, f"t_{L}[i] *= d_{L}[i];", s))
     return body + columns.outputs.tangent(f"t_{L}", columns.n_inputs, net.real)

@@ -59,8 +59,13 @@ class Network:
 
     @property
     def names(self) -> list[str]:
-        """g_1, ..., g_{L-1}, O, all by name."""
+        """g_1, ..., g_{L-1}, O, all by name; O is `HEADS` where heads differ."""
         return [str(g) for g in self.spec.layer_activations]
+
+    @property
+    def used(self) -> list[str]:
+        """All activations and output functions, sorted."""
+        return sorted({*self.names[:-1], *(str(head.output) for head in self.spec.head_specs)})
 
     def padded(self, width: int) -> int:
         """A multiple of 16 bytes, where a loop would leave a remainder."""
@@ -75,7 +80,8 @@ class Network:
 
 def check_activations(spec: NetworkSpec) -> None:
     """ValueError for a network with user-defined activations."""
-    for k, g in enumerate(spec.layer_activations, start=1):
+    outputs = [(spec.n_layers, head.output) for head in spec.head_specs]
+    for k, g in [*enumerate(spec.layer_activations[:-1], start=1), *outputs]:
         if not isinstance(g, str):
             raise ValueError(
                 f"C code cannot express the user-defined activation {g.name!r} of layer {k}; "

@@ -53,20 +53,29 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
 
     Labels are integers 0..n_L-1, as a vector or one column. Values must lie in the domain of the
     loss. Masked entries, None and NA are missing, as NaN is, if the network ignores missing
-    targets; labels with missing ones become one-hot values, as those of several heads do.
+    targets; labels with missing ones become one-hot values, as those of several heads do. Targets
+    of heads of `Head` are the columns of all side by side, or a tuple (or a list of arrays) of the
+    targets of each.
 
     Raises
     ------
     TypeError, ValueError
         As `as_rows`; also for labels out of range and targets outside the domain of the loss.
     """
+    if spec.mixed and _is_by_head(y, spec):
+        return _targets_of_heads(y, spec, n, name)
     ignore = spec.missing_targets == "ignore"
     given, missing = _with_missing(y, name) if ignore else (as_numbers(y, name), None)
     given, k = _by_row(given, spec, n, name), spec.n_targets
     if missing is not None:
         missing = missing.reshape(given.shape)
-    if spec.heads and given.shape != (n, k):
+    if spec.heads and not spec.mixed and given.shape != (n, k):
         return _labels_of_heads(given, missing, spec, name)
+    if spec.mixed and given.shape != (n, k):
+        raise ValueError(
+            f"{name} must be a tuple of the targets of each of {len(spec.heads)} heads, or an "
+            f"array of shape ({n}, {k}) with those of all side by side, got shape {given.shape}"
+        )
     if k > 1 and (given.ndim == 1 or (spec.takes_labels and given.shape[1] == 1)):
         return _labels(given.ravel(), missing, spec, name)
     if given.ndim == 2 and given.shape[1] != k:
@@ -75,12 +84,29 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     if missing is not None:
         given = np.where(missing.reshape(n, k), np.nan, given)
     dense = as_finite(given, spec.dtype, name, allow_nan=ignore)
-    loss = loss_of(spec.loss)
-    for (head,) in by_head(spec.heads, dense):
+    for head, (columns,) in zip(spec.head_specs, by_head(spec.target_widths, dense), strict=True):
+        loss = loss_of(head.loss)
         if ignore and loss.targets.row != "any":
-            _check_whole_rows(head, loss.name, name)
-        _check_domain(head, loss.targets, loss.name, name)
+            _check_whole_rows(columns, loss.name, name)
+        _check_domain(columns, loss.targets, loss.name, name)
     return dense
+
+
+def _is_by_head(y: Any, spec: NetworkSpec) -> bool:
+    """Whether targets are given head by head: a tuple of as many, or a list of as many arrays."""
+    arrays = isinstance(y, list) and all(isinstance(part, Array) for part in y)
+    return (arrays or isinstance(y, tuple)) and len(y) == len(spec.heads)
+
+
+def _targets_of_heads(y: Any, spec: NetworkSpec, n: int, name: str) -> Array:
+    """Targets of each head as columns side by side, labels as one-hot rows, (n, T)."""
+    columns = []
+    for place, (part, head) in enumerate(zip(y, spec.head_specs, strict=True)):
+        targets = as_targets(part, head, n, f"{name}[{place}]")
+        if targets.ndim == 1:
+            targets = np.eye(head.n_outputs, dtype=spec.dtype)[targets]
+        columns.append(targets)
+    return np.ascontiguousarray(np.hstack(columns))
 
 
 def as_sample_weight(
@@ -95,7 +121,7 @@ def as_sample_weight(
     """
     if weight is None:
         return None
-    if loss_of(spec.loss).signed_weights:
+    if spec.signed_weights:
         return as_factors(weight, n, name, spec.dtype)
     given = checked_weights(weight, n, name)
     return np.ascontiguousarray(with_mean_one(given), dtype=spec.dtype)
@@ -267,7 +293,7 @@ def _labels(given: Array, missing: Array | None, spec: NetworkSpec, name: str) -
 
 def _labels_of_heads(given: Array, missing: Array | None, spec: NetworkSpec, name: str) -> Array:
     """Labels (n, number of heads) as one-hot rows within each head, NaN if missing, (n, n_L)."""
-    n, widths = len(given), np.array(spec.heads)
+    n, widths = len(given), np.array(spec.head_widths)
     expected = f"labels of shape ({n}, {len(widths)}), a column for each head"
     if given.shape != (n, len(widths)):
         raise ValueError(

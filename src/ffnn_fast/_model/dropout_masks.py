@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 Array = np.ndarray
-Mask = tuple[int, int]  # seed and step
+Mask = tuple[int, int] | tuple[int, int, float]  # seed, step; a rate in place of the network's
 GAMMA = 0x9E3779B97F4A7C15
 WORD = (1 << 64) - 1
 
@@ -53,9 +53,16 @@ def kept(mask: Mask, layer: int, n_rows: int, width: int, rate: float) -> Array:
 
 
 def drop(h: Array, mask: Mask | None, layer: int, rate: float) -> Array:
-    """h ⊙ m / (1 − rate), m the mask of layer k; h itself without a mask or a rate. h: (n, n_k)."""
+    """h ⊙ m / (1 − rate), m the mask of layer k; h itself without a mask or a rate. h: (n, n_k).
+
+    `rate` is that of the network; a layer without one drops nothing.
+    """
     if mask is None or rate == 0:
         return h
+    if len(mask) == 3:
+        rate = mask[2]
+        if threshold(rate) == 0:
+            return h
     scaled = h * np.asarray(1 / (1 - rate), dtype=h.dtype)
     stays = kept(mask, layer, len(h), h.shape[1], rate)
     return np.where(stays, scaled, np.zeros((), h.dtype))

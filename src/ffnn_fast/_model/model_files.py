@@ -15,6 +15,7 @@ import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -149,12 +150,14 @@ def read(path: str | os.PathLike[str]) -> ModelFile:
 
 
 def named_tensors(spec: NetworkSpec, vector: np.ndarray) -> dict[str, np.ndarray]:
-    """Views of θ under torch's names: layer k is module 2(k − 1), its activation the next."""
+    """Views of θ under torch's names: layer k is module 2(k − 1), its activation the next; what
+    follows the layers has the names of `NetworkSpec.further_shapes`.
+    """
     named = {}
     for k, (W, b) in enumerate(zip(spec.weights(vector), spec.biases(vector), strict=True)):
         named[f"{2 * k}.weight"] = W
         named[f"{2 * k}.bias"] = b
-    return named
+    return named | spec.further(vector)
 
 
 def _check_params(spec: NetworkSpec, params: np.ndarray) -> None:
@@ -302,12 +305,13 @@ def _check_lengths(plain: dict[str, Any], file: TensorFile) -> None:
 def _read_params(file: TensorFile, spec: NetworkSpec, has_state: bool) -> np.ndarray:
     """θ, tensor by tensor; allocated only after names, shapes and dtypes are checked."""
     found, dtype = file.tensors, TYPES[spec.dtype]
-    n_expected = 2 * spec.n_layers + has_state
+    n_expected = 2 * spec.n_layers + len(spec.further_shapes) + has_state
     if len(found) != n_expected or not all(name in found for name in _names(spec)):
         expected = {*_names(spec), *([STATE] if has_state else [])}
         unmatched = sorted(found.keys() ^ expected)[:4]
         raise ModelFileError(f"holds tensors that differ from its description: {quoted(unmatched)}")
-    shapes = (shape for o, i in spec.shapes for shape in ((o, i), (o,)))
+    layers = (shape for o, i in spec.shapes for shape in ((o, i), (o,)))
+    shapes = chain(layers, spec.further_shapes.values())
     for name, shape in zip(_names(spec), shapes, strict=True):
         tensor = found[name]
         if (tensor.shape, tensor.dtype) != (shape, dtype):
@@ -339,12 +343,15 @@ def _read_state(file: TensorFile, spec: NetworkSpec) -> np.ndarray:
 
 
 def _names(spec: NetworkSpec) -> Iterator[str]:
-    """The names of W_1, b_1, W_2, ... in torch."""
-    return (f"{2 * k}.{part}" for k in range(spec.n_layers) for part in ("weight", "bias"))
+    """The names of W_1, b_1, W_2, ... in torch, then of what follows the layers."""
+    layers = (f"{2 * k}.{part}" for k in range(spec.n_layers) for part in ("weight", "bias"))
+    return chain(layers, spec.further_shapes)
 
 
 def _parts(spec: NetworkSpec, params: np.ndarray) -> Iterator[np.ndarray]:
-    """The elements of W_1, b_1, W_2, ... as views of θ, each of one dimension."""
+    """The elements of W_1, b_1, W_2, ... and of what follows as flat views of θ."""
     for (w, b), (o, _) in zip(spec.offsets, spec.shapes, strict=True):
         yield params[w:b]
         yield params[b : b + o]
+    for part in spec.further(params).values():
+        yield part.ravel()

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 
+from ffnn_fast._model.further_parameters import FurtherParameters
+from ffnn_fast._model.heads import Head, as_heads, checked_outputs
 from ffnn_fast._public import public
-from ffnn_fast._scalars import as_choice, as_float, as_int
-from ffnn_fast._text import MOST, quoted, shortened
-from ffnn_fast.activations import Activation, activation_name, activation_of, output_name
-from ffnn_fast.losses import CANONICAL_LOSS, LOSSES, Loss, loss_of
+from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int
+from ffnn_fast._text import quoted
+from ffnn_fast.activations import HEADS, Activation, activation_name
+from ffnn_fast.inputs import InputBlock
+from ffnn_fast.losses import Loss, loss_of
 
 DTYPES = ("float32", "float64")
 # Keys of the first file format; a description may lack those added later, which have defaults.
 REQUIRED = {"layer_sizes", "activations", "output", "loss", "dtype", "l2"}
+LATER = ("heads", "inputs", "parametric")  # which a description has only where they are used
 MISSING = ("refuse", "ignore")
 MAX_SIZE = 2**31 - 1
 MAX_DTYPE = 16  # characters of the name of a dtype
@@ -26,7 +31,7 @@ MAX_DTYPE = 16  # characters of the name of a dtype
 
 @public()
 @dataclass(frozen=True)
-class NetworkSpec:
+class NetworkSpec(FurtherParameters):
     """Description of a feedforward network; holds no parameters.
 
     Parameters
@@ -67,10 +72,19 @@ class NetworkSpec:
     missing_targets : {"refuse", "ignore"}, default "refuse"
         ``ignore``: a target that is NaN adds nothing to the loss or the gradient; the loss is still
         a mean over all samples. A distribution or one-hot row is missing as a whole.
-    heads : tuple of int, default ()
-        Widths of several softmax heads, each at least 2, side by side in the outputs, with sum
-        n_L. Each predicts one property of a sample and has its own loss; the loss of a sample is
-        their sum. Smoothing and missing targets apply to each head. (): one softmax over all.
+    heads : tuple of int or of Head, default ()
+        Several heads side by side in the outputs, whose widths have the sum n_L. Each predicts one
+        property of a sample and has its own loss; the loss of a sample is their sum. Missing
+        targets are ignored by each head for itself. Integers are the widths of softmax heads, each
+        at least 2, with `loss` and `loss_options` for all. Heads of `Head`, mappings of its
+        arguments, or integers for softmax heads beside these, have their own `output`, `loss` and
+        `loss_options`; those of the network are left out, and read ``"heads"`` then. (): one head.
+    inputs : InputBlock, optional
+        Makes h_0 of the columns of X, of which ``layer_sizes[0]`` is the number then: numbers and
+        categories with their trained embeddings. W_1 has the units of the block as its inputs.
+    parametric : bool, default False
+        Whether hidden layers have h_k = a_k + (g(a_k) − a_k) ⊙ α_k, with α_k, (n_k,), trained, from
+        1. g(a_k) is h_k at α = 1, a_k at α = 0.
 
     Raises
     ------
@@ -88,47 +102,47 @@ class NetworkSpec:
     loss_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     dropout: float | tuple[float, ...] = 0.0
     missing_targets: str = "refuse"
-    heads: tuple[int, ...] = ()
+    heads: tuple[int, ...] | tuple[Head, ...] = ()
+    inputs: InputBlock | None = None
+    parametric: bool = False
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # a frozen dataclass has no other way
         put(self, "layer_sizes", _as_sizes(self.layer_sizes))
         put(self, "activations", _as_activations(self.activations, self.n_layers - 1))
-        put(self, "output", output_name(self.output))
-        loss = self.loss
-        if loss in (None, "auto"):
-            loss = CANONICAL_LOSS.get(str(self.output), "squared_error")
-        if not isinstance(loss, Loss):
-            loss = as_choice(loss, "loss", LOSSES)
-        put(self, "loss", loss)
-        put(self, "loss_options", _as_options(loss_of(loss), self.loss_options))
         put(self, "dropout", _as_dropout(self.dropout, self.n_layers))
         put(self, "missing_targets", as_choice(self.missing_targets, "missing_targets", MISSING))
         put(self, "dtype", _as_dtype(self.dtype))
         put(self, "l2", _as_penalty(self.l2, "l2", self.n_layers))
         put(self, "l1", _as_penalty(self.l1, "l1", self.n_layers))
-        if self.output == "softmax" and self.n_outputs < 2:
+        put(self, "heads", as_heads(self.heads, self.n_outputs))
+        self._set_outputs()
+
+    def _set_outputs(self) -> None:
+        """Output function, loss and its options in standard form."""
+        put = object.__setattr__
+        given = self.output, self.loss, self.loss_options
+        if self.mixed:
+            defaults: tuple[Any, ...] = ("softmax", HEADS), (None, "auto", HEADS), ({}, None)
+            if any(part not in known for part, known in zip(given, defaults, strict=True)):
+                raise ValueError(
+                    "with heads of Head, output, loss and loss_options are given for each Head; "
+                    f"leave out those of the network, got output={_name(self.output)}, "
+                    f"loss={_name(self.loss)}, loss_options={quoted(self.loss_options)}"
+                )
+            checked: tuple[Any, Any, Any] = HEADS, HEADS, {}
+        else:
+            checked = checked_outputs(self.n_outputs, *given)
+        for name, value in zip(("output", "loss", "loss_options"), checked, strict=True):
+            put(self, name, value)
+        several = self.heads and not self.mixed
+        if several and (self.output != "softmax" or self.loss == "quantile"):
             raise ValueError(
-                "a softmax output needs at least 2 units, since one unit is always 1; "
-                "for two classes with one unit use output='logistic'"
+                "heads given as widths are those of a softmax output with a loss other than "
+                f"quantile, got {_name(self.output)} and {_name(self.loss)}; give a Head for each"
             )
-        if self.loss in ("cross_entropy", "hinge") and self.n_outputs < 2:
-            raise ValueError(
-                f"{self.loss} needs at least 2 outputs; for one use 'binary_cross_entropy'"
-            )
-        each = loss_of(self.loss).heads(**self.loss_options)
-        if each > 1 and self.output == "softmax":
-            raise ValueError(f"{self.loss} needs an elementwise output, not softmax")
-        if self.n_outputs % each:
-            raise ValueError(
-                f"{self.loss} needs {each} outputs for each target, got {self.n_outputs} outputs"
-            )
-        put(self, "heads", _as_heads(self.heads, self.n_outputs))
-        if self.heads and (self.output != "softmax" or self.loss == "quantile"):
-            raise ValueError(
-                "heads are those of a softmax output with a loss other than quantile, got "
-                f"{activation_of(self.output).name} and {loss_of(self.loss).name}"
-            )
+        put(self, "parametric", as_bool(self.parametric, "parametric"))
+        put(self, "inputs", _as_inputs(self.inputs, self.n_inputs))
 
     @property
     def n_layers(self) -> int:
@@ -137,8 +151,13 @@ class NetworkSpec:
 
     @property
     def n_inputs(self) -> int:
-        """n_0."""
+        """Columns of X: n_0, but where the network has an input block."""
         return self.layer_sizes[0]
+
+    @property
+    def n_units(self) -> int:
+        """n_0, the inputs of the first layer: columns of X, or units of the input block."""
+        return self.n_inputs if self.inputs is None else self.inputs.n_units(self.n_inputs)
 
     @property
     def n_outputs(self) -> int:
@@ -147,13 +166,50 @@ class NetworkSpec:
 
     @property
     def n_targets(self) -> int:
-        """Columns of dense targets: n_L, but where the loss has several outputs for each."""
-        return self.n_outputs // loss_of(self.loss).heads(**self.loss_options)
+        """Columns of dense targets: n_L, but where a loss has several outputs for each."""
+        return sum(self.target_widths)
 
     @property
+    def mixed(self) -> bool:
+        """Whether heads have output functions and losses of their own."""
+        return any(isinstance(head, Head) for head in self.heads)
+
+    @cached_property
     def head_widths(self) -> tuple[int, ...]:
         """Outputs of each head; all of them where there is one."""
-        return self.heads or (self.n_outputs,)
+        widths = tuple(head.width if isinstance(head, Head) else head for head in self.heads)
+        return widths or (self.n_outputs,)
+
+    @cached_property
+    def target_widths(self) -> tuple[int, ...]:
+        """Columns of dense targets of each head."""
+        return tuple(
+            head.n_outputs // loss_of(head.loss).heads(**head.loss_options)
+            for head in self.head_specs
+        )
+
+    @cached_property
+    def head_specs(self) -> tuple[NetworkSpec, ...]:
+        """Each head as a network of one layer, without penalty; this one where there is one."""
+        if not self.heads:
+            return (self,)
+        alone: dict[str, Any] = {"activations": (), "l2": 0.0, "l1": 0.0, "dropout": 0.0}
+        alone |= {"inputs": None, "parametric": False}
+        return tuple(
+            replace(self, layer_sizes=(self.layer_sizes[-2], width), heads=(), **alone, **own)
+            for width, own in zip(self.head_widths, self._own_outputs(), strict=True)
+        )
+
+    def _own_outputs(self) -> list[dict[str, Any]]:
+        """Output function, loss and options of each head by name, where they are its own."""
+        names = ("output", "loss", "loss_options") if self.mixed else ()
+        return [{name: getattr(head, name) for name in names} for head in self.heads]
+
+    @cached_property
+    def head_weights(self) -> tuple[float, ...]:
+        """The weight of the loss of each head."""
+        weights = tuple(head.weight if isinstance(head, Head) else 1.0 for head in self.heads)
+        return weights or (1.0,)
 
     @cached_property
     def dropout_rates(self) -> tuple[float, ...]:
@@ -166,13 +222,19 @@ class NetworkSpec:
     @property
     def own_functions(self) -> tuple[str, ...]:
         """Names of the activations and the loss that are user-defined."""
-        parts = (*self.layer_activations, self.loss)
+        outputs = [part for head in self.head_specs for part in (head.output, head.loss)]
+        parts = (*self.layer_activations[:-1], *outputs)
         return tuple(dict.fromkeys(p.name for p in parts if not isinstance(p, str)))
+
+    @property
+    def unit_sizes(self) -> tuple[int, ...]:
+        """n_0, n_1, ..., n_L."""
+        return (self.n_units, *self.layer_sizes[1:])
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(n_k, n_{k-1}) of every W_k."""
-        return tuple((o, i) for i, o in pairwise(self.layer_sizes))
+        return tuple((o, i) for i, o in pairwise(self.unit_sizes))
 
     @cached_property
     def offsets(self) -> tuple[tuple[int, int], ...]:
@@ -186,7 +248,7 @@ class NetworkSpec:
     @cached_property
     def n_params(self) -> int:
         """P, the length of θ."""
-        return sum(o * i + o for o, i in self.shapes)
+        return self.n_layer_params + sum(map(math.prod, self.further_shapes.values()))
 
     @cached_property
     def layer_activations(self) -> tuple[str | Activation, ...]:
@@ -205,22 +267,35 @@ class NetworkSpec:
 
     @cached_property
     def task(self) -> str:
-        """``"classification"`` when outputs are probabilities of classes, else ``"regression"``."""
+        """``"classification"`` when outputs are probabilities of classes, else ``"regression"``;
+        ``"mixed"`` for heads of `Head`.
+        """
+        if self.mixed:
+            return "mixed"
         classifies = self.output == "softmax" or loss_of(self.loss).classifies
         return "classification" if classifies else "regression"
 
     @property
     def gives_probabilities(self) -> bool:
-        """Whether ŷ are probabilities of classes; scores (hinge) are not."""
+        """Whether ŷ, or those of a head, are probabilities of classes; scores (hinge) are not."""
+        if self.mixed:
+            return any(head.gives_probabilities for head in self.head_specs)
         scores = self.output != "softmax" and loss_of(self.loss).targets.row == "one-hot"
         return self.task == "classification" and not scores
 
     @property
+    def signed_weights(self) -> bool:
+        """Whether sample weights may be negative, and are taken as they are."""
+        return all(loss_of(head.loss).signed_weights for head in self.head_specs)
+
+    @property
     def target_domains(self) -> tuple[tuple[int, float, float, str], ...]:
         """Number of targets, bounds and kind of row (see `Domain`) of each head."""
-        domain = loss_of(self.loss).targets
-        widths = self.heads or (self.n_targets,)
-        return tuple((width, domain.low, domain.high, domain.row) for width in widths)
+        domains = [loss_of(head.loss).targets for head in self.head_specs]
+        return tuple(
+            (width, domain.low, domain.high, domain.row)
+            for width, domain in zip(self.target_widths, domains, strict=True)
+        )
 
     @cached_property
     def takes_labels(self) -> bool:
@@ -230,7 +305,7 @@ class NetworkSpec:
 
     def weights(self, vector: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views W_1, ..., W_L, each (n_k, n_{k-1}), of a vector laid out like θ, shape (P,)."""
-        self._check_vector(vector)
+        self.check_vector(vector)
         return tuple(
             vector[w:b].reshape(shape)
             for (w, b), shape in zip(self.offsets, self.shapes, strict=True)
@@ -238,7 +313,7 @@ class NetworkSpec:
 
     def biases(self, vector: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views b_1, ..., b_L, each (n_k,), of a vector laid out like θ, shape (P,)."""
-        self._check_vector(vector)
+        self.check_vector(vector)
         return tuple(
             vector[b : b + o] for (_, b), (o, _) in zip(self.offsets, self.shapes, strict=True)
         )
@@ -252,19 +327,20 @@ class NetworkSpec:
         for k, (W, b) in enumerate(pairs, start=1):
             yield f"W_{k}", W
             yield f"b_{k}", b
-
-    def _check_vector(self, vector: np.ndarray) -> None:
-        if vector.shape != (self.n_params,):
-            raise ValueError(
-                f"expected a vector of {self.n_params} parameters, got shape {vector.shape}"
-            )
+        for name, view in self.further(vector).items():
+            if name == "inputs.embedding":
+                parts = cast(InputBlock, self.inputs).split(view)
+                yield from ((f"inputs.{part}", values) for part, values in parts.items())
+            else:
+                yield name, view
 
     def __getstate__(self) -> dict[str, Any]:
         # Without the cached properties, which follow from the fields.
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain JSON values; without heads their entry is left out.
+        """The description as plain JSON values; without heads, an input block or parametric
+        activations their entries are left out.
 
         Raises
         ------
@@ -277,7 +353,10 @@ class NetworkSpec:
                 f"{', '.join(map(repr, self.own_functions))}"
             )
         plain = {name: _plain(value) for name, value in self.__getstate__().items()}
-        return plain if self.heads else {n: value for n, value in plain.items() if n != "heads"}
+        if self.mixed:
+            heads = [_plain(head.to_dict()) for head in self.heads if isinstance(head, Head)]
+            plain["heads"] = heads
+        return {n: value for n, value in plain.items() if n not in LATER or getattr(self, n)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> NetworkSpec:
@@ -320,8 +399,15 @@ def _as_integers(values: Any, name: str, each: str) -> tuple[int, ...]:
     return tuple(as_int(value, each) for value in values)
 
 
+def _name(part: Any) -> str:
+    """An output function or a loss in messages."""
+    return quoted(part if isinstance(part, str) else getattr(part, "name", part))
+
+
 def _plain(value: Any) -> Any:
     """Tuples as lists, mappings as dictionaries."""
+    if isinstance(value, InputBlock):
+        return value.to_dict()
     if isinstance(value, Mapping):
         return {name: _plain(entry) for name, entry in value.items()}
     return list(value) if isinstance(value, tuple) else value
@@ -344,32 +430,14 @@ def _as_activations(
     return tuple(activation_name(name) for name in names)
 
 
-def _as_heads(heads: Any, n_outputs: int) -> tuple[int, ...]:
-    widths = _as_integers(heads, "heads", "a width in heads")
-    if widths and (len(widths) == 1 or min(widths) < 2 or sum(widths) != n_outputs):
-        raise ValueError(
-            f"heads must be two or more widths of at least 2 with sum {n_outputs}, the number of "
-            f"outputs, got {quoted(list(widths))}; leave them out for one softmax over all"
-        )
-    return widths
-
-
-def _as_options(loss: Loss, given: Any) -> dict[str, Any]:
-    """Every option of the loss, checked."""
-    if not isinstance(given, Mapping):
-        raise TypeError(f"loss_options must be a mapping, got {quoted(given)}")
-    unknown = sorted(set(map(str, given)) - set(loss.options))
-    if unknown:
-        known, others = ", ".join(loss.options) or "none", shortened(", ".join(unknown), MOST)
-        raise ValueError(f"loss_options of {loss.name}: expected {known}; got {others}")
-    checked = {}
-    for name, option in loss.options.items():
-        value = given.get(name, option.default)
-        try:
-            checked[name] = option.check(value)
-        except ValueError as error:
-            raise ValueError(f"{name} of {loss.name} {error}, got {quoted(value)}") from error
-    return checked
+def _as_inputs(inputs: Any, n_columns: int) -> InputBlock | None:
+    if isinstance(inputs, Mapping):
+        inputs = InputBlock.from_dict(inputs)
+    if inputs is not None and not isinstance(inputs, InputBlock):
+        raise TypeError(f"inputs must be an InputBlock, got {quoted(inputs)}")
+    if inputs is not None:
+        inputs.check(n_columns)
+    return inputs
 
 
 def _as_dropout(dropout: Any, n_layers: int) -> float | tuple[float, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ffnn_fast._model.dropout_masks import Mask
+from ffnn_fast._reference.input_blocks import columns_gradient, further_gradient
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
@@ -49,10 +50,11 @@ def vjp(
     if y_hat is not None:
         y_hat[...] = h[-1]
     if grad_X is not None:
-        grad_X[...] = dh[0]
+        grad_X[...] = columns_gradient(spec, params, X, dh[0])
     if grad is not None:
         for k, (gW, gb) in enumerate(zip(spec.weights(grad), spec.biases(grad), strict=True), 1):
             gW[...], gb[...] = dW[k], db[k]
+        further_gradient(spec, params, X, a, dh, grad)
 
 
 def input_gradient(
@@ -69,7 +71,8 @@ def input_gradient(
     da_L = output_gradient(plan, h[-1], dense_targets(plan, Y), a[-1])
     if sample_weight is not None:
         da_L = sample_weight[:, None] * da_L
-    grad_X[...] = back_propagation(plan, params, a, h, da_L)[1][0]
+    dh = back_propagation(plan, params, a, h, da_L)[1]
+    grad_X[...] = columns_gradient(plan.spec, params, X, dh[0])
 
 
 def jacobian_workspace_size(plan: Plan, n: int) -> int:

@@ -16,6 +16,7 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._reference.propagation import (
     Plan,
     dense_targets,
+    heads_of,
     output_gradient,
     outputs_gradient,
     without_missing,
@@ -24,10 +25,9 @@ from ffnn_fast._reference.propagation import matrix_product as times
 from ffnn_fast._reference.taylor import derivative_of
 from ffnn_fast.activations import (
     Activation,
+    OutputFunction,
     Softmax,
-    SoftmaxHeads,
     activation_of,
-    by_head,
     logistic,
     softmax,
 )
@@ -174,18 +174,25 @@ CURVATURES_FROM_LOGITS: dict[tuple[Any, Any], Callable[..., Array]] = {
 
 def has_curvature(spec: NetworkSpec) -> bool:
     """Whether every function of the network has a second derivative."""
-    own = [g for g in spec.layer_activations if not isinstance(g, str)]
-    return isinstance(spec.loss, str) and all(g.second_derivative is not None for g in own)
+    own = [g for g in _functions(spec) if not isinstance(g, str)]
+    built_in = all(isinstance(head.loss, str) for head in spec.head_specs)
+    return built_in and all(g.second_derivative is not None for g in own)
+
+
+def _functions(spec: NetworkSpec) -> list[str | Activation]:
+    """g of the hidden layers, and O of each head."""
+    return [*spec.layer_activations[:-1], *(head.output for head in spec.head_specs)]
 
 
 def check_curvature(spec: NetworkSpec) -> None:
     """ValueError if a user-defined function of the network has no second derivative."""
-    if not isinstance(spec.loss, str):
-        raise ValueError(
-            f"loss {spec.loss.name!r} is user-defined: products with its second derivatives are "
-            "not available; take differences of gradients"
-        )
-    for g in spec.layer_activations:
+    for head in spec.head_specs:
+        if not isinstance(head.loss, str):
+            raise ValueError(
+                f"loss {head.loss.name!r} is user-defined: products with its second derivatives "
+                "are not available; take differences of gradients"
+            )
+    for g in _functions(spec):
         if isinstance(g, Activation) and g.second_derivative is None:
             derivative_of(g, "second", np.empty(0))
 
@@ -194,22 +201,27 @@ def output_gradient_tangent(
     plan: Plan, a_L: Array, tangent: Array, y: Array
 ) -> tuple[Array, Array]:
     """∇a_L of every sample and its derivative along v, from a_L and ȧ_L; y is (n, T)."""
+    parts = [
+        [weight * part for part in _of_head(head, *arrays)]
+        for head, weight, arrays in heads_of(plan, y, a_L, tangent)
+    ]
+    gradients, curved = zip(*parts, strict=True)
+    return np.hstack(gradients), np.hstack(curved)
+
+
+def _of_head(plan: Plan, y: Array, a_L: Array, tangent: Array) -> tuple[Array, Array]:
+    """The same for the targets and outputs of one head."""
     spec = plan.spec
-    out = activation_of(spec.output, spec.heads)
+    out = activation_of(spec.output)
     y_hat = out.function(a_L)
     first = output_gradient(plan, y_hat, y, a_L)
-    if (spec.output, spec.loss) in CURVATURES_FROM_LOGITS:
-        of_logits = CURVATURES_FROM_LOGITS[spec.output, spec.loss]
-        heads = by_head(spec.heads, a_L, y, tangent)
-        return first, np.hstack([of_logits(*head, **spec.loss_options) for head in heads])
+    pair = (spec.output, spec.loss)
+    if pair in CURVATURES_FROM_LOGITS:
+        return first, CURVATURES_FROM_LOGITS[pair](a_L, y, tangent, **spec.loss_options)
     moved = out.jacobian_product(a_L, y_hat, tangent)  # J_O is symmetric
-    canonical = (spec.output, spec.loss) in CANONICAL
+    canonical = pair in CANONICAL
     curvature = _unchanged if canonical else CURVATURES[str(spec.loss)]
-    curvatures = [
-        without_missing(plan, curvature(p, target, change, **spec.loss_options), target)
-        for p, target, change in by_head(spec.heads, y_hat, y, moved)
-    ]
-    curved = np.hstack(curvatures)
+    curved = without_missing(plan, curvature(y_hat, y, moved, **spec.loss_options), y)
     if canonical:
         return first, curved
     gradient = outputs_gradient(plan, y_hat, y)
@@ -218,12 +230,9 @@ def output_gradient_tangent(
 
 
 def _jacobian_tangent(
-    out: Activation | Softmax, a: Array, p: Array, tangent: Array, moved: Array, gradient: Array
+    out: OutputFunction, a: Array, p: Array, tangent: Array, moved: Array, gradient: Array
 ) -> Array:
     """The derivative of J_Oᵀ along ȧ, times ∇ŷ."""
-    if isinstance(out, SoftmaxHeads):
-        heads = by_head(out.widths, a, p, tangent, moved, gradient)
-        return np.hstack([_jacobian_tangent(Softmax(), *head) for head in heads])
     if isinstance(out, Softmax):  # of ŷ ⊙ (∇ŷ − Σ ∇ŷ_j ŷ_j)
         mean = (p * gradient).sum(axis=1, keepdims=True)
         return moved * (gradient - mean) - p * (moved * gradient).sum(axis=1, keepdims=True)

@@ -11,6 +11,7 @@ from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.dropout_masks import Mask, drop
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
+from ffnn_fast._reference.input_blocks import input_units
 from ffnn_fast.activations import activation_of, by_head
 from ffnn_fast.losses import CANONICAL, FROM_LOGITS, canonical_gradient, loss_of
 
@@ -37,10 +38,12 @@ def forward_propagation(
 ) -> tuple[list[Array], list[Array]]:
     """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
-    With a mask, layer k + 1 takes ``drop(h_k)`` in place of h_k, as listed.
+    With a mask, layer k + 1 takes ``drop(h_k)`` in place of h_k, as listed. Of an input block h_0
+    are the units; parametric activations have h_k = a_k + (g(a_k) − a_k) ⊙ α_k.
     """
     spec = plan.spec
-    a, h = [X], [X]
+    a, h = [X], [input_units(spec, params, X)]
+    alphas = spec.alphas(params)
     layers = zip(
         spec.weights(params),
         spec.biases(params),
@@ -53,6 +56,8 @@ def forward_propagation(
         h.append(activation_of(g, spec.heads).function(a[-1]))
         if not isinstance(g, str):
             g.check_function(a[-1], h[-1])
+        if k < len(alphas):
+            h[-1] = a[-1] + (h[-1] - a[-1]) * alphas[k]
     return a, h
 
 
@@ -66,27 +71,39 @@ def dense_targets(plan: Plan, Y: Array) -> Array:
     return np.eye(plan.spec.n_outputs, dtype=plan.spec.dtype)[Y]
 
 
+def heads_of(plan: Plan, y: Array, *outputs: Array) -> list[tuple[Plan, float, tuple[Array, ...]]]:
+    """Each head as a network, the weight of its loss, and its columns of y and the outputs."""
+    spec = plan.spec
+    parts = zip(by_head(spec.target_widths, y), by_head(spec.head_widths, *outputs), strict=True)
+    heads = zip(spec.head_specs, spec.head_weights, parts, strict=True)
+    return [(Plan(head), weight, (*first, *rest)) for head, weight, (first, rest) in heads]
+
+
 def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
     """∇a_L of every sample (module 4.5): −(e(y) − ŷ) for canonical pairs, else J_Oᵀ ∇ŷ, which for
-    pairs in `FROM_LOGITS` is one formula of a_L.
+    pairs in `FROM_LOGITS` is one formula of a_L; of each head times its weight.
     """
+    heads = heads_of(plan, y, a_L, y_hat)
+    return np.hstack([weight * delta_of_head(head, *parts) for head, weight, parts in heads])
+
+
+def delta_of_head(plan: Plan, y: Array, a_L: Array, y_hat: Array) -> Array:
+    """∇a_L for the targets and outputs of one head, without its weight."""
     spec = plan.spec
     if (spec.output, spec.loss) in FROM_LOGITS:
-        of_logits = FROM_LOGITS[spec.output, spec.loss][1]
-        heads = by_head(spec.heads, a_L, y)
-        return np.hstack([of_logits(*head, **spec.loss_options) for head in heads])
-    heads = by_head(spec.heads, y_hat, y)
-    gradient = np.hstack([gradient_of_head(plan, *head) for head in heads])
+        delta: Array = FROM_LOGITS[spec.output, spec.loss][1](a_L, y, **spec.loss_options)
+        return delta
+    gradient = gradient_of_head(plan, y, y_hat)
     if (spec.output, spec.loss) in CANONICAL:
         return gradient
-    return activation_of(spec.output, spec.heads).jacobian_product(a_L, y_hat, gradient)
+    return activation_of(spec.output).jacobian_product(a_L, y_hat, gradient)
 
 
-def gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
-    """−(e(y) − ŷ) for canonical pairs, else ∇ŷ, for the outputs and targets of one head."""
+def gradient_of_head(plan: Plan, y: Array, y_hat: Array) -> Array:
+    """−(e(y) − ŷ) for canonical pairs, else ∇ŷ, for the targets and outputs of one head."""
     spec = plan.spec
     if (spec.output, spec.loss) not in CANONICAL:
-        return _loss_gradient_of_head(plan, y_hat, y)
+        return _loss_gradient_of_head(plan, y, y_hat)
     gradient = canonical_gradient(y_hat, y, spec.loss, **spec.loss_options)
     return without_missing(plan, gradient, y)
 
@@ -95,11 +112,13 @@ def outputs_gradient(plan: Plan, y_hat: Array, y: Array) -> Array:
     """∇ŷ of every sample, (n, n_L), for every output and loss (module 4.5): −e(ℓ)/ŷ_ℓ for
     cross-entropy.
     """
-    heads = by_head(plan.spec.heads, y_hat, y)
-    return np.hstack([_loss_gradient_of_head(plan, *head) for head in heads])
+    heads = heads_of(plan, y, y_hat)
+    return np.hstack(
+        [weight * _loss_gradient_of_head(head, *parts) for head, weight, parts in heads]
+    )
 
 
-def _loss_gradient_of_head(plan: Plan, y_hat: Array, y: Array) -> Array:
+def _loss_gradient_of_head(plan: Plan, y: Array, y_hat: Array) -> Array:
     formulas = loss_of(plan.spec.loss)
     gradient = formulas.gradient(y_hat, y, **plan.spec.loss_options)
     if not isinstance(plan.spec.loss, str):
@@ -137,7 +156,12 @@ def back_propagation(
         # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
         if k > 1:
             g = activation_of(spec.layer_activations[k - 2])
-            da[k - 1] = g.jacobian_product(a[k - 1], h[k - 1], dh[k - 1])
+            if spec.parametric:
+                alpha, g_a = spec.alphas(params)[k - 2], g.function(a[k - 1])
+                slopes = g.jacobian_product(a[k - 1], g_a, dh[k - 1] * alpha)
+                da[k - 1] = slopes + dh[k - 1] * (1 - alpha)
+            else:
+                da[k - 1] = g.jacobian_product(a[k - 1], h[k - 1], dh[k - 1])
     return da, dh, dW, db
 
 

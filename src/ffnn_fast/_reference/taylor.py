@@ -14,7 +14,7 @@ import numpy as np
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._reference.propagation import Plan
 from ffnn_fast._reference.propagation import matrix_product as times
-from ffnn_fast.activations import Activation, Softmax, activation_of, by_head
+from ffnn_fast.activations import OutputFunction, OutputHeads, Softmax, activation_of, by_head
 
 Array = np.ndarray
 
@@ -22,7 +22,7 @@ Array = np.ndarray
 class _Layer(NamedTuple):
     """What the passes need of layer k: W, h_{k-1}, h_k, and of an elementwise g its derivatives.
 
-    Of a softmax `slope`, `second` and `third` are empty.
+    Of a softmax `slope`, `second` and `third` are empty. `heads` are several heads as layers.
     """
 
     W: Array
@@ -31,14 +31,20 @@ class _Layer(NamedTuple):
     slope: Array
     second: Array
     third: Array
+    heads: tuple[_Layer, ...] = ()
 
     @property
     def is_softmax(self) -> bool:
         """Whether h_k is a softmax of a_k."""
         return self.slope.size == 0
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of each head; all of them where there is one."""
+        return tuple(head.h.shape[1] for head in self.heads or (self,))
 
-def derivative_of(g: Activation | Softmax, order: str, a: Array) -> Array:
+
+def derivative_of(g: OutputFunction, order: str, a: Array) -> Array:
     """g'' or g''' at a; ValueError if a user-defined activation has none, or a wrong shape."""
     function: Callable[[Array], Array] | None = getattr(g, f"{order}_derivative", None)
     if function is None:
@@ -57,20 +63,25 @@ def derivative_of(g: Activation | Softmax, order: str, a: Array) -> Array:
 
 def _layers(spec: NetworkSpec, params: Array, X: Array, third: bool) -> list[_Layer]:
     """Values and derivatives of all layers; g''' if `third`."""
-    layers, h, none = [], X, np.empty(0)
+    layers, h = [], X
     names = zip(spec.weights(params), spec.biases(params), spec.layer_activations, strict=True)
     for W, b, name in names:
-        g, a, below = activation_of(name, spec.heads), b + times(h, W.T), h
-        h = g.function(a)
-        if isinstance(g, Softmax):
-            layers.append(_Layer(W, below, h, none, none, none))
-            continue
-        slope = g.jacobian_product(a, h, np.ones_like(h))
-        second = derivative_of(g, "second", a)
-        layers.append(
-            _Layer(W, below, h, slope, second, derivative_of(g, "third", a) if third else none)
-        )
+        g = activation_of(name, spec.heads)
+        layers.append(_layer(g, W, h, b + times(h, W.T), third))
+        h = layers[-1].h
     return layers
+
+
+def _layer(g: OutputFunction, W: Array, below: Array, a: Array, third: bool) -> _Layer:
+    h, none = g.function(a), np.empty(0)
+    if isinstance(g, OutputHeads):
+        parts = zip(g.functions, by_head(g.widths, a), strict=True)
+        heads = tuple(_layer(of_head, W, below, part, third) for of_head, (part,) in parts)
+        return _Layer(W, below, h, none, none, none, heads)
+    if isinstance(g, Softmax):
+        return _Layer(W, below, h, none, none, none)
+    slope, second = g.jacobian_product(a, h, np.ones_like(h)), derivative_of(g, "second", a)
+    return _Layer(W, below, h, slope, second, derivative_of(g, "third", a) if third else none)
 
 
 def _directions(spec: NetworkSpec, X: Array, V: Array | None) -> Array:
@@ -108,19 +119,30 @@ def _softmax_reverse(
     return r * y1 + dc - p * total, da2, dy + dy1 * c - a1 * total
 
 
-def _per_head(function: Callable[..., Any], spec: NetworkSpec, *arrays: Array | None) -> list[Any]:
-    """The results of a function of (n, width) arrays of each head, side by side; None stays."""
+def _per_head(function: Callable[..., Any], layer: _Layer, *arrays: Array | None) -> list[Any]:
+    """``function(head, *parts)`` for each head and its columns, side by side; None stays."""
     given = [array for array in arrays if array is not None]
     results = []
-    for head in by_head(spec.heads, *given):
-        columns = iter(head)
-        results.append(function(*(None if a is None else next(columns) for a in arrays)))
+    for head, columns in zip(layer.heads, by_head(layer.widths, *given), strict=True):
+        left = iter(columns)
+        results.append(function(head, *(None if a is None else next(left) for a in arrays)))
     joined = zip(*results, strict=True)
     return [None if parts[0] is None else np.hstack(parts) for parts in joined]
 
 
+def _layer_tangents(layer: _Layer, a1: Array, a2: Array | None) -> tuple[Array, Array | None]:
+    """ḣ, and ḧ unless ä is None."""
+    if layer.heads:
+        h1, h2 = _per_head(_layer_tangents, layer, a1, a2)
+        return h1, h2
+    if layer.is_softmax:
+        return _softmax_tangents(layer.h, a1, a2)
+    h1 = layer.slope * a1
+    return h1, None if a2 is None else layer.second * a1 * a1 + layer.slope * a2
+
+
 def _tangents(
-    spec: NetworkSpec, layers: list[_Layer], v: Array, second: bool
+    layers: list[_Layer], v: Array, second: bool
 ) -> list[tuple[Array, Array | None, Array, Array | None]]:
     """(ȧ, ä, ḣ, ḧ) of all layers along v, (n, n_0); ä and ḧ are None unless `second`."""
     found: list[tuple[Array, Array | None, Array, Array | None]] = []
@@ -129,11 +151,7 @@ def _tangents(
     for layer in layers:
         a1 = times(h1, layer.W.T)
         a2 = None if h2 is None else times(h2, layer.W.T)
-        if layer.is_softmax:
-            h1, h2 = _per_head(_softmax_tangents, spec, layer.h, a1, a2)
-        else:
-            h1 = layer.slope * a1
-            h2 = None if a2 is None else layer.second * a1 * a1 + layer.slope * a2
+        h1, h2 = _layer_tangents(layer, a1, a2)
         found.append((a1, a2, h1, h2))
     return found
 
@@ -164,7 +182,7 @@ def taylor(
     if first is None and second is None:
         return
     for d in range(directions.shape[1]):
-        _, _, y1, y2 = _tangents(spec, layers, directions[:, d], second is not None)[-1]
+        _, _, y1, y2 = _tangents(layers, directions[:, d], second is not None)[-1]
         if first is not None:
             first[:, d] = y1
         if second is not None:
@@ -190,13 +208,13 @@ def taylor_gradient(
     none = grad_first is None and grad_second is None
     for d in range(0 if none else directions.shape[1]):
         v = directions[:, d]
-        tangents = _tangents(spec, layers, v, second)
+        tangents = _tangents(layers, v, second)
         dh1 = np.zeros_like(layers[-1].h) if grad_first is None else grad_first[:, d]
         dh2 = None if grad_second is None else grad_second[:, d]
         for k in range(len(layers) - 1, -1, -1):
             a1, a2, _, _ = tangents[k]
             below = (v, None) if k == 0 else tangents[k - 1][2:]
-            da1, da2, added = _reverse_layer(spec, layers[k], a1, a2, dh1, dh2)
+            da1, da2, added = _reverse_layer(layers[k], a1, a2, dh1, dh2)
             da[k] += added
             dW[k] += times(da1.T, below[0])
             dh1 = times(da1, layers[k].W)
@@ -207,7 +225,7 @@ def taylor_gradient(
     outputs = zip(spec.weights(grad), spec.biases(grad), strict=True)
     for k, (gW, gb) in reversed(list(enumerate(outputs))):
         layer = layers[k]
-        da_k = _to_inputs(spec, layer, dh, da[k])
+        (da_k,) = _reverse_values(layer, da[k], dh)
         gW[...], gb[...] = dW[k] + times(da_k.T, layer.below), da_k.sum(axis=0)
         dh = times(da_k, layer.W)
 
@@ -221,43 +239,47 @@ def taylor_jacobian(
     units = np.eye(spec.n_outputs, dtype=spec.dtype)
     for d in range(directions.shape[1]):
         v = directions[:, d]
-        tangents = _tangents(spec, layers, v, False)
+        tangents = _tangents(layers, v, False)
         for j, unit in enumerate(units):
             row = J[:, d * len(units) + j]
             dh1, dh = np.broadcast_to(unit, (n, len(unit))), np.zeros((n, len(unit)), spec.dtype)
             reversed_layers = []
             for k in range(len(layers) - 1, -1, -1):
-                da1, _, added = _reverse_layer(spec, layers[k], tangents[k][0], None, dh1, None)
+                da1, _, added = _reverse_layer(layers[k], tangents[k][0], None, dh1, None)
                 reversed_layers.append((da1, added))
                 dh1 = times(da1, layers[k].W)
             for k, (da1, added) in zip(
                 range(len(layers) - 1, -1, -1), reversed_layers, strict=True
             ):
                 layer, (w, b) = layers[k], spec.offsets[k]
-                da = _to_inputs(spec, layer, dh, added)
+                (da,) = _reverse_values(layer, added, dh)
                 h1 = v if k == 0 else tangents[k - 1][2]
                 outer = da[:, :, None] * layer.below[:, None] + da1[:, :, None] * h1[:, None]
                 row[:, w:b], row[:, b : b + da.shape[1]] = outer.reshape(n, -1), da
                 dh = times(da, layer.W)
 
 
-def _to_inputs(spec: NetworkSpec, layer: _Layer, dh: Array, added: Array) -> Array:
-    """∇a from ∇h and what the directions add to ∇a, of a softmax to ∇ŷ."""
+def _reverse_values(layer: _Layer, added: Array, dh: Array) -> tuple[Array]:
+    """∇a from ∇h and what the directions add to it (of a softmax to ∇ŷ)."""
+    if layer.heads:
+        (da,) = _per_head(_reverse_values, layer, added, dh)
+        return (da,)
     if layer.is_softmax:
-        g = activation_of(spec.output, spec.heads)
-        return g.jacobian_product(layer.h, layer.h, dh + added)
-    return added + layer.slope * dh
+        return (Softmax().jacobian_product(layer.h, layer.h, dh + added),)
+    return (added + layer.slope * dh,)
 
 
 def _reverse_layer(
-    spec: NetworkSpec, layer: _Layer, a1: Array, a2: Array | None, dh1: Array, dh2: Array | None
+    layer: _Layer, a1: Array, a2: Array | None, dh1: Array, dh2: Array | None
 ) -> tuple[Array, Array | None, Array]:
     """∇ȧ = g' ∇ḣ + 2 g'' ȧ ∇ḧ, ∇ä = g' ∇ḧ, and g'' ȧ ∇ḣ + (g''' ȧ² + g'' ä) ∇ḧ, added to ∇a
     (of a softmax to ∇ŷ).
     """
-    if layer.is_softmax:
-        da1, da2, added = _per_head(_softmax_reverse, spec, layer.h, a1, a2, dh1, dh2)
+    if layer.heads:
+        da1, da2, added = _per_head(_reverse_layer, layer, a1, a2, dh1, dh2)
         return da1, da2, added
+    if layer.is_softmax:
+        return _softmax_reverse(layer.h, a1, a2, dh1, dh2)
     da1, added = layer.slope * dh1, layer.second * a1 * dh1
     if a2 is None or dh2 is None:
         return da1, None, added

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffnn_fast import reference
-from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.dropout_masks import Mask
+from ffnn_fast._model.predictions import log_probabilities, logarithms
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
@@ -26,7 +27,6 @@ from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.reference_stepper import ReferenceStepper
 from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast._scalars import LARGEST
-from ffnn_fast.activations import by_head, log_logistic, log_softmax
 from ffnn_fast.optimizers import StepRule
 
 Array = np.ndarray
@@ -216,23 +216,16 @@ class BoundNetwork:
         plan = self.backend.Plan(spec, self.threads_now, matmul)
         return replace(self, spec=spec, plan=plan, limited_plan=None)
 
-    def log_proba(self, X: Array) -> Array:
+    def log_proba(self, X: Array) -> Any:
         """Logarithms of the class probabilities, (n, n_L), or (n, 2) for one output: those of 0 and
         of 1. From a_L, where the output is softmax or logistic: finite where ŷ rounds to 0, and
-        not 0 where it rounds to 1.
+        not 0 where it rounds to 1. Of each head where heads have their own, None for one that gives
+        no probabilities.
         """
         spec = self.spec
-        if spec.output == "softmax":
-            heads = by_head(spec.heads, self._linear().forward(X))
-            return np.hstack([log_softmax(a, axis=1) for (a,) in heads])
-        if spec.output == "logistic":
-            a = self._linear().forward(X)
-            return log_logistic(a if spec.n_outputs > 1 else np.hstack([-a, a]))
-        y_hat = self.forward(X)
-        log_p = ignoring("divide invalid", np.log, y_hat)
-        if spec.n_outputs > 1:
-            return log_p
-        return np.hstack([ignoring("divide invalid", np.log1p, -y_hat), log_p])
+        if spec.mixed or spec.output in ("softmax", "logistic"):
+            return log_probabilities(spec, self._linear().forward(X))
+        return logarithms(self.forward(X))
 
     def loss(self, samples: Samples, work: Array | None = None) -> float:
         """The objective on the samples; `work` is scratch for them."""
@@ -245,11 +238,11 @@ class BoundNetwork:
         self,
         samples: Samples,
         grad: Array | None = None,
-        mask: tuple[int, int] | None = None,
+        mask: Mask | None = None,
         work: Array | None = None,
     ) -> tuple[float, Array]:
-        """The objective and ∇θ, (P,), written to `grad` if given; `mask`, a seed and a step, turns
-        dropout on.
+        """The objective and ∇θ, (P,), written to `grad` if given; `mask`, a seed and a step, and a
+        rate if it is not the network's, turns dropout on.
         """
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         if grad is None:
@@ -263,7 +256,7 @@ class BoundNetwork:
         return value, grad
 
     def vjp(
-        self, X: Array, grad_y_hat: Array, mask: tuple[int, int] | None = None
+        self, X: Array, grad_y_hat: Array, mask: Mask | None = None
     ) -> tuple[Array, Array, Array]:
         """ŷ, (n, n_L), Σ_i (∂ŷ_i/∂θ)ᵀ u_i, (P,), and (∂ŷ_i/∂x_i)ᵀ u_i, (n, n_0), for the rows u_i
         of `grad_y_hat`; `mask` as in `loss_gradient`.
@@ -349,6 +342,7 @@ class BoundNetwork:
 
     def jacobian_predictor(self, n_rows: int) -> JacobianFunction:
         """The same with ∂ŷ/∂x; ValueError if no array can hold it."""
+        self.spec.require_plain("predictor(jacobian=True)")
         if 8 * n_rows * self.spec.n_outputs * self.spec.n_inputs > LARGEST:
             raise ValueError(f"the Jacobians of n_rows={n_rows} rows fit no array")
         work = self._scratch(self.backend.jacobian_workspace_size, n_rows)
@@ -450,16 +444,17 @@ class BoundNetwork:
         plan = self.plan if compiled else reference.Plan(self.spec)
         update = self.backend.update if compiled else reference.update
         grad = aligned_empty(len(self.params), self.spec.dtype)
-        total, drops = 0.0, any(self.spec.dropout_rates)
+        total, drops, H = 0.0, any(self.spec.dropout_rates), len(rule.optimizer.hyper)
         for step, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
             # All rows are one batch in their own order: nothing to gather.
             batch = samples if len(rows) == len(samples.X) else samples.rows(rows)
             t += 1
-            loss, _ = self.loss_gradient(batch, grad, (rule.seed, t) if drops else None)
-            hold()
             row = hyper[min(step, len(hyper) - 1)]
-            update(plan, rule, row, self.params, grad, state, t)
+            mask: Any = (rule.seed, t, *row[H:].tolist()) if drops else None
+            loss, _ = self.loss_gradient(batch, grad, mask)
+            hold()
+            update(plan, rule, row[:H], self.params, grad, state, t)
             total += len(rows) * loss
         return total / len(order)
 

@@ -132,6 +132,7 @@ def low_level_callable(bound: BoundNetwork, output: int, kind: str) -> Any:
 
 def _functions(bound: BoundNetwork, output: int) -> Any:
     """The engine's functions of this network; ValueError if it runs on the reference."""
+    bound.spec.require_plain("a C function")
     if not bound.compiled:
         raise ValueError(
             "the reference engine has no C functions; use engine='compiled' and no user-defined "

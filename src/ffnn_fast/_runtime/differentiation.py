@@ -56,6 +56,7 @@ def input_gradient(bound: BoundNetwork, X: Any, y: Any, sample_weight: Any) -> A
 
 def jacobian(bound: BoundNetwork, X: Any) -> Array:
     """See `ffnn_fast.Network.jacobian`."""
+    bound.spec.require_plain("jacobian")
     rows, single = as_rows(X, bound.spec)
     J = bound.jacobian(rows)
     return J[0] if single else J
@@ -63,6 +64,7 @@ def jacobian(bound: BoundNetwork, X: Any) -> Array:
 
 def jvp(bound: BoundNetwork, X: Any, V: Any) -> tuple[Array, Array]:
     """See `ffnn_fast.Network.jvp`."""
+    bound.spec.require_plain("jvp")
     rows, single = as_rows(X, bound.spec)
     V = _as_vectors(V, bound, len(rows), bound.spec.n_inputs, single, "V")
     y_hat, out = bound.jvp(rows, V)
@@ -71,6 +73,7 @@ def jvp(bound: BoundNetwork, X: Any, V: Any) -> tuple[Array, Array]:
 
 def parameter_jacobian(bound: BoundNetwork, X: Any) -> Array:
     """See `ffnn_fast.Network.parameter_jacobian`."""
+    bound.spec.require_plain("parameter_jacobian")
     rows, single = as_rows(X, bound.spec)
     J = bound.parameter_jacobian(rows)
     return J[0] if single else J

@@ -24,18 +24,18 @@ class Trace(dict[str, Array]):
 
     A dictionary of arrays of the network's dtype, for k = 1..L and n rows, n = 1 for a vector:
 
-    ====================================  ===============================================
+    ====================================  =======================================================
     key                                   shape
-    ====================================  ===============================================
-    ``h_0`` (= X), ``h_k``, ``a_k``       (n, n_k)
+    ====================================  =======================================================
+    ``h_0``, ``h_k``, ``a_k``             (n, n_k); ``h_0`` is X, or the units of an input block
     ``y_hat`` (= h_L)                     (n, n_L)
     ``y``                                 (n, T), labels as one-hot rows
     ``loss``                              (n,): ℓ of each sample, without penalty
     ``grad_y_hat``                        (n, n_L)
     ``grad_a_k``                          (n, n_k)
     ``grad_W_k``, ``grad_b_k``            (n_k, n_{k-1}), (n_k,)
-    ``grad_h_k`` (k < L), ``grad_h_0``    (n, n_k); ``grad_h_0`` is the gradient of the inputs
-    ====================================  ===============================================
+    ``grad_h_k`` (k < L), ``grad_h_0``    (n, n_k); ``grad_h_0`` is the gradient of ``h_0``
+    ====================================  =======================================================
 
     The order is that of the two passes. Gradients are those of the mean over the n samples, without
     penalty, so for one sample ``grad_y_hat`` is −e(ℓ)/ŷ_ℓ and ``grad_a_L`` is −(e(ℓ) − ŷ) of module

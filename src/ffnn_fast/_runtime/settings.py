@@ -68,7 +68,7 @@ class Settings:
         best = "blas" if backend.__name__.endswith("engine_base") else "own"
         matmul = best if self.matmul == "auto" else self.matmul
         n_threads = most_threads(self.n_threads)
-        calls_blas = matmul == "blas" and backend is not reference
+        calls_blas = matmul == "blas" and backend is not reference and not spec.is_extended
         if backend is reference or calls_blas or not follows_openmp(self.n_threads):
             plan = backend.Plan(spec, n_threads, matmul)
             return BoundNetwork(spec, plan, params, backend, calls_blas, n_threads)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.dropout_masks import Mask
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.taylor_calls import taylor, taylor_gradient
@@ -29,6 +30,7 @@ class SobolevNetwork(BoundNetwork):
     @classmethod
     def of(cls, bound: BoundNetwork) -> SobolevNetwork:
         """The same network, on the same θ."""
+        bound.spec.require_plain("fit with derivatives")
         return cls(**{part.name: getattr(bound, part.name) for part in fields(bound) if part.init})
 
     def loss(self, samples: Samples, work: Array | None = None) -> float:
@@ -42,7 +44,7 @@ class SobolevNetwork(BoundNetwork):
         self,
         samples: Samples,
         grad: Array | None = None,
-        mask: tuple[int, int] | None = None,
+        mask: Mask | None = None,
         work: Array | None = None,
     ) -> tuple[float, Array]:
         """The objective and ∇θ, (P,), written to `grad` if given."""

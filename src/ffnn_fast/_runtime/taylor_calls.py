@@ -46,6 +46,7 @@ def taylor(
     What is not `wanted` is empty.
     """
     spec, n = bound.spec, len(X)
+    spec.require_plain("a Taylor derivative")
     m = spec.n_inputs if V is None else V.shape[1]
     shapes = ((spec.n_outputs,), (m, spec.n_outputs), (m, spec.n_outputs))
     y_hat, first, second = (
@@ -72,6 +73,7 @@ def taylor_gradient(
 ) -> Array:
     """∇θ, (P,), from the gradients by the results of `taylor`; None is 0."""
     spec, n = bound.spec, len(X)
+    spec.require_plain("a Taylor derivative")
     m = spec.n_inputs if V is None else V.shape[1]
     if grad is None:
         grad = aligned_empty(spec.n_params, spec.dtype)
@@ -99,6 +101,7 @@ def hessian_product(bound: BoundNetwork, samples: Samples, v: Array) -> Array:
     ValueError
         If a user-defined function has no second derivative.
     """
+    bound.spec.require_plain("hvp")
     check_curvature(bound.spec)
     X, Y, weight = samples.X, samples.Y, samples.sample_weight
     n, work = len(X), taylor_workspace(bound, len(X))

@@ -109,6 +109,7 @@ def check_least_squares(
 ) -> None:
     """ValueError unless the objective is a sum of squares and its matrices fit the limit, bytes."""
     memory_limit = as_float(memory_limit, "memory_limit")
+    spec.require_plain("levenberg_marquardt")
     if spec.loss not in CURVATURE or not isinstance(activation_of(spec.output), Activation):
         raise ValueError(
             f"levenberg_marquardt needs a regression network with loss {' or '.join(CURVATURE)} "

@@ -41,7 +41,7 @@ def _by_layer(state: FitState, samples: Samples, grad: Array) -> Record:
     spec, record = state.spec, {}
     after, optimizer_state = state.params.copy(), state.optimizer_state.copy()
     plan, rule = reference.Plan(spec), state.options.rule
-    hyper = state.hyper(state.t, 1)[0]
+    hyper = state.hyper(state.t, 1)[0, : len(rule.optimizer.hyper)]
     reference.update(plan, rule, hyper, after, grad.copy(), optimizer_state, state.t + 1)
     _, h = reference.forward_propagation(plan, state.params, samples.X)
     parts = zip(

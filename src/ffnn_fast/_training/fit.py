@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.predictions import check_score, has_score, score_name
+from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.predictions import (
+    SCORE,
+    check_metric,
+    check_score,
+    has_score,
+    score_metric,
+)
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.sobolev import SobolevNetwork
@@ -23,19 +30,20 @@ from ffnn_fast._training.fit_data import FitData, as_fit_data
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.hyper_schedules import as_hyper_schedules
 from ffnn_fast._training.stopping import EarlyStopping, stop_below
 from ffnn_fast._training.types import PathLike
 from ffnn_fast.callbacks import as_callback
 from ffnn_fast.history import History
-from ffnn_fast.metrics import METRICS, Metric, as_metric
-from ffnn_fast.optimizers import Optimizer, StepRule, as_optimizer
+from ffnn_fast.metrics import Metric, as_metric
+from ffnn_fast.optimizers import Factors, Optimizer, StepRule, as_factors, as_optimizer
 from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_schedule
 
 # What `FitOptions` are made of, besides the numbers of rows.
 _arguments_of_options = attrgetter(
     "epochs", "batch_size", "optimizer", "learning_rate", "shuffle", "metrics", "diagnostics",
     "callbacks", "early_stopping", "tol", "max_time", "averaging", "clip_value", "clip_norm",
-    "max_norm", "frozen", "checkpoint", "on_interrupt",
+    "max_norm", "frozen", "rate_factors", "decay_factors", "checkpoint", "on_interrupt",
 )  # fmt: skip
 IMMUTABLE = frozenset({bool, int, float, str, type(None)})
 
@@ -100,10 +108,20 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
     metrics = _as_metrics(request.metrics, spec)
     larger_is_better = {metric.name: metric.larger_is_better for metric in metrics}
     size, limit = request.batch_size, request.max_time
+    schedules = as_hyper_schedules(request.schedules, rule, spec)
     return FitOptions(
         epochs=as_int(request.epochs, "epochs"),
         batch_size=n if size is None else as_int(size, "batch_size"),
-        rule=StepRule(rule, value, norm, weight_norm, frozen, decay),
+        rule=StepRule(
+            rule,
+            value,
+            norm,
+            weight_norm,
+            frozen,
+            decay,
+            rate_factors=as_group_factors(request.rate_factors, "rate_factors", spec),
+            decay_factors=as_group_factors(request.decay_factors, "decay_factors", spec),
+        ),
         schedule=schedule.with_mode(larger_is_better),
         shuffle=as_bool(request.shuffle, "shuffle"),
         metrics=metrics,
@@ -115,6 +133,7 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
         checkpoint=as_checkpoint(checkpoint),
         max_time=math.inf if limit is None else as_float(limit, "max_time", closed="right"),
         on_interrupt=as_choice(request.on_interrupt, "on_interrupt", ("raise", "return")),
+        schedules=schedules,
     )
 
 
@@ -140,6 +159,8 @@ def _start(
         if seed:
             options = replace(options, rule=replace(options.rule, seed=seed))
         state = FitState.new(bound, train, validation, options, rng, History())
+        if options.schedules:
+            ignoring("over invalid", state.check_schedules)
         state.rng_at_start = start
         if content is not None:
             resuming.restore(state, content)
@@ -195,6 +216,14 @@ def as_frozen_layers(frozen: Any, spec: NetworkSpec) -> tuple[int, ...]:
     return tuple(layers)
 
 
+def as_group_factors(given: Any, name: str, spec: NetworkSpec) -> Factors | None:
+    """Factors for the groups of this network."""
+    factors = as_factors(given, name)
+    if factors is not None:
+        factors.by_group(spec.n_layers)  # raises for another number of layers
+    return factors
+
+
 def _as_iterable(value: Any, name: str) -> Iterable[Any]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise TypeError(f"{name} must be a sequence, got {value!r}")
@@ -213,16 +242,24 @@ def _single(value: Any, callbacks: list[Any], kind: type, name: str) -> Any:
 
 def _as_metrics(metrics: Any, spec: NetworkSpec) -> tuple[Metric, ...]:
     if isinstance(metrics, (bool, np.bool_)):
-        return (METRICS[score_name(spec)],) if metrics and has_score(spec) else ()
+        return (score_metric(spec),) if metrics and has_score(spec) else ()
     if isinstance(metrics, str) or not isinstance(metrics, Iterable):
         raise TypeError(f"metrics must be a bool or a sequence, got {metrics!r}")
-    chosen = tuple(as_metric(value) for value in metrics)
+    chosen = tuple(_as_metric(value, spec) for value in metrics)
     if chosen:
         check_score(spec)
     names = [metric.name for metric in chosen]
     if len(set(names)) < len(names):
         raise ValueError(f"each metric needs a name of its own, got {names}")
     return chosen
+
+
+def _as_metric(value: Any, spec: NetworkSpec) -> Metric:
+    if spec.mixed and isinstance(value, str) and value == SCORE.name:
+        return SCORE
+    metric = as_metric(value)
+    check_metric(spec, metric)
+    return metric
 
 
 def _as_stopping_rules(
@@ -243,7 +280,7 @@ def _as_stopping_rules(
 def _check_monitors(options: FitOptions, data: FitData) -> None:
     """ValueError if a rule monitors a figure that will not be recorded."""
     names = [metric.name for metric in options.metrics]
-    known = ["loss", *names, "learning_rate"]
+    known = ["loss", *names, "learning_rate", *options.schedules]
     if data.has_validation:
         known += ["val_loss", *(f"val_{name}" for name in names)]
     if options.gradient_norm or options.diagnostics:

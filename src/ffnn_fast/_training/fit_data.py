@@ -16,7 +16,6 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_float
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.sampling import class_weights, hold_out
-from ffnn_fast.losses import loss_of
 
 Array = np.ndarray
 MISSING = -1
@@ -84,8 +83,7 @@ def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitDa
     n = len(samples.X)
     weight = None
     if request.sample_weight is not None:
-        signed = loss_of(spec.loss).signed_weights
-        check = as_factors if signed else checked_weights
+        check = as_factors if spec.signed_weights else checked_weights
         weight = check(request.sample_weight, n)
     if request.class_weight is not None:
         classes, by_class = _classes(spec, samples.Y), np.ones(n)

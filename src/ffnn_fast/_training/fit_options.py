@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ffnn_fast._training.averaging import Averaging
@@ -14,6 +15,8 @@ from ffnn_fast.callbacks import Callback
 from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import StepRule
 from ffnn_fast.schedules import Schedule
+
+FACTORS = ("rate_factors", "decay_factors")  # which checkpoints hold only where they are given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +38,21 @@ class FitOptions:
     max_time: float = math.inf
     on_interrupt: str = "raise"
     derivative_weight: float | None = None
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
 
     def described(self) -> dict[str, Any]:
         """The options that a resumed fit must share with the fit before it, as JSON values."""
         rule = dataclasses.replace(self.rule, seed=0)
-        given: dict[str, Any] = {"epochs": self.epochs} if self.schedule.needs_n_steps else {}
+        all_schedules = (self.schedule, *self.schedules.values())
+        shares = any(schedule.needs_n_steps for schedule in all_schedules)
+        given: dict[str, Any] = {"epochs": self.epochs} if shares else {}
         if self.derivative_weight is not None:
             given["derivatives"] = self.derivative_weight
+        if self.schedules:
+            given["schedules"] = {name: described(one) for name, one in self.schedules.items()}
         return given | {
             "batch_size": self.batch_size,
-            "rule": described(rule),
+            "rule": {n: v for n, v in described(rule).items() if n not in FACTORS or v != "None"},
             "schedule": described(self.schedule),
             "shuffle": self.shuffle,
             "stopping": [described(rule) for rule in self.stopping],

@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.stopping import EarlyStopping
-from ffnn_fast._training.types import CallbackLike, MetricsLike, OptimizerLike, PathLike, RateLike
+from ffnn_fast._training.types import (
+    CallbackLike,
+    MetricsLike,
+    OptimizerLike,
+    PathLike,
+    RateLike,
+    SchedulesLike,
+)
+from ffnn_fast.optimizers import Factors
 
 
 class FitRequest(NamedTuple):
@@ -22,6 +30,7 @@ class FitRequest(NamedTuple):
     batch_size: int | None
     optimizer: OptimizerLike
     learning_rate: RateLike
+    schedules: SchedulesLike
     validation_data: Sequence[ArrayLike | None] | None
     validation_fraction: float
     sample_weight: ArrayLike | None
@@ -41,6 +50,8 @@ class FitRequest(NamedTuple):
     clip_norm: float | None
     max_norm: float | None
     frozen: Iterable[int] | None
+    rate_factors: Factors | None
+    decay_factors: Factors | None
     checkpoint: PathLike | Checkpoint | None
     resume: PathLike | bool
     on_interrupt: str

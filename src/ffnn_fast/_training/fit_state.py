@@ -12,6 +12,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._training.fit_options import FitOptions
+from ffnn_fast._training.hyper_schedules import HyperSchedules, Steps
 from ffnn_fast.history import History
 from ffnn_fast.schedules import Memory, Schedule
 
@@ -30,6 +31,8 @@ class FitState:
         The state vectors of the step rule.
     schedule : Schedule
         That of the options, with shares of the fit as numbers of steps.
+    schedules : HyperSchedules
+        Those of other hyperparameters, likewise.
     t : int
         The number of completed steps.
     epoch : int
@@ -71,9 +74,12 @@ class FitState:
     rng_at_start: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rng_at_epoch: Mapping[str, Any] = field(default_factory=dict, repr=False)
     schedule: Schedule = field(init=False, repr=False)
+    schedules: HyperSchedules = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.schedule = self.options.schedule.over(self.epochs * self.steps_per_epoch)
+        n_steps, options = self.epochs * self.steps_per_epoch, self.options
+        self.schedule = options.schedule.over(n_steps)
+        self.schedules = HyperSchedules(options.rule.optimizer, options.schedules).over(n_steps)
 
     @classmethod
     def new(
@@ -129,13 +135,22 @@ class FitState:
         return self.schedule.rates(first, n, self.steps_per_epoch, self.schedule_memory)
 
     def hyper(self, first: int, n: int) -> Array:
-        """The hyperparameters of these steps: (n, k), or (1, k) where all are equal."""
-        rates = self.rates(first, n)
-        hyper = self.options.rule.optimizer.hyper
-        table = np.empty((len(rates), len(hyper)))
-        table[:] = hyper
-        table[:, 0] = rates
-        return table
+        """The hyperparameters of these steps: (n, k), or (1, k) where all are equal. A schedule of
+        dropout adds a last column.
+        """
+        hyper, start = self.options.rule.optimizer.hyper, first + self.steps_before
+        steps = Steps(start, n, self.steps_per_epoch)
+        return self.schedules.table(hyper, self.rates(first, n), steps)
+
+    def check_schedules(self) -> None:
+        """ValueError if the schedule of a hyperparameter gives a value out of its bounds."""
+        n_steps = self.epochs * self.steps_per_epoch
+        self.schedules.check(Steps(self.steps_before, n_steps, self.steps_per_epoch))
+
+    def scheduled_values(self) -> dict[str, float]:
+        """The hyperparameters that have schedules, in the last step, by name."""
+        last = self.steps_before + max(self.t - 1, 0)
+        return self.schedules.values_at(Steps(last, 1, self.steps_per_epoch))
 
     def stop(self, reason: str) -> None:
         """End the fit after the current batch or epoch; the first reason counts."""

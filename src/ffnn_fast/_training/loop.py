@@ -79,7 +79,8 @@ class _Loop:
         self.per_batch = [callback for callback in options.callbacks if callback.per_batch]
         steps = state.bound.steps_in(CHUNK, options.rule, options.batch_size)
         self.chunk = options.batch_size * (1 if self.per_batch else steps)
-        self.hyper = state.hyper(0, 1) if isinstance(state.schedule, Constant) else None
+        constant = isinstance(state.schedule, Constant) and not options.schedules
+        self.hyper = state.hyper(0, 1) if constant else None
         self.order = np.arange(state.n_rows, dtype=np.int64)
 
     def keep_scratch(self) -> None:
@@ -173,8 +174,11 @@ class _Loop:
             record["val_loss"] = network.loss(state.validation)
             record |= _metrics(network, state.validation, options.metrics, "val_")
         record |= epoch_figures(state, self.order)
-        hyper = self.hyper
-        record["learning_rate"] = state.learning_rate if hyper is None else float(hyper[0, 0])
+        if self.hyper is None:
+            record["learning_rate"] = state.learning_rate
+            record |= state.scheduled_values()
+        else:
+            record["learning_rate"] = float(self.hyper[0, 0])
         record["seconds"] = state.seconds
         record["samples_per_second"] = state.n_rows / max(state.seconds, 1e-9)
         return record

@@ -18,7 +18,12 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
 from ffnn_fast._scalars import LARGEST, as_float, as_int
 from ffnn_fast._training import loop
-from ffnn_fast._training.fit import as_frozen_layers, as_rule_and_schedule, draw_dropout_seed
+from ffnn_fast._training.fit import (
+    as_frozen_layers,
+    as_group_factors,
+    as_rule_and_schedule,
+    draw_dropout_seed,
+)
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.streams import AnyStream, LostStream, Stream
@@ -202,10 +207,22 @@ class StreamRequest:
 
 
 def given_bounds(
-    spec: NetworkSpec, clip_value: Any, clip_norm: Any, max_norm: Any, frozen: Any
+    spec: NetworkSpec,
+    clip_value: Any,
+    clip_norm: Any,
+    max_norm: Any,
+    frozen: Any,
+    rate_factors: Any = None,
+    decay_factors: Any = None,
 ) -> dict[str, Any]:
     """Those that are not None, as a `StepRule` takes them."""
-    given = {"clip_value": clip_value, "clip_norm": clip_norm, "max_norm": max_norm}
+    given = {
+        "clip_value": clip_value,
+        "clip_norm": clip_norm,
+        "max_norm": max_norm,
+        "rate_factors": as_group_factors(rate_factors, "rate_factors", spec),
+        "decay_factors": as_group_factors(decay_factors, "decay_factors", spec),
+    }
     given = {name: value for name, value in given.items() if value is not None}
     return given if frozen is None else given | {"frozen": as_frozen_layers(frozen, spec)}
 

@@ -23,7 +23,8 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._scalars import as_bool, as_int
 from ffnn_fast._text import quoted, shortened
-from ffnn_fast._training.fit import as_frozen_layers, draw_dropout_seed
+from ffnn_fast._training.fit import as_frozen_layers, as_group_factors, draw_dropout_seed
+from ffnn_fast._training.fit_options import FACTORS
 from ffnn_fast.optimizers import OPTIMIZERS, Optimizer, StepRule
 from ffnn_fast.schedules import Custom, Memory, Schedule, check_counts
 
@@ -251,14 +252,19 @@ def from_file(training: Training, spec: NetworkSpec) -> AnyStream:
 def _bounds(rule: StepRule) -> dict[str, Any]:
     """The bounds of a rule that are not the default ones, as JSON values."""
     given = {name: getattr(rule, name) for name in BOUNDS if getattr(rule, name) < np.inf}
+    for name in FACTORS:
+        factors = getattr(rule, name)
+        given |= {} if factors is None else {name: factors.to_dict()}
     return given | ({"frozen": list(rule.frozen)} if rule.frozen else {})
 
 
 def _as_bounds(plain: Any, spec: NetworkSpec) -> dict[str, Any]:
     """The inverse of `_bounds`."""
-    if not isinstance(plain, dict) or not plain.keys() <= {*BOUNDS, "frozen"}:
-        raise ValueError(f"bounds must be among {', '.join(BOUNDS)}, frozen; got {quoted(plain)}")
-    return plain | {"frozen": as_frozen_layers(plain.get("frozen", ()), spec)}
+    known = (*BOUNDS, "frozen", *FACTORS)
+    if not isinstance(plain, dict) or not plain.keys() <= set(known):
+        raise ValueError(f"bounds must be among {', '.join(known)}; got {quoted(plain)}")
+    factors = {name: as_group_factors(plain.get(name), name, spec) for name in FACTORS}
+    return plain | {"frozen": as_frozen_layers(plain.get("frozen", ()), spec)} | factors
 
 
 def _check_values(plain: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ffnn_fast._training.checkpoint import Checkpoint
@@ -16,6 +16,7 @@ from ffnn_fast.schedules import Schedule
 
 PathLike = str | os.PathLike[str]
 RateLike = float | Schedule | Callable[[int], float] | None
+SchedulesLike = Mapping[str, float | Schedule | Callable[[int], float]] | None
 OptimizerLike = str | Optimizer | type[Optimizer]
 MetricsLike = bool | Iterable[str | Metric | Callable[[Any, Any], float]]
 CallbackLike = Callback | RecordCallback | Schedule | EarlyStopping | Checkpoint

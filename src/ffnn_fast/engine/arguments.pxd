@@ -15,6 +15,15 @@ cdef inline int require(bint fits, str what) except -1:
     return 0
 
 
+cdef inline int require_plain(const plan_t* plan, str what) except -1:
+    """Raises unless the network has neither an input block nor parametric activations"""
+    if plan.extended:
+        raise ValueError(
+            f"{what} does not support a network with an input block or parametric activations"
+        )
+    return 0
+
+
 cdef inline int check_array(x, int typenum, int axes, str what, bint written) except -1:
     """Raises unless x is an array of this type and number of axes, C-contiguous and aligned"""
     if not cnp.PyArray_Check(x):
@@ -66,14 +75,30 @@ cdef inline bint is_plain(object x, int typenum, Py_ssize_t size, bint written) 
     )
 
 
+cdef inline double checked_dropout(double rate) except -1:
+    """A dropout rate, in [0, 1)"""
+    if not 0 <= rate < 1:
+        raise ValueError(f"a dropout rate must be in [0, 1), got {rate}")
+    return rate
+
+
 cdef inline const double* hyperparameters(
-    hyper, Py_ssize_t steps, Py_ssize_t H
+    hyper, Py_ssize_t steps, Py_ssize_t H, bint dropout
 ) except NULL:
-    """Pointer to hyperparameters (1, H), for all steps, or (steps, H)"""
+    """Pointer to hyperparameters (1, H), for all steps, or (steps, H)
+
+    With dropout one more column may hold rates of it.
+    """
+    cdef Py_ssize_t row
     check_array(hyper, cnp.NPY_DOUBLE, 2, "hyper", False)
     require(cnp.PyArray_DIM(hyper, 0) == 1 or cnp.PyArray_DIM(hyper, 0) == steps, "hyper")
-    require(cnp.PyArray_DIM(hyper, 1) == H, "hyper")
-    return <const double*>cnp.PyArray_DATA(hyper)
+    cdef const double* values = <const double*>cnp.PyArray_DATA(hyper)
+    if dropout and cnp.PyArray_DIM(hyper, 1) == H + 1:
+        for row in range(cnp.PyArray_DIM(hyper, 0)):
+            checked_dropout(values[row * (H + 1) + H])
+    else:
+        require(cnp.PyArray_DIM(hyper, 1) == H, "hyper")
+    return values
 
 
 cdef inline void* workspace(x, int typenum, Py_ssize_t least) except NULL:
@@ -97,10 +122,10 @@ cdef inline bint all_below(
 
 
 cdef inline batch_t batch_of_inputs(const plan_t* plan, X, int typenum) except *:
-    """The rows of X (n, n_0), n > 0, without targets"""
+    """The rows of X (n, columns), n > 0, without targets"""
     cdef batch_t batch
     check_array(X, typenum, 2, "X", False)
-    require(cnp.PyArray_DIM(X, 0) > 0 and cnp.PyArray_DIM(X, 1) == plan.n[0], "X")
+    require(cnp.PyArray_DIM(X, 0) > 0 and cnp.PyArray_DIM(X, 1) == plan.columns, "X")
     batch.X, batch.n, batch.first = cnp.PyArray_DATA(X), cnp.PyArray_DIM(X, 0), 0
     batch.Y, batch.labels, batch.weight, batch.order = NULL, NULL, NULL, NULL
     return batch

@@ -4,7 +4,7 @@ cimport numpy as cnp
 
 from cython.parallel cimport parallel, threadid
 
-from ffnn_fast.engine.arguments cimport matrix, stack, vector, workspace
+from ffnn_fast.engine.arguments cimport matrix, require_plain, stack, vector, workspace
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.passes.batch cimport batch_t
 from ffnn_fast.engine.passes.input_jacobian cimport (
@@ -64,7 +64,7 @@ cdef inline pullback_t wanted_of_arrays(
     if grad is not None:
         want.grad = vector(grad, typenum, plan.P, "grad", True)
     if grad_X is not None:
-        want.grad_X = matrix(grad_X, typenum, n, plan.n[0], "grad_X", True)
+        want.grad_X = matrix(grad_X, typenum, n, plan.columns, "grad_X", True)
     return want
 
 
@@ -125,6 +125,7 @@ cdef inline int parameter_jacobians_of_arrays(
     int threads,
 ) except -1:
     """run_parameter_jacobians on params (P,) and J (n, n_L, P) with scratch for most_threads"""
+    require_plain(plan, "parameter_jacobian")
     cdef void* theta = vector(params, typenum, plan.P, "params")
     cdef void* rows = stack(J, typenum, batch.n, plan.n[plan.L], plan.P, "J")
     cdef void* scratch = workspace(work, typenum, jacobian_scratch(plan, most_threads))
@@ -145,6 +146,7 @@ cdef inline input_jacobian_t jacobian_of_arrays(
 ) except *:
     """ŷ (n, n_L), which may be None, and J (n, n_L, n_0)"""
     cdef input_jacobian_t want
+    require_plain(plan, "jacobian")
     want.V, want.y_hat = NULL, NULL
     if y_hat is not None:
         want.y_hat = matrix(y_hat, typenum, n, plan.n[plan.L], "y_hat", True)
@@ -157,6 +159,7 @@ cdef inline input_jacobian_t tangent_of_arrays(
 ) except *:
     """V (n, n_0), ŷ, which may be None, and J v, (n, n_L)"""
     cdef input_jacobian_t want
+    require_plain(plan, "jvp")
     want.V, want.y_hat = matrix(V, typenum, n, plan.n[0], "V"), NULL
     if y_hat is not None:
         want.y_hat = matrix(y_hat, typenum, n, plan.n[plan.L], "y_hat", True)

@@ -14,8 +14,8 @@ cimport numpy as cnp
 
 from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.arguments cimport (
-    all_below, batch_of_arrays, batch_of_inputs, check_array, hyperparameters, is_plain,
-    matrix, require, stack, vector, workspace,
+    all_below, batch_of_arrays, batch_of_inputs, check_array, checked_dropout, hyperparameters,
+    is_plain, matrix, require, require_plain, stack, vector, workspace,
 )
 from ffnn_fast.engine.derivatives cimport (
     input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
@@ -24,6 +24,7 @@ from ffnn_fast.engine.derivatives cimport (
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
+from ffnn_fast.engine.passes.dropout_masks cimport set_dropout
 from ffnn_fast.engine.passes.input_jacobian cimport input_jacobian_t
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
@@ -105,13 +106,15 @@ cdef class Plan:
 
 
 cdef step_t _masked_step(Plan plan, mask, bint train) except *:
-    """A step with the dropout masks of (seed, step), or without masks"""
+    """A step with the dropout masks of (seed, step) or (seed, step, rate), or without masks"""
     cdef step_t step = outputs_only()
     step.train = train
     if mask is not None and plan.c.dropout:
-        step.seed, step.mask = mask
+        step.seed, step.mask = mask[:2]
         if step.mask < 1:
             raise ValueError(f"the step of a mask counts from 1, got {mask[1]}")
+        if len(mask) == 3:
+            set_dropout(&step, checked_dropout(mask[2]))
     return step
 
 
@@ -251,8 +254,8 @@ def train_epoch(
 ):
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
-    `hyper` is (1, H), for all steps, or (steps, H). The mean is over samples, so a short last batch
-    counts by its size.
+    `hyper` is (1, H), for all steps, or (steps, H). A further column is the dropout rate of every
+    layer that has one. The mean is over samples, so a short last batch counts by its size.
     """
     cdef plan_t* c = &plan.c
     cdef int typenum = plan.typenum
@@ -269,8 +272,9 @@ def train_epoch(
     optimizer.rule, optimizer.state = &numbers, matrix(
         state, typenum, rule.slots, c.P, "state", True
     )
-    epoch.hyper = hyperparameters(hyper, (rows.n + size - 1) // size, H)
-    epoch.stride = 0 if hyper.shape[0] == 1 else H
+    epoch.hyper = hyperparameters(hyper, (rows.n + size - 1) // size, H, c.dropout)
+    epoch.stride = 0 if hyper.shape[0] == 1 else hyper.shape[1]
+    epoch.dropout = 0 if hyper.shape[1] == H else H
     optimizer.rates.product_t, epoch.batch_size, epoch.t, epoch.total = 0, size, t, &total
     scratch.work = workspace(work, typenum, workspace_size(plan, size))
     scratch.parts = <double*>(<char*>scratch.work + plan.parts_start(size) * itemsize)
@@ -340,7 +344,7 @@ cdef class Predictor:
     def __call__(self, x, out=None):
         """ŷ of x, n_rows · n_0 elements, in `out`, n_rows · n_L elements, or a new array."""
         cdef plan_t* c = &self.plan.c
-        cdef Py_ssize_t inputs = self.n_rows * c.n[0], outputs = self.n_rows * c.n[c.L]
+        cdef Py_ssize_t inputs = self.n_rows * c.columns, outputs = self.n_rows * c.n[c.L]
         cdef batch_t batch
         cdef cnp.npy_intp[2] shape
         if out is None:
@@ -376,6 +380,7 @@ cdef class JacobianPredictor:
     cdef Py_ssize_t n_rows
 
     def __init__(self, Plan plan, params, Py_ssize_t n_rows, work):
+        require_plain(&plan.c, "predictor(jacobian=True)")
         self.theta = vector(params, plan.typenum, plan.c.P, "params")
         self.scratch = workspace(work, plan.typenum, jacobian_scratch(&plan.c, plan.n_threads))
         self.plan, self.params, self.work, self.n_rows = plan, params, work, n_rows
@@ -421,6 +426,7 @@ cdef class PointFunction:
 
     def __init__(self, Plan plan, params, Py_ssize_t output):
         cdef Py_ssize_t size = point_workspace(&plan.c)
+        require_plain(&plan.c, "a C function")
         require(0 <= output < plan.c.n[plan.c.L] and self.memory is NULL, "output")
         self.c.params = vector(params, plan.typenum, plan.c.P, "params")
         self.plan, self.params = plan, params
@@ -480,6 +486,7 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, output_weight, JTJ,
     cdef plan_t* c = &plan.c
     cdef int typenum = plan.typenum
     cdef Py_ssize_t P = c.P
+    require_plain(c, "normal_equations")
     cdef void* theta = vector(params, typenum, P, "params")
     cdef batch_t batch = batch_of_inputs(c, X, typenum)
     cdef void* A = matrix(JTJ, typenum, P, P, "JTJ", True)
@@ -488,7 +495,8 @@ def normal_equations(Plan plan, params, X, Y, sample_weight, output_weight, JTJ,
     cdef void* weights = NULL
     cdef double value
     require(
-        c.g[c.L] != SOFTMAX and c.loss in (SQUARED_ERROR, HALF_SQUARED_ERROR), "the sum of squares"
+        c.g[c.L] != SOFTMAX and c.head[0].loss in (SQUARED_ERROR, HALF_SQUARED_ERROR),
+        "the sum of squares",
     )
     batch.Y = matrix(Y, typenum, batch.n, c.n[c.L], "Y")
     if sample_weight is not None:
@@ -570,6 +578,7 @@ def taylor_jacobian(Plan plan, params, X, V, J, work):
 def hessian_product(Plan plan, params, v, X, Y, sample_weight, product, work):
     """product := ∇²ℒ v of the objective, (P,), for a vector v of θ's shape."""
     cdef plan_t* c = &plan.c
+    require_plain(c, "hvp")
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
     cdef void* along = vector(v, plan.typenum, c.P, "v")
     cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
@@ -694,8 +703,8 @@ cdef class Stepper:
         n = batch.n = cnp.PyArray_DIM(X, 0) if cnp.PyArray_NDIM(X) == 2 else 1
         if not (
             1 <= cnp.PyArray_NDIM(X) <= 2
-            and n > 0 and cnp.PyArray_DIM(X, cnp.PyArray_NDIM(X) - 1) == c.n[0]
-            and self.finite(batch.X, n * c.n[0])
+            and n > 0 and cnp.PyArray_DIM(X, cnp.PyArray_NDIM(X) - 1) == c.columns
+            and self.finite(batch.X, n * c.columns)
         ):
             _refuse("X")
         if self.takes_labels and _is_readable(Y, cnp.NPY_INT64):
@@ -781,6 +790,7 @@ cdef class Stepper:
         cdef epoch_t epoch
         cdef bint diverged
         epoch.batch_size, epoch.hyper, epoch.stride, epoch.total = size, hyper, stride, &total
+        epoch.dropout = 0
         if 6 * rows.n * self.plan.c.P < WORK_FOR_A_TEAM:  # shorter than a change of threads
             diverged = self.train(rows, &epoch, 1)
         else:
@@ -807,7 +817,7 @@ cdef class Stepper:
         rows.order, rows.n = <const int64_t*>cnp.PyArray_DATA(order), cnp.PyArray_DIM(order, 0)
         require(rows.n > 0 and all_below(rows.order, rows.n, NULL, n), "a row in order")
         return self.run(
-            &rows, size, hyperparameters(hyper, (rows.n + size - 1) // size, self.H),
+            &rows, size, hyperparameters(hyper, (rows.n + size - 1) // size, self.H, False),
             0 if cnp.PyArray_DIM(hyper, 0) == 1 else self.H,
         )
 

@@ -4,7 +4,9 @@ from cython.parallel cimport parallel, threadid
 
 cimport numpy as cnp
 
-from ffnn_fast.engine.arguments cimport batch_of_inputs, check_array, matrix, stack
+from ffnn_fast.engine.arguments cimport (
+    batch_of_inputs, check_array, matrix, require_plain, stack,
+)
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.passes.batch cimport batch_t
 from ffnn_fast.engine.passes.hessian_product cimport sum_hessian_product
@@ -29,6 +31,7 @@ cdef inline taylor_t taylor_arguments(
     """The arguments of `taylor` (written) or `taylor_gradient`"""
     cdef taylor_t args
     cdef Py_ssize_t k = plan.n[plan.L]
+    require_plain(plan, "a Taylor derivative")
     args.X, args.n = batch_of_inputs(plan, X, typenum).X, cnp.PyArray_DIM(X, 0)
     args.m = plan.n[0]
     if V is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ffnn_fast._model.heads import HeadsLike
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import Activation
 
@@ -22,7 +23,7 @@ def spec_and_params(
     *,
     loss_options: Mapping[str, Any] | None = None,
     dropout: float | tuple[float, ...] = 0.0,
-    heads: tuple[int, ...] = (),
+    heads: HeadsLike = (),
 ) -> tuple[NetworkSpec, Array]:
     """The description and θ, (P,), of a network with these W_k and b_k.
 
@@ -51,6 +52,6 @@ def spec_and_params(
     *hidden, output = activations
     spec = NetworkSpec(
         tuple(sizes), tuple(hidden), output, loss, params.dtype.name,
-        loss_options=loss_options or {}, dropout=dropout, heads=heads,
+        loss_options=loss_options or {}, dropout=dropout, heads=heads,  # type: ignore[arg-type]
     )  # fmt: skip
     return spec, params

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ffnn_fast._model.heads import Head
 from ffnn_fast.interchange._layers import Layer, spec_and_params
+from ffnn_fast.interchange._torch_heads import output_heads
 from ffnn_fast.network import Network
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ def from_torch(
         come first, an `Identity` anywhere. Sequences may be nested. Weights may be on any device.
     output : str, optional
         O. Default: the activation after the last `Linear`, with ``softmax`` for `LogSoftmax`;
-        identity if there is none. Models trained with `CrossEntropyLoss` or `BCEWithLogitsLoss`
+        identity if there is none. The last module of `to_torch` for several heads gives heads,
+        with their canonical losses. Models trained with `CrossEntropyLoss` or `BCEWithLogitsLoss`
         end with a `Linear`: pass ``output="softmax"`` or ``output="logistic"`` for them.
     loss, engine, n_threads, matmul
         As for `ffnn_fast.Network`.
@@ -75,13 +78,19 @@ def from_torch(
         If `model` is not a `torch.nn.Sequential`, or its class overrides ``forward``.
     ValueError
         If it has no `Linear`, contains a module without an equivalent or in another order, or has
-        weights of another dtype; if `output` is given and the model ends with an activation.
+        weights of another dtype; if `output` is given and the model ends with an activation, or
+        `loss` and the model ends with heads.
     """
     nn = _torch().nn
     if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
         raise TypeError(f"from_torch takes a torch.nn.Sequential, got {type(model).__name__}")
     layers, found, rates = _read_modules(model, nn)
-    L = len(layers)
+    L, heads = len(layers), ()
+    if found and isinstance(found[-1], tuple):
+        found, heads = found[:-1], found[-1]
+        if output is not None:
+            raise ValueError("the model ends with the outputs of several heads; omit output")
+        output = "softmax"
     if not layers:
         raise ValueError("the model has no Linear module")
     if L in rates:
@@ -94,7 +103,7 @@ def from_torch(
     if "softmax" in found[:-1]:
         raise ValueError("softmax can only be the output; hidden activations are elementwise")
     dropout = tuple(rates.get(k, 0.0) for k in range(L)) if rates else 0.0
-    spec, params = spec_and_params(layers, found, loss, dropout=dropout)
+    spec, params = spec_and_params(layers, found, loss, dropout=dropout, heads=heads)
     return Network.from_params(spec, params, engine=engine, n_threads=n_threads, matmul=matmul)
 
 
@@ -106,7 +115,8 @@ def to_torch(net: Network) -> nn.Sequential:
     safetensors.torch.load_file(path))`` loads a file that `ffnn_fast.Network.save` wrote for the
     same description. Without its last module the sequence computes a_L, the input that
     `CrossEntropyLoss` expects. An identity output has no module; dropout has none either, because
-    it would shift the names. torch's random number generator is not used.
+    it would shift the names. Several heads end with one module, which splits a_L and applies the
+    output function of each. torch's random number generator is not used.
 
     Parameters
     ----------
@@ -122,44 +132,52 @@ def to_torch(net: Network) -> nn.Sequential:
     ImportError
         If torch is not installed.
     ValueError
-        If torch.nn has no module for one of the activations, or the network has several softmax
-        heads.
+        If torch.nn has no module for one of the activations, or the network has an input
+        block or parametric activations.
     """
-    if net.spec.heads:
-        raise ValueError(
-            f"torch.nn has no module for a softmax over each of the heads {list(net.spec.heads)}"
-        )
-    torch = _torch()
+    net.spec.require_plain("to_torch")
+    torch, spec = _torch(), net.spec
+    hidden = [_module_of(g, k, torch) for k, g in enumerate(spec.layer_activations[:-1], start=1)]
+    outputs = [_module_of(head.output, spec.n_layers, torch) for head in spec.head_specs]
     modules = []
-    for k, g in enumerate(net.spec.layer_activations, start=1):
-        if g not in MODULES:
-            raise ValueError(
-                f"torch.nn has no module for the activation {_named(g)} of layer {k}; "
-                f"it has: {', '.join(MODULES)}"
-            )
-        o, i = net.spec.shapes[k - 1]
-        dtype = getattr(torch, net.spec.dtype)
+    for k, (o, i) in enumerate(spec.shapes):
+        dtype = getattr(torch, spec.dtype)
         linear = torch.nn.utils.skip_init(torch.nn.Linear, i, o, dtype=dtype)
         with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(net.weights[k - 1]))
-            linear.bias.copy_(torch.from_numpy(net.biases[k - 1]))
-        kind, options = MODULES[g]
-        modules += [linear, getattr(torch.nn, kind)(**options)]
-    if net.spec.output == "identity":
-        modules.pop()
+            linear.weight.copy_(torch.from_numpy(net.weights[k]))
+            linear.bias.copy_(torch.from_numpy(net.biases[k]))
+        modules += [linear, *hidden[k : k + 1]]
+    if spec.heads:
+        modules.append(output_heads()(spec.head_widths, outputs))
+    elif spec.output != "identity":
+        modules += outputs
     return torch.nn.Sequential(*modules)
 
 
-def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[str], dict[int, float]]:
+def _module_of(g: Any, k: int, torch: Any) -> Any:
+    """The module that computes an activation of layer k."""
+    if not isinstance(g, str) or g not in MODULES:
+        raise ValueError(
+            f"torch.nn has no module for the activation {_named(g)} of layer {k}; "
+            f"it has: {', '.join(MODULES)}"
+        )
+    kind, options = MODULES[g]
+    return getattr(torch.nn, kind)(**options)
+
+
+def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[Any], dict[int, float]]:
     """(W_k, b_k) for k = 1..L; g_1, g_2, ...; the dropout rate of h_k by k.
 
-    A hidden layer without an activation module has the identity; the last one is left out.
+    A hidden layer without an activation module has the identity; the last one is left out. Several
+    heads are a tuple in the place of an activation.
     """
     layers: list[Layer] = []
-    found: list[str] = []
+    found: list[Any] = []
     rates: dict[int, float] = {}
     for place, module in _leaves(model, nn):
         k = len(layers)
+        if found and isinstance(found[-1], tuple):
+            raise ValueError(f"module {place}, {module!r}, follows the outputs of heads")
         if type(module) is nn.Identity or (type(module) is nn.Flatten and not layers):
             continue
         if type(module) is nn.Linear:
@@ -194,8 +212,15 @@ def _from_linear(module: Any, place: str) -> Layer:
     return module.weight.detach().cpu().numpy(), bias
 
 
-def _from_module(module: Any, nn: Any, place: str) -> str:
-    """The name, here, of the activation that a module computes."""
+def _from_module(module: Any, nn: Any, place: str) -> str | tuple[int | Head, ...]:
+    """The name, here, of the activation that a module computes, or the heads, by width if all are
+    softmax.
+    """
+    if type(module) is output_heads():
+        names = [_from_module(part, nn, place) for part in module.functions]
+        if set(names) == {"softmax"}:
+            return tuple(module.widths)
+        return tuple(Head(*head) for head in zip(module.widths, names, strict=True))  # type: ignore[arg-type]
     if type(module) is nn.LogSoftmax and EQUIVALENT["dim"](module.dim):
         return "softmax"
     for name, (kind, options) in MODULES.items():

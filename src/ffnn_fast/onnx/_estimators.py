@@ -17,7 +17,7 @@ def add_predictions(graph: Graph, fitted: Fitted, y_hat: str) -> None:
     if not hasattr(estimator, "classes_"):
         _add_value(graph, fitted, y_hat)
     elif isinstance(estimator.classes_, list):
-        parts = graph.split(y_hat, spec.heads)
+        parts = graph.split(y_hat, spec.head_widths)
         for j, (part, classes) in enumerate(zip(parts, estimator.classes_, strict=True)):
             _add_label(graph, classes, part, f"_{j}")
     elif spec.output == "softmax":

@@ -20,7 +20,7 @@ from ffnn_fast.onnx._encoders import (
 )
 from ffnn_fast.onnx._estimators import add_predictions
 from ffnn_fast.onnx._graph import Graph
-from ffnn_fast.onnx._operators import activate, checked_activations, softmax_of_heads
+from ffnn_fast.onnx._operators import activate, activate_heads, checked_activations
 from ffnn_fast.onnx._transformers import Transformers
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def to_onnx(
     """A network or a fitted estimator as an ONNX model (operator set 13, of 2020), checked.
 
     Without preprocessing the model has one input, ``X``, (n, n_0), and one output, ``y_hat``,
-    (n, n_L). Intermediate values have the lecture's symbols as names: W_1, b_1, a_1, h_1, ...
+    (n, n_L), with the outputs of several heads side by side. Intermediate values have the lecture's
+    symbols as names: W_1, b_1, a_1, h_1, ...
 
     With preprocessing it has one input of shape (n, 1) per raw column, with the column's name:
     float64 for a numeric column, NaN where a value is missing; string for a categorical column, ""
@@ -96,7 +97,9 @@ def to_onnx(
         )
     net = net if fitted is None else Network.from_params(fitted.spec, fitted.params)
     spec = net.spec
-    names = checked_activations(spec.layer_activations)
+    spec.require_plain("to_onnx")
+    names = checked_activations(spec.layer_activations[:-1])
+    names += [checked_activations([head.output], spec.n_layers)[0] for head in spec.head_specs]
     if given is not None:
         check_match(given, spec)
     if dtype not in (None, "float32", "float64"):
@@ -123,13 +126,14 @@ def to_onnx(
 
 def _layers(graph: Graph, net: Network, names: list[str], h: str) -> str:
     """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L; the value h_L."""
-    for k, g in enumerate(names, start=1):
+    L = net.spec.n_layers
+    for k, g in enumerate(names[:L], start=1):
         W = graph.constant(net.weights[k - 1], name=f"W_{k}")
         b = graph.constant(net.biases[k - 1], name=f"b_{k}")
         a = graph.add("Gemm", h, W, b, name=f"a_{k}", transB=1)
-        if net.spec.heads and k == len(names):
-            return softmax_of_heads(graph, net.spec.heads, a, "y_hat")
-        h = activate(graph, g, a, "y_hat" if k == len(names) else f"h_{k}")
+        if net.spec.heads and k == L:
+            return activate_heads(graph, net.spec, a, "y_hat")
+        h = activate(graph, g, a, "y_hat" if k == L else f"h_{k}")
     return h
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 
 from ffnn_fast._activation_derivatives import SELU_ALPHA, SELU_SCALE
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import SLOPE, Activation
 from ffnn_fast.onnx._graph import Graph
 
@@ -173,10 +174,10 @@ DOUBLE: dict[str, Callable[[Graph, str, str], str]] = {
 }
 
 
-def checked_activations(activations: Iterable[str | Activation]) -> list[str]:
-    """The names of g_1, ..., O; ValueError for one without a form in ONNX's operators."""
+def checked_activations(activations: Iterable[str | Activation], first: int = 1) -> list[str]:
+    """The names of g_first, ...; ValueError for one without a form in ONNX's operators."""
     known, names = [*OPERATORS, *COMPOSED], []
-    for k, g in enumerate(activations, start=1):
+    for k, g in enumerate(activations, start=first):
         if not isinstance(g, str) or g not in known:
             name = g if isinstance(g, str) else g.name
             raise ValueError(
@@ -197,8 +198,8 @@ def activate(graph: Graph, g: str, a: str, h: str) -> str:
     return graph.add(op, a, name=h, **attributes)
 
 
-def softmax_of_heads(graph: Graph, widths: tuple[int, ...], a: str, y_hat: str) -> str:
-    """ŷ, a softmax over each head of a, a value of the name `y_hat`."""
-    heads = graph.split(a, widths)
-    probabilities = [activate(graph, "softmax", head, "probabilities") for head in heads]
-    return graph.add("Concat", *probabilities, name=y_hat, axis=1)
+def activate_heads(graph: Graph, spec: NetworkSpec, a: str, y_hat: str) -> str:
+    """ŷ, the output function of each head of a, a value of the name `y_hat`."""
+    heads = zip(spec.head_specs, graph.split(a, spec.head_widths), strict=True)
+    parts = [activate(graph, str(head.output), part, "y_hat_of_head") for head, part in heads]
+    return graph.add("Concat", *parts, name=y_hat, axis=1)

@@ -1,5 +1,6 @@
 """Optimizers by name, and all of a step that is not the gradient."""
 
+from ffnn_fast.optimizers._factors import Factors, as_factors, rates_of_ntk
 from ffnn_fast.optimizers._first_step import first_step as first_step  # for the reference
 from ffnn_fast.optimizers._rules import (
     OPTIMIZERS,
@@ -30,6 +31,7 @@ __all__ = [
     "AdaMax",
     "Adam",
     "AdamW",
+    "Factors",
     "Momentum",
     "NAdam",
     "Nesterov",
@@ -38,5 +40,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "StepRule",
+    "as_factors",
     "as_optimizer",
+    "rates_of_ntk",
 ]

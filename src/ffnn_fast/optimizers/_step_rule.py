@@ -9,6 +9,7 @@ import numpy as np
 
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float, as_int, convert_fields
+from ffnn_fast.optimizers._factors import Factors, as_factors
 from ffnn_fast.optimizers._rules import Optimizer
 
 
@@ -36,6 +37,9 @@ class StepRule:
         0 for none.
     seed : int, default 0
         Of the dropout masks, in [0, 2**63).
+    rate_factors, decay_factors : Factors or None, default None
+        Of the learning rate, > 0, and of the decay of `AdamW`, by group; None: all 1. The rule is
+        applied to each group by itself.
 
     Raises
     ------
@@ -50,6 +54,8 @@ class StepRule:
     frozen: tuple[int, ...] = ()
     average: float = 0.0
     seed: int = 0
+    rate_factors: Factors | None = None
+    decay_factors: Factors | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, Optimizer):
@@ -58,11 +64,35 @@ class StepRule:
         convert_fields(self, as_float, "average", high=1.0, closed="left")
         convert_fields(self, as_int, "seed", low=0, high=2**63 - 1)
         object.__setattr__(self, "frozen", _as_layers(self.frozen))
+        for name in ("rate_factors", "decay_factors"):
+            object.__setattr__(self, name, as_factors(getattr(self, name), name))
+        if self.rate_factors is not None and not _all_positive(self.rate_factors):
+            raise ValueError(
+                f"rate_factors must be > 0, got {self.rate_factors}; to hold layers, use frozen"
+            )
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether groups have factors of their own."""
+        return self.rate_factors is not None or self.decay_factors is not None
+
+    def factors(self, n_layers: int) -> tuple[list[float], list[float]]:
+        """Those of the rate and of the decay, in the order of `Factors.by_group`."""
+        rate, decay = (self.rate_factors or Factors()), (self.decay_factors or Factors())
+        return rate.by_group(n_layers), decay.by_group(n_layers)
+
+    def packed_factors(self, n_layers: int) -> bytes:
+        """The same numbers as doubles, side by side; b"" without factors."""
+        return np.array(self.factors(n_layers)).tobytes() if self.has_factors else b""
 
     @property
     def slots(self) -> int:
         """Rows of the state: the optimizer's, and one for the average."""
         return self.optimizer.slots + (self.average > 0)
+
+
+def _all_positive(factors: Factors) -> bool:
+    return all(np.min(value) > 0 for value in vars(factors).values() if value != ())
 
 
 def _as_layers(layers: Any) -> tuple[int, ...]:

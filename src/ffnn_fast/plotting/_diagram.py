@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_int
+from ffnn_fast.activations import activation_of
 from ffnn_fast.plotting._canvas import DIVERGING, FAINT, INK, one_axes
 from ffnn_fast.plotting._protocols import HasSpec
 
@@ -60,7 +61,7 @@ def network_diagram(
         spec, weights = net, None
     else:
         spec, weights = net.spec, getattr(net, "weights", None)
-    columns = [_places(n, max_units) for n in spec.layer_sizes]
+    columns = [_places(n, max_units) for n in spec.unit_sizes]
     top = max(column[0][1] for column in columns) + RADIUS
     width = GAP * spec.n_layers + 3.2
     ax = one_axes(ax, 0.62 * width, 0.62 * (2 * top + 3.4))
@@ -150,9 +151,11 @@ def _heading(k: int, L: int) -> str:
 
 
 def _caption(spec: NetworkSpec, k: int) -> str:
-    n = spec.layer_sizes[k]
+    n = spec.unit_sizes[k]
     if k == 0:
         return f"{n} input" + ("s" if n > 1 else "")
+    if k == spec.n_layers and spec.mixed:
+        return ", ".join(f"{h.n_outputs} {activation_of(h.output).name}" for h in spec.head_specs)
     g = spec.layer_activations[k - 1]
     return f"{n} {g if isinstance(g, str) else g.name}"
 

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ffnn_fast._model.arrays import as_targets
-from ffnn_fast._model.predictions import predict
+from ffnn_fast._model.predictions import predict_one, split_heads
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_int
+from ffnn_fast.activations import by_head
 from ffnn_fast.plotting._canvas import INK, class_colours, one_axes
 from ffnn_fast.plotting._protocols import HasForward
 
@@ -45,8 +46,8 @@ def decision_surface(
     X : array-like of shape (n, 2), optional
         Samples to draw, which also set the limits.
     y : array-like, optional
-        Their labels, (n,), for several heads a column each, one-hot targets, (n, n_L), or values,
-        (n,) or (n, n_L).
+        Their labels, (n,), for several softmax heads a column each, one-hot targets, (n, n_L), or
+        values, (n,) or (n, n_L); for heads of `Head` a tuple of the targets of each.
     ax : matplotlib.axes.Axes, optional
         Default: axes of a new figure.
     limits : ((x_min, x_max), (y_min, y_max)), optional
@@ -55,8 +56,8 @@ def decision_surface(
         Grid points along each side, at least 2.
     output : int, optional
         Index of the output to draw, from 0; needed for several targets of a regressor and for
-        several labels that are not mutually exclusive. For several softmax heads: index of the
-        head, which is drawn with all its classes.
+        several labels that are not mutually exclusive. For several heads: index of the head, which
+        is drawn with all its classes, or with its one output.
 
     Returns
     -------
@@ -77,16 +78,20 @@ def decision_surface(
         raise ValueError(f"X must have shape (n, 2), got {points.shape}")
     resolution = as_int(resolution, "resolution", 2)
     output = _checked_output(spec, output)
+    part, of_part = (spec.head_specs[output], 0) if spec.mixed else (spec, output)
+    if spec.mixed and not part.takes_labels:
+        of_part = _only_output(part, output)
     (left, right), (bottom, top) = extent = _limits(points, limits)
     x, z = np.linspace(left, right, resolution), np.linspace(bottom, top, resolution)
     grid = np.stack(np.meshgrid(x, z), axis=-1)  # (row: second input, column: first input, 2)
     y_hat = net.forward(grid.reshape(-1, 2)).reshape(resolution, resolution, -1)
-    target = None if y is None else _target(spec, np.asarray(y), output)
+    target = None if y is None else _target(spec, y, output)
+    y_hat = split_heads(spec, y_hat)[output] if spec.mixed else y_hat
     ax = one_axes(ax, 5.6, 4.6)
-    if spec.task == "classification":
-        _draw_classes(ax, x, z, _probabilities(spec, y_hat, output), points, target)
+    if part.task == "classification":
+        _draw_classes(ax, x, z, _probabilities(part, y_hat, of_part), points, target)
     else:
-        _draw_values(ax, x, z, y_hat[..., output], points, target)
+        _draw_values(ax, x, z, y_hat[..., of_part], points, target)
     ax.set_xlim(*extent[0])
     ax.set_ylim(*extent[1])
     ax.set_xlabel("$x_1$")
@@ -99,8 +104,7 @@ def _probabilities(spec: NetworkSpec, y_hat: Array, output: int) -> Array:
     if spec.takes_labels:
         return y_hat
     if spec.heads:
-        start = sum(spec.heads[:output])
-        return y_hat[..., start : start + spec.heads[output]]
+        return split_heads(spec, y_hat)[output]
     return np.stack([1 - y_hat[..., output], y_hat[..., output]], axis=-1)
 
 
@@ -118,6 +122,16 @@ def _checked_output(spec: NetworkSpec, output: int | None) -> int:
     return output or 0
 
 
+def _only_output(head: NetworkSpec, place: int) -> int:
+    """The index of the one output of a head that is no choice between classes."""
+    if head.n_outputs > 1:
+        raise ValueError(
+            f"head {place} has {head.n_outputs} outputs; a head is drawn if it has one output or "
+            "chooses between classes"
+        )
+    return 0
+
+
 def _limits(points: Array | None, limits: Limits | None) -> Limits:
     if limits is not None:
         for low, high in limits:
@@ -132,10 +146,15 @@ def _limits(points: Array | None, limits: Limits | None) -> Limits:
     return (a, b), (c, d)
 
 
-def _target(spec: NetworkSpec, y: Array, output: int) -> Array:
+def _target(spec: NetworkSpec, y: Any, output: int) -> Array:
     """Labels or values of the samples, (n,)."""
+    if spec.mixed:
+        n = len(y[0]) if isinstance(y, (tuple, list)) else len(y)
+        ((part,),) = by_head(spec.target_widths, as_targets(y, spec, n))[output : output + 1]
+        return predict_one(spec.head_specs[output], part)
+    y = np.asarray(y)
     if spec.heads:
-        return predict(spec, as_targets(y, spec, len(y)))[:, output]
+        return predict_one(spec, as_targets(y, spec, len(y)))[:, output]
     if y.ndim == 2 and spec.takes_labels:
         return y.argmax(axis=1)
     return y[:, output] if y.ndim == 2 else y

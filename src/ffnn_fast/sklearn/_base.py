@@ -130,8 +130,9 @@ class BaseMLP(CheckedParameters):
             self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        if isinstance(self.learning_rate, Schedule):
-            check_counts(self.learning_rate, "partial_fit")
+        for schedule in (self.learning_rate, *(self.schedules or {}).values()):
+            if isinstance(schedule, Schedule):
+                check_counts(schedule, "partial_fit")
         with restored_on_error(self):
             if first:
                 data = self._validated(X, y, sample_weight, True, incremental=True)

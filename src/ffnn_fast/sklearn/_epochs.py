@@ -181,7 +181,7 @@ def reset_curves(est: Any, params: Array, recorded: Recorded) -> None:
 def begin_epochs(runner: EpochRunner, validation: Validation | None, max_iter: int) -> None:
     """Adapt the learning rate to the fit; ValueError if it does not suit."""
     runner.optimizer.check_monitor([*FIGURES, *([] if validation is None else validation.names)])
-    runner.optimizer.begin(max_iter * runner.steps_per_epoch)
+    runner.optimizer.begin(max_iter, runner.steps_per_epoch)
 
 
 def fit_epochs(
@@ -209,6 +209,7 @@ def fit_epochs(
             if est.verbose:
                 print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")  # noqa: T201
             record = _record(est, validation, optimizer)
+            record |= optimizer.scheduled_values(runner.steps_per_epoch)
             if _is_best(est, monitor):
                 est._best = runner.net.params.copy()
             optimizer.end_epoch(est.t_, record)

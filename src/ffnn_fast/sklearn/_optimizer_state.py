@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._training.hyper_schedules import HyperSchedules, Steps, as_hyper_schedules
 from ffnn_fast.optimizers import OPTIMIZERS, Momentum, Nesterov, Optimizer, StepRule
 from ffnn_fast.schedules import Memory, ReduceOnPlateau, Schedule, WarmUp, as_schedule
 
@@ -48,10 +49,14 @@ class OptimizerState:
         Number of steps done.
     memory : dict
         State of the schedule.
+    schedules : dict of str to Schedule
+        Those of other hyperparameters.
     rule : StepRule
         All of a step that is not the gradient.
     counted : str or Schedule
         The schedule of this fit, with shares of it as numbers of steps.
+    others : HyperSchedules
+        `schedules`, likewise.
     """
 
     optimizer: Optimizer
@@ -65,22 +70,31 @@ class OptimizerState:
     rate: float
     t: int = 0
     memory: Memory = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
     rule: StepRule = field(init=False)
     counted: str | Schedule = field(init=False)
+    others: HyperSchedules = field(init=False)
 
     def __post_init__(self) -> None:
         self.rule = StepRule(self.optimizer, seed=self.seed)
         self.counted = self.schedule
+        self.others = HyperSchedules(self.optimizer, self.schedules)
 
     @property
     def needs_n_steps(self) -> bool:
         """Whether the rates depend on the number of steps of the fit."""
-        return isinstance(self.schedule, Schedule) and self.schedule.needs_n_steps
+        used = (self.schedule, *self.schedules.values())
+        return any(isinstance(one, Schedule) and one.needs_n_steps for one in used)
 
-    def begin(self, n_steps: int) -> None:
-        """Set the number of steps of the fit; ValueError if the schedule needs more of them."""
+    def begin(self, epochs: int, steps_per_epoch: int) -> None:
+        """Set the number of steps of the fit; ValueError if a schedule needs more of them, or gives
+        values out of bounds.
+        """
+        n_steps = epochs * steps_per_epoch
         if isinstance(self.schedule, Schedule):
             self.counted = self.schedule.over(n_steps)
+        self.others = HyperSchedules(self.optimizer, self.schedules).over(n_steps)
+        self.others.check(Steps(self.t, n_steps, steps_per_epoch))
 
     def table(self, n: int, steps_per_epoch: int) -> Array:
         """Hyperparameters of the next n steps: (1, H) if they are all the same, else (n, H)."""
@@ -88,14 +102,18 @@ class OptimizerState:
         if isinstance(self.counted, Schedule):
             rates = self.counted.rates(self.t, n, steps_per_epoch, self.memory)
             self.rate = float(rates[-1])
-        rows = np.empty((n if self.scales_epsilon else len(rates), len(self.hyper)))
-        rows[:] = self.hyper
-        rows[:, 0] = rates
         if self.scales_epsilon:
-            _, _, beta_2, epsilon = self.hyper
+            rates = np.broadcast_to(rates, n)
+        rows = self.others.table(self.hyper, rates, Steps(self.t, n, steps_per_epoch))
+        if self.scales_epsilon:
             t = np.arange(self.t + 1, self.t + n + 1)
-            rows[:, 3] = epsilon / np.sqrt(1 - beta_2**t)
+            beta_2 = rows[:, 2] if "beta_2" in self.schedules else self.hyper[2]
+            rows[:, 3] /= np.sqrt(1 - beta_2**t)
         return rows
+
+    def scheduled_values(self, steps_per_epoch: int) -> dict[str, float]:
+        """The hyperparameters that have schedules, in the last step, by name."""
+        return self.others.values_at(Steps(max(self.t - 1, 0), 1, steps_per_epoch))
 
     def check_monitor(self, recorded: Sequence[str]) -> None:
         """ValueError if the schedule monitors a figure that is not recorded."""
@@ -155,6 +173,7 @@ def new_optimizer_state(estimator: Any, spec: NetworkSpec, seed: int) -> Optimiz
         vectors=np.zeros((optimizer.slots, spec.n_params), spec.dtype),
         rate=rate,
         memory=schedule.new_memory() if isinstance(schedule, Schedule) else {},
+        schedules=as_hyper_schedules(estimator.schedules, optimizer, spec),
     )
 
 

@@ -19,6 +19,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._names import hints_keywords
 from ffnn_fast._public import public
+from ffnn_fast._training.types import SchedulesLike
 from ffnn_fast.activations import Activation
 from ffnn_fast.losses import loss_of
 from ffnn_fast.metrics import Metric
@@ -88,6 +89,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         inputs.
     weight_decay : float, default 0.01
         Coefficient of ``adamw``.
+    schedules : dict of str to Schedule or callable, optional
+        Schedules of other hyperparameters than the learning rate, for stochastic solvers: those of
+        the optimizer, as ``{"weight_decay": FlatCosine(0.02)}``, and ``"dropout"``, which needs
+        `dropout`. As in `ffnn_fast.Network.fit`.
     callbacks : callable or list of callable, optional
         Called after each epoch with a dictionary of ``epoch``, ``loss`` and ``learning_rate``, with
         validation data also ``val_loss``, ``val_score`` and the monitored metric. A callback that
@@ -176,6 +181,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         monitor: str | Metric = "score",
         dropout: float | Sequence[float] = 0.0,
         weight_decay: float = 0.01,
+        schedules: SchedulesLike = None,
         callbacks: Callbacks = None,
         scale_target: bool = False,
         n_threads: int | None = None,
@@ -209,6 +215,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.monitor = monitor
         self.dropout = dropout
         self.weight_decay = weight_decay
+        self.schedules = schedules
         self.callbacks = callbacks
         self.scale_target = scale_target
         self.n_threads = n_threads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.predictions import predict
+from ffnn_fast._model.predictions import predict_one
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.losses import loss_of
@@ -60,7 +60,7 @@ def point_prediction(spec: NetworkSpec, target: TargetEncoder, y_hat: Array) -> 
     several heads the mean, or the quantile nearest to the median.
     """
     if target.task == "classification":
-        return predict(spec, y_hat)
+        return predict_one(spec, y_hat)
     return loss_of(spec.loss).point(y_hat, **spec.loss_options)[:, 0]
 
 

@@ -211,7 +211,7 @@ def _schedule(training: Training, rate: float, epochs: int, steps: int) -> Sched
         if chosen.name == "cosine":
             whole = {"step": epochs * steps, "fit": 1.0}.get(settings.get("per", ""), epochs)
             settings.setdefault("period", whole)
-        if chosen.name == "one_cycle":
+        if chosen.name in ("one_cycle", "cos_log", "flat_cosine"):
             whole = {"epoch": epochs, "fit": 1.0}.get(settings.get("per", ""), epochs * steps)
             settings.setdefault("total", whole)
         schedule = SCHEDULES[chosen.name](rate, **settings)

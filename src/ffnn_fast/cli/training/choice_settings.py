@@ -14,7 +14,9 @@ from ffnn_fast.optimizers import OPTIMIZERS
 from ffnn_fast.schedules import (
     Constant,
     Cosine,
+    CosLog,
     Exponential,
+    FlatCosine,
     InverseScaling,
     OneCycle,
     ReduceOnPlateau,
@@ -31,6 +33,8 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "inverse": InverseScaling,
     "cosine": Cosine,
     "one_cycle": OneCycle,
+    "cos_log": CosLog,
+    "flat_cosine": FlatCosine,
     "plateau": ReduceOnPlateau,
 }
 LEVENBERG_MARQUARDT = "levenberg_marquardt"

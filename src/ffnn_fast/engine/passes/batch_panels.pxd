@@ -6,12 +6,13 @@
 #   h[k]      panels of layer k = 0..L (h[L] holds a_L, then ∇a_L)
 #   da[k]     panels of layer k = 1..L-1
 #   rows[k]   h[k] again, sample-major in blocks, k = 0..L-1, for the products over samples
-#   scratch   2 n_L elements for each thread
+#   extras    of an input block and of parametric activations: see input_block.pxd
+#   scratch   2 n_L elements for each thread, and those of an input block
 # Where slopes are kept (plan.pxd), h[k] is in the place of da[k] and g'(a_k), with the mask, in
 # that of h[k].
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport prefetch
+from ffnn_fast.engine.kernels.compiler cimport prefetch, rare
 from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, bias_gradient, gather_panel, panel_to_blocks, panel_to_rows, panels_backward,
     panels_forward, weight_gradient,
@@ -21,7 +22,14 @@ from ffnn_fast.engine.passes.activation_loops cimport (
 )
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of, rows_from
 from ffnn_fast.engine.passes.dropout_masks cimport drop_panel
+from ffnn_fast.engine.passes.input_block cimport (
+    clear_lanes, columns_size, d_panel, dh0_panel, expand_panel, extras_size, gather_columns,
+    parts_panel, spare_size, x_panel,
+)
 from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel, losses_panel
+from ffnn_fast.engine.passes.parametric cimport (
+    activate_parametric, activate_parametric_panel, alpha_part,
+)
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport drops, keeps_slope, plan_t, step_t
 
@@ -90,12 +98,19 @@ cdef inline floating* h_rows(
     return work + rows_at(plan, count) + count * plan.S * plan.block_below[k] + p * plan.S * plan.S
 
 
+cdef inline floating* extras_of(
+    const plan_t* plan, floating* work, Py_ssize_t count
+) noexcept nogil:
+    """Where the extras begin"""
+    return work + rows_at(plan, count) + count * plan.S * plan.block_below[plan.L]
+
+
 cdef inline floating* thread_scratch(
     const plan_t* plan, floating* work, Py_ssize_t count, int thread
 ) noexcept nogil:
-    """A panel of a thread's own, of which 2 n_L elements are used"""
-    return work + rows_at(plan, count) + count * plan.S * plan.block_below[plan.L] \
-        + thread * plan.panel[plan.L]
+    """A panel of a thread's own, of which 2 n_L elements are used; behind it that of a block"""
+    return extras_of(plan, work, count) + extras_size(plan, count) \
+        + thread * (plan.panel[plan.L] + spare_size(plan))
 
 
 cdef inline Py_ssize_t panels_workspace(
@@ -104,15 +119,20 @@ cdef inline Py_ssize_t panels_workspace(
     """Elements of scratch for a block of n samples"""
     cdef Py_ssize_t count = panel_count(plan, n)
     return rows_at(plan, count) + count * plan.S * plan.block_below[plan.L] \
-        + threads * plan.panel[plan.L]
+        + extras_size(plan, count) + threads * (plan.panel[plan.L] + spare_size(plan))
 
 
 cdef inline Py_ssize_t outputs_workspace(const plan_t* plan, Py_ssize_t count) noexcept nogil:
-    """Elements of scratch of one thread for outputs only: h[k], and a panel of its own"""
+    """Elements of scratch of one thread for outputs only: h[k], a panel of its own, and one of X"""
+    return columns_at(plan, count) + (0 if plan.feature is NULL else columns_size(plan))
+
+
+cdef inline Py_ssize_t columns_at(const plan_t* plan, Py_ssize_t count) noexcept nogil:
+    """Where that panel of X begins"""
     return count * plan.panel_below[plan.L + 1] + plan.panel[plan.L]
 
 
-cdef inline floating* activate_panel(
+cdef inline void activate_panel(
     const plan_t* plan, const step_t* step, Py_ssize_t k, Py_ssize_t first, floating* a,
     floating* h,
 ) noexcept nogil:
@@ -126,7 +146,6 @@ cdef inline floating* activate_panel(
         value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
     if drops(plan, step, k):
         drop_panel(plan, step, k, first, h, NULL if h == a else a)
-    return h
 
 
 cdef inline void gather_inputs(
@@ -155,6 +174,20 @@ cdef inline void inputs_of_panel(
         panel_to_blocks(batch.n, plan.n[0], h, rows, N)
 
 
+cdef inline void block_of_panel(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    floating* x, floating* h, floating* rows, Py_ssize_t N,
+) noexcept nogil:
+    """x := the n <= S rows of the batch, h[0] := the units of the input block, with the mask; and
+    rows[0] unless NULL"""
+    gather_columns(plan, batch, x)
+    expand_panel(plan, params, x, h)
+    if drops(plan, step, 0):
+        drop_panel(plan, step, 0, batch.first, h, <floating*>NULL)
+    if rows is not NULL:
+        panel_to_blocks(batch.n, plan.n[0], h, rows, N)
+
+
 cdef inline batch_t rows_of_panel(
     const plan_t* plan, const batch_t* batch, Py_ssize_t p
 ) noexcept nogil:
@@ -170,10 +203,19 @@ cdef inline void forward_panels(
     cdef Py_ssize_t S = plan.S, N = count * S, n = batch.n, p, k
     cdef Py_ssize_t samples = min(n, last * S) - first * S
     cdef batch_t panel
+    cdef floating* a
     cdef floating* z
+    cdef floating* extras = extras_of(plan, work, count)
     cdef const floating* h = h_panel(plan, work, count, 0, first)
     for p in range(first, last):
         panel = rows_of_panel(plan, batch, p)
+        if rare(plan.feature is not NULL):
+            block_of_panel(
+                plan, step, params, &panel, x_panel(plan, extras, count, p) if with_rows
+                else work + columns_at(plan, count), h_panel(plan, work, count, 0, p),
+                h_rows(plan, work, count, 0, p) if with_rows else NULL, N,
+            )
+            continue
         inputs_of_panel(
             plan, step, &panel, h_panel(plan, work, count, 0, p),
             h_rows(plan, work, count, 0, p) if with_rows else NULL, N,
@@ -187,10 +229,19 @@ cdef inline void forward_panels(
             return
         h = input_panel_above(plan, step, work, count, k, first)
         for p in range(first, last):
-            z = activate_panel(
-                plan, step, k, batch.first + p * S, h_panel(plan, work, count, k, p),
-                input_panel_above(plan, step, work, count, k, p),
-            )
+            z = input_panel_above(plan, step, work, count, k, p)
+            a = h_panel(plan, work, count, k, p)
+            if not rare(plan.parametric):
+                activate_panel(plan, step, k, batch.first + p * S, a, z)
+            elif step.train:
+                activate_parametric_panel(
+                    plan, step, params, k, batch.first + p * S, a, z,
+                    d_panel(plan, extras, count, k, p),
+                )
+            else:
+                activate_parametric(plan, params, k, z)
+                if drops(plan, step, k):
+                    drop_panel(plan, step, k, batch.first + p * S, z, <floating*>NULL)
             if with_rows:
                 panel_to_blocks(
                     min(S, n - p * S), plan.n[k], z, h_rows(plan, work, count, k, p), N
@@ -203,12 +254,19 @@ cdef inline void backward_panels(
 ) noexcept nogil:
     """∇a_k of the panels first..last-1 of n samples, k = L-1..1, from ∇a_L"""
     cdef Py_ssize_t S = plan.S, p, k, samples = min(n, last * S) - first * S
+    cdef floating* extras = extras_of(plan, work, count)
     for k in range(plan.L, 1, -1):
         panels_backward(
             samples, plan.n[k], plan.n[k - 1], params + plan.W[k],
             da_panel(plan, work, count, k, first), da_panel(plan, work, count, k - 1, first),
         )
         for p in range(first, last):
+            if rare(plan.parametric):
+                alpha_part(
+                    min(S, n - p * S), plan.n[k - 1], da_panel(plan, work, count, k - 1, p),
+                    d_panel(plan, extras, count, k - 1, p),
+                    parts_panel(plan, extras, count, k - 1, p),
+                )
             if keeps_slope(plan, step, k - 1):
                 multiply(
                     h_panel(plan, work, count, k - 1, p), da_panel(plan, work, count, k - 1, p),
@@ -219,6 +277,25 @@ cdef inline void backward_panels(
                     plan.g[k - 1], h_panel(plan, work, count, k - 1, p),
                     da_panel(plan, work, count, k - 1, p), plan.n[k - 1] * S,
                 )
+
+
+cdef inline void backward_to_block(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count,
+) noexcept nogil:
+    """∇h_0 of the panels first..last-1 of the batch, with the mask, from ∇a_1"""
+    cdef Py_ssize_t S = plan.S, p, samples = min(batch.n, last * S) - first * S
+    cdef floating* extras = extras_of(plan, work, count)
+    cdef floating* dh
+    panels_backward(
+        samples, plan.n[1], plan.n[0], params + plan.W[1], da_panel(plan, work, count, 1, first),
+        dh0_panel(plan, extras, first),
+    )
+    for p in range(first, last):
+        dh = dh0_panel(plan, extras, p)
+        if drops(plan, step, 0):
+            drop_panel(plan, step, 0, batch.first + p * S, dh, <floating*>NULL)
+        clear_lanes(dh, plan.n[0], min(S, batch.n - p * S))
 
 
 cdef inline void panels_to_deltas(
@@ -239,6 +316,8 @@ cdef inline void panels_to_deltas(
                 plan, &panel, h_panel(plan, work, count, plan.L, p), scale, True, scratch
             )
         backward_panels(plan, step, params, batch.n, first, last, work, count)
+        if rare(plan.feature is not NULL):
+            backward_to_block(plan, step, params, batch, first, last, work, count)
         first = last
 
 

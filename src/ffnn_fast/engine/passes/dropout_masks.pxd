@@ -1,6 +1,7 @@
 # Dropout by a hash of (seed, step, layer, row of the batch, unit), the formulas of
 # _model/dropout_masks.py.
 
+from libc.math cimport rint
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from ffnn_fast.engine.floating cimport floating
@@ -9,6 +10,7 @@ from ffnn_fast.engine.plan cimport plan_t, step_t
 
 cdef enum:
     MAX_S = 32  # samples of the widest panel, float32 with 64-byte vectors
+    MOST_DROPPED = 0x7FFFFFFF  # hashes of 2^31 that may drop a unit: a rate below 1
 
 
 cdef inline uint64_t splitmix(uint64_t start, uint64_t i) noexcept nogil:
@@ -31,6 +33,28 @@ cdef inline uint64_t layer_key(const step_t* step, Py_ssize_t k) noexcept nogil:
     return splitmix(splitmix(step.seed, <uint64_t>step.mask), <uint64_t>k)
 
 
+cdef inline void set_dropout(step_t* step, double rate) noexcept nogil:
+    """The rate, in [0, 1), of every layer that drops units in this step; no masks where it is 0"""
+    step.threshold = min(<Py_ssize_t>rint(rate * 2147483648.0), <Py_ssize_t>MOST_DROPPED)
+    step.kept_scale = 1 / (1 - rate)
+    if step.threshold == 0:
+        step.mask = 0
+
+
+cdef inline int32_t threshold_of(
+    const plan_t* plan, const step_t* step, Py_ssize_t k
+) noexcept nogil:
+    """Of 2^31 hashes, how many drop a unit of h_k in this step"""
+    return <int32_t>(plan.threshold[k] if step.threshold == 0 else step.threshold)
+
+
+cdef inline double kept_scale_of(
+    const plan_t* plan, const step_t* step, Py_ssize_t k
+) noexcept nogil:
+    """1 / (1 − rate) of h_k in this step"""
+    return plan.kept_scale[k] if step.threshold == 0 else step.kept_scale
+
+
 cdef inline void drop_panel(
     const plan_t* plan, const step_t* step, Py_ssize_t k, Py_ssize_t first, floating* z, floating* d
 ) noexcept nogil:
@@ -40,8 +64,8 @@ cdef inline void drop_panel(
     """
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
     cdef uint64_t start = layer_key(step, k), key
-    cdef int32_t threshold = <int32_t>plan.threshold[k]
-    cdef floating scale = <floating>plan.kept_scale[k]
+    cdef int32_t threshold = threshold_of(plan, step, k)
+    cdef floating scale = <floating>kept_scale_of(plan, step, k)
     cdef uint32_t[MAX_S] low
     cdef uint32_t[MAX_S] high
     cdef int32_t[MAX_S] bits
@@ -77,8 +101,8 @@ cdef inline void drop_rows(
 ) noexcept nogil:
     """The same for the n rows first.. of the batch, (n, n_k)"""
     cdef uint64_t start = layer_key(step, k), key
-    cdef int32_t threshold = <int32_t>plan.threshold[k]
-    cdef floating scale = <floating>plan.kept_scale[k]
+    cdef int32_t threshold = threshold_of(plan, step, k)
+    cdef floating scale = <floating>kept_scale_of(plan, step, k)
     cdef Py_ssize_t r, width = plan.n[k]
     for r in range(n):
         key = splitmix(start, <uint64_t>(first + r))

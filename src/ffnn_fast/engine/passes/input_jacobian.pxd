@@ -24,9 +24,9 @@ from ffnn_fast.engine.passes.one_sample_jacobian cimport (
     input_jacobian_of_sample, one_sample_scratch, reverse_is_cheaper, scale_lanes, widest_panel,
 )
 from ffnn_fast.engine.passes.outputs cimport PANEL_PER_ROW
-from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel
+from ffnn_fast.engine.passes.panel_losses cimport outputs_and_slopes_panel
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
-from ffnn_fast.engine.passes.vjp cimport softmax_jacobian_panel
+from ffnn_fast.engine.passes.vjp cimport apply_output_jacobian_panel
 from ffnn_fast.engine.plan cimport IDENTITY, SOFTMAX, plan_t
 
 cdef struct input_jacobian_t:  # arrays of the plan's dtype, for all rows of a call
@@ -70,7 +70,7 @@ cdef inline void set_lanes(floating w, floating* d) noexcept nogil:
 cdef inline floating* slopes_of_panel(
     const plan_t* plan, const floating* params, const batch_t* panel, floating* slopes, floating* h
 ) noexcept nogil:
-    """slopes[k] := g'(a_k), k < L; slopes[L] := O'(a_L), but ŷ for softmax; returns ŷ"""
+    """slopes[k] := g'(a_k), k < L; slopes[L] := O'(a_L), but ŷ of a softmax; returns ŷ"""
     cdef Py_ssize_t k
     cdef floating* a
     gather_panel(
@@ -82,10 +82,10 @@ cdef inline floating* slopes_of_panel(
         panels_forward(
             panel.n, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k], h, a
         )
-        if plan.g[k] == SOFTMAX:
-            activate_output_panel(plan, a)
-            return a
-        value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
+        if k == plan.L:
+            outputs_and_slopes_panel(plan, a, h)
+        else:
+            value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
     return h
 
 
@@ -145,24 +145,20 @@ cdef inline void columns_of_jacobian(
 cdef inline void output_jacobian_panel(
     const plan_t* plan, const floating* slope, floating* A
 ) noexcept nogil:
-    """A (n_L, n_0, S), ∂a_L/∂x, := ∂ŷ/∂x; slope: O'(a_L), or ŷ for softmax"""
+    """A (n_L, n_0, S), ∂a_L/∂x, := ∂ŷ/∂x; slope: O'(a_L), but ŷ of a softmax"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), width = plan.n[0], i, j, s, c, k
     cdef floating dot[MAX_S]
     if plan.g[plan.L] == IDENTITY:
         return
-    if plan.g[plan.L] != SOFTMAX:
-        for j in range(plan.n[plan.L]):
-            for c in range(width):
-                multiply(slope + j * S, A + (j * width + c) * S, S)
-        return
     for i in range(plan.heads):
-        k = plan.head[i]
+        k = plan.head[i].width
         for c in range(width):
             for s in range(S):
                 dot[s] = 0
-            for j in range(k):
-                for s in range(S):
-                    dot[s] += slope[j * S + s] * A[(j * width + c) * S + s]
+            if plan.head[i].output == SOFTMAX:
+                for j in range(k):
+                    for s in range(S):
+                        dot[s] += slope[j * S + s] * A[(j * width + c) * S + s]
             for j in range(k):
                 for s in range(S):
                     A[(j * width + c) * S + s] = \
@@ -233,10 +229,9 @@ cdef inline void tangents_of_group(
         )
         t, ta = ta, t
         for p in range(panels):
-            if plan.g[k] == SOFTMAX:
-                activate_output_panel(plan, a + p * size)
-                memcpy(h + p * size, a + p * size, plan.n[k] * S * sizeof(floating))
-                softmax_jacobian_panel(plan, h + p * size, t + p * size, t + p * size)
+            if k == plan.L:
+                outputs_and_slopes_panel(plan, a + p * size, h + p * size)
+                apply_output_jacobian_panel(plan, a + p * size, t + p * size, t + p * size)
             else:
                 value_and_slope(plan.g[k], a + p * size, h + p * size, plan.n[k] * S)
                 multiply(a + p * size, t + p * size, plan.n[k] * S)

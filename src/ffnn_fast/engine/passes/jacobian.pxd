@@ -219,7 +219,7 @@ cdef inline void sum_normal_equations(
     cdef jacobian_t parts = jacobian_parts(plan, n, work, team.thread)
     cdef Py_ssize_t block = parts.count
     cdef const floating* r = <const floating*>parts.r
-    cdef double scale = (2.0 if plan.loss == SQUARED_ERROR else 1.0) / n, total = 0
+    cdef double scale = (2.0 if plan.head[0].loss == SQUARED_ERROR else 1.0) / n, total = 0
     cdef batch_t rows
     parts.output_weight = output_weight
     while start < n:

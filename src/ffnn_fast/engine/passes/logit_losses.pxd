@@ -4,14 +4,14 @@
 # e(label). Canonical pairs have ∇a_L = ŷ − y.
 # No logarithm or quotient is taken of a rounded probability: log Σ_j e^{a_j} is the largest a_j and
 # log(1 + Σ'), where Σ' leaves that term out, so that a loss far below 1 keeps its digits.
-# Where the plan ignores missing targets, one that is NaN adds nothing.
+# Where the head ignores missing targets, one that is NaN adds nothing.
 
 from libc.math cimport INFINITY
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.maths.vecmath cimport exp, log, log1p, logistic
 from ffnn_fast.engine.passes.activation_loops cimport exp_row_and_rest, row_max, scale_row
-from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.plan cimport head_t
 
 
 cdef inline floating target_of(const floating* y, Py_ssize_t label, Py_ssize_t j) noexcept nogil:
@@ -21,11 +21,11 @@ cdef inline floating target_of(const floating* y, Py_ssize_t label, Py_ssize_t j
     return <floating>(1 if j == label else 0)
 
 
-cdef inline floating smoothed(const plan_t* plan, floating y, Py_ssize_t classes) noexcept nogil:
+cdef inline floating smoothed(const head_t* head, floating y, Py_ssize_t classes) noexcept nogil:
     """(1 − ε) y + ε / K"""
-    if plan.smoothing == 0:
+    if head.smoothing == 0:
         return y
-    return <floating>(1 - plan.smoothing) * y + <floating>(plan.smoothing / classes)
+    return <floating>(1 - head.smoothing) * y + <floating>(head.smoothing / classes)
 
 
 cdef inline void set_zero(floating* z, Py_ssize_t k) noexcept nogil:
@@ -41,14 +41,14 @@ cdef inline floating times(floating y, floating x) noexcept nogil:
 
 
 cdef inline double softmax_cross_entropy(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    const head_t* head, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
     floating scale, bint delta,
 ) noexcept nogil:
     """ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale (ŷ − y), y smoothed"""
     cdef Py_ssize_t j
-    cdef floating top, mass = 1, dot = 0, total, rest, kept = <floating>(1 - plan.smoothing)
-    cdef floating share = <floating>(plan.smoothing / k)
-    if plan.missing and y is not NULL and y[0] != y[0]:
+    cdef floating top, mass = 1, dot = 0, total, rest, kept = <floating>(1 - head.smoothing)
+    cdef floating share = <floating>(head.smoothing / k)
+    if head.missing and y is not NULL and y[0] != y[0]:
         set_zero(z, k)
         return 0
     top = row_max(z, k)
@@ -88,7 +88,7 @@ cdef inline floating softmax_minus_label(
 
 
 cdef inline double logistic_binary_cross_entropy(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    const head_t* head, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
     floating scale, bint delta,
 ) noexcept nogil:
     """ℓ = Σ_j |a_j| d_j + log(1 + e^−|a_j|), d = 1 − y for a > 0, else y; z := scale (ŷ − y)
@@ -101,10 +101,10 @@ cdef inline double logistic_binary_cross_entropy(
     for j in range(k):
         a = z[j]
         y_j = target_of(y, label, j)
-        if plan.missing and y_j != y_j:
+        if head.missing and y_j != y_j:
             z[j] = 0
             continue
-        y_j = smoothed(plan, y_j, 2)
+        y_j = smoothed(head, y_j, 2)
         size = -a if a < 0 else a
         total += times(<floating>1 - y_j if a > 0 else y_j, size) + log1p(exp(-size))
         if delta:
@@ -113,7 +113,7 @@ cdef inline double logistic_binary_cross_entropy(
 
 
 cdef inline double exp_poisson(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    const head_t* head, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
     floating scale, bint delta,
 ) noexcept nogil:
     """ℓ = Σ_j e^{a_j} − a_j y_j; z := scale (ŷ − y)"""
@@ -122,7 +122,7 @@ cdef inline double exp_poisson(
     cdef double total = 0
     for j in range(k):
         y_j = target_of(y, label, j)
-        if plan.missing and y_j != y_j:
+        if head.missing and y_j != y_j:
             z[j] = 0
             continue
         p = exp(z[j])
@@ -133,7 +133,7 @@ cdef inline double exp_poisson(
 
 
 cdef inline double logistic_cross_entropy(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    const head_t* head, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
     floating scale, bint delta,
 ) noexcept nogil:
     """ℓ = −Σ_j y_j log σ(a_j), log σ(a) = min(a, 0) − log(1 + e^−|a|); z := −scale y σ(−a)
@@ -146,10 +146,10 @@ cdef inline double logistic_cross_entropy(
     for j in range(k):
         a = z[j]
         y_j = target_of(y, label, j)
-        if plan.missing and y_j != y_j:
+        if head.missing and y_j != y_j:
             z[j] = 0
             continue
-        y_j = smoothed(plan, y_j, k)
+        y_j = smoothed(head, y_j, k)
         total += times(y_j, (-a if a < 0 else <floating>0) + log1p(exp(a if a < 0 else -a)))
         if delta:
             z[j] = -scale * y_j * logistic(-a)
@@ -165,7 +165,7 @@ cdef inline Py_ssize_t row_arg_max(const floating* z, Py_ssize_t k) noexcept nog
 
 
 cdef inline double softmax_binary_cross_entropy(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    const head_t* head, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
     floating scale, bint delta, floating* spare,
 ) noexcept nogil:
     """ℓ = −Σ_j y_j log ŷ_j + (1 − y_j) log(1 − ŷ_j), y smoothed; spare: k of scratch
@@ -190,9 +190,9 @@ cdef inline double softmax_binary_cross_entropy(
     for j in range(k):
         spare[j] = 0
         y_j = target_of(y, label, j)
-        if plan.missing and y_j != y_j:
+        if head.missing and y_j != y_j:
             continue
-        y_j = smoothed(plan, y_j, 2)
+        y_j = smoothed(head, y_j, 2)
         if j == t:
             yes, no = y_j, <floating>1 - y_j
             total += times(yes, log_total) + times(no, log_total - log_rest)

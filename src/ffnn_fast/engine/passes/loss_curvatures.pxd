@@ -4,7 +4,7 @@
 # row_losses.pxd. With J = ∂ŷ/∂a_L, which is symmetric, and ŷ̇ = J ȧ_L: for canonical pairs, whose
 # ∇a_L is ŷ − y, R∇a_L = ŷ̇; else J (∂²ℓ/∂ŷ² ŷ̇) + J̇ ∇ŷ. Second derivatives are 0 at a kink.
 # For the pairs in logit_losses.pxd that are not canonical, formulas of a_L take no quotient by a
-# rounded probability. Where the plan ignores missing targets, one that is NaN adds nothing.
+# rounded probability. Where the head ignores missing targets, one that is NaN adds nothing.
 
 from libc.string cimport memcpy
 
@@ -18,15 +18,15 @@ from ffnn_fast.engine.passes.logit_losses cimport row_arg_max, smoothed, target_
 from ffnn_fast.engine.passes.row_losses cimport loss_and_slopes
 from ffnn_fast.engine.plan cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HUBER, LOGISTIC,
-    LOG_COSH, POISSON, SOFTMAX, SQUARED_ERROR, plan_t,
+    LOG_COSH, POISSON, SOFTMAX, SQUARED_ERROR, head_t, plan_t,
 )
 
 
 cdef inline bint is_missing(
-    const plan_t* plan, const floating* y, Py_ssize_t j
+    const head_t* head, const floating* y, Py_ssize_t j
 ) noexcept nogil:
     """Whether y_j is NaN and passed over"""
-    return plan.missing and y is not NULL and y[j] != y[j]
+    return head.missing and y is not NULL and y[j] != y[j]
 
 
 cdef inline floating row_dot(const floating* x, const floating* y, Py_ssize_t k) noexcept nogil:
@@ -39,7 +39,7 @@ cdef inline floating row_dot(const floating* x, const floating* y, Py_ssize_t k)
 
 
 cdef inline floating loss_curvature(
-    const plan_t* plan, int loss, floating p, floating y
+    const head_t* head, int loss, floating p, floating y
 ) noexcept nogil:
     """∂²ℓ/∂ŷ_j² at ŷ_j = p, for a loss that is a sum over outputs, with 0 / 0 = 0"""
     cdef floating total = 0, slope
@@ -48,7 +48,7 @@ cdef inline floating loss_curvature(
     if loss == HALF_SQUARED_ERROR:
         return 1
     if loss == HUBER:
-        return <floating>(1 if magnitude(p - y) < <floating>plan.delta else 0)
+        return <floating>(1 if magnitude(p - y) < <floating>head.delta else 0)
     if loss == LOG_COSH:
         slope = tanh(p - y)
         return <floating>1 - slope * slope
@@ -62,13 +62,13 @@ cdef inline floating loss_curvature(
 
 
 cdef inline void curvature_of_gaussian(
-    const plan_t* plan, const floating* p, const floating* y, floating* m
+    const head_t* head, const floating* p, const floating* y, floating* m
 ) noexcept nogil:
     """m := ∂²ℓ/∂ŷ² m of ℓ = Σ_t (s_t + u_t²) / 2, u = (μ − y) e^−s/2, ŷ = (μ, s)"""
-    cdef Py_ssize_t t, T = plan.targets
+    cdef Py_ssize_t t, T = head.targets
     cdef floating d, root, u, along
     for t in range(T):
-        if is_missing(plan, y, t):
+        if is_missing(head, y, t):
             m[t] = m[T + t] = 0
             continue
         d, root = p[t] - y[t], exp(<floating>-0.5 * p[T + t])
@@ -79,20 +79,20 @@ cdef inline void curvature_of_gaussian(
 
 
 cdef inline void curvature_of_outputs(
-    const plan_t* plan, int loss, const floating* p, const floating* y, Py_ssize_t label,
+    const head_t* head, int loss, const floating* p, const floating* y, Py_ssize_t label,
     Py_ssize_t k, floating* m,
 ) noexcept nogil:
     """m := ∂²ℓ/∂ŷ² m at ŷ = p"""
     cdef Py_ssize_t j, classes = 2 if loss == BINARY_CROSS_ENTROPY else k
     if loss == GAUSSIAN_NLL:
-        curvature_of_gaussian(plan, p, y, m)
+        curvature_of_gaussian(head, p, y, m)
         return
     for j in range(k):
-        if is_missing(plan, y, j):
+        if is_missing(head, y, j):
             m[j] = 0
         else:
             m[j] *= loss_curvature(
-                plan, loss, p[j], smoothed(plan, target_of(y, label, j), classes)
+                head, loss, p[j], smoothed(head, target_of(y, label, j), classes)
             )
 
 
@@ -105,7 +105,7 @@ cdef inline void softmax_product(const floating* p, Py_ssize_t k, floating* t) n
 
 
 cdef inline void canonical_tangent(
-    const plan_t* plan, Py_ssize_t O, floating* a, floating* t, const floating* y, Py_ssize_t k,
+    const head_t* head, Py_ssize_t O, floating* a, floating* t, const floating* y, Py_ssize_t k,
     floating* spare,
 ) noexcept nogil:
     """t := J t, 0 where the target is missing; spare: k of scratch"""
@@ -117,12 +117,12 @@ cdef inline void canonical_tangent(
         value_and_slope(O, a, spare, k)
         multiply(a, t, k)
     for j in range(k):
-        if is_missing(plan, y, j):
+        if is_missing(head, y, j):
             t[j] = 0
 
 
 cdef inline void general_tangent(
-    const plan_t* plan, int loss, Py_ssize_t O, floating* a, floating* t, const floating* y,
+    const head_t* head, int loss, Py_ssize_t O, floating* a, floating* t, const floating* y,
     Py_ssize_t label, Py_ssize_t k, floating* p,
 ) noexcept nogil:
     """t := J (∂²ℓ/∂ŷ² J t) + J̇ ∇ŷ; p: 3 k of scratch
@@ -144,8 +144,8 @@ cdef inline void general_tangent(
         value_and_slope(O, a, p, k)
         multiply(a, t, k)
     memcpy(g, p, k * sizeof(floating))
-    loss_and_slopes(plan, g, y, label, k, True)
-    curvature_of_outputs(plan, loss, p, y, label, k, t)
+    loss_and_slopes(head, g, y, label, k, True)
+    curvature_of_outputs(head, loss, p, y, label, k, t)
     if O == SOFTMAX:
         mean, turned = row_dot(p, g, k), row_dot(m, g, k)
         softmax_product(p, k, t)
@@ -157,20 +157,20 @@ cdef inline void general_tangent(
 
 
 cdef inline void logistic_cross_entropy_tangent(
-    const plan_t* plan, const floating* a, floating* t, const floating* y, Py_ssize_t label,
+    const head_t* head, const floating* a, floating* t, const floating* y, Py_ssize_t label,
     Py_ssize_t k,
 ) noexcept nogil:
     """t_j := y_j σ(a_j) σ(−a_j) t_j, y smoothed"""
     cdef Py_ssize_t j
     for j in range(k):
-        if is_missing(plan, y, j):
+        if is_missing(head, y, j):
             t[j] = 0
         else:
-            t[j] *= smoothed(plan, target_of(y, label, j), k) * logistic(a[j]) * logistic(-a[j])
+            t[j] *= smoothed(head, target_of(y, label, j), k) * logistic(a[j]) * logistic(-a[j])
 
 
 cdef inline void softmax_binary_cross_entropy_tangent(
-    const plan_t* plan, const floating* a, floating* t, const floating* y, Py_ssize_t label,
+    const head_t* head, const floating* a, floating* t, const floating* y, Py_ssize_t label,
     Py_ssize_t k, floating* p,
 ) noexcept nogil:
     """t := ∂²ℓ/∂a² t of ℓ = −Σ_j y_j a_j + K log Σ_i e^{a_i} − Σ_j (1 − y_j) log Σ_{i≠j} e^{a_i}
@@ -203,10 +203,10 @@ cdef inline void softmax_binary_cross_entropy_tangent(
             dot_c += c[j] * (t[j] - t[s])
     for j in range(k):
         f[j] = mu[j] = 0
-        if is_missing(plan, y, j):
+        if is_missing(head, y, j):
             continue
         given += 1
-        y_j = smoothed(plan, target_of(y, label, j), 2)
+        y_j = smoothed(head, target_of(y, label, j), 2)
         if j == m:
             no = <floating>1 - y_j
         else:
@@ -224,20 +224,20 @@ cdef inline void softmax_binary_cross_entropy_tangent(
 
 
 cdef inline void tangent_of_head(
-    const plan_t* plan, floating* a, floating* t, const floating* y, Py_ssize_t label,
+    const head_t* head, floating* a, floating* t, const floating* y, Py_ssize_t label,
     Py_ssize_t k, floating* spare,
 ) noexcept nogil:
     """t := R∇a_L of the k outputs of a head; spare: 4 k of scratch"""
-    cdef Py_ssize_t O = plan.g[plan.L]
-    cdef int loss = plan.loss
-    if plan.canonical:
-        canonical_tangent(plan, O, a, t, y, k, spare)
+    cdef Py_ssize_t O = head.output
+    cdef int loss = head.loss
+    if head.canonical:
+        canonical_tangent(head, O, a, t, y, k, spare)
     elif loss == CROSS_ENTROPY and O == LOGISTIC:
-        logistic_cross_entropy_tangent(plan, a, t, y, label, k)
+        logistic_cross_entropy_tangent(head, a, t, y, label, k)
     elif loss == BINARY_CROSS_ENTROPY and O == SOFTMAX:
-        softmax_binary_cross_entropy_tangent(plan, a, t, y, label, k, spare)
+        softmax_binary_cross_entropy_tangent(head, a, t, y, label, k, spare)
     else:
-        general_tangent(plan, loss, O, a, t, y, label, k, spare)
+        general_tangent(head, loss, O, a, t, y, label, k, spare)
 
 
 cdef inline void tangent_row(
@@ -245,11 +245,12 @@ cdef inline void tangent_row(
     floating scale, floating* spare,
 ) noexcept nogil:
     """t := scale R∇a_L, head by head; spare: 4 n_L of scratch"""
-    cdef Py_ssize_t i, k, start = 0
+    cdef Py_ssize_t i
+    cdef const head_t* head
     for i in range(plan.heads):
-        k = plan.head[i]
-        tangent_of_head(plan, a + start, t + start, y, label, k, spare)
-        start += k
+        head = plan.head + i
+        tangent_of_head(head, a, t, y, label, head.width, spare)
+        scale_row(t, head.width, <floating>(scale * head.weight))
+        a, t = a + head.width, t + head.width
         if y is not NULL:
-            y += k
-    scale_row(t, plan.n[plan.L], scale)
+            y += head.targets

@@ -2,7 +2,7 @@
 # the "samples" of panels; modes as in input_jacobian.pxd.
 #
 # Scratch, each part aligned:
-#   g'(a_k) at 16 below[k], and O'(a_L), or ŷ for softmax
+#   g'(a_k) at 16 below[k], and O'(a_L), but ŷ of a softmax
 #   h[k] at 16 (units + below[k])
 #   rows or columns, twice, in turn
 
@@ -13,7 +13,7 @@ from ffnn_fast.engine.kernels.products cimport MK_BYTES, panels_forward, rows_pr
 from ffnn_fast.engine.passes.activation_loops cimport multiply, value_and_slope
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.one_sample cimport forward_layer
-from ffnn_fast.engine.passes.outputs cimport activate_outputs
+from ffnn_fast.engine.passes.outputs cimport outputs_and_slopes_row
 from ffnn_fast.engine.plan cimport IDENTITY, SOFTMAX, plan_t
 
 
@@ -75,10 +75,10 @@ cdef inline floating* slopes_of_sample(
     for k in range(1, plan.L + 1):
         a, h = slopes + 16 * plan.below[k], slopes + 16 * (plan.units + plan.below[k])
         forward_layer(plan, params, k, below, a)
-        if plan.g[k] == SOFTMAX:
-            activate_outputs(plan, a, 1)
-            return a
-        value_and_slope(plan.g[k], a, h, plan.n[k])
+        if k == plan.L:
+            outputs_and_slopes_row(plan, a, h)
+        else:
+            value_and_slope(plan.g[k], a, h, plan.n[k])
         below = h
     return h
 
@@ -142,19 +142,19 @@ cdef inline void output_jacobian_of_sample(
     cdef floating dot
     if plan.g[plan.L] == IDENTITY:
         return
-    if plan.g[plan.L] != SOFTMAX:
-        for j in range(plan.n[plan.L]):
-            for c in range(width):
-                J[j * width + c] *= slope[j]
-        return
     for i in range(plan.heads):
-        k = plan.head[i]
-        for c in range(width):
-            dot = 0
+        k = plan.head[i].width
+        if plan.head[i].output != SOFTMAX:
             for j in range(k):
-                dot += slope[j] * J[j * width + c]
-            for j in range(k):
-                J[j * width + c] = slope[j] * (J[j * width + c] - dot)
+                for c in range(width):
+                    J[j * width + c] *= slope[j]
+        else:
+            for c in range(width):
+                dot = 0
+                for j in range(k):
+                    dot += slope[j] * J[j * width + c]
+                for j in range(k):
+                    J[j * width + c] = slope[j] * (J[j * width + c] - dot)
         slope, J = slope + k, J + k * width
 
 

@@ -21,7 +21,8 @@ cdef enum:
 cdef inline bint has_labels_alone(const plan_t* plan, const batch_t* batch) noexcept nogil:
     """Whether each step's objective is log Σ_j e^{a_j} − a_label"""
     return (
-        plan.canonical and plan.loss == CROSS_ENTROPY and plan.heads == 1 and plan.smoothing == 0
+        plan.heads == 1 and plan.head.canonical and plan.head.loss == CROSS_ENTROPY
+        and plan.head.smoothing == 0
         and batch.Y is NULL and batch.weight is NULL and not plan.penalised
     )
 

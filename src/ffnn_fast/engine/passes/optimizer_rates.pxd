@@ -29,6 +29,8 @@ cdef struct rule_t:  # a StepRule: all of a step that is not the gradient
     const char* frozen   # frozen[k]: whether layer k stays as it is; L + 1 entries
     uint64_t seed        # of the dropout masks
     bint plain           # θ := θ − η ∇θ and no more
+    const double* rate_factor   # of η, for each group of parameters; NULL: all factors are 1
+    const double* decay_factor  # of the decay
 
 cdef struct rates_t:  # the numbers of one step
     Py_ssize_t t
@@ -40,6 +42,7 @@ cdef struct rates_t:  # the numbers of one step
     double root          # 1 / sqrt(1 − β_2^t)
     double epsilon
     double keep          # 1 − η λ of AdamW, β_2 of AdaMax
+    double decay         # η λ of AdamW
     bint rectified       # of RAdam: whether the step is divided by the root of v
     double eta_minus, eta_plus, step_min, step_max  # of Rprop
     double product       # π_t of NAdam, and what it was computed from
@@ -124,8 +127,20 @@ cdef inline void set_rates(
         else:
             rates.eta = hyper[0] / (1 - pow(hyper[1], t))
             if optimizer == ADAMW:
-                rates.keep = 1 - hyper[0] * hyper[4]
+                rates.decay = hyper[0] * hyper[4]
+                rates.keep = 1 - rates.decay
             elif optimizer == ADAMAX:
                 rates.keep = hyper[2]
             elif optimizer == RADAM:
                 rectify(hyper[2], t, rates)
+
+
+cdef inline rates_t rates_of_group(
+    const rule_t* rule, const rates_t* rates, Py_ssize_t group
+) noexcept nogil:
+    """The numbers of the step for a group of parameters"""
+    cdef rates_t own = rates[0]
+    own.eta *= rule.rate_factor[group]
+    if rule.optimizer == ADAMW:
+        own.keep = 1 - own.decay * rule.decay_factor[group]
+    return own

@@ -5,8 +5,9 @@
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport rare
-from ffnn_fast.engine.passes.activation_loops cimport activate_any, softmax_row
+from ffnn_fast.engine.passes.activation_loops cimport (
+    activate_any, softmax_row, value_and_slope,
+)
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport forward_block, gather, losses_block
@@ -33,7 +34,7 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
     """Elements of scratch for a call on n rows, to train or not"""
     cdef Py_ssize_t block = min(n, <Py_ssize_t>BLOCK_ROWS), size
     if not plan.own_products:
-        return sums_size(plan, n) + 2 * padded(block) * plan.units
+        return sums_size(plan, n) + max(2 * padded(block) * plan.units, online_size(plan))
     size = max(
         panels_workspace(plan, block, threads),
         threads * outputs_workspace(plan, min(plan.group, panel_count(plan, n))),
@@ -43,20 +44,31 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
 
 cdef inline void activate_outputs(const plan_t* plan, floating* z, Py_ssize_t n) noexcept nogil:
     """z := O(z) for n rows of n_L, head by head"""
-    cdef Py_ssize_t O = plan.g[plan.L], k = plan.n[plan.L], r, i
-    cdef floating* row
-    if O != SOFTMAX:
-        activate_any(O, z, n * k)
-        return
-    if rare(plan.heads > 1):
-        for r in range(n):
-            row = z + r * k
-            for i in range(plan.heads):
-                softmax_row(row, plan.head[i])
-                row += plan.head[i]
-        return
-    for r in range(n):
-        softmax_row(z + r * k, k)
+    cdef Py_ssize_t i, k
+    cdef bint together = plan.heads == 1 and plan.g[plan.L] != SOFTMAX
+    for _ in range(1 if together else n):
+        for i in range(plan.heads):
+            k = plan.head[i].width
+            if plan.head[i].output == SOFTMAX:
+                softmax_row(z, k)
+            else:
+                activate_any(plan.head[i].output, z, n * k if together else k)
+            z += k
+
+
+cdef inline void outputs_and_slopes_row(
+    const plan_t* plan, floating* z, floating* y_hat
+) noexcept nogil:
+    """y_hat := ŷ of one sample, and z, which holds a_L, := O'(a_L), but ŷ of a softmax"""
+    cdef Py_ssize_t i, k
+    for i in range(plan.heads):
+        k = plan.head[i].width
+        if plan.head[i].output == SOFTMAX:
+            softmax_row(z, k)
+            memcpy(y_hat, z, k * sizeof(floating))
+        else:
+            value_and_slope(plan.head[i].output, z, y_hat, k)
+        z, y_hat = z + k, y_hat + k
 
 
 cdef inline void outputs_of_sample(
@@ -82,7 +94,7 @@ cdef inline void forward_rows(
     cdef batch_t rows
     cdef floating* z
     work += sums_size(plan, n)
-    if n <= max(1, plan.S // PANEL_PER_ROW):
+    if n <= max(1, plan.S // PANEL_PER_ROW) and not plan.extended:
         for start in range(n):
             outputs_of_sample(plan, &step, params, X + start * plan.n[0], out + start * k, work)
     elif plan.own_products:

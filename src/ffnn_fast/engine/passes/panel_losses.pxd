@@ -2,15 +2,17 @@
 #
 # Only the lanes of the n samples matter; what the others hold stays in them.
 
+from libc.string cimport memcpy
+
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport MK_BYTES
 from ffnn_fast.engine.maths.vecmath cimport vm_exp_f32, vm_exp_f64, vm_log1p_f32, vm_log1p_f64
-from ffnn_fast.engine.passes.activation_loops cimport activate_any
+from ffnn_fast.engine.passes.activation_loops cimport activate_any, value_and_slope
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
 from ffnn_fast.engine.passes.logit_losses cimport times
-from ffnn_fast.engine.passes.row_losses cimport add_loss
-from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, plan_t
+from ffnn_fast.engine.passes.row_losses cimport add_loss, loss_of_head
+from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, head_t, plan_t
 
 
 cdef inline void panel_max(const floating* z, Py_ssize_t k, floating* top) noexcept nogil:
@@ -67,22 +69,43 @@ cdef inline void panel_scale(
             z[j * S + s] *= alpha[s]
 
 
-cdef inline void activate_output_panel(const plan_t* plan, floating* z) noexcept nogil:
-    """z := O(z), sample by sample and head by head"""
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s, i, k
+cdef inline void softmax_panel(floating* z, Py_ssize_t k) noexcept nogil:
+    """z := the softmax of k outputs, sample by sample"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s
     cdef floating top[MAX_S]
     cdef floating total[MAX_S]
-    if plan.g[plan.L] != SOFTMAX:
-        activate_any(plan.g[plan.L], z, plan.n[plan.L] * S)
-        return
+    panel_max(z, k, top)
+    panel_exp(z, k, top, total)
+    for s in range(S):
+        total[s] = <floating>1 / total[s]
+    panel_scale(z, k, total)
+
+
+cdef inline void activate_output_panel(const plan_t* plan, floating* z) noexcept nogil:
+    """z := O(z), sample by sample and head by head"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), i, k
     for i in range(plan.heads):
-        k = plan.head[i]
-        panel_max(z, k, top)
-        panel_exp(z, k, top, total)
-        for s in range(S):
-            total[s] = <floating>1 / total[s]
-        panel_scale(z, k, total)
+        k = plan.head[i].width
+        if plan.head[i].output == SOFTMAX:
+            softmax_panel(z, k)
+        else:
+            activate_any(plan.head[i].output, z, k * S)
         z += k * S
+
+
+cdef inline void outputs_and_slopes_panel(
+    const plan_t* plan, floating* z, floating* y_hat
+) noexcept nogil:
+    """y_hat := ŷ, and z, which holds a_L, := O'(a_L), but ŷ of a softmax"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), i, k
+    for i in range(plan.heads):
+        k = plan.head[i].width
+        if plan.head[i].output == SOFTMAX:
+            softmax_panel(z, k)
+            memcpy(y_hat, z, k * S * sizeof(floating))
+        else:
+            value_and_slope(plan.head[i].output, z, y_hat, k * S)
+        z, y_hat = z + k * S, y_hat + k * S
 
 
 cdef inline void smooth_panel(
@@ -99,14 +122,15 @@ cdef inline void smooth_panel(
 
 
 cdef inline double softmax_cross_entropy_panel(
-    const plan_t* plan, const batch_t* batch, floating* z, Py_ssize_t column, Py_ssize_t k,
+    const plan_t* plan, const head_t* head, const batch_t* batch, floating* z, Py_ssize_t column,
     double scale, bint delta,
 ) noexcept nogil:
     """Σ_s w_s ℓ_s, ℓ = Σ_c y_c (log Σ_j e^{a_j} − a_c); z := scale w_s (ŷ − y), y smoothed
 
     For a head of k outputs, which begins at this column of dense targets.
     """
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), T = plan.targets, j, s, row, n = batch.n
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), T = plan.targets, k = head.width
+    cdef Py_ssize_t j, s, row, n = batch.n
     cdef const floating* Y = <const floating*>batch.Y
     cdef const floating* weight = <const floating*>batch.weight
     cdef const floating* y = NULL
@@ -115,7 +139,7 @@ cdef inline double softmax_cross_entropy_panel(
     cdef floating dot[MAX_S]
     cdef floating mass[MAX_S]
     cdef floating w[MAX_S]
-    cdef floating kept = <floating>(1 - plan.smoothing), share = <floating>(plan.smoothing / k)
+    cdef floating kept = <floating>(1 - head.smoothing), share = <floating>(head.smoothing / k)
     cdef double result = 0
     panel_max(z, k, top)
     for s in range(n):
@@ -165,6 +189,48 @@ cdef inline double softmax_cross_entropy_panel(
     return result
 
 
+cdef inline bint is_of_panel(const head_t* head) noexcept nogil:
+    """Whether the losses of a head are computed along the samples of a panel"""
+    return head.canonical and head.loss == CROSS_ENTROPY
+
+
+cdef inline bint any_of_panel(const plan_t* plan) noexcept nogil:
+    """Whether those of any head are"""
+    cdef Py_ssize_t i
+    for i in range(plan.heads):
+        if is_of_panel(plan.head + i):
+            return True
+    return False
+
+
+cdef inline double losses_of_head(
+    const plan_t* plan, const head_t* head, const batch_t* batch, floating* z, Py_ssize_t column,
+    double scale, bint delta, floating* row_z,
+) noexcept nogil:
+    """Σ_s w_s ℓ_s of one of several heads, sample by sample; z := scale w_s ∇a, row_z as below"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = head.width, j, s, row
+    cdef const floating* Y = <const floating*>batch.Y
+    cdef const floating* weight = <const floating*>batch.weight
+    cdef double total = 0, w = 1
+    for s in range(batch.n):
+        row = row_of(batch, s)
+        if weight is not NULL:
+            w = weight[row]
+        for j in range(k):
+            row_z[j] = z[j * S + s]
+        total += w * loss_of_head(
+            head, row_z, Y + row * plan.targets + column, 0, k, <floating>(scale * w), delta,
+            row_z + k,
+        )
+        for j in range(k):
+            z[j * S + s] = row_z[j]
+    if delta:
+        for j in range(k):
+            for s in range(batch.n, S):
+                z[j * S + s] = 0
+    return total
+
+
 cdef inline double losses_panel(
     const plan_t* plan, const batch_t* batch, floating* z, double scale, bint delta,
     floating* row_z,
@@ -175,12 +241,20 @@ cdef inline double losses_panel(
     """
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = plan.n[plan.L], j, s, column = 0
     cdef double total = 0
-    if plan.canonical and plan.loss == CROSS_ENTROPY:
+    cdef const head_t* head
+    if any_of_panel(plan):
         for j in range(plan.heads):
-            k = plan.head[j]
-            total += softmax_cross_entropy_panel(plan, batch, z, column, k, scale, delta)
-            z += k * S
-            column += k
+            head = plan.head + j
+            if is_of_panel(head):
+                total += head.weight * softmax_cross_entropy_panel(
+                    plan, head, batch, z, column, scale * head.weight, delta
+                )
+            else:
+                total += head.weight * losses_of_head(
+                    plan, head, batch, z, column, scale * head.weight, delta, row_z
+                )
+            z += head.width * S
+            column += head.targets
         return total
     for s in range(batch.n):
         for j in range(k):

@@ -2,7 +2,7 @@
 #
 # Scratch of a thread, each part aligned:
 #   passes    h[k], da[k] of one panel, as in batch_panels.pxd
-#   slopes    O'(a_L), or ŷ for softmax
+#   slopes    O'(a_L), but ŷ of a softmax
 #   h rows    h[k] sample-major, (S, n_k), k = 0..L-1, one after another
 #   da rows   ∇a_k sample-major, (S, n_k)
 
@@ -10,13 +10,12 @@ from libc.string cimport memcpy, memset
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport panel_to_rows
-from ffnn_fast.engine.passes.activation_loops cimport value_and_slope
 from ffnn_fast.engine.passes.batch cimport batch_t
 from ffnn_fast.engine.passes.batch_panels cimport (
     backward_panels, da_panel, forward_panels, h_panel, input_panel_above, panel_count, rows_at,
     rows_of_panel,
 )
-from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel
+from ffnn_fast.engine.passes.panel_losses cimport outputs_and_slopes_panel
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport SOFTMAX, outputs_only, plan_t, step_t
 
@@ -32,13 +31,13 @@ cdef inline void seed_output(
     """z := ∂ŷ_j/∂a_L for the samples of a panel"""
     cdef Py_ssize_t S = plan.S, k = plan.n[plan.L], first = 0, i = 0, m, s
     memset(z, 0, k * S * sizeof(floating))
-    if plan.g[plan.L] != SOFTMAX:
+    while first + plan.head[i].width <= j:
+        first += plan.head[i].width
+        i += 1
+    if plan.head[i].output != SOFTMAX:
         memcpy(z + j * S, slopes + j * S, S * sizeof(floating))
         return
-    while first + plan.head[i] <= j:
-        first += plan.head[i]
-        i += 1
-    for m in range(first, first + plan.head[i]):
+    for m in range(first, first + plan.head[i].width):
         for s in range(S):
             z[m * S + s] = slopes[j * S + s] * (<floating>(m == j) - slopes[m * S + s])
 
@@ -72,10 +71,7 @@ cdef inline void parameter_jacobian_of_panel(
             n, plan.n[k], input_panel_above(plan, &step, work, 1, k, 0), rows + S * plan.below[k]
         )
     memcpy(slopes, z, o * S * sizeof(floating))
-    if plan.g[plan.L] == SOFTMAX:
-        activate_output_panel(plan, slopes)
-    else:
-        value_and_slope(plan.g[plan.L], slopes, z, o * S)
+    outputs_and_slopes_panel(plan, slopes, z)
     for j in range(o):
         seed_output(plan, j, slopes, z)
         backward_panels(plan, &step, params, n, 0, 1, work, 1)

@@ -1,9 +1,8 @@
 # ℓ(ŷ, y) of one sample and its ∇a_L. Targets are dense (y, T values) or a label, y = e(label).
 #
-# k outputs, of one head where there are several; z holds a_L on entry. The pairs of output and loss
-# in logit_losses.pxd are computed from a_L; every other pair goes through ŷ and the Jacobian
-# product.
-# Where the plan ignores missing targets, one that is NaN adds nothing.
+# k outputs of one head; z holds a_L on entry. The pairs of output and loss in logit_losses.pxd are
+# computed from a_L; every other pair goes through ŷ and the Jacobian product.
+# Where the head ignores missing targets, one that is NaN adds nothing.
 
 from libc.string cimport memcpy
 
@@ -21,7 +20,7 @@ from ffnn_fast.engine.passes.logit_losses cimport (
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
     LINEAR, LOGISTIC, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input,
-    plan_t,
+    head_t, plan_t,
 )
 
 
@@ -34,10 +33,10 @@ cdef inline floating log_cosh(floating d) noexcept nogil:
     return d - (<floating>0.6931471805599453 - log1p(exp(<floating>-2 * d)))
 
 
-cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) noexcept nogil:
+cdef inline floating loss_of_output(const head_t* head, floating p, floating y) noexcept nogil:
     """One output's share of ℓ, with 0 log 0 = 0"""
     cdef floating total = 0, d = magnitude(p - y), delta
-    cdef int loss = plan.loss
+    cdef int loss = head.loss
     if loss == SQUARED_ERROR:
         return d * d
     if loss == HALF_SQUARED_ERROR:
@@ -45,7 +44,7 @@ cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) 
     if loss == ABSOLUTE:
         return d
     if loss == HUBER:
-        delta = <floating>plan.delta
+        delta = <floating>head.delta
         return delta * (d - <floating>0.5 * delta) if d > delta else <floating>0.5 * d * d
     if loss == LINEAR:
         return y * p
@@ -60,10 +59,10 @@ cdef inline floating loss_of_output(const plan_t* plan, floating p, floating y) 
     return total
 
 
-cdef inline floating loss_slope(const plan_t* plan, floating p, floating y) noexcept nogil:
+cdef inline floating loss_slope(const head_t* head, floating p, floating y) noexcept nogil:
     """∂ℓ/∂ŷ_j at ŷ_j = p, with 0 / 0 = 0"""
     cdef floating total = 0, d = p - y, delta
-    cdef int loss = plan.loss
+    cdef int loss = head.loss
     if loss == SQUARED_ERROR:
         return <floating>2 * d
     if loss == HALF_SQUARED_ERROR:
@@ -71,7 +70,7 @@ cdef inline floating loss_slope(const plan_t* plan, floating p, floating y) noex
     if loss == ABSOLUTE:
         return <floating>1 if d > 0 else (<floating>-1 if d < 0 else d)
     if loss == HUBER:
-        delta = <floating>plan.delta
+        delta = <floating>head.delta
         return delta if d > delta else (-delta if d < -delta else d)
     if loss == LINEAR:
         return y
@@ -87,57 +86,57 @@ cdef inline floating loss_slope(const plan_t* plan, floating p, floating y) noex
 
 
 cdef inline double loss_of_outputs(
-    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
+    const head_t* head, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
     """ℓ, a sum over outputs; when delta, ŷ := ∇ŷ"""
-    cdef Py_ssize_t j, classes = 2 if plan.loss == BINARY_CROSS_ENTROPY else k
+    cdef Py_ssize_t j, classes = 2 if head.loss == BINARY_CROSS_ENTROPY else k
     cdef floating y_j
     cdef double total = 0
     for j in range(k):
         y_j = target_of(y, label, j)
-        if plan.missing and y_j != y_j:
+        if head.missing and y_j != y_j:
             p[j] = 0
             continue
-        y_j = smoothed(plan, y_j, classes)
-        total += loss_of_output(plan, p[j], y_j)
+        y_j = smoothed(head, y_j, classes)
+        total += loss_of_output(head, p[j], y_j)
         if delta:
-            p[j] = loss_slope(plan, p[j], y_j)
+            p[j] = loss_slope(head, p[j], y_j)
     return total
 
 
 cdef inline double quantile_loss(
-    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, bint delta
+    const head_t* head, floating* p, const floating* y, Py_ssize_t label, bint delta
 ) noexcept nogil:
     """ℓ = Σ_t Σ_q max(q d, (q − 1) d), d = y_t − ŷ_tq; when delta, ŷ := ∇ŷ"""
     cdef Py_ssize_t t, i
     cdef floating d, q, y_t
     cdef double total = 0
-    for t in range(plan.targets):
+    for t in range(head.targets):
         y_t = target_of(y, label, t)
-        for i in range(plan.quantiles):
-            q, d = <floating>plan.level[i], y_t - p[i]
-            if plan.missing and y_t != y_t:
+        for i in range(head.quantiles):
+            q, d = <floating>head.level[i], y_t - p[i]
+            if head.missing and y_t != y_t:
                 d = 0
             total += q * d if d > 0 else (q - <floating>1) * d
             if delta:
                 p[i] = -q if d > 0 else (<floating>1 - q if d < 0 else d)
-        p += plan.quantiles
+        p += head.quantiles
     return total
 
 
 cdef inline double gaussian_nll_loss(
-    const plan_t* plan, floating* p, const floating* y, bint delta
+    const head_t* head, floating* p, const floating* y, bint delta
 ) noexcept nogil:
     """ℓ = Σ_t (s_t + u_t²) / 2, u = (μ − y) e^−s/2, ŷ = (μ, s); when delta, ŷ := ∇ŷ
 
     u is 0 where μ = y, however large e^−s/2; otherwise it may overflow to ∞.
     """
     cdef Py_ssize_t t
-    cdef floating* s = p + plan.targets
+    cdef floating* s = p + head.targets
     cdef floating d, root, u
     cdef double total = 0
-    for t in range(plan.targets):
-        if plan.missing and y[t] != y[t]:
+    for t in range(head.targets):
+        if head.missing and y[t] != y[t]:
             p[t] = s[t] = 0
             continue
         d, root = p[t] - y[t], exp(<floating>-0.5 * s[t])
@@ -150,12 +149,12 @@ cdef inline double gaussian_nll_loss(
 
 
 cdef inline double hinge_loss(
-    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
+    const head_t* head, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
     """ℓ = max(0, 1 + max_{j ≠ c} ŷ_j − ŷ_c), c the class; when delta, ŷ := ∇ŷ"""
     cdef Py_ssize_t j, best
     cdef floating margin
-    cdef bint known = y is NULL or not plan.missing or y[0] == y[0]
+    cdef bint known = y is NULL or not head.missing or y[0] == y[0]
     if y is not NULL:
         label = 0
         for j in range(1, k):
@@ -173,24 +172,24 @@ cdef inline double hinge_loss(
 
 
 cdef inline double loss_and_slopes(
-    const plan_t* plan, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
+    const head_t* head, floating* p, const floating* y, Py_ssize_t label, Py_ssize_t k, bint delta
 ) noexcept nogil:
     """ℓ(ŷ, y), p = ŷ; when delta, p := ∇ŷ, else it may be spent"""
-    if plan.loss == QUANTILE:
-        return quantile_loss(plan, p, y, label, delta)
-    if plan.loss == GAUSSIAN_NLL:
-        return gaussian_nll_loss(plan, p, y, delta)
-    if plan.loss == HINGE:
-        return hinge_loss(plan, p, y, label, k, delta)
-    return loss_of_outputs(plan, p, y, label, k, delta)
+    if head.loss == QUANTILE:
+        return quantile_loss(head, p, y, label, delta)
+    if head.loss == GAUSSIAN_NLL:
+        return gaussian_nll_loss(head, p, y, delta)
+    if head.loss == HINGE:
+        return hinge_loss(head, p, y, label, k, delta)
+    return loss_of_outputs(head, p, y, label, k, delta)
 
 
 cdef inline double general_loss(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    const head_t* head, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
     floating scale, bint delta, floating* spare,
 ) noexcept nogil:
     """ℓ from ŷ = O(a_L); z := scale J_Oᵀ ∇ŷ (for softmax, J = diag(ŷ) − ŷ ŷᵀ)"""
-    cdef Py_ssize_t j, O = plan.g[plan.L]
+    cdef Py_ssize_t j, O = head.output
     cdef floating dot = 0
     cdef double total
     if delta and derivative_from_input(O):
@@ -202,7 +201,7 @@ cdef inline double general_loss(
         activate_any(O, z, k)
     if delta and not derivative_from_input(O):
         memcpy(spare, z, k * sizeof(floating))
-    total = loss_and_slopes(plan, z, y, label, k, delta)
+    total = loss_and_slopes(head, z, y, label, k, delta)
     if not delta:
         return total
     if O == SOFTMAX:
@@ -220,34 +219,38 @@ cdef inline double general_loss(
 
 
 cdef inline double loss_of_head(
-    const plan_t* plan, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
+    const head_t* head, floating* z, const floating* y, Py_ssize_t label, Py_ssize_t k,
     floating scale, bint delta, floating* spare,
 ) noexcept nogil:
     """ℓ of the k outputs of a head; when delta, z := scale ∇a_L, else z is spent"""
-    cdef Py_ssize_t O = plan.g[plan.L]
-    if plan.canonical and plan.loss == CROSS_ENTROPY:
-        return softmax_cross_entropy(plan, z, y, label, k, scale, delta)
-    if plan.canonical and plan.loss == BINARY_CROSS_ENTROPY:
-        return logistic_binary_cross_entropy(plan, z, y, label, k, scale, delta)
-    if plan.canonical and plan.loss == POISSON:
-        return exp_poisson(plan, z, y, label, k, scale, delta)
-    if plan.loss == CROSS_ENTROPY and O == LOGISTIC:
-        return logistic_cross_entropy(plan, z, y, label, k, scale, delta)
-    if plan.loss == BINARY_CROSS_ENTROPY and O == SOFTMAX:
-        return softmax_binary_cross_entropy(plan, z, y, label, k, scale, delta, spare)
-    return general_loss(plan, z, y, label, k, scale, delta, spare)
+    cdef Py_ssize_t O = head.output
+    if head.canonical and head.loss == CROSS_ENTROPY:
+        return softmax_cross_entropy(head, z, y, label, k, scale, delta)
+    if head.canonical and head.loss == BINARY_CROSS_ENTROPY:
+        return logistic_binary_cross_entropy(head, z, y, label, k, scale, delta)
+    if head.canonical and head.loss == POISSON:
+        return exp_poisson(head, z, y, label, k, scale, delta)
+    if head.loss == CROSS_ENTROPY and O == LOGISTIC:
+        return logistic_cross_entropy(head, z, y, label, k, scale, delta)
+    if head.loss == BINARY_CROSS_ENTROPY and O == SOFTMAX:
+        return softmax_binary_cross_entropy(head, z, y, label, k, scale, delta, spare)
+    return general_loss(head, z, y, label, k, scale, delta, spare)
 
 
 cdef inline double loss_of_heads(
     const plan_t* plan, floating* z, const floating* y, floating scale, bint delta, floating* spare,
 ) noexcept nogil:
-    """ℓ, the sum over several heads, whose targets are dense; z as in loss_row"""
+    """ℓ, the weighted sum over several heads, whose targets are dense; z as in loss_row"""
     cdef Py_ssize_t i
+    cdef const head_t* head
     cdef double total = 0
     for i in range(plan.heads):
-        total += loss_of_head(plan, z, y, 0, plan.head[i], scale, delta, spare)
-        z += plan.head[i]
-        y += plan.head[i]
+        head = plan.head + i
+        total += head.weight * loss_of_head(
+            head, z, y, 0, head.width, <floating>(scale * head.weight), delta, spare
+        )
+        z += head.width
+        y += head.targets
     return total
 
 
@@ -258,7 +261,7 @@ cdef inline double loss_row(
     """Returns ℓ; when delta, z := scale ∇a_L, else z is spent; spare: n_L of scratch"""
     if rare(plan.heads > 1):
         return loss_of_heads(plan, z, y, scale, delta, spare)
-    return loss_of_head(plan, z, y, label, plan.n[plan.L], scale, delta, spare)
+    return loss_of_head(plan.head, z, y, label, plan.n[plan.L], scale, delta, spare)
 
 
 cdef inline double add_loss(

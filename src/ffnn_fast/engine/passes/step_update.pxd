@@ -11,13 +11,19 @@ from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport (
     MK_ROWS, bias_gradient, online_gradient, sum_of_squares, weight_gradient,
 )
-from ffnn_fast.engine.passes.batch_panels cimport da_panel, h_rows, panel_count
+from ffnn_fast.engine.passes.batch_panels cimport (
+    da_panel, extras_of, h_rows, panel_count, thread_scratch,
+)
+from ffnn_fast.engine.passes.input_block cimport feature_gradient, parts_panel
 from ffnn_fast.engine.passes.one_sample cimport backward_activation, da_one, h_one
-from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rates_t, rule_t
+from ffnn_fast.engine.passes.optimizer_rates cimport (
+    optimizer_t, rates_of_group, rates_t, rule_t,
+)
 from ffnn_fast.engine.passes.optimizer_rules cimport apply_rule, clip, update_average
+from ffnn_fast.engine.passes.parametric cimport add_parts
 from ffnn_fast.engine.passes.penalty cimport add_signs
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport plan_t, step_t
+from ffnn_fast.engine.plan cimport PERIODIC, plan_t, step_t
 
 cdef enum:
     CLIPPED = 512       # entries of ∇θ that are clipped at a time
@@ -46,6 +52,34 @@ cdef inline void update_entries(
         start += some
 
 
+cdef inline void update_group(
+    const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t group, Py_ssize_t at,
+    floating* params, const floating* grad, Py_ssize_t n,
+) noexcept nogil:
+    """Entries at..at+n-1 of θ, of one group, one step on, from their gradient (n,)"""
+    cdef floating* state = NULL
+    cdef rates_t own
+    if optimizer.rule.slots > 0:
+        state = <floating*>optimizer.state + at
+    if optimizer.rule.rate_factor is NULL:
+        update_entries(optimizer.rule, &optimizer.rates, params + at, grad, state, plan.P, n)
+    else:
+        own = rates_of_group(optimizer.rule, &optimizer.rates, group)
+        update_entries(optimizer.rule, &own, params + at, grad, state, plan.P, n)
+
+
+cdef inline void average_entries(
+    const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t at, const floating* params,
+    Py_ssize_t n,
+) noexcept nogil:
+    """The average of entries at..at+n-1, if one is kept, one step on"""
+    cdef floating* mean = <floating*>optimizer.state + optimizer.rule.slots * plan.P
+    if optimizer.rule.average > 0:
+        update_average(
+            optimizer.rule.average, optimizer.rates.t, params + at, mean + at, n
+        )
+
+
 cdef inline void bound_rows(
     double most, floating* W, Py_ssize_t rows, Py_ssize_t i
 ) noexcept nogil:
@@ -68,22 +102,64 @@ cdef inline void update_units(
 ) noexcept nogil:
     """W_k and b_k of units r..r+rows-1 one step on; dW (rows, n_{k-1}), db (rows,)"""
     cdef const rule_t* rule = optimizer.rule
-    cdef const rates_t* rates = &optimizer.rates
-    cdef floating* state = <floating*>optimizer.state
-    cdef Py_ssize_t i = plan.n[k - 1], P = plan.P, b = plan.b[k] + r
+    cdef Py_ssize_t i = plan.n[k - 1], b = plan.b[k] + r
     cdef Py_ssize_t at = plan.W[k] + r * i
-    cdef bint keeps = rule.slots > 0
     if not rule.frozen[k]:
-        update_entries[floating](
-            rule, rates, params + at, dW, state + at if keeps else NULL, P, rows * i
-        )
-        update_entries[floating](rule, rates, params + b, db, state + b if keeps else NULL, P, rows)
+        update_group(plan, optimizer, k - 1, at, params, dW, rows * i)
+        update_group(plan, optimizer, plan.L + k - 1, b, params, db, rows)
         if rule.max_norm < INFINITY:
             bound_rows(rule.max_norm, params + at, rows, i)
-    if rule.average > 0:
-        state += rule.slots * P
-        update_average(rule.average, rates.t, params + at, state + at, rows * i)
-        update_average(rule.average, rates.t, params + b, state + b, rows)
+    average_entries(plan, optimizer, at, params, rows * i)
+    average_entries(plan, optimizer, b, params, rows)
+
+
+cdef inline void update_alphas(
+    const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t k, Py_ssize_t r, Py_ssize_t rows,
+    floating* params, const floating* d_alpha,
+) noexcept nogil:
+    """α_k of units r..r+rows-1 one step on; d_alpha (rows,)"""
+    cdef Py_ssize_t at = plan.alpha[k] + r
+    if not optimizer.rule.frozen[k]:
+        update_group(plan, optimizer, 2 * plan.L + k - 1, at, params, d_alpha, rows)
+    average_entries(plan, optimizer, at, params, rows)
+
+
+cdef inline void update_feature(
+    const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t c, floating* params,
+    const floating* grad,
+) noexcept nogil:
+    """The parameters of a column of X one step on, from ∇θ (P,)"""
+    cdef Py_ssize_t at = plan.feature[c].start, n = plan.feature[c].size, L = plan.L
+    if n > 0:
+        update_group(
+            plan, optimizer, 3 * L + (0 if plan.feature[c].kind == PERIODIC else 1), at, params,
+            grad + at, n,
+        )
+        average_entries(plan, optimizer, at, params, n)
+    if plan.scale >= 0:
+        at, n = plan.scale + plan.feature[c].at, plan.feature[c].units
+        update_group(plan, optimizer, 3 * L + 2, at, params, grad + at, n)
+        average_entries(plan, optimizer, at, params, n)
+
+
+cdef inline void update_further(
+    const plan_t* plan, const optimizer_t* optimizer, floating* params, const floating* grad,
+    team_t team,
+) noexcept nogil:
+    """A thread's α_k and columns of X one step on, from ∇θ (P,)"""
+    cdef Py_ssize_t k, first
+    if plan.parametric:
+        for k in range(1, plan.L):
+            first = share_start(plan.n[k], UNIT_GRAIN, team)
+            update_alphas(
+                plan, optimizer, k, first, share_end(plan.n[k], UNIT_GRAIN, team) - first, params,
+                grad + plan.alpha[k] + first,
+            )
+    if plan.feature is not NULL:
+        for k in range(
+            share_start(plan.columns, 1, team), share_end(plan.columns, 1, team)
+        ):
+            update_feature(plan, optimizer, k, params, grad)
 
 
 cdef inline void update_all(
@@ -99,6 +175,31 @@ cdef inline void update_all(
             plan, optimizer, k, first, rows, params, grad + plan.W[k] + first * plan.n[k - 1],
             grad + plan.b[k] + first,
         )
+    if plan.extended:
+        update_further(plan, optimizer, params, grad, team)
+
+
+cdef inline void further_gradient(
+    const plan_t* plan, Py_ssize_t n, const floating* params, floating* grad, bint accumulate,
+    floating* work, team_t team,
+) noexcept nogil:
+    """A thread's α_k and columns of X: grad := their ∇θ, or + when accumulate, from ∇h of n
+    samples"""
+    cdef Py_ssize_t count = panel_count(plan, n), k, r
+    cdef floating* extras = extras_of(plan, work, count)
+    cdef floating* spare = thread_scratch(plan, work, count, team.thread) + plan.panel[plan.L]
+    if plan.parametric:
+        for k in range(1, plan.L):
+            r = share_start(plan.n[k], UNIT_GRAIN, team)
+            add_parts(
+                count, plan.n[k], share_end(plan.n[k], UNIT_GRAIN, team) - r,
+                parts_panel(plan, extras, count, k, 0) + r, accumulate, grad + plan.alpha[k] + r,
+            )
+    if plan.feature is not NULL:
+        for k in range(
+            share_start(plan.columns, 1, team), share_end(plan.columns, 1, team)
+        ):
+            feature_gradient(plan, n, params, k, extras, count, accumulate, grad, spare)
 
 
 cdef inline Py_ssize_t block_of(
@@ -140,6 +241,10 @@ cdef inline void panels_to_updates(
             if not store:
                 update_units(plan, optimizer, k, r, rows, params, dW, db)
             r += rows
+    if plan.extended:
+        further_gradient(plan, n, params, grad, False, work, team)
+        if not store:
+            update_further(plan, optimizer, params, grad, team)
 
 
 cdef inline void sample_to_updates(
@@ -176,11 +281,11 @@ cdef inline void sample_to_updates(
 
 
 cdef inline Py_ssize_t count_of_parts(const plan_t* plan) noexcept nogil:
-    """Parts of ‖∇θ‖²: one for each grain of units"""
+    """Parts of ‖∇θ‖²: one for each grain of units, one for each column of an input block"""
     cdef Py_ssize_t k, count = 0
     for k in range(1, plan.L + 1):
         count += (plan.n[k] + UNIT_GRAIN - 1) // UNIT_GRAIN
-    return count
+    return count + (0 if plan.feature is NULL else plan.columns)
 
 
 cdef inline double squares(
@@ -215,8 +320,21 @@ cdef inline void square_units(
                 parts[r // UNIT_GRAIN] = squares(
                     rule.clip_value, grad + plan.W[k] + r * i, rows * i
                 ) + squares(rule.clip_value, grad + plan.b[k] + r, rows)
+                if plan.parametric and k < plan.L:
+                    parts[r // UNIT_GRAIN] += squares(
+                        rule.clip_value, grad + plan.alpha[k] + r, rows
+                    )
             r += rows
         parts += (plan.n[k] + UNIT_GRAIN - 1) // UNIT_GRAIN
+    if plan.feature is not NULL:
+        for k in range(share_start(plan.columns, 1, team), share_end(plan.columns, 1, team)):
+            parts[k] = squares(
+                rule.clip_value, grad + plan.feature[k].start, plan.feature[k].size
+            )
+            if plan.scale >= 0:
+                parts[k] += squares(
+                    rule.clip_value, grad + plan.scale + plan.feature[k].at, plan.feature[k].units
+                )
 
 
 cdef inline double norm_scale(

@@ -4,7 +4,7 @@
 # and g', g'', g''' are computed once for all directions, one direction after the other.
 # Scratch: work, count, each one panel of every layer k = 0..L for `count` panels:
 #   H    h                       A1   ȧ, then its gradient       H1   ḣ, then its gradient
-#   G1   g'; a_L of a softmax    A2   ä, likewise                H2   ḧ, likewise
+#   G1   g'; a_L without O        A2   ä, likewise                H2   ḧ, likewise
 #   G2   g''                     DA   what the directions add to ∇a, then ∇a
 #   G3   g'''
 # and, to differentiate, three times the inputs of all layers, sample-major in blocks: of H, H1, H2.
@@ -19,10 +19,10 @@ from ffnn_fast.engine.kernels.products cimport (
 from ffnn_fast.engine.passes.activation_loops cimport value_and_slope
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
 from ffnn_fast.engine.passes.derivative_loops cimport second_derivative, third_derivative
-from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel
+from ffnn_fast.engine.passes.panel_losses cimport softmax_panel
 from ffnn_fast.engine.passes.taylor_softmax cimport softmax_tangents
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport SOFTMAX, plan_t
+from ffnn_fast.engine.plan cimport SOFTMAX, part_of, part_t, parts_of, plan_t
 
 cdef enum:  # the slabs
     H = 0
@@ -132,6 +132,30 @@ cdef inline void keep_rows(
         )
 
 
+cdef inline void derivatives_of_layer(
+    const plan_t* plan, Py_ssize_t k, floating* g1, floating* g2, floating* g3, floating* h,
+    bint third,
+) noexcept nogil:
+    """g2 := g''(a), g3 := g'''(a) if `third`, h := g(a), g1 := g'(a), from a in g1
+
+    Of a softmax h alone.
+    """
+    cdef Py_ssize_t i, size, at = 0
+    cdef part_t part
+    for i in range(parts_of(plan, k)):
+        part = part_of(plan, k, i)
+        size = part.width * plan.S
+        if part.g == SOFTMAX:
+            memcpy(h + at, g1 + at, size * sizeof(floating))
+            softmax_panel(h + at, part.width)
+        else:
+            second_derivative(part.g, g1 + at, g2 + at, size)
+            if third:
+                third_derivative(part.g, g1 + at, g3 + at, size)
+            value_and_slope(part.g, g1 + at, h + at, size)
+        at += size
+
+
 cdef inline void values_and_derivatives(
     const plan_t* plan, const floating* params, const floating* X, Py_ssize_t n, Py_ssize_t p,
     floating* work, Py_ssize_t count, const pass_t* kind,
@@ -140,6 +164,8 @@ cdef inline void values_and_derivatives(
     cdef Py_ssize_t L = plan.L, size, k
     cdef floating* h = slab(plan, work, count, H, 0, p)
     cdef floating* a
+    cdef floating* g2
+    cdef floating* g3
     take_rows(n, plan.n[0], X, plan.n[0], h)
     if kind.keep:
         keep_rows(plan, work, count, 0, 0, p, n, h)
@@ -153,14 +179,8 @@ cdef inline void values_and_derivatives(
         memset(slab(plan, work, count, DA, k, p), 0, size * sizeof(floating))
         if k == L and not kind.outputs:
             return
-        if plan.g[k] == SOFTMAX:
-            memcpy(h, a, size * sizeof(floating))
-            activate_output_panel(plan, h)
-            return
-        second_derivative(plan.g[k], a, slab(plan, work, count, G2, k, p), size)
-        if kind.third:
-            third_derivative(plan.g[k], a, slab(plan, work, count, G3, k, p), size)
-        value_and_slope(plan.g[k], a, h, size)
+        g2, g3 = slab(plan, work, count, G2, k, p), slab(plan, work, count, G3, k, p)
+        derivatives_of_layer(plan, k, a, g2, g3, h, kind.third)
         if kind.keep:
             keep_rows(plan, work, count, 0, k, p, n, h)
 
@@ -182,16 +202,25 @@ cdef inline void take_direction(
 
 
 cdef inline void tangents_of_layer(
-    const floating* g1, const floating* g2, const floating* a1, const floating* a2, floating* h1,
-    floating* h2, Py_ssize_t n, bint second,
+    const plan_t* plan, Py_ssize_t k, const floating* h, const floating* g1, const floating* g2,
+    const floating* a1, const floating* a2, floating* h1, floating* h2, bint second,
 ) noexcept nogil:
-    """h1 := g' ȧ; h2 := g'' ȧ² + g' ä if `second`"""
-    cdef Py_ssize_t i
-    for i in range(n):
-        h1[i] = g1[i] * a1[i]
-    if second:
-        for i in range(n):
-            h2[i] = g2[i] * a1[i] * a1[i] + g1[i] * a2[i]
+    """h1 := ḣ = g' ȧ; h2 := ḧ = g'' ȧ² + g' ä if `second`"""
+    cdef Py_ssize_t i, j, size, at = 0
+    cdef part_t part
+    for i in range(parts_of(plan, k)):
+        part = part_of(plan, k, i)
+        size = part.width * plan.S
+        if part.g == SOFTMAX:
+            softmax_tangents(
+                part.width, h + at, a1 + at, a2 + at, h1 + at, h2 + at, second
+            )
+        else:
+            for j in range(at, at + size):
+                h1[j] = g1[j] * a1[j]
+            for j in range(at, at + size if second else at):
+                h2[j] = g2[j] * a1[j] * a1[j] + g1[j] * a2[j]
+        at += size
 
 
 cdef inline void tangents_of_panel(
@@ -206,6 +235,8 @@ cdef inline void tangents_of_panel(
     cdef floating* h2 = NULL
     cdef floating* a1
     cdef floating* a2
+    cdef const floating* g1
+    cdef const floating* g2
     take_direction(plan, args, d, start, n, h1)
     if kind.keep:
         keep_rows(plan, work, count, FIRST, 0, p, n, h1)
@@ -218,13 +249,10 @@ cdef inline void tangents_of_panel(
         elif kind.second:
             memset(a2, 0, size * sizeof(floating))
         h1, h2 = slab(plan, work, count, H1, k, p), slab(plan, work, count, H2, k, p)
-        if plan.g[k] == SOFTMAX:
-            softmax_tangents(plan, slab(plan, work, count, H, k, p), a1, a2, h1, h2, kind.second)
-        else:
-            tangents_of_layer(
-                slab(plan, work, count, G1, k, p), slab(plan, work, count, G2, k, p), a1, a2, h1,
-                h2, size, kind.second,
-            )
+        g1, g2 = slab(plan, work, count, G1, k, p), slab(plan, work, count, G2, k, p)
+        tangents_of_layer(
+            plan, k, slab(plan, work, count, H, k, p), g1, g2, a1, a2, h1, h2, kind.second
+        )
         if kind.keep:
             keep_rows(plan, work, count, FIRST, k, p, n, h1)
         if kind.second and kind.keep:

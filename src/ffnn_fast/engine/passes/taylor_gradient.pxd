@@ -16,10 +16,10 @@ from ffnn_fast.engine.passes.taylor cimport (
 )
 from ffnn_fast.engine.passes.taylor_softmax cimport softmax_jacobian, softmax_reverse
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport SOFTMAX, plan_t
+from ffnn_fast.engine.plan cimport SOFTMAX, part_of, part_t, parts_of, plan_t
 
 
-cdef inline void reverse_layer(
+cdef inline void reverse_part(
     const floating* g1, const floating* g2, const floating* g3, floating* a1, floating* a2,
     const floating* dh1, const floating* dh2, floating* da, Py_ssize_t n, bint second,
 ) noexcept nogil:
@@ -36,6 +36,55 @@ cdef inline void reverse_layer(
         da[i] += x * dh1[i] + (g3[i] * a1[i] * a1[i] + g2[i] * a2[i]) * dh2[i]
         a1[i] = g1[i] * dh1[i] + 2 * x * dh2[i]
         a2[i] = g1[i] * dh2[i]
+
+
+cdef inline void reverse_layer(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t k, Py_ssize_t p, bint second
+) noexcept nogil:
+    """A1 := ∇ȧ, A2 := ∇ä if `second`, from H1 = ∇ḣ, H2 = ∇ḧ; DA += what is added to ∇a
+
+    Of a softmax what is added to ∇ŷ.
+    """
+    cdef Py_ssize_t i, at = 0
+    cdef part_t part
+    for i in range(parts_of(plan, k)):
+        part = part_of(plan, k, i)
+        if part.g == SOFTMAX:
+            softmax_reverse(
+                part.width, slab(plan, work, count, H, k, p) + at,
+                slab(plan, work, count, A1, k, p) + at, slab(plan, work, count, A2, k, p) + at,
+                slab(plan, work, count, H1, k, p) + at, slab(plan, work, count, H2, k, p) + at,
+                slab(plan, work, count, DA, k, p) + at, second,
+            )
+        else:
+            reverse_part(
+                slab(plan, work, count, G1, k, p) + at, slab(plan, work, count, G2, k, p) + at,
+                slab(plan, work, count, G3, k, p) + at, slab(plan, work, count, A1, k, p) + at,
+                slab(plan, work, count, A2, k, p) + at, slab(plan, work, count, H1, k, p) + at,
+                slab(plan, work, count, H2, k, p) + at, slab(plan, work, count, DA, k, p) + at,
+                part.width * plan.S, second,
+            )
+        at += part.width * plan.S
+
+
+cdef inline void reverse_values_of_layer(
+    const plan_t* plan, Py_ssize_t k, const floating* h, const floating* g1, const floating* dh,
+    floating* da,
+) noexcept nogil:
+    """da := ∇a_k from dh = ∇h_k and from what the directions add, in da"""
+    cdef Py_ssize_t i, j, size, at = 0
+    cdef part_t part
+    for i in range(parts_of(plan, k)):
+        part = part_of(plan, k, i)
+        size = part.width * plan.S
+        if part.g == SOFTMAX:
+            for j in range(at, at + size):
+                da[j] += dh[j]
+            softmax_jacobian(part.width, h + at, da + at)
+        else:
+            for j in range(at, at + size):
+                da[j] += g1[j] * dh[j]
+        at += size
 
 
 cdef inline void take_seed(
@@ -61,17 +110,7 @@ cdef inline void reverse_layers(
     cdef floating* h2 = slab(plan, work, count, H2, L, p)
     for k in range(L, 0, -1):
         a1, a2 = slab(plan, work, count, A1, k, p), slab(plan, work, count, A2, k, p)
-        if plan.g[k] == SOFTMAX:
-            softmax_reverse(
-                plan, slab(plan, work, count, H, k, p), a1, a2, h1, h2,
-                slab(plan, work, count, DA, k, p), second,
-            )
-        else:
-            reverse_layer(
-                slab(plan, work, count, G1, k, p), slab(plan, work, count, G2, k, p),
-                slab(plan, work, count, G3, k, p), a1, a2, h1, h2,
-                slab(plan, work, count, DA, k, p), plan.n[k] * plan.S, second,
-            )
+        reverse_layer(plan, work, count, k, p, second)
         if k == 1:
             return
         h1, h2 = slab(plan, work, count, H1, k - 1, p), slab(plan, work, count, H2, k - 1, p)
@@ -97,20 +136,14 @@ cdef inline void reverse_values(
     Py_ssize_t n, Py_ssize_t p, floating* work, Py_ssize_t count,
 ) noexcept nogil:
     """DA := ∇a of the n <= S rows from `start`; uses A1"""
-    cdef Py_ssize_t L = plan.L, width = plan.n[L], k, i
+    cdef Py_ssize_t L = plan.L, width = plan.n[L], k
     cdef floating* dh = slab(plan, work, count, A1, L, p)
     cdef floating* da
     cdef const floating* g1
     take_seed(plan, args.y_hat, start * width, width, n, dh)
     for k in range(L, 0, -1):
         da, g1 = slab(plan, work, count, DA, k, p), slab(plan, work, count, G1, k, p)
-        if plan.g[k] == SOFTMAX:
-            for i in range(width * plan.S):
-                da[i] += dh[i]
-            softmax_jacobian(plan, slab(plan, work, count, H, k, p), da)
-        else:
-            for i in range(plan.n[k] * plan.S):
-                da[i] += g1[i] * dh[i]
+        reverse_values_of_layer(plan, k, slab(plan, work, count, H, k, p), g1, dh, da)
         if k > 1:
             dh = slab(plan, work, count, A1, k - 1, p)
             panels_backward(n, plan.n[k], plan.n[k - 1], params + plan.W[k], da, dh)

@@ -1,11 +1,10 @@
-# The directional derivatives of a softmax, head by head, in panels: loops run along the S lanes.
+# The directional derivatives of a softmax of k outputs in panels: loops run along the S lanes.
 #
 # ŷ = p, c = ȧ − Σ p ȧ, ẏ = p c; e = ä − Σ (ẏ ȧ + p ä), ÿ = ẏ c + p e.
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport MK_BYTES
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
-from ffnn_fast.engine.plan cimport plan_t
 
 
 cdef inline void add_products(
@@ -25,11 +24,11 @@ cdef inline void clear_lanes(floating* total) noexcept nogil:
         total[s] = 0
 
 
-cdef inline void head_tangents(
+cdef inline void softmax_tangents(
     Py_ssize_t k, const floating* y, const floating* a1, const floating* a2, floating* y1,
     floating* y2, bint second,
 ) noexcept nogil:
-    """y1 := ẏ; y2 := ÿ if `second`; of one head"""
+    """y1 := ẏ; y2 := ÿ if `second`"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s, i
     cdef floating mean[MAX_S]
     cdef floating rate[MAX_S]
@@ -50,22 +49,11 @@ cdef inline void head_tangents(
             y2[i] = y1[i] * (a1[i] - mean[s]) + y[i] * (a2[i] - rate[s])
 
 
-cdef inline void softmax_tangents(
-    const plan_t* plan, const floating* y, const floating* a1, const floating* a2, floating* y1,
-    floating* y2, bint second,
-) noexcept nogil:
-    """y1 := ẏ; y2 := ÿ if `second`; of all heads"""
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), i, at = 0
-    for i in range(plan.heads):
-        head_tangents(plan.head[i], y + at, a1 + at, a2 + at, y1 + at, y2 + at, second)
-        at += plan.head[i] * S
-
-
-cdef inline void head_reverse(
+cdef inline void softmax_reverse(
     Py_ssize_t k, const floating* y, floating* a1, floating* a2, const floating* dy1,
     const floating* dy2, floating* dy, bint second,
 ) noexcept nogil:
-    """a1 := ∇ȧ, dy += ∇ŷ, from dy1 = ∇ẏ; and a2 := ∇ä, from dy2 = ∇ÿ, if `second`; of one head
+    """a1 := ∇ȧ, dy += ∇ŷ, from dy1 = ∇ẏ; and a2 := ∇ä, from dy2 = ∇ÿ, if `second`
 
     With r = −Σ p ∇ÿ: ∇ẏ += ∇ÿ c + r ȧ, ∇c = ∇ÿ ẏ + ∇ẏ p; ∇ŷ = ∇ÿ e + r ä + ∇ẏ c − ȧ Σ ∇c,
     ∇ȧ = r ẏ + ∇c − p Σ ∇c, ∇ä = p (∇ÿ + r).
@@ -112,29 +100,14 @@ cdef inline void head_reverse(
             a1[i] = r[s] * y1 + d2 * y1 + d1 * y[i] - dc[s] * y[i]
 
 
-cdef inline void softmax_reverse(
-    const plan_t* plan, const floating* y, floating* a1, floating* a2, const floating* dy1,
-    const floating* dy2, floating* dy, bint second,
-) noexcept nogil:
-    """The same of all heads"""
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), i, at = 0
-    for i in range(plan.heads):
-        head_reverse(
-            plan.head[i], y + at, a1 + at, a2 + at, dy1 + at, dy2 + at, dy + at, second
-        )
-        at += plan.head[i] * S
-
-
 cdef inline void softmax_jacobian(
-    const plan_t* plan, const floating* y, floating* dy
+    Py_ssize_t k, const floating* y, floating* dy
 ) noexcept nogil:
-    """dy := ∇a = ŷ ⊙ (∇ŷ − Σ_j ∇ŷ_j ŷ_j), of all heads, from dy = ∇ŷ"""
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), at = 0, i, j, s
+    """dy := ∇a = ŷ ⊙ (∇ŷ − Σ_j ∇ŷ_j ŷ_j), from dy = ∇ŷ"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
     cdef floating mean[MAX_S]
-    for i in range(plan.heads):
-        clear_lanes(mean)
-        add_products(y + at, dy + at, plan.head[i], mean)
-        for j in range(plan.head[i]):
-            for s in range(S):
-                dy[at + j * S + s] = y[at + j * S + s] * (dy[at + j * S + s] - mean[s])
-        at += plan.head[i] * S
+    clear_lanes(mean)
+    add_products(y, dy, k, mean)
+    for j in range(k):
+        for s in range(S):
+            dy[j * S + s] = y[j * S + s] * (dy[j * S + s] - mean[s])

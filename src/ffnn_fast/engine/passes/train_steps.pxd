@@ -11,6 +11,7 @@ from ffnn_fast.engine.passes.batch_blas cimport gradient_block
 from ffnn_fast.engine.passes.batch_panels cimport (
     combination_t, panel_count, panels_to_deltas, panels_to_units,
 )
+from ffnn_fast.engine.passes.dropout_masks cimport set_dropout
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one
 from ffnn_fast.engine.passes.online cimport online_steps
 from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
@@ -19,16 +20,17 @@ from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.passes.step_update cimport (
-    norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
+    further_gradient, norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
 )
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, one_thread, share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport plan_t, step_t
+from ffnn_fast.engine.plan cimport outputs_only, plan_t, step_t
 
 cdef struct epoch_t:  # consecutive batches of the rows of an epoch
     Py_ssize_t batch_size
     Py_ssize_t t          # steps taken before
     const double* hyper   # hyperparameters of the first step; those of a step lie `stride` after
     Py_ssize_t stride     # those of the step before it
+    Py_ssize_t dropout    # where the rate of dropout lies in them; 0: the rates of the plan
     double* total         # thread 0 adds Σ rows · objective
 
 cdef struct scratch_t:  # memory of a call that trains
@@ -58,6 +60,8 @@ cdef inline void gradient_from_deltas(
     cdef combination_t combination
     cdef batch_t none = inputs_only(NULL, 0)
     combination.alpha, combination.keep, combination.decay = 1, 0, 1
+    if plan.extended:
+        further_gradient(plan, n, params, grad, accumulate, work, team)
     if accumulate:
         combination.keep, combination.decay = 1, 0
         panels_to_units[floating](plan, n, combination, grad, grad, work, &none, team)
@@ -196,9 +200,9 @@ cdef inline void train_steps(
     cdef const double* hyper = epoch.hyper
     cdef floating* work = <floating*>scratch.work
     cdef optimizer_t optimizer = shared[0]
-    cdef bint plain = optimizer.rule.plain and not plan.has_l1
+    cdef bint plain = optimizer.rule.plain and not plan.has_l1 and not plan.extended
     cdef batch_t batch, following
-    cdef step_t step
+    cdef step_t step = outputs_only()
     cdef floating eta
     cdef double total = 0, objective = 0
     step.train, step.seed = True, optimizer.rule.seed
@@ -206,6 +210,8 @@ cdef inline void train_steps(
         size = min(n - start, batch_size)
         t += 1
         step.mask = t if plan.dropout else 0
+        if epoch.dropout != 0:
+            set_dropout(&step, hyper[epoch.dropout])
         eta = <floating>hyper[0]
         if size == 1 and plain:
             if batch_size == 1 and epoch.stride == 0:
@@ -226,7 +232,7 @@ cdef inline void train_steps(
         else:
             batch = batch_of(rows, start, size)
             set_rates(optimizer.rule, hyper, t, &optimizer.rates)
-            if size > 1:
+            if size > 1 or plan.extended:
                 objective = step_on_batch(
                     plan, &step, params, &batch, &optimizer, scratch, team
                 )

@@ -7,25 +7,26 @@
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport team_barrier
+from ffnn_fast.engine.kernels.compiler cimport rare, team_barrier
 from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, gather_panel, online_gradient, panel_to_rows, panels_backward, rows_product,
 )
-from ffnn_fast.engine.passes.activation_loops cimport multiply, value_and_slope
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_panels cimport (
-    backward_panels, combination_t, da_panel, forward_panels, h_panel, panel_count,
-    panels_to_units, panels_workspace, rows_of_panel, thread_scratch,
+    backward_panels, backward_to_block, combination_t, da_panel, extras_of, forward_panels,
+    h_panel, panel_count, panels_to_units, panels_workspace, rows_of_panel, thread_scratch,
 )
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S, drop_panel, drop_rows
+from ffnn_fast.engine.passes.input_block cimport columns_gradient, dh0_panel, x_panel
 from ffnn_fast.engine.passes.one_sample cimport (
     backward_activation, da_one, forward_first, forward_rest, h_one, input_one, online_size,
 )
-from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, PANEL_PER_ROW, activate_outputs
-from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel, losses_panel
+from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, PANEL_PER_ROW, outputs_and_slopes_row
+from ffnn_fast.engine.passes.panel_losses cimport losses_panel, outputs_and_slopes_panel
 from ffnn_fast.engine.passes.row_losses cimport add_loss
+from ffnn_fast.engine.passes.step_update cimport further_gradient
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport IDENTITY, SOFTMAX, drops, plan_t, step_t
+from ffnn_fast.engine.plan cimport SOFTMAX, drops, plan_t, step_t
 
 cdef struct pullback_t:  # arrays of the plan's dtype, for all rows of a call
     const void* u   # (n, n_L); NULL: the gradients of the losses
@@ -43,65 +44,85 @@ cdef inline Py_ssize_t pullback_scratch(
     return max(block, threads * group, online_size(plan))
 
 
-cdef inline void softmax_jacobian_panel(
-    const plan_t* plan, const floating* y_hat, const floating* u, floating* z
+cdef inline void apply_output_jacobian_panel(
+    const plan_t* plan, const floating* slope, const floating* u, floating* z
 ) noexcept nogil:
-    """z := (diag(ŷ) − ŷ ŷᵀ) u of each sample and head; z may be ŷ"""
+    """z := J_O u of each sample, (diag(ŷ) − ŷ ŷᵀ) u of a softmax; z may be one of the others
+
+    slope: O'(a_L), but ŷ of a softmax
+    """
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), i, j, s, k
     cdef floating dot[MAX_S]
     for i in range(plan.heads):
-        k = plan.head[i]
+        k = plan.head[i].width
         for s in range(S):
             dot[s] = 0
+        if plan.head[i].output == SOFTMAX:
+            for j in range(k):
+                for s in range(S):
+                    dot[s] += slope[j * S + s] * u[j * S + s]
         for j in range(k):
             for s in range(S):
-                dot[s] += y_hat[j * S + s] * u[j * S + s]
-        for j in range(k):
-            for s in range(S):
-                z[j * S + s] = y_hat[j * S + s] * (u[j * S + s] - dot[s])
-        y_hat, u, z = y_hat + k * S, u + k * S, z + k * S
+                z[j * S + s] = slope[j * S + s] * (u[j * S + s] - dot[s])
+        slope, u, z = slope + k * S, u + k * S, z + k * S
 
 
-cdef inline void softmax_jacobian_row(
-    const plan_t* plan, const floating* y_hat, const floating* u, floating* z
+cdef inline void apply_output_jacobian_row(
+    const plan_t* plan, const floating* slope, const floating* u, floating* z
 ) noexcept nogil:
     """The same for one sample"""
     cdef Py_ssize_t i, j, k
     cdef floating dot
     for i in range(plan.heads):
-        k, dot = plan.head[i], 0
+        k, dot = plan.head[i].width, 0
+        if plan.head[i].output == SOFTMAX:
+            for j in range(k):
+                dot += slope[j] * u[j]
         for j in range(k):
-            dot += y_hat[j] * u[j]
-        for j in range(k):
-            z[j] = y_hat[j] * (u[j] - dot)
-        y_hat, u, z = y_hat + k, u + k, z + k
+            z[j] = slope[j] * (u[j] - dot)
+        slope, u, z = slope + k, u + k, z + k
 
 
 cdef inline void output_to_delta(
     const plan_t* plan, const batch_t* panel, const pullback_t* want, floating* z, floating* spare
 ) noexcept nogil:
     """z := ∇a_L from a_L, and ŷ, for the n <= S samples of a panel; spare: another panel"""
-    cdef Py_ssize_t k = plan.n[plan.L], at = panel.first * k, size = k * plan.S
+    cdef Py_ssize_t k = plan.n[plan.L], at = panel.first * k
     cdef const floating* u = <const floating*>want.u
     cdef floating* y_hat = <floating*>want.y_hat
     if u is NULL:
         losses_panel(plan, panel, z, 1, True, spare)
         return
-    if plan.g[plan.L] == SOFTMAX:
-        activate_output_panel(plan, z)
-        if y_hat is not NULL:
-            panel_to_rows(panel.n, k, z, y_hat + at)
-        gather_panel(panel.n, k, u + at, NULL, spare, <floating*>NULL, 0)
-        softmax_jacobian_panel(plan, z, spare, z)
-        return
-    value_and_slope(plan.g[plan.L], z, spare, size)
+    outputs_and_slopes_panel(plan, z, spare)
     if y_hat is not NULL:
         panel_to_rows(panel.n, k, spare, y_hat + at)
     gather_panel(panel.n, k, u + at, NULL, spare, <floating*>NULL, 0)
-    if plan.g[plan.L] == IDENTITY:
-        memcpy(z, spare, size * sizeof(floating))
-    else:
-        multiply(spare, z, size)
+    apply_output_jacobian_panel(plan, z, spare, z)
+
+
+cdef inline void pull_columns_back(
+    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
+    const pullback_t* want, Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count,
+    floating* spare,
+) noexcept nogil:
+    """∇h_0 and ∇X of the panels first..last-1 of an input block, from ∇a_1"""
+    cdef floating* extras = extras_of(plan, work, count)
+    cdef floating* dx
+    cdef batch_t panel
+    cdef Py_ssize_t p
+    backward_to_block(plan, step, params, batch, first, last, work, count)
+    if want.grad_X is NULL:
+        return
+    for p in range(first, last):
+        panel = rows_of_panel(plan, batch, p)
+        dx = h_panel(plan, work, count, 0, p)  # h[0] is not needed any more, and not narrower
+        columns_gradient(
+            plan, params, x_panel(plan, extras, count, p), dh0_panel(plan, extras, p), dx,
+            spare + plan.panel[plan.L],
+        )
+        panel_to_rows(
+            panel.n, plan.columns, dx, <floating*>want.grad_X + panel.first * plan.columns
+        )
 
 
 cdef inline void pull_panels_back(
@@ -115,12 +136,16 @@ cdef inline void pull_panels_back(
     cdef floating* d
     cdef batch_t panel
     forward_panels(
-        plan, step, params, batch, first, last, work, count, want.grad is not NULL
+        plan, step, params, batch, first, last, work, count,
+        want.grad is not NULL or plan.feature is not NULL,
     )
     for p in range(first, last):
         panel = rows_of_panel(plan, batch, p)
         output_to_delta(plan, &panel, want, h_panel(plan, work, count, plan.L, p), spare)
     backward_panels(plan, step, params, batch.n, first, last, work, count)
+    if rare(plan.feature is not NULL):
+        pull_columns_back(plan, step, params, batch, want, first, last, work, count, spare)
+        return
     if grad_X is NULL:
         return
     # h[0] is not needed any more: ∇W_1 is computed from rows[0].
@@ -154,6 +179,8 @@ cdef inline void pull_block_back(
         pull_panels_back(plan, step, params, batch, want, first, last, work, count, spare)
         first = last
     team_barrier(team.threads)
+    if plan.extended:
+        further_gradient[floating](plan, batch.n, params, grad, batch.first > 0, work, team)
     panels_to_units[floating](plan, batch.n, combination, grad, grad, work, &none, team)
     team_barrier(team.threads)
 
@@ -188,19 +215,10 @@ cdef inline void sample_to_delta(
         add_loss(0, plan, batch, r, z, 1, True, spare)
         return
     u += r * k
-    if plan.g[plan.L] == SOFTMAX:
-        activate_outputs(plan, z, 1)
-        spare = z
-    else:
-        value_and_slope(plan.g[plan.L], z, spare, k)
+    outputs_and_slopes_row(plan, z, spare)
     if y_hat is not NULL:
         memcpy(y_hat + r * k, spare, k * sizeof(floating))
-    if plan.g[plan.L] == SOFTMAX:
-        softmax_jacobian_row(plan, z, u, z)
-    elif plan.g[plan.L] == IDENTITY:
-        memcpy(z, u, k * sizeof(floating))
-    else:
-        multiply(u, z, k)
+    apply_output_jacobian_row(plan, z, u, z)
 
 
 cdef inline void pull_sample_back(
@@ -251,7 +269,7 @@ cdef inline void pull_back(
     cdef batch_t rows
     if want.grad is NULL and step.mask == 0:
         few = max(1, plan.S // PANEL_PER_ROW)
-    if n <= few:
+    if n <= few and not plan.extended:
         for r in range(n):
             pull_sample_back(plan, step, params, batch, want, r, work)
     elif want.grad is NULL:
