@@ -56,7 +56,10 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "pyarrow": {"cli"},
     **{name: {"cli", "_bench"} for name in ("onnxruntime", "jax")},
 }
-BASE_CLASSES_FROM = {("sklearn", "sklearn"), ("tabular", "sklearn")}  # ... but for these, which inherit from its classes
+BASE_CLASSES_FROM = {
+    ("sklearn", "sklearn"),
+    ("tabular", "sklearn"),
+}  # ... but for these, which inherit from its classes
 MAX_CODE_LINES = 310
 LONGER = {
     "network.py": 450,  # one class, whose methods convert their arguments and delegate

@@ -11,7 +11,11 @@ import pytest
 import ffnn_fast
 
 PACKAGE = Path(ffnn_fast.__file__).parent
-NEEDS = {"sklearn": "sklearn", "tabular": "sklearn", "torch": "torch"}  # modules, and the package they need
+NEEDS = {
+    "sklearn": "sklearn",
+    "tabular": "sklearn",
+    "torch": "torch",
+}  # modules, and the package they need
 FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if ">>> " in file.read_text("utf-8")]
 NAMES = [".".join(("ffnn_fast", *f.relative_to(PACKAGE).with_suffix("").parts)) for f in FILES]
 

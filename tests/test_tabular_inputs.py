@@ -77,7 +77,7 @@ def test_what_is_left_out():
 
 def test_no_column():
     """A table without a usable column is refused with the reasons."""
-    with pytest.raises(ValueError, match="no column of X can be used .*constant"):
+    with pytest.raises(ValueError, match=r"no column of X can be used .*constant"):
         uses({"a": [1, 1, 1]})
 
 
@@ -86,7 +86,8 @@ def table(n=60):
     rng = np.random.default_rng(1)
     return pd.DataFrame(
         {
-            "x": rng.normal(size=n), "y": np.where(rng.random(n) < 0.2, np.nan, 1.0 * rng.normal(size=n)),
+            "x": rng.normal(size=n),
+            "y": np.where(rng.random(n) < 0.2, np.nan, rng.normal(size=n)),
             "two": rng.choice(["a", "b"], n), "three": rng.choice(["a", "b", "c"], n),
             "many": rng.choice(list("abcdefghijkl"), n),
         }
@@ -152,7 +153,7 @@ def test_other_kind():
     """Texts in a column that held numbers are refused with the row."""
     data = table()
     inputs = TableInputs.fit(table_of(data))
-    with pytest.raises(ValueError, match="'x' of X held numbers .* holds texts now"):
+    with pytest.raises(ValueError, match=r"'x' of X held numbers .* holds texts now"):
         inputs.transform(table_of(data.assign(x="word")))
 
 

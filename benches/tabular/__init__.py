@@ -1,1 +1,1 @@
-"""Networks for tables beside boosters and linear models: errors on many tables, five splits each."""
+"""Networks for tables beside boosters and linear models: errors on many tables."""

@@ -39,7 +39,7 @@ def split(task, number, most):
 
 
 def figures(task, model, X, y):
-    """Error (share of wrong classes, or RMSE over the deviation), log loss and calibration error."""
+    """Error (share of wrong classes, or RMSE over deviation), log loss, calibration error."""
     if not task.classes:
         rmse = float(np.sqrt(np.mean((model.predict(X) - y) ** 2)))
         found = {"error": rmse / float(np.std(y)), "r2": 1 - (rmse / float(np.std(y))) ** 2}
@@ -120,7 +120,8 @@ def report(rows):
             losses = [a["log_loss"] < b["log_loss"] for a, b in pairs if "log_loss" in a]
             seconds = [a["fit_seconds"] / b["fit_seconds"] for a, b in pairs]
             print(
-                f"{ours} / {other}: {len(both)} tables, error {np.exp(np.mean(np.log(ratios))):.3f} "
+                f"{ours} / {other}: {len(both)} tables, error "
+                f"{np.exp(np.mean(np.log(ratios))):.3f} "
                 f"(median {np.median(ratios):.3f}), better on {wins}; log loss better on "
                 f"{sum(losses)} of {len(losses)}; CPU time {np.exp(np.mean(np.log(seconds))):.1f}"
             )

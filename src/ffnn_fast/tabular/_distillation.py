@@ -65,7 +65,12 @@ class Student:
     report: DistillationReport
 
     def __init__(
-        self, network: Network, inputs: TableInputs, classes: Array | None, mean: float, scale: float
+        self,
+        network: Network,
+        inputs: TableInputs,
+        classes: Array | None,
+        mean: float,
+        scale: float,
     ) -> None:
         self.network = network
         self._inputs, self._mean, self._scale = inputs, mean, scale
@@ -200,7 +205,8 @@ def _report(teacher: Any, student: Student, X: Any, y: Array, own: Array) -> Dis
         pairs = ((predicted, own[:, 0]), (own[:, 0], y), (predicted, y))
         scores = [_r2(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in pairs]
     row = _taken(X, np.arange(1))
-    return DistillationReport(*scores, _microseconds(teacher, row), _microseconds(student, row))
+    times = [_microseconds(model, row) for model in (teacher, student)]
+    return DistillationReport(scores[0], scores[1], scores[2], times[0], times[1])
 
 
 def _r2(predicted: Array, truth: Array) -> float:

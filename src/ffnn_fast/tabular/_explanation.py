@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._public import public
 from ffnn_fast.network import Network
 from ffnn_fast.tabular._members import Member, Rows
 
@@ -19,6 +20,7 @@ Outputs = Callable[[Array], tuple[Array, Array]]
 OfOutputs = Callable[[Array], tuple[Array, Array]]  # f and ∂f/∂ŷ of ŷ
 
 
+@public("ffnn_fast.tabular")
 @dataclass(frozen=True)
 class Explanation:
     """Contributions of the columns to predictions.
@@ -73,7 +75,7 @@ def permutation_importances(
         for name in total:
             inputs = [j for j, source in enumerate(sources) if source == name]
             X = part.X.copy()
-            X[:, inputs] = X[np.ix_(rng.permutation(len(X)), inputs)]
+            X[:, inputs] = X[rng.permutation(len(X))][:, inputs]
             total[name] += len(fold) * (member.net.loss(X, part.y, part.weight) - before)
         count += len(fold)
     return {name: value / max(1, count) for name, value in total.items()}
@@ -148,8 +150,7 @@ def without_inputs(net: Network) -> Network:
     """The network behind the input block, with copies of its parameters; it takes h_0."""
     sizes = (net.weights[0].shape[1], *net.spec.layer_sizes[1:])
     plain = {**net.spec.to_dict(), "layer_sizes": list(sizes), "inputs": None}
-    inner = Network.from_params(NetworkSpec.from_dict(plain), _inner_params(net), n_threads=1)
-    return inner
+    return Network.from_params(NetworkSpec.from_dict(plain), _inner_params(net), n_threads=1)
 
 
 def _inner_params(net: Network) -> Array:

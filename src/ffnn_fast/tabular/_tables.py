@@ -108,13 +108,18 @@ def _named_columns(X: Any) -> list[tuple[Any, Any]] | None:
     if isinstance(X, np.ndarray):
         return [(name, X[name]) for name in X.dtype.names] if X.dtype.names else None
     if hasattr(X, "column_names") and hasattr(X, "column"):  # pyarrow.Table
-        return [(name, X.column(name)) for name in X.column_names]
+        return [(name, _of_arrow(X.column(name))) for name in X.column_names]
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
         if hasattr(X, "items"):  # pandas.DataFrame
             return list(X.items())
         if hasattr(X, "get_columns"):  # polars.DataFrame
             return [(column.name, column) for column in X.get_columns()]
     return None
+
+
+def _of_arrow(column: Any) -> Any:
+    """A column of Arrow; a dictionary's, whose codes NumPy would show, as a list."""
+    return column.to_pylist() if hasattr(column.type, "value_type") else column
 
 
 def _rows_of(X: Any) -> Array:
@@ -142,9 +147,7 @@ def _array_of(values: Any) -> Array:
     if hasattr(values, "to_numpy") and _is_extension(dtype):
         return np.asarray(values.to_numpy(dtype=object))
     if hasattr(values, "to_numpy"):
-        array = np.asarray(values.to_numpy())
-        # polars turns missing integers into floats, missing bools and texts into objects
-        return array
+        return np.asarray(values.to_numpy())
     return np.asarray(values if isinstance(values, list) else list(values), dtype=object)
 
 
@@ -193,7 +196,7 @@ def _texts(texts: Array, what: str) -> Array:
     known = np.fromiter((v is not None for v in stripped), bool, len(stripped))
     if not known.any():
         return np.full(len(texts), np.nan)
-    distinct = {value: None for value in stripped[known]}
+    distinct = dict.fromkeys(stripped[known])
     for convert, gap, dtype in ((_number, np.nan, np.float64), (_time, "NaT", TIME)):
         converted = {value: convert(value) for value in distinct}
         if None not in converted.values():

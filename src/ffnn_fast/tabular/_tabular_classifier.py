@@ -7,14 +7,15 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from ffnn_fast._public import public
-from ffnn_fast.tabular._base import BaseTabular
 from ffnn_fast.tabular._calibration import temperature_of
 from ffnn_fast.tabular._explanation import Explanation
 from ffnn_fast.tabular._members import Rows
+from ffnn_fast.tabular._tabular_estimator import BaseTabular
 
 Array = np.ndarray
 SMALLEST = 1e-30  # a float32 probability of which the logarithm is taken
@@ -97,6 +98,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     def _fitted_targets(self, y: Any, n: int) -> Array:
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         check_consistent_length(y, np.empty(n))
         self.classes_, labels = np.unique(y, return_inverse=True)

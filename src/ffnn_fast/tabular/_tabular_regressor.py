@@ -10,10 +10,10 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float, as_int
-from ffnn_fast.tabular._base import BaseTabular
 from ffnn_fast.tabular._calibration import conformal_width
 from ffnn_fast.tabular._explanation import Explanation
 from ffnn_fast.tabular._members import Rows
+from ffnn_fast.tabular._tabular_estimator import BaseTabular
 
 Array = np.ndarray
 
@@ -31,9 +31,28 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return values[:, 0] if self._one_column else values
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
-        """Lower and upper ends of intervals that hold the target of a new row with this probability.
+        """Ends of intervals that hold the target of a new row with a probability of `coverage`.
 
-        Split by conformal prediction from the out-of-fold residuals.
+        The half-width is the conformal quantile of the absolute out-of-fold residuals, the same for
+        every row (J. Lei et al., 2018). The probability is that over all rows, which must be
+        exchangeable with the training rows; the mean of the networks errs less than one network
+        out of fold, so intervals tend to hold a little more than they promise.
+
+        Parameters
+        ----------
+        X : table or array-like of shape (n, d)
+        coverage : float, default 0.9
+            In (0, 1).
+
+        Returns
+        -------
+        low, high : ndarray of shape (n,) or (n, n_outputs)
+            Infinite if there are too few training rows for the coverage.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described.
         """
         coverage = as_float(coverage, "coverage", high=1.0)
         values = self._mean_outputs(X)

@@ -81,8 +81,9 @@ class BaseTabular(BaseEstimator):
 
         Parameters
         ----------
-        X : pandas, polars or Arrow table, mapping of names to columns, or array-like of shape (n, d)
-            Numbers, texts, categories, bools and dates; missing values are allowed.
+        X : table or array-like of shape (n, d)
+            A pandas, polars or Arrow table or a mapping of names to columns, with numbers, texts,
+            categories, bools and dates; missing values are allowed.
         y : array-like of shape (n,) or (n, n_outputs)
             The targets; none may be missing.
         sample_weight : array-like of shape (n,), optional
@@ -98,7 +99,9 @@ class BaseTabular(BaseEstimator):
             If an argument or parameter is not as described, or no column can be used.
         """
         if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
         table = self._table(X, reset=True)
         targets = self._fitted_targets(y, table.n_rows)
         if table.n_rows < LEAST_ROWS:
@@ -116,7 +119,7 @@ class BaseTabular(BaseEstimator):
         members = self._trained(recipe, inputs, rows, rng)
         self._inputs = inputs
         self.networks_ = [member.net for member in members]
-        sample = rows.X[: EXPLAINED_FROM]
+        sample = rows.X[:EXPLAINED_FROM]
         self._base_units = [input_units(net, sample).mean(axis=0) for net in self.networks_]
         self.histories_ = [member.history for member in members]
         self.importances_ = permutation_importances(members, rows, inputs.sources, rng)
@@ -215,7 +218,9 @@ class BaseTabular(BaseEstimator):
         for j, source in enumerate(self._inputs.sources):
             by_column[:, names.index(source)] += by_input[:, j]
         base = float(np.mean([one[1] for one in found]))
-        return Explanation(tuple(names), by_column, base, np.mean([one[2] for one in found], axis=0))
+        return Explanation(
+            tuple(names), by_column, base, np.mean([one[2] for one in found], axis=0)
+        )
 
     def _recipe(self) -> Recipe:
         """The recipe of the preset with the parameters that replace its own."""
@@ -247,9 +252,7 @@ class BaseTabular(BaseEstimator):
 
         def train(i: int, stop: Stop) -> Member:
             kept, fold = (rows.part(part) for part in splits[i])
-            net = new_network(
-                recipe, inputs, n_outputs, self._output, kept.X, int(seeds[i])
-            )
+            net = new_network(recipe, inputs, n_outputs, self._output, kept.X, int(seeds[i]))
             return replace(train_network(net, recipe, kept, fold, stop), fold=splits[i][1])
 
         return train_members(train, len(splits), self._count_threads(), stop)
@@ -263,11 +266,10 @@ class BaseTabular(BaseEstimator):
             return [one_split(n, recipe.validation, rng, strata) for _ in range(recipe.n_networks)]
         n_folds = max(2, min(recipe.n_networks, n // ROWS_PER_FOLD))
         everything = np.arange(n)
-        splits: list[tuple[Array, Array]] = []
-        while len(splits) < recipe.n_networks:
-            for fold in folds_of(n, n_folds, rng, strata):
-                splits.append((np.setdiff1d(everything, fold, assume_unique=True), fold))
-        return splits[: max(recipe.n_networks, n_folds)]
+        n_networks = max(recipe.n_networks, n_folds)
+        rounds = [folds_of(n, n_folds, rng, strata) for _ in range(-(-n_networks // n_folds))]
+        folds = [fold for one in rounds for fold in one][:n_networks]
+        return [(np.setdiff1d(everything, fold, assume_unique=True), fold) for fold in folds]
 
     def _count_threads(self) -> int:
         """Networks that are trained at a time."""
