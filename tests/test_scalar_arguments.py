@@ -27,6 +27,7 @@ REQUIRED = {  # valid values of the arguments without a default
     "Constant": {"rate": 0.5},
     "Cosine": {"rate": 0.5, "period": 0.5, "per": "fit"},
     "Exponential": {"rate": 0.5},
+    "Head": {"width": 2},
     "InverseScaling": {"rate": 0.5},
     "Loss": {"name": "a", "value": np.subtract, "gradient": np.subtract},
     "Metric": {"name": "a", "function": max},
@@ -59,6 +60,7 @@ REQUIRED = {  # valid values of the arguments without a default
 }
 GOOD = {  # valid values of optional arguments whose default is None, or takes long
     "Checkpoint.every_seconds": 2.0,
+    "Head.width": 2,
     "Metric.larger_is_better": True,
     "Network.n_threads": 1,
     "Network.seed": 1,
@@ -85,7 +87,8 @@ GOOD = {  # valid values of optional arguments whose default is None, or takes l
     "confusion_matrix.n_classes": 2,
     "top_k_accuracy.k": 2,
 }
-WRITERS = {"Network.save": "net", "Network.export_c": "net.c"}  # and the file that each writes
+# Functions of a network and a path, and the file that each writes.
+WRITERS = {"Network.save": "net", "Network.export_c": "net.c", "to_c": "net.c"}
 MAY_BE_INFINITE = {"clip_value", "clip_norm", "max_norm", "max_time", "low", "high"}
 # Formulas, whose arguments a loss has checked; results, which users do not construct; converters,
 # which need another library and pass their options to `Network`.
@@ -147,14 +150,14 @@ def call(name, function, **given):
         for p in inspect.signature(function).parameters.values()
         if p.default is p.empty and p.name != "self" and p.kind is not p.VAR_KEYWORD
     ]
-    known = {*REQUIRED.get(name, {}), *(["path"] if name in WRITERS else [])}
+    known = {*REQUIRED.get(name, {}), *(["net", "path"] if name in WRITERS else [])}
     assert set(required) <= known, f"REQUIRED needs an example for {name}"
     given = {**REQUIRED.get(name, {}), **given}
-    if not name.startswith("Network."):
-        return function(**given)
     if name in WRITERS:
         with tempfile.TemporaryDirectory() as folder:
             return function(network(), Path(folder, WRITERS[name]), **given)
+    if not name.startswith("Network."):
+        return function(**given)
     if name == "Network.levenberg_marquardt":
         return function(Network([3, 2, 1], output="identity", seed=0), **given)
     if name in ("Network.fit", "Network.minimize", "Network.gradient_descent"):
