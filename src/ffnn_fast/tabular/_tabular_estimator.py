@@ -56,7 +56,6 @@ class BaseTabular(BaseEstimator):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
     _task: ClassVar[str]
     _output: ClassVar[str]
@@ -64,7 +63,7 @@ class BaseTabular(BaseEstimator):
     def __init__(
         self, preset: str = "default", *, n_networks: int | None = None, epochs: int | None = None,
         categorical_features: Any = None, max_time: float | None = None,
-        n_threads: int | None = None, random_state: Any = None, verbose: bool | int = False,
+        n_threads: int | None = None, random_state: Any = None,
     ) -> None:  # fmt: skip
         self.preset = preset
         self.n_networks = n_networks
@@ -73,7 +72,6 @@ class BaseTabular(BaseEstimator):
         self.max_time = max_time
         self.n_threads = n_threads
         self.random_state = random_state
-        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

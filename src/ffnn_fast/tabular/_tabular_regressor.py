@@ -20,13 +20,73 @@ Array = np.ndarray
 
 @public("ffnn_fast.tabular")
 class TabularRegressor(RegressorMixin, BaseTabular):
-    """A bag of networks that predicts values for the rows of a table."""
+    """A bag of networks that predicts values for the rows of a table.
+
+    Targets are standardised, and predictions lie in the range of the training targets.
+
+    The networks have the recipe of RealMLP-TD (D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by
+    Default", NeurIPS 2024): trained embeddings of numbers and categories, a trained scale of the
+    inputs, parametric activations, the schedule `CosLog`, and initial parameters from the rows.
+    Each network is trained on all rows but a fold, and keeps the epoch with the least loss there.
+
+    Parameters
+    ----------
+    preset : {"default", "fast", "realmlp"}, default "default"
+        ``default``: 4 networks of 3 × 128 units, 128 epochs; ``fast``: the same with 32 epochs;
+        ``realmlp``: one network of 3 × 256 units, 256 epochs in batches of 256, judged on a fifth of
+        the rows. The last short batch of an epoch is trained on too, where the paper drops it, and
+        the epoch is chosen by the loss, where the paper takes the error.
+    n_networks, epochs : int, optional
+        In place of those of the preset.
+    categorical_features : sequence of str or int, optional
+        Columns of numbers, by name or by place, that are categories.
+    max_time : float, optional
+        Seconds after which the fit ends with the epochs so far; the networks that have not begun
+        are left out. Default: no limit.
+    n_threads : int, optional
+        Networks that are trained at a time; default: as in `ffnn_fast.Network`. The result does not
+        depend on it.
+    random_state : int, RandomState or None, default None
+
+    Attributes
+    ----------
+    columns_ : dict of str to str
+        How each column is used: as a number, a category, a date, or left out and why.
+    feature_importances_ : ndarray of shape (d,)
+        Permutation importances out of fold, with sum 1; `importances_` has the rise of the loss.
+    networks_ : list of Network
+    histories_ : list of History
+    oof_prediction_ : ndarray of shape (n, n_L)
+        Predictions out of fold, NaN for rows in no fold.
+
+    Raises
+    ------
+    ValueError
+        From `fit`, if a parameter is not as described.
+    """
 
     _task: ClassVar[str] = "values"
     _output: ClassVar[str] = "identity"
 
     def predict(self, X: Any) -> Array:
-        """The predicted values, (n,) or (n, n_outputs)."""
+        """The predicted values.
+
+        Parameters
+        ----------
+        X : table or array-like of shape (n, d)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_outputs)
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If X has not the columns of the training rows.
+        """
         values = self._mean_outputs(X)
         return values[:, 0] if self._one_column else values
 
