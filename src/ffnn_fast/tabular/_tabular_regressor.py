@@ -24,8 +24,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     Targets are standardised, and predictions lie in the range of the training targets.
 
-    The networks have the recipe of RealMLP-TD (D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by
-    Default", NeurIPS 2024): trained embeddings of numbers and categories, a trained scale of the
+    The networks have the recipe of RealMLP-TD (D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better
+    by Default", NeurIPS 2024): trained embeddings of numbers and categories, a trained scale of the
     inputs, parametric activations, the schedule `CosLog`, and initial parameters from the rows.
     Each network is trained on all rows but a fold, and keeps the epoch with the least loss there.
 
@@ -33,8 +33,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     ----------
     preset : {"default", "fast", "realmlp"}, default "default"
         ``default``: 4 networks of 3 × 128 units, 128 epochs; ``fast``: the same with 32 epochs;
-        ``realmlp``: one network of 3 × 256 units, 256 epochs in batches of 256, judged on a fifth of
-        the rows. The last short batch of an epoch is trained on too, where the paper drops it, and
+        ``realmlp``: one network of 3 × 256 units, 256 epochs in batches of 256, judged on a fifth
+        of the rows. The last short batch of an epoch is trained on too, where the paper drops it, and
         the epoch is chosen by the loss, where the paper takes the error.
     n_networks, epochs : int, optional
         In place of those of the preset.
