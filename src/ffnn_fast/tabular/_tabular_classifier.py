@@ -35,8 +35,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     preset : {"default", "fast", "realmlp"}, default "default"
         ``default``: 4 networks of 3 × 128 units, 128 epochs; ``fast``: the same with 32 epochs;
         ``realmlp``: one network of 3 × 256 units, 256 epochs in batches of 256, judged on a fifth
-        of the rows. The last short batch of an epoch is trained on too, where the paper drops it, and
-        the epoch is chosen by the loss, where the paper takes the error.
+        of the rows. Other than in the paper, the last short batch of an epoch is trained on too,
+        and the epoch is chosen by the loss.
     n_networks, epochs : int, optional
         In place of those of the preset.
     categorical_features : sequence of str or int, optional
