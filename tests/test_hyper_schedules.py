@@ -2,7 +2,6 @@
 
 import pickle
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +10,7 @@ from support.fits import StopAt, classes, network
 from support.problems import relative_error
 
 from ffnn_fast import CheckpointError, Network, reference
-from ffnn_fast._training import fit as fitting
 from ffnn_fast._training import loop
-from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast.optimizers import OPTIMIZERS, AdamW, Optimizer, RMSprop, StepRule
 from ffnn_fast.schedules import (
     Cosine,
@@ -179,30 +176,6 @@ def test_a_fit_without_schedules_is_as_it_was_and_so_is_the_network_afterwards()
     assert state.options.described().keys() == {
         *("epochs", "batch_size", "rule", "schedule", "shuffle", "stopping", "averaging")
     }
-
-
-def test_schedules_after_equal_fits_without_them():
-    """The network keeps the checked options of its last fit, which these are no part of."""
-    net, given = network(), {"epochs": 1, "optimizer": "adamw"}
-    for schedules in (None, {"weight_decay": FlatCosine(0.5)}, None, {"weight_decay": 0.25}):
-        history = net.fit(X, Y, **given, schedules=schedules)
-        assert ("weight_decay" in history[-1]) == (schedules is not None)
-    assert history["weight_decay"][-1] == 0.25
-    net.fit(X, Y, **given)
-    with pytest.raises(ValueError, match="hyperparameter of AdamW"):
-        net.fit(X, Y, **given, schedules={"momentum": 0.5})
-
-
-def test_every_argument_of_a_fit_counts_when_options_are_kept():
-    """Each is compared, or is read anew in every fit."""
-    fields = {name: name for name in FitRequest._fields}
-    compared = set(fitting._arguments_of_options(SimpleNamespace(**fields)))
-    read = {
-        *("validation_data", "validation_fraction", "sample_weight", "class_weight"),
-        *("derivatives", "missing_derivatives", "rng", "resume"),
-    }
-    assert compared | read == set(fields)
-    assert not compared & read
 
 
 def loop_state(**given):
