@@ -35,7 +35,7 @@ DIRECTIVES = {
 # -g0, since many a Python passes its own -g on: debug symbols make the wheel five times as large.
 # -O2 with those passes of -O3 that the loops need: as fast, of two thirds the size, sooner built.
 LOOPS = [
-    *("-ftree-vectorize", "-fvect-cost-model=dynamic", "-funswitch-loops", "-ftree-partial-pre"),
+    *("-ftree-vectorize", "-fvect-cost-model=dynamic", "-ftree-partial-pre"),
     *("-fpredictive-commoning", "-ftree-loop-distribution", "-fsplit-paths"),
     *("-finline-functions", "-fgcse-after-reload"),
 ]
@@ -56,7 +56,7 @@ LINK = ["-fsanitize=address,undefined"] if SANITIZE else ["--coverage"] if COVER
 # Functions of the engine that run once a call of Python, by the ends of their C names; others that
 # Python calls are as short as the call itself: predictors, forward, steps.
 ONCE_A_CALL = re.compile(
-    r"^static (?![^;]*(?:Predictor_\d+__call__|forward|train_epoch|\d+update|Stepper_\d+))"
+    r"^static (?![^;]*(?:Predictor_\d+__call__|forward|train_epoch|\d+update|Stepper_\d+[a-z]))"
     r"(?:CYTHON_INLINE )?(?:PyObject \*|int |void |[\w ]+\*?\s?)__pyx_"
     r"(?:(?:pw|pf|tp)_|f_9ffnn_fast_6engine_(?:6engine_4Plan|12plan_of_spec|9step_rule))"
     r"\w*\([^;{]*\);",
