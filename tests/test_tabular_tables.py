@@ -136,3 +136,17 @@ def test_sparse_is_refused():
     sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(TypeError, match="toarray"):
         tables.table_of(sparse.eye_array(3).tocsr())
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        ("01", "1"), (1.0, "1"), ("1.0", "1"), (1, "1"), ("2.50", "2.5"), (2.5, "2.5"),
+        (np.float32(7), "7"), ("A", "A"), ("True", "True"), (True, "True"), (None, None),
+        (np.nan, None), (NAT, None), ("2020-01-01", "2020-01-01T00:00:00.000000"),
+        (np.datetime64("2020-01-01"), "2020-01-01T00:00:00.000000"),
+    ],
+)  # fmt: skip
+def test_levels(value, level):
+    """A value has one level, whether its column came as numbers, times, texts or a mixture."""
+    assert tables.level_of(value) == level

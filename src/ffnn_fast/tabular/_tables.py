@@ -117,6 +117,24 @@ def _named_columns(X: Any) -> list[tuple[Any, Any]] | None:
     return None
 
 
+def level_of(value: Any) -> str | None:
+    """The level of a category that a known value of a column is, or None where it is missing.
+
+    Texts that are written as a number or a time give the level of that number or time: whether a
+    column is converted depends on all its values, and the level of a row must not.
+    """
+    if isinstance(value, str):
+        number = _number(value)
+        time = _time(value) if number is None else None
+        value = value if number is None else number
+        value = value if time is None else time
+    if _is_missing(value):
+        return None
+    if isinstance(value, (float, np.floating)) and np.isfinite(value) and value == int(value):
+        return str(int(value))
+    return str(value.astype(TIME)) if isinstance(value, np.datetime64) else str(value)
+
+
 def _of_arrow(column: Any) -> Any:
     """A column of Arrow; a dictionary's, whose codes NumPy would show, as a list."""
     return column.to_pylist() if hasattr(column.type, "value_type") else column
