@@ -1,5 +1,5 @@
-"""Fail unless a wheel holds only what runs, plus .pxd, .pyi, py.typed and the headers of functions
-that exported C code contains, and is small.
+"""Fail unless a wheel holds only what runs, plus c_api.pxd, .pyi, py.typed and the headers of
+functions that exported C code contains, and is small.
 """
 
 import sys
@@ -16,9 +16,7 @@ DATA = (
 NEEDED = (
     "ffnn_fast/py.typed",
     "ffnn_fast/c_api.pxd",
-    "ffnn_fast/engine/blas.pxd",
     "ffnn_fast/engine/maths/vecmath.h",
-    "ffnn_fast/engine/plan.pxd",
     "ffnn_fast/cli/evaluation/templates/report.html",
 )
 

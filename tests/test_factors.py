@@ -81,7 +81,7 @@ def test_rates_of_ntk_are_steps_of_the_ntk_form(rng):
         ({"rate_factors": Factors(alpha=(1.0,) * 3)}, "2 factors of alpha, got 3"),
         ({"rate_factors": Factors(scale=0)}, "must be > 0"),
         ({"decay_factors": 3}, "must be Factors"),
-        ({"decay_factors": {"rates": 3}}, "decay_factors has factors of"),
+        ({"decay_factors": {"scales": 3}}, "group in decay_factors .*weights,.*'scales'.*'scale'"),
     ],
 )
 def test_factors_that_are_refused(given, message, rng):

@@ -141,6 +141,7 @@ def test_the_engine_refuses_by_itself(engine, rng):
         lambda: engine.hessian_product(bound.plan, bound.params, None, X, None, None, None, work),
         lambda: engine.JacobianPredictor(bound.plan, bound.params, 1, work),
         lambda: engine.PointFunction(bound.plan, bound.params, 0),
+        lambda: reference.PointFunction(reference.Plan(spec), bound.params, 0),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="does not support a network with"):

@@ -261,7 +261,7 @@ def test_it_is_written_to_a_file(tmp_path):
         (
             lambda: make_pipeline(PCA(2), regressor()).fit(X, TIMES),
             ValueError,
-            "no form for PCA; it knows StandardScaler",
+            "no form for PCA; it has forms for StandardScaler",
         ),
         (
             lambda: make_pipeline(PowerTransformer(), regressor()).fit(X, TIMES),

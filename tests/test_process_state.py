@@ -11,6 +11,7 @@ from support.fits import classes, network
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from ffnn_fast import Network
+from ffnn_fast._runtime import interrupts
 
 CRITICAL = ("blas_limit", "interrupts", "_errstate", "_ufunc_config", "signal.py")
 EVERY = 31  # of the other places, one in so many
@@ -128,3 +129,27 @@ def test_a_child_forked_during_another_threads_call_has_the_former_limit(blas):
     finish.set()
     thread.join()
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking beside threads is the point
+def test_a_child_forked_during_another_threads_call_does_not_wait_for_it_at_exit():
+    """The child has no thread that could end the call."""
+    begun, finish = threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        finish.wait(60)
+
+    thread = threading.Thread(target=interrupts.finishing_before_exit, args=(work,))
+    thread.start()
+    begun.wait(60)
+    child = os.fork()
+    if child == 0:
+        os._exit(len(interrupts._awaited))
+    _, status = os.waitpid(child, 0)
+    assert interrupts._awaited
+    finish.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not interrupts._awaited

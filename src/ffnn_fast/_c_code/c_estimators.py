@@ -154,7 +154,7 @@ class Walk:
         kind = kind_of(step)
         if kind not in TRANSFORMERS:
             known = ", ".join([*TRANSFORMERS, "Pipeline"])
-            raise ValueError(f"{EXPORT} has no form for {kind}; it knows {known}")
+            raise ValueError(f"{EXPORT} has no form for {kind}; it has forms for {known}")
         return TRANSFORMERS[kind](self, step, columns)
 
     def check_types(self, made: Sequence[Input]) -> None:
@@ -219,7 +219,10 @@ def _number_matches(walk: Walk, column: Input, categories: Array) -> list[Step]:
     """A step for each category, which is a number."""
     values = [walk.rounded(one) for one in categories]
     if len(set(values)) < len(values):
-        raise ValueError(f"{walk.dtype} cannot tell the categories {categories.tolist()} apart")
+        raise ValueError(
+            f"{walk.dtype} rounds several of the categories {categories.tolist()} to one number; "
+            "give dtype='float64' or categories that are further apart"
+        )
     return [Step("IsNaN") if v != v else Step("Equal", (v,)) for v in values]
 
 

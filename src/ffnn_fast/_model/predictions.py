@@ -177,7 +177,10 @@ def labels(spec: NetworkSpec, Y: Array) -> Array:
     if Y.ndim == 1:
         return Y
     if spec.task != "classification" or not (spec.takes_labels or spec.n_outputs == 1):
-        raise ValueError("expected a classifier with one class per row")
+        raise ValueError(
+            f"class weights need a classifier with one class per row, got {_described(spec)}; "
+            "give sample_weight"
+        )
     return predict_one(spec, Y)
 
 

@@ -56,7 +56,7 @@ def inverse_operations(step: Any, export: str) -> list[Operation]:
         return []
     if kind_of(step) not in OPERATIONS or limits(step):
         raise ValueError(
-            f"{export} has no inverse for {kind_of(step)} of the target; it knows "
+            f"{export} has no inverse for {kind_of(step)} of the target; it has those of "
             f"{', '.join(OPERATIONS)}"
         )
     return [(INVERSE[op], values) for op, values in reversed(OPERATIONS[kind_of(step)](step))]

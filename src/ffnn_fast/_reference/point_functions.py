@@ -53,13 +53,15 @@ class PointFunction:
     Raises
     ------
     ValueError
-        If `params` has another length, or the network has no such output.
+        If `params` has another length, or the network has no such output, or more than plain
+        layers.
     """
 
     workspace_size = 0  # bytes of a workspace
 
     def __init__(self, plan: Plan, params: Array, output: int) -> None:
         spec = plan.spec
+        spec.require_plain("a C function")
         for fits, what in (
             (params.shape == (spec.n_params,), "params"),
             (0 <= output < spec.n_outputs, "output"),

@@ -33,7 +33,7 @@ Array = np.ndarray
 ALIGNMENT = 64  # bytes; a cache line, and the widest vector
 STEPS_TOGETHER = 64  # steps on one sample each are computed in panels; a multiple of their sizes
 MOST_KEPT = 1 << 21  # bytes of scratch that is kept: new pages take as long as the passes over them
-MOST_PREDICTED = 1 << 18  # parameters of networks whose predictor needs no other thread, and no GIL
+MOST_PREDICTED = 1 << 18  # parameters of networks whose row takes microseconds, with the GIL
 # Parameters times rows of a call of the reference engine that needs one BLAS thread: with fewer,
 # BLAS uses one by itself; with more, several are faster.
 SMALL_PRODUCTS = range(4096, 50_000_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import os
 import signal
 import threading
 
@@ -78,6 +79,10 @@ def finishing_before_exit(function: Callable[..., Any], *args: Any) -> Any:
     finally:
         ended.set()
         _awaited.pop(ended, None)
+
+
+if hasattr(os, "register_at_fork"):  # a child has none of the threads that set them
+    os.register_at_fork(after_in_child=_awaited.clear)
 
 
 @atexit.register

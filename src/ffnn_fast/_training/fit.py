@@ -41,9 +41,10 @@ from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_
 
 # What `FitOptions` are made of, besides the numbers of rows.
 _arguments_of_options = attrgetter(
-    "epochs", "batch_size", "optimizer", "learning_rate", "shuffle", "metrics", "diagnostics",
-    "callbacks", "early_stopping", "tol", "max_time", "averaging", "clip_value", "clip_norm",
-    "max_norm", "frozen", "rate_factors", "decay_factors", "checkpoint", "on_interrupt",
+    "epochs", "batch_size", "optimizer", "learning_rate", "schedules", "shuffle", "metrics",
+    "diagnostics", "callbacks", "early_stopping", "tol", "max_time", "averaging", "clip_value",
+    "clip_norm", "max_norm", "frozen", "rate_factors", "decay_factors", "checkpoint",
+    "on_interrupt",
 )  # fmt: skip
 IMMUTABLE = frozenset({bool, int, float, str, type(None)})
 

@@ -95,7 +95,7 @@ class Transformers:
         kind = kind_of(step)
         if kind not in TRANSFORMERS:
             known = ", ".join([*TRANSFORMERS, "Pipeline"])
-            raise ValueError(f"{EXPORT} has no form for {kind}; it knows {known}")
+            raise ValueError(f"{EXPORT} has no form for {kind}; it has forms for {known}")
         return TRANSFORMERS[kind](self, step, columns)
 
     def matrix(self, columns: Columns) -> str:

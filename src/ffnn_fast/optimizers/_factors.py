@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._names import unknown
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float
 
@@ -113,11 +114,14 @@ def rates_of_ntk(widths: Sequence[int], **factors: Any) -> Factors:
 
 
 def as_factors(value: Any, name: str) -> Factors | None:
-    """The factors, of a mapping of fields too; TypeError for anything else."""
+    """The factors, of a mapping of fields too; ValueError for a field that `Factors` has not,
+    TypeError for anything else.
+    """
     if isinstance(value, Mapping):
-        unknown = set(value) - {part.name for part in fields(Factors)}
-        if unknown:
-            raise ValueError(f"{name} has factors of {[f.name for f in fields(Factors)]}")
+        known = [part.name for part in fields(Factors)]
+        for group in value:
+            if group not in known:
+                raise ValueError(unknown(f"a group in {name}", group, known))
         value = Factors(**value)
     if value is not None and not isinstance(value, Factors):
         raise TypeError(f"{name} must be Factors, a mapping or None, got {value!r}")
