@@ -278,3 +278,79 @@ def test_distillation(classes):
     else:
         with pytest.raises(AttributeError, match="no predict_proba"):
             student.predict_proba(X)
+
+
+def test_mappings_and_records():
+    """A mapping and a structured array are tables; their columns come in any order."""
+    rng = np.random.default_rng(0)
+    columns = {"a": rng.normal(size=40), "k": np.array(["u", "v"])[rng.integers(0, 2, 40)]}
+    y, quick = columns["a"] ** 2, {**QUICK, "epochs": 3}
+    expected = TabularRegressor(**quick).fit(pd.DataFrame(columns), y)
+    model = TabularRegressor(**quick).fit(columns, y)
+    assert list(model.feature_names_in_) == ["a", "k"]
+    records = pd.DataFrame(columns).to_records(index=False)
+    for X in (columns, dict(reversed(columns.items())), records, pd.DataFrame(columns)):
+        for one in (model, expected):
+            np.testing.assert_array_equal(one.predict(X), expected.predict(pd.DataFrame(columns)))
+    with pytest.raises(ValueError, match="2 features"):
+        model.predict({"a": columns["a"]})
+    with pytest.raises(ValueError, match="lacks the columns 'k'"):
+        model.predict({"a": columns["a"], "b": columns["a"]})
+
+
+@pytest.mark.parametrize("kind", [TabularRegressor, TabularClassifier])
+def test_few_rows_with_weight(kind):
+    """Rows of weight 0 are in no fold, so that each fold has a loss."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 2)), np.arange(30) % 2
+    weight = np.zeros(30)
+    weight[:4] = 1
+    model = kind(**{**QUICK, "epochs": 3}).fit(X, y, weight)
+    np.testing.assert_array_equal(np.isnan(model.oof_prediction_[:, 0]), weight == 0)
+    with pytest.raises(ValueError, match="2 at least > 0"):
+        kind(**QUICK).fit(X, y, np.eye(30)[0])
+
+
+@pytest.mark.parametrize("place", [-1, 2])
+def test_places_of_categories(place):
+    """A place that no column has is refused."""
+    model = TabularRegressor(**QUICK, categorical_features=[place])
+    with pytest.raises(ValueError, match=f"places from 0 to 1; got {place}"):
+        model.fit(np.random.default_rng(0).normal(size=(9, 2)), np.arange(9))
+
+
+def test_variance_of_huge_targets():
+    """Targets whose variance overflows are refused."""
+    X = np.random.default_rng(0).normal(size=(9, 2))
+    with pytest.raises(ValueError, match="variance of y"):
+        TabularRegressor(**QUICK).fit(X, 1e300 * X[:, 0])
+
+
+def test_distillation_of_two_rows():
+    """One row to train on has no neighbour to exchange values with."""
+    from sklearn.linear_model import LinearRegression
+
+    X, y = np.array([[0.0, 2.0], [1.0, 0.0]]), np.array([0.0, 1.0])
+    student = distill(LinearRegression().fit(X, y), X, y, folds=2, epochs=2, seed=0)
+    assert student.predict(X).shape == (2,)
+
+
+def test_targets_without_weight():
+    """The target of a row of weight 0 does not enter the scale of the targets."""
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    y, weight = X[:, 0].copy(), np.ones(30)
+    y[0], weight[0] = 1e6, 0
+    model = TabularRegressor(**{**QUICK, "epochs": 3}).fit(X, y, weight)
+    np.testing.assert_allclose(model.target_range_[:, 0], [y[1:].min(), y[1:].max()])
+    assert np.abs(model.predict(X)).max() < 10
+
+
+def test_refused_fit_changes_nothing():
+    """After a fit that fails the estimator predicts as before it."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 2)), np.arange(30) % 3
+    model = TabularClassifier(**{**QUICK, "epochs": 3}).fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="no column of X"):
+        model.fit(np.ones((30, 3)), y % 2)
+    np.testing.assert_array_equal(model.predict(X), before)

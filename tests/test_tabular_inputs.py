@@ -164,3 +164,54 @@ def test_rare_levels():
     assert len(feature.levels) == 255
     assert "often" in feature.levels
     assert "46 rarest" in feature.note
+
+
+@pytest.mark.parametrize(
+    "levels", [["01", "02", "A"], ["1.0", "2.50", "A"], ["2020-01-01", "2021-05-01", "never"]]
+)
+@pytest.mark.parametrize("coded", [True, False])
+def test_levels_of_single_rows(levels, coded):
+    """The inputs of a row do not depend on the other rows, whose texts decide on conversion."""
+    columns = {"k": np.array(levels * 10, dtype=object), "x": np.arange(30.0) ** 2}
+    inputs = TableInputs.fit(table_of(columns), coded=coded)
+    X = inputs.transform(table_of(columns))
+    for i in range(3):
+        row = table_of({name: values[i : i + 1] for name, values in columns.items()})
+        np.testing.assert_array_equal(inputs.transform(row), X[i : i + 1])
+    assert len(np.unique(X[:3, 1:], axis=0)) == 3
+
+
+def test_bools_as_numbers():
+    """0 and 1 are the levels of a column of bools."""
+    columns = {"b": np.arange(30) % 3 == 0, "x": np.arange(30.0) ** 2}
+    inputs = TableInputs.fit(table_of(columns))
+    X = inputs.transform(table_of(columns))
+    for dtype in (int, float, str):
+        other = table_of({**columns, "b": columns["b"].astype(dtype)})
+        np.testing.assert_array_equal(inputs.transform(other), X)
+
+
+def test_missing_times_as_categories():
+    """A missing time or number is no level of a category."""
+    columns = {
+        "t": np.array(["2020-01-01", "NaT", "2021-01-01"] * 9, "M8[D]"),
+        "x": np.array([1.0, np.nan, 2.5] * 9),
+    }
+    table = table_of(columns)
+    inputs = TableInputs.fit(table, ("t", "x"))
+    assert inputs.features[0].levels == ("2020-01-01T00:00:00.000000", "2021-01-01T00:00:00.000000")
+    assert inputs.features[1].levels == ("1", "2.5")
+    np.testing.assert_array_equal(inputs.transform(table)[:3], [[1, 1], [0, 0], [2, 2]])
+
+
+def test_names_of_dates_and_columns():
+    """A column may have the name of a part of a date."""
+    rng = np.random.default_rng(0)
+    days = np.datetime64("2020-01-01") + rng.integers(0, 1000, 40)
+    columns = {"c": days, "c year": rng.normal(size=40), "c month": rng.normal(size=40)}
+    inputs = TableInputs.fit(table_of(columns))
+    X = inputs.transform(table_of(columns))
+    assert X.shape == (40, inputs.n_inputs) == (40, len(inputs.sources))
+    assert inputs.sources == ["c"] * 4 + ["c year", "c month"]
+    again = TableInputs.from_dict(inputs.to_dict())
+    np.testing.assert_array_equal(again.transform(table_of(columns)), X)

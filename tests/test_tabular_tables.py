@@ -1,5 +1,7 @@
 """Tables of any library become the same columns; what cannot be a column is refused."""
 
+import datetime
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,26 @@ def test_sparse_is_refused():
     sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(TypeError, match="toarray"):
         tables.table_of(sparse.eye_array(3).tocsr())
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        ("01", "1"), (1.0, "1"), ("1.0", "1"), (1, "1"), ("2.50", "2.5"), (2.5, "2.5"),
+        (np.float32(7), "7"), ("A", "A"), ("True", "True"), (True, "True"), (None, None),
+        (np.nan, None), (NAT, None), ("2020-01-01", "2020-01-01T00:00:00.000000"),
+        (np.datetime64("2020-01-01"), "2020-01-01T00:00:00.000000"),
+    ],
+)  # fmt: skip
+def test_levels(value, level):
+    """A value has one level, whether its column came as numbers, times, texts or a mixture."""
+    assert tables.level_of(value) == level
+
+
+def test_objects_of_times():
+    """Times with zones are those of UTC, without a warning; times of day are refused by name."""
+    zoned = datetime.datetime(2024, 1, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
+    column = tables.column_of([zoned, None], "column 'x'")
+    assert column[0] == np.datetime64("2023-12-31T23:00")
+    with pytest.raises(TypeError, match="column 'x' of X must hold"):
+        tables.column_of([datetime.time(1)], "column 'x'")

@@ -36,8 +36,10 @@ def augmented(X: Any, encoded: Array, copies: int, rng: np.random.Generator) -> 
         If X is neither of these.
     """
     n = len(encoded)
-    k = min(NEIGHBOURS, n - 1)
-    near = cKDTree(encoded).query(encoded, k + 1)[1][:, 1:]
+    k = max(1, min(NEIGHBOURS, n - 1))
+    near = np.zeros((1, 1), np.intp)  # one row has no neighbour but itself
+    if n > 1:
+        near = cKDTree(encoded).query(encoded, k + 1)[1][:, 1:]
     parents = np.tile(np.arange(n), copies)
     others = near[parents, rng.integers(k, size=len(parents))]
     if isinstance(X, np.ndarray):

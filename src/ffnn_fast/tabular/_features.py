@@ -6,12 +6,13 @@ Fitted to the training rows; the same columns of other rows are converted alike.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast.tabular._tables import TIME, Table
+from ffnn_fast.tabular._tables import TIME, Table, level_of
 
 Array = np.ndarray
 NUMBER, CATEGORY, DATE, LEFT_OUT = "number", "category", "date", "left out"
@@ -23,6 +24,7 @@ COUNTER = re.compile(  # names of columns that number the rows: pandas, R, datab
 )
 DATE_PARTS = ("year", "month", "weekday", "hour", "elapsed")
 DAY = np.timedelta64(1, "D")
+BOOLS: dict[str | None, str] = {"0": "False", "1": "True"}  # levels of bools that come as numbers
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,21 @@ class Feature:
     parts: tuple[str, ...] = ()
     origin: str = ""
 
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """Names of the numbers that the column gives."""
+        if self.use == DATE:
+            return tuple(f"{self.name} {part}" for part in self.parts)
+        return (self.name,) if self.use == NUMBER else ()
+
     def numbers(self, values: Array) -> dict[str, Array]:
         """The numbers that a column, (n,), gives: float64 with NaN, by name."""
         if self.use == NUMBER:
             return {self.name: values.astype(np.float64)}
         if self.use == DATE:
             found = date_parts(values, np.datetime64(self.origin, "us"))
-            return {f"{self.name} {part}": found[part] for part in self.parts}
+            parts = zip(self.number_names, self.parts, strict=True)
+            return {name: found[part] for name, part in parts}
         return {}
 
     def codes(self, values: Array) -> Array:
@@ -116,8 +126,8 @@ def aligned(feature: Feature, values: Array) -> Array:
     """
     kind = values.dtype.kind
     empty = kind == "f" and bool(np.isnan(values).all())
-    if feature.use == CATEGORY and kind != "O":
-        return np.array([None if v != v else _as_text(v) for v in values.tolist()], dtype=object)
+    if feature.use == CATEGORY:
+        return _levels(values, BOOLS if set(feature.levels) <= set(BOOLS.values()) else None)
     if feature.use == NUMBER and kind != "f":
         raise ValueError(_mismatch(feature, values, "numbers"))
     if feature.use == DATE and kind != "M":
@@ -143,13 +153,9 @@ def date_parts(times: Array, origin: np.datetime64) -> dict[str, Array]:
 
 
 def _feature(name: str, values: Array, named: bool, categorical: bool) -> Feature:
-    if categorical and values.dtype.kind != "O":
-        values = aligned(Feature(name, CATEGORY), values)
-    if values.dtype.kind == "f":
-        return _number(name, values, named)
-    if values.dtype.kind == "M":
-        return _date(name, values)
-    return _category(name, values, categorical)
+    if categorical or values.dtype.kind == "O":
+        return _category(name, _levels(values), categorical)
+    return _date(name, values) if values.dtype.kind == "M" else _number(name, values, named)
 
 
 def _number(name: str, values: Array, named: bool) -> Feature:
@@ -197,11 +203,12 @@ def _category(name: str, values: Array, chosen: bool) -> Feature:
     return Feature(name, CATEGORY, note, levels=tuple(sorted(frequent)))
 
 
-def _as_text(value: Any) -> str:
-    """A number without a superfluous decimal point, a time as ISO 8601."""
-    if isinstance(value, float) and value == int(value):
-        return str(int(value))
-    return str(value)
+def _levels(values: Array, names: Mapping[str | None, str] | None = None) -> Array:
+    """The level of each value, (n,) str or None where missing; `names` has others for some."""
+    distinct = {value: level_of(value) for value in dict.fromkeys(values)}
+    if names:
+        distinct = {value: names.get(level, level) for value, level in distinct.items()}
+    return np.array([distinct.get(value) for value in values], dtype=object)  # no key is NaN
 
 
 def _mismatch(feature: Feature, values: Array, expected: str) -> str:

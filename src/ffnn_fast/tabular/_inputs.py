@@ -69,8 +69,8 @@ class TableInputs:
     ----------
     features : tuple of Feature
         How each column is used, in the order of the table.
-    scales : dict of str to RobustScale
-        By the name of each number.
+    scales : tuple of RobustScale
+        Of each number, in the order of `number_names`.
     coded : bool
         Whether categories are codes, for an `ffnn_fast.inputs.InputBlock`; otherwise they are ±1 or
         one-hot inputs.
@@ -79,7 +79,7 @@ class TableInputs:
     """
 
     features: tuple[Feature, ...]
-    scales: dict[str, RobustScale]
+    scales: tuple[RobustScale, ...]
     coded: bool
     named: bool
 
@@ -89,22 +89,22 @@ class TableInputs:
     ) -> TableInputs:
         """Fit to the training rows; raises ValueError if no column can be used."""
         features = fit_features(table, categorical)
-        scales = {
-            name: RobustScale.fit(values)
+        scales = tuple(
+            RobustScale.fit(values)
             for feature in features
-            for name, values in feature.numbers(table.columns[feature.name]).items()
-        }
+            for values in feature.numbers(table.columns[feature.name]).values()
+        )
         return cls(features, scales, coded, table.named)
 
     @property
     def number_names(self) -> list[str]:
-        """Names of the scaled numbers, which come first among the inputs."""
-        return list(self.scales)
+        """Names of the scaled numbers, which come first among the inputs; they may occur twice."""
+        return [name for feature in self.features for name in feature.number_names]
 
     @property
     def binary_names(self) -> list[str]:
         """Names of the inputs after the numbers: marks of missing numbers, ±1 and one-hot."""
-        marks = [f"{name} missing" for name, scale in self.scales.items() if scale.marks_missing]
+        marks = [f"{name} missing" for name in self._marked(self.number_names)]
         return marks + [name for f in self._binary for name in _binary_names(f)]
 
     @property
@@ -115,14 +115,9 @@ class TableInputs:
     @property
     def sources(self) -> list[str]:
         """The column of the table that each input comes from."""
-        numbers = [f.name for f in self.features for _ in range(_count_numbers(f))]
-        marks = [
-            source
-            for source, scale in zip(numbers, self.scales.values(), strict=True)
-            if scale.marks_missing
-        ]
+        numbers = [feature.name for feature in self.features for _ in feature.number_names]
         binary = [f.name for f in self._binary for _ in _binary_names(f)]
-        return numbers + marks + binary + [f.name for f in self._coded]
+        return numbers + self._marked(numbers) + binary + [f.name for f in self._coded]
 
     @property
     def n_inputs(self) -> int:
@@ -142,13 +137,13 @@ class TableInputs:
         code = self.n_inputs - len(self.code_sizes)
         columns = self._columns(table)
         for feature, values in zip(self.features, columns, strict=True):
-            for name, numbers in feature.numbers(values).items():
-                scaled = self.scales[name].transform(numbers)
+            for numbers in feature.numbers(values).values():
+                scaled = self.scales[at].transform(numbers)
                 out[:, at] = scaled[:, 0]
-                at += 1
-                if self.scales[name].marks_missing:
+                if self.scales[at].marks_missing:
                     out[:, mark] = scaled[:, 1]
                     mark += 1
+                at += 1
             if feature.use != CATEGORY:
                 continue
             if self.coded:
@@ -164,7 +159,7 @@ class TableInputs:
         """The encoding as plain JSON values."""
         return {
             "features": [feature.to_dict() for feature in self.features],
-            "scales": {name: vars(scale) for name, scale in self.scales.items()},
+            "scales": [vars(scale) for scale in self.scales],
             "coded": self.coded,
             "named": self.named,
         }
@@ -174,7 +169,7 @@ class TableInputs:
         """The inverse of `to_dict`."""
         return cls(
             tuple(Feature.from_dict(feature) for feature in plain["features"]),
-            {name: RobustScale(**scale) for name, scale in plain["scales"].items()},
+            tuple(RobustScale(**scale) for scale in plain["scales"]),
             bool(plain["coded"]),
             bool(plain["named"]),
         )
@@ -212,11 +207,11 @@ class TableInputs:
         return [f for f in self.features if f.use == CATEGORY and not self.coded]
 
     def _count_marks(self) -> int:
-        return sum(scale.marks_missing for scale in self.scales.values())
+        return sum(scale.marks_missing for scale in self.scales)
 
-
-def _count_numbers(feature: Feature) -> int:
-    return {"number": 1, "date": len(feature.parts)}.get(feature.use, 0)
+    def _marked(self, names: list[str]) -> list[str]:
+        """Those of the numbers' names whose missing values are marked."""
+        return [n for n, scale in zip(names, self.scales, strict=True) if scale.marks_missing]
 
 
 def _binary_names(feature: Feature) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,24 @@ def _named_columns(X: Any) -> list[tuple[Any, Any]] | None:
     return None
 
 
+def level_of(value: Any) -> str | None:
+    """The level of a category that a known value of a column is, or None where it is missing.
+
+    Texts that are written as a number or a time give the level of that number or time: whether a
+    column is converted depends on all its values, and the level of a row must not.
+    """
+    if isinstance(value, str):
+        number = _number(value)
+        time = _time(value) if number is None else None
+        value = value if number is None else number
+        value = value if time is None else time
+    if _is_missing(value):
+        return None
+    if isinstance(value, (float, np.floating)) and np.isfinite(value) and value == int(value):
+        return str(int(value))
+    return str(value.astype(TIME)) if isinstance(value, np.datetime64) else str(value)
+
+
 def _of_arrow(column: Any) -> Any:
     """A column of Arrow; a dictionary's, whose codes NumPy would show, as a list."""
     return column.to_pylist() if hasattr(column.type, "value_type") else column
@@ -177,7 +196,7 @@ def _of_objects(array: Array, what: str) -> Array:
         return _finite(out, what)
     if kinds == {"time"}:
         times = np.full(len(array), np.datetime64("NaT"), dtype=TIME)
-        times[~missing] = [np.datetime64(value) for value in known]
+        times[~missing] = [np.datetime64(_in_utc(value)) for value in known]
         return times
     if "other" in kinds:
         value = next(value for value in known if _kind(value) == "other")
@@ -226,6 +245,13 @@ def _time(text: str) -> np.datetime64 | None:
         return None
 
 
+def _in_utc(time: Any) -> Any:
+    """A time with a zone as the same in UTC, without one."""
+    if getattr(time, "tzinfo", None) is None:
+        return time
+    return time.astimezone(UTC).replace(tzinfo=None)
+
+
 def _is_missing(value: Any) -> bool:
     """None, NaN, NaT, and the NA of pandas."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -241,7 +267,7 @@ def _kind(value: Any) -> str:
         return "text"
     if isinstance(value, (int, float, np.integer, np.floating)):
         return "number"
-    if isinstance(value, np.datetime64) or hasattr(value, "isoformat"):
+    if isinstance(value, np.datetime64) or (hasattr(value, "isoformat") and hasattr(value, "year")):
         return "time"
     has_float = hasattr(value, "__float__") and not hasattr(value, "__len__")
     return "number" if has_float and not isinstance(value, complex) else "other"

@@ -140,7 +140,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         slopes[:, c] += 1
         return q[:, c], q[:, c : c + 1] * slopes / (self.temperature_ * y_hat)
 
-    def _fitted_targets(self, y: Any, n: int) -> Array:
+    def _fitted_targets(self, y: Any, n: int, weight: Array | None) -> Array:
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -12,7 +13,12 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_n_features,
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._runtime.threads import resolve
@@ -85,7 +91,7 @@ class BaseTabular(BaseEstimator):
         y : array-like of shape (n,) or (n, n_outputs)
             The targets; none may be missing.
         sample_weight : array-like of shape (n,), optional
-            Weights >= 0.
+            Weights >= 0, two of them at least > 0.
 
         Returns
         -------
@@ -94,21 +100,29 @@ class BaseTabular(BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If an argument or parameter is not as described, or no column can be used.
+            If an argument or parameter is not as described, or no column can be used; the fit
+            before it stays as it was.
         """
+        before = self.__dict__.copy()
+        try:
+            self._fit(X, y, sample_weight)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Set the attributes of a fitted estimator."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
         table = self._table(X, reset=True)
-        targets = self._fitted_targets(y, table.n_rows)
+        weight = _checked_weight(sample_weight, table.n_rows)
+        targets = self._fitted_targets(y, table.n_rows, weight)
         if table.n_rows < LEAST_ROWS:
             raise ValueError(f"fit needs at least {LEAST_ROWS} rows, got n_samples=1")
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, np.empty((table.n_rows, 0)))
-            if (weight < 0).any() or not (weight > 0).any():
-                raise ValueError("sample_weight must hold weights >= 0, one at least > 0")
         recipe = self._recipe()
         names = self._categorical_names(table)
         inputs = TableInputs.fit(table, names)
@@ -125,7 +139,6 @@ class BaseTabular(BaseEstimator):
         self._calibrate(y_hat[judged], rows.part(judged))
         self.oof_prediction_ = np.full(y_hat.shape, np.nan)
         self.oof_prediction_[judged] = self._predicted(y_hat[judged])
-        return self
 
     @property
     def columns_(self) -> dict[str, str]:
@@ -233,17 +246,27 @@ class BaseTabular(BaseEstimator):
         """The columns that `categorical_features` names, by name or by place."""
         given = () if self.categorical_features is None else self.categorical_features
         names = list(table.columns)
-        return tuple(
-            names[int(one)] if isinstance(one, Integral) and not isinstance(one, bool) else str(one)
-            for one in given
-        )
+        found = []
+        for one in given:
+            if not isinstance(one, Integral) or isinstance(one, bool):
+                found.append(str(one))
+            elif 0 <= int(one) < len(names):
+                found.append(names[int(one)])
+            else:
+                raise ValueError(
+                    f"categorical_features must hold names of columns, or places from 0 to "
+                    f"{len(names) - 1}; got {one}"
+                )
+        return tuple(found)
 
     def _trained(
         self, recipe: Recipe, inputs: TableInputs, rows: Rows, rng: np.random.Generator
     ) -> list[Member]:
         """The members of the bag."""
         n = len(rows.X)
-        splits = self._splits(recipe, n, rng, rows.y)
+        counted = np.arange(n) if rows.weight is None else np.flatnonzero(rows.weight)
+        splits = self._splits(recipe, len(counted), rng, rows.y[counted])
+        splits = [(counted[kept], counted[fold]) for kept, fold in splits]
         seeds = rng.integers(2**31 - 1, size=len(splits))
         stop = Stop(math.inf if self.max_time is None else float(self.max_time))
         n_outputs = self._n_network_outputs()
@@ -275,10 +298,19 @@ class BaseTabular(BaseEstimator):
 
     def _table(self, X: Any, reset: bool) -> Table:
         """X as columns, checked as scikit-learn does."""
-        if isinstance(X, (list, tuple)) or (isinstance(X, np.ndarray) and X.dtype.names is None):
+        if isinstance(X, Mapping) or getattr(getattr(X, "dtype", None), "names", None):
+            return self._named_table(table_of(X), reset)
+        if isinstance(X, (list, tuple, np.ndarray)):
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
         validate_data(self, X, reset=reset, skip_check_array=True)
         return table_of(X)
+
+    def _named_table(self, table: Table, reset: bool) -> Table:
+        """A table whose names scikit-learn does not find; columns may come in any order."""
+        _check_n_features(self, np.empty((table.n_rows, len(table.columns))), reset=reset)
+        if reset:
+            self.feature_names_in_ = np.array(list(table.columns), dtype=object)
+        return table
 
     def _mean_outputs(self, X: Any) -> Array:
         """The mean over the networks of what each predicts for new rows, (n, n_L)."""
@@ -297,7 +329,7 @@ class BaseTabular(BaseEstimator):
     def _member_outputs(self, net: Network, rows: Array) -> Array:
         return self._predicted(net.forward(rows))
 
-    def _fitted_targets(self, y: Any, n: int) -> Array:
+    def _fitted_targets(self, y: Any, n: int, weight: Array | None) -> Array:
         raise NotImplementedError
 
     def _n_network_outputs(self) -> int:
@@ -324,6 +356,16 @@ class BaseTabular(BaseEstimator):
         tags.input_tags.categorical = True
         tags.non_deterministic = False
         return tags
+
+
+def _checked_weight(sample_weight: Any, n: int) -> Array | None:
+    """Weights of n rows, float64, of which two at least count."""
+    if sample_weight is None:
+        return None
+    weight: Array = _check_sample_weight(sample_weight, np.empty((n, 0)))
+    if (weight < 0).any() or np.count_nonzero(weight) < LEAST_ROWS:
+        raise ValueError(f"sample_weight must hold weights >= 0, {LEAST_ROWS} at least > 0")
+    return weight
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float, as_int
 from ffnn_fast.tabular._calibration import conformal_width
@@ -149,14 +150,17 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
         return self._explained(X, value_and_slopes)
 
-    def _fitted_targets(self, y: Any, n: int) -> Array:
+    def _fitted_targets(self, y: Any, n: int, weight: Array | None) -> Array:
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(y, np.empty(n))
         self._one_column = y.ndim == 1
         y = y.reshape(len(y), -1)
-        self.target_mean_, scale = y.mean(axis=0), y.std(axis=0)
+        counted = y if weight is None else y[weight > 0]
+        self.target_mean_, scale = ignoring("over invalid", _mean_and_deviation, counted)
+        if not (np.isfinite(self.target_mean_) & np.isfinite(scale)).all():
+            raise ValueError("the variance of y is beyond float64; divide y by a power of ten")
         self.target_scale_ = np.where(scale > 0, scale, 1.0)
-        self.target_range_ = np.stack([y.min(axis=0), y.max(axis=0)])
+        self.target_range_ = np.stack([counted.min(axis=0), counted.max(axis=0)])
         return ((y - self.target_mean_) / self.target_scale_).astype(np.float32)
 
     def _n_network_outputs(self) -> int:
@@ -191,3 +195,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _mean_and_deviation(y: Array) -> tuple[Array, Array]:
+    return y.mean(axis=0), y.std(axis=0)
