@@ -14,11 +14,13 @@ from ffnn_fast.engine.passes.activation_loops cimport (
     magnitude, multiply, scale_row, softmax_row, value_and_slope,
 )
 from ffnn_fast.engine.passes.derivative_loops cimport second_derivative
-from ffnn_fast.engine.passes.logit_losses cimport row_arg_max, smoothed, target_of, times
+from ffnn_fast.engine.passes.logit_losses cimport (
+    row_arg_max, set_zero, smoothed, target_of, times,
+)
 from ffnn_fast.engine.passes.row_losses cimport loss_and_slopes
 from ffnn_fast.engine.plan cimport (
     BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HUBER, LOGISTIC,
-    LOG_COSH, POISSON, SOFTMAX, SQUARED_ERROR, head_t, plan_t,
+    LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, head_t, plan_t,
 )
 
 
@@ -86,6 +88,9 @@ cdef inline void curvature_of_outputs(
     cdef Py_ssize_t j, classes = 2 if loss == BINARY_CROSS_ENTROPY else k
     if loss == GAUSSIAN_NLL:
         curvature_of_gaussian(head, p, y, m)
+        return
+    if loss == QUANTILE:  # several outputs a target
+        set_zero(m, k)
         return
     for j in range(k):
         if is_missing(head, y, j):
