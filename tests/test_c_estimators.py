@@ -34,9 +34,10 @@ from ffnn_fast import Network, to_c
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder
 from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
-pytestmark = pytest.mark.filterwarnings(
-    f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"
-)
+pytestmark = [  # each test compiles C
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"),
+]
 SMALL = {"hidden_layer_sizes": (6, 4), "max_iter": 20, "random_state": 0}
 RNG = np.random.default_rng(0)
 X = RNG.normal(3, 2, size=(90, 4)).astype(np.float32).astype(np.float64)  # exact in both types
