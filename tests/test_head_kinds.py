@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from support.problems import (
+    assert_same_bits_for_threads,
     mixtures,
     random_head,
     random_params,
@@ -115,15 +116,7 @@ def test_steps_of_training(engine, matmul, body, dtype, rtol, rng):
 def test_same_bits_for_any_number_of_threads(engine, dtype, rng):
     spec = described(SMOOTH, dtype, (200, 130), l2=1e-3)
     problem, params = random_problem(spec, 700, rng, weighted=True), random_params(spec, rng)
-    results = []
-    for threads in (1, 2, 3):
-        bound = BoundNetwork(spec, engine.Plan(spec, threads), params.copy(), engine)
-        losses = train(bound, problem, np.arange(700), 300, 0.001)
-        _, grad = bound.loss_gradient(problem)
-        results.append((bound.params, bound.forward(problem.X), grad, losses))
-    for other in results[1:]:
-        for got, expected in zip(other, results[0], strict=True):
-            np.testing.assert_array_equal(got, expected)
+    assert_same_bits_for_threads(engine, spec, problem, params, 0.001)
 
 
 @pytest.mark.engine

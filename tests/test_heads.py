@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from support.problems import (
+    assert_same_bits_for_threads,
     options_of,
     random_params,
     random_problem,
@@ -140,15 +141,7 @@ def test_a_loss_of_ones_own_is_taken_head_by_head(rng):
 def test_same_bits_for_any_number_of_threads(engine, dtype, rng):
     spec = described((4, 3, 8), "cross_entropy", dtype, (200, 130), l2=1e-3)
     problem, params = random_problem(spec, 700, rng, weighted=True), random_params(spec, rng)
-    results = []
-    for threads in (1, 2, 3):
-        bound = BoundNetwork(spec, engine.Plan(spec, threads), params.copy(), engine)
-        losses = train(bound, problem, np.arange(700), 300, 0.01)
-        _, grad = bound.loss_gradient(problem)
-        results.append((bound.params, bound.forward(problem.X), grad, losses))
-    for other in results[1:]:
-        for got, expected in zip(other, results[0], strict=True):
-            np.testing.assert_array_equal(got, expected)
+    assert_same_bits_for_threads(engine, spec, problem, params, 0.01)
 
 
 @pytest.mark.engine

@@ -167,3 +167,16 @@ def relative_error(got, expected):
     got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
     scale = np.abs(expected).max()
     return np.abs(got - expected).max() / (scale if scale > 0 else 1)
+
+
+def assert_same_bits_for_threads(engine, spec, problem, params, learning_rate):
+    """Training in batches of 300, ŷ and ∇θ do not depend on the number of threads."""
+    results = []
+    for threads in (1, 2, 3):
+        bound = BoundNetwork(spec, engine.Plan(spec, threads), params.copy(), engine)
+        losses = train(bound, problem, np.arange(len(problem.X)), 300, learning_rate)
+        _, grad = bound.loss_gradient(problem)
+        results.append((bound.params, bound.forward(problem.X), grad, losses))
+    for other in results[1:]:
+        for got, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(got, expected)

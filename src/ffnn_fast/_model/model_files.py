@@ -98,9 +98,7 @@ def save(
     """
     path = as_path(path)
     _check_params(spec, params)
-    target = os.path.realpath(path)
-    if os.path.exists(target) and not os.path.isfile(target):
-        raise ValueError(f"cannot save to {path!r}: it is not a regular file")
+    target = regular_file(path)
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -184,6 +182,14 @@ def _as_extra(extra: Mapping[str, str] | None) -> dict[str, str]:
     return dict(extra)
 
 
+def regular_file(path: str) -> str:
+    """The file that a path leads to, links followed; ValueError if something else is there."""
+    target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise ValueError(f"cannot save to {path!r}: it is not a regular file")
+    return target
+
+
 def packed(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> list[Buffer]:
     """The parts of a safetensors file; the same content gives the same bytes."""
     parts = content_of(tensors, metadata)
@@ -250,19 +256,19 @@ def _read(file: TensorFile) -> ModelFile:
             f"ffnn_fast {shortened(metadata.get('library_version', 'unknown'), 40)}"
         )
     try:
-        plain = _parsed(metadata, "spec", MAX_PARTS)
+        plain = parsed(metadata, "spec", MAX_PARTS)
         _check_lengths(plain, file)
         spec = NetworkSpec.from_dict(plain)
     except (ValueError, OverflowError) as error:
         raise ModelFileError(f"has an invalid network description: {error}") from error
     try:
-        extra = _as_extra(_parsed(metadata, "extra"))
+        extra = _as_extra(parsed(metadata, "extra"))
     except (ValueError, TypeError) as error:
         raise ModelFileError(f"has an invalid 'extra' entry: {error}") from error
     training = None
     if TRAINING in metadata:
         try:
-            training = _parsed(metadata, TRAINING, MAX_PARTS)
+            training = parsed(metadata, TRAINING, MAX_PARTS)
         except ValueError as error:
             raise ModelFileError(f"has an invalid {TRAINING!r} entry: {error}") from error
     has_state = training is not None and STATE in file.tensors
@@ -271,7 +277,7 @@ def _read(file: TensorFile) -> ModelFile:
     return ModelFile(spec, params, extra, None if training is None else Training(training, state))
 
 
-def _parsed(metadata: Mapping[str, str], key: str, most: float = math.inf) -> dict[str, Any]:
+def parsed(metadata: Mapping[str, str], key: str, most: float = math.inf) -> dict[str, Any]:
     """The JSON object under `key`, which may have at most so many lists, objects and entries of
     objects.
     """

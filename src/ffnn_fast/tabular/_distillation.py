@@ -13,6 +13,7 @@ from sklearn.model_selection import cross_val_predict
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_generator, as_int
 from ffnn_fast._training.stopping import EarlyStopping
+from ffnn_fast.metrics import r2
 from ffnn_fast.network import Network
 from ffnn_fast.optimizers import AdamW
 from ffnn_fast.schedules import OneCycle
@@ -202,16 +203,11 @@ def _report(teacher: Any, student: Student, X: Any, y: Array, own: Array) -> Dis
         scores = [float(np.mean(a == b)) for a, b in ((predicted, taught), (taught, y))]
         scores.append(float(np.mean(predicted == y)))
     else:
-        pairs = ((predicted, own[:, 0]), (own[:, 0], y), (predicted, y))
-        scores = [_r2(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in pairs]
+        pairs = ((own[:, 0], predicted), (y, own[:, 0]), (y, predicted))
+        scores = [r2(truth, values) for truth, values in pairs]
     row = _taken(X, np.arange(1))
     times = [_microseconds(model, row) for model in (teacher, student)]
     return DistillationReport(scores[0], scores[1], scores[2], times[0], times[1])
-
-
-def _r2(predicted: Array, truth: Array) -> float:
-    spread = float(np.sum((truth - truth.mean()) ** 2))
-    return 1 - float(np.sum((predicted - truth) ** 2)) / spread if spread else float("nan")
 
 
 def _microseconds(model: Any, row: Any) -> float:

@@ -61,7 +61,8 @@ def permutation_importances(
     rng : Generator
         At most 10 000 rows are drawn.
     """
-    total = dict.fromkeys(sources, 0.0)
+    inputs = {name: [j for j, s in enumerate(sources) if s == name] for name in sources}
+    total = dict.fromkeys(inputs, 0.0)
     count = 0
     most = max(1, MOST_ROWS // len(members))
     for member in members:
@@ -72,10 +73,9 @@ def permutation_importances(
         if len(fold) < 2 or (part.weight is not None and not part.weight.any()):
             continue
         before = member.net.loss(*part.given)
-        for name in total:
-            inputs = [j for j, source in enumerate(sources) if source == name]
+        for name, own in inputs.items():
             X = part.X.copy()
-            X[:, inputs] = X[rng.permutation(len(X))][:, inputs]
+            X[:, own] = X[rng.permutation(len(X))][:, own]
             total[name] += len(fold) * (member.net.loss(X, part.y, part.weight) - before)
         count += len(fold)
     return {name: value / max(1, count) for name, value in total.items()}

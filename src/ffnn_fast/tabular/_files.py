@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.model_files import ModelFileError, packed, write_atomically
+from ffnn_fast._model.model_files import (
+    ModelFileError,
+    packed,
+    parsed,
+    regular_file,
+    write_atomically,
+)
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._model.tensor_files import MAX_HEADER_BYTES, TensorFile, TensorFileError
+from ffnn_fast._model.tensor_files import TensorFile, TensorFileError
 from ffnn_fast._scalars import as_path
 from ffnn_fast._text import quoted
 from ffnn_fast.network import Network
@@ -22,10 +27,7 @@ FORMAT, FORMAT_VERSION = "ffnn_fast.tabular", "1"
 
 def write(path: Any, kind: str, described: dict[str, Any], networks: list[Network]) -> None:
     """Write the networks, of one spec, and the description of the rest, as JSON values."""
-    path = as_path(path)
-    target = os.path.realpath(path)
-    if os.path.exists(target) and not os.path.isfile(target):
-        raise ValueError(f"cannot save to {path!r}: it is not a regular file")
+    target = regular_file(as_path(path))
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -61,8 +63,8 @@ def read(path: Any, kind: str) -> tuple[dict[str, Any], list[Network]]:
                 )
             if metadata.get("kind") != kind:
                 raise ModelFileError(f"{path!r} holds a {metadata.get('kind')}, not a {kind}")
-            spec = NetworkSpec.from_dict(_json(metadata, "spec"))
-            described = _json(metadata, "described")
+            spec = NetworkSpec.from_dict(parsed(metadata, "spec"))
+            described = parsed(metadata, "described")
             names = [f"networks.{i}" for i in range(len(file.tensors))]
             params = [file.read(name) for name in names]
             networks = [Network.from_params(spec, one, n_threads=1) for one in params]
@@ -73,13 +75,3 @@ def read(path: Any, kind: str) -> tuple[dict[str, Any], list[Network]]:
             raise
         raise ModelFileError(f"{path!r} is damaged: {error}") from error
     return described, networks
-
-
-def _json(metadata: dict[str, str], key: str) -> dict[str, Any]:
-    text = metadata[key]
-    if len(text) > MAX_HEADER_BYTES:
-        raise ModelFileError(f"the entry {key!r} is too long")
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise ModelFileError(f"the entry {key!r} is no JSON object")
-    return found

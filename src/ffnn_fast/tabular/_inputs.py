@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast.tabular._features import CATEGORY, Feature, aligned, fit_features
+from ffnn_fast.tabular._features import CATEGORY, LEFT_OUT, Feature, aligned, fit_features
 from ffnn_fast.tabular._tables import Table
 
 Array = np.ndarray
@@ -176,7 +176,7 @@ class TableInputs:
 
     def _columns(self, table: Table) -> list[Array]:
         """The columns of the features, in their order; NaN stands for those left out."""
-        used = [feature for feature in self.features if feature.use != "left out"]
+        used = [feature for feature in self.features if feature.use != LEFT_OUT]
         if self.named and table.named:
             absent = [f.name for f in used if f.name not in table.columns]
             if absent:
@@ -190,7 +190,7 @@ class TableInputs:
         gap = np.full(table.n_rows, np.nan)
         return [
             gap
-            if feature.use == "left out"
+            if feature.use == LEFT_OUT
             else aligned(
                 feature,
                 table.columns[feature.name] if self.named and table.named else by_place[j],

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -81,19 +80,14 @@ class Stop(Callback):
     ----------
     max_time : float
         Seconds from now.
-    notify : callable, optional
-        Called with the record of each epoch of every member, from its thread.
     """
 
-    def __init__(self, max_time: float = math.inf, notify: Callable[[Record], Any] | None = None):
+    def __init__(self, max_time: float = math.inf) -> None:
         self.deadline = perf_counter() + max_time
         self.set = False
-        self.notify = notify
 
     def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
         """Stop the fit if it must end."""
-        if self.notify is not None:
-            self.notify(record)
         if self.set:
             fit.stop("another member failed")
         elif perf_counter() > self.deadline:

@@ -23,7 +23,6 @@ from sklearn.utils.validation import (
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._runtime.threads import resolve
 from ffnn_fast._text import quoted
-from ffnn_fast.network import Network
 from ffnn_fast.tabular import _files as files
 from ffnn_fast.tabular._explanation import (
     Explanation,
@@ -313,21 +312,16 @@ class BaseTabular(BaseEstimator):
         return table
 
     def _mean_outputs(self, X: Any) -> Array:
-        """The mean over the networks of what each predicts for new rows, (n, n_L)."""
+        """The mean over the networks of what each predicts for new rows, (n, n_L); that of a row
+        does not depend on the others.
+        """
         check_is_fitted(self)
         rows = self._inputs.transform(self._table(X, reset=False))
-        return self._mean_of_members(rows)
-
-    def _mean_of_members(self, rows: Array) -> Array:
-        """The same of encoded rows; that of a row does not depend on the others."""
         n = len(rows)
         if n < FEWEST:  # the engine computes few rows by other products, which round differently
             rows = np.concatenate([rows, np.repeat(rows[:1], FEWEST - n, axis=0)])
-        total = sum(self._member_outputs(net, rows) for net in self.networks_)
+        total = sum(self._predicted(net.forward(rows)) for net in self.networks_)
         return np.asarray(total / len(self.networks_))[:n]
-
-    def _member_outputs(self, net: Network, rows: Array) -> Array:
-        return self._predicted(net.forward(rows))
 
     def _fitted_targets(self, y: Any, n: int, weight: Array | None) -> Array:
         raise NotImplementedError
