@@ -13,7 +13,7 @@ FORMULAS = {
     *("preprocessing", "datasets", "callbacks", "history", "inputs"),
 }
 INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn", "tabular", "c"}
-ON_NETWORKS = {*INTEGRATIONS, "online"}
+ON_NETWORKS = {*INTEGRATIONS, "online", "_ensembles"}
 # cli, _bench → integrations, network → _training | _solvers → _runtime → reference → _model →
 # formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
 LAYERS = [

@@ -18,7 +18,8 @@ class Samples:
     """Validated rows with their targets and weights: X (n, n_0), Y labels (n,) or values (n, T).
 
     ``derivatives`` (n, n_0, n_L) are those that ∂ŷ/∂x is fitted to, NaN where there is none, with
-    their weight in the objective.
+    their weight in the objective. With ``order``, (m,), only those rows are samples, any number of
+    times each, and nothing is copied.
     """
 
     X: Array
@@ -26,9 +27,23 @@ class Samples:
     sample_weight: Array | None = None
     derivatives: Array | None = None
     derivative_weight: float = 0.0
+    order: Array | None = None
+
+    @property
+    def n(self) -> int:
+        """The number of samples."""
+        return len(self.X) if self.order is None else len(self.order)
+
+    @property
+    def targets(self) -> Samples:
+        """The targets and weights of the samples, without X: copied if there is an order."""
+        if self.order is None:
+            return self
+        weight = None if self.sample_weight is None else self.sample_weight[self.order]
+        return Samples(self.X[:0], self.Y[self.order], weight)
 
     def rows(self, which: Array) -> Samples:
-        """A copy of some of the rows."""
+        """A copy of some of the rows; `which` counts those of X, whatever the order."""
         weight = None if self.sample_weight is None else self.sample_weight[which]
         some = Samples(self.X[which], self.Y[which], weight)
         if self.derivatives is None:

@@ -184,13 +184,14 @@ class BoundNetwork:
         """The same, of a former call if there is some; see `keep_scratch`."""
         return self.take_scratch(self.backend.workspace_size(self.plan, n))
 
-    def forward(self, X: Array) -> Array:
-        """ŷ, (n, n_L)."""
-        n = len(X)
+    def forward(self, X: Array, order: Array | None = None) -> Array:
+        """ŷ, (n, n_L), or of the rows in `order` only."""
+        n = len(X) if order is None else len(order)
         if n == 1 and self._keeps_predictors:
-            return self._forward_of_one(X)
+            return self._forward_of_one(X if order is None else X[order])
         out = np.empty((n, self.spec.n_outputs), dtype=self.spec.dtype)
-        self._scratched(self.backend.workspace_size, self.backend.forward, 1, (X, out))
+        size, options = self.backend.workspace_size, () if order is None else (order,)
+        self._scratched(size, self.backend.forward, 1, (X, out), options, n)
         return out
 
     @cached_property
@@ -230,9 +231,11 @@ class BoundNetwork:
     def loss(self, samples: Samples, work: Array | None = None) -> float:
         """The objective on the samples; `work` is scratch for them."""
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
+        options = () if samples.order is None else (None, samples.order)
         if work is not None:
-            return self._call(self.backend.loss, len(X), 1, X, Y, weight, work)
-        return self._scratched(self.backend.workspace_size, self.backend.loss, 1, (X, Y, weight))
+            return self._call(self.backend.loss, samples.n, 1, X, Y, weight, work, *options)
+        size, function = self.backend.workspace_size, self.backend.loss
+        return self._scratched(size, function, 1, (X, Y, weight), options, samples.n)
 
     def loss_gradient(
         self,
@@ -308,11 +311,12 @@ class BoundNetwork:
         passes: int,
         arrays: tuple[Array | None, ...],
         options: tuple[Any, ...] = (),
+        n: int | None = None,
     ) -> Any:
-        """``function(*arrays, work, *options)``, arrays[0] being the rows, with scratch that is
-        kept for the next call unless it is large.
+        """``function(*arrays, work, *options)`` on n rows, those of arrays[0] by default, with
+        scratch that is kept for the next call unless it is large.
         """
-        n = len(arrays[0])  # type: ignore[arg-type]
+        n = len(arrays[0]) if n is None else n  # type: ignore[arg-type]
         work = self.take_scratch(size(self.plan, n))
         result = self._call(function, n, passes, *arrays, work, *options)
         self.keep_scratch(work)
@@ -448,7 +452,8 @@ class BoundNetwork:
         for step, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
             # All rows are one batch in their own order: nothing to gather.
-            batch = samples if len(rows) == len(samples.X) else samples.rows(rows)
+            whole = samples.order is None and len(rows) == len(samples.X)
+            batch = samples if whole else samples.rows(rows)
             t += 1
             row = hyper[min(step, len(hyper) - 1)]
             mask: Any = (rule.seed, t, *row[H:].tolist()) if drops else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -19,6 +19,7 @@ from ffnn_fast._model.predictions import (
     has_score,
     score_metric,
 )
+from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.sobolev import SobolevNetwork
@@ -61,17 +62,40 @@ def prepare(
     TypeError, ValueError
         If an argument is not as described there; nothing has been changed then.
     """
+    return checked(bound, net_rng, as_samples(bound.spec, X, y), request).start(bound)
+
+
+@dataclass(frozen=True)
+class CheckedFit:
+    """The arguments of a fit, all checked; nothing has been changed or drawn."""
+
+    data: FitData
+    options: FitOptions
+    rng: np.random.Generator
+    resume: PathLike | bool
+
+    def start(self, bound: BoundNetwork) -> FitState:
+        """The state of the fit at its start, or that of a checkpoint."""
+        if self.data.samples.derivatives is not None:
+            bound = SobolevNetwork.of(bound)
+        return _start(bound, self.data, self.options, self.rng, self.resume)
+
+
+def checked(
+    bound: BoundNetwork, net_rng: np.random.Generator, samples: Samples, request: FitRequest
+) -> CheckedFit:
+    """The arguments of a fit on checked samples; errors as `prepare`."""
     spec = bound.spec
-    data = as_fit_data(spec, X, y, request)
+    data = as_fit_data(spec, samples, request)
     options = _checked_options(bound, data, request)
     if data.samples.derivatives is not None:
-        bound = SobolevNetwork.of(bound)
+        bound.spec.require_plain("fit with derivatives")
         options = replace(options, derivative_weight=data.samples.derivative_weight)
     if options.checkpoint:
         spec.to_dict()  # raises if the description cannot be written
         checkpoint_files.check_target(options.checkpoint.path)
     rng = net_rng if request.rng is None else as_generator(request.rng, "rng")
-    return _start(bound, data, options, rng, request.resume)
+    return CheckedFit(data, options, rng, request.resume)
 
 
 def _checked_options(bound: BoundNetwork, data: FitData, request: FitRequest) -> FitOptions:
@@ -79,7 +103,7 @@ def _checked_options(bound: BoundNetwork, data: FitData, request: FitRequest) ->
 
     Options are kept only of arguments that cannot change.
     """
-    given, n = _arguments_of_options(request), len(data.samples.X)
+    given, n = _arguments_of_options(request), data.n
     key = (tuple(map(type, given)), given, n, data.has_validation)  # 1, 1.0 and True are equal
     kept = bound.made.get("options")
     if kept is not None and kept[0] == key:
@@ -152,8 +176,8 @@ def _start(
     start = before if content is None else rng.bit_generator.state
     try:
         train, validation = data.split(rng, checkpoint_files.draw_of(content))
-        if options.batch_size > len(train.X):
-            options = replace(options, batch_size=len(train.X))
+        if options.batch_size > train.n:
+            options = replace(options, batch_size=train.n)
         seed = (
             draw_dropout_seed(data.spec, rng) if content is None else resuming.dropout_seed(content)
         )

@@ -20,6 +20,26 @@ Array = np.ndarray
 
 
 @dataclass
+class FitsTogether:
+    """What fits that run at the same time, in several threads, share.
+
+    Attributes
+    ----------
+    cancelled : bool
+        Whether each is to end at once, as by Ctrl-C.
+    warnings : list of (FitState, str)
+        Warnings that the calling thread is to give: those of a fit with the fit.
+    """
+
+    cancelled: bool = False
+    warnings: list[tuple[FitState, str]] = field(default_factory=list)
+
+    def cancel(self) -> None:
+        """End every fit after its steps at hand."""
+        self.cancelled = True
+
+
+@dataclass
 class FitState:
     """The state of a fit; callbacks see it as a `ffnn_fast.callbacks.FitView`.
 
@@ -49,6 +69,8 @@ class FitState:
         The mean of θ over `swa_epochs` epochs, in stochastic weight averaging.
     steps_before : int
         The number of steps that the schedule counts before the first of `t`.
+    together : FitsTogether or None
+        What the fits that run at the same time share.
     rng_at_start, rng_at_epoch : mapping
         States of the generator before the fit, and before the current epoch.
     """
@@ -71,6 +93,7 @@ class FitState:
     swa_mean: Array | None = field(default=None, repr=False)
     swa_epochs: int = 0
     steps_before: int = 0
+    together: FitsTogether | None = field(default=None, repr=False)
     rng_at_start: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rng_at_epoch: Mapping[str, Any] = field(default_factory=dict, repr=False)
     schedule: Schedule = field(init=False, repr=False)
@@ -112,7 +135,7 @@ class FitState:
     @property
     def n_rows(self) -> int:
         """The number of training rows."""
-        return len(self.train.X)
+        return self.train.n
 
     @property
     def epochs(self) -> int:
@@ -155,6 +178,11 @@ class FitState:
     def stop(self, reason: str) -> None:
         """End the fit after the current batch or epoch; the first reason counts."""
         self.history.stopped = self.history.stopped or reason
+
+    def check_cancelled(self) -> None:
+        """KeyboardInterrupt if the fits that run together are to end."""
+        if self.together is not None and self.together.cancelled:
+            raise KeyboardInterrupt
 
     def averaged_params(self) -> Array | None:
         """The average of θ so far, (P,), or None."""

@@ -81,7 +81,9 @@ class _Loop:
         self.chunk = options.batch_size * (1 if self.per_batch else steps)
         constant = isinstance(state.schedule, Constant) and not options.schedules
         self.hyper = state.hyper(0, 1) if constant else None
-        self.order = np.arange(state.n_rows, dtype=np.int64)
+        rows = state.train.order
+        self.rows = np.arange(state.n_rows, dtype=np.int64) if rows is None else rows
+        self.order = self.rows
 
     def keep_scratch(self) -> None:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
@@ -96,13 +98,15 @@ class _Loop:
     def epoch(self) -> None:
         """Train one epoch, or the rest of it, and record it."""
         state, options = self.state, self.state.options
+        state.check_cancelled()
         if options.checkpoint:
             state.rng_at_epoch = state.rng.bit_generator.state
         # One batch of all rows is the same in any order.
         if options.shuffle and options.batch_size < state.n_rows:
             shuffle, n = state.rng.permutation, state.n_rows
             many = n > MANY_ROWS
-            self.order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
+            order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
+            self.order = order if state.train.order is None else self.rows[order]
         if state.position == 0:
             self.notify("on_epoch_begin")
         self.divergence.take_snapshot(state)
@@ -158,6 +162,7 @@ class _Loop:
 
     def _is_over(self) -> bool:
         """Whether the fit is to end within the epoch; if not, write a checkpoint if it is due."""
+        self.state.check_cancelled()
         if perf_counter() > self.deadline:
             self.state.stop("max_time")
         if not self.state.history.stopped:
@@ -190,7 +195,8 @@ def _metrics(
     """The metrics on the samples; no forward pass where there are none."""
     if not metrics:
         return {}
-    return metric_values(network.spec, network.forward(samples.X), samples, metrics, prefix)
+    y_hat = network.forward(samples.X, samples.order)
+    return metric_values(network.spec, y_hat, samples.targets, metrics, prefix)
 
 
 def _average_epoch(state: FitState) -> None:
