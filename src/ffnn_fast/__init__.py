@@ -5,6 +5,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ffnn_fast._ensembles.ensemble import Ensemble
 from ffnn_fast._ensembles.fit_many import fit_many
 from ffnn_fast._model.heads import Head
 from ffnn_fast._model.model_files import ModelFileError
@@ -43,6 +44,7 @@ __all__ = [
     "CheckpointError",
     "DivergedWarning",
     "EarlyStopping",
+    "Ensemble",
     "Evaluation",
     "GradientCheck",
     "Head",

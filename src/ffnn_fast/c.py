@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ffnn_fast._c_code import CExportOptions, EncodersLike, export_estimator
+from ffnn_fast._ensembles.ensemble import Ensemble
 from ffnn_fast.network import Network
 
 __all__ = ["to_c"]
@@ -42,7 +43,8 @@ def to_c(
 
     Parameters
     ----------
-    net : Network, MLPClassifier, MLPRegressor or Pipeline
+    net : Network, Ensemble, MLPClassifier, MLPRegressor or Pipeline
+        For an Ensemble this is `ffnn_fast.Ensemble.export_c`, without the last three options.
         Estimators may be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or
         by a ``TransformedTargetRegressor`` with a scaler.
     path : str or path-like
@@ -68,6 +70,10 @@ def to_c(
     OSError
         If a file cannot be written.
     """
+    if isinstance(net, Ensemble):
+        if jacobian or fortran or preprocessing is not None:
+            raise ValueError("jacobian, fortran and preprocessing go with a Network")
+        return net.export_c(path, name=name, dtype=dtype)
     if isinstance(net, Network):
         return net.export_c(
             path, name=name, dtype=dtype, jacobian=jacobian, fortran=fortran,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ffnn_fast._ensembles.ensemble import Ensemble
 from ffnn_fast._model.fitted import as_fitted
 from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast.network import Network
@@ -20,13 +18,12 @@ from ffnn_fast.onnx._encoders import (
 )
 from ffnn_fast.onnx._estimators import add_predictions
 from ffnn_fast.onnx._graph import Graph
-from ffnn_fast.onnx._operators import activate, activate_heads, checked_activations
+from ffnn_fast.onnx._mean import add_ensemble
+from ffnn_fast.onnx._network_nodes import checked_names, layers, new_graph
 from ffnn_fast.onnx._transformers import Transformers
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-MAX_BYTES = 2**31 - 2**20  # a protobuf message has at most 2 GiB
 
 
 def to_onnx(
@@ -59,8 +56,8 @@ def to_onnx(
 
     Parameters
     ----------
-    net : Network, MLPClassifier, MLPRegressor or Pipeline
-        Estimators may be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or
+    net : Network, Ensemble, MLPClassifier, MLPRegressor or Pipeline
+        Of an Ensemble ``y_hat`` is its ŷ, of all networks together. Estimators may be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or
         by a ``TransformedTargetRegressor`` with a scaler.
     path : str or path-like, optional
         File to write, atomically; an existing one is replaced.
@@ -90,6 +87,10 @@ def to_onnx(
         If the file cannot be written.
     """
     given = None if preprocessing is None else as_preprocessing(preprocessing)
+    if isinstance(net, Ensemble):
+        if given is not None:
+            raise ValueError("preprocessing goes with a Network, got an Ensemble")
+        return _finished(add_ensemble(net.networks, dtype), repr(net), path)
     fitted = None if isinstance(net, Network) else as_fitted(net, "to_onnx")
     if fitted is not None and given is not None:
         raise ValueError(
@@ -98,50 +99,26 @@ def to_onnx(
     net = net if fitted is None else Network.from_params(fitted.spec, fitted.params)
     spec = net.spec
     spec.require_plain("to_onnx")
-    names = checked_activations(spec.layer_activations[:-1])
-    names += [checked_activations([head.output], spec.n_layers)[0] for head in spec.head_specs]
+    names = checked_names(spec)
     if given is not None:
         check_match(given, spec)
-    if dtype not in (None, "float32", "float64"):
-        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
-    graph = Graph(_onnx(), dtype or spec.dtype)
-    size = spec.n_params * np.dtype(graph.dtype).itemsize
-    if size > MAX_BYTES:
-        raise ValueError(f"an ONNX file holds at most 2 GiB, the parameters take {size:,} bytes")
+    graph = new_graph(dtype, [spec])
     if fitted is not None:
         x = Transformers(graph, fitted.steps).add(spec.n_inputs)
-        add_predictions(graph, fitted, _layers(graph, net, names, x))
+        add_predictions(graph, fitted, layers(graph, net, names, x))
     elif given is None:
-        _layers(graph, net, names, graph.input("X", graph.dtype, spec.n_inputs))
+        layers(graph, net, names, graph.input("X", graph.dtype, spec.n_inputs))
         graph.output("y_hat", graph.dtype, spec.n_outputs)
     else:
-        y_hat = _layers(graph, net, names, add_inputs(graph, given))
+        y_hat = layers(graph, net, names, add_inputs(graph, given))
         add_outputs(graph, spec, given.target, y_hat)
-    model: ModelProto = graph.model(repr(net))
+    return _finished(graph, repr(net), path)
+
+
+def _finished(graph: Graph, doc: str, path: str | os.PathLike[str] | None) -> ModelProto:
+    """The graph as a model, written to `path` unless that is None."""
+    model: ModelProto = graph.model(doc)
     if path is not None:
         content = model.SerializeToString(deterministic=True)
         write_atomically(os.path.realpath(path), [content])
     return model
-
-
-def _layers(graph: Graph, net: Network, names: list[str], h: str) -> str:
-    """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L; the value h_L."""
-    L = net.spec.n_layers
-    for k, g in enumerate(names[:L], start=1):
-        W = graph.constant(net.weights[k - 1], name=f"W_{k}")
-        b = graph.constant(net.biases[k - 1], name=f"b_{k}")
-        a = graph.add("Gemm", h, W, b, name=f"a_{k}", transB=1)
-        if net.spec.heads and k == L:
-            return activate_heads(graph, net.spec, a, "y_hat")
-        h = activate(graph, g, a, "y_hat" if k == L else f"h_{k}")
-    return h
-
-
-def _onnx() -> ModuleType:
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError(
-            'ONNX models need onnx: pip install "ffnn_fast[onnx]"', name="onnx"
-        ) from error
-    return onnx
