@@ -15,7 +15,8 @@ FORMULAS = {
 INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn", "tabular", "c"}
 ON_NETWORKS = {*INTEGRATIONS, "online"}
 # cli, _bench → integrations → _ensembles → network → _training | _solvers → _runtime → reference →
-# _model → formulas → nothing; the engine imports nothing above it. plotting draws arrays and descriptions.
+# _model → formulas → nothing; the engine imports nothing above it. plotting draws arrays and
+# descriptions.
 LAYERS = [
     {"_text", "c_api"},
     {"engine", "_public", "_user_line", "_names", "_errstate"},
@@ -52,6 +53,7 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "tensorboardX": {"tensorboard"},
     "onnx": {"onnx", "cli", "_bench"},
     "sklearn": {"sklearn", "tabular", "cli", "_bench"},
+    "joblib": {"sklearn"},
     "torch": {"interchange", "_bench"},
     "tqdm": {"callbacks"},
     "jinja2": {"cli"},

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from typing import TypeVar
 
 from ffnn_fast._runtime.interrupts import Interrupts
+from ffnn_fast._runtime.threads import use_one_thread_here
 
 T = TypeVar("T")
 POLL = 0.05  # seconds between checks for signals
@@ -26,7 +27,8 @@ def run_each(
 ) -> list[T]:
     """``[function(0), ..., function(n - 1)]``, at most `n_threads` of them at a time.
 
-    With one thread, or one call, the calling thread makes them.
+    With one thread, or one call, the calling thread makes them. What the others call starts no
+    threads of its own unless it is told how many.
 
     Parameters
     ----------
@@ -62,7 +64,8 @@ def _dealt_out(
     watch: Callable[[], None],
     interrupts: Interrupts,
 ) -> list[T]:
-    pool = ThreadPoolExecutor(min(n_threads, len(order)), "ffnn_fast")
+    size = min(n_threads, len(order))
+    pool = ThreadPoolExecutor(size, "ffnn_fast", use_one_thread_here)
     futures: dict[int, Future[T]] = {}
     whole = False
     interrupts.hold()  # an interrupt while a thread is started would leave it behind

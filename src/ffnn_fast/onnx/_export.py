@@ -57,8 +57,9 @@ def to_onnx(
     Parameters
     ----------
     net : Network, Ensemble, MLPClassifier, MLPRegressor or Pipeline
-        Of an Ensemble ``y_hat`` is its ŷ, of all networks together. Estimators may be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or
-        by a ``TransformedTargetRegressor`` with a scaler.
+        Of an Ensemble ``y_hat`` is what all networks together predict. Estimators may be
+        scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or by a
+        ``TransformedTargetRegressor`` with a scaler.
     path : str or path-like, optional
         File to write, atomically; an existing one is replaced.
     preprocessing : TableEncoder, (TableEncoder, TargetEncoder) or str, optional
