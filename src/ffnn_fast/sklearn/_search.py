@@ -70,7 +70,7 @@ class MLPSearchCV(BaseSearchCV):
     >>> X, y = load_iris(return_X_y=True)
     >>> net = MLPClassifier(solver="lbfgs", max_iter=1000, random_state=0)
     >>> search = MLPSearchCV(net, {"alpha": [0.1, 0.3, 1.0]}, cv=3).fit(X, y)
-    >>> len(search.cv_results_["params"]), search.best_score_ > 0.9
+    >>> len(search.cv_results_["params"]), bool(search.best_score_ > 0.9)
     (3, True)
     """
 
