@@ -117,7 +117,8 @@ class Network:
     input_params : dict of str to ndarray
         Writable views of the input block's parameters: ``frequencies`` and ``phases``, (m, F),
         ``weights``, (m, M, F), and ``biases``, (m, M), of the m embedded numbers in the order of
-        their columns; ``table_<column>``, (K + 1, width); ``scale``, (n_0,).
+        their columns, without the first two and with bins for F where they are piecewise;
+        ``table_<column>``, (K + 1, width); ``scale``, (n_0,).
     alphas : tuple of ndarray
         Writable views of α_1, ..., α_{L-1}, each (n_k,); () unless the network is parametric.
     spec : NetworkSpec
@@ -882,7 +883,7 @@ class Network:
             Bounds of each entry of ∇θ, of ‖∇θ‖, and of the norm of the weights into each unit;
             inf or None: none.
         frozen : sequence of int, default ()
-            Layers k = 1..L that stay as they are.
+            Layers k = 1..L that stay as they are; 0: the input block.
         rate_factors, decay_factors : Factors, optional
             Of the learning rate, and of the decay of `AdamW`, for groups of parameters; see
             `ffnn_fast.optimizers.Factors`.
