@@ -20,6 +20,7 @@ from ffnn_fast.onnx._encoders import (
 )
 from ffnn_fast.onnx._estimators import add_predictions
 from ffnn_fast.onnx._graph import Graph
+from ffnn_fast.onnx._input_blocks import add_block, blend
 from ffnn_fast.onnx._operators import activate, activate_heads, checked_activations
 from ffnn_fast.onnx._transformers import Transformers
 
@@ -40,7 +41,8 @@ def to_onnx(
 
     Without preprocessing the model has one input, ``X``, (n, n_0), and one output, ``y_hat``,
     (n, n_L), with the outputs of several heads side by side. Intermediate values have the lecture's
-    symbols as names: W_1, b_1, a_1, h_1, ...
+    symbols as names: W_1, b_1, a_1, h_1, ... An input block is part of the model: X has its
+    columns, numbers and codes.
 
     With preprocessing it has one input of shape (n, 1) per raw column, with the column's name:
     float64 for a numeric column, NaN where a value is missing; string for a categorical column, ""
@@ -97,7 +99,6 @@ def to_onnx(
         )
     net = net if fitted is None else Network.from_params(fitted.spec, fitted.params)
     spec = net.spec
-    spec.require_plain("to_onnx")
     names = checked_activations(spec.layer_activations[:-1])
     names += [checked_activations([head.output], spec.n_layers)[0] for head in spec.head_specs]
     if given is not None:
@@ -125,15 +126,19 @@ def to_onnx(
 
 
 def _layers(graph: Graph, net: Network, names: list[str], h: str) -> str:
-    """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L; the value h_L."""
-    L = net.spec.n_layers
+    """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L, from the columns h; the value h_L."""
+    L, alphas = net.spec.n_layers, net.alphas
+    h = add_block(graph, net, h)
     for k, g in enumerate(names[:L], start=1):
         W = graph.constant(net.weights[k - 1], name=f"W_{k}")
         b = graph.constant(net.biases[k - 1], name=f"b_{k}")
         a = graph.add("Gemm", h, W, b, name=f"a_{k}", transB=1)
         if net.spec.heads and k == L:
             return activate_heads(graph, net.spec, a, "y_hat")
-        h = activate(graph, g, a, "y_hat" if k == L else f"h_{k}")
+        if k <= len(alphas):
+            h = blend(graph, alphas[k - 1], a, activate(graph, g, a, f"g_{k}"), f"h_{k}")
+        else:
+            h = activate(graph, g, a, "y_hat" if k == L else f"h_{k}")
     return h
 
 
