@@ -330,7 +330,6 @@ CALLS = {
     "C function": lambda net, X, y: net.c_function(),
     "levenberg_marquardt": lambda net, X, y: net.levenberg_marquardt(X, y),
     "derivatives": lambda net, X, y: net.fit(X, y, derivatives=(X[:, None], 1.0)),
-    "export_c": lambda net, X, y: net.export_c("net.c"),
     "OnlineLearner": lambda net, X, y: OnlineLearner(net),
 }
 
