@@ -79,7 +79,7 @@ def column_of(values: Any, what: str) -> Array:
     TypeError, ValueError
         As `table_of`.
     """
-    array = _array_of(values)
+    array = array_of(values)
     if array.ndim != 1:
         raise ValueError(f"{what} must be one-dimensional, got shape {array.shape}")
     kind = array.dtype.kind
@@ -129,7 +129,7 @@ def level_of(value: Any) -> str | None:
         time = _time(value) if number is None else None
         value = value if number is None else number
         value = value if time is None else time
-    if _is_missing(value):
+    if is_missing(value):
         return None
     if isinstance(value, (float, np.floating)) and np.isfinite(value) and value == int(value):
         return str(int(value))
@@ -152,7 +152,7 @@ def _rows_of(X: Any) -> Array:
     return np.asarray(X, dtype=object) if rows.dtype.kind in "US" else rows
 
 
-def _array_of(values: Any) -> Array:
+def array_of(values: Any) -> Array:
     """A column of any library as a NumPy array; None, NA or NaN where a value is missing."""
     if isinstance(values, np.ma.MaskedArray):
         objects = values.data.astype(object)
@@ -165,6 +165,8 @@ def _array_of(values: Any) -> Array:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     if hasattr(values, "to_numpy") and _is_extension(dtype):
         return np.asarray(values.to_numpy(dtype=object))
+    if hasattr(values, "to_pylist") and not hasattr(values, "chunks"):  # pyarrow.Array
+        return np.asarray(values.to_numpy(zero_copy_only=False))
     if hasattr(values, "to_numpy"):
         return np.asarray(values.to_numpy())
     return np.asarray(values if isinstance(values, list) else list(values), dtype=object)
@@ -187,7 +189,7 @@ def _finite(values: Array, what: str) -> Array:
 
 def _of_objects(array: Array, what: str) -> Array:
     """Objects as numbers if all known ones are, as times if all are, else as texts."""
-    missing = np.fromiter((_is_missing(value) for value in array), bool, len(array))
+    missing = np.fromiter((is_missing(value) for value in array), bool, len(array))
     known = array[~missing]
     kinds = {_kind(value) for value in known}
     if not kinds or kinds == {"number"}:
@@ -252,7 +254,7 @@ def _in_utc(time: Any) -> Any:
     return time.astimezone(UTC).replace(tzinfo=None)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """None, NaN, NaT, and the NA of pandas."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
