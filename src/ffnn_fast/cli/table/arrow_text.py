@@ -50,7 +50,7 @@ def add_with_arrow(
         return None
     import pyarrow
 
-    builders = [ColumnBuilder(conventions.marks) for _ in range(width)]
+    builders = [ColumnBuilder(conventions.marks, found.n_breaks) for _ in range(width)]
     n_rows, progress = 0, Progress(source)
     try:
         with source.open() as file:
@@ -65,10 +65,7 @@ def add_with_arrow(
         progress.close()
     if n_rows != found.n_breaks - before:
         return None
-    columns: list[Cells] = []
-    for place, builder in enumerate(builders):
-        columns.append(builder.finish())
-        builders[place] = ColumnBuilder()
+    columns: list[Cells] = [builder.finish() for builder in builders]
     return columns, np.arange(before + 1, before + 1 + n_rows)
 
 
@@ -81,7 +78,7 @@ def _batches(file: object, delimiter: str, skip: int, width: int) -> pyarrow.csv
     return csv.open_csv(
         file,
         csv.ReadOptions(use_threads=False, block_size=PIECE, column_names=names, skip_rows=skip),
-        csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False),
+        csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=True),
         csv.ConvertOptions(
             column_types={name: pyarrow.string() for name in names},
             strings_can_be_null=False,
@@ -97,13 +94,16 @@ def _add(builder: ColumnBuilder, column: pyarrow.StringArray) -> None:
 
     if builder.takes_numbers:
         with contextlib.suppress(pyarrow.ArrowInvalid):
-            blank = compute.equal(column, "")
-            known = compute.if_else(blank, pyarrow.scalar(None, pyarrow.string()), column)
-            values = known.cast(pyarrow.float64())
-            missing = blank.to_numpy(zero_copy_only=False)
-            numbers = values.fill_null(0.0).to_numpy(zero_copy_only=False)
+            numbers = column.cast(pyarrow.float64()).to_numpy()
             if exact_numbers(numbers):
-                builder.add_numbers(numbers, missing)
+                builder.add_numbers(numbers)
+                return
+        with contextlib.suppress(pyarrow.ArrowInvalid):
+            blank = compute.equal(column, "")
+            known = compute.if_else(blank, pyarrow.scalar("0"), column)
+            numbers = known.cast(pyarrow.float64()).to_numpy()
+            if exact_numbers(numbers):
+                builder.add_numbers(numbers, blank.to_numpy(zero_copy_only=False))
                 return
     coded = column.dictionary_encode()
     builder.add_coded(coded.indices.to_numpy(), coded.dictionary.to_pylist())

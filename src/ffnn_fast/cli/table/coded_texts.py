@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast.cli.table.number_styles import PLAIN, NumberMarks, NumberStyle, infer_style
+from ffnn_fast.cli.table.number_styles import NO_MARKS, PLAIN, NumberMarks, NumberStyle, infer_style
 
 EXACT = 2**53  # float64 holds every whole number up to it
 FEW = 10_000  # a column of numbers with more different texts is held as float64
@@ -49,7 +50,7 @@ class CodedTexts:
     @classmethod
     def of(cls, texts: Sequence[str]) -> CodedTexts:
         """The column of these texts, each kept as it is but for blanks around it."""
-        builder = ColumnBuilder(few=len(texts))
+        builder = ColumnBuilder(size=len(texts), few=len(texts))
         builder.add(texts)
         return builder.finish_texts()
 
@@ -98,23 +99,32 @@ class ColumnBuilder:
 
     Texts become codes. Once there are more than `few` different texts and most are numbers, further
     numbers are held as float64. Numbers with leading zeros, or too large to be exact, stay texts.
+
+    Parameters
+    ----------
+    marks : NumberMarks
+        The marks of numbers that the user has given.
+    size : int
+        The expected number of cells; memory of cells that do not come is never touched.
+    few : int, optional
+        Default: `FEW`.
     """
 
-    def __init__(self, marks: NumberMarks | None = None, few: int = FEW) -> None:
-        self._marks, self._few = marks or NumberMarks(), few
+    def __init__(
+        self, marks: NumberMarks = NO_MARKS, size: int = 1024, few: int | None = None
+    ) -> None:
+        self._marks, self._few = marks, FEW if few is None else few
         self._places: dict[str, int] = _numbering()
-        self._codes: list[Array] = []
-        self._values: list[Array] = []
+        self._n, self._size = 0, size
+        self._codes: Array | None = None  # None: all cells so far are in `_values`
+        self._values: Array | None = None
         self._style: NumberStyle | None = None
 
     def add(self, cells: Sequence[str]) -> None:
         """Append cells as they stand in the file."""
         if self._style is None:
             place = self._places.__getitem__
-            self._codes.append(np.fromiter(map(place, cells), np.int32, len(cells)))
-            if len(self._places) > self._few:
-                self._few = math.inf  # type: ignore[assignment]  # decided once
-                self._try_numbers()
+            self._append_codes(np.fromiter(map(place, cells), np.int32, len(cells)))
             return
         values = _floats(cells) if self._style.is_plain else None
         if values is not None:
@@ -131,11 +141,8 @@ class ColumnBuilder:
         """Append numbers, (m,) float64, for which `exact_numbers` holds; empty cells where `blank`,
         (m,) bool, is True.
         """
-        self._values.append(values)
-        codes = np.full(len(values), -1, np.int32)
-        if blank is not None and blank.any():
-            codes[blank] = self._places[""]
-        self._codes.append(codes)
+        codes = None if blank is None else np.where(blank, self._places[""], -1)
+        self._append(codes, values)
 
     def add_coded(self, codes: Array, texts: Sequence[str]) -> None:
         """Append cells as codes, (m,), of these texts."""
@@ -143,55 +150,81 @@ class ColumnBuilder:
             self._add_mixed([texts[code] for code in codes])
             return
         place = np.fromiter(map(self._places.__getitem__, texts), np.int32, len(texts))
-        self._codes.append(place[codes])
-        if len(self._places) > self._few:
-            self._few = math.inf  # type: ignore[assignment]
-            self._try_numbers()
+        self._append_codes(place[codes])
 
     def finish(self) -> CodedTexts | Array:
         """The column: numbers (n,) float64 if all cells are, else texts."""
-        if self._style is not None and not self._places and self._style.is_plain:
-            self._codes.clear()
-            return np.concatenate(self._values)
+        if self._values is not None and self._codes is None and self.takes_numbers:
+            return self._values[: self._n]
         return self.finish_texts()
 
     def finish_texts(self) -> CodedTexts:
         """The column as texts, equal ones with one code."""
         levels: dict[str, int] = _numbering()
-        place = np.array([levels[text.strip()] for text in self._places] + [-1])
-        codes = _concatenated(self._codes, np.int32)
-        self._codes.clear()
-        values = None
-        if self._style is not None:
-            values = _concatenated(self._values, np.float64)
-            self._values.clear()
+        place = np.array([levels[text.strip()] for text in self._places] + [-1], np.int32)
+        codes = np.full(self._n, -1, np.int8) if self._codes is None else self._codes[: self._n]
+        values = None if self._values is None else self._values[: self._n]
         return CodedTexts(place[codes], list(levels), values, self._style or PLAIN)
+
+    def _append_codes(self, codes: Array) -> None:
+        """Append cells while all are texts; go over to numbers where there are many of them."""
+        self._append(codes, None)
+        if len(self._places) > self._few:
+            self._few = sys.maxsize  # decided once
+            self._try_numbers()
+
+    def _append(self, codes: Array | None, values: Array | None) -> None:
+        """Append cells, of which those with code -1 are numbers; codes None: all are."""
+        end = self._n + max(0 if part is None else len(part) for part in (codes, values))
+        if end > self._size:
+            self._size = max(end, 2 * self._size)
+            self._codes = None if self._codes is None else _longer(self._codes, self._size)
+            self._values = None if self._values is None else _longer(self._values, self._size)
+        if codes is not None and self._codes is None:
+            self._codes = np.empty(self._size, np.int32)
+            self._codes[: self._n] = -1
+        if self._codes is not None:
+            self._codes[self._n : end] = -1 if codes is None else codes
+        if values is not None and self._values is not None:
+            self._values[self._n : end] = values
+        self._n = end
 
     def _try_numbers(self) -> None:
         """Go over to numbers if more than nine tenths of the texts are."""
         texts = [text.strip() for text in self._places]
         known = [text for text in texts if text and text not in MISSING]
-        style = infer_style(known, np.ones(len(known), int), self._marks)
-        numbers = np.array([_exact(style, text) for text in texts])
-        if any(map(SPELLED.match, known)) or np.isfinite(numbers).sum() * 10 < len(texts) * 9:
+        if any(map(SPELLED.match, known)) or self._codes is None:
             return
-        names, rest = np.full(len(texts), -1), _numbering()
+        style = infer_style(known, np.ones(len(known), int), self._marks)
+        numbers = _exact(style, texts)
+        if np.isfinite(numbers).sum() * 10 < len(texts) * 9:
+            return
+        names, rest = np.full(len(texts), -1, np.int32), _numbering()
         for place in np.flatnonzero(~np.isfinite(numbers)):
             names[place] = rest[texts[place]]
         self._style, self._places = style, rest
-        self._values = [numbers[codes] for codes in self._codes]
-        self._codes = [names[codes].astype(np.int32) for codes in self._codes]
+        codes = self._codes[: self._n]
+        self._values = np.empty(self._size)
+        self._values[: self._n] = numbers[codes]
+        if rest:
+            self._codes[: self._n] = names[codes]
+        else:
+            self._codes = None
 
     def _add_mixed(self, cells: Sequence[str]) -> None:
         """Append cells of which some are no numbers, or numbers that stay texts."""
-        style = self._style or PLAIN
-        number = {text: _exact(style, text.strip()) for text in set(cells)}
+        distinct = list(set(cells))
+        stripped = [text.strip() for text in distinct]
+        values = _exact(self._style or PLAIN, stripped).tolist()
+        number = dict(zip(distinct, values, strict=True))
         code = {
-            text: -1 if math.isfinite(value) else self._places[text.strip()]
-            for text, value in number.items()
+            text: -1 if math.isfinite(value) else self._places[plain]
+            for text, plain, value in zip(distinct, stripped, values, strict=True)
         }
-        self._values.append(np.fromiter(map(number.__getitem__, cells), np.float64, len(cells)))
-        self._codes.append(np.fromiter(map(code.__getitem__, cells), np.int32, len(cells)))
+        self._append(
+            np.fromiter(map(code.__getitem__, cells), np.int32, len(cells)),
+            np.fromiter(map(number.__getitem__, cells), np.float64, len(cells)),
+        )
 
 
 def exact_numbers(values: Array) -> bool:
@@ -222,10 +255,13 @@ def _floats(cells: Sequence[str]) -> Array | None:
     return values if exact_numbers(values) else None
 
 
-def _exact(style: NumberStyle, text: str) -> float:
-    """The number in a text; NaN if it is none, or a whole number that float64 would round."""
-    value = style.value(text)
-    return value if abs(value) <= EXACT else math.nan
+def _exact(style: NumberStyle, texts: Sequence[str]) -> Array:
+    """The numbers in texts, (m,) float64; NaN for a text that is none, or a whole number that
+    float64 would round.
+    """
+    values = style.values(texts)
+    values[~(np.abs(values) <= EXACT)] = np.nan
+    return values
 
 
 def _numbering() -> Any:
@@ -234,5 +270,8 @@ def _numbering() -> Any:
     return defaultdict(following)
 
 
-def _concatenated(blocks: Sequence[Array], dtype: Any) -> Array:
-    return np.concatenate(blocks) if blocks else np.zeros(0, dtype)
+def _longer(array: Array, size: int) -> Array:
+    """A copy with room for `size` entries."""
+    longer = np.empty(size, array.dtype)
+    longer[: len(array)] = array
+    return longer

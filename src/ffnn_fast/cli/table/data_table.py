@@ -297,7 +297,9 @@ class Table:
     ) -> NumberStyle:
         """The style of the numbers of a column, given its texts that are not missing."""
         if cells.values is not None:
-            return cells.style
+            whole = cells.style.is_plain and not (cells.values[cells.codes < 0] % 1).any()
+            style = infer_style(levels, counts, self.marks, self._decimal) if whole else PLAIN
+            return cells.style if style.affix or not whole else style  # 1 and 1,5 in one column
         if given is None or self.marks != NO_MARKS:
             return infer_style(levels, counts, self.marks, self._decimal)
         if not given.is_plain and np.isfinite(given.values(levels)).all():

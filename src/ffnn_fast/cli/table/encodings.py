@@ -95,6 +95,7 @@ class _Pass:
     """
 
     def __init__(self, encoding: str) -> None:
+        self._is_utf8 = encoding.startswith("utf-8")
         self._decoder = codecs.getincrementaldecoder(encoding)("strict")
         self.bad: tuple[int, int] | None = None
         self.n_breaks, self._last = 0, b""
@@ -106,7 +107,8 @@ class _Pass:
             self._decode(piece, final=False)
         if self.bad is not None:
             self.undefined = self.undefined or any(byte in piece for byte in UNDEFINED)
-        self.spaced_quotes = self.spaced_quotes or SPACED_QUOTE.search(piece) is not None
+        if b'"' in piece and not self.spaced_quotes:
+            self.spaced_quotes = SPACED_QUOTE.search(piece) is not None
         self.n_breaks += piece.count(b"\n")
         self._last = piece[-1:]
 
@@ -117,6 +119,8 @@ class _Pass:
         self.n_breaks += self._last != b"\n"
 
     def _decode(self, piece: bytes, *, final: bool) -> None:
+        if self._is_utf8 and not self.blank and piece.isascii() and not self._decoder.getstate()[0]:
+            return  # checked in much less time
         try:
             text = self._decoder.decode(piece, final)
         except UnicodeDecodeError as error:

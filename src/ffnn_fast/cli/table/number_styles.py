@@ -11,6 +11,7 @@ A style is inferred from all cells of a column together, never from one cell. Th
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Mapping, Sequence
@@ -97,7 +98,7 @@ class NumberStyle:
     @property
     def is_plain(self) -> bool:
         """Whether `float` reads these numbers."""
-        return self == NumberStyle()
+        return self == PLAIN
 
     @property
     def affix(self) -> str:
@@ -131,7 +132,14 @@ class NumberStyle:
 
     def values(self, texts: Sequence[str]) -> np.ndarray:
         """The numbers, (n,) float64, NaN for texts of another style."""
-        return np.fromiter(map(self.value, texts), np.float64, len(texts))
+        if not self.is_plain:
+            return np.fromiter(map(self.value, texts), np.float64, len(texts))
+        joined = "".join(texts)
+        if joined.isascii() and "_" not in joined:
+            with contextlib.suppress(ValueError):
+                return np.fromiter(map(float, texts), np.float64, len(texts))
+        plain = (float(text) if is_number(text) else np.nan for text in texts)
+        return np.fromiter(plain, np.float64, len(texts))
 
     def described(self) -> str:
         """The style in words, such as "decimal comma, unit 'kg'"."""

@@ -74,7 +74,7 @@ def _read(
             if made is not None:
                 columns, lines = made
         if columns is None or lines is None:
-            rows = _Rows(source.name, start, conventions)
+            rows = _Rows(source.name, start, conventions, found.n_breaks)
             for block in blocks:
                 rows.add(block)
                 progress.show(raw.tell())
@@ -235,11 +235,12 @@ class _Rows:
     name: str
     start: _Start
     conventions: Conventions
+    size: int
     ragged: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         marks = self.conventions.marks
-        self._builders = [ColumnBuilder(marks) for _ in range(self.start.width)]
+        self._builders = [ColumnBuilder(marks, self.size) for _ in range(self.start.width)]
         self._lines: list[np.ndarray] = []
         self.add(self.start.rest)
 
@@ -268,10 +269,7 @@ class _Rows:
                 f"{'these lines' if others else 'that line'} (put a field that contains the "
                 "delimiter in double quotes)"
             )
-        columns: list[Cells] = []
-        for place, builder in enumerate(self._builders):
-            columns.append(builder.finish())
-            self._builders[place] = ColumnBuilder()
+        columns: list[Cells] = [builder.finish() for builder in self._builders]
         lines = np.concatenate(self._lines) if self._lines else np.zeros(0, np.int64)
         return columns, lines
 
