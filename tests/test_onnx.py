@@ -315,7 +315,7 @@ def test_refusals(rng, tmp_path, monkeypatch):
         to_onnx(net, tmp_path / "no folder" / "net.onnx")
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):
         to_onnx(net, dtype="float16")
-    monkeypatch.setattr("ffnn_fast.onnx._network_nodes.MAX_BYTES", 31)
+    monkeypatch.setattr("ffnn_fast.onnx._export.MAX_BYTES", 31)
     with pytest.raises(ValueError, match="at most 2 GiB, the parameters take 32 bytes"):
         to_onnx(net)
     assert list(tmp_path.iterdir()) == []

@@ -50,6 +50,11 @@ class Samples:
             return some
         return some.with_derivatives(self.derivatives[which], self.derivative_weight)
 
+    def batch(self, which: Array) -> Samples:
+        """The same; the samples themselves for all rows, which are one batch in any order."""
+        whole = self.order is None and len(which) == len(self.X)
+        return self if whole else self.rows(which)
+
     def with_derivatives(self, derivatives: Array, weight: float) -> Samples:
         """The same samples with derivatives, (n, n_0, n_L), to fit ∂ŷ/∂x to."""
         return replace(self, derivatives=derivatives, derivative_weight=weight)

@@ -451,9 +451,7 @@ class BoundNetwork:
         total, drops, H = 0.0, any(self.spec.dropout_rates), len(rule.optimizer.hyper)
         for step, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
-            # All rows are one batch in their own order: nothing to gather.
-            whole = samples.order is None and len(rows) == len(samples.X)
-            batch = samples if whole else samples.rows(rows)
+            batch = samples.batch(rows)
             t += 1
             row = hyper[min(step, len(hyper) - 1)]
             mask: Any = (rule.seed, t, *row[H:].tolist()) if drops else None
@@ -465,12 +463,19 @@ class BoundNetwork:
 
 
 def within(
-    seconds: float, function: Callable[..., Any], *args: Any, exit_waits: bool = True
+    seconds: float,
+    function: Callable[..., Any],
+    *args: Any,
+    exit_waits: bool = True,
+    limits_blas: bool = False,
 ) -> Any:
-    """``function(*args)``, which is estimated to take so long: in the background if that is long.
+    """``function(*args)``, which is estimated to take so long: in the background if that is long,
+    and then, with `limits_blas`, with BLAS limited to one thread until it ends.
 
     See `ffnn_fast._runtime.interrupts.in_background`.
     """
     if seconds <= LONG_CALL:
         return function(*args)
+    if limits_blas:
+        return in_background(one_blas_thread, function, *args, exit_waits=exit_waits)
     return in_background(function, *args, exit_waits=exit_waits)

@@ -1,32 +1,18 @@
-"""The networks of an ensemble as one ONNX model."""
+"""The mean of the outputs of several networks in an ONNX graph, or their mixture."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ffnn_fast.network import Network
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.onnx._graph import Graph
-from ffnn_fast.onnx._network_nodes import checked_names, layers, new_graph
 
 
-def add_ensemble(networks: Sequence[Network], dtype: str | None) -> Graph:
-    """The graph of what the networks of an ensemble predict together; errors as `to_onnx`."""
-    specs = [net.spec for net in networks]
-    for spec in specs:
-        spec.require_plain("to_onnx")
-    names = [checked_names(spec) for spec in specs]
-    graph = new_graph(dtype, specs)
-    x = graph.input("X", graph.dtype, specs[0].n_inputs)
-    found = [
-        layers(graph, net, given, x, f"y_hat_{m}")
-        for m, (net, given) in enumerate(zip(networks, names, strict=True))
-    ]
-    if specs[0].loss == "gaussian_nll":
-        _mixture(graph, found, specs[0].n_targets)
+def add_mean(graph: Graph, spec: NetworkSpec, found: list[str]) -> None:
+    """y_hat, (n, n_L), of the outputs of each network of an `ffnn_fast.Ensemble`."""
+    if spec.loss == "gaussian_nll":
+        _mixture(graph, found, spec.n_targets)
     else:
         _mean(graph, found, "y_hat")
-    graph.output("y_hat", graph.dtype, specs[0].n_outputs)
-    return graph
+    graph.output("y_hat", graph.dtype, spec.n_outputs)
 
 
 def _mean(graph: Graph, values: list[str], name: str | None = None) -> str:
