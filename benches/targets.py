@@ -39,3 +39,8 @@ DERIVATIVES = {
     "integrand 1-64-64-1 in quad": {"ffnn_fast: predict": 20},
 }
 ROW_WITH_JACOBIAN = 5.6e-6  # seconds, the published time of another library
+# problem -> {how it is fitted: at least}
+MANY = {
+    "64 networks 16-32-1": {"one after another": 1.9, "joblib, scikit-learn": 10, "jax.vmap": 3},
+    "8 networks 54-200-200-7": {"one after another": 1.9},
+}

@@ -309,7 +309,9 @@ class BaggedMLPRegressor(RegressorMixin, BaseBag):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 2))
     >>> y = X[:, 0] - X[:, 1]
-    >>> net = MLPRegressor((4,), solver="lm", alpha=0.1)
+    >>> net = MLPRegressor(
+    ...     hidden_layer_sizes=(8,), learning_rate_init=0.01, max_iter=1000, tol=1e-3
+    ... )
     >>> bag = BaggedMLPRegressor(net, n_networks=4, random_state=0).fit(X, y)
     >>> bag.score(X, y) > 0.9, bag.spread(X).shape
     (True, (200,))
