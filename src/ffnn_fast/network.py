@@ -801,7 +801,8 @@ class Network:
         validation_data: Sequence[ArrayLike | None] | None = None, validation_fraction: float = 0.0,
         sample_weight: ArrayLike | None = None, derivatives: tuple[ArrayLike, float] | None = None,
         missing_derivatives: str = "refuse", class_weight: str | Mapping[int, float] | None = None,
-        shuffle: bool = True, rng: int | np.random.Generator | None = None,
+        shuffle: bool = True, drop_last: bool = False,
+        rng: int | np.random.Generator | None = None,
         metrics: MetricsLike = True, diagnostics: bool = False,
         callbacks: Iterable[CallbackLike] = (), early_stopping: EarlyStopping | bool | None = None,
         tol: float | None = None, max_time: float | None = None,
@@ -855,6 +856,9 @@ class Network:
             Balanced: inverse to how often the class occurs. Multiplies `sample_weight`.
         shuffle : bool, default True
             Draw a new order of the rows for each epoch.
+        drop_last : bool, default False
+            Leave out the last batch of an epoch if it is short: no row beyond the last whole batch
+            is trained on in that epoch. Fewer rows than one batch make one batch.
         rng : int or Generator, optional
             For shuffling, holding out and dropout; default: the network's own, ``net.rng``.
         metrics : bool or sequence of str, callable or Metric, default True
@@ -928,11 +932,11 @@ class Network:
             validation_data=validation_data, validation_fraction=validation_fraction,
             sample_weight=sample_weight, derivatives=derivatives,
             missing_derivatives=missing_derivatives, class_weight=class_weight, shuffle=shuffle,
-            rng=rng, metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
-            early_stopping=early_stopping, tol=tol, max_time=max_time, averaging=averaging,
-            clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
-            rate_factors=rate_factors, decay_factors=decay_factors, checkpoint=checkpoint,
-            resume=resume, on_interrupt=on_interrupt,
+            drop_last=drop_last, rng=rng, metrics=metrics, diagnostics=diagnostics,
+            callbacks=callbacks, early_stopping=early_stopping, tol=tol, max_time=max_time,
+            averaging=averaging, clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm,
+            frozen=frozen, rate_factors=rate_factors, decay_factors=decay_factors,
+            checkpoint=checkpoint, resume=resume, on_interrupt=on_interrupt,
         )  # fmt: skip
         state = fitting.prepare(self._bound, self.rng, X, y, request)
         self.history = state.history

@@ -41,9 +41,9 @@ from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_
 
 # What `FitOptions` are made of, besides the numbers of rows.
 _arguments_of_options = attrgetter(
-    "epochs", "batch_size", "optimizer", "learning_rate", "schedules", "shuffle", "metrics",
-    "diagnostics", "callbacks", "early_stopping", "tol", "max_time", "averaging", "clip_value",
-    "clip_norm", "max_norm", "frozen", "rate_factors", "decay_factors", "checkpoint",
+    "epochs", "batch_size", "optimizer", "learning_rate", "schedules", "shuffle", "drop_last",
+    "metrics", "diagnostics", "callbacks", "early_stopping", "tol", "max_time", "averaging",
+    "clip_value", "clip_norm", "max_norm", "frozen", "rate_factors", "decay_factors", "checkpoint",
     "on_interrupt",
 )  # fmt: skip
 IMMUTABLE = frozenset({bool, int, float, str, type(None)})
@@ -125,6 +125,7 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
         ),
         schedule=schedule.with_mode(larger_is_better),
         shuffle=as_bool(request.shuffle, "shuffle"),
+        drop_last=as_bool(request.drop_last, "drop_last"),
         metrics=metrics,
         gradient_norm=bool(metrics),
         diagnostics=as_bool(request.diagnostics, "diagnostics"),

@@ -28,6 +28,7 @@ class FitOptions:
     rule: StepRule
     schedule: Schedule
     shuffle: bool = True
+    drop_last: bool = False
     metrics: tuple[Metric, ...] = ()
     gradient_norm: bool = False
     diagnostics: bool = False
@@ -46,6 +47,8 @@ class FitOptions:
         all_schedules = (self.schedule, *self.schedules.values())
         shares = any(schedule.needs_n_steps for schedule in all_schedules)
         given: dict[str, Any] = {"epochs": self.epochs} if shares else {}
+        if self.drop_last:
+            given["drop_last"] = True
         if self.derivative_weight is not None:
             given["derivatives"] = self.derivative_weight
         if self.schedules:

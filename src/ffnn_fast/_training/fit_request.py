@@ -38,6 +38,7 @@ class FitRequest(NamedTuple):
     missing_derivatives: str
     class_weight: str | Mapping[int, float] | None
     shuffle: bool
+    drop_last: bool
     rng: int | np.random.Generator | None
     metrics: MetricsLike
     diagnostics: bool
