@@ -810,6 +810,7 @@ class Network:
         clip_norm: float | None = math.inf, max_norm: float | None = math.inf,
         frozen: Iterable[int] | None = (),
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
+        epsilon_factors: Factors | None = None,
         checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
         on_interrupt: str = "raise",
     ) -> History:  # fmt: skip
@@ -887,9 +888,9 @@ class Network:
             inf or None: none.
         frozen : sequence of int, default ()
             Layers k = 1..L that stay as they are.
-        rate_factors, decay_factors : Factors, optional
-            Of the learning rate, and of the decay of `AdamW`, for groups of parameters; see
-            `ffnn_fast.optimizers.Factors`.
+        rate_factors, decay_factors, epsilon_factors : Factors, optional
+            Of the learning rate, of the decay of `AdamW`, and of the optimizer's ε, for groups of
+            parameters; see `ffnn_fast.optimizers.Factors`.
         checkpoint : path or Checkpoint, optional
             Where to write the fit after each epoch, so that it can be resumed.
         resume : path or bool, default False
@@ -936,7 +937,8 @@ class Network:
             callbacks=callbacks, early_stopping=early_stopping, tol=tol, max_time=max_time,
             averaging=averaging, clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm,
             frozen=frozen, rate_factors=rate_factors, decay_factors=decay_factors,
-            checkpoint=checkpoint, resume=resume, on_interrupt=on_interrupt,
+            epsilon_factors=epsilon_factors, checkpoint=checkpoint, resume=resume,
+            on_interrupt=on_interrupt,
         )  # fmt: skip
         state = fitting.prepare(self._bound, self.rng, X, y, request)
         self.history = state.history
@@ -950,6 +952,7 @@ class Network:
         clip_value: float | None = None, clip_norm: float | None = None,
         max_norm: float | None = None, frozen: Iterable[int] | None = None,
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
+        epsilon_factors: Factors | None = None,
     ) -> float:  # fmt: skip
         """Train on these rows once, in the order given, from the optimizer's last state.
 
@@ -971,7 +974,8 @@ class Network:
             state; another optimizer, or one with other options, starts with new state. If only
             `optimizer` is given, the rate is the optimizer's own. A schedule that counts epochs
             takes each chunk for one.
-        clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors : optional
+        clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors, \
+epsilon_factors : optional
             As in `fit`. Default: those of the last call, or none; ``inf``, ``()`` and
             ``Factors()`` end them.
 
@@ -992,7 +996,14 @@ class Network:
             network has then been trained on the chunks before an invalid one.
         """
         bounds = streaming.given_bounds(
-            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+            self.spec,
+            clip_value,
+            clip_norm,
+            max_norm,
+            frozen,
+            rate_factors,
+            decay_factors,
+            epsilon_factors,
         )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
         data = (X, y, sample_weight)
@@ -1006,7 +1017,7 @@ class Network:
         batch_size: int = 32, clip_value: float | None = None, clip_norm: float | None = None,
         max_norm: float | None = None, frozen: Iterable[int] | None = None,
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
-        rollback: bool = True,
+        epsilon_factors: Factors | None = None, rollback: bool = True,
     ) -> Stepper:  # fmt: skip
         """An object that trains one step per call, for training loops of your own.
 
@@ -1018,7 +1029,7 @@ class Network:
         Parameters
         ----------
         optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen, rate_factors, \
-decay_factors : optional
+decay_factors, epsilon_factors : optional
             As in `partial_fit`: by default those of the last stepper or `partial_fit`, whose state
             goes on, or stochastic gradient descent. A schedule must count steps. With another
             optimizer the network has the state of the new stepper from then on; an older one goes
@@ -1050,7 +1061,14 @@ decay_factors : optional
         True
         """
         bounds = streaming.given_bounds(
-            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+            self.spec,
+            clip_value,
+            clip_norm,
+            max_norm,
+            frozen,
+            rate_factors,
+            decay_factors,
+            epsilon_factors,
         )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)

@@ -13,10 +13,8 @@ from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.metrics import Metric
-from ffnn_fast.optimizers import StepRule
+from ffnn_fast.optimizers import FACTORS, StepRule
 from ffnn_fast.schedules import Schedule
-
-FACTORS = ("rate_factors", "decay_factors")  # which checkpoints hold only where they are given
 
 
 @dataclass(frozen=True, kw_only=True)

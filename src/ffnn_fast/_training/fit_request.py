@@ -53,6 +53,7 @@ class FitRequest(NamedTuple):
     frozen: Iterable[int] | None
     rate_factors: Factors | None
     decay_factors: Factors | None
+    epsilon_factors: Factors | None
     checkpoint: PathLike | Checkpoint | None
     resume: PathLike | bool
     on_interrupt: str

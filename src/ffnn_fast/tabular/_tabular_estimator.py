@@ -31,7 +31,7 @@ from ffnn_fast.tabular._explanation import (
     input_units,
     permutation_importances,
 )
-from ffnn_fast.tabular._folds import folds_of, one_split
+from ffnn_fast.tabular._folds import folds_of, one_split, random_split
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Member, Rows, Stop, out_of_fold, train_members
 from ffnn_fast.tabular._recipes import (
@@ -44,6 +44,7 @@ from ffnn_fast.tabular._recipes import (
 from ffnn_fast.tabular._tables import Table, table_of
 
 Array = np.ndarray
+Splits = list[tuple[Array, Array]]
 LEAST_ROWS = 2
 FEWEST = 16  # rows of a prediction
 EXPLAINED_FROM = 1000  # training rows whose mean is the start of explanations
@@ -124,10 +125,17 @@ class BaseTabular(BaseEstimator):
             raise ValueError(f"fit needs at least {LEAST_ROWS} rows, got n_samples=1")
         recipe = self._recipe()
         names = self._categorical_names(table)
-        inputs = TableInputs.fit(table, names)
-        rows = Rows(inputs.transform(table), targets, weight)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-        members = self._trained(recipe, inputs, rows, rng)
+        splits = self._splits(recipe, targets, weight, rng)
+        scaled_by: Array | slice = slice(None)
+        if recipe.published and len(splits) == 1:
+            scaled_by = splits[0][0]
+            counted = np.zeros(table.n_rows)
+            counted[scaled_by] = 1 if weight is None else weight[scaled_by]
+            targets = self._fitted_targets(y, table.n_rows, counted)
+        inputs = TableInputs.fit(table, names, True, recipe.most_one_hot, scaled_by)
+        rows = Rows(inputs.transform(table), targets, weight)
+        members = self._trained(recipe, splits, inputs, rows, rng)
         self._inputs = inputs
         self.networks_ = [member.net for member in members]
         sample = rows.X[:EXPLAINED_FROM]
@@ -259,13 +267,10 @@ class BaseTabular(BaseEstimator):
         return tuple(found)
 
     def _trained(
-        self, recipe: Recipe, inputs: TableInputs, rows: Rows, rng: np.random.Generator
-    ) -> list[Member]:
+        self, recipe: Recipe, splits: Splits, inputs: TableInputs, rows: Rows,
+        rng: np.random.Generator,
+    ) -> list[Member]:  # fmt: skip
         """The members of the bag."""
-        n = len(rows.X)
-        counted = np.arange(n) if rows.weight is None else np.flatnonzero(rows.weight)
-        splits = self._splits(recipe, len(counted), rng, rows.y[counted])
-        splits = [(counted[kept], counted[fold]) for kept, fold in splits]
         seeds = rng.integers(2**31 - 1, size=len(splits))
         stop = Stop(math.inf if self.max_time is None else float(self.max_time))
         n_outputs = self._n_network_outputs()
@@ -278,10 +283,18 @@ class BaseTabular(BaseEstimator):
         return train_members(train, len(splits), self._count_threads(), stop)
 
     def _splits(
-        self, recipe: Recipe, n: int, rng: np.random.Generator, y: Array
-    ) -> list[tuple[Array, Array]]:
+        self, recipe: Recipe, y: Array, weight: Array | None, rng: np.random.Generator
+    ) -> Splits:
         """For each member the rows to train on and those to be judged on."""
+        counted = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
+        splits = self._splits_of_all(recipe, len(counted), rng, y[counted])
+        return [(counted[kept], counted[fold]) for kept, fold in splits]
+
+    def _splits_of_all(self, recipe: Recipe, n: int, rng: np.random.Generator, y: Array) -> Splits:
+        """The same for rows that all count."""
         strata = y if y.ndim == 1 and y.dtype.kind == "i" else None
+        if recipe.published:
+            return [random_split(n, recipe.validation, rng) for _ in range(recipe.n_networks)]
         if recipe.validation:
             return [one_split(n, recipe.validation, rng, strata) for _ in range(recipe.n_networks)]
         n_folds = max(2, min(recipe.n_networks, n // ROWS_PER_FOLD))

@@ -17,6 +17,7 @@ from ffnn_fast.tabular._members import Rows
 from ffnn_fast.tabular._tabular_estimator import BaseTabular
 
 Array = np.ndarray
+LARGEST = np.finfo(np.float64).max
 
 
 @public("ffnn_fast.tabular")
@@ -161,6 +162,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             raise ValueError("the variance of y is beyond float64; divide y by a power of ten")
         self.target_scale_ = np.where(scale > 0, scale, 1.0)
         self.target_range_ = np.stack([counted.min(axis=0), counted.max(axis=0)])
+        if not self._recipe().clips:
+            self.target_range_[:] = [[-LARGEST], [LARGEST]]
         return ((y - self.target_mean_) / self.target_scale_).astype(np.float32)
 
     def _n_network_outputs(self) -> int:
