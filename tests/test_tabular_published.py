@@ -79,7 +79,7 @@ def fitted(case, theirs, hidden, batch_size, epochs):
             return np.clip(y_hat[:, 0] * scale + mean, low, high)
 
     net = new_network(
-        recipe, inputs, n_outputs, "softmax" if classes else "identity", X[kept], seed=0
+        recipe, inputs, (n_outputs,), "softmax" if classes else "identity", X[kept], seed=0
     )
     at = 0
     for view in golden.views(net):
@@ -207,7 +207,7 @@ def first_network(preset):
     recipe = recipe_of(preset, "values")
     inputs = TableInputs.fit(table_of(columns), (), True, recipe.most_one_hot)
     X = inputs.transform(table_of(columns))
-    return new_network(recipe, inputs, 1, "identity", X, seed=0), X
+    return new_network(recipe, inputs, (1,), "identity", X, seed=0), X
 
 
 def test_the_last_of_the_best_epochs_is_kept():
@@ -216,24 +216,43 @@ def test_the_last_of_the_best_epochs_is_kept():
     net = Network([1, 1, 2], seed=0)
     kept = LastBest(net, rows)
     fit = SimpleNamespace(params=net.params, history=History())
-    for epoch, bias in enumerate([1.0, -1.0, np.nan, 0.5], 1):
+    for epoch, bias in enumerate([1.0, -1.0, 0.5], 1):
         net.params[:] = 0
         net.biases[-1][0] = bias
         record = {"epoch": epoch}
         kept.on_epoch_end(fit, record)
         assert record["val_error"] == 0.5
+    values = Rows(rows.X, np.full((4, 1), np.nan), None)
+    kept.fold, kept.net = values, Network([1, 1, 1], output="identity", seed=0)
+    kept.on_epoch_end(fit, {"epoch": 4})
+    net.params[:] = 7
     kept.on_train_end(fit)
-    assert fit.history.best_epoch == 4
+    assert fit.history.best_epoch == 3
     assert net.biases[-1][0] == 0.5
+
+
+def constant(*outputs):
+    """A network with these outputs for every row."""
+    net = Network([1, len(outputs)], output="identity", seed=0)
+    net.weights[0][:], net.biases[0][:] = 0, outputs
+    return net
 
 
 @pytest.mark.parametrize("within", [None, (np.array([0.0]), np.array([1.0]))])
 def test_error_of_values(within):
     """Predictions are clipped first; weights count."""
-    rows = Rows(np.empty((2, 1)), np.array([[1.0], [0.0]], np.float32), np.array([3.0, 1.0]))
-    y_hat = np.array([[2.0], [1.0]], np.float32)
-    expected = np.sqrt(1 / 4) if within else 1.0
-    assert error_of(y_hat, rows, within) == pytest.approx(expected)
+    X, y = np.zeros((2, 1), np.float32), np.array([[1.0], [0.0]], np.float32)
+    rows = Rows(X, y, np.array([3.0, 1.0]))
+    expected = np.sqrt(1 / 4) if within else np.sqrt((3 * 1 + 4) / 4)
+    assert error_of(constant(2.0), rows, within) == pytest.approx(expected)
+
+
+def test_error_of_several_columns_of_classes():
+    """The mean of the shares of wrong classes."""
+    net = Network([1, 5], output="softmax", loss="cross_entropy", heads=[2, 3], seed=0)
+    net.weights[0][:], net.biases[0][:] = 0, [0, 1, 0, 0, 1]
+    rows = Rows(np.zeros((4, 1), np.float32), np.array([[1, 2], [1, 0], [1, 0], [0, 0]]), None)
+    assert error_of(net, rows) == pytest.approx((1 / 4 + 3 / 4) / 2)
 
 
 @pytest.mark.parametrize(("n", "expected"), [(2, 1), (3, 2), (5, 4), (11, 9), (100, 80)])

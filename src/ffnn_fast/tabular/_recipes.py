@@ -18,14 +18,13 @@ from ffnn_fast.network import Network
 from ffnn_fast.optimizers import AdamW, Factors, epsilons_of_ntk, rates_of_ntk
 from ffnn_fast.schedules import CosLog, FlatCosine
 from ffnn_fast.tabular._features import MOST_LEVELS
-from ffnn_fast.tabular._initialization import initialize_from_rows, initialize_normally
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Member, Rows, Stop
 from ffnn_fast.tabular._selection import LastBest
 
 Array = np.ndarray
 LOSSES = {"softmax": "cross_entropy", "identity": "half_squared_error"}  # of the outputs
-MANY_ROWS = 10_000  # at most, from which the published recipe computes first parameters
+VALIDATION_ROWS = 20_000  # at most, that choose the epoch of a network
 SMALL, SCALE = 0.1, 6.0  # factors of the rates of biases, embeddings and α; of the inputs' scale
 
 
@@ -62,6 +61,8 @@ class Recipe:
         and the last layer starts from 0.
     clips : bool
         Whether predicted values lie in the range of the training rows.
+    first_rows : int
+        At most, from which the first parameters are computed.
     """
 
     activation: str
@@ -79,11 +80,12 @@ class Recipe:
     table_rate: float = SMALL
     simple: bool = False
     clips: bool = True
+    first_rows: int = 1000
 
 
 REALMLP = {"classes": Recipe("selu", 0.04), "values": Recipe("mish", 0.2)}
 PUBLISHED = {
-    task: replace(recipe, published=True, most_one_hot=8, table_rate=1.0)
+    task: replace(recipe, published=True, most_one_hot=8, table_rate=1.0, first_rows=10_000)
     for task, recipe in REALMLP.items()
 }
 PUBLISHED["classes"] = replace(PUBLISHED["classes"], label_smoothing=0.1)
@@ -120,28 +122,33 @@ def recipe_of(preset: str, task: str) -> Recipe:
 
 
 def new_network(
-    recipe: Recipe, inputs: TableInputs, n_outputs: int, output: str, rows: Array, seed: int
-) -> Network:
-    """A network of a recipe for encoded rows, with the parameters that they give it."""
+    recipe: Recipe, inputs: TableInputs, widths: tuple[int, ...], output: str, rows: Array,
+    seed: int,
+) -> Network:  # fmt: skip
+    """A network of a recipe for encoded rows, with the parameters that they give it.
+
+    `widths` are the outputs of each head of softmax, or one number of outputs.
+    """
     rng = np.random.default_rng(seed)
     smoothing = {"label_smoothing": recipe.label_smoothing} if recipe.label_smoothing else {}
     net = Network(
-        [inputs.n_inputs, *recipe.hidden, n_outputs], activation=recipe.activation, output=output,
+        [inputs.n_inputs, *recipe.hidden, sum(widths)], activation=recipe.activation, output=output,
         loss=LOSSES[output], loss_options=smoothing, dropout=recipe.dropout,
         inputs=_input_block(recipe, inputs), parametric=not recipe.simple,
+        heads=widths if len(widths) > 1 else (),
         initializer="lecun_normal", seed=rng, n_threads=1,
     )  # fmt: skip
     if recipe.simple:
-        initialize_normally(net, rng)
-    elif recipe.published:
-        initialize_from_rows(net, rows, rng, MANY_ROWS)
+        _initialize_simply(net, rng)
     else:
-        initialize_from_rows(net, rows, rng)
+        net.initialize(rows, rng=rng, most_rows=recipe.first_rows)
     return net
 
 
-def train_network(net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: Stop) -> Member:
-    """Train a network on rows; it keeps the best epoch on the fold."""
+def train_network(
+    net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: Stop, max_time: float | None = None
+) -> Member:
+    """Train a network on rows; it keeps the best epoch on the first rows of the fold."""
     X, y, weight = train.given
     falling = {"weight_decay": recipe.weight_decay, "dropout": recipe.dropout}
     history = net.fit(
@@ -154,9 +161,18 @@ def train_network(net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: S
         schedules={name: FlatCosine(value) for name, value in falling.items() if value},
         rate_factors=_rate_factors(net, recipe), decay_factors=_decay_factors(recipe),
         epsilon_factors=epsilons_of_ntk(net.spec.unit_sizes) if recipe.published else None,
-        metrics=False, **_selection(net, recipe, train, fold, stop),
+        metrics=False, max_time=max_time, **_selection(net, recipe, train, fold, stop),
     )  # fmt: skip
     return Member(net, np.empty(0, np.int64), net.forward(fold.X), history)
+
+
+def _initialize_simply(net: Network, rng: np.random.Generator) -> None:
+    """W_k ~ N(0, 1/n_{k−1}) and b_k ~ N(0, 1), but 0 in the last layer."""
+    for W, b in zip(net.weights[:-1], net.biases[:-1], strict=True):
+        W[:] = rng.normal(size=W.shape) / np.sqrt(W.shape[1])
+        b[:] = rng.normal(size=b.shape)
+    net.weights[-1][:] = 0
+    net.biases[-1][:] = 0
 
 
 def _input_block(recipe: Recipe, inputs: TableInputs) -> InputBlock:
@@ -173,12 +189,13 @@ def _selection(net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: Stop
     """Arguments of `fit` by which a network keeps its best epoch: the last one with the least
     error, or the one with the least loss.
     """
+    judged = fold.first(VALIDATION_ROWS)
     if recipe.published:
         clips = recipe.clips and train.y.dtype.kind == "f"
         within = (train.y.min(axis=0), train.y.max(axis=0)) if clips else None
-        return {"drop_last": True, "callbacks": [stop, LastBest(net, fold, within)]}
+        return {"drop_last": True, "callbacks": [stop, LastBest(net, judged, within)]}
     patience = EarlyStopping(patience=recipe.epochs)
-    return {"validation_data": fold.given, "early_stopping": patience, "callbacks": [stop]}
+    return {"validation_data": judged.given, "early_stopping": patience, "callbacks": [stop]}
 
 
 def _epsilon(net: Network, recipe: Recipe) -> float:

@@ -39,7 +39,7 @@ class LastBest(Callback):
 
     def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
         """Copy the parameters if no epoch before had a smaller error."""
-        error = error_of(self.net.forward(self.fold.X), self.fold, self.within)
+        error = error_of(self.net, self.fold, self.within)
         record["val_error"] = error
         if error <= self.error:  # NaN is never better
             self.error, self.epoch, self.params = error, int(record["epoch"]), fit.params.copy()
@@ -51,10 +51,15 @@ class LastBest(Callback):
             fit.history.best_epoch = self.epoch
 
 
-def error_of(y_hat: Array, rows: Rows, within: Range | None = None) -> float:
-    """The share of wrong classes, or the root mean squared error, weighted."""
+def error_of(net: Network, rows: Rows, within: Range | None = None) -> float:
+    """The share of wrong classes, a mean over several columns, or the root mean squared error;
+    weighted.
+    """
+    y_hat = net.forward(rows.X)
     if rows.y.dtype.kind == "i":
-        each = (y_hat.argmax(axis=1) != rows.y).astype(np.float64)
+        labels = rows.y.reshape(len(rows.y), -1).T
+        heads = zip(net.split_heads(y_hat), labels, strict=True)
+        each = np.mean([part.argmax(axis=1) != own for part, own in heads], axis=0)
         return float(np.average(each, weights=rows.weight))
     values = y_hat if within is None else np.clip(y_hat, *within)
     each = ((values - rows.y).astype(np.float64) ** 2).mean(axis=1)
