@@ -1,5 +1,7 @@
 """TabularClassifier, TabularRegressor: scikit-learn's checks, calibration, explanations, files."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,11 @@ from sklearn.datasets import load_diabetes, load_iris  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 from ffnn_fast import ModelFileError, Network  # noqa: E402
+from ffnn_fast._model.model_files import packed, write_atomically  # noqa: E402
+from ffnn_fast._model.tensor_files import TensorFile  # noqa: E402
 from ffnn_fast.tabular import TabularClassifier, TabularRegressor, distill  # noqa: E402
-from ffnn_fast.tabular._calibration import conformal_width, temperature_of  # noqa: E402
+from ffnn_fast.tabular import _files as files  # noqa: E402
+from ffnn_fast.tabular._calibration import conformal_width, shrinkage, temperature_of  # noqa: E402
 from ffnn_fast.tabular._folds import folds_of  # noqa: E402
 
 QUICK = {"n_networks": 2, "epochs": 30, "random_state": 0, "n_threads": 1}
@@ -96,13 +101,15 @@ def test_contributions_sum_to_the_prediction(classifier, regressor):
     X, _, _ = mixed(seed=1)
     found = classifier.explain(X[:20], "yes")
     place = list(classifier.classes_).index("yes")
-    np.testing.assert_allclose(found.predictions, classifier.predict_proba(X[:20])[:, place], 1e-4)
+    np.testing.assert_allclose(found.predictions, classifier.predict_proba(X[:20])[:, place], 1e-12)
     np.testing.assert_allclose(
         found.base + found.contributions.sum(axis=1), found.predictions, 1e-9
     )
     found = regressor.explain(X[:20])
     clipped = np.clip(found.predictions, *regressor.target_range_[:, 0])
-    np.testing.assert_allclose(clipped, regressor.predict(X[:20]), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(clipped, regressor.predict(X[:20]), rtol=1e-6)
+    total = found.base + found.contributions.sum(axis=1)
+    np.testing.assert_allclose(total, found.predictions, rtol=1e-12, atol=1e-12)
     assert found.columns[int(np.abs(found.contributions).mean(axis=0).argmax())] in ("x", "kind")
 
 
@@ -141,6 +148,63 @@ def test_damaged_file(classifier, tmp_path):
         TabularClassifier.load(path)
 
 
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_every_changed_byte_is_found(kind, request, tmp_path):
+    """A file with one changed byte is refused, wherever it is."""
+    model = request.getfixturevalue(kind)
+    path = tmp_path / "model"
+    model.save(path)
+    content = path.read_bytes()
+    places = np.random.default_rng(0).integers(len(content), size=60).tolist()
+    places += [*range(8), len(content) - 1]
+    for place in places:
+        changed = bytearray(content)
+        changed[place] ^= 4
+        path.write_bytes(bytes(changed))
+        with pytest.raises(ModelFileError):
+            type(model).load(path)
+    path.write_bytes(content)
+    type(model).load(path)
+
+
+def forged(path, change):
+    """The file with another description or other tensors, under the right checksum."""
+    with TensorFile(path) as file:
+        metadata, tensors = file.metadata, {name: file.read(name) for name in file.tensors}
+    metadata.pop("sha256")
+    described = json.loads(metadata["described"])
+    change(described, tensors, metadata)
+    metadata["described"] = json.dumps(described)
+    metadata["sha256"] = files._checksum(metadata, tensors)
+    write_atomically(path, packed(tensors, metadata))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d, t, m: t.update({"arrays.base_units": t["arrays.base_units"][:, :-1].copy()}),
+        lambda d, t, m: t.pop("arrays.base_units"),
+        lambda d, t, m: t.pop("networks.0"),
+        lambda d, t, m: d["inputs"]["scales"].pop(),
+        lambda d, t, m: d["inputs"]["features"].pop(0),
+        lambda d, t, m: d["fitted"]["labels"]["classes"][0].append("maybe"),
+        lambda d, t, m: d["fitted"]["labels"].update(form="none"),
+        lambda d, t, m: d["fitted"]["temperatures"].append(1.0),
+        lambda d, t, m: d["fitted"].update(temperatures=[-1.0]),
+        lambda d, t, m: d["parameters"].update(unknown=1),
+        lambda d, t, m: d.update(n_features_in=3),
+        lambda d, t, m: m.update(format_version="7"),
+    ],
+)
+def test_forged_files(change, classifier, tmp_path):
+    """Descriptions that do not fit are refused though the checksum is right."""
+    path = str(tmp_path / "model")
+    classifier.save(path)
+    forged(path, change)
+    with pytest.raises(ModelFileError):
+        TabularClassifier.load(path)
+
+
 def test_any_number_of_threads():
     """The bag does not depend on the number of threads."""
     X, labels, _ = mixed(120)
@@ -161,6 +225,29 @@ def test_coverage():
         low, high = model.predict_interval(X[600:], coverage)
         inside = np.mean((low <= y[600:]) & (y[600:] <= high))
         assert abs(inside - coverage) < 0.06
+
+
+def test_width_of_intervals():
+    """The width is that of the quantiles of the noise, where the function is learnt."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(3000, 2))
+    y = 3 * X[:, 0] + rng.normal(size=3000)
+    model = TabularRegressor(n_networks=4, epochs=30, random_state=0).fit(X[:2000], y[:2000])
+    low, high = model.predict_interval(X[2000:], 0.9)
+    np.testing.assert_allclose((high - low) / 2, 1.645, rtol=0.06)
+    assert abs(np.mean((low <= y[2000:]) & (y[2000:] <= high)) - 0.9) < 0.025
+
+
+def test_shrinkage():
+    """The error of a mean of values with independent errors, from those of single values."""
+    errors = np.random.default_rng(0).normal(size=(4, 4000, 1)) * [1.0]
+    common = np.random.default_rng(1).normal(size=(4000, 1))
+    ratio = np.std((common + errors).mean(axis=0)) / np.std(common + errors[0])
+    found = shrinkage((common + errors)[0], errors)
+    np.testing.assert_allclose(found, ratio, rtol=0.03)
+    np.testing.assert_array_equal(shrinkage(errors[0], errors[:1]), 1)
+    np.testing.assert_array_equal(shrinkage(0 * errors[0], errors), 1)
+    np.testing.assert_array_equal(shrinkage(errors[0] / 99, errors), 0.5)
 
 
 def test_several_values():
