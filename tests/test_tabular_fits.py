@@ -237,3 +237,34 @@ def test_changed_parameters(regressor):
     for net in model.networks_:
         net.params[:] = 0
     np.testing.assert_array_equal(model.predict_proba(X[:2]), 0.5)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_names_and_lazy_frames(library, regressor):
+    """Names that occur twice and lazy frames are refused by the estimators too."""
+    X, y = rows(20)
+    if library == "pandas":
+        given, error, text = pd.DataFrame(X[:, :2], columns=["a", "a"]), ValueError, "'a' twice"
+    else:
+        polars = pytest.importorskip("polars")
+        given, error, text = polars.LazyFrame({"a": X[:, 0]}), TypeError, "collect"
+    with pytest.raises(error, match=text):
+        TabularRegressor(**QUICK).fit(given, y)
+
+
+def test_rows_of_one_kind_of_missing_values():
+    """Each value of a row may be missing, also those of dates and categories."""
+    X, y = rows(60, 2)
+    frame = pd.DataFrame(
+        {
+            "x": X[:, 0], "kind": np.tile(["a", "b", "c"], 20),
+            "day": pd.date_range("2024-01-01", periods=60, freq="25h"), "flag": X[:, 0] > 0,
+        }
+    )  # fmt: skip
+    model = TabularRegressor(**QUICK).fit(frame, y)
+    for name in frame:
+        gap = frame[:1].astype({name: object}).assign(**{name: None})
+        assert np.isfinite(model.predict(gap)).all()
+    both = model.predict(pd.concat([frame[:1].astype(object).assign(kind=None), frame[1:]]))
+    alone = model.predict(frame[:1].astype(object).assign(kind=None))
+    np.testing.assert_array_equal(both[:1], alone)

@@ -33,8 +33,9 @@ def matrix_of(X: Any, inputs: TableInputs, by_place: bool) -> Array | None:
         X = X.to_numpy()
     elif not by_place:
         return None
-    plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiu"
-    return X if plain and len(X) and X.shape[1] == len(inputs.features) else None
+    if type(X) is not np.ndarray or X.dtype.kind not in "fiu" or X.itemsize > 8:
+        return None
+    return X if X.ndim == 2 and len(X) and X.shape[1] == len(inputs.features) else None
 
 
 def _holds_numbers(frame: Any) -> bool:

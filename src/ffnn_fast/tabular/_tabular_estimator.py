@@ -36,7 +36,7 @@ from ffnn_fast.tabular._members import Rows, out_of_fold
 from ffnn_fast.tabular._prediction import Bag, Encode
 from ffnn_fast.tabular._recipes import PRESETS, Recipe, recipe_of
 from ffnn_fast.tabular._rows import matrix_of
-from ffnn_fast.tabular._tables import Table, table_of
+from ffnn_fast.tabular._tables import Table, check_names, table_of
 from ffnn_fast.tabular._time_plan import Limit
 
 Array = np.ndarray
@@ -291,6 +291,10 @@ class BaseTabular(BaseEstimator):
         """X as columns, checked as scikit-learn does."""
         if isinstance(X, Mapping) or getattr(getattr(X, "dtype", None), "names", None):
             return self._named_table(table_of(X), reset)
+        if hasattr(X, "collect_schema") and not hasattr(X, "get_columns"):
+            table_of(X)  # refuses a lazy frame
+        if hasattr(X, "columns"):  # those of a table of Arrow are its values
+            check_names(X.column_names if hasattr(X, "column_names") else X.columns)
         if isinstance(X, (list, tuple, np.ndarray)):
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
         validate_data(self, X, reset=reset, skip_check_array=True)
