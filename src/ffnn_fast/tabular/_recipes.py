@@ -16,7 +16,6 @@ from ffnn_fast.inputs import InputBlock
 from ffnn_fast.network import Network
 from ffnn_fast.optimizers import AdamW, Factors, rates_of_ntk
 from ffnn_fast.schedules import CosLog, FlatCosine
-from ffnn_fast.tabular._initialization import initialize_from_rows
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Member, Rows, Stop
 
@@ -99,7 +98,7 @@ def new_network(
         heads=widths if len(widths) > 1 else (),
         initializer="lecun_normal", seed=rng, n_threads=1,
     )  # fmt: skip
-    initialize_from_rows(net, rows, rng)
+    net.initialize(rows, rng=rng)
     return net
 
 
