@@ -60,7 +60,8 @@ class BagFit:
         plan = plan_of(limit, self.recipe, len(splits), n_threads, n_columns, lambda: new(0))
         recipe = replace(self.recipe, epochs=plan.epochs)
         for i, seed in enumerate(seeds):
-            splits[i] = splits[i][0], _judged(splits[i][1], plan, seed)
+            kept, fold = splits[i]
+            splits[i] = _some(kept, plan.training_rows, seed), _judged(fold, plan, seed)
 
         def train(i: int, stop: Stop) -> Member:
             net, kept, fold = new(i)
@@ -108,3 +109,10 @@ def _judged(fold: Array, plan: Plan, seed: int) -> Array:
     if len(fold) <= min(VALIDATION_ROWS, plan.judged_rows):
         return fold
     return np.random.default_rng(seed).permutation(fold)[: plan.judged_rows]
+
+
+def _some(rows: Array, most: int, seed: int) -> Array:
+    """The rows, or so many of them at random."""
+    if len(rows) <= most:
+        return rows
+    return np.random.default_rng(seed).choice(rows, most, replace=False)

@@ -228,7 +228,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     def _widths(self) -> tuple[int, ...]:
         return self._labels.widths
 
-    def _calibrate(self, y_hat: Array, rows: Rows) -> None:
+    def _calibrate(self, y_hat: Array, rows: Rows, of_bag: Array) -> None:
         logits = self._labels.split(np.log(np.maximum(y_hat, SMALLEST)))
         labels = rows.y.reshape(len(rows.y), -1).T
         self._T = [temperature_of(*pair, rows.weight) for pair in zip(logits, labels, strict=True)]
@@ -259,7 +259,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             "calibration_errors": self._errors,
         }
 
-    def _fitted_from_dict(self, plain: dict[str, Any]) -> None:
+    def _fitted_from_dict(self, plain: dict[str, Any], arrays: dict[str, Array]) -> None:
         self._labels = Labels.from_dict(plain["labels"])
         n = len(self._labels.classes)
         self._T, self._errors = (
