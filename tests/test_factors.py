@@ -81,6 +81,10 @@ def test_rates_of_ntk_are_steps_of_the_ntk_form(rng):
         ({"rate_factors": Factors(alpha=(1.0,) * 3)}, "2 factors of alpha, got 3"),
         ({"rate_factors": Factors(scale=0)}, "must be > 0"),
         ({"decay_factors": 3}, "must be Factors"),
+        (
+            {"decay_factors": Factors(biases=0)},
+            "decay_factors multiply the decay of AdamW, and sgd",
+        ),
         ({"decay_factors": {"scales": 3}}, "group in decay_factors .*weights,.*'scales'.*'scale'"),
     ],
 )

@@ -40,7 +40,7 @@ class StepRule:
         Of the dropout masks, in [0, 2**63).
     rate_factors, decay_factors : Factors or None, default None
         Of the learning rate, > 0, and of the decay of `AdamW`, by group; None: all 1. The rule is
-        applied to each group by itself.
+        applied to each group by itself. Those of the decay are for `AdamW` only.
 
     Raises
     ------
@@ -70,6 +70,12 @@ class StepRule:
         if self.rate_factors is not None and not _all_positive(self.rate_factors):
             raise ValueError(
                 f"rate_factors must be > 0, got {self.rate_factors}; to hold layers, use frozen"
+            )
+
+        if self.decay_factors is not None and self.optimizer.name != "adamw":
+            raise ValueError(
+                f"decay_factors multiply the decay of AdamW, and {self.optimizer.name} has none; "
+                "use optimizer='adamw', or l2 of the network"
             )
 
     @property
