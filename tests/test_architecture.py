@@ -55,6 +55,7 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "tqdm": {"callbacks"},
     "jinja2": {"cli"},
     "pyarrow": {"cli"},
+    "openpyxl": {"cli"},
     **{name: {"cli", "_bench"} for name in ("onnxruntime", "jax")},
 }
 BASE_CLASSES_FROM = {

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint64_t
 
+from ffnn_fast.engine.machine cimport machine_t
+
 cdef enum:  # activations g and outputs O; g' is written in h = g(a), from ELU on in a
     IDENTITY = 0
     LOGISTIC = 1
@@ -103,6 +105,7 @@ cdef struct plan_t:
     Py_ssize_t scale     # where the scale of h_0 begins in θ; -1: there is none
     bint parametric      # h_k = a + (g(a) − a) α_k
     Py_ssize_t* alpha    # alpha[k]: where α_k (n[k],) begins in θ, 0 < k < L
+    machine_t* machine   # of the process
 
 cdef struct part_t:  # units of a layer
     Py_ssize_t width
