@@ -137,6 +137,10 @@ def test_ntk_with_epsilon(rng):
         ({"rate_factors": Factors(alpha=(1.0,) * 3)}, "2 factors of alpha, got 3"),
         ({"rate_factors": Factors(scale=0)}, "must be > 0"),
         ({"decay_factors": 3}, "must be Factors"),
+        (
+            {"decay_factors": Factors(biases=0)},
+            "decay_factors multiply the decay of AdamW, and sgd",
+        ),
         ({"decay_factors": {"scales": 3}}, "group in decay_factors .*weights,.*'scales'.*'scale'"),
     ],
 )

@@ -41,8 +41,8 @@ class StepRule:
     seed : int, default 0
         Of the dropout masks, in [0, 2**63).
     rate_factors, decay_factors, epsilon_factors : Factors or None, default None
-        Of the learning rate, > 0, of the decay of `AdamW`, and of the optimizer's ε, > 0, by group;
-        None: all 1. The rule is applied to each group by itself.
+        Of the learning rate, > 0, of the decay of `AdamW`, which needs it, and of the optimizer's
+        ε, > 0, by group; None: all 1. The rule is applied to each group by itself.
 
     Raises
     ------
@@ -76,6 +76,11 @@ class StepRule:
             )
         if self.epsilon_factors is not None and not _all_positive(self.epsilon_factors):
             raise ValueError(f"epsilon_factors must be > 0, got {self.epsilon_factors}")
+        if self.decay_factors is not None and self.optimizer.name != "adamw":
+            raise ValueError(
+                f"decay_factors multiply the decay of AdamW, and {self.optimizer.name} has none; "
+                "use optimizer='adamw', or l2 of the network"
+            )
 
     @property
     def has_factors(self) -> bool:
