@@ -4,6 +4,7 @@ from ffnn_fast._c_code.c_files import (
     CExportOptions,
     EncodersLike,
     export_c,
+    export_columns,
     export_estimator,
     export_mean,
 )
@@ -13,6 +14,7 @@ __all__ = [
     "CExportOptions",
     "EncodersLike",
     "export_c",
+    "export_columns",
     "export_estimator",
     "export_mean",
     "identifier_of",

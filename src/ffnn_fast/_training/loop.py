@@ -83,7 +83,7 @@ class _Loop:
         self.hyper = state.hyper(0, 1) if constant else None
         rows = state.train.order
         self.rows = np.arange(state.n_rows, dtype=np.int64) if rows is None else rows
-        self.order = self.rows
+        self.order = self.rows[: state.rows_per_epoch]
 
     def keep_scratch(self) -> None:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
@@ -106,6 +106,7 @@ class _Loop:
             shuffle, n = state.rng.permutation, state.n_rows
             many = n > MANY_ROWS
             order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
+            order = order[: state.rows_per_epoch]
             self.order = order if state.train.order is None else self.rows[order]
         if state.position == 0:
             self.notify("on_epoch_begin")
@@ -128,12 +129,12 @@ class _Loop:
 
     def _steps_and_figures(self) -> Record | None:
         """The steps of an epoch, and its record; None if the fit ends before."""
-        state = self.state
-        while state.position < state.n_rows:
-            if self._steps() or (state.position < state.n_rows and self._is_over()):
+        state, n = self.state, self.state.rows_per_epoch
+        while state.position < n:
+            if self._steps() or (state.position < n and self._is_over()):
                 return None
         _average_epoch(state)
-        return {"epoch": state.epoch, "loss": state.loss_sum / state.n_rows} | self._figures()
+        return {"epoch": state.epoch, "loss": state.loss_sum / n} | self._figures()
 
     def _steps(self) -> bool:
         """Make a chunk of steps; return whether the fit has diverged."""
@@ -185,7 +186,7 @@ class _Loop:
         else:
             record["learning_rate"] = float(self.hyper[0, 0])
         record["seconds"] = state.seconds
-        record["samples_per_second"] = state.n_rows / max(state.seconds, 1e-9)
+        record["samples_per_second"] = state.rows_per_epoch / max(state.seconds, 1e-9)
         return record
 
 
