@@ -64,9 +64,9 @@ def _fit_estimator(problem, X, y, seed):
 
     kind = MLPRegressor if problem.sizes[-1] == 1 else MLPClassifier
     model = kind(
-        problem.sizes[1:-1], solver="sgd", alpha=0.0, batch_size=problem.batch_size, momentum=0.0,
-        learning_rate_init=RATE, max_iter=problem.epochs, tol=0.0, n_iter_no_change=10**9,
-        random_state=seed,
+        hidden_layer_sizes=problem.sizes[1:-1], solver="sgd", alpha=0.0, momentum=0.0,
+        batch_size=problem.batch_size, learning_rate_init=RATE, max_iter=problem.epochs, tol=0.0,
+        n_iter_no_change=10**9, random_state=seed,
     )  # fmt: skip
     with warnings.catch_warnings(action="ignore"):
         model.fit(X, y)
