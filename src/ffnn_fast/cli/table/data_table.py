@@ -12,7 +12,8 @@ import numpy as np
 from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.output import CommandError
 
-DEFAULT_MISSING = ("NA", "?")  # besides the empty field
+# Besides the empty field:
+DEFAULT_MISSING = ("NA", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "#N/A", "-", "?", ".")
 EXACT = 2**53  # float64 holds every whole number up to it
 WHOLE = re.compile(r"-?\d+(\.0)?")
 
