@@ -83,7 +83,7 @@ def test_train_shows_columns_and_scores(here, models):
         r"size +number +18 missing", r"town +category +2 levels", r"built +date +year, .*ISO 8601",
         r"id +left out +numbers the rows; --use id keeps it", r"note +left out +160 different",
         r"price +left out +--drop", r"on the 32 held-out rows +accuracy +F1 +log loss +ROC AUC",
-        r"linear model +0\.\d+ +0\.\d+ +0\.\d+", r"most frequent class +0\.\d+ +0\.\d+ +0\.\d+",
+        r"linear model +[01]\.\d+ +[01]\.\d+ +0\.\d+", r"most frequent class +0\.\d+ +0\.\d+ +0\.\d+",
     ):  # fmt: skip
         assert re.search(f"^ +{line}", shown, re.MULTILINE), line
     assert "2 networks, 6 epochs in " in shown

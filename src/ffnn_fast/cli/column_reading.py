@@ -12,7 +12,7 @@ import numpy as np
 from ffnn_fast._columns.dates import dates_of
 from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import Table
+from ffnn_fast.cli.table import NumberStyle, Table
 
 NUMBER, TEXT, DATE = "number", "text", "date"
 
@@ -37,12 +37,13 @@ class ColumnReading:
     words: tuple[str, ...] = ()
 
     def read(
-        self, table: Table, place: str, missing: Sequence[str], known: Sequence[str | None] = ()
-    ) -> np.ndarray:
+        self, table: Table, place: str, missing: Sequence[str],
+        known: Sequence[str | None] = (), style: NumberStyle | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """The column `place` of a table: (n,) float64, object of str, or datetime64[us].
 
-        Missing values are NaN, None or NaT. `known` are texts whose spelling of whole numbers is
-        taken over.
+        Missing values are NaN, None or NaT. `known` are texts whose spelling is taken over, and
+        `style` is how the numbers of the training table were written.
 
         Raises
         ------
@@ -51,7 +52,7 @@ class ColumnReading:
         """
         words = (*missing, *self.words)
         if self.kind == NUMBER:
-            values, bad = table.numbers(place, words)
+            values, bad = table.numbers(place, words, style or NumberStyle(), truths=True)
             table.check_cells(place, bad, words, "")
             return values
         texts = table.texts(place, words, known)

@@ -12,7 +12,7 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
-from ffnn_fast.cli.output import aligned, titled, write_line
+from ffnn_fast.cli.output import aligned, titled, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import ScoredRows
@@ -51,9 +51,10 @@ def run(options: EvaluateOptions) -> int:
         report_files.check_report(options.report, options.model, options.data)
     model = load_trained(options.model).with_missing(options.missing)
     target = model.layout.target
-    table = model.layout.read(options.data, options.reading.header, options.reading.delimiter)
+    table = model.layout.read(options.data, **options.reading.given())
     targets = model.layout.targets(table, drop_missing=options.reading.drop_missing_target)
     evaluation = model.evaluate(table, targets)
+    write_notes(table.notes)
     n_rows = len(targets.rows)
     found = scoring.scores(evaluation)
     names, values = scoring.as_cells(found)

@@ -12,7 +12,7 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, ReadingOptions
 from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
-from ffnn_fast.cli.output import check_output, write_file, write_line
+from ffnn_fast.cli.output import check_output, write_file, write_line, write_notes
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ def run(options: PredictOptions) -> int:
     model = load_trained(options.model).with_missing(options.missing)
     if options.proba:
         model.check_probabilities()
-    table = model.layout.read(options.data, options.reading.header, options.reading.delimiter)
+    table = model.layout.read(options.data, **options.reading.given())
     columns = model.predictions(table, proba=options.proba)
+    write_notes(table.notes)
     content = _csv(
         list(columns), zip(*(values.tolist() for values in columns.values()), strict=True)
     )

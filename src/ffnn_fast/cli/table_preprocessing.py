@@ -15,14 +15,15 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._text import quoted
 from ffnn_fast.cli.column_reading import NUMBER, TEXT, ColumnReading
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import Table
-from ffnn_fast.cli.table_layout import TableLayout
+from ffnn_fast.cli.table import NumberStyle, Table
+from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
 KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
 FURTHER = {"readings", "dates"}  # entries of version 2
+NUMBERS = "numbers"  # an entry of files whose tables have numbers that are not written plainly
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class TablePreprocessing(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target
+    header, columns, missing, target, numbers
         As in `TableLayout`.
     inputs : TableEncoder
     summary : dict of str to str
@@ -48,6 +49,7 @@ class TablePreprocessing(TableLayout):
     inputs: TableEncoder
     target: TargetEncoder
     summary: dict[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
     readings: tuple[ColumnReading, ...] = ()
     dates: tuple[Feature, ...] = ()
 
@@ -74,7 +76,9 @@ class TablePreprocessing(TableLayout):
             reading = readings.get(column.name, plain)
             known = () if isinstance(column, NumericColumn) else column.levels
             name = place[column.name]
-            found[column.name] = reading.read(table, name, self.missing, known)
+            found[column.name] = reading.read(
+                table, name, self.missing, known, self.numbers.get(column.name)
+            )
         X = self.encoded(found)
         _check_range(table, X, self.inputs.feature_names)
         return X
@@ -115,6 +119,8 @@ class TablePreprocessing(TableLayout):
                 "readings": [reading.to_dict() for reading in self.readings],
                 "dates": [date.to_dict() for date in self.dates],
             }
+        if self.numbers:
+            plain[NUMBERS] = {name: style.to_dict() for name, style in self.numbers.items()}
         return json.dumps(plain, ensure_ascii=False)
 
     @classmethod
@@ -124,7 +130,7 @@ class TablePreprocessing(TableLayout):
             plain = json.loads(text)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
-        if not isinstance(plain, dict) or plain.keys() - FURTHER != ENTRIES:
+        if not isinstance(plain, dict) or plain.keys() - FURTHER - {NUMBERS} != ENTRIES:
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
         version = 2 if plain.keys() & FURTHER else 1
         if plain["version"] != version:
@@ -139,6 +145,7 @@ class TablePreprocessing(TableLayout):
             TableEncoder.from_dict(plain["inputs"]),
             TargetEncoder.from_dict(plain["target"]),
             {str(key): str(value) for key, value in summary.items()},
+            styles_from_dict(plain.get(NUMBERS, {})),
             tuple(ColumnReading.from_dict(one) for one in _list(plain, "readings")),
             tuple(_date_from_dict(one) for one in _list(plain, "dates")),
         )

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast.cli.column_reading import ColumnReading
-from ffnn_fast.cli.table import Table
-from ffnn_fast.cli.table_layout import TableLayout
+from ffnn_fast.cli.table import NumberStyle, Table
+from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
 from ffnn_fast.preprocessing import TargetEncoder
 
 TABLE_KEY = "table"  # of the file's header
 LISTS = ("columns", "missing", "readings")
-OBJECTS = ("target", "uses", "summary")
+OBJECTS = ("target", "numbers", "uses", "summary")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TabularLayout(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target
+    header, columns, missing, target, numbers
         As in `TableLayout`; the target is not scaled.
     readings : tuple of ColumnReading
         The inputs.
@@ -40,6 +40,7 @@ class TabularLayout(TableLayout):
     missing: tuple[str, ...]
     target: TargetEncoder
     readings: tuple[ColumnReading, ...]
+    numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
     uses: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, str] = field(default_factory=dict)
 
@@ -52,7 +53,12 @@ class TabularLayout(TableLayout):
             If a column is missing or a cell is no number or date where one is needed.
         """
         place = self.places(table, [reading.name for reading in self.readings])
-        return {one.name: one.read(table, place[one.name], self.missing) for one in self.readings}
+        return {
+            one.name: one.read(
+                table, place[one.name], self.missing, style=self.numbers.get(one.name)
+            )
+            for one in self.readings
+        }
 
     def to_json(self) -> str:
         """The layout as JSON text."""
@@ -63,6 +69,7 @@ class TabularLayout(TableLayout):
             "missing": list(self.missing),
             "readings": [reading.to_dict() for reading in self.readings],
             "target": self.target.to_dict(),
+            "numbers": {name: style.to_dict() for name, style in self.numbers.items()},
             "uses": dict(self.uses),
             "summary": dict(self.summary),
         }
@@ -89,6 +96,7 @@ class TabularLayout(TableLayout):
             tuple(map(str, plain["missing"])),
             TargetEncoder.from_dict(plain["target"]),
             tuple(ColumnReading.from_dict(reading) for reading in plain["readings"]),
+            styles_from_dict(plain["numbers"]),
             {str(name): str(use) for name, use in plain["uses"].items()},
             {str(name): str(value) for name, value in plain["summary"].items()},
         )

@@ -41,7 +41,10 @@ def target_column(
         task = "classification"
     if task == "auto":
         table.check_cells(name, bad, words, CLASS_ADVICE)
-        task, notes = ("regression", ()) if of_values else _task_of_numbers(name, known)
+        style = table.styles.get(name)
+        amounts = style is not None and not style.has_unit  # 0,4 or 37% or $5 is a value
+        values_only = of_values or amounts
+        task, notes = ("regression", ()) if values_only else _task_of_numbers(name, known)
     if task == "regression":
         table.check_cells(name, bad, words, CLASS_ADVICE)
         return Target(task, values, missing, notes)

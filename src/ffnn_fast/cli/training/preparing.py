@@ -21,6 +21,7 @@ from ffnn_fast.cli.training.training_table import (
     read_training_table,
     row_weights,
     split,
+    styles_of,
     unscaled,
     weighted_by_class,
 )
@@ -101,7 +102,7 @@ def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
             "rows, without --start"
         )
     network, preprocessing = load_plain(start, engine=options.runtime.engine)
-    table = preprocessing.read(path, reading.header, reading.delimiter)
+    table = preprocessing.read(path, **reading.given())
     if options.target and table.find(options.target) != preprocessing.target_place(table):
         raise CommandError(
             f"{start} predicts {preprocessing.target.name!r}, not {options.target!r}"
@@ -121,7 +122,7 @@ def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
     prepared = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
-    return _completed(prepared, options, table, [])
+    return _completed(prepared, options, table, list(table.notes))
 
 
 def _completed(
@@ -132,14 +133,15 @@ def _completed(
     X, y, weight, test = prepared.X, prepared.y, prepared.weight, prepared.test
     unknown: tuple[str, ...] = ()
     if options.split.test:
-        others = preprocessing.read(options.split.test, reading.header, reading.delimiter)
+        others = preprocessing.read(options.split.test, **reading.given())
         drop_missing = reading.drop_missing_target or not options.columns.strict
         found = preprocessing.targets(others, drop_missing=drop_missing)
         test, unknown = np.arange(len(X), len(X) + len(found.rows)), found.unknown
         X = np.concatenate([X, preprocessing.matrix(others)[found.rows]])
         y = np.concatenate([y, found.y])
         weight = None if weight is None else np.concatenate([weight, np.ones(len(found.rows))])
-        notes = [*notes, *note_unknown(found, preprocessing.target, options.split.test)]
+        read = [f"{note} (in {others.path})" for note in others.notes if note not in notes]
+        notes = [*notes, *read, *note_unknown(found, preprocessing.target, options.split.test)]
     class_weight = options.columns.class_weight
     weight = weighted_by_class(class_weight, weight, preprocessing.target, y, prepared.train)
     left_out = len(table) - len(prepared.y)
@@ -172,7 +174,8 @@ def fitted(found: TrainingTable, options: TrainOptions) -> TablePreprocessing:
     dates = [date for date in dates if names & set(date.number_names)]
     return TablePreprocessing(
         found.table.has_header, found.table.names, tuple(options.reading.missing), inputs, target,
-        readings=tuple(readings), dates=tuple(dates),
+        numbers=styles_of(found.table, found.uses, target), readings=tuple(readings),
+        dates=tuple(dates),
     )  # fmt: skip
 
 

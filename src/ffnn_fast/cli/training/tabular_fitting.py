@@ -19,6 +19,7 @@ from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.cli.training.training_table import (
     TrainingTable,
     note_unknown,
+    styles_of,
     unscaled,
     weighted_by_class,
 )
@@ -72,6 +73,7 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
     layout = TabularLayout(
         found.table.has_header, found.table.names, tuple(reading.missing), target,
         tuple(reading for _, reading, _ in inputs),
+        styles_of(found.table, found.uses, target),
         {use.name: _shown(use.feature.use, use.feature.note) for use in found.uses},
     )  # fmt: skip
     y, train, test = target.encode(found.values), found.train, found.test
@@ -79,11 +81,12 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
     notes, unknown = list(found.notes), tuple[str, ...]()
     if options.split.test:
         path = options.split.test
-        table = layout.read(path, reading.header, reading.delimiter)
+        table = layout.read(path, **reading.given())
         drop_missing = reading.drop_missing_target or not options.columns.strict
         targets = layout.targets(table, drop_missing=drop_missing)
         columns = {name: v[targets.rows] for name, v in layout.inputs(table).items()}
         y_others, unknown = targets.y, targets.unknown
+        notes += [f"{note} (in {table.path})" for note in table.notes if note not in notes]
         notes += note_unknown(targets, target, path)
     else:
         rows = test if len(test) else train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from ffnn_fast._training.sampling import class_weights, hold_out
 from ffnn_fast.cli.arguments.declaration import flag
+from ffnn_fast.cli.column_reading import NUMBER
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import Table, abbreviated, read_table
 from ffnn_fast.cli.table_layout import Targets
@@ -68,7 +70,7 @@ def read_training_table(path: str, options: TrainOptions, *, validates: bool) ->
         If it cannot be used: one that names everything that must be decided.
     """
     reading = options.reading
-    table = read_table(path, reading.header, reading.delimiter)
+    table = read_table(path, **reading.given(), named=_named(options))
     rng = np.random.default_rng(options.training.seed)
     column, name, uses = _examined(table, options)
     strict = options.columns.strict and not reading.drop_missing_target
@@ -83,7 +85,7 @@ def read_training_table(path: str, options: TrainOptions, *, validates: bool) ->
     train, validation, test = split(path, values, column.task, options, rng, validates=validates)
     classifies = column.task == "classification"
     notes = [
-        *(f"note: {note}" for note in getattr(table, "notes", ())),
+        *table.notes,
         *column.notes,
         *telling_notes(uses, rows, target.encode(values), classifies),
     ]
@@ -96,6 +98,8 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
     problems: list[str] = []
 
     def found(option: str, given: Sequence[str]) -> list[str]:
+        with contextlib.suppress(CommandError):
+            return table.find_all(given)
         names = []
         for one in given:
             try:
@@ -130,6 +134,20 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
     if problems or column is None:
         raise CommandError(_in_one(problems))
     return column, name, uses
+
+
+def _named(options: TrainOptions) -> tuple[str, ...]:
+    """The columns that options name."""
+    columns = options.columns
+    lists = (*columns.drop, *columns.categorical, *columns.use)
+    return tuple(name for name in (options.target, columns.weights, *lists) if name)
+
+
+def styles_of(table: Table, uses: Sequence[ColumnUse], target: TargetEncoder) -> dict[str, Any]:
+    """How the numbers of inputs, and of a target of values, are written, if not plainly."""
+    numbers = {reading.name for _, reading, _ in used(uses) if reading.kind == NUMBER}
+    numbers |= {target.name} if target.task == "regression" else set()
+    return {name: style for name, style in table.styles.items() if name in numbers}
 
 
 def _in_one(problems: Sequence[str]) -> str:
