@@ -154,11 +154,9 @@ def fit_tabular(rows: TabularRows, options: TrainOptions) -> FittedTabular:
     }
     if options.stopping.max_time:
         training["max time"] = f"{options.stopping.max_time:g} s"
-    ended = f"{len(counts)} networks, {epochs} epochs in {spent:.1f} s"
-    stopped = {history.stopped for history in estimator.histories_} & {"max_time"}
-    return FittedTabular(
-        TabularModel(estimator, layout), training, f"{ended}{'; max_time' if stopped else ''}"
-    )
+    limit = f"; within --max-time {training['max time']}" if "max time" in training else ""
+    ended = f"{len(counts)} networks, {epochs} epochs in {spent:.1f} s{limit}"
+    return FittedTabular(TabularModel(estimator, layout), training, ended)
 
 
 def _estimator(
@@ -181,4 +179,5 @@ def _estimator(
         max_time=options.stopping.max_time,
         n_threads=options.runtime.threads,
         random_state=options.training.seed,
+        verbose=True,
     )
