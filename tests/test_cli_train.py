@@ -26,6 +26,7 @@ from ffnn_fast.schedules import (
     WarmUp,
 )
 
+PLAIN = ["--model", "plain"]
 EPOCHS = 12
 BATCHES = 5  # of an epoch: 160 rows train, 32 at a time
 OF_VALUES = [n for n, loss in LOSSES.items() if not (loss.classifies or loss.signed_weights)]
@@ -49,14 +50,14 @@ def here(tmp_path, monkeypatch):
 
 def train(*options, target="price", drop="dear,weight", code=0):
     """Run the command with small layers."""
-    common = ["--target", target, "-o", "m.safetensors", "--no-report", "--drop", drop]
+    common = ["--target", target, "-o", "m.safetensors", "--no-report", "--drop", drop, *PLAIN]
     assert main(["train", "houses.csv", *common, *options]) == code
     return Network.load("m.safetensors") if code == 0 else None
 
 
 def prepared(*options, target="price", drop="dear,weight"):
     """The rows as the command sees them."""
-    common = ["train", "houses.csv", "--target", target, "-o", "m", "--drop", drop]
+    common = ["train", "houses.csv", "--target", target, "-o", "m", "--drop", drop, *PLAIN]
     _, parsed = parse([*common, *options])
     return preparing.prepare(parsed.data, parsed)
 
@@ -357,4 +358,4 @@ def test_rows_and_columns_that_are_left_out_are_named(here, capsys):
     shown = capsys.readouterr().out
     assert "houses.csv: 158 rows to train on, 40 held out" in shown
     assert "note: left out 2 rows without a target\n" in shown
-    assert "note: left out, as they never vary: floors\n" in shown
+    assert "  floors  left out  constant (7)\n" in shown

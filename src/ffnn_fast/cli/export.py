@@ -52,10 +52,17 @@ class ExportOptions:
 def run(options: ExportOptions) -> int:
     """Write and check; returns the exit code."""
     from ffnn_fast.cli.table_preprocessing import load_model
+    from ffnn_fast.cli.trained_models import is_tabular
 
     kind = _kind(options.to, options.output)
     path = options.output or f"{os.path.splitext(options.model)[0]}.{kind}"
     check_output(path, options.model)
+    if is_tabular(options.model):
+        raise CommandError(
+            f"{options.model} is a tabular model, a bag of networks, and {kind} files hold one: "
+            "train a plain model (ffnn-fast train ... --model plain) and export that, or distil "
+            "the bag into one network in Python with ffnn_fast.tabular.distill"
+        )
     network, preprocessing = load_model(options.model)
     dtype = options.dtype or network.spec.dtype
     if kind != "c" and (options.jacobian or options.fortran):

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import cross_val_predict
 
+from ffnn_fast._columns.frames import Table, table_of
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_generator, as_int
 from ffnn_fast._training.stopping import EarlyStopping
@@ -20,7 +21,6 @@ from ffnn_fast.schedules import OneCycle
 from ffnn_fast.tabular._augmentation import augmented
 from ffnn_fast.tabular._folds import one_split
 from ffnn_fast.tabular._inputs import TableInputs
-from ffnn_fast.tabular._tables import Table, table_of
 
 Array = np.ndarray
 ROW_TIMINGS = 31  # of which the median is reported

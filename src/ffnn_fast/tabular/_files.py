@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -25,10 +26,14 @@ Array = np.ndarray
 FORMAT, FORMAT_VERSION = "ffnn_fast.tabular", "1"
 
 
-def write(path: Any, kind: str, described: dict[str, Any], networks: list[Network]) -> None:
+def write(
+    path: Any, kind: str, described: dict[str, Any], networks: list[Network],
+    extra: Mapping[str, str],
+) -> None:  # fmt: skip
     """Write the networks, of one spec, and the description of the rest, as JSON values."""
     target = regular_file(as_path(path))
     metadata = {
+        **extra,
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "library_version": version("ffnn_fast"),

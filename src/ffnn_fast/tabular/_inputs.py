@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast.tabular._features import CATEGORY, LEFT_OUT, Feature, aligned, fit_features
-from ffnn_fast.tabular._tables import Table
+from ffnn_fast._columns.features import CATEGORY, LEFT_OUT, Feature, aligned, fit_features
+from ffnn_fast._columns.frames import Table
 
 Array = np.ndarray
 CLIP = 3.0  # inputs lie in (−3, 3)
@@ -85,10 +85,11 @@ class TableInputs:
 
     @classmethod
     def fit(
-        cls, table: Table, categorical: tuple[str, ...] = (), coded: bool = True
-    ) -> TableInputs:
+        cls, table: Table, categorical: tuple[str, ...] = (), coded: bool = True,
+        numeric: tuple[str, ...] = (),
+    ) -> TableInputs:  # fmt: skip
         """Fit to the training rows; raises ValueError if no column can be used."""
-        features = fit_features(table, categorical)
+        features = fit_features(table, categorical, numeric)
         scales = tuple(
             RobustScale.fit(values)
             for feature in features

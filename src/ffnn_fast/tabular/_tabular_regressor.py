@@ -41,6 +41,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         In place of those of the preset.
     categorical_features : sequence of str or int, optional
         Columns of numbers, by name or by place, that are categories.
+    numeric_features : sequence of str or int, optional
+        Columns of numbers that are used although they seem to number the rows.
     max_time : float, optional
         Seconds after which the fit ends with the epochs so far; the networks that have not begun
         are left out. Default: no limit.

@@ -97,11 +97,16 @@ class Table:
             if style.described() and _is_seen(self.cells[name], style):
                 kinds.setdefault(style, []).append(name)
         styled = [
-            f"note: {abbreviated(names)}: {self._style_note(names[0], style)}"
+            f"{abbreviated(names)}: {self._style_note(names[0], style)}"
             for style, names in kinds.items()
         ]
-        spelling = [f"note: {name}: {note}" for name, note in self._spelling_notes.items()]
-        return (*(f"note: {remark}" for remark in self.remarks), *styled, *spelling)
+        spelling = [f"{name}: {note}" for name, note in self._spelling_notes.items()]
+        return (*self.remarks, *styled, *spelling)
+
+    @property
+    def marked_notes(self) -> list[str]:
+        """The notes as lines to print."""
+        return [f"note: {note}" for note in self.notes]
 
     @property
     def styles(self) -> dict[str, NumberStyle]:
@@ -141,28 +146,18 @@ class Table:
             return column
         return next((name for name in self.names if name.strip() == column.strip()), None)
 
-    def find_all(self, columns: Sequence[str]) -> list[str]:
-        """The names of columns; neighbours that are no columns but together make a name with
-        commas are that column.
-
-        Raises
-        ------
-        CommandError
-            If there is no such column.
+    def whole_names(self, columns: Sequence[str]) -> list[str]:
+        """Columns as `find` takes them, from a list that was split at commas: neighbours that are
+        no columns, but together the name of one, are joined again.
         """
         with_commas = {tuple(split_names(name)): name for name in self.names if _splits(name)}
         found, place = [], 0
         while place < len(columns):
-            whole = next(
-                (parts for parts in with_commas if tuple(columns[place:][: len(parts)]) == parts),
-                None,
-            )
-            if whole and any(self.named(part) is None for part in whole):
-                found.append(with_commas[whole])
-                place += len(whole)
-            else:
-                found.append(self.find(columns[place]))
-                place += 1
+            rest = tuple(columns[place:])
+            whole = next((parts for parts in with_commas if rest[: len(parts)] == parts), None)
+            joins = whole is not None and any(self.named(part) is None for part in whole)
+            found.append(with_commas[whole] if joins and whole else columns[place])
+            place += len(whole) if joins and whole else 1
         return found
 
     def missing(self, name: str, words: Sequence[str]) -> np.ndarray:

@@ -41,7 +41,7 @@ DESCRIBED = (
 
 def build_network(prepared: Prepared, options: TrainOptions) -> Network:
     """The network to train, new or from ``--start``."""
-    model, runtime = options.model, options.runtime
+    model, runtime = options.network, options.runtime
     if prepared.start is not None:
         for name, value in values_of(model).items():
             if name != "start" and value is not None:

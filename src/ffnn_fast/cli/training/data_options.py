@@ -12,6 +12,7 @@ from ffnn_fast.cli.arguments.value_types import (
     Names,
     Number,
     OneOf,
+    Switch,
     Text,
 )
 from ffnn_fast.cli.table import DEFAULT_MISSING
@@ -47,6 +48,19 @@ class Columns:
     )
     drop: tuple[str, ...] = option(
         Names(ColumnName()), "columns to leave out", default=(), metavar="A,B"
+    )
+    use: tuple[str, ...] = option(
+        Names(ColumnName()),
+        "columns to use although they would be left out: those that number the rows, or whose "
+        "texts are nearly all different",
+        default=(),
+        metavar="A,B",
+    )
+    strict: bool = option(
+        Switch(),
+        "refuse what is otherwise treated and noted: words among numbers, many different texts, "
+        "types that cannot be used, rows without a target; take dates and row numbers as they are",
+        default=False,
     )
     weights: str | None = option(
         ColumnName(),

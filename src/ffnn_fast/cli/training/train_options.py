@@ -16,6 +16,7 @@ from ffnn_fast.cli.arguments.named_settings import Choice, ChoiceOf, Count, Coun
 from ffnn_fast.cli.arguments.value_types import (
     CheckpointInterval,
     ColumnName,
+    Duration,
     EpochsOrSeconds,
     Integer,
     ListOf,
@@ -42,11 +43,26 @@ from ffnn_fast.metrics import METRICS
 from ffnn_fast.optimizers import OPTIMIZERS
 
 BOUND = Number(0, above=True)
+MODELS = ("tabular", "plain")
+
+
+@dataclass(frozen=True)
+class Tabular:
+    """The tabular model: a bag of networks."""
+
+    preset: str | None = option(
+        OneOf(("default", "fast", "realmlp")),
+        "default; fast: a quarter of its epochs; realmlp: one larger network, as published "
+        "(default: default)",
+    )
+    networks: int | None = option(
+        Integer(1), "networks in the bag (default: that of the preset)", metavar="N"
+    )
 
 
 @dataclass(frozen=True)
 class Model:
-    """The network."""
+    """The network of the plain model."""
 
     hidden: tuple[int, ...] | None = option(
         WordOr("none", ListOf(Integer(1)), meaning=()),
@@ -178,7 +194,9 @@ class Stopping:
     tol: float | None = option(
         BOUND, "stop when the training loss falls by no more than this in ten epochs", metavar="T"
     )
-    max_time: float | None = option(BOUND, "stop after this number of seconds", metavar="S")
+    max_time: float | None = option(
+        Duration(), "stop after this time: seconds, or as 90s, 5m or 2h", metavar="TIME"
+    )
 
 
 @dataclass(frozen=True)
@@ -262,12 +280,23 @@ class TrainOptions:
         metavar="COLUMN",
     )
     output: str | None = option(
-        Text(), "the model file to write", metavar="MODEL", flags=("-o", "--output")
+        Text(),
+        "the model file to write (default: the names of table and target, as "
+        "houses-price.safetensors)",
+        metavar="MODEL",
+        flags=("-o", "--output"),
+    )
+    model: str | None = option(
+        OneOf(MODELS),
+        "tabular: a bag of networks with trained embeddings, calibrated, that needs no other "
+        "option; plain: one network, which the options below the heads with (plain) describe, and "
+        "which any of them implies (default: tabular)",
     )
     reading: Reading = group(Reading)
     columns: Columns = group(Columns)
     split: Split = group(Split)
-    model: Model = group(Model)
+    tabular: Tabular = group(Tabular)
+    network: Model = group(Model)
     training: Training = group(Training)
     stopping: Stopping = group(Stopping)
     checkpoints: Checkpoints = group(Checkpoints)

@@ -1,0 +1,119 @@
+"""The columns of a training table, found again in other tables."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.table import NumberStyle, Table, abbreviated, read_table
+from ffnn_fast.preprocessing import TargetEncoder
+
+Array = np.ndarray
+
+
+class Targets(NamedTuple):
+    """Rows of a table that have a target.
+
+    Attributes
+    ----------
+    rows : array of shape (m,)
+    y : array of shape (m,)
+        Their targets, encoded. A class that the model has not is a label above those of its own.
+    unknown : tuple of str
+        Such classes, in the order of their labels.
+    """
+
+    rows: Array
+    y: Array
+    unknown: tuple[str, ...] = ()
+
+
+class TableLayout:
+    """What the preprocessings of both kinds of models have in common.
+
+    Attributes
+    ----------
+    header : bool
+        Whether the training table named its columns; if not, they are found by position.
+    columns : tuple of str
+        All columns of the training table, in order.
+    missing : tuple of str
+        Words that mark a missing value, besides the empty field.
+    target : TargetEncoder
+    target_style : NumberStyle
+        How numbers of the target were written.
+    """
+
+    header: bool
+    columns: tuple[str, ...]
+    missing: tuple[str, ...]
+    target: TargetEncoder
+    target_style: NumberStyle
+
+    def read(self, path: str, header: str = "auto", delimiter: str = "auto", **given: Any) -> Table:
+        """The table in a file, by `read_table`; "auto": a header if the training table had one."""
+        assumed = "yes" if self.header else "no"
+        return read_table(path, header, delimiter, assumed=assumed, fewest=1, **given)
+
+    def targets(self, table: Table, *, drop_missing: bool) -> Targets:
+        """The rows of a table that have a target.
+
+        Raises
+        ------
+        CommandError
+            If the table has no such column, a target is missing and such rows are not dropped, or
+            it is no number in regression, or no row has a class of the model.
+        """
+        name, target = self.target_place(table), self.target
+        rows = table.known(table.missing(name, self.missing), drop_missing=drop_missing)
+        if target.task == "regression":
+            values, bad = table.numbers(name, self.missing, self.target_style, truths=True)
+            table.check_cells(name, bad, self.missing, "")
+            return Targets(rows, target.encode(values[rows]))
+        texts = table.texts(name, self.missing, target.classes)[rows]
+        unknown = tuple(sorted(set(texts) - set(target.classes)))
+        if len(unknown) == len(set(texts)):
+            raise CommandError(
+                f"{table.path}: no row of column {name!r} has a class of the model, but "
+                f"{abbreviated(unknown)}; its classes: {abbreviated(target.classes)}"
+            )
+        place = {text: label for label, text in enumerate((*target.classes, *unknown))}
+        return Targets(rows, np.array([place[text] for text in texts], dtype=np.int64), unknown)
+
+    def target_place(self, table: Table) -> str:
+        """The name in `table` of the target; by its position where there are no names."""
+        name = self.target.name
+        if self.header and table.has_header:
+            found = table.named(name)
+            if found is None:
+                raise CommandError(f"{table.path} lacks the target, column {name}")
+            return found
+        if len(table.names) != len(self.columns):
+            raise CommandError(
+                f"{table.path} has {len(table.names)} columns; without column names, the target "
+                f"is found only among the {len(self.columns)} columns of the training table"
+            )
+        return table.names[self.columns.index(name)]
+
+    def places(self, table: Table, needed: list[str]) -> dict[str, str]:
+        """The name in `table` of each of the needed columns of the training table."""
+        if self.header and table.has_header:
+            found = {name: table.named(name) for name in needed}
+            absent = [name for name, place in found.items() if place is None]
+            if absent:
+                raise CommandError(
+                    f"{table.path} lacks the columns {abbreviated(absent)}; "
+                    f"it has: {abbreviated(table.names)}"
+                )
+            return {name: place for name, place in found.items() if place is not None}
+        inputs = [name for name in self.columns if name != self.target.name]
+        for expected in (list(self.columns), inputs):
+            if len(table.names) == len(expected):
+                return dict(zip(expected, table.names, strict=True))
+        raise CommandError(
+            f"{table.path} has {len(table.names)} columns; without column names, the model "
+            f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
+            f"without the target (column {self.target.name})"
+        )
