@@ -135,9 +135,11 @@ class Table:
             position = 0
         if 1 <= abs(position) <= len(self.names):
             return self.names[position - 1 if position > 0 else position]
+        what = f"; its first {self.unit} was taken for data: --header yes takes it for their names"
+        unnamed = "" if self.has_header else what
         raise CommandError(
             f"{self.path} has no column {column!r}{self._meant(column)}; its columns: "
-            f"{abbreviated(self.names)}"
+            f"{abbreviated(self.names)}{unnamed}"
         )
 
     def named(self, column: str) -> str | None:
@@ -291,19 +293,22 @@ class Table:
         self, cells: CodedTexts, levels: list[str], counts: np.ndarray, given: NumberStyle | None
     ) -> NumberStyle:
         """The style of the numbers of a column, given its texts that are not missing."""
+        usual = self._decimal or self.usual_decimal
         if cells.values is not None:
             whole = cells.style.is_plain and not (cells.values[cells.codes < 0] % 1).any()
-            style = infer_style(levels, counts, self.marks, self._decimal) if whole else PLAIN
+            style = infer_style(levels, counts, self.marks, usual) if whole else PLAIN
             return cells.style if style.affix or not whole else style  # 1 and 1,5 in one column
-        if given is None or self.marks != NO_MARKS:
-            return infer_style(levels, counts, self.marks, self._decimal)
-        if not given.is_plain and np.isfinite(given.values(levels)).all():
-            return given
-        return infer_style(levels, counts, self.marks, given.decimal)
+        if given is not None and self.marks == NO_MARKS:
+            agrees = self._decimal in ("", given.decimal) and not given.is_plain
+            if agrees and np.isfinite(given.values(levels)).all():
+                return given
+            if not self._decimal and given.thousands:
+                usual = given.decimal
+        return infer_style(levels, counts, self.marks, usual)
 
     @functools.cached_property
     def _decimal(self) -> str:
-        """The decimal mark of the file, as far as its columns show one, else the usual one."""
+        """The decimal mark of the file, if its columns leave no doubt, else an empty string."""
         shown = set()
         for cells in self.cells.values():
             if isinstance(cells, CodedTexts):
@@ -311,23 +316,22 @@ class Table:
             elif self.unit == "line" and (cells[:SAMPLE] % 1 != 0).any():
                 shown.add(".")
         shown.discard("")
-        return shown.pop() if len(shown) == 1 else self.usual_decimal
+        return shown.pop() if len(shown) == 1 else ""
 
     def _style_note(self, name: str, style: NumberStyle) -> str:
         """What was read in which style, with an example."""
         cells = self.cells[name]
         levels = cells.levels if isinstance(cells, CodedTexts) else []
         read = ((text, style.value(text)) for text in levels)
-        example = next(((t, v) for t, v in read if np.isfinite(v) and not is_number(t)), None)
+        example = next(((t, v) for t, v in read if _is_styled(t, v)), None)
         as_read = f" ({example[0]} is {example[1]:.15g})" if example else ""
-        choice = ""
-        if style.ambiguous:
-            choice = (
-                "; if the comma is the decimal mark, use --decimal ,"
-                if style.decimal == "."
-                else "; if the comma separates thousands, use --decimal ."
-            )
-        return f"numbers with {style.described()}{as_read}{choice}"
+        choices = {
+            (".", ","): "the comma is the decimal mark, use --decimal ,",
+            (",", ""): "the comma separates thousands, use --decimal .",
+            (",", "."): "the point is the decimal mark, use --decimal .",
+        }
+        other = choices.get((style.decimal, style.thousands), "") if style.ambiguous else ""
+        return f"numbers with {style.described()}{as_read}{f'; if {other}' if other else ''}"
 
 
 def abbreviated(names: Sequence[str], most: int = 20) -> str:
@@ -348,7 +352,9 @@ def _is_seen(cells: Cells, style: NumberStyle) -> bool:
     """Whether some cell of a column is written as its style, and not plainly."""
     if not isinstance(cells, CodedTexts):
         return False
-    styled = (t for t in cells.levels if np.isfinite(style.value(t)))
-    return cells.values is not None or any(
-        not is_number(t) or float(t) != style.value(t) for t in styled
-    )
+    return cells.values is not None or any(_is_styled(t, style.value(t)) for t in cells.levels)
+
+
+def _is_styled(text: str, value: float) -> bool:
+    """Whether a text is a number, but not the one that `float` reads."""
+    return bool(np.isfinite(value)) and (not is_number(text) or float(text) != value)
