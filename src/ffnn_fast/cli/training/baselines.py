@@ -63,7 +63,7 @@ def logistic_regression(X: Array, labels: Array, n_classes: int) -> Callable[[Ar
 
     net = Network(
         [X.shape[1], n_classes], output="softmax", loss="cross_entropy", dtype="float64",
-        l2=1 / len(X), initializer="zeros", seed=0,
+        l2=1 / len(X), initializer="zeros", seed=0, n_threads=1,
     )  # fmt: skip
     net.minimize(standardised(X), labels, "L-BFGS-B", max_iterations=ITERATIONS)
     return lambda rows: net.forward(standardised(rows))

@@ -118,6 +118,6 @@ def rising(losses: Sequence[float], kept: int | None) -> list[str]:
         return []
     return [
         f"warning: the held-out loss was {losses[best]:.4g} after epoch {best + 1} and is "
-        f"{losses[-1]:.4g} now: the network fits the training rows too closely; use "
-        "--early-stopping 20"
+        f"{losses[-1]:.4g} now: the network fits the training rows too closely; keep "
+        "the best epoch with --validation-fraction 0.15"
     ]

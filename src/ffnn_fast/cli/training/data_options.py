@@ -89,8 +89,8 @@ class Split:
     )
     validation_fraction: float | None = option(
         Number(0, 1),
-        "share of the other rows held out for validation during training (default: 0.1 where "
-        "--early-stopping or --schedule needs it; else 0, and the metrics of each epoch are those "
-        "of the test rows, which then influence no decision)",
+        "share of the other rows held out to choose the epoch (plain model; default: 0.15, or 0 "
+        "with --solver; with 0 the metrics of each epoch are those of the test rows, which "
+        "influence no decision)",
         metavar="F",
     )

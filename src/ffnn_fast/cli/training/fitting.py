@@ -118,8 +118,9 @@ def _step(
     rate = building.rate_of(options.training, network, X, y, weight)
     if options.training.learning_rate == "find":
         write_line(f"learning rate {rate:.3g}, found by a trial")
-    arguments = building.fit_options(options, len(X), rate)
-    followed = prepared.validation if len(prepared.validation) else prepared.test
+    task, is_validated = network.spec.task, len(prepared.validation) > 0
+    arguments = building.fit_options(options, len(X), task, rate, is_validated=is_validated)
+    followed = prepared.validation if is_validated else prepared.test
     if prepared.unknown:  # classes that the network has not have no loss
         followed = followed[prepared.y[followed] < network.spec.n_outputs]
     held = _part(prepared, followed, network.spec.dtype)
@@ -133,7 +134,7 @@ def _step(
             callbacks=[show, *building.callbacks(options.reporting)],
             **arguments,
         )
-    return history, building.described(options, len(X), rate)
+    return history, building.described(options, len(X), task, rate)
 
 
 def _solve(

@@ -74,6 +74,8 @@ class Outcome:
 
     def remarks(self, baselines: Mapping[str, Baseline]) -> list[str]:
         """Warnings where a baseline predicts better, or the held-out loss has risen."""
+        if "held-out" not in self.on:
+            return []
         best = getattr(self.history, "best_epoch", None)
         losses = list(self.history["val_loss"]) if "val_loss" in _keys(self.history) else []
         return [
@@ -116,7 +118,7 @@ def train_plain(path: str, options: TrainOptions, announce: Announce) -> Outcome
 
 def train_tabular(path: str, options: TrainOptions, announce: Announce) -> Outcome:
     """Train a bag of networks."""
-    found = read_training_table(path, options)
+    found = read_training_table(path, options, validates=False)
     rows = tabular_rows(found, options)
     announce(rows.notes, rows.uses, "tabular model: a bag of networks")
     fitted = fit_tabular(rows, options)

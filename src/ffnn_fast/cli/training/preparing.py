@@ -77,7 +77,7 @@ def prepare(path: str, options: TrainOptions) -> Prepared:
     """Read the tables, split the rows, and fit the encoding to the training rows."""
     if options.network.start:
         return _continued(path, options, options.network.start)
-    found = read_training_table(path, options)
+    found = read_training_table(path, options, validates=validates(options))
     preprocessing = fitted(found, options)
     X = preprocessing.matrix(found.table)[found.rows]
     prepared = Prepared(
@@ -85,6 +85,11 @@ def prepare(path: str, options: TrainOptions) -> Prepared:
         found.train, found.validation, found.test, [], columns=use_table(found.uses),
     )  # fmt: skip
     return _completed(prepared, options, found.table, found.notes)
+
+
+def validates(options: TrainOptions) -> bool:
+    """Whether some rows choose the epoch by default: a network that is trained by steps."""
+    return options.training.solver is None
 
 
 def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
@@ -109,7 +114,9 @@ def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
             f"{abbreviated(preprocessing.target.classes)}"
         )
     rng = np.random.default_rng(options.training.seed)
-    train, validation, test = split(path, y, preprocessing.target.task, options, rng)
+    train, validation, test = split(
+        path, y, preprocessing.target.task, options, rng, validates=validates(options)
+    )
     X, weight = preprocessing.matrix(table)[rows], None
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]

@@ -72,7 +72,7 @@ class Model:
     activation: str | tuple[str, ...] | None = option(
         OneOrEach(OneOf((*ACTIVATIONS, *ALIASES))),
         "of the hidden layers, one for all or one for each, as relu,tanh: "
-        f"{', '.join(ACTIVATIONS)} (default: tanh)",
+        f"{', '.join(ACTIVATIONS)} (default: silu)",
         metavar="NAME",
     )
     output_activation: str | None = option(
@@ -123,7 +123,8 @@ class Training:
 
     epochs: int | None = option(
         Integer(1),
-        "passes over the rows (default: enough for about 20000 steps, 20 to 500); with "
+        "passes over the rows (default: that of the preset; plain model: 30 to 60 for classes and "
+        "20 to 200 for values, fewer for more rows); with "
         "--solver the maximum number of iterations (default: 200)",
         metavar="N",
     )
@@ -131,18 +132,19 @@ class Training:
         WordOr("all", Integer(1)), "rows per step, or all (default: 32)", metavar="N"
     )
     optimizer: Choice | None = option(
-        ChoiceOf(SETTINGS["optimizer"]), f"{', '.join(OPTIMIZERS)} (default: sgd)", metavar="NAME"
+        ChoiceOf(SETTINGS["optimizer"]),
+        f"{', '.join(OPTIMIZERS)} (default: adamw, with more weight decay for fewer rows)",
+        metavar="NAME",
     )
     learning_rate: float | str | None = option(
         WordOr("find", BOUND),
-        "step size; find: choose it by a learning rate range test before training (default: 0.05 "
-        "for sgd, else the optimizer's own)",
+        "step size; find: choose it by a learning rate range test before training (default: "
+        "0.005 for classes, 0.01 for values; 0.05 for --optimizer sgd, else the optimizer's own)",
         metavar="ETA",
     )
     schedule: Choice | None = option(
         ChoiceOf(SETTINGS["schedule"]),
-        f"how the rate changes: {', '.join(SCHEDULES)} (default: a tenth of it in the last "
-        "quarter of the epochs)",
+        f"how the rate changes: {', '.join(SCHEDULES)} (default: one_cycle)",
         metavar="NAME",
     )
     warm_up: Count | None = option(
@@ -187,8 +189,8 @@ class Stopping:
 
     early_stopping: Count | None = option(
         CountOf("epochs", STOPPING),
-        "stop after this number of epochs without a lower validation loss, and keep the best "
-        "parameters",
+        "stop after this number of epochs without a lower validation loss (default: never; the "
+        "parameters of the best epoch are kept in any case)",
         metavar="EPOCHS",
     )
     tol: float | None = option(

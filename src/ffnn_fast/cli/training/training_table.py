@@ -21,7 +21,8 @@ from ffnn_fast.losses import LOSSES
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
-VALIDATED = 0.1  # share of the training rows, where a validation figure decides something
+VALIDATED = 0.15  # share of the training rows on which the epoch of a plain model is chosen
+LEAST_VALIDATED = 20  # training rows; of fewer none validate by default
 OF_CLASSES_TOO = ("squared_error", "half_squared_error")  # losses for values and for classes
 
 
@@ -63,8 +64,8 @@ class TrainingTable:
         return self.table.styles.get(self.target.name, PLAIN)
 
 
-def read_training_table(path: str, options: TrainOptions) -> TrainingTable:
-    """Read, examine and split a table.
+def read_training_table(path: str, options: TrainOptions, *, validates: bool) -> TrainingTable:
+    """Read, examine and split a table; `validates` as in `split`.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def read_training_table(path: str, options: TrainOptions) -> TrainingTable:
     values, weight = column.values[rows], None
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
-    train, validation, test = split(path, values, column.task, options, rng)
+    train, validation, test = split(path, values, column.task, options, rng, validates=validates)
     classifies = column.task == "classification"
     notes = [
         *table.marked_notes,
@@ -185,16 +186,21 @@ def needs_validation(stopping: Stopping, training: Training) -> bool:
 
 
 def split(
-    path: str, targets: Array, task: str, options: TrainOptions, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
-    """Training, validation and test rows; stratified by class in classification."""
+    path: str, targets: Array, task: str, options: TrainOptions, rng: np.random.Generator,
+    *, validates: bool,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Training, validation and test rows; stratified by class in classification.
+
+    `validates` is whether some rows choose the epoch where no option determines it.
+    """
     classes = targets if task == "classification" else None
     held = 0.0 if options.split.test else options.split.test_fraction
     train, test = hold_out(len(targets), held, rng, classes)
     validated = needs_validation(options.stopping, options.training)
     followed = options.split.validation_fraction
     if followed is None:
-        followed = VALIDATED if validated else 0.0
+        chosen = validated or (validates and len(train) >= LEAST_VALIDATED)
+        followed = VALIDATED if chosen else 0.0
     rest, validation = hold_out(
         len(train), followed, rng, None if classes is None else classes[train]
     )
