@@ -197,7 +197,8 @@ class Table:
         """
         cells, missing = self._column(name), self.missing(name, words)
         if not isinstance(cells, CodedTexts):
-            found = np.where(missing, np.nan, cells)
+            found = np.where(missing, np.nan, cells) if missing.any() else cells.view()
+            found.flags.writeable = False  # the table's own
             return found, ~missing & ~np.isfinite(found)
         nothing = {"", *words}
         levels = [text for text in cells.levels if text not in nothing]
