@@ -11,6 +11,7 @@ from support.imports import PACKAGE, circles, graph_of, imports_of
 FORMULAS = {
     *("activations", "losses", "initializers", "optimizers", "schedules", "metrics"),
     *("preprocessing", "datasets", "callbacks", "history", "inputs"),
+    "_input_columns",
 }
 INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn", "tabular", "c"}
 ON_NETWORKS = {*INTEGRATIONS, "online"}

@@ -5,15 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from support.houses import here, prepared, train
 
 from ffnn_fast import Network
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.stopping import EarlyStopping
-from ffnn_fast.cli import main
-from ffnn_fast.cli.command_line import parse
-from ffnn_fast.cli.training import preparing
 from ffnn_fast.cli.training.building import NEVER, RATE
-from ffnn_fast.losses import LOSSES
 from ffnn_fast.optimizers import SGD, Adam, AdamW, NAdam
 from ffnn_fast.schedules import (
     Constant,
@@ -26,40 +23,9 @@ from ffnn_fast.schedules import (
     WarmUp,
 )
 
-PLAIN = ["--model", "plain"]
+__all__ = ["here"]  # a fixture
 EPOCHS = 12
-BATCHES = 5  # of an epoch: 160 rows train, 32 at a time
-OF_VALUES = [n for n, loss in LOSSES.items() if not (loss.classifies or loss.signed_weights)]
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """A folder with a table of houses (200 rows: a price, whether it is dear, a weight)."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(5)
-    size, rooms = rng.uniform(40, 200, 200).round(1), rng.integers(1, 7, 200)
-    price = (1000 * size + 5000 * rooms + rng.normal(0, 5000, 200)).round()
-    rows = [
-        f"{s},{r},{int(p)},{'dear' if p > 130_000 else 'cheap'},{w}"
-        for s, r, p, w in zip(size, rooms, price, rng.integers(0, 4, 200), strict=True)
-    ]
-    text = "\n".join(["size,rooms,price,dear,weight", *rows]) + "\n"
-    (tmp_path / "houses.csv").write_text(text)
-    return tmp_path
-
-
-def train(*options, target="price", drop="dear,weight", code=0):
-    """Run the command with small layers."""
-    common = ["--target", target, "-o", "m.safetensors", "--no-report", "--drop", drop, *PLAIN]
-    assert main(["train", "houses.csv", *common, *options]) == code
-    return Network.load("m.safetensors") if code == 0 else None
-
-
-def prepared(*options, target="price", drop="dear,weight"):
-    """The rows as the command sees them."""
-    common = ["train", "houses.csv", "--target", target, "-o", "m", "--drop", drop, *PLAIN]
-    _, parsed = parse([*common, *options])
-    return preparing.prepare(parsed.data, parsed)
+BATCHES = 5  # of an epoch: 136 rows train, 32 at a time
 
 
 def small(n_inputs, n_outputs=1, **options):
@@ -185,48 +151,6 @@ def test_layers_of_their_own(here):
     assert got.spec.layer_sizes == (2, 9, 5, 3, 1)
     assert got.spec.activations == ("relu", "tanh", "logistic")
     assert train("--hidden", "none", "--epochs", "1").spec.layer_sizes == (2, 1)
-
-
-def test_a_loss_that_gives_no_predictions_is_refused(here, capsys):
-    train("--loss", "linear", code=2)
-    assert "--loss linear gives no predictions" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("loss", OF_VALUES)
-def test_every_loss_for_values_learns(here, capsys, loss):
-    settings = ":quantiles=0.1/0.5/0.9" if loss == "quantile" else ""
-    optimizer = ["--optimizer", "adam", "--learning-rate", "0.02"]
-    scale = "price_in_100000" if loss == "poisson" else "price"
-    if loss == "poisson":
-        lines = (here / "houses.csv").read_text().splitlines()
-        rows = [line.split(",") for line in lines[1:]]
-        small_prices = [[r[0], r[1], str(int(r[2]) / 1e5), r[3], r[4]] for r in rows]
-        text = [lines[0].replace("price", scale), *map(",".join, small_prices)]
-        (here / "houses.csv").write_text("\n".join(text))
-    net = train("--loss", loss + settings, "--epochs", "40", *optimizer, target=scale)
-    assert net.spec.loss == loss
-    network = next(li for li in capsys.readouterr().out.splitlines() if "  network " in li)
-    assert float(network.split()[1]) > 0.95
-
-
-@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if loss.classifies])
-def test_every_loss_for_classes_learns(here, capsys, loss):
-    train("--loss", loss, "--epochs", "20", target="dear", drop="price,weight")
-    network = next(li for li in capsys.readouterr().out.splitlines() if "  network " in li)
-    assert float(network.split()[1]) > 0.85
-
-
-def test_an_output_with_bounds_learns_values_as_they_are(here):
-    lines = (here / "houses.csv").read_text().splitlines()
-    rows = [line.split(",") for line in lines[1:]]
-    shares = [",".join([r[0], r[1], str(int(r[2]) / 3e5), *r[3:]]) for r in rows]
-    (here / "houses.csv").write_text("\n".join([lines[0], *shares]))
-    net = train("--output-activation", "logistic", "--epochs", "30")
-    assert net.spec.output == "logistic"
-    assert prepared("--output-activation", "logistic").preprocessing.target.scale == 1.0
-    assert main(["predict", "m.safetensors", "houses.csv", "-o", "p.csv"]) == 0
-    predicted = np.array((here / "p.csv").read_text().split()[1:], dtype=float)
-    assert 0 < predicted.min() < predicted.max() < 1
 
 
 def test_solvers(here, capsys):

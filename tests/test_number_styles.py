@@ -52,7 +52,7 @@ def test_styles(tmp_path, cells, expected, note):
     values, table = column(tmp_path, cells)
     wanted = [np.nan if value is None else value for value in expected]
     np.testing.assert_array_equal(values, wanted)
-    (found,) = (text for text in table.notes if text.startswith("a: "))
+    (found,) = (text for text in table.notes if text.startswith("note: a: "))
     assert note in found
 
 
@@ -107,7 +107,7 @@ def test_plain_numbers_need_no_note(tmp_path):
 def test_marks_that_may_be_either(tmp_path, cells, other, delimiter, expected, advice):
     values, table = column(tmp_path, cells, other, delimiter)
     assert values == expected
-    notes = [note for note in table.notes if note.startswith("a: ")]
+    notes = [note for note in table.notes if note.startswith("note: a: ")]
     if advice is None:
         assert notes == []
     else:
@@ -232,7 +232,7 @@ def test_texts_of_other_programs(tmp_path, levels, known, expected):
 def test_one_spelling_of_truth_in_a_file(tmp_path):
     table = read(tmp_path, "a,b\nTRUE,1\nTrue,2\nfalse,3\nTrue,4\n")
     assert table.texts("a", ()).tolist() == ["True", "True", "false", "True"]
-    assert table.notes == ("a: read TRUE as True",)
+    assert table.notes == ("note: a: read TRUE as True",)
     values, bad = table.numbers("a", (), truths=True)
     assert values.tolist() == [1, 1, 0, 1]
     assert not bad.any()

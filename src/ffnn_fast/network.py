@@ -24,8 +24,9 @@ from ffnn_fast._names import hints_keywords
 from ffnn_fast._runtime import differentiation, inspection, taylor_calls
 from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction, aligned_copy
 from ffnn_fast._runtime.c_function import CFunction, c_function, low_level_callable
+from ffnn_fast._runtime.row_initialization import BIASES, initial_params
 from ffnn_fast._runtime.settings import Settings
-from ffnn_fast._scalars import as_bool, as_generator, as_int, generator_from
+from ffnn_fast._scalars import as_bool, as_choice, as_generator, as_int, generator_from
 from ffnn_fast._solvers import minimizers
 from ffnn_fast._training import fit as fitting
 from ffnn_fast._training import loop, rate_finder, streams
@@ -117,7 +118,8 @@ class Network:
     input_params : dict of str to ndarray
         Writable views of the input block's parameters: ``frequencies`` and ``phases``, (m, F),
         ``weights``, (m, M, F), and ``biases``, (m, M), of the m embedded numbers in the order of
-        their columns; ``table_<column>``, (K + 1, width); ``scale``, (n_0,).
+        their columns, without the first two and with bins for F where they are piecewise;
+        ``table_<column>``, (K + 1, width); ``scale``, (n_0,).
     alphas : tuple of ndarray
         Writable views of α_1, ..., α_{L-1}, each (n_k,); () unless the network is parametric.
     spec : NetworkSpec
@@ -794,6 +796,55 @@ class Network:
         bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
         return streaming.step(self._bound, self.rng, (X, y), learning_rate, bounds)
 
+    def initialize(
+        self, X: ArrayLike, *, biases: str = "rows", rng: int | np.random.Generator | None = None
+    ) -> None:
+        """Draw all W_k and b_k anew, so that each unit has pre-activations of deviation 1 on rows.
+
+        From the first layer to the last, W_k is drawn from N(0, 1/n_{k-1}), and each of its rows is
+        divided by the deviation of the unit's pre-activations without bias. The bias is minus a
+        convex combination of these at 5 random rows, whose weights are exponential variates divided
+        by their sum: the unit's zero lies among the rows. The parameters of an input block and the
+        α_k stay as they are. `partial_fit` and `stepper` begin anew.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0)
+            Rows to train on; at most 1 000 of them are drawn. A unit whose pre-activations are
+            constant on them keeps the weights that were drawn.
+        biases : {"rows", "zeros"}, default "rows"
+            ``zeros``: all b_k are 0.
+        rng : int or Generator, optional
+            Default: the network's own.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or the deviation of pre-activations is not finite;
+            nothing has been changed then.
+
+        References
+        ----------
+        D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by default" (NeurIPS 2024), appendix
+        A, where the biases are "he+5".
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> X = np.random.default_rng(0).uniform(900, 1100, (500, 3))
+        >>> net = Network([3, 16, 1], output="identity", seed=0)
+        >>> net.initialize(X)
+        >>> net.trace(X)["a_1"].std(axis=0).round(4).tolist() == [1.0] * 16
+        True
+        """
+        as_choice(biases, "biases", BIASES)
+        rows, generator = as_rows(X, self.spec)[0], self.rng
+        if rng is not None:
+            generator = as_generator(rng, "rng")
+        self.params[:] = initial_params(self.spec, self.params, rows, biases, generator)
+        self.stream = None
+
     def fit(
         self, X: ArrayLike, y: ArrayLike, *, epochs: int = 10, batch_size: int | None = 32,
         optimizer: OptimizerLike = "sgd", learning_rate: RateLike = None,
@@ -882,7 +933,7 @@ class Network:
             Bounds of each entry of ∇θ, of ‖∇θ‖, and of the norm of the weights into each unit;
             inf or None: none.
         frozen : sequence of int, default ()
-            Layers k = 1..L that stay as they are.
+            Layers k = 1..L that stay as they are; 0: the input block.
         rate_factors, decay_factors : Factors, optional
             Of the learning rate, and of the decay of `AdamW`, for groups of parameters; see
             `ffnn_fast.optimizers.Factors`.

@@ -359,13 +359,16 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     """Which entries of θ a step moves: those of layers that are not frozen."""
     spec = plan.spec
     if any(k > spec.n_layers for k in rule.frozen):
-        raise ValueError(f"frozen must be layers 1 to {spec.n_layers}, got {rule.frozen}")
+        raise ValueError(f"frozen must be layers 0 to {spec.n_layers}, got {rule.frozen}")
     if not rule.frozen:
         return slice(None)
     moves = np.ones(spec.n_params, dtype=bool)
-    layers = list(zip(spec.weights(moves), spec.biases(moves), strict=True))
+    layers = [
+        spec.block_views(moves).values(),
+        *zip(spec.weights(moves), spec.biases(moves), strict=True),
+    ]
     for k in rule.frozen:
-        for part in layers[k - 1]:
+        for part in layers[k]:
             part[...] = False
     for k, alpha in enumerate(spec.alphas(moves), start=1):
         alpha[...] = k not in rule.frozen

@@ -102,7 +102,6 @@ def _write(
     source = Path(as_path(path))
     if source.suffix != ".c":
         raise ValueError(f"the file must end in .c, got {str(source)!r}")
-    spec.require_plain("export_c")
     check_activations(spec)
     check_file_name(source.stem)
     name = options.name or check_identifier(identifier_of(source.stem))

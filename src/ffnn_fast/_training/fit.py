@@ -201,18 +201,21 @@ def as_rule_and_schedule(optimizer: Any, learning_rate: Any) -> tuple[Optimizer,
 
 
 def as_frozen_layers(frozen: Any, spec: NetworkSpec) -> tuple[int, ...]:
-    """Sorted numbers of layers, None: of none; ValueError for one the network does not have, or for
-    all.
+    """Sorted numbers of layers, 0 for an input block, None: of none; ValueError for one the network
+    does not have, or for all.
     """
     if frozen is None:
         return ()
     if isinstance(frozen, (int, np.integer)):
         raise TypeError(f"frozen must be a sequence of layer numbers, such as [1], got {frozen!r}")
-    layers = sorted({as_int(k, "a layer number in frozen") for k in _as_iterable(frozen, "frozen")})
+    first, given = int(not spec.has_input_params), _as_iterable(frozen, "frozen")
+    layers = sorted({as_int(k, "a layer number in frozen", first) for k in given})
     beyond = [k for k in layers if k > spec.n_layers]
     if beyond:
-        raise ValueError(f"the network has layers 1 to {spec.n_layers}, got {beyond} in frozen")
-    if len(layers) == spec.n_layers:
+        raise ValueError(
+            f"the network has layers {first} to {spec.n_layers}, got {beyond} in frozen"
+        )
+    if len(layers) == spec.n_layers + 1 - first:
         raise ValueError("all layers are frozen: nothing is left to train")
     return tuple(layers)
 

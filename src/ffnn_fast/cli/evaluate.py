@@ -54,7 +54,7 @@ def run(options: EvaluateOptions) -> int:
     table = model.layout.read(options.data, **options.reading.given())
     targets = model.layout.targets(table, drop_missing=options.reading.drop_missing_target)
     evaluation = model.evaluate(table, targets)
-    write_notes(table.marked_notes)
+    write_notes(table.notes)
     n_rows = len(targets.rows)
     found = scoring.scores(evaluation)
     names, values = scoring.as_cells(found)

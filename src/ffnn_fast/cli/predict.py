@@ -46,7 +46,7 @@ def run(options: PredictOptions) -> int:
         model.check_probabilities()
     table = model.layout.read(options.data, **options.reading.given())
     columns = model.predictions(table, proba=options.proba)
-    write_notes(table.marked_notes)
+    write_notes(table.notes)
     content = _csv(
         list(columns), zip(*(values.tolist() for values in columns.values()), strict=True)
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ffnn_fast.cli.column_reading import NUMBER, ColumnReading
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import NumberStyle, Table, abbreviated, read_table
+from ffnn_fast.cli.table import NumberMarks, NumberStyle, Table, abbreviated, read_table
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
@@ -42,20 +44,25 @@ class TableLayout:
     missing : tuple of str
         Words that mark a missing value, besides the empty field.
     target : TargetEncoder
-    target_style : NumberStyle
-        How numbers of the target were written.
+    numbers : mapping of str to NumberStyle
+        Column → how its numbers were written, for those that were not written plainly.
     """
 
     header: bool
     columns: tuple[str, ...]
     missing: tuple[str, ...]
     target: TargetEncoder
-    target_style: NumberStyle
+    numbers: Mapping[str, NumberStyle]
 
-    def read(self, path: str, header: str = "auto", delimiter: str = "auto", **given: Any) -> Table:
+    def read(
+        self, path: str, header: str = "auto", delimiter: str = "auto", *, encoding: str = "auto",
+        marks: NumberMarks | None = None,
+    ) -> Table:  # fmt: skip
         """The table in a file, by `read_table`; "auto": a header if the training table had one."""
-        assumed = "yes" if self.header else "no"
-        return read_table(path, header, delimiter, assumed=assumed, fewest=1, **given)
+        return read_table(
+            path, header, delimiter, assumed="yes" if self.header else "no", encoding=encoding,
+            marks=marks, fewest=1,
+        )  # fmt: skip
 
     def targets(self, table: Table, *, drop_missing: bool) -> Targets:
         """The rows of a table that have a target.
@@ -69,8 +76,8 @@ class TableLayout:
         name, target = self.target_place(table), self.target
         rows = table.known(table.missing(name, self.missing), drop_missing=drop_missing)
         if target.task == "regression":
-            values, bad = table.numbers(name, self.missing, self.target_style, truths=True)
-            table.check_cells(name, bad, self.missing, "")
+            reading, style = ColumnReading(name, NUMBER), self.numbers.get(target.name)
+            values = reading.read(table, name, self.missing, style=style)
             return Targets(rows, target.encode(values[rows]))
         texts = table.texts(name, self.missing, target.classes)[rows]
         unknown = tuple(sorted(set(texts) - set(target.classes)))
@@ -86,10 +93,10 @@ class TableLayout:
         """The name in `table` of the target; by its position where there are no names."""
         name = self.target.name
         if self.header and table.has_header:
-            found = table.named(name)
-            if found is None:
+            place = table.named(name)
+            if place is None:
                 raise CommandError(f"{table.path} lacks the target, column {name}")
-            return found
+            return place
         if len(table.names) != len(self.columns):
             raise CommandError(
                 f"{table.path} has {len(table.names)} columns; without column names, the target "
@@ -117,3 +124,10 @@ class TableLayout:
             f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
             f"without the target (column {self.target.name})"
         )
+
+
+def styles_from_dict(plain: Any) -> dict[str, NumberStyle]:
+    """The styles of numbers by column; raises ValueError for anything else."""
+    if not isinstance(plain, dict):
+        raise ValueError("'numbers' must be an object")
+    return {str(name): NumberStyle.from_dict(style) for name, style in plain.items()}

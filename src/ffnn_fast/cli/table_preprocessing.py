@@ -15,16 +15,16 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._text import quoted
 from ffnn_fast.cli.column_reading import NUMBER, TEXT, ColumnReading
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import PLAIN, NumberStyle, Table
-from ffnn_fast.cli.table_layout import TableLayout
+from ffnn_fast.cli.table import NumberStyle, Table
+from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
 KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
-STYLE = "target_style"
 PIECE = 1 << 16  # rows that are encoded at a time
-FURTHER = {"readings", "dates", STYLE}  # entries of version 2
+FURTHER = {"readings", "dates"}  # entries of version 2
+NUMBERS = "numbers"  # an entry of files whose tables have numbers that are not written plainly
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,13 @@ class TablePreprocessing(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target, target_style
+    header, columns, missing, target, numbers
         As in `TableLayout`.
     inputs : TableEncoder
     summary : dict of str to str
         Options and scores of the training.
     readings : tuple of ColumnReading
-        Of the columns with words of their own for missing values, of those whose numbers were not
-        written plainly, and of those with dates.
+        Of the columns with words of their own for missing values, and of those with dates.
     dates : tuple of Feature
         The dates, whose parts are columns of `inputs`.
     """
@@ -51,9 +50,9 @@ class TablePreprocessing(TableLayout):
     inputs: TableEncoder
     target: TargetEncoder
     summary: dict[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
     readings: tuple[ColumnReading, ...] = ()
     dates: tuple[Feature, ...] = ()
-    target_style: NumberStyle = PLAIN
 
     def matrix(self, table: Table, dtype: Any = np.float64) -> np.ndarray:
         """The input matrix, (n, d) of a dtype, of a table; other columns than the inputs are
@@ -90,7 +89,9 @@ class TablePreprocessing(TableLayout):
             reading = readings.get(column.name, plain)
             known = () if isinstance(column, NumericColumn) else column.levels
             name = place[column.name]
-            found[column.name] = reading.read(table, name, self.missing, known)
+            found[column.name] = reading.read(
+                table, name, self.missing, known, self.numbers.get(column.name)
+            )
         return found
 
     def encoded(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -123,14 +124,14 @@ class TablePreprocessing(TableLayout):
             "target": self.target.to_dict(),
             "summary": self.summary,
         }
-        if not self.target_style.is_plain:
-            plain |= {"version": 2, STYLE: self.target_style.to_dict()}
         if self.readings or self.dates:
             plain |= {
                 "version": 2,
                 "readings": [reading.to_dict() for reading in self.readings],
                 "dates": [date.to_dict() for date in self.dates],
             }
+        if self.numbers:
+            plain[NUMBERS] = {name: style.to_dict() for name, style in self.numbers.items()}
         return json.dumps(plain, ensure_ascii=False)
 
     @classmethod
@@ -140,7 +141,7 @@ class TablePreprocessing(TableLayout):
             plain = json.loads(text)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
-        if not isinstance(plain, dict) or plain.keys() - FURTHER != ENTRIES:
+        if not isinstance(plain, dict) or plain.keys() - FURTHER - {NUMBERS} != ENTRIES:
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
         version = 2 if plain.keys() & FURTHER else 1
         if plain["version"] != version:
@@ -155,9 +156,9 @@ class TablePreprocessing(TableLayout):
             TableEncoder.from_dict(plain["inputs"]),
             TargetEncoder.from_dict(plain["target"]),
             {str(key): str(value) for key, value in summary.items()},
+            styles_from_dict(plain.get(NUMBERS, {})),
             tuple(ColumnReading.from_dict(one) for one in _list(plain, "readings")),
             tuple(_date_from_dict(one) for one in _list(plain, "dates")),
-            NumberStyle.from_dict(plain[STYLE]) if STYLE in plain else PLAIN,
         )
         used = {*preprocessing.sources, preprocessing.target.name}
         if not used <= set(preprocessing.columns):

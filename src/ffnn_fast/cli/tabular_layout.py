@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast.cli.column_reading import ColumnReading
-from ffnn_fast.cli.table import PLAIN, NumberStyle, Table
-from ffnn_fast.cli.table_layout import TableLayout
+from ffnn_fast.cli.table import NumberStyle, Table
+from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
 from ffnn_fast.preprocessing import TargetEncoder
 
 TABLE_KEY = "table"  # of the file's header
 LISTS = ("columns", "missing", "readings")
-OBJECTS = ("target", "uses", "summary")
-STYLE = "target_style"  # an entry where the numbers of the target were not written plainly
+OBJECTS = ("target", "numbers", "uses", "summary")
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class TabularLayout(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target, target_style
+    header, columns, missing, target, numbers
         As in `TableLayout`; the target is not scaled.
     readings : tuple of ColumnReading
         The inputs.
@@ -41,9 +40,9 @@ class TabularLayout(TableLayout):
     missing: tuple[str, ...]
     target: TargetEncoder
     readings: tuple[ColumnReading, ...]
+    numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
     uses: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, str] = field(default_factory=dict)
-    target_style: NumberStyle = PLAIN
 
     def inputs(self, table: Table) -> dict[str, np.ndarray]:
         """The columns of a table by their names in the training table; others are ignored.
@@ -54,7 +53,12 @@ class TabularLayout(TableLayout):
             If a column is missing or a cell is no number or date where one is needed.
         """
         place = self.places(table, [reading.name for reading in self.readings])
-        return {one.name: one.read(table, place[one.name], self.missing) for one in self.readings}
+        return {
+            one.name: one.read(
+                table, place[one.name], self.missing, style=self.numbers.get(one.name)
+            )
+            for one in self.readings
+        }
 
     def to_json(self) -> str:
         """The layout as JSON text."""
@@ -65,11 +69,10 @@ class TabularLayout(TableLayout):
             "missing": list(self.missing),
             "readings": [reading.to_dict() for reading in self.readings],
             "target": self.target.to_dict(),
+            "numbers": {name: style.to_dict() for name, style in self.numbers.items()},
             "uses": dict(self.uses),
             "summary": dict(self.summary),
         }
-        if not self.target_style.is_plain:
-            plain[STYLE] = self.target_style.to_dict()
         return json.dumps(plain, ensure_ascii=False)
 
     @classmethod
@@ -79,13 +82,12 @@ class TabularLayout(TableLayout):
             plain = json.loads(text)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
-        keys = {"version", "header", *LISTS, *OBJECTS}
-        if not isinstance(plain, dict) or plain.keys() - {STYLE} != keys:
+        if not isinstance(plain, dict) or set(plain) != {"version", "header", *LISTS, *OBJECTS}:
             raise ValueError("it must be an object with the keys that ffnn-fast train writes")
         if plain["version"] != 1 or not isinstance(plain["header"], bool):
             raise ValueError("its version must be 1, and 'header' true or false")
-        for kind, names in ((list, LISTS), (dict, OBJECTS)):
-            wrong = [key for key in names if not isinstance(plain[key], kind)]
+        for kind, keys in ((list, LISTS), (dict, OBJECTS)):
+            wrong = [key for key in keys if not isinstance(plain[key], kind)]
             if wrong:
                 raise ValueError(f"{wrong[0]!r} must be a {kind.__name__}")
         layout = cls(
@@ -94,9 +96,9 @@ class TabularLayout(TableLayout):
             tuple(map(str, plain["missing"])),
             TargetEncoder.from_dict(plain["target"]),
             tuple(ColumnReading.from_dict(reading) for reading in plain["readings"]),
+            styles_from_dict(plain["numbers"]),
             {str(name): str(use) for name, use in plain["uses"].items()},
             {str(name): str(value) for name, value in plain["summary"].items()},
-            NumberStyle.from_dict(plain[STYLE]) if STYLE in plain else PLAIN,
         )
         if not {layout.target.name, *(r.name for r in layout.readings)} <= set(layout.columns):
             raise ValueError("its inputs and target are not among its columns")

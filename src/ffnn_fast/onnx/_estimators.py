@@ -26,7 +26,7 @@ def add_predictions(graph: Graph, fitted: Fitted, y_hat: str) -> None:
         p_0 = graph.add("Sub", graph.constant(1), y_hat)
         chosen = graph.add("Greater", y_hat, graph.constant(0.5))
         place = graph.add("Squeeze", graph.cast(chosen, "int64"), graph.constant([1], "int64"))
-        _decode(graph, estimator.classes_, place)
+        decode(graph, estimator.classes_, place)
         both = graph.add("Concat", p_0, y_hat, axis=1, name="probabilities")
         graph.output(both, graph.dtype, 2)
     else:
@@ -50,12 +50,12 @@ def _add_value(graph: Graph, fitted: Fitted, y_hat: str) -> None:
 
 def _add_label(graph: Graph, classes: Any, p: str, suffix: str = "") -> None:
     """The most probable of the classes, (n,), and the probabilities p, (n, number of classes)."""
-    _decode(graph, classes, graph.add("ArgMax", p, axis=1, keepdims=0), suffix)
+    decode(graph, classes, graph.add("ArgMax", p, axis=1, keepdims=0), suffix)
     probabilities = graph.add("Identity", p, name=f"probabilities{suffix}")
     graph.output(probabilities, graph.dtype, len(classes))
 
 
-def _decode(graph: Graph, classes: Any, place: str, suffix: str = "") -> None:
+def decode(graph: Graph, classes: Any, place: str, suffix: str = "") -> None:
     """Classes by their place, (n,)."""
     known = np.asarray(classes)
     kind = {"U": "object", "O": "object", "f": "float64", "b": "bool"}.get(

@@ -31,7 +31,8 @@ class StepRule:
     clip_value, clip_norm, max_norm : float, default inf
         Bounds > 0; infinity for none.
     frozen : tuple of int, default ()
-        Layers k = 1..L whose W_k and b_k, with the optimizer's state of them, stay as they are.
+        Layers k = 1..L whose W_k, b_k and α_k, with the optimizer's state of them, stay as they
+        are; 0: the input block.
     average : float, default 0.0
         Decay, in [0, 1), of an exponential moving average of θ, kept in the last row of the state;
         0 for none.
@@ -96,7 +97,7 @@ def _all_positive(factors: Factors) -> bool:
 
 
 def _as_layers(layers: Any) -> tuple[int, ...]:
-    """Layer numbers >= 1, sorted, each once."""
+    """Layer numbers >= 0, sorted, each once."""
     if not isinstance(layers, (tuple, list, set, frozenset, range)):
         raise TypeError(f"frozen must be a tuple of layer numbers, got {layers!r}")
-    return tuple(sorted({as_int(k, "a layer number in frozen") for k in layers}))
+    return tuple(sorted({as_int(k, "a layer number in frozen", 0) for k in layers}))

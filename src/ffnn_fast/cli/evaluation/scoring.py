@@ -156,5 +156,6 @@ def as_cells(found: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[str, ..
     in_units = ("rmse", "mae")
     names = tuple(HEADS.get(name, name) for name in found)
     return names, tuple(
-        f"{value:.6g}" if name in in_units else f"{value:.4f}" for name, value in found.items()
+        f"{value:.6g}" if name in in_units else f"{round(value, 4) + 0.0:.4f}"
+        for name, value in found.items()
     )

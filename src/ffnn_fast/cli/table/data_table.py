@@ -91,7 +91,7 @@ class Table:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about how the file, and the columns used so far, were read."""
+        """Lines to print about how the file, and the columns used so far, were read."""
         kinds: dict[NumberStyle, list[str]] = {}
         for name, style in self._styles.items():
             if style.described() and _is_seen(self.cells[name], style):
@@ -101,12 +101,7 @@ class Table:
             for style, names in kinds.items()
         ]
         spelling = [f"{name}: {note}" for name, note in self._spelling_notes.items()]
-        return (*self.remarks, *styled, *spelling)
-
-    @property
-    def marked_notes(self) -> list[str]:
-        """The notes as lines to print."""
-        return [f"note: {note}" for note in self.notes]
+        return tuple(f"note: {note}" for note in (*self.remarks, *styled, *spelling))
 
     @property
     def styles(self) -> dict[str, NumberStyle]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import EXACT, PLAIN, Table
+from ffnn_fast.cli.table import EXACT, Table
 
 FEW_CLASSES = 20  # a target with at most this many distinct whole numbers has classes ...
 ROWS_PER_CLASS = 5  # ... if on average at least this many rows share each of them
@@ -41,10 +41,10 @@ def target_column(
         task = "classification"
     if task == "auto":
         table.check_cells(name, bad, words, CLASS_ADVICE)
-        style = table.styles.get(name, PLAIN)
-        amounts = not (style.is_plain or style.has_unit)  # 0,4 and 37% and $5 are values
-        of_values = of_values or amounts
-        task, notes = ("regression", ()) if of_values else _task_of_numbers(name, known)
+        style = table.styles.get(name)
+        amounts = style is not None and not style.has_unit  # 0,4 or 37% or $5 is a value
+        values_only = of_values or amounts
+        task, notes = ("regression", ()) if values_only else _task_of_numbers(name, known)
     if task == "regression":
         table.check_cells(name, bad, words, CLASS_ADVICE)
         return Target(task, values, missing, notes)

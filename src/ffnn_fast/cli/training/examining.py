@@ -118,7 +118,7 @@ def _use(
     gaps = _count_missing(values)
     notes = [feature.note, note, f"{gaps} missing" if gaps else ""]
     feature = replace(feature, name=name, note=", ".join(filter(None, notes)))
-    return ColumnUse(feature, reading.of_training(table, name, values), values)
+    return ColumnUse(feature, reading.of_training(values), values)
 
 
 def _typed(

@@ -21,6 +21,7 @@ from ffnn_fast.cli.training.training_table import (
     read_training_table,
     row_weights,
     split,
+    styles_of,
     unscaled,
     weighted_by_class,
 )
@@ -121,7 +122,7 @@ def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
     prepared = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
-    return _completed(prepared, options, table, table.marked_notes)
+    return _completed(prepared, options, table, list(table.notes))
 
 
 def _completed(
@@ -139,8 +140,8 @@ def _completed(
         X = np.concatenate([X, preprocessing.matrix(others)[found.rows]])
         y = np.concatenate([y, found.y])
         weight = None if weight is None else np.concatenate([weight, np.ones(len(found.rows))])
-        notes = [*notes, *others.marked_notes]
-        notes += note_unknown(found, preprocessing.target, options.split.test)
+        read = [f"{note} (in {others.path})" for note in others.notes if note not in notes]
+        notes = [*notes, *read, *note_unknown(found, preprocessing.target, options.split.test)]
     class_weight = options.columns.class_weight
     weight = weighted_by_class(class_weight, weight, preprocessing.target, y, prepared.train)
     left_out = len(table) - len(prepared.y)
@@ -156,7 +157,7 @@ def fitted(found: TrainingTable, options: TrainOptions) -> TablePreprocessing:
     columns: list[NumericColumn | CategoricalColumn] = []
     try:
         for feature, reading, values in used(found.uses):
-            if reading.words or reading.kind == DATE or not reading.style.is_plain:
+            if reading.words or reading.kind == DATE:
                 readings.append(reading)
             if reading.kind == DATE:
                 dates.append(feature)
@@ -173,7 +174,8 @@ def fitted(found: TrainingTable, options: TrainOptions) -> TablePreprocessing:
     dates = [date for date in dates if names & set(date.number_names)]
     return TablePreprocessing(
         found.table.has_header, found.table.names, tuple(options.reading.missing), inputs, target,
-        readings=tuple(readings), dates=tuple(dates), target_style=found.target_style,
+        numbers=styles_of(found.table, found.uses, target), readings=tuple(readings),
+        dates=tuple(dates),
     )  # fmt: skip
 
 

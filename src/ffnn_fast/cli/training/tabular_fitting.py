@@ -19,6 +19,7 @@ from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.cli.training.training_table import (
     TrainingTable,
     note_unknown,
+    styles_of,
     unscaled,
     weighted_by_class,
 )
@@ -72,8 +73,8 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
     layout = TabularLayout(
         found.table.has_header, found.table.names, tuple(reading.missing), target,
         tuple(reading for _, reading, _ in inputs),
+        styles_of(found.table, found.uses, target),
         {use.name: _shown(use.feature.use, use.feature.note) for use in found.uses},
-        target_style=found.target_style,
     )  # fmt: skip
     y, train, test = target.encode(found.values), found.train, found.test
     weight = weighted_by_class(options.columns.class_weight, found.weight, target, y, train)
@@ -85,7 +86,8 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
         targets = layout.targets(table, drop_missing=drop_missing)
         columns = {name: v[targets.rows] for name, v in layout.inputs(table).items()}
         y_others, unknown = targets.y, targets.unknown
-        notes += table.marked_notes + note_unknown(targets, target, path)
+        notes += [f"{note} (in {table.path})" for note in table.notes if note not in notes]
+        notes += note_unknown(targets, target, path)
     else:
         rows = test if len(test) else train
         columns = {feature.name: v[found.rows[rows]] for feature, _, v in inputs}
@@ -152,11 +154,9 @@ def fit_tabular(rows: TabularRows, options: TrainOptions) -> FittedTabular:
     }
     if options.stopping.max_time:
         training["max time"] = f"{options.stopping.max_time:g} s"
-    ended = f"{len(counts)} networks, {epochs} epochs in {spent:.1f} s"
-    stopped = {history.stopped for history in estimator.histories_} & {"max_time"}
-    return FittedTabular(
-        TabularModel(estimator, layout), training, f"{ended}{'; max_time' if stopped else ''}"
-    )
+    limit = f"; within --max-time {training['max time']}" if "max time" in training else ""
+    ended = f"{len(counts)} networks, {epochs} epochs in {spent:.1f} s{limit}"
+    return FittedTabular(TabularModel(estimator, layout), training, ended)
 
 
 def _estimator(
@@ -179,4 +179,5 @@ def _estimator(
         max_time=options.stopping.max_time,
         n_threads=options.runtime.threads,
         random_state=options.training.seed,
+        verbose=True,
     )

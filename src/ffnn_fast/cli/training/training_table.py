@@ -10,8 +10,9 @@ import numpy as np
 
 from ffnn_fast._training.sampling import class_weights, hold_out
 from ffnn_fast.cli.arguments.declaration import flag
+from ffnn_fast.cli.column_reading import NUMBER
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import PLAIN, NumberStyle, Table, abbreviated, read_table
+from ffnn_fast.cli.table import Table, abbreviated, read_table
 from ffnn_fast.cli.table_layout import Targets
 from ffnn_fast.cli.training.column_types import Target, target_column
 from ffnn_fast.cli.training.examining import ColumnOptions, ColumnUse, examine, used
@@ -58,11 +59,6 @@ class TrainingTable:
     test: Array
     notes: list[str]
 
-    @property
-    def target_style(self) -> NumberStyle:
-        """How the numbers of the target are written."""
-        return self.table.styles.get(self.target.name, PLAIN)
-
 
 def read_training_table(path: str, options: TrainOptions, *, validates: bool) -> TrainingTable:
     """Read, examine and split a table; `validates` as in `split`.
@@ -88,18 +84,11 @@ def read_training_table(path: str, options: TrainOptions, *, validates: bool) ->
     train, validation, test = split(path, values, column.task, options, rng, validates=validates)
     classifies = column.task == "classification"
     notes = [
-        *table.marked_notes,
+        *table.notes,
         *column.notes,
         *telling_notes(uses, rows, target.encode(values), classifies),
     ]
     return TrainingTable(table, uses, target, rows, values, weight, train, validation, test, notes)
-
-
-def _named(options: TrainOptions) -> tuple[str, ...]:
-    """The columns that options name."""
-    columns = options.columns
-    found = (options.target, columns.weights, *columns.drop, *columns.categorical, *columns.use)
-    return tuple(name for name in found if name)
 
 
 def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[ColumnUse]]:
@@ -142,6 +131,20 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
     if problems or column is None:
         raise CommandError(_in_one(problems))
     return column, name, uses
+
+
+def _named(options: TrainOptions) -> tuple[str, ...]:
+    """The columns that options name."""
+    columns = options.columns
+    lists = (*columns.drop, *columns.categorical, *columns.use)
+    return tuple(name for name in (options.target, columns.weights, *lists) if name)
+
+
+def styles_of(table: Table, uses: Sequence[ColumnUse], target: TargetEncoder) -> dict[str, Any]:
+    """How the numbers of inputs, and of a target of values, are written, if not plainly."""
+    numbers = {reading.name for _, reading, _ in used(uses) if reading.kind == NUMBER}
+    numbers |= {target.name} if target.task == "regression" else set()
+    return {name: style for name, style in table.styles.items() if name in numbers}
 
 
 def _in_one(problems: Sequence[str]) -> str:

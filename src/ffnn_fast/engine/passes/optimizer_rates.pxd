@@ -26,7 +26,7 @@ cdef struct rule_t:  # a StepRule: all of a step that is not the gradient
     double clip_norm     # bound of ‖∇θ‖, or infinity
     double max_norm      # bound of the norm of a row of W_k, or infinity
     double average       # decay of the average of θ; 0: none is kept
-    const char* frozen   # frozen[k]: whether layer k stays as it is; L + 1 entries
+    const char* frozen   # frozen[k]: whether layer k stays, 0: the input block; L + 1 entries
     uint64_t seed        # of the dropout masks
     bint plain           # θ := θ − η ∇θ and no more
     const double* rate_factor   # of η, for each group of parameters; NULL: all factors are 1
