@@ -142,11 +142,22 @@ def test_info(here, models, capsys):
 
 
 def test_export_names_what_to_do(here, models, capsys):
-    for kind in ("onnx", "c", "safetensors"):
+    for kind in ("c", "safetensors"):
         shown = run(capsys, "export", "M", "--to", kind, "-o", f"x.{kind}", code=2)
         assert "M is a tabular model" in shown
         assert "--model plain" in shown
         assert not (here / f"x.{kind}").exists()
+
+
+@pytest.mark.parametrize("model", ["M", "houses-dear.safetensors"])
+def test_export_to_onnx(here, models, capsys, model):
+    pytest.importorskip("onnx")
+    shown = run(capsys, "export", model, "--to", "onnx", "-o", "m.onnx")
+    assert "built year (n, 1) float64" in shown
+    assert re.search(r"difference +\d\.\de-\d\d of the largest output  ok\n", shown)
+    assert "are for plain models" in run(
+        capsys, "export", model, "--to", "onnx", "-o", "m.onnx", "--bare", code=2
+    )
 
 
 def test_the_same_model_again(here, models, capsys):
