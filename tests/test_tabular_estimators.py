@@ -174,11 +174,11 @@ def test_several_values():
 
 
 def test_time_limit():
-    """After the time limit the epochs so far are used."""
+    """Epochs that the time limit does not allow are left out."""
     X, y = load_iris(return_X_y=True)
-    model = TabularClassifier(epochs=10**6, max_time=0.05, random_state=0, n_threads=1).fit(X, y)
+    model = TabularClassifier(epochs=10**6, max_time=0.5, random_state=0, n_threads=1).fit(X, y)
     assert len(model.networks_) >= 1
-    assert model.histories_[0].stopped == "max_time"
+    assert 1 <= len(model.histories_[0]) < 10**5
 
 
 def test_published_recipe():

@@ -7,6 +7,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 Array = np.ndarray
+BINS = 15  # of the calibration error
 COLDEST, HOTTEST = 0.05, 20.0  # bounds of the temperature
 
 
@@ -34,6 +35,35 @@ def temperature_of(logits: Array, labels: Array, weight: Array | None = None) ->
 
     found = minimize_scalar(loss, bounds=np.log((COLDEST, HOTTEST)), method="bounded")
     return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+
+
+def calibration_error(proba: Array, labels: Array, weight: Array | None = None) -> float:
+    """The expected calibration error, of the most probable class (C. Guo et al., 2017).
+
+    Rows are sorted by their largest probability into 15 bins of equal counts; the error is the mean
+    over rows of |share of correct rows − mean probability| of their bin.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, K)
+    labels : ndarray of shape (n,)
+    weight : ndarray of shape (n,), optional
+
+    Returns
+    -------
+    float
+        Between 0 and 1; NaN for no rows.
+    """
+    if not len(labels):
+        return float("nan")
+    weight = np.ones(len(labels)) if weight is None else weight
+    sure, right = proba.max(axis=1), proba.argmax(axis=1) == labels
+    order = np.argsort(sure, kind="stable")
+    gaps = [
+        abs(np.sum(weight[rows] * (right[rows] - sure[rows])))
+        for rows in np.array_split(order, BINS)
+    ]
+    return float(np.sum(gaps) / np.sum(weight))
 
 
 def conformal_width(residuals: Array, coverage: float) -> float:

@@ -22,6 +22,7 @@ from ffnn_fast.tabular._members import Member, Rows, Stop
 
 Array = np.ndarray
 LOSSES = {"softmax": "cross_entropy", "identity": "half_squared_error"}  # of the outputs
+VALIDATION_ROWS = 20_000  # at most, that choose the epoch of a network
 SMALL, SCALE = 0.1, 6.0  # factors of the rates of biases, embeddings and α; of the inputs' scale
 
 
@@ -77,9 +78,13 @@ def recipe_of(preset: str, task: str) -> Recipe:
 
 
 def new_network(
-    recipe: Recipe, inputs: TableInputs, n_outputs: int, output: str, rows: Array, seed: int
-) -> Network:
-    """A network of a recipe for encoded rows, with the parameters that they give it."""
+    recipe: Recipe, inputs: TableInputs, widths: tuple[int, ...], output: str, rows: Array,
+    seed: int,
+) -> Network:  # fmt: skip
+    """A network of a recipe for encoded rows, with the parameters that they give it.
+
+    `widths` are the outputs of each head of softmax, or one number of outputs.
+    """
     rng = np.random.default_rng(seed)
     numbers, n = len(inputs.number_names), inputs.n_inputs
     first_code = n - len(inputs.code_sizes)
@@ -89,16 +94,19 @@ def new_network(
         categories={first_code + j: size for j, size in enumerate(inputs.code_sizes)},
     )
     net = Network(
-        [n, *recipe.hidden, n_outputs], activation=recipe.activation, output=output,
+        [n, *recipe.hidden, sum(widths)], activation=recipe.activation, output=output,
         loss=LOSSES[output], dropout=recipe.dropout, inputs=block, parametric=True,
+        heads=widths if len(widths) > 1 else (),
         initializer="lecun_normal", seed=rng, n_threads=1,
     )  # fmt: skip
     initialize_from_rows(net, rows, rng)
     return net
 
 
-def train_network(net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: Stop) -> Member:
-    """Train a network on rows; it keeps the epoch with the least loss on the fold."""
+def train_network(
+    net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: Stop, max_time: float | None = None
+) -> Member:
+    """Train a network on rows; it keeps the epoch with the least loss on the first of the fold."""
     X, y, weight = train.given
     history = net.fit(
         X, y, sample_weight=weight, epochs=recipe.epochs,
@@ -109,8 +117,9 @@ def train_network(net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: S
             "weight_decay": FlatCosine(recipe.weight_decay), "dropout": FlatCosine(recipe.dropout),
         },
         rate_factors=_rate_factors(net), decay_factors=_decay_factors(),
-        validation_data=fold.given, metrics=False,
+        validation_data=fold.first(VALIDATION_ROWS).given, metrics=False,
         early_stopping=EarlyStopping(patience=recipe.epochs), callbacks=[stop],
+        max_time=max_time,
     )  # fmt: skip
     return Member(net, np.empty(0, np.int64), net.forward(fold.X), history)
 

@@ -42,12 +42,14 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     categorical_features : sequence of str or int, optional
         Columns of numbers, by name or by place, that are categories.
     max_time : float, optional
-        Seconds after which the fit ends with the epochs so far; the networks that have not begun
-        are left out. Default: no limit.
+        About how many seconds the whole fit may take. So many epochs are planned, if necessary of
+        fewer networks, as some steps at the start let expect. Default: no limit.
     n_threads : int, optional
-        Networks that are trained at a time; default: as in `ffnn_fast.Network`. The result does not
-        depend on it.
+        Networks that are trained at a time, and threads of the prediction of many rows; default: as
+        in `ffnn_fast.Network`. Without `max_time` the result does not depend on it.
     random_state : int, RandomState or None, default None
+    verbose : bool, default False
+        Show one progress bar over the epochs of all networks, as `ffnn_fast.callbacks.ProgressBar`.
 
     Attributes
     ----------
@@ -163,8 +165,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self.target_range_ = np.stack([counted.min(axis=0), counted.max(axis=0)])
         return ((y - self.target_mean_) / self.target_scale_).astype(np.float32)
 
-    def _n_network_outputs(self) -> int:
-        return len(self.target_mean_)
+    def _widths(self) -> tuple[int, ...]:
+        return (len(self.target_mean_),)
 
     def _calibrate(self, y_hat: Array, rows: Rows) -> None:
         values = rows.y.astype(np.float64) * self.target_scale_ + self.target_mean_
@@ -172,7 +174,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     def _predicted(self, y_hat: Array) -> Array:
         low, high = self.target_range_
-        return np.clip(y_hat * self.target_scale_ + self.target_mean_, low, high)
+        values = y_hat * self.target_scale_
+        values += self.target_mean_
+        np.maximum(values, low, out=values)
+        return np.minimum(values, high, out=values)
 
     def _fitted_to_dict(self) -> dict[str, Any]:
         return {
