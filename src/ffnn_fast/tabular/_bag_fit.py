@@ -10,6 +10,7 @@ from ffnn_fast.callbacks import ProgressBar
 from ffnn_fast.network import Network
 from ffnn_fast.tabular._folds import folds_of, one_split
 from ffnn_fast.tabular._inputs import TableInputs
+from ffnn_fast.tabular._linear import linear_network
 from ffnn_fast.tabular._members import Member, Rows, Stop, train_members
 from ffnn_fast.tabular._recipes import VALIDATION_ROWS, Recipe, new_network, train_network
 from ffnn_fast.tabular._time_plan import Limit, Plan, plan_of
@@ -55,7 +56,7 @@ class BagFit:
         def new(i: int) -> tuple[Network, Rows, Rows]:
             kept, fold = (rows.part(part) for part in splits[i])
             widths, output = self.widths, self.output
-            net = new_network(self.recipe, self.inputs, widths, output, kept.X, seeds[i])
+            net = new_network(self.recipe, self.inputs, widths, output, kept.X, seeds[i], i)
             return net, kept, fold
 
         n_columns, n_threads = len(self.inputs.features), self.n_threads
@@ -67,8 +68,9 @@ class BagFit:
         def train(i: int, stop: Stop) -> Member:
             net, kept, fold = new(i)
             rounds = -(-(plan.n_networks - i) // n_threads)
+            linear = linear_network(net, kept, self.widths) if recipe.chosen else None
             member = train_network(net, recipe, kept, fold, stop, stop.seconds(rounds))
-            return replace(member, fold=splits[i][1])
+            return replace(member, fold=splits[i][1], linear=linear)
 
         bar = ProgressBar(description="networks") if self.verbose else None
         if bar is not None:

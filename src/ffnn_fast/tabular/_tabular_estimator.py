@@ -24,6 +24,7 @@ from ffnn_fast._runtime.threads import resolve
 from ffnn_fast._text import quoted
 from ffnn_fast.tabular import _files as files
 from ffnn_fast.tabular._bag_fit import BagFit
+from ffnn_fast.tabular._choice import chosen
 from ffnn_fast.tabular._explanation import (
     Explanation,
     OfOutputs,
@@ -135,16 +136,20 @@ class BaseTabular(BaseEstimator):
             bool(self.verbose),
         )  # fmt: skip
         members, plan = job.members(rows, limit, rng)
+        self.histories_ = [member.history for member in members]
+        if job.recipe.chosen:
+            members, y_hat = chosen(members, rows, self._widths())
+        else:
+            y_hat = out_of_fold(members, n_rows)
         self._inputs = inputs
         self.networks_ = [member.net for member in members]
         self._bag = Bag(self.networks_)
         sample = rows.X[:EXPLAINED_FROM]
         self._base_units = [input_units(net, sample).mean(axis=0) for net in self.networks_]
-        self.histories_ = [member.history for member in members]
         self.importances_ = permutation_importances(
             members, rows, inputs.sources, rng, plan.importance_rows
         )
-        y_hat, judged = out_of_fold(members, n_rows)
+        judged = ~np.isnan(y_hat[:, 0])
         predicted = np.full(y_hat.shape, np.nan)
         self._calibrate(y_hat[judged], rows.part(judged))
         predicted[judged] = self._predicted(y_hat[judged])
