@@ -11,6 +11,7 @@ from support.imports import PACKAGE, circles, graph_of, imports_of
 FORMULAS = {
     *("activations", "losses", "initializers", "optimizers", "schedules", "metrics"),
     *("preprocessing", "datasets", "callbacks", "history", "inputs"),
+    "_input_columns",
 }
 INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn", "tabular", "c"}
 ON_NETWORKS = {*INTEGRATIONS, "online"}
@@ -54,6 +55,7 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "tqdm": {"callbacks"},
     "jinja2": {"cli"},
     "pyarrow": {"cli"},
+    "openpyxl": {"cli"},
     **{name: {"cli", "_bench"} for name in ("onnxruntime", "jax")},
 }
 BASE_CLASSES_FROM = {

@@ -64,7 +64,7 @@ class Durations:
         self._n_params, self._layers = spec.n_params, spec.n_layers
         self._units = sum(spec.layer_sizes[1:])
         if spec.inputs is not None:  # a cosine takes about as long as an activation
-            waves = spec.inputs.frequencies * spec.inputs.n_embedded(spec.n_inputs)
+            waves = spec.inputs.n_waves * spec.inputs.n_embedded(spec.n_inputs)
             self._units += spec.n_units + waves
 
     def operations(self, count: float) -> float:

@@ -111,6 +111,11 @@ class Stop(Callback):
         for fit in list(self._fits):
             fit.stop("another member failed")
 
+    @property
+    def shows(self) -> bool:
+        """Whether there is a bar."""
+        return self._bar is not None
+
     def seconds(self, rounds: int) -> float | None:
         """The time of one of so many fits that follow one another, a millisecond at least; None
         without a limit.

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from ffnn_fast._scalars import as_choice
-from ffnn_fast._training.stopping import EarlyStopping
-from ffnn_fast.callbacks import Callback
 from ffnn_fast.inputs import InputBlock
 from ffnn_fast.network import Network
-from ffnn_fast.optimizers import AdamW, Factors, rates_of_ntk
+from ffnn_fast.optimizers import AdamW, Factors, epsilons_of_ntk, rates_of_ntk
 from ffnn_fast.schedules import CosLog, FlatCosine
 from ffnn_fast.tabular._choice import Ends
-from ffnn_fast.tabular._initialization import initialize_from_rows
+from ffnn_fast.tabular._features import MOST_LEVELS
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Member, Rows, Stop
+from ffnn_fast.tabular._selection import LastBest
 
 Array = np.ndarray
 LOSSES = {"softmax": "cross_entropy", "identity": "half_squared_error"}  # of the outputs
@@ -51,9 +49,25 @@ class Recipe:
         Until the middle of the fit; then they fall to 0.
     bandwidths : tuple of float
         Of the embeddings of numbers, in turn for the networks of a bag.
-    chosen : bool
-        Whether the bag is chosen out of fold (`chosen`); otherwise each network keeps the epoch
-        with the least loss on its fold.
+    published : bool
+        Whether everything is as in the authors' package, pytabkit: a short last batch is left out;
+        the rows that choose the epoch are not stratified; the last epoch with the least error is
+        kept; with one network, medians, scales and the range of values are those of the rows that
+        it is trained on.
+    label_smoothing : float
+        Of classes.
+    most_one_hot : int
+        Categories with up to so many levels are scaled inputs, as numbers are; those with more
+        are left to the input block.
+    table_rate : float
+        Factor of the rate of the embeddings of categories.
+    simple : bool
+        TD-S: numbers have no embedding and activations no α, parameters do not depend on the rows,
+        and the last layer starts from 0.
+    clips : bool
+        Whether predicted values lie in the range of the training rows.
+    first_rows : int
+        At most, from which the first parameters are computed.
     """
 
     activation: str
@@ -66,7 +80,13 @@ class Recipe:
     weight_decay: float = 0.02
     dropout: float = 0.15
     bandwidths: tuple[float, ...] = (0.1,)
-    chosen: bool = False
+    published: bool = False
+    label_smoothing: float = 0.0
+    most_one_hot: int = 0
+    table_rate: float = SMALL
+    simple: bool = False
+    clips: bool = True
+    first_rows: int = 1000
 
     def rows_of_batch(self, n: int) -> int:
         """The batch size for n training rows."""
@@ -82,21 +102,41 @@ class Recipe:
 
 
 REALMLP = {"classes": Recipe("selu", 0.04), "values": Recipe("mish", 0.2)}
+PUBLISHED = {
+    task: replace(recipe, published=True, most_one_hot=8, table_rate=1.0, first_rows=10_000)
+    for task, recipe in REALMLP.items()
+}
+PUBLISHED["classes"] = replace(PUBLISHED["classes"], label_smoothing=0.1)
+
+
+def _simple(recipe: Recipe, learning_rate: float) -> Recipe:
+    """TD-S."""
+    return replace(
+        recipe, learning_rate=learning_rate, weight_decay=0.0, dropout=0.0, simple=True,
+        most_one_hot=MOST_LEVELS, clips=False,
+    )  # fmt: skip
 
 
 def _bag(n_networks: int, epochs: int) -> dict[str, Recipe]:
-    """Smaller networks, each judged on a fold of its own."""
+    """Smaller networks, each judged on a fold of its own, of which the bag is chosen."""
     bag = {
         task: replace(
             recipe, activation="mish", hidden=(96, 96, 96), epochs=epochs, batch_size=None,
-            n_networks=n_networks, validation=0.0, dropout=0.1, bandwidths=(0.1, 0.5), chosen=True,
+            n_networks=n_networks, validation=0.0, dropout=0.1, bandwidths=(0.1, 0.5),
         )
         for task, recipe in REALMLP.items()
     }  # fmt: skip
     return bag | {"classes": replace(bag["classes"], learning_rate=0.06)}
 
 
-PRESETS = {"default": _bag(8, 48), "fast": _bag(4, 24), "realmlp": REALMLP}
+PRESETS: dict[str, dict[str, Recipe]] = {
+    "default": _bag(8, 48),
+    "fast": _bag(4, 24),
+    "realmlp": PUBLISHED,
+    "realmlp-s": {
+        "classes": _simple(PUBLISHED["classes"], 0.04), "values": _simple(PUBLISHED["values"], 0.07)
+    },
+}  # fmt: skip
 
 
 def recipe_of(preset: str, task: str) -> Recipe:
@@ -114,68 +154,95 @@ def new_network(
     the network in the bag.
     """
     rng = np.random.default_rng(seed)
-    numbers, n = len(inputs.number_names), inputs.n_inputs
-    first_code = n - len(inputs.code_sizes)
-    block = InputBlock(
-        embedding="periodic" if numbers else "plain",
-        embedded=tuple(range(numbers)) if numbers else None,
-        bandwidth=recipe.bandwidths[place % len(recipe.bandwidths)],
-        categories={first_code + j: size for j, size in enumerate(inputs.code_sizes)},
-    )
+    smoothing = {"label_smoothing": recipe.label_smoothing} if recipe.label_smoothing else {}
     net = Network(
-        [n, *recipe.hidden, sum(widths)], activation=recipe.activation, output=output,
-        loss=LOSSES[output], dropout=recipe.dropout, inputs=block, parametric=True,
+        [inputs.n_inputs, *recipe.hidden, sum(widths)], activation=recipe.activation, output=output,
+        loss=LOSSES[output], loss_options=smoothing, dropout=recipe.dropout,
+        inputs=_input_block(recipe, inputs, place), parametric=not recipe.simple,
         heads=widths if len(widths) > 1 else (),
         initializer="lecun_normal", seed=rng, n_threads=1,
     )  # fmt: skip
-    initialize_from_rows(net, rows, rng)
+    if recipe.simple:
+        _initialize_simply(net, rng)
+    else:
+        net.initialize(rows, rng=rng, most_rows=recipe.first_rows)
     return net
 
 
 def train_network(
     net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: Stop, max_time: float | None = None
 ) -> Member:
-    """Train a network on rows; it keeps the epoch with the least loss on the first of the fold, or
-    has candidates.
+    """Train a network on rows; it has candidates, or keeps the best epoch on the first rows of the
+    fold.
     """
     X, y, weight = train.given
-    ends = Ends(net, recipe.third_end)
+    selection = _selection(net, recipe, train, fold)
+    shown = fold.first(VALIDATION_ROWS).given if stop.shows and not recipe.published else None
+    falling = {"weight_decay": recipe.weight_decay, "dropout": recipe.dropout}
     history = net.fit(
         X, y, sample_weight=weight, epochs=recipe.epochs,
         batch_size=recipe.rows_of_batch(len(X)),
-        optimizer=AdamW(beta_2=0.95, weight_decay=recipe.weight_decay),
+        optimizer=AdamW(
+            beta_2=0.95, epsilon=_epsilon(net, recipe), weight_decay=recipe.weight_decay
+        ),
         learning_rate=CosLog(recipe.learning_rate),
-        schedules={
-            "weight_decay": FlatCosine(recipe.weight_decay), "dropout": FlatCosine(recipe.dropout),
-        },
-        rate_factors=_rate_factors(net), decay_factors=_decay_factors(),
-        metrics=False, max_time=max_time, **_selection(recipe, fold, [stop, ends]),
+        schedules={name: FlatCosine(value) for name, value in falling.items() if value},
+        rate_factors=_rate_factors(net, recipe), decay_factors=_decay_factors(recipe),
+        epsilon_factors=epsilons_of_ntk(net.spec.unit_sizes) if recipe.published else None,
+        metrics=False, validation_data=shown, max_time=max_time,
+        drop_last=recipe.published, callbacks=[stop, selection],
     )  # fmt: skip
-    if recipe.chosen:
-        none = np.empty((0, net.spec.n_outputs), net.spec.dtype)
-        return Member(net, np.empty(0, np.int64), none, history, tuple(ends.networks))
-    return Member(net, np.empty(0, np.int64), net.forward(fold.X), history)
+    candidates = tuple(selection.networks) if isinstance(selection, Ends) else ()
+    return Member(net, np.empty(0, np.int64), net.forward(fold.X), history, candidates)
 
 
-def _selection(recipe: Recipe, fold: Rows, callbacks: list[Callback]) -> dict[str, Any]:
-    """Arguments of `fit` by which a network keeps its best epoch or has candidates."""
-    if recipe.chosen:
-        return {"callbacks": callbacks}
-    return {
-        "callbacks": callbacks[:1],
-        "validation_data": fold.first(VALIDATION_ROWS).given,
-        "early_stopping": EarlyStopping(patience=recipe.epochs),
-    }
+def _initialize_simply(net: Network, rng: np.random.Generator) -> None:
+    """W_k ~ N(0, 1/n_{k−1}) and b_k ~ N(0, 1), but 0 in the last layer."""
+    for W, b in zip(net.weights[:-1], net.biases[:-1], strict=True):
+        W[:] = rng.normal(size=W.shape) / np.sqrt(W.shape[1])
+        b[:] = rng.normal(size=b.shape)
+    net.weights[-1][:] = 0
+    net.biases[-1][:] = 0
 
 
-def _rate_factors(net: Network) -> Factors:
-    widths = [W.shape[1] for W in net.weights] + [net.spec.n_outputs]
-    return rates_of_ntk(
-        widths, biases=SMALL, embedding=SMALL, tables=SMALL, alpha=SMALL, scale=SCALE
+def _input_block(recipe: Recipe, inputs: TableInputs, place: int) -> InputBlock:
+    numbers = 0 if recipe.simple else len(inputs.number_names)
+    first_code = inputs.n_inputs - len(inputs.code_sizes)
+    return InputBlock(
+        embedding="periodic" if numbers else "plain",
+        embedded=tuple(range(numbers)) if numbers else None,
+        bandwidth=recipe.bandwidths[place % len(recipe.bandwidths)],
+        categories={first_code + j: size for j, size in enumerate(inputs.code_sizes)},
     )
 
 
-def _decay_factors() -> Factors:
+def _selection(net: Network, recipe: Recipe, train: Rows, fold: Rows) -> LastBest | Ends:
+    """The callback that chooses an epoch or keeps several."""
+    if not recipe.published:
+        return Ends(net, recipe.third_end)
+    clips = recipe.clips and train.y.dtype.kind == "f"
+    within = (train.y.min(axis=0), train.y.max(axis=0)) if clips else None
+    return LastBest(net, fold.first(VALIDATION_ROWS), within)
+
+
+def _epsilon(net: Network, recipe: Recipe) -> float:
+    """Adam's ε. The published loss of values is the mean of squares over the outputs, 2 / n_L times
+    the one here, and ε is added to the size of a gradient.
+    """
+    values = recipe.published and net.spec.output == "identity"
+    return 1e-8 * net.spec.n_outputs / 2 if values else 1e-8
+
+
+def _rate_factors(net: Network, recipe: Recipe) -> Factors:
+    widths = [W.shape[1] for W in net.weights] + [net.spec.n_outputs]
+    return rates_of_ntk(
+        widths, biases=SMALL, embedding=SMALL, tables=recipe.table_rate, alpha=SMALL, scale=SCALE
+    )
+
+
+def _decay_factors(recipe: Recipe) -> Factors:
     """Those of the published code, in which the factor of a group's rate enters twice."""
     small = SMALL**2
-    return Factors(biases=0.0, embedding=small, tables=small, alpha=small, scale=SCALE**2)
+    return Factors(
+        biases=0.0, embedding=small, tables=recipe.table_rate**2, alpha=small, scale=SCALE**2
+    )
