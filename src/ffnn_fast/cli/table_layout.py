@@ -98,9 +98,10 @@ class TableLayout:
         """The name in `table` of the target; by its position where there are no names."""
         name = self.target.name
         if self.header and table.has_header:
-            if name not in table.names:
+            place = table.named(name)
+            if place is None:
                 raise CommandError(f"{table.path} lacks the target, column {name}")
-            return name
+            return place
         if len(table.names) != len(self.columns):
             raise CommandError(
                 f"{table.path} has {len(table.names)} columns; without column names, the target "
@@ -111,13 +112,14 @@ class TableLayout:
     def places(self, table: Table, needed: list[str]) -> dict[str, str]:
         """The name in `table` of each of the needed columns of the training table."""
         if self.header and table.has_header:
-            absent = [name for name in needed if name not in table.names]
+            found = {name: table.named(name) for name in needed}
+            absent = [name for name, place in found.items() if place is None]
             if absent:
                 raise CommandError(
                     f"{table.path} lacks the columns {abbreviated(absent)}; "
                     f"it has: {abbreviated(table.names)}"
                 )
-            return {name: name for name in needed}
+            return {name: place for name, place in found.items() if place is not None}
         inputs = [name for name in self.columns if name != self.target.name]
         for expected in (list(self.columns), inputs):
             if len(table.names) == len(expected):

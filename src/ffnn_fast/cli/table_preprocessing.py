@@ -22,6 +22,7 @@ from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
 KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
+PIECE = 1 << 16  # rows that are encoded at a time
 FURTHER = {"readings", "dates"}  # entries of version 2
 NUMBERS = "numbers"  # an entry of files whose tables have numbers that are not written plainly
 
@@ -53,14 +54,26 @@ class TablePreprocessing(TableLayout):
     readings: tuple[ColumnReading, ...] = ()
     dates: tuple[Feature, ...] = ()
 
-    def matrix(self, table: Table) -> np.ndarray:
-        """The input matrix, (n, d) float64, of a table; other columns than the inputs are ignored.
+    def matrix(self, table: Table, dtype: Any = np.float64) -> np.ndarray:
+        """The input matrix, (n, d) of a dtype, of a table; other columns than the inputs are
+        ignored. It is computed in float64, some rows at a time.
 
         Raises
         ------
         CommandError
             If a column is missing or a cell is not a number where one is needed.
         """
+        columns, names = self._read(table), self.inputs.feature_names
+        X = np.empty((len(table), len(names)), dtype)
+        for start in range(0, len(table), PIECE):
+            rows = slice(start, start + PIECE)
+            piece = self.encoded({name: values[rows] for name, values in columns.items()})
+            _check_range(table, piece, names, start)
+            X[rows] = piece
+        return X
+
+    def _read(self, table: Table) -> dict[str, np.ndarray]:
+        """The typed columns of a table, (n,) each, by their names in the training table."""
         place = self.places(table, self.sources)
         readings = {reading.name: reading for reading in self.readings}
         found: dict[str, np.ndarray] = {
@@ -79,9 +92,7 @@ class TablePreprocessing(TableLayout):
             found[column.name] = reading.read(
                 table, name, self.missing, known, self.numbers.get(column.name)
             )
-        X = self.encoded(found)
-        _check_range(table, X, self.inputs.feature_names)
-        return X
+        return found
 
     def encoded(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """The input matrix, (n, d) float64, of typed columns, (n,) each, by name."""
@@ -197,14 +208,14 @@ def _check_fit(preprocessing: TablePreprocessing, spec: NetworkSpec) -> None:
         )
 
 
-def _check_range(table: Table, X: np.ndarray, features: list[str]) -> None:
-    """Refuse inputs that float32 cannot hold."""
+def _check_range(table: Table, X: np.ndarray, features: list[str], first: int) -> None:
+    """Refuse inputs that float32 cannot hold; `first` is the first row in the table."""
     bad = ~(np.abs(X) <= np.finfo(np.float32).max)
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise CommandError(
-            f"{table.where(row)}: the value of {features[column]!r} is too far from those of the "
-            "training rows to be held as float32"
+            f"{table.where(first + row)}: the value of {features[column]!r} is too far from those "
+            "of the training rows to be held as float32"
         )
 
 

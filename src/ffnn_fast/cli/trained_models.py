@@ -59,7 +59,7 @@ class PlainModel:
         return evaluate(self.network, self.layout.target, X, targets.y, targets.unknown)
 
     def _inputs(self, table: Table) -> Array:
-        return self.layout.matrix(table).astype(self.network.spec.dtype)
+        return self.layout.matrix(table, self.network.spec.dtype)
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def _use(
     """The use of a column of one type."""
     name = reading.name
     unnamed = table.has_header and name == str(place)  # the header has a blank there
+    unnamed = unnamed or name in table.row_names
     kept = name in options.kept
     chosen = name in options.categorical or (kept and reading.kind == TEXT)
     chosen = chosen or (options.strict and reading.kind == TEXT)
@@ -117,7 +118,7 @@ def _use(
     gaps = _count_missing(values)
     notes = [feature.note, note, f"{gaps} missing" if gaps else ""]
     feature = replace(feature, name=name, note=", ".join(filter(None, notes)))
-    return ColumnUse(feature, reading, values)
+    return ColumnUse(feature, reading.of_training(values), values)
 
 
 def _typed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -98,10 +97,8 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
     problems: list[str] = []
 
     def found(option: str, given: Sequence[str]) -> list[str]:
-        with contextlib.suppress(CommandError):
-            return table.find_all(given)
         names = []
-        for one in given:
+        for one in table.whole_names(given):
             try:
                 names.append(table.find(one))
             except CommandError as error:
