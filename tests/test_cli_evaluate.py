@@ -92,6 +92,12 @@ class TestClasses:
             "note: 2 rows of data.csv have a class that no training row has (maybe); they count as "
         )
 
+    def test_classes_that_another_file_spells_otherwise(self, folder, run):
+        models.sign(folder / "m.safetensors")
+        shown = run("evaluate", "a,y\n-1,No.\n2,YES\n")
+        assert shown.startswith("note: y: read No. as no, YES as yes\n")
+        assert re.search(r"^  network +1.0000 ", shown, re.MULTILINE)
+
     def test_words_for_missing_values(self, folder, run):
         models.sign(folder / "m.safetensors")
         table = ROWS + "gone,no\n"

@@ -83,7 +83,8 @@ def test_train_shows_columns_and_scores(here, models):
         r"size +number +18 missing", r"town +category +2 levels", r"built +date +year, .*ISO 8601",
         r"id +left out +numbers the rows; --use id keeps it", r"note +left out +160 different",
         r"price +left out +--drop", r"on the 32 held-out rows +accuracy +F1 +log loss +ROC AUC",
-        r"linear model +[01]\.\d+ +[01]\.\d+ +0\.\d+", r"most frequent class +0\.\d+ +0\.\d+ +0\.\d+",
+        r"linear model +[01]\.\d+ +[01]\.\d+ +0\.\d+",
+        r"most frequent class +0\.\d+ +0\.\d+ +0\.\d+",
     ):  # fmt: skip
         assert re.search(f"^ +{line}", shown, re.MULTILINE), line
     assert "2 networks, 6 epochs in " in shown
@@ -141,11 +142,22 @@ def test_info(here, models, capsys):
 
 
 def test_export_names_what_to_do(here, models, capsys):
-    for kind in ("onnx", "c", "safetensors"):
+    for kind in ("c", "safetensors"):
         shown = run(capsys, "export", "M", "--to", kind, "-o", f"x.{kind}", code=2)
         assert "M is a tabular model" in shown
         assert "--model plain" in shown
         assert not (here / f"x.{kind}").exists()
+
+
+@pytest.mark.parametrize("model", ["M", "houses-dear.safetensors"])
+def test_export_to_onnx(here, models, capsys, model):
+    pytest.importorskip("onnx")
+    shown = run(capsys, "export", model, "--to", "onnx", "-o", "m.onnx")
+    assert "built year (n, 1) float64" in shown
+    assert re.search(r"difference +\d\.\de-\d\d of the largest output  ok\n", shown)
+    assert "are for plain models" in run(
+        capsys, "export", model, "--to", "onnx", "-o", "m.onnx", "--bare", code=2
+    )
 
 
 def test_the_same_model_again(here, models, capsys):

@@ -25,11 +25,14 @@ class Targets(NamedTuple):
         Their targets, encoded. A class that the model has not is a label above those of its own.
     unknown : tuple of str
         Such classes, in the order of their labels.
+    note : str
+        Which classes are written in another way than in the training table; may be empty.
     """
 
     rows: Array
     y: Array
     unknown: tuple[str, ...] = ()
+    note: str = ""
 
 
 class TableLayout:
@@ -80,6 +83,7 @@ class TableLayout:
             values = reading.read(table, name, self.missing, style=style)
             return Targets(rows, target.encode(values[rows]))
         texts = table.texts(name, self.missing, target.classes)[rows]
+        texts, note = _with_known_classes(texts, target.classes)
         unknown = tuple(sorted(set(texts) - set(target.classes)))
         if len(unknown) == len(set(texts)):
             raise CommandError(
@@ -87,7 +91,8 @@ class TableLayout:
                 f"{abbreviated(unknown)}; its classes: {abbreviated(target.classes)}"
             )
         place = {text: label for label, text in enumerate((*target.classes, *unknown))}
-        return Targets(rows, np.array([place[text] for text in texts], dtype=np.int64), unknown)
+        y = np.array([place[text] for text in texts], dtype=np.int64)
+        return Targets(rows, y, unknown, note)
 
     def target_place(self, table: Table) -> str:
         """The name in `table` of the target; by its position where there are no names."""
@@ -124,6 +129,26 @@ class TableLayout:
             f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
             f"without the target (column {self.target.name})"
         )
+
+
+def _with_known_classes(texts: Array, classes: tuple[str, ...]) -> tuple[Array, str]:
+    """Texts that differ from a class by upper case or a final point only, as that class; a note."""
+    by_plain = {_plain(name): name for name in classes}
+    if len(by_plain) < len(classes):
+        return texts, ""
+    others = {
+        text: by_plain[_plain(text)]
+        for text in dict.fromkeys(texts)
+        if text not in classes and _plain(text) in by_plain
+    }
+    if not others:
+        return texts, ""
+    listed = abbreviated([f"{text} as {name}" for text, name in others.items()])
+    return np.array([others.get(text, text) for text in texts], dtype=object), f"read {listed}"
+
+
+def _plain(text: str) -> str:
+    return text.strip().removesuffix(".").casefold()
 
 
 def styles_from_dict(plain: Any) -> dict[str, NumberStyle]:

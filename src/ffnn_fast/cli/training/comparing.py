@@ -16,7 +16,7 @@ Array = np.ndarray
 LARGEST = 20_000_000  # entries of X in a linear model; of more rows a part is taken
 WIDEST = 2000  # inputs of a linear model
 LINEAR = "linear model"
-MARGIN = 1e-3  # of a loss: less is no difference
+MARGIN, LEAST = 1e-3, 0.005  # of an RMSE, and of a log loss or accuracy: less is no difference
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def verdict(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) 
             continue
         mine, theirs = found[figure], others[figure]
         sign = -1 if figure == "accuracy" else 1
-        if sign * (mine - theirs) > MARGIN * abs(theirs):
+        least = MARGIN * abs(theirs) if figure == "rmse" else LEAST
+        if sign * (mine - theirs) > least:
             sentences.append(
                 f"warning: on {on} the network is worse than the {name}: {shown} {mine:.4g} "
                 f"against {theirs:.4g}"

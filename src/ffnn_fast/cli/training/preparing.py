@@ -108,7 +108,7 @@ def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
             f"{start} predicts {preprocessing.target.name!r}, not {options.target!r}"
         )
     drop_missing = reading.drop_missing_target or not options.columns.strict
-    rows, y, unknown = preprocessing.targets(table, drop_missing=drop_missing)
+    rows, y, unknown, _ = preprocessing.targets(table, drop_missing=drop_missing)
     if unknown:
         raise CommandError(
             f"{path} has classes that {start} has not: {abbreviated(unknown)}; its classes: "

@@ -7,6 +7,7 @@ default of None means "not given": `building` chooses the value then.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ffnn_fast._runtime.settings import ENGINES, MATMULS
 from ffnn_fast._solvers.minimizers import METHODS
@@ -50,6 +51,8 @@ MODELS = ("tabular", "plain")
 class Tabular:
     """The tabular model: a bag of networks."""
 
+    about: ClassVar[str] = "of the tabular model"
+
     preset: str | None = option(
         OneOf(("default", "fast", "realmlp")),
         "default; fast: a quarter of its epochs; realmlp: one larger network, as published "
@@ -63,6 +66,8 @@ class Tabular:
 @dataclass(frozen=True)
 class Model:
     """The network of the plain model."""
+
+    about: ClassVar[str] = "of the plain model; each of these options implies --model plain"
 
     hidden: tuple[int, ...] | None = option(
         WordOr("none", ListOf(Integer(1)), meaning=()),
@@ -120,6 +125,8 @@ class Model:
 @dataclass(frozen=True)
 class Training:
     """Optimizer, learning rate and number of epochs."""
+
+    about: ClassVar[str] = "of the plain model, but for --epochs and --seed, which both models have"
 
     epochs: int | None = option(
         Integer(1),
@@ -187,6 +194,8 @@ class Training:
 class Stopping:
     """When training ends."""
 
+    about: ClassVar[str] = "of the plain model, but for --max-time, which both models have"
+
     early_stopping: Count | None = option(
         CountOf("epochs", STOPPING),
         "stop after this number of epochs without a lower validation loss (default: never; the "
@@ -204,6 +213,8 @@ class Stopping:
 @dataclass(frozen=True)
 class Checkpoints:
     """Checkpoints, and resuming from one."""
+
+    about: ClassVar[str] = "of the plain model"
 
     checkpoint: str | None = option(
         Text(), "file for the state of the training, written after each epoch", metavar="FILE"
@@ -229,6 +240,10 @@ class Checkpoints:
 @dataclass(frozen=True)
 class Reporting:
     """Reports and logs."""
+
+    about: ClassVar[str] = (
+        "of the plain model, but for --report and --no-report, which both models have"
+    )
 
     report: str | None = option(
         Text(),
@@ -259,6 +274,8 @@ class Reporting:
 @dataclass(frozen=True)
 class Runtime:
     """Engine, threads and matrix products."""
+
+    about: ClassVar[str] = "of the plain model, but for --threads, which both models have"
 
     threads: int | None = option(
         Integer(1), "maximum number of threads (default: all)", metavar="N"
@@ -291,8 +308,8 @@ class TrainOptions:
     model: str | None = option(
         OneOf(MODELS),
         "tabular: a bag of networks with trained embeddings, calibrated, that needs no other "
-        "option; plain: one network, which the options below the heads with (plain) describe, and "
-        "which any of them implies (default: tabular)",
+        "option; plain: one network, with all options of training (default: tabular, unless an "
+        "option of the plain model is given)",
     )
     reading: Reading = group(Reading)
     columns: Columns = group(Columns)

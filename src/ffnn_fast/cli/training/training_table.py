@@ -255,13 +255,15 @@ def weighted_by_class(
 
 
 def note_unknown(others: Targets, target: TargetEncoder, path: str) -> list[str]:
-    """A sentence about classes that only these rows have."""
+    """Sentences about classes that these rows have in another spelling, or that only they have."""
+    spelled = [f"note: {target.name}: {others.note}"] if others.note else []
     if not others.unknown:
-        return []
+        return spelled
     n = int((others.y >= len(target.classes)).sum())
     return [
+        *spelled,
         f"note: {n} rows of {path} have a class that no training row has "
-        f"({abbreviated(others.unknown)}); they count as errors"
+        f"({abbreviated(others.unknown)}); they count as errors",
     ]
 
 
