@@ -54,8 +54,8 @@ class Tabular:
     about: ClassVar[str] = "of the tabular model"
 
     preset: str | None = option(
-        OneOf(("default", "fast", "realmlp")),
-        "default; fast: a quarter of its epochs; realmlp: one larger network, as published "
+        OneOf(("default", "fast", "realmlp", "realmlp-s")),
+        "default; fast: a quarter of its epochs; realmlp, realmlp-s: one network, as published "
         "(default: default)",
     )
     networks: int | None = option(
