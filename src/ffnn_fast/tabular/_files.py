@@ -44,7 +44,7 @@ def write(
     arrays : dict of str to ndarray
         float64.
     extra : mapping of str to str
-        Further entries of the header.
+        Further entries of the file's header.
     """
     target = regular_file(as_path(path))
     tensors = {f"networks.{i}": np.ascontiguousarray(net.params) for i, net in enumerate(networks)}

@@ -25,6 +25,7 @@ from ffnn_fast._runtime.threads import resolve
 from ffnn_fast._text import quoted
 from ffnn_fast.tabular import _files as files
 from ffnn_fast.tabular._bag_fit import BagFit, splits_of
+from ffnn_fast.tabular._choice import Choice, chosen
 from ffnn_fast.tabular._explanation import (
     Explanation,
     OfOutputs,
@@ -148,18 +149,23 @@ class BaseTabular(BaseEstimator):
             recipe, inputs, self._widths(), self._output, self._count_threads(), bool(self.verbose)
         )
         members, plan = job.members(rows, splits, limit, rng)
+        self.histories_ = [member.history for member in members]
+        if recipe.published:
+            choice = Choice(members, out_of_fold(members, n_rows), len(members), 1)
+        else:
+            choice = chosen(members, rows, self._widths())
+        members, y_hat = choice.members, choice.y_hat
         self._inputs = inputs
         self.networks_ = [member.net for member in members]
         self._bag = Bag(self.networks_)
         sample = rows.X[:: -(-n_rows // SAMPLED)]
         self._base_units = [input_units(net, sample).mean(axis=0) for net in self.networks_]
-        self.histories_ = [member.history for member in members]
         self.importances_ = permutation_importances(
             members, rows, inputs.sources, rng, plan.importance_rows
         )
-        y_hat, judged = out_of_fold(members, n_rows)
+        judged = ~np.isnan(y_hat[:, 0])
         predicted = np.full(y_hat.shape, np.nan)
-        self._calibrate(y_hat[judged], rows.part(judged), self._bag.outputs(sample))
+        self._calibrate(y_hat[judged], rows.part(judged), choice.by_fold(self._bag.outputs(sample)))
         predicted[judged] = self._predicted(y_hat[judged])
         self.oof_prediction_ = predicted
 
@@ -208,10 +214,8 @@ class BaseTabular(BaseEstimator):
             "importances": self.importances_,
             "fitted": self._fitted_to_dict(),
         }
-        files.write(
-            path, type(self).__name__, described, self.networks_, self._fitted_arrays(),
-            extra or {},
-        )  # fmt: skip
+        arrays = self._fitted_arrays()
+        files.write(path, type(self).__name__, described, self.networks_, arrays, extra or {})
 
     @classmethod
     def load(cls, path: Any) -> Self:
