@@ -100,10 +100,19 @@ def test_failure_of_a_member(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("budget", "epochs", "networks"), [(1e6, 128, 4), (100.0, 22, 4), (10.0, 8, 1), (1e-3, 1, 1)]
+    ("budget", "epochs", "networks", "training"),
+    [
+        (1e6, 128, 4, None),
+        (100.0, 22, 4, None),
+        (10.0, 8, 1, None),
+        (0.5, 1, 1, 575),
+        (0, 1, 1, 64),
+    ],
 )
-def test_plan(budget, epochs, networks, monkeypatch):
-    """As many epochs as fit into 0.9 of the time; rather fewer networks than 8 epochs of each."""
+def test_plan(budget, epochs, networks, training, monkeypatch):
+    """As many epochs as fit into 0.9 of the time; rather fewer networks than 8 epochs of each, and
+    an epoch of fewer rows than a part of one.
+    """
     monkeypatch.setattr(time_plan, "_seconds_of_step", lambda *_: 0.1)
     monkeypatch.setattr(time_plan, "_seconds_of_row", lambda *_: 1e-12)
     monkeypatch.setattr(time_plan, "perf_counter", lambda: 0.0)
@@ -112,6 +121,7 @@ def test_plan(budget, epochs, networks, monkeypatch):
     limit = time_plan.Limit(budget)
     plan = time_plan.plan_of(limit, recipe, 4, 1, 3, lambda: (None, part, part))
     assert (plan.epochs, plan.n_networks) == (epochs, networks)
+    assert min(plan.training_rows, 1280) == (training or 1280)
 
 
 def test_no_limit():
@@ -127,7 +137,7 @@ def test_time_limit_within_an_epoch(monkeypatch):
     out.
     """
     X, y = rows(3000)
-    plan = time_plan.Plan(FOREVER, 3, 100, 100, training_end=0.0)
+    plan = time_plan.Plan(FOREVER, 3, 10**9, 100, 100, training_end=0.0)
     monkeypatch.setattr(bag_fit, "plan_of", lambda *_: plan)
     model = TabularRegressor(n_networks=3, random_state=0, n_threads=1).fit(X, y)
     assert [history.stopped for history in model.histories_] == ["max_time"]
@@ -141,12 +151,30 @@ def test_long_folds(monkeypatch):
     X, y = rows(400)
     model = TabularRegressor(**QUICK).fit(X, y)
     assert np.isfinite(model.oof_prediction_).all()
-    plan = time_plan.Plan(1, 1, 60, 100)
+    plan = time_plan.Plan(1, 1, 30, 60, 100)
     fold = np.arange(100)
     judged = bag_fit._judged(fold, plan, 3)
     assert len(judged) == len(set(judged)) == 60
     assert (np.diff(judged) < 0).any()
     np.testing.assert_array_equal(bag_fit._judged(fold[:50], plan, 3), fold[:50])
+
+
+def test_fewer_training_rows(monkeypatch):
+    """Each network is trained on as many rows as are planned, drawn from those of its own."""
+    X, y = rows(400)
+    plan = time_plan.Plan(2, 2, 90, 100, 100)
+    monkeypatch.setattr(bag_fit, "plan_of", lambda *_: plan)
+    seen = []
+
+    def train(net, recipe, train, fold, stop, max_time):
+        seen.append(train.X)
+        return train_network(net, recipe, train, fold, stop, max_time)
+
+    train_network = bag_fit.train_network
+    monkeypatch.setattr(bag_fit, "train_network", train)
+    TabularRegressor(**QUICK).fit(X, y)
+    assert [len(one) for one in seen] == [90, 90]
+    assert all(len(np.unique(one, axis=0)) == 90 for one in seen)
 
 
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 100, 101, 117])
@@ -237,3 +265,34 @@ def test_changed_parameters(regressor):
     for net in model.networks_:
         net.params[:] = 0
     np.testing.assert_array_equal(model.predict_proba(X[:2]), 0.5)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_names_and_lazy_frames(library, regressor):
+    """Names that occur twice and lazy frames are refused by the estimators too."""
+    X, y = rows(20)
+    if library == "pandas":
+        given, error, text = pd.DataFrame(X[:, :2], columns=["a", "a"]), ValueError, "'a' twice"
+    else:
+        polars = pytest.importorskip("polars")
+        given, error, text = polars.LazyFrame({"a": X[:, 0]}), TypeError, "collect"
+    with pytest.raises(error, match=text):
+        TabularRegressor(**QUICK).fit(given, y)
+
+
+def test_rows_of_one_kind_of_missing_values():
+    """Each value of a row may be missing, also those of dates and categories."""
+    X, y = rows(60, 2)
+    frame = pd.DataFrame(
+        {
+            "x": X[:, 0], "kind": np.tile(["a", "b", "c"], 20),
+            "day": pd.date_range("2024-01-01", periods=60, freq="25h"), "flag": X[:, 0] > 0,
+        }
+    )  # fmt: skip
+    model = TabularRegressor(**QUICK).fit(frame, y)
+    for name in frame:
+        gap = frame[:1].astype({name: object}).assign(**{name: None})
+        assert np.isfinite(model.predict(gap)).all()
+    both = model.predict(pd.concat([frame[:1].astype(object).assign(kind=None), frame[1:]]))
+    alone = model.predict(frame[:1].astype(object).assign(kind=None))
+    np.testing.assert_array_equal(both[:1], alone)

@@ -98,6 +98,13 @@ def export_estimator(model: Any, path: PathLike, options: CExportOptions) -> tup
     return _write(*parts, path, options)
 
 
+def export_columns(
+    spec: NetworkSpec, params: np.ndarray, columns: Columns, path: PathLike, options: CExportOptions
+) -> tuple[Path, ...]:
+    """A network of raw columns, as `ffnn_fast.c.to_c` writes it."""
+    return _write(spec, params, columns, path, options)
+
+
 def _write(
     spec: NetworkSpec, params: np.ndarray, columns: Columns, path: PathLike, options: CExportOptions
 ) -> tuple[Path, ...]:

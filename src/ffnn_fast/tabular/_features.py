@@ -177,7 +177,7 @@ def _counts_rows(name: str, values: Array) -> bool:
     """Whether whole numbers, all different, rise by one, or have the name of a row number."""
     if len(values) < TEXT_ROWS or (values != np.trunc(values)).any():
         return False
-    if (np.diff(values) == 1).all():
+    if (values[1:] == values[:-1] + 1).all():
         return True
     return COUNTER.fullmatch(name) is not None and len(np.unique(values)) == len(values)
 

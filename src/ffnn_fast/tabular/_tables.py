@@ -8,6 +8,7 @@ that none of their libraries is imported.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._text import quoted
 
 Array = np.ndarray
@@ -22,6 +24,8 @@ TIME = "datetime64[us]"
 NAT = np.datetime64("NaT", "us")
 TEXT_TYPES = {str, float, type(None)}  # no two of their values are equal and of different types
 NUMBER_TYPES = {int, float, type(None)}
+DECODING = "utf-8", "backslashreplace"  # of bytes
+CATEGORICAL = {"CategoricalDtype", "Categorical", "Enum"}  # types of pandas and polars
 MISSING = {"NAType", "NaTType"}
 
 
@@ -55,6 +59,8 @@ def table_of(X: Any) -> Table:
     """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError("X is a sparse matrix; give a dense array, for example X.toarray()")
+    if hasattr(X, "collect_schema") and not hasattr(X, "get_columns"):
+        raise TypeError("X is a lazy frame; give its rows, X.collect()")
     named = _named_columns(X)
     if named is None:
         rows = X if isinstance(X, np.ndarray) else _rows_of(X)
@@ -65,15 +71,19 @@ def table_of(X: Any) -> Table:
             )
         columns = {str(j): column_of(rows[:, j], f"column {j}") for j in range(rows.shape[1])}
         return Table(columns, len(rows), False)
-    names = [str(name) for name, _ in named]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the columns of X must have distinct names, got {twice[0]!r} twice")
+    check_names(name for name, _ in named)
     columns = {str(name): column_of(values, f"column {str(name)!r}") for name, values in named}
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
         raise ValueError(f"the columns of X must have one length, got {sorted(lengths)}")
     return Table(columns, lengths.pop() if lengths else len(X), True)
+
+
+def check_names(names: Iterable[Any]) -> None:
+    """ValueError if a name of a column occurs twice."""
+    for name, count in Counter(map(str, names)).items():
+        if count > 1:
+            raise ValueError(f"the columns of X must have distinct names, got {name!r} twice")
 
 
 def column_of(values: Any, what: str) -> Array:
@@ -87,19 +97,22 @@ def column_of(values: Any, what: str) -> Array:
     array = array_of(values)
     if array.ndim != 1:
         raise ValueError(f"{what} must be one-dimensional, got shape {array.shape}")
+    if _are_categories(values):
+        return _as_levels(array)
     kind = array.dtype.kind
     if kind == "b":
         return np.where(array, "True", "False").astype(object)
     if kind in "fiu":
-        return _finite(array.astype(np.float64), what)
+        return _finite(ignoring("over", array.astype, np.float64), what)
     if kind == "M":
         return array.astype(TIME)
     if kind == "m":
         seconds = array.astype("timedelta64[us]").astype(np.float64) / 1e6
         return np.where(np.isnat(array), np.nan, seconds)
-    if kind in "US":
-        texts = array.astype(str)
-        return _texts(texts.astype(object), what)
+    if kind == "S":
+        array = np.char.decode(array, *DECODING)
+    if array.dtype.kind == "U":
+        return _texts(array.astype(object), what)
     if kind == "O":
         return _of_objects(array, what)
     raise TypeError(
@@ -141,9 +154,33 @@ def level_of(value: Any) -> str | None:
     return str(value.astype(TIME)) if isinstance(value, np.datetime64) else str(value)
 
 
+class _Categories(list[Any]):
+    """A column of a type that says that it holds categories."""
+
+
 def _of_arrow(column: Any) -> Any:
-    """A column of Arrow; a dictionary's, whose codes NumPy would show, as a list."""
+    """A column of Arrow; a dictionary's, whose codes NumPy would show, as categories; another's of
+    several parts, such as lists, as a list.
+    """
+    if hasattr(column.type, "index_type"):
+        return _Categories(column.to_pylist())
     return column.to_pylist() if hasattr(column.type, "value_type") else column
+
+
+def _are_categories(values: Any) -> bool:
+    """Whether a column has a type of categories, whatever these are."""
+    return (
+        isinstance(values, _Categories)
+        or type(getattr(values, "dtype", None)).__name__ in CATEGORICAL
+    )
+
+
+def _as_levels(array: Array) -> Array:
+    """Values as levels of a category, None where missing, (n,) object."""
+    levels = {value: level_of(value) for value in dict.fromkeys(array)}
+    out = np.empty(len(array), dtype=object)
+    out[:] = [levels.get(value) for value in array]  # no key is NaN
+    return out
 
 
 def _rows_of(X: Any) -> Array:
@@ -177,7 +214,10 @@ def array_of(values: Any) -> Array:
         return np.asarray(values.to_numpy(zero_copy_only=False))
     if hasattr(values, "to_numpy"):
         return np.asarray(values.to_numpy())
-    return np.asarray(values if isinstance(values, list) else list(values), dtype=object)
+    listed = values if isinstance(values, list) else list(values)
+    objects = np.empty(len(listed), dtype=object)  # asarray would look into lists in cells
+    objects[:] = listed
+    return objects
 
 
 def _is_extension(dtype: Any) -> bool:
@@ -198,6 +238,10 @@ def _finite(values: Array, what: str) -> Array:
 def _of_objects(array: Array, what: str) -> Array:
     """Objects as numbers if all known ones are, as times if all are, else as texts."""
     types = set(map(type, array))
+    if bytes in types:
+        array = array.copy()
+        array[:] = [v.decode(*DECODING) if isinstance(v, bytes) else v for v in array]
+        types = set(map(type, array))
     if str in types and {one.__name__ for one in types - TEXT_TYPES} <= MISSING:
         return _texts(array, what)
     if types <= NUMBER_TYPES:

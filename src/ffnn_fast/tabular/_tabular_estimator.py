@@ -23,7 +23,7 @@ from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._runtime.threads import resolve
 from ffnn_fast._text import quoted
 from ffnn_fast.tabular import _files as files
-from ffnn_fast.tabular._bag_fit import BagFit
+from ffnn_fast.tabular._bag_fit import BagFit, splits_of
 from ffnn_fast.tabular._explanation import (
     Explanation,
     OfOutputs,
@@ -35,13 +35,13 @@ from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Rows, out_of_fold
 from ffnn_fast.tabular._prediction import Bag, Encode
 from ffnn_fast.tabular._recipes import PRESETS, Recipe, recipe_of
-from ffnn_fast.tabular._tables import Table, table_of
+from ffnn_fast.tabular._rows import matrix_of
+from ffnn_fast.tabular._tables import Table, check_names, table_of
 from ffnn_fast.tabular._time_plan import Limit
 
 Array = np.ndarray
 LEAST_ROWS = 2
-EXPLAINED_FROM = 1000  # training rows whose mean is the start of explanations
-CHEAP_ROWS = 16  # of a data frame, made into one array of any kind without a look at the columns
+SAMPLED = 1000  # training rows, whose mean is the start of explanations
 EXPLAINED_TOGETHER = 1024  # rows, for which memory is needed at a time
 
 
@@ -125,20 +125,27 @@ class BaseTabular(BaseEstimator):
         if table.n_rows < LEAST_ROWS:
             raise ValueError(f"fit needs at least {LEAST_ROWS} rows, got n_samples=1")
         names = self._categorical_names(table)
-        inputs = TableInputs.fit(table, names)
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+        recipe = self._recipe()
+        splits = splits_of(recipe, targets, weight, rng)
+        scaled_by: Array | slice = slice(None)
+        if recipe.published and len(splits) == 1:
+            scaled_by = splits[0][0]
+            if self._task == "values":
+                counts = np.bincount(scaled_by, minlength=table.n_rows)
+                targets = self._fitted_targets(y, table.n_rows, counts)
+        inputs = TableInputs.fit(table, names, True, recipe.most_one_hot, scaled_by)
         rows = Rows(inputs.transform(table), targets, weight)
         n_rows = table.n_rows
         del table
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         job = BagFit(
-            self._recipe(), inputs, self._widths(), self._output, self._count_threads(),
-            bool(self.verbose),
-        )  # fmt: skip
-        members, plan = job.members(rows, limit, rng)
+            recipe, inputs, self._widths(), self._output, self._count_threads(), bool(self.verbose)
+        )
+        members, plan = job.members(rows, splits, limit, rng)
         self._inputs = inputs
         self.networks_ = [member.net for member in members]
         self._bag = Bag(self.networks_)
-        sample = rows.X[:EXPLAINED_FROM]
+        sample = rows.X[:: -(-n_rows // SAMPLED)]
         self._base_units = [input_units(net, sample).mean(axis=0) for net in self.networks_]
         self.histories_ = [member.history for member in members]
         self.importances_ = permutation_importances(
@@ -146,7 +153,7 @@ class BaseTabular(BaseEstimator):
         )
         y_hat, judged = out_of_fold(members, n_rows)
         predicted = np.full(y_hat.shape, np.nan)
-        self._calibrate(y_hat[judged], rows.part(judged))
+        self._calibrate(y_hat[judged], rows.part(judged), self._bag.outputs(sample))
         predicted[judged] = self._predicted(y_hat[judged])
         self.oof_prediction_ = predicted
 
@@ -188,13 +195,12 @@ class BaseTabular(BaseEstimator):
         described = {
             "parameters": parameters,
             "inputs": self._inputs.to_dict(),
-            "base_units": [units.tolist() for units in self._base_units],
             "n_features_in": self.n_features_in_,
             "feature_names_in": [str(name) for name in getattr(self, "feature_names_in_", [])],
             "importances": self.importances_,
             "fitted": self._fitted_to_dict(),
         }
-        files.write(path, type(self).__name__, described, self.networks_)
+        files.write(path, type(self).__name__, described, self.networks_, self._fitted_arrays())
 
     @classmethod
     def load(cls, path: Any) -> Self:
@@ -210,19 +216,20 @@ class BaseTabular(BaseEstimator):
         OSError
             If it cannot be read.
         """
-        described, networks = files.read(path, cls.__name__)
+        described, networks, arrays = files.read(path, cls.__name__)
         try:
             self = cls(**described["parameters"])
             self._inputs = TableInputs.from_dict(described["inputs"])
-            self._base_units = [np.array(one, np.float64) for one in described["base_units"]]
+            self._base_units = list(arrays["base_units"])
             self.n_features_in_ = int(described["n_features_in"])
             if described["feature_names_in"]:
                 self.feature_names_in_ = np.array(described["feature_names_in"], dtype=object)
             self.importances_ = {str(k): float(v) for k, v in described["importances"].items()}
             self.networks_ = networks
             self._bag = Bag(networks)
-            self._fitted_from_dict(described["fitted"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self._fitted_from_dict(described["fitted"], arrays)
+            self._check_networks()
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{path!r} is damaged: {error}") from error
         return self
 
@@ -281,29 +288,20 @@ class BaseTabular(BaseEstimator):
         if not hasattr(self, "_bag"):
             check_is_fitted(self, "networks_")
         inputs = self._inputs
-        numbers = self._numbers(X) if inputs.only_numbers else None
+        numbers = matrix_of(X, inputs, by_place=not hasattr(self, "feature_names_in_"))
         if numbers is not None:
             return lambda a, b: inputs.transform_numbers(numbers[a:b], a), len(numbers)
         rows = inputs.transform(self._table(X, reset=False))
         return lambda a, b: rows[a:b], len(rows)
 
-    def _numbers(self, X: Any) -> Array | None:
-        """X as a matrix if it is an array of numbers, or a data frame of the same columns as in
-        the training rows that all hold numbers; None if it has to be converted column by column.
-        """
-        if hasattr(self, "feature_names_in_"):
-            if not (self._inputs.named and hasattr(X, "iloc") and hasattr(X, "to_numpy")):
-                return None
-            if X.columns.tolist() != self._inputs.names or not _holds_numbers(X):
-                return None
-            X = X.to_numpy()
-        plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiu"
-        return X if plain and len(X) and X.shape[1] == self.n_features_in_ else None
-
     def _table(self, X: Any, reset: bool) -> Table:
         """X as columns, checked as scikit-learn does."""
         if isinstance(X, Mapping) or getattr(getattr(X, "dtype", None), "names", None):
             return self._named_table(table_of(X), reset)
+        if hasattr(X, "collect_schema") and not hasattr(X, "get_columns"):
+            table_of(X)  # refuses a lazy frame
+        if hasattr(X, "columns"):  # those of a table of Arrow are its values
+            check_names(X.column_names if hasattr(X, "column_names") else X.columns)
         if isinstance(X, (list, tuple, np.ndarray)):
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
         validate_data(self, X, reset=reset, skip_check_array=True)
@@ -330,7 +328,7 @@ class BaseTabular(BaseEstimator):
         """Outputs of each head of the networks, or of the only one."""
         raise NotImplementedError
 
-    def _calibrate(self, y_hat: Array, rows: Rows) -> None:
+    def _calibrate(self, y_hat: Array, rows: Rows, of_bag: Array) -> None:
         raise NotImplementedError
 
     def _predicted(self, y_hat: Array) -> Array:
@@ -340,8 +338,23 @@ class BaseTabular(BaseEstimator):
     def _fitted_to_dict(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _fitted_from_dict(self, plain: dict[str, Any]) -> None:
+    def _fitted_arrays(self) -> dict[str, Array]:
+        """What a file has beside JSON values and networks."""
+        return {"base_units": np.stack(self._base_units)}
+
+    def _fitted_from_dict(self, plain: dict[str, Any], arrays: dict[str, Array]) -> None:
         raise NotImplementedError
+
+    def _check_networks(self) -> None:
+        """ValueError unless the networks fit the inputs, the outputs and the base units."""
+        spec = self.networks_[0].spec
+        sizes = spec.n_inputs, spec.n_outputs, len(self.networks_), spec.n_units
+        base = np.shape(self._base_units)
+        expected = self._inputs.n_inputs, sum(self._widths()), *base
+        if sizes != expected or spec.inputs is None:
+            raise ValueError(f"its networks have sizes {sizes}, the rest {expected}")
+        if len(self._inputs.features) != self.n_features_in_:
+            raise ValueError(f"it describes {len(self._inputs.features)} columns")
 
     def __sklearn_tags__(self) -> Any:
         """Tags of scikit-learn: missing values, texts and categories are allowed."""
@@ -351,13 +364,6 @@ class BaseTabular(BaseEstimator):
         tags.input_tags.categorical = True
         tags.non_deterministic = False
         return tags
-
-
-def _holds_numbers(frame: Any) -> bool:
-    """Whether a data frame of pandas is short, or its columns are NumPy's numbers."""
-    if len(frame) < CHEAP_ROWS:
-        return True
-    return all(isinstance(d, np.dtype) and d.kind in "fiu" for d in set(frame.dtypes))
 
 
 def _checked_weight(sample_weight: Any, n: int) -> Array | None:

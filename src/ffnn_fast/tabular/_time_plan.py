@@ -13,6 +13,7 @@ from ffnn_fast.network import Network
 from ffnn_fast.tabular._members import Member, Rows, Stop
 from ffnn_fast.tabular._recipes import VALIDATION_ROWS, Recipe, train_network
 
+ALL = int(np.iinfo(np.int64).max)
 IMPORTANCE_ROWS = 10_000  # of all folds
 FEWEST_ROWS = 64  # of a fold that is judged, and of importances
 TRIAL_STEPS = 10
@@ -41,6 +42,8 @@ class Plan:
     Attributes
     ----------
     epochs, n_networks : int
+    training_rows : int
+        At most, of each network: those of one epoch, if not even that fits into the time.
     judged_rows : int
         At most, of a fold whose predictions are kept.
     importance_rows : int
@@ -51,6 +54,7 @@ class Plan:
 
     epochs: int
     n_networks: int
+    training_rows: int
     judged_rows: int
     importance_rows: int
     training_end: float = math.inf
@@ -76,7 +80,7 @@ def plan_of(
         Returns a network to try, the rows it is trained on, and those of its fold.
     """
     if limit.seconds == math.inf:
-        return Plan(recipe.epochs, n_networks, np.iinfo(np.int64).max, IMPORTANCE_ROWS)
+        return Plan(recipe.epochs, n_networks, ALL, ALL, IMPORTANCE_ROWS)
     net, train, fold = new()
     step, row = _seconds_of_step(net, recipe, train, fold), _seconds_of_row(net, fold)
     n_threads = min(n_threads, n_networks)
@@ -92,9 +96,11 @@ def plan_of(
     least = min(LEAST_EPOCHS, recipe.epochs)
     while rounds > 1 and budget < rounds * least * epoch:
         rounds -= 1
-    epochs = max(1, min(recipe.epochs, int(budget / (rounds * epoch))))
+    possible = budget / (rounds * epoch)
+    rows = max(FEWEST_ROWS, int(possible * len(train.X))) if possible < 1 else ALL
+    epochs = max(1, min(recipe.epochs, int(possible)))
     n_networks = min(n_networks, rounds * n_threads)
-    return Plan(epochs, n_networks, judged, importance, perf_counter() + budget)
+    return Plan(epochs, n_networks, rows, judged, importance, perf_counter() + budget)
 
 
 def _seconds_of_step(net: Network, recipe: Recipe, train: Rows, fold: Rows) -> float:
