@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_plan(budget, epochs, networks, training, monkeypatch):
     monkeypatch.setattr(time_plan, "_seconds_of_step", lambda *_: 0.1)
     monkeypatch.setattr(time_plan, "_seconds_of_row", lambda *_: 1e-12)
     monkeypatch.setattr(time_plan, "perf_counter", lambda: 0.0)
-    recipe = recipe_of("default", "values")
+    recipe = replace(recipe_of("default", "values"), epochs=128, batch_size=128)
     part = bag_fit.Rows(np.zeros((1280, 1)), np.zeros(1280), None)
     limit = time_plan.Limit(budget)
     plan = time_plan.plan_of(limit, recipe, 4, 1, 3, lambda: (None, part, part))
@@ -128,7 +129,7 @@ def test_no_limit():
     """Without a limit nothing is tried, and all rows are judged."""
     recipe = recipe_of("fast", "values")
     plan = time_plan.plan_of(time_plan.Limit(None), recipe, 4, 2, 3, None)
-    assert (plan.epochs, plan.n_networks, plan.training_end) == (32, 4, np.inf)
+    assert (plan.epochs, plan.n_networks, plan.training_end) == (24, 4, np.inf)
     assert plan.judged_rows > 10**9
 
 

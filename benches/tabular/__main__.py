@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benches.runner import ROOT
 from benches.tabular import models, tables
@@ -70,26 +71,33 @@ def main():
         return
     known = {(row["table"], row["split"], row["model"]) for row in done}
     found = tables.names(given.data)
-    for name in given.tables or found:
-        task = found[name]()
-        for number in range(given.splits):
-            train, test = split(task, number, given.most_rows)
+    tasks = {name: found[name]() for name in given.tables or found}
+    for number in range(given.splits):
+        for name, task in tasks.items():
+            parts = split(task, number, given.most_rows)
             for label in given.models:
                 if (name, number, label) in known:
                     continue
-                row = {"table": name, "split": number, "model": label, "rows": len(train)}
-                model = models.MODELS[label](task, number)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    began = time.process_time()
-                    model.fit(task.X.iloc[train], task.y[train])
-                    row["fit_seconds"] = time.process_time() - began
-                    began = time.process_time()
-                    row |= figures(task, model, task.X.iloc[test], task.y[test])
-                    row["predict_seconds"] = time.process_time() - began
+                with threadpool_limits(1):
+                    row = {"table": name, "split": number, "model": label, "rows": len(parts[0])}
+                    row |= judged(task, label, number, *parts)
                 with given.out.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 print(row, flush=True)
+
+
+def judged(task, label, number, train, test):
+    """Figures of a model fitted to the training rows, and CPU-seconds."""
+    model = models.MODELS[label](task, number)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        began = time.process_time()
+        model.fit(task.X.iloc[train], task.y[train])
+        fitted = time.process_time()
+        row = figures(task, model, task.X.iloc[test], task.y[test])
+    return {
+        "fit_seconds": fitted - began, **row, "predict_seconds": time.process_time() - fitted
+    }  # fmt: skip
 
 
 def report(rows):

@@ -46,8 +46,7 @@ def to_c(
 
     Parameters
     ----------
-    net : Network, MLPClassifier, MLPRegressor, Pipeline, TabularClassifier, TabularRegressor, \
-Student
+    net : Network, MLPClassifier, MLPRegressor, Pipeline, tabular estimator or Student
         A student of `ffnn_fast.tabular.distill` is written by its method ``to_c``. Estimators may
         be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or by a
         ``TransformedTargetRegressor`` with a scaler.
