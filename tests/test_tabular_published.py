@@ -12,6 +12,7 @@ pytest.importorskip("pandas")
 from golden import realmlp as golden
 
 from ffnn_fast import Network
+from ffnn_fast._columns.frames import table_of
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.history import History
 from ffnn_fast.tabular import TabularClassifier, TabularRegressor
@@ -20,7 +21,6 @@ from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Rows
 from ffnn_fast.tabular._recipes import new_network, recipe_of, train_network
 from ffnn_fast.tabular._selection import LastBest, error_of
-from ffnn_fast.tabular._tables import table_of
 
 STORED = np.load(golden.FILE)
 FULL = golden.SIZES | {"hidden": 256}  # of the fits by an installed package

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ffnn_fast._columns.features import MOST_LEVELS
 from ffnn_fast._scalars import as_choice
 from ffnn_fast.inputs import InputBlock
 from ffnn_fast.network import Network
 from ffnn_fast.optimizers import AdamW, Factors, epsilons_of_ntk, rates_of_ntk
 from ffnn_fast.schedules import CosLog, FlatCosine
 from ffnn_fast.tabular._choice import Ends
-from ffnn_fast.tabular._features import MOST_LEVELS
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Member, Rows, Stop
 from ffnn_fast.tabular._selection import LastBest

@@ -45,6 +45,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         In place of those of the preset.
     categorical_features : sequence of str or int, optional
         Columns of numbers, by name or by place, that are categories.
+    numeric_features : sequence of str or int, optional
+        Columns of numbers that are used although they seem to number the rows.
     max_time : float, optional
         About how many seconds the whole fit may take. So many epochs are planned, if necessary of
         fewer networks, as some steps at the start let expect. Default: no limit.
