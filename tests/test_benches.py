@@ -141,7 +141,8 @@ def test_published_tables_are_those_of_the_published_records(benches, root, tmp_
     tabular = published.pop("tabular.md")
     assert written == published
     assert len(written) == len(report.QUESTIONS) + 1
-    rows = [json.loads(line) for line in (results / "tabular.jsonl").open()]
+    lines = (results / "tabular.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
     assert benches("tabular.report").markdown(rows) == tabular
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from ffnn_fast._columns.frames import table_of
 from ffnn_fast.history import History
 from ffnn_fast.tabular import TabularClassifier, TabularRegressor
 from ffnn_fast.tabular._choice import chosen
@@ -14,7 +15,6 @@ from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._linear import linear_network
 from ffnn_fast.tabular._members import Member, Rows
 from ffnn_fast.tabular._recipes import new_network, recipe_of
-from ffnn_fast.tabular._tables import table_of
 
 ROWS, FOLDS = 240, 4
 

@@ -70,7 +70,8 @@ def figures(task, model, X, y):
 def main():
     """Fit every model to every split of every table."""
     given = arguments()
-    done = [json.loads(line) for line in given.out.open()] if given.out.exists() else []
+    lines = given.out.read_text().splitlines() if given.out.exists() else []
+    done = [json.loads(line) for line in lines]
     if given.report:
         given.out.with_suffix(".md").write_text(markdown(done))
         return
