@@ -177,7 +177,8 @@ def train_network(
     """
     X, y, weight = train.given
     selection = _selection(net, recipe, train, fold)
-    shown = fold.first(VALIDATION_ROWS).given if stop.shows and not recipe.published else None
+    hidden = recipe.published or not stop.shows
+    shown = None if hidden else fold.first(VALIDATION_ROWS).given
     falling = {"weight_decay": recipe.weight_decay, "dropout": recipe.dropout}
     history = net.fit(
         X, y, sample_weight=weight, epochs=recipe.epochs,
