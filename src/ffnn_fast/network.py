@@ -22,8 +22,9 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
 from ffnn_fast._names import hints_keywords
 from ffnn_fast._runtime import differentiation, inspection, taylor_calls
-from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction, aligned_copy
+from ffnn_fast._runtime.bound_network import aligned_copy
 from ffnn_fast._runtime.c_function import CFunction, c_function, low_level_callable
+from ffnn_fast._runtime.predict_functions import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.settings import Settings
 from ffnn_fast._scalars import as_bool, as_generator, as_int, generator_from
 from ffnn_fast._solvers import minimizers
@@ -268,7 +269,7 @@ class Network:
             If X does not hold finite real numbers in one of these shapes.
         """
         bound = self._bound
-        rows, single = as_rows(X, bound.spec)
+        rows, single = as_rows(X, bound.spec, sparse=True)
         y_hat = bound.forward(rows)
         return y_hat[0] if single else y_hat
 
@@ -318,7 +319,7 @@ class Network:
             As `forward`.
         """
         bound = self._bound
-        rows, single = as_rows(X, bound.spec)
+        rows, single = as_rows(X, bound.spec, sparse=True)
         return _of_rows(predictions.predict(bound.spec, bound.forward(rows)), single)
 
     def predict_proba(self, X: ArrayLike) -> Any:
@@ -364,7 +365,7 @@ class Network:
             As `predict_proba`.
         """
         predictions.check_probabilities(self.spec, "predict_log_proba")
-        rows, single = as_rows(X, self.spec)
+        rows, single = as_rows(X, self.spec, sparse=True)
         return _of_rows(self._bound.log_proba(rows), single)
 
     def loss(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -392,7 +393,7 @@ class Network:
         TypeError, ValueError
             If an argument is not as described, or a target lies outside the domain of the loss.
         """
-        return self._bound.loss(as_samples(self.spec, X, y, sample_weight))
+        return self._bound.loss(as_samples(self.spec, X, y, sample_weight, sparse=True))
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Accuracy of a classifier, the mean over heads; R² of a regressor, the mean over targets;
@@ -413,7 +414,7 @@ class Network:
         TypeError, ValueError
             As `loss`.
         """
-        samples = as_samples(self.spec, X, y)
+        samples = as_samples(self.spec, X, y, sparse=True)
         return predictions.score(self.spec, self._bound.forward(samples.X), samples)
 
     @overload
@@ -449,7 +450,7 @@ class Network:
         TypeError, ValueError
             As `loss`.
         """
-        _, grad = self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
+        _, grad = self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight, sparse=True))
         return self.spec.named(grad) if as_bool(by_name, "by_name") else grad
 
     def loss_gradient(
@@ -483,7 +484,7 @@ class Network:
         >>> grad.shape == net.params.shape
         True
         """
-        return self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
+        return self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight, sparse=True))
 
     def vjp(self, X: ArrayLike, grad_y_hat: ArrayLike) -> differentiation.VJP:
         """Vector-Jacobian products: from ∂ℒ/∂ŷ of any objective ℒ to ∂ℒ/∂θ and ∂ℒ/∂X.

@@ -7,6 +7,8 @@ from ffnn_fast.engine.passes.batch cimport batch_t
 from ffnn_fast.engine.passes.jacobian cimport sum_normal_equations
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t
 from ffnn_fast.engine.passes.outputs cimport forward_rows, losses_of_rows, mean_loss
+from ffnn_fast.engine.passes.sparse_rows cimport sparse_of
+from ffnn_fast.engine.passes.sparse_steps cimport sparse_train_steps
 from ffnn_fast.engine.passes.step_update cimport norm_scale, square_units, update_all
 from ffnn_fast.engine.passes.team cimport one_thread, team_t
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, loss_and_gradient, scratch_t, train_steps
@@ -61,16 +63,27 @@ cdef inline double run_loss_gradient(
     return value
 
 
+cdef inline void steps_of_member(
+    const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
+    optimizer_t* optimizer, const scratch_t* scratch, team_t team,
+) noexcept nogil:
+    """Steps on consecutive batches of the rows, one thread's part"""
+    if plan.sparse and sparse_of(rows).done is not NULL:
+        sparse_train_steps(plan, params, rows, epoch, optimizer, scratch, team)
+    else:
+        train_steps(plan, params, rows, epoch, optimizer, scratch, team)
+
+
 cdef inline void run_training(
     const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
     optimizer_t* optimizer, const scratch_t* scratch, int threads,
 ) noexcept nogil:
     """Steps on consecutive batches of the rows"""
     if threads == 1:
-        train_steps(plan, params, rows, epoch, optimizer, scratch, one_thread())
+        steps_of_member(plan, params, rows, epoch, optimizer, scratch, one_thread())
     else:
         with parallel(num_threads=threads):
-            train_steps(
+            steps_of_member(
                 plan, params, rows, epoch, optimizer, scratch, member(threadid(), threads)
             )
 
