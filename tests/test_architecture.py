@@ -11,6 +11,7 @@ from support.imports import PACKAGE, circles, graph_of, imports_of
 FORMULAS = {
     *("activations", "losses", "initializers", "optimizers", "schedules", "metrics"),
     *("preprocessing", "datasets", "callbacks", "history", "inputs"),
+    "_input_columns",
 }
 INTEGRATIONS = {"tensorboard", "interchange", "onnx", "sklearn", "tabular", "c"}
 ON_NETWORKS = {*INTEGRATIONS, "online"}
@@ -21,7 +22,7 @@ LAYERS = [
     {"engine", "_public", "_user_line", "_names", "_errstate"},
     {"_scalars", "_conversion", "_activation_derivatives"},
     FORMULAS,
-    {"_model"},
+    {"_model", "blocks"},
     {"_reference"},
     {"reference", "plotting"},
     {"_runtime"},
@@ -53,7 +54,8 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "torch": {"interchange", "_bench"},
     "tqdm": {"callbacks"},
     "jinja2": {"cli"},
-    "pyarrow": {"cli"},
+    "pyarrow": {"cli", "blocks"},
+    "openpyxl": {"cli"},
     **{name: {"cli", "_bench"} for name in ("onnxruntime", "jax")},
 }
 BASE_CLASSES_FROM = {

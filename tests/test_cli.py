@@ -124,7 +124,7 @@ def test_train_writes_model_and_report(people):
     info = run("info", "tall.safetensors", cwd=people)
     assert f"written by ffnn_fast {__version__}" in info
     assert repr(Network.load(people / "tall.safetensors")) in info
-    for fact in ("classes: no, yes", "Gent, east, Århus", "missing marked", "rows 240", "NA, ?"):
+    for fact in ("classes: no, yes", "Gent, east, Århus", "missing marked", "rows 240", "NA, NaN"):
         assert fact in info, info
 
 

@@ -178,7 +178,7 @@ class TestRefusals:
             ("a,y\nx,no\n", [], "'x' is not a number"),
             ("a,y\n1,no\n", ["--report", "r.pdf"], "must end in .html or .png, got r.pdf"),
             ("a,y\n1,no\n", ["--report", "no/r.png"], "there is no folder no"),
-            ("a,y\n1,no\n", ["--header", "no"], "line 1: the model has no class 'y'"),
+            ("a,z\n1,no\n", ["--header", "no"], "line 1: the model has no class 'z'"),
         ],
     )
     def test_tables_and_options(self, folder, run, table, options, message):

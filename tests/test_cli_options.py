@@ -23,6 +23,9 @@ EXAMPLES = {  # of every option of train
     "output": (["m.safetensors"], "m.safetensors", "m.safetensors"),
     "header": (["yes"], "yes", "yes"),
     "delimiter": ([";"], ";", ";"),
+    "encoding": (["cp1252"], "cp1252", "cp1252"),
+    "decimal": ([","], ",", ","),
+    "thousands": (["none"], "none", "none"),
     "missing": (["none,'-'"], ["none", "'-'"], ("none", "'-'")),
     "drop_missing_target": TRUE,
     "task": (["regression"], "regression", "regression"),
@@ -189,10 +192,10 @@ def test_the_advice_about_a_column_can_be_followed(tmp_path, monkeypatch, capsys
     (tmp_path / "t.csv").write_text("\n".join(['a,"b,c",y', *rows]))
     assert main(["train", "t.csv", "--target", "y", "-o", "m"]) == 2
     assert """leave it out with --drop '"b,c"'""" in capsys.readouterr().err
-    rows[7] = '7,n7,"1,5"'
+    rows[7] = '7,n7,"1,x"'
     (tmp_path / "t.csv").write_text("\n".join(['a,"b,c",y', *rows]))
     assert main(["train", "t.csv", "--target", "y", "-o", "m"]) == 2
-    assert """use --missing 'NA,?,"1,5"'""" in capsys.readouterr().err
+    assert """,.,"1,x"'""" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,11 @@ def zipped(**entries):
             lambda: saved(x=np.ones((3, 1)), x_1=np.ones(3)),
             "more than one column named 'x_1'; rename one$",
         ),
-        (lambda: zipped(a="1,2"), "a zip file, but its entry 'a' is not an array"),
+        (
+            lambda: zipped(**{"x.npy": stored(np.ones(3)), "a": "1,2"}),
+            "a zip file, but its entry 'a' is not an array",
+        ),
+        (lambda: zipped(a="1,2", b="3,4"), "holds 2 files, of which one .* unpacked: a, b"),
         (
             lambda: zipped(**{"x.npy": stored(np.ones(3)).replace(b"<f8", b"<x8")}),
             "damaged .*'<x8'",

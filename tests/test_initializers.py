@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from ffnn_fast import Network
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import ACTIVATIONS
 from ffnn_fast.initializers import INITIALIZERS, initialize
+from ffnn_fast.inputs import InputBlock
 
 SIZES = (300, 200, 150)
 FORMULAS = {
@@ -121,3 +123,71 @@ def test_unknown_name_and_wrong_types_are_refused():
         drawn(3)
     with pytest.raises(TypeError, match=r"numpy.random.Generator, got int"):
         initialize(NetworkSpec((2, 2)), "zeros", 0)
+
+
+# --- From rows ---
+
+
+@pytest.fixture
+def rows(rng):
+    return rng.uniform(900, 1100, (400, 5)) * [1, 10, 1e-3, 1, 1]
+
+
+@pytest.mark.parametrize("options", [{}, {"inputs": InputBlock(), "parametric": True}])
+def test_pre_activations_have_deviation_one(rows, options):
+    net = Network([5, 30, 20, 3], output="identity", dtype="float64", seed=0, **options)
+    further = net.params[net.spec.n_layer_params :].copy()
+    net.initialize(rows)
+    trace = net.trace(rows)
+    for k in (1, 2, 3):
+        np.testing.assert_allclose(trace[f"a_{k}"].std(axis=0), 1, rtol=1e-9)
+        assert (trace[f"a_{k}"].min(axis=0) < 0).all()  # the zero lies among the rows
+        assert (trace[f"a_{k}"].max(axis=0) > 0).all()
+    np.testing.assert_array_equal(net.params[net.spec.n_layer_params :], further)
+
+
+def test_biases_are_convex_combinations_of_pre_activations_at_rows(rows):
+    """With one row they are that row's; a unit without deviation keeps N(0, 1/n_{k-1})."""
+    net = Network([5, 2000, 1], output="identity", dtype="float64", seed=0)
+    net.initialize(rows[:1])
+    trace = net.trace(rows[:1])
+    np.testing.assert_allclose(trace["a_1"], 0, atol=1e-9)
+    np.testing.assert_allclose(trace["a_2"], 0, atol=1e-9)
+    assert 0.97 < net.weights[0].std() * np.sqrt(5) < 1.03
+    net.initialize(rows, biases="zeros")
+    assert all((b == 0).all() for b in net.biases)
+
+
+def test_draws_from_rows_have_a_seed_of_their_own_or_the_networks(rows):
+    nets = [Network([5, 8, 1], output="identity", seed=seed) for seed in (0, 0, 1)]
+    for net in nets[:2]:
+        net.initialize(rows)
+    np.testing.assert_array_equal(nets[0].params, nets[1].params)
+    for net in nets[1:]:
+        net.initialize(rows, rng=3)
+    np.testing.assert_array_equal(nets[1].params, nets[2].params)
+    assert (nets[0].params != nets[1].params).any()
+
+
+def test_the_optimizer_begins_anew_after_it(rows, rng):
+    net = Network([5, 8, 1], output="identity", seed=0)
+    net.partial_fit(rows, rng.normal(size=400), optimizer="adam")
+    net.initialize(rows)
+    assert net.stream is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"biases": "he"}, "biases must be one of"),
+        ({"rng": "a"}, "rng"),
+        ({"X": np.ones((3, 4))}, "X must have shape"),
+        ({"X": np.diag(np.full(5, 1e300))}, "deviation of the pre-activations of layer 1"),
+    ],
+)
+def test_rows_that_are_refused(rows, given, message):
+    net = Network([5, 8, 1], output="identity", dtype="float64", seed=0)
+    before = net.params.copy()
+    with pytest.raises((TypeError, ValueError), match=message):
+        net.initialize(**{"X": rows} | given)
+    np.testing.assert_array_equal(net.params, before)

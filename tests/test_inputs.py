@@ -4,12 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
-from support.input_blocks import ALL, NETWORKS, rows, small, spec_of
+from support.input_blocks import ALL, BINS, NETWORKS, rows, small, spec_of
 
 from ffnn_fast import Network, NetworkSpec
 from ffnn_fast.inputs import InputBlock
 from ffnn_fast.online import OnlineLearner
 from ffnn_fast.optimizers import AdamW, Factors
+
+X_CODES = np.arange(200) % 6
 
 
 @pytest.fixture(params=NETWORKS)
@@ -36,6 +38,59 @@ def test_units_of_a_block():
     expected = np.hstack([z, X[:, :1], table, one_hot, signed]) * np.arange(1, 11)
     np.testing.assert_allclose(net.trace(X)["h_0"], expected, rtol=1e-14)
     assert net.weights[0].shape == (5, 10)
+
+
+def test_units_of_a_piecewise_embedding():
+    """z interpolates linearly between its values at the edges, and is constant beyond them."""
+    q = np.array([-1.0, 0.0, 0.5, 3.0])
+    block = InputBlock("piecewise", edges={1: q}, outputs=2, scale=False)
+    net = Network([2, 5, 1], output="identity", inputs=block, dtype="float64", seed=0)
+    named = net.input_params
+    assert named["weights"].shape == (1, 2, 3)
+    X = np.column_stack([np.arange(50), np.linspace(-2, 4, 50)])
+    at_edges = named["biases"][0] + np.vstack([np.zeros(2), named["weights"][0].T]).cumsum(axis=0)
+    z = np.column_stack([np.interp(X[:, 1], q, values) for values in at_edges.T])
+    expected = np.hstack([X[:, :1], z, X[:, 1:]])
+    np.testing.assert_allclose(net.trace(X)["h_0"], expected, rtol=1e-13, atol=1e-13)
+
+
+def test_edges_are_quantiles(rng):
+    X = np.column_stack([rng.normal(size=200), np.ones(200), rng.integers(1, 4, 200) ** 2, X_CODES])
+    block = InputBlock("piecewise", {3: 5}).with_edges(X, bins=8)
+    edges = dict(block.edges)
+    assert list(edges) == [0, 2]  # 1 is constant
+    assert edges[2] == (1, 4, 9)
+    counts = np.histogram(X[:, 0], edges[0])[0]
+    assert counts.max() - counts.min() <= 1
+    assert block.n_units(4) == 4 + 1 + 4 + 5
+    assert InputBlock.from_dict(block.to_dict()) == block
+    assert list(dict(InputBlock("piecewise", embedded=[2]).with_edges(X).edges)) == [2]
+
+
+def test_a_piecewise_embedding_learns_steps(rng):
+    X = rng.uniform(-2, 2, (600, 2))
+    y = np.floor(2 * X[:, 0]) + np.abs(X[:, 1])
+    block, scores = InputBlock("piecewise").with_edges(X, bins=32), []
+    for inputs in (block, None):
+        net = Network([2, 16, 1], output="identity", inputs=inputs, seed=0)
+        net.fit(X, y, epochs=60, optimizer=AdamW(learning_rate=0.01), rng=0)
+        scores.append(net.score(X, y))
+    assert scores[0] > 0.98
+    assert scores[0] > scores[1]
+
+
+def test_a_frozen_block_stays(rng):
+    net, X, y = small(rng)
+    block, weights = net.spec.block_views(net.params.copy()), net.weights[0].copy()
+    net.fit(X, y, epochs=2, frozen=[0], optimizer="adamw", clip_norm=0.1)
+    for name, values in net.spec.block_views(net.params).items():
+        np.testing.assert_array_equal(values, block[name])
+    assert (net.weights[0] != weights).any()
+    with pytest.raises(ValueError, match="all layers are frozen"):
+        net.fit(X, y, frozen=range(4))
+    net.fit(X, y, epochs=1, frozen=[1, 2, 3])
+    with pytest.raises(ValueError, match="in frozen must be at least 1"):
+        Network([5, 2, 1], output="identity").fit(X, y, frozen=[0])
 
 
 def test_parametric_activation():
@@ -124,8 +179,9 @@ def test_a_block_fits_what_plain_columns_do_not(rng):
 
 
 @pytest.mark.parametrize("with_state", [False, True])
-def test_files_and_pickles(tmp_path, rng, with_state):
-    net, X, y = small(rng)
+@pytest.mark.parametrize("inputs", [ALL, BINS], ids=["periodic", "piecewise"])
+def test_files_and_pickles(tmp_path, rng, with_state, inputs):
+    net, X, y = small(rng, inputs=inputs)
     net.partial_fit(X, y, optimizer="adamw", **FACTORS)
     net.save(tmp_path / "net", with_state=with_state)
     loaded = Network.load(tmp_path / "net")
@@ -146,8 +202,9 @@ def test_description_as_json(options):
     assert "inputs" not in NetworkSpec((2, 2)).to_dict()
 
 
-def test_resumed_fits_have_the_same_bits(tmp_path, rng):
-    net, X, y = small(rng)
+@pytest.mark.parametrize("inputs", [ALL, BINS], ids=["periodic", "piecewise"])
+def test_resumed_fits_have_the_same_bits(tmp_path, rng, inputs):
+    net, X, y = small(rng, inputs=inputs)
     again = net.copy()
     given = {"optimizer": "adamw", "rng": 1, "averaging": "ema", "clip_norm": 1.0, **FACTORS}
     net.fit(X, y, epochs=4, **given)
@@ -204,6 +261,17 @@ def test_summary_counts_all_parameters(rng):
         ({"scale": 1}, "scale"),
         ({"embedded": (1,), "categories": {1: 3}}, "in embedded and in categories"),
         ({"embedded": "ab"}, "embedded"),
+        ({"edges": {0: [0, 1]}}, "edges go with embedding='piecewise'"),
+        ({"embedding": "piecewise", "edges": {0: [0, 0]}}, "edges of column 0 must rise"),
+        ({"embedding": "piecewise", "edges": {0: [0, np.inf]}}, "edges of column 0 must"),
+        ({"embedding": "piecewise", "edges": {0: [0]}}, "2 to 65 edges"),
+        ({"embedding": "piecewise", "edges": {0: range(66)}}, "2 to 65 edges"),
+        ({"embedding": "piecewise", "edges": [(0, [0, 1]), (0, [0, 1])]}, "a column once"),
+        ({"embedding": "piecewise", "edges": [1, 2]}, "edges must map"),
+        ({"embedding": "piecewise", "edges": "ab"}, "edges must map"),
+        ({"embedding": "piecewise", "edges": {-1: [0, 1]}}, "a column in edges"),
+        ({"embedding": "piecewise", "edges": {1: [0, 1]}, "embedded": [0]}, "not in embedded"),
+        ({"embedding": "piecewise", "edges": {1: [0, 1]}, "categories": {1: 3}}, "and in categ"),
     ],
 )
 def test_blocks_that_are_refused(given, message):
@@ -218,8 +286,39 @@ def test_networks_that_are_refused():
         Network([5, 3, 2], inputs=3)
     with pytest.raises(TypeError, match="parametric"):
         Network([5, 3, 2], parametric=1)
-    with pytest.raises(ValueError, match="pairs"):
-        InputBlock.from_dict({"categories": [1, 2, 3]})
+    with pytest.raises(ValueError, match="a piecewise embedding needs the edges"):
+        Network([5, 3, 2], inputs=InputBlock("piecewise"))
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"categories": [1, 2, 3]}, "pairs"),
+        ({"bandwidths": 1}, "an entry of an input block .*bandwidth"),
+        ({3: "plain"}, "an entry of an input block"),
+        ([("embedding", "plain")], "an input block must be a mapping"),
+        ({"embedding": "piecewise", "edges": [3]}, "edges must be lists"),
+        ({"embedding": "piecewise", "edges": [[]]}, "edges must be lists"),
+    ],
+)
+def test_descriptions_of_blocks_that_are_refused(plain, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        InputBlock.from_dict(plain)
+
+
+def test_rows_without_edges(rng):
+    for given, options, message in [
+        (np.ones((9, 2)), {}, "no number of these rows has two values"),
+        (np.full((9, 2), np.nan), {}, "column 0 of X holds NaN"),
+        (np.ones(9), {}, r"X must have shape \(n, c\)"),
+        (rng.normal(size=(9, 2)), {"bins": 65}, "bins"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            InputBlock("piecewise").with_edges(given, **options)
+    with pytest.raises(ValueError, match="edges go with"):
+        InputBlock().with_edges(np.ones((9, 2)))
+    with pytest.raises(ValueError, match=r"columns \[7\]"):
+        InputBlock("piecewise", embedded=[7]).with_edges(np.ones((9, 2)))
 
 
 CALLS = {
@@ -233,7 +332,6 @@ CALLS = {
     "C function": lambda net, X, y: net.c_function(),
     "levenberg_marquardt": lambda net, X, y: net.levenberg_marquardt(X, y),
     "derivatives": lambda net, X, y: net.fit(X, y, derivatives=(X[:, None], 1.0)),
-    "export_c": lambda net, X, y: net.export_c("net.c"),
     "OnlineLearner": lambda net, X, y: OnlineLearner(net),
 }
 

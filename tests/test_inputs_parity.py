@@ -17,6 +17,7 @@ RULES = [
     StepRule(SGD(learning_rate=0.001)),
     StepRule(Adam(learning_rate=0.001), clip_norm=0.5, average=0.9, max_norm=1.5),
     StepRule(NAdam(learning_rate=0.001), frozen=(2,), clip_value=0.01),
+    StepRule(Adam(learning_rate=0.001), frozen=(0, 1), clip_norm=0.05, average=0.5),
     StepRule(
         AdamW(learning_rate=0.001, weight_decay=0.1),
         rate_factors=Factors((0.5, 0.4, 0.3), 0.1, (0.2, 0.3), 0.6, 0.7, 6),
@@ -84,7 +85,7 @@ def test_activations(engine, activation, rng):
     assert relative_error(grad, expected) < 1e-11
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.optimizer.name)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.optimizer.name} {rule.frozen}")
 @pytest.mark.parametrize("batch_size", [1, 32, 1500])
 def test_trajectories(engine, options, rule, batch_size, rng):
     if "parametric" not in options and rule.rate_factors is not None:
@@ -104,10 +105,11 @@ def test_trajectories(engine, options, rule, batch_size, rng):
         assert relative_error(state, twin_state) < 1e-8
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.optimizer.name)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.optimizer.name} {rule.frozen}")
 @pytest.mark.parametrize("batch_size", [256, 1500])
-def test_bits_do_not_depend_on_the_number_of_threads(engine, rule, batch_size, rng):
-    spec = spec_of(NETWORKS["all parametric"], "float32", width=512)
+@pytest.mark.parametrize("name", ["all parametric", "piecewise parametric"])
+def test_bits_do_not_depend_on_the_number_of_threads(engine, rule, batch_size, name, rng):
+    spec = spec_of(NETWORKS[name], "float32", width=512)
     params, problem = params_of(spec, rng), problem_of(spec, 1500, rng)
     order, found = np.arange(1500), []
     for n_threads in (1, 2, 3, 7):
@@ -119,8 +121,9 @@ def test_bits_do_not_depend_on_the_number_of_threads(engine, rule, batch_size, r
             np.testing.assert_array_equal(one, two)
 
 
-def test_a_row_has_the_same_bits_in_any_batch(engine, rng):
-    spec = spec_of(NETWORKS["all parametric"], "float32")
+@pytest.mark.parametrize("name", ["all parametric", "piecewise parametric"])
+def test_a_row_has_the_same_bits_in_any_batch(engine, name, rng):
+    spec = spec_of(NETWORKS[name], "float32")
     params, X = params_of(spec, rng), rows(150, rng, "float32")
     bound = bound_networks(spec, params, engine)[0]
     whole = bound.forward(X)

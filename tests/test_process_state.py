@@ -153,3 +153,16 @@ def test_a_child_forked_during_another_threads_call_does_not_wait_for_it_at_exit
     thread.join()
     assert os.waitstatus_to_exitcode(status) == 0
     assert not interrupts._awaited
+
+
+def test_the_exit_does_not_wait_for_a_thread_that_was_ended_before_its_call():
+    """SystemExit between the entry of a call and its beginning leaves no end to wait for."""
+    ended, thread = threading.Event(), threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    interrupts._awaited[ended] = thread
+    try:
+        interrupts._wait_at_exit()
+    finally:
+        del interrupts._awaited[ended]
+    assert not ended.is_set()

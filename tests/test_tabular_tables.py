@@ -1,6 +1,8 @@
 """Tables of any library become the same columns; what cannot be a column is refused."""
 
 import datetime
+import decimal
+import fractions
 
 import numpy as np
 import pytest
@@ -101,6 +103,83 @@ def test_values_of_texts():
     """Numbers written as texts have their values, and blanks are missing."""
     column = tables.column_of(np.array(["1.5", " ", "-3e2"], dtype=object), "column")
     np.testing.assert_array_equal(column, [1.5, np.nan, -300])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([b"a", "Köln".encode(), b"\xff"]), [b"a", "Köln".encode(), b"\xff"],
+        [b"a", "Köln", b"\xff"],
+    ],
+)  # fmt: skip
+def test_bytes(values):
+    """Bytes are texts in UTF-8; what is none is written as escapes."""
+    assert tables.column_of(values, "column").tolist() == ["a", "Köln", "\\xff"]
+
+
+CATEGORIES = {
+    "pandas": lambda: pd.DataFrame({"c": pd.Categorical([10, None, 2, 10])}),
+    "polars": lambda: pytest.importorskip("polars").DataFrame({"c": ["10", None, "2", "10"]}).cast(
+        pytest.importorskip("polars").Categorical
+    ),
+    "pyarrow": lambda: pytest.importorskip("pyarrow").table(
+        {"c": pytest.importorskip("pyarrow").array([10, None, 2, 10]).dictionary_encode()}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("library", CATEGORIES)
+def test_categories_of_numbers(library):
+    """A column whose type is that of categories is one, though its values are numbers."""
+    (column,) = tables.table_of(CATEGORIES[library]()).columns.values()
+    assert column.tolist() == ["10", None, "2", "10"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, None, 2.5], [1, np.nan, 2.5]),
+        ([decimal.Decimal("1.5"), decimal.Decimal("NaN")], [1.5, np.nan]),
+        ([fractions.Fraction(1, 4), 2], [0.25, 2]), ([10**20, 1], [1e20, 1]),
+        (["1.5", float("nan"), None, " "], [1.5, np.nan, np.nan, np.nan]),
+        (pd.array([1, None], dtype="Int64"), [1, np.nan]),
+        (pd.array([1.5, None], dtype="Float32"), [1.5, np.nan]),
+        ([datetime.timedelta(seconds=3), None], [3, np.nan]),
+        (np.array([3, "NaT"], "m8[s]"), [3, np.nan]),
+    ],
+)  # fmt: skip
+def test_numbers(values, expected):
+    """Numbers of every type as float64, NaN where they are missing."""
+    if isinstance(values, list) and isinstance(values[0], datetime.timedelta):
+        values = pd.Series(values)
+    np.testing.assert_array_equal(tables.column_of(values, "column"), expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "text"),
+    [
+        ([10**400, 1], ValueError, "finite numbers, got 1000"),
+        ([decimal.Decimal("sNaN")], ValueError, "finite numbers, got Decimal"),
+        ([decimal.Decimal("1e400")], ValueError, "infinity in row 0"),
+        (np.array([np.longdouble("1e400")]), ValueError, "infinity in row 0"),
+        (["1", "1e999"], ValueError, "infinity in row 1"),
+        ([[1, 2], [3, 4]], TypeError, "of type list"),
+        ([{}, {}], TypeError, "of type dict"),
+    ],
+)
+def test_refused_values(values, error, text):
+    """Values beyond float64 and cells that hold several values are refused, without a warning."""
+    if isinstance(values, np.ndarray) and np.isinf(values).any():
+        pytest.skip("longdouble is float64 here")
+    with pytest.raises(error, match=text):
+        tables.column_of(values, "column")
+
+
+def test_lazy_frame_is_refused():
+    """A lazy frame is refused with what to do."""
+    polars = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"X\.collect\(\)"):
+        tables.table_of(polars.LazyFrame({"a": [1]}))
 
 
 def test_masked_entries_are_missing():

@@ -160,6 +160,43 @@ def test_same_bits_through_the_public_door():
     np.testing.assert_array_equal(trained(1), trained(3))
 
 
+@needs_openmp
+@pytest.mark.engine
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_a_team_on_one_busy_core_gives_the_same_bits():
+    """Two threads that share one core wait for each other, so the calling thread goes on alone,
+    and tries the team again: in the middle of an epoch, and in calls that do not train.
+    """
+    script = """
+        import os
+
+        import numpy as np
+
+        from ffnn_fast import Network
+
+        rng = np.random.default_rng(0)
+        X, y = rng.normal(size=(20_000, 64)).astype(np.float32), rng.integers(0, 10, 20_000)
+        nets = [Network([64, 128, 128, 10], seed=0, n_threads=n) for n in (1, 2)]
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        for options in ({}, {"optimizer": "adam", "clip_norm": 1.0}):
+            for net in nets:
+                net.fit(X, y, epochs=3, batch_size=256, rng=0, **options)
+            one, two = nets
+            assert np.array_equal(one.params, two.params)
+            assert one.history[-1]["loss"] == two.history[-1]["loss"]
+        for _ in range(20):
+            assert np.array_equal(one.forward(X), two.forward(X))
+            assert one.loss(X, y) == two.loss(X, y)
+            assert np.array_equal(one.gradient(X, y), two.gradient(X, y))
+        print("same")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.stdout == "same\n", done.stderr
+
+
 def test_blas_limit_is_restored_by_the_last_to_leave():
     before = blas_threads()
 

@@ -42,9 +42,10 @@ def to_c(
 
     Parameters
     ----------
-    net : Network, MLPClassifier, MLPRegressor or Pipeline
-        Estimators may be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or
-        by a ``TransformedTargetRegressor`` with a scaler.
+    net : Network, MLPClassifier, MLPRegressor, Pipeline or Student
+        A student of `ffnn_fast.tabular.distill` is written by its method ``to_c``. Estimators may
+        be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or by a
+        ``TransformedTargetRegressor`` with a scaler.
     path : str or path-like
         Ends in ``.c``; the header lies beside it. Existing files are replaced.
     name, dtype, jacobian, fortran
@@ -73,5 +74,10 @@ def to_c(
             path, name=name, dtype=dtype, jacobian=jacobian, fortran=fortran,
             preprocessing=preprocessing,
         )  # fmt: skip
+    if hasattr(net, "to_c") and preprocessing is None:
+        written: tuple[Path, ...] = net.to_c(
+            path, name=name, dtype=dtype, jacobian=jacobian, fortran=fortran
+        )
+        return written
     options = CExportOptions(name, dtype, jacobian, fortran, preprocessing)
     return export_estimator(net, path, options)

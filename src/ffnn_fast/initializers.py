@@ -17,6 +17,8 @@ activations, depths, with and without dropout, the validation loss after it was 
 lower than after ``he_normal``, up to 75 % in wide networks with dropout
 (``benches/results/initializers.md``).
 
+`ffnn_fast.Network.initialize` draws weights and biases from rows instead.
+
 References: X. Glorot and Y. Bengio (AISTATS 2010); K. He et al. (ICCV 2015); Y. LeCun et al.,
 "Efficient BackProp" (1998).
 """

@@ -21,12 +21,13 @@ from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
 from ffnn_fast._names import hints_keywords
-from ffnn_fast._runtime import differentiation, inspection, taylor_calls
+from ffnn_fast._runtime import differentiation, inspection, outputs_of_rows, taylor_calls
 from ffnn_fast._runtime.bound_network import aligned_copy
 from ffnn_fast._runtime.c_function import CFunction, c_function, low_level_callable
 from ffnn_fast._runtime.predict_functions import JacobianFunction, PredictFunction
+from ffnn_fast._runtime.row_initialization import BIASES, initial_params
 from ffnn_fast._runtime.settings import Settings
-from ffnn_fast._scalars import as_bool, as_generator, as_int, generator_from
+from ffnn_fast._scalars import as_bool, as_choice, as_generator, as_int, generator_from
 from ffnn_fast._solvers import minimizers
 from ffnn_fast._training import fit as fitting
 from ffnn_fast._training import loop, rate_finder, streams
@@ -118,7 +119,8 @@ class Network:
     input_params : dict of str to ndarray
         Writable views of the input block's parameters: ``frequencies`` and ``phases``, (m, F),
         ``weights``, (m, M, F), and ``biases``, (m, M), of the m embedded numbers in the order of
-        their columns; ``table_<column>``, (K + 1, width); ``scale``, (n_0,).
+        their columns, without the first two and with bins for F where they are piecewise;
+        ``table_<column>``, (K + 1, width); ``scale``, (n_0,).
     alphas : tuple of ndarray
         Writable views of α_1, ..., α_{L-1}, each (n_k,); () unless the network is parametric.
     spec : NetworkSpec
@@ -256,7 +258,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
 
         Returns
         -------
@@ -269,8 +271,7 @@ class Network:
             If X does not hold finite real numbers in one of these shapes.
         """
         bound = self._bound
-        rows, single = as_rows(X, bound.spec, sparse=True)
-        y_hat = bound.forward(rows)
+        y_hat, single = outputs_of_rows.forward(bound, X)
         return y_hat[0] if single else y_hat
 
     def split_heads(self, y_hat: ArrayLike) -> tuple[Array, ...]:
@@ -302,7 +303,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
 
         Returns
         -------
@@ -319,15 +320,15 @@ class Network:
             As `forward`.
         """
         bound = self._bound
-        rows, single = as_rows(X, bound.spec, sparse=True)
-        return _of_rows(predictions.predict(bound.spec, bound.forward(rows)), single)
+        y_hat, single = outputs_of_rows.forward(bound, X)
+        return _of_rows(predictions.predict(bound.spec, y_hat), single)
 
     def predict_proba(self, X: ArrayLike) -> Any:
         """Predict class probabilities.
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
 
         Returns
         -------
@@ -352,7 +353,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
 
         Returns
         -------
@@ -373,7 +374,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
         y : array-like
             Labels (n,) of integers 0..n_L-1, for several softmax heads a column for each; one-hot
             or soft targets (n, n_L), or values (n,) or (n, T), T = ``spec.n_targets``. For heads of
@@ -795,6 +796,59 @@ class Network:
         bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
         return streaming.step(self._bound, self.rng, (X, y), learning_rate, bounds)
 
+    def initialize(
+        self, X: ArrayLike, *, biases: str = "rows", rng: int | np.random.Generator | None = None,
+        most_rows: int = 1000,
+    ) -> None:  # fmt: skip
+        """Draw all W_k and b_k anew, so that each unit has pre-activations of deviation 1 on rows.
+
+        From the first layer to the last, W_k is drawn from N(0, 1/n_{k-1}), and each of its rows is
+        divided by the deviation of the unit's pre-activations without bias. The bias is minus a
+        convex combination of these at 5 random rows, whose weights are exponential variates divided
+        by their sum: the unit's zero lies among the rows. The parameters of an input block and the
+        α_k stay as they are. `partial_fit` and `stepper` begin anew.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_0)
+            Rows to train on. A unit whose pre-activations are constant on them keeps the weights
+            that were drawn.
+        biases : {"rows", "zeros"}, default "rows"
+            ``zeros``: all b_k are 0.
+        rng : int or Generator, optional
+            Default: the network's own.
+        most_rows : int, default 1000
+            At most so many of the rows are drawn, and the others not used.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described, or the deviation of pre-activations is not finite;
+            nothing has been changed then.
+
+        References
+        ----------
+        D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by default" (NeurIPS 2024), appendix
+        A, where the biases are "he+5".
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> X = np.random.default_rng(0).uniform(900, 1100, (500, 3))
+        >>> net = Network([3, 16, 1], output="identity", seed=0)
+        >>> net.initialize(X)
+        >>> net.trace(X)["a_1"].std(axis=0).round(4).tolist() == [1.0] * 16
+        True
+        """
+        as_choice(biases, "biases", BIASES)
+        rows, generator = as_rows(X, self.spec)[0], self.rng
+        if rng is not None:
+            generator = as_generator(rng, "rng")
+        most_rows = as_int(most_rows, "most_rows")
+        self.params[:] = initial_params(self.spec, self.params, rows, biases, generator, most_rows)
+        self.stream = None
+
     def fit(
         self, X: ArrayLike, y: ArrayLike, *, epochs: int = 10, batch_size: int | None = 32,
         optimizer: OptimizerLike = "sgd", learning_rate: RateLike = None,
@@ -802,7 +856,8 @@ class Network:
         validation_data: Sequence[ArrayLike | None] | None = None, validation_fraction: float = 0.0,
         sample_weight: ArrayLike | None = None, derivatives: tuple[ArrayLike, float] | None = None,
         missing_derivatives: str = "refuse", class_weight: str | Mapping[int, float] | None = None,
-        shuffle: bool = True, rng: int | np.random.Generator | None = None,
+        shuffle: bool = True, drop_last: bool = False,
+        rng: int | np.random.Generator | None = None,
         metrics: MetricsLike = True, diagnostics: bool = False,
         callbacks: Iterable[CallbackLike] = (), early_stopping: EarlyStopping | bool | None = None,
         tol: float | None = None, max_time: float | None = None,
@@ -810,6 +865,7 @@ class Network:
         clip_norm: float | None = math.inf, max_norm: float | None = math.inf,
         frozen: Iterable[int] | None = (),
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
+        epsilon_factors: Factors | None = None,
         checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
         on_interrupt: str = "raise",
     ) -> History:  # fmt: skip
@@ -817,7 +873,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0)
+        X : array-like or sparse matrix of shape (n, n_0)
             Not copied if it is C-contiguous and of the network's dtype; a memory-mapped file may
             be.
         y : array-like
@@ -856,6 +912,9 @@ class Network:
             Balanced: inverse to how often the class occurs. Multiplies `sample_weight`.
         shuffle : bool, default True
             Draw a new order of the rows for each epoch.
+        drop_last : bool, default False
+            Leave out the last batch of an epoch if it is short: no row beyond the last whole batch
+            is trained on in that epoch. Fewer rows than one batch make one batch.
         rng : int or Generator, optional
             For shuffling, holding out and dropout; default: the network's own, ``net.rng``.
         metrics : bool or sequence of str, callable or Metric, default True
@@ -883,10 +942,10 @@ class Network:
             Bounds of each entry of ∇θ, of ‖∇θ‖, and of the norm of the weights into each unit;
             inf or None: none.
         frozen : sequence of int, default ()
-            Layers k = 1..L that stay as they are.
-        rate_factors, decay_factors : Factors, optional
-            Of the learning rate, and of the decay of `AdamW`, for groups of parameters; see
-            `ffnn_fast.optimizers.Factors`.
+            Layers k = 1..L that stay as they are; 0: the input block.
+        rate_factors, decay_factors, epsilon_factors : Factors, optional
+            Of the learning rate, of the decay of `AdamW`, and of the optimizer's ε, for groups of
+            parameters; see `ffnn_fast.optimizers.Factors`.
         checkpoint : path or Checkpoint, optional
             Where to write the fit after each epoch, so that it can be resumed.
         resume : path or bool, default False
@@ -929,11 +988,12 @@ class Network:
             validation_data=validation_data, validation_fraction=validation_fraction,
             sample_weight=sample_weight, derivatives=derivatives,
             missing_derivatives=missing_derivatives, class_weight=class_weight, shuffle=shuffle,
-            rng=rng, metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
-            early_stopping=early_stopping, tol=tol, max_time=max_time, averaging=averaging,
-            clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
-            rate_factors=rate_factors, decay_factors=decay_factors, checkpoint=checkpoint,
-            resume=resume, on_interrupt=on_interrupt,
+            drop_last=drop_last, rng=rng, metrics=metrics, diagnostics=diagnostics,
+            callbacks=callbacks, early_stopping=early_stopping, tol=tol, max_time=max_time,
+            averaging=averaging, clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm,
+            frozen=frozen, rate_factors=rate_factors, decay_factors=decay_factors,
+            epsilon_factors=epsilon_factors, checkpoint=checkpoint, resume=resume,
+            on_interrupt=on_interrupt,
         )  # fmt: skip
         state = fitting.prepare(self._bound, self.rng, X, y, request)
         self.history = state.history
@@ -947,12 +1007,13 @@ class Network:
         clip_value: float | None = None, clip_norm: float | None = None,
         max_norm: float | None = None, frozen: Iterable[int] | None = None,
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
+        epsilon_factors: Factors | None = None,
     ) -> float:  # fmt: skip
         """Train on these rows once, in the order given, from the optimizer's last state.
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0), or iterable of chunks
+        X : array-like or sparse matrix of shape (n, n_0), or iterable of chunks
             An array, which may be memory-mapped, is read and converted in pieces, never as a
             whole. Without `y`: chunks (X, y) or (X, y, sample_weight), from a generator for
             instance.
@@ -968,7 +1029,8 @@ class Network:
             state; another optimizer, or one with other options, starts with new state. If only
             `optimizer` is given, the rate is the optimizer's own. A schedule that counts epochs
             takes each chunk for one.
-        clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors : optional
+        clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors, \
+epsilon_factors : optional
             As in `fit`. Default: those of the last call, or none; ``inf``, ``()`` and
             ``Factors()`` end them.
 
@@ -989,7 +1051,14 @@ class Network:
             network has then been trained on the chunks before an invalid one.
         """
         bounds = streaming.given_bounds(
-            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+            self.spec,
+            clip_value,
+            clip_norm,
+            max_norm,
+            frozen,
+            rate_factors,
+            decay_factors,
+            epsilon_factors,
         )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
         data = (X, y, sample_weight)
@@ -1003,7 +1072,7 @@ class Network:
         batch_size: int = 32, clip_value: float | None = None, clip_norm: float | None = None,
         max_norm: float | None = None, frozen: Iterable[int] | None = None,
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
-        rollback: bool = True,
+        epsilon_factors: Factors | None = None, rollback: bool = True,
     ) -> Stepper:  # fmt: skip
         """An object that trains one step per call, for training loops of your own.
 
@@ -1015,7 +1084,7 @@ class Network:
         Parameters
         ----------
         optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen, rate_factors, \
-decay_factors : optional
+decay_factors, epsilon_factors : optional
             As in `partial_fit`: by default those of the last stepper or `partial_fit`, whose state
             goes on, or stochastic gradient descent. A schedule must count steps. With another
             optimizer the network has the state of the new stepper from then on; an older one goes
@@ -1047,7 +1116,14 @@ decay_factors : optional
         True
         """
         bounds = streaming.given_bounds(
-            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+            self.spec,
+            clip_value,
+            clip_norm,
+            max_norm,
+            frozen,
+            rate_factors,
+            decay_factors,
+            epsilon_factors,
         )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)

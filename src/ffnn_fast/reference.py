@@ -198,7 +198,11 @@ def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
     pairs, and of pairs in `FROM_LOGITS`, are computed from a_L.
     """
     heads = heads_of(plan, y, a_L, y_hat)
-    return np.sum([weight * losses_of_head(head, *parts) for head, weight, parts in heads], axis=0)
+    losses = [
+        weight * losses_of_head(head, *parts) if weight else np.zeros(len(y_hat), y_hat.dtype)
+        for head, weight, parts in heads
+    ]
+    return np.sum(losses, axis=0)
 
 
 def losses_of_head(plan: Plan, y: Array, a_L: Array, y_hat: Array) -> Array:
@@ -359,13 +363,16 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     """Which entries of θ a step moves: those of layers that are not frozen."""
     spec = plan.spec
     if any(k > spec.n_layers for k in rule.frozen):
-        raise ValueError(f"frozen must be layers 1 to {spec.n_layers}, got {rule.frozen}")
+        raise ValueError(f"frozen must be layers 0 to {spec.n_layers}, got {rule.frozen}")
     if not rule.frozen:
         return slice(None)
     moves = np.ones(spec.n_params, dtype=bool)
-    layers = list(zip(spec.weights(moves), spec.biases(moves), strict=True))
+    layers = [
+        spec.block_views(moves).values(),
+        *zip(spec.weights(moves), spec.biases(moves), strict=True),
+    ]
     for k in rule.frozen:
-        for part in layers[k - 1]:
+        for part in layers[k]:
             part[...] = False
     for k, alpha in enumerate(spec.alphas(moves), start=1):
         alpha[...] = k not in rule.frozen

@@ -9,15 +9,24 @@ from ffnn_fast.inputs import InputBlock
 
 CATEGORIES = {1: 3, 3: 12, 4: 2}  # one-hot, a table, one signed unit; 0 and 2 are numbers
 ALL = InputBlock(categories=CATEGORIES)
+EDGES = {0: (-1.5, -0.4, 0.1, 0.2, 1.5), 2: (-0.7, 0.8)}  # 4 bins, 1 bin; some rows lie outside
+BINS = InputBlock("piecewise", CATEGORIES, edges=EDGES)
 NETWORKS = {
     "all": {"inputs": ALL},
     "plain": {"inputs": InputBlock("plain", CATEGORIES, one_hot=0, width=3)},
     "without scale": {"inputs": InputBlock(categories={3: 12}, scale=False)},
     "one embedded": {"inputs": InputBlock(embedded=(2,), frequencies=5, outputs=2)},
+    "piecewise": {"inputs": BINS},
+    "most bins": {
+        "inputs": InputBlock(
+            "piecewise", outputs=16, edges={1: np.arange(65) / 8 - 0.03}, scale=False
+        )
+    },
     "largest": {"inputs": InputBlock(frequencies=64, outputs=16)},
     "wide tables": {"inputs": InputBlock("plain", CATEGORIES, one_hot=0, width=300)},
     "parametric": {"parametric": True},
     "all parametric": {"inputs": ALL, "parametric": True, "dropout": (0.1, 0.2, 0.3)},
+    "piecewise parametric": {"inputs": BINS, "parametric": True},
 }
 
 

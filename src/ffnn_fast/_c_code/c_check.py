@@ -11,6 +11,7 @@ from ffnn_fast._c_code.c_columns import Columns
 from ffnn_fast._c_code.c_layers import Network
 from ffnn_fast._c_code.c_text import array, literal
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._reference.input_blocks import columns_gradient
 from ffnn_fast.activations import activation_of
 
 Array = np.ndarray
@@ -51,21 +52,39 @@ def _size(x: Array) -> float:
 
 
 def _value_and_jacobian(
-    spec: NetworkSpec, params: Array, h_0: Array, dtype: str
+    spec: NetworkSpec, params: Array, X: Array, dtype: str
 ) -> tuple[Array, Array]:
-    """ŷ (n, n_L) and ∂ŷ/∂h_0 (n, n_L, n_0), computed in a dtype: tangents, layer by layer."""
-    spec, theta, X = replace(spec, dtype=dtype), params.astype(dtype), h_0.astype(dtype)
+    """ŷ (n, n_L) and ∂ŷ/∂x (n, n_L, c), computed in a dtype: tangents, layer by layer."""
+    spec, theta, X = replace(spec, dtype=dtype), params.astype(dtype), X.astype(dtype)
     a, h = reference.forward_propagation(reference.Plan(spec), theta, X)
-    n, n_0 = X.shape
-    T = np.broadcast_to(np.eye(n_0, dtype=dtype), (n, n_0, n_0))  # T[r, c] = ∂h_k/∂x_c
+    T, alphas = _tangents_of_units(spec, theta, X), spec.alphas(theta)  # T[r, c] = ∂h_k/∂x_c
     for k, (W, g) in enumerate(
         zip(spec.weights(theta), spec.layer_activations, strict=True), start=1
     ):
         T = T @ W.T
         # The Jacobian of every g and O is symmetric.
         product = activation_of(g, spec.heads).jacobian_product
-        T = np.stack([product(a[k], h[k], T[:, c]) for c in range(n_0)], axis=1)
+        parametric = k <= len(alphas)
+        g_k = activation_of(g).function(a[k]) if parametric else h[k]
+        moved = np.stack([product(a[k], g_k, T[:, c]) for c in range(X.shape[1])], axis=1)
+        T = T + (moved - T) * alphas[k - 1] if parametric else moved
     return h[-1].astype(np.float64), T.swapaxes(1, 2).astype(np.float64)
+
+
+def _tangents_of_units(spec: NetworkSpec, theta: Array, X: Array) -> Array:
+    """∂h_0/∂x, (n, c, n_0); each unit of a block is made of one column."""
+    n, columns = X.shape
+    if spec.inputs is None:
+        return np.broadcast_to(np.eye(columns, dtype=X.dtype), (n, columns, columns))
+    T = np.zeros((n, columns, spec.n_units), X.dtype)
+    features = spec.inputs.features(columns)
+    for unit in range(max(feature.units for feature in features)):
+        some = [feature for feature in features if feature.units > unit]
+        at, of = [feature.at + unit for feature in some], [feature.column for feature in some]
+        chosen = np.zeros((n, spec.n_units), X.dtype)
+        chosen[:, at] = 1
+        T[:, of, at] = columns_gradient(spec, theta, X, chosen)[:, of]
+    return T
 
 
 def main_program(net: Network, found: Vectors, name: str, jacobian: bool) -> str:

@@ -27,12 +27,15 @@ class Columns:
         How raw columns are encoded.
     description : list of str
         What the inputs and outputs are, a line each.
+    codes : tuple of (int, int)
+        Without `inputs`: the columns that hold codes of an input block, and the largest.
     """
 
     n_inputs: int
     outputs: Outputs
     inputs: Inputs | None = None
     description: tuple[str, ...] = ()
+    codes: tuple[tuple[int, int], ...] = ()
 
     def tangent(self, width: int, n_0: int) -> list[str]:
         """Statements that set t_1 := ∂a_1 / ∂x_c, of `width` values."""
@@ -48,9 +51,13 @@ class Columns:
         ]
 
     def samples(self, n: int, dtype: str, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-        """Random inputs of the C functions, (n, n_inputs), and h_0 and d_0 in float64, (n, n_0)."""
+        """Random inputs of the C functions, (n, n_inputs), and what the network takes, in float64,
+        (n, n_0), with its derivatives.
+        """
         if self.inputs is None:
             x = rng.normal(size=(n, self.n_inputs)).astype(dtype)
+            for column, count in self.codes:
+                x[:, column] = rng.integers(0, count + 2, n)  # one of them unknown
             return x, x.astype(np.float64), np.ones(x.shape)
         x = self.inputs.samples(n, dtype, rng)
         return x, *self.inputs.encode(x)
@@ -65,7 +72,9 @@ def columns_of(
 ) -> Columns:
     """The argument `preprocessing` of `export_c`; TypeError or ValueError if it does not fit."""
     if preprocessing is None:
-        return Columns(spec.n_inputs, Outputs(spec.n_outputs))
+        codes = () if spec.inputs is None else spec.inputs.counts
+        notes = _described_codes(codes)
+        return Columns(spec.n_inputs, Outputs(spec.n_outputs), None, notes, codes)
     parts = preprocessing if isinstance(preprocessing, tuple) else (preprocessing, None)
     kinds = [type(part) for part in parts]
     if kinds not in ([TableEncoder, type(None)], [TableEncoder, TargetEncoder]):
@@ -104,6 +113,12 @@ def level_notes(c: int, name: str, levels: list[str]) -> list[str]:
         f"  x[{c}]: {name}, the number of its level: {known or '(none)'};",
         "    any other number is an unknown level",
     ]
+
+
+def _described_codes(codes: tuple[tuple[int, int], ...]) -> tuple[str, ...]:
+    """What the columns of codes are."""
+    each = [f"  x[{c}]: a code from 1 to {k}; any other number is an unknown one" for c, k in codes]
+    return ("Inputs: numbers, but", *each) if each else ()
 
 
 def _described(table: TableEncoder) -> list[str]:

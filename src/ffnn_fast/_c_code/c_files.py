@@ -95,6 +95,13 @@ def export_estimator(model: Any, path: PathLike, options: CExportOptions) -> tup
     return _write(*parts, path, options)
 
 
+def export_columns(
+    spec: NetworkSpec, params: np.ndarray, columns: Columns, path: PathLike, options: CExportOptions
+) -> tuple[Path, ...]:
+    """A network of raw columns, as `ffnn_fast.c.to_c` writes it."""
+    return _write(spec, params, columns, path, options)
+
+
 def _write(
     spec: NetworkSpec, params: np.ndarray, columns: Columns, path: PathLike, options: CExportOptions
 ) -> tuple[Path, ...]:
@@ -102,7 +109,6 @@ def _write(
     source = Path(as_path(path))
     if source.suffix != ".c":
         raise ValueError(f"the file must end in .c, got {str(source)!r}")
-    spec.require_plain("export_c")
     check_activations(spec)
     check_file_name(source.stem)
     name = options.name or check_identifier(identifier_of(source.stem))

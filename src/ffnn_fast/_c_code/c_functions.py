@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+from ffnn_fast._c_code.c_blocks import block_source, tangent_of_units
 from ffnn_fast._c_code.c_columns import Columns
 from ffnn_fast._c_code.c_layers import Network, layer, slope, value
 from ffnn_fast._c_code.c_maths import SUFFIXES
@@ -54,6 +55,7 @@ def functions(net: Network, columns: Columns, name: str, jacobian: bool) -> str:
     parts += [layer(net, k) for k in range(1, len(net.names) + 1)]
     if columns.inputs is not None:
         parts.append(columns.inputs.source(net.real, jacobian))
+    parts.append(block_source(net, jacobian))
     parts += [columns.outputs.arrays(), _forward(net, columns, jacobian), BATCH.lstrip()]
     if jacobian:
         parts.append(_jacobian(net, columns))
@@ -84,32 +86,36 @@ def _loop(n: int, statement: str, start: int = 0) -> str:
     return f"for (i = {start}; i < {n}; ++i) {statement}"
 
 
-def _start(net: Network, columns: Columns, jacobian: bool) -> tuple[list[str], str]:
-    """Declarations of h_0 and its derivatives, and the name of h_0."""
-    if columns.inputs is None:
-        return [], "x"
-    n_0 = net.spec.n_inputs
-    return [f"{net.real} h_0[{n_0}]{f', d_0[{n_0}]' if jacobian else ''};"], "h_0"
+def _start(net: Network, columns: Columns, jacobian: bool) -> tuple[list[str], list[str], str]:
+    """Declarations of h_0 and its derivatives d_0, the statements that set them, the name of h_0.
 
-
-def _encode(columns: Columns, jacobian: bool) -> list[str]:
-    """The statement that sets them."""
-    if columns.inputs is None:
-        return []
-    return ["encode(x, h_0, d_0);" if jacobian else "encode(x, h_0);"]
+    With an input block those of the encoded columns are v_0 and e_0.
+    """
+    block, declared, calls, h = net.spec.inputs is not None, [], [], "x"
+    steps = [("encode", *(("v_0", "e_0") if block else ("h_0", "d_0")), net.spec.n_inputs)]
+    steps = steps if columns.inputs is not None else []
+    steps += [("units", "h_0", "d_0", net.spec.n_units)] if block else []
+    for function, name, slopes, n in steps:
+        declared.append(f"{net.real} {name}[{n}]{f', {slopes}[{n}]' if jacobian else ''};")
+        calls.append(f"{function}({h}, {name}{f', {slopes}' if jacobian else ''});")
+        h = name
+    return declared, calls, h
 
 
 def _forward(net: Network, columns: Columns, jacobian: bool) -> str:
     L, widths = len(net.names), net.widths()
-    declared, h = _start(net, columns, jacobian)
+    declared, calls, h = _start(net, columns, jacobian)
     arrays = ", ".join(f"h_{k}[{widths[k]}]" for k in range(1, L + 1))
     body = [*declared, f"{net.real} {arrays};", "int i;"]
-    body += _encode(columns, jacobian)
+    body += calls
     for k, g in enumerate(net.names, start=1):
         body.append(f"layer_{k}({h}, b_{k}, h_{k});")
         h = f"h_{k}"
         if g not in ("softmax", HEADS, "identity"):
-            body.append(_loop(widths[k], f"{h}[i] = value_{g}({h}[i]);"))
+            value = f"value_{g}({h}[i])"
+            if net.spec.parametric and k < L:
+                value = f"{h}[i] + ({value} - {h}[i]) * alpha_{k}[i]"
+            body.append(_loop(widths[k], f"{h}[i] = {value};"))
     for g, start, width in _heads(net) if _by_head(net) else []:
         if g == "softmax":
             body.append(f"softmax({h} + {start}, {width});")
@@ -122,9 +128,10 @@ def _forward(net: Network, columns: Columns, jacobian: bool) -> str:
 def _jacobian(net: Network, columns: Columns) -> str:
     """Forward mode: the tangent of each input in turn goes through the layers, like a sample."""
     L, widths = len(net.names), net.widths()
-    declared, h = _start(net, columns, True)
+    declared, calls, h = _start(net, columns, True)
     slopes = L - 1 if _by_head(net) else L
-    counters = "i, c" if columns.inputs is None else "i, j, c"
+    plain = columns.inputs is None and net.spec.inputs is None
+    counters = "i, c" if plain else "i, j, c"
     of = [f"{name}_{k}[{widths[k]}]" for k in range(1, L + 1) for name in ("h", "t")]
     different = net.names[-1] == HEADS
     of += [f"d_{k}[{widths[k]}]" for k in range(1, slopes + different + 1)]
@@ -133,7 +140,7 @@ def _jacobian(net: Network, columns: Columns) -> str:
         f"{net.real} a[{max(widths[1:])}], {', '.join(of)};",
         f"int {counters};",
     ]
-    body += _encode(columns, True)
+    body += calls
     for k, g in enumerate(net.names, start=1):
         softmax = g == "softmax"
         body.append(f"layer_{k}({h}, b_{k}, {f'h_{k}' if softmax else 'a'});")
@@ -145,6 +152,11 @@ def _jacobian(net: Network, columns: Columns) -> str:
             _loop(widths[k], f"{h}[i] = value_{g}(a[i]);"),
             _loop(widths[k], f"d_{k}[i] = slope_{g}(a[i], {h}[i]);"),
         ]
+        if net.spec.parametric and k < L:
+            body += [
+                _loop(widths[k], f"{h}[i] = a[i] + ({h}[i] - a[i]) * alpha_{k}[i];"),
+                _loop(widths[k], f"d_{k}[i] = 1 + (d_{k}[i] - 1) * alpha_{k}[i];"),
+            ]
     body += columns.outputs.value(h, net.real)
     body += [
         f"for (c = 0; c < {columns.n_inputs}; ++c) {{",
@@ -172,6 +184,8 @@ def _column(net: Network, columns: Columns, slopes: int) -> list[str]:
     """Statements for column c of J."""
     L, widths = len(net.names), net.widths()
     body = columns.tangent(widths[1], net.spec.n_inputs)
+    if net.spec.inputs is not None:
+        body = tangent_of_units(widths[1], net.spec.n_units, columns.inputs is not None)
     for k in range(1, L + 1):
         if k > 1:
             body.append(f"layer_{k}(t_{k - 1}, zeros, t_{k});")

@@ -23,8 +23,29 @@ STATEMENTS = {
     "Fill": "v = v == v ? v : @0;",
     "Equal": "v = v == @0;",
     "IsNaN": "v = v != v;",
+    "Signed": "v = (v == 1) - (v == 0);",
+    "Squash": "v /= square_root(1 + v / 3 * (v / 3));",
 }
-SLOPES = {"Clip": "f = v < @0 || v > @1 ? 0 : f;", "Fill": "f = v == v ? f : 0;"}
+SLOPES = {
+    "Clip": "f = v < @0 || v > @1 ? 0 : f;",
+    "Fill": "f = v == v ? f : 0;",
+    "Squash": "f /= (1 + v / 3 * (v / 3)) * square_root(1 + v / 3 * (v / 3));",
+}
+OPERANDS = {"Clip": 2, "IsNaN": 0, "Signed": 0, "Squash": 0}  # of the others 1
+SQUARE_ROOT = """\
+/* of 1 <= q < 1e301: half the exponent, then Newton's method */
+static double square_root(double q)
+{
+    uint64_t bits;
+    double r;
+    int i;
+    memcpy(&bits, &q, sizeof bits);
+    bits = (bits >> 1) + ((uint64_t)1023 << 51);
+    memcpy(&r, &bits, sizeof r);
+    for (i = 0; i < 5; ++i) r = 0.5 * (r + q / r);
+    return r;
+}
+"""
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Sub": lambda v, a: v - a,
     "Add": lambda v, a: v + a,
@@ -34,9 +55,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Fill": lambda v, a: np.where(np.isnan(v), a, v),
     "Equal": lambda v, a: (v == a).astype(np.float64),
     "IsNaN": lambda v: np.isnan(v).astype(np.float64),
+    "Signed": lambda v: (v == 1).astype(np.float64) - (v == 0),
+    "Squash": lambda v: v / np.sqrt(1 + v / 3 * (v / 3)),
 }
 AFFINE = {"Sub", "Add", "Mul", "Div"}
-FLAT = {"Equal", "IsNaN"}  # of derivative 0
+FLAT = {"Equal", "IsNaN", "Signed"}  # of derivative 0
 
 
 @dataclass(frozen=True)
@@ -86,6 +109,8 @@ class Input:
                 f = np.where((v < low) | (v > high), 0.0, f)
             elif step.kind == "Fill":
                 f = np.where(np.isnan(v), 0.0, f)
+            elif step.kind == "Squash":
+                f = f / (1 + v / 3 * (v / 3)) ** 1.5
             v = _applied(step, v)
         return v, f
 
@@ -111,6 +136,8 @@ class Inputs:
         columns = np.array([one.column for one in self.each])
         parts = ["/* input j of the network is made of x[source[j]], in double */"]
         parts.append(array("int", "source", columns, real))
+        if any("Squash" in one.kinds for one in self.each):
+            parts.append(SQUARE_ROOT)
         operands = [[v for step in one.steps for v in step.operands] for one in self.each]
         for p in range(max(map(len, operands))):
             column = np.array([given[p] if p < len(given) else 0.0 for given in operands])
@@ -140,9 +167,9 @@ class Inputs:
         x = np.empty((n, self.n_columns), dtype)
         for c in range(self.n_columns):
             used = self.of_column(c)
-            levels = [
-                step.operands[0] for one in used for step in one.steps if step.kind == "Equal"
-            ]
+            steps = [step for one in used for step in one.steps]
+            levels = [step.operands[0] for step in steps if step.kind == "Equal"]
+            levels += [0.0, 1.0] if any(step.kind == "Signed" for step in steps) else []
             if levels:
                 x[:, c] = rng.choice([*levels, max(levels) + 1], n)
                 continue
@@ -176,7 +203,7 @@ def _statements(kinds: tuple[str, ...], real: str, jacobian: bool) -> list[str]:
             texts.insert(0, SLOPES[kind])
         for p in (0, 1):
             texts = [text.replace(f"@{p}", f"operand_{used + p}[j]") for text in texts]
-        used += 2 if kind == "Clip" else 1 if kind != "IsNaN" else 0
+        used += OPERANDS.get(kind, 1)
         body += texts
     body.append(f"h[j] = ({real})v;")
     if jacobian:

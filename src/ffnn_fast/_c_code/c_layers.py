@@ -74,7 +74,7 @@ class Network:
 
     def widths(self) -> list[int]:
         """n_0, then the padded n_1, ..., n_L."""
-        sizes = self.spec.layer_sizes
+        sizes = self.spec.unit_sizes
         return [sizes[0], *(self.padded(n) for n in sizes[1:])]
 
 
@@ -90,7 +90,7 @@ def check_activations(spec: NetworkSpec) -> None:
 
 
 def parameters(net: Network) -> str:
-    """W_k, transposed, a row per input, and b_k, both padded with zeros."""
+    """W_k, transposed, a row per input, b_k and α_k, all padded with zeros."""
     texts = []
     for k, (W, b) in enumerate(
         zip(net.spec.weights(net.params), net.spec.biases(net.params), strict=True), start=1
@@ -102,12 +102,16 @@ def parameters(net: Network) -> str:
         start[: len(b)] = b
         texts += [array(net.real, f"W_{k}", rows, net.real)]
         texts += [array(net.real, f"b_{k}", start, net.real)]
+    for k, alpha in enumerate(net.spec.alphas(net.params), start=1):
+        padded = np.zeros(net.widths()[k], alpha.dtype)
+        padded[: len(alpha)] = alpha
+        texts += [array(net.real, f"alpha_{k}", padded, net.real)]
     return "\n".join(texts)
 
 
 def layer(net: Network, k: int) -> str:
     """a := start + W_k h, the function layer_k."""
-    n, m = net.spec.layer_sizes[k - 1], net.widths()[k]
+    n, m = net.spec.unit_sizes[k - 1], net.widths()[k]
     block = min(BLOCK_BYTES // (4 if net.real == "float" else 8), m)
     parts = [(0, m // block, block)]
     if rest := m % block:

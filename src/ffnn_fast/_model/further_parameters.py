@@ -96,6 +96,11 @@ class FurtherParameters:
             alpha[:] = 1
 
     @property
+    def has_input_params(self) -> bool:
+        """Whether the network has an input block with parameters."""
+        return any(name.startswith("inputs.") for name in self.further_shapes)
+
+    @property
     def is_extended(self) -> bool:
         """Whether the network has an input block or parametric activations."""
         return self.inputs is not None or self.parametric

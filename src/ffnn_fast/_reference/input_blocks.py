@@ -1,6 +1,7 @@
 """An input block and parametric activations: units of h_0, gradients of the parameters.
 
-n rows, c columns of X, n_0 units; F frequencies, M outputs; formulas: ``ffnn_fast.inputs``.
+n rows, c columns of X, n_0 units; F frequencies or bins, M outputs; formulas:
+``ffnn_fast.inputs``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ffnn_fast.activations import activation_of
 from ffnn_fast.inputs import Feature, InputBlock
 
 Array = np.ndarray
+EMBEDDED = ("periodic", "piecewise")  # kinds of numbers with an embedding
 
 
 def input_units(spec: NetworkSpec, params: Array, X: Array) -> Array:
@@ -32,9 +34,10 @@ def unscaled_units(spec: NetworkSpec, named: dict[str, Array], X: Array) -> Arra
     for feature in block.features(spec.n_inputs):
         x = X[:, feature.column]
         units = h[:, feature.at : feature.at + feature.units]
-        if feature.kind == "periodic":
-            w, b_1, W_2, b_2 = parameters_of(block, named, feature)
-            units[:, :-1] = np.cos(b_1 + _turns(x) * w) @ W_2.T + b_2
+        if feature.kind in EMBEDDED:
+            parts = parameters_of(block, named, feature)
+            waves, _ = waves_of(block, parts, feature, x)
+            units[:, :-1] = waves @ parts["weights"].T + parts["biases"]
             units[:, -1] = x
         elif feature.kind == "table":
             units[...] = named[f"table_{feature.column}"][codes_of(x, feature.known)]
@@ -47,13 +50,23 @@ def unscaled_units(spec: NetworkSpec, named: dict[str, Array], X: Array) -> Arra
     return h
 
 
-def parameters_of(
-    block: InputBlock, named: dict[str, Array], feature: Feature
-) -> tuple[Array, Array, Array, Array]:
-    """w, b₁, (F,), W₂, (M, F), and b₂, (M,), of a number."""
-    parts = block.split(named["embedding"])
+def parameters_of(block: InputBlock, named: dict[str, Array], feature: Feature) -> dict[str, Array]:
+    """The parameters of a number by the names of `InputBlock.split`, each (F,), (M, F) or (M,)."""
     i = feature.start // block.embedding_size
-    return parts["frequencies"][i], parts["phases"][i], parts["weights"][i], parts["biases"][i]
+    return {name: part[i] for name, part in block.split(named["embedding"]).items()}
+
+
+def waves_of(
+    block: InputBlock, parts: dict[str, Array], feature: Feature, x: Array
+) -> tuple[Array, Array]:
+    """What W₂ multiplies, (n, F), and its derivatives in the angle, or in x if in bins."""
+    if feature.kind == "periodic":
+        angles = parts["phases"] + _turns(x) * parts["frequencies"]
+        return np.cos(angles), -np.sin(angles)
+    bins = block.bins()[feature.start // block.embedding_size].astype(x.dtype)
+    shares = (x[:, None] - bins[:, 0]) * bins[:, 1]
+    inside = (shares >= 0) & (shares < 1)
+    return np.clip(shares, 0, 1), np.where(inside, bins[:, 1], 0).astype(x.dtype)
 
 
 def codes_of(x: Array, count: int) -> Array:
@@ -89,10 +102,12 @@ def columns_gradient(spec: NetworkSpec, params: Array, X: Array, dh: Array) -> A
     dh = dh * named["scale"] if block.scale else dh
     for feature in block.features(spec.n_inputs):
         x, du = X[:, feature.column], dh[:, feature.at : feature.at + feature.units]
-        if feature.kind == "periodic":
-            w, b_1, W_2, _ = parameters_of(block, named, feature)
-            d_angles = -np.sin(b_1 + _turns(x) * w) * (du[:, :-1] @ W_2)
-            dX[:, feature.column] = _turns(d_angles @ w)[:, 0] + du[:, -1]
+        if feature.kind in EMBEDDED:
+            parts = parameters_of(block, named, feature)
+            d_waves = waves_of(block, parts, feature, x)[1] * (du[:, :-1] @ parts["weights"])
+            if feature.kind == "periodic":
+                d_waves = _turns(d_waves @ parts["frequencies"])
+            dX[:, feature.column] = d_waves.sum(axis=1) + du[:, -1]
         elif feature.kind == "plain":
             dX[:, feature.column] = du[:, 0]
     return dX
@@ -107,14 +122,16 @@ def _block_gradient(
         dh = dh * named["scale"]
     for feature in block.features(spec.n_inputs):
         x, du = X[:, feature.column], dh[:, feature.at : feature.at + feature.units]
-        if feature.kind == "periodic":
-            w, b_1, W_2, _ = parameters_of(block, named, feature)
-            dw, db_1, dW_2, db_2 = parameters_of(block, grads, feature)
-            turns, dz = _turns(x), du[:, :-1]
-            angles = b_1 + turns * w
-            dW_2[:], db_2[:] = dz.T @ np.cos(angles), dz.sum(axis=0)
-            d_angles = -np.sin(angles) * (dz @ W_2)
-            dw[:], db_1[:] = (d_angles * turns).sum(axis=0), d_angles.sum(axis=0)
+        if feature.kind in EMBEDDED:
+            parts = parameters_of(block, named, feature)
+            own = parameters_of(block, grads, feature)
+            waves, slopes = waves_of(block, parts, feature, x)
+            dz = du[:, :-1]
+            own["weights"][:], own["biases"][:] = dz.T @ waves, dz.sum(axis=0)
+            if feature.kind == "periodic":
+                d_angles = slopes * (dz @ parts["weights"])
+                own["frequencies"][:] = (d_angles * _turns(x)).sum(axis=0)
+                own["phases"][:] = d_angles.sum(axis=0)
         elif feature.kind == "table":
             table = grads[f"table_{feature.column}"]
             table[:] = 0

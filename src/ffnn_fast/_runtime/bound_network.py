@@ -458,12 +458,19 @@ class BoundNetwork:
 
 
 def within(
-    seconds: float, function: Callable[..., Any], *args: Any, exit_waits: bool = True
+    seconds: float,
+    function: Callable[..., Any],
+    *args: Any,
+    exit_waits: bool = True,
+    limits_blas: bool = False,
 ) -> Any:
-    """``function(*args)``, which is estimated to take so long: in the background if that is long.
+    """``function(*args)``, which is estimated to take so long: in the background if that is long,
+    and then, with `limits_blas`, with BLAS limited to one thread until it ends.
 
     See `ffnn_fast._runtime.interrupts.in_background`.
     """
     if seconds <= LONG_CALL:
         return function(*args)
+    if limits_blas:
+        return in_background(one_blas_thread, function, *args, exit_waits=exit_waits)
     return in_background(function, *args, exit_waits=exit_waits)

@@ -83,7 +83,7 @@ class Durations:
             self._per_call = self._factor * TRANSPOSED * first
             self._made_up = speed.made_up
         if spec.inputs is not None:  # a cosine takes about as long as an activation
-            waves = spec.inputs.frequencies * spec.inputs.n_embedded(spec.n_inputs)
+            waves = spec.inputs.n_waves * spec.inputs.n_embedded(spec.n_inputs)
             self._units += spec.n_units + waves
 
     def operations(self, count: float) -> float:

@@ -67,13 +67,14 @@ def _leave_behind(thread: threading.Thread) -> None:
         )
 
 
-_awaited: dict[threading.Event, None] = {}  # set at the ends of calls that the exit waits for
+# Set at the ends of calls that the exit waits for, and their threads.
+_awaited: dict[threading.Event, threading.Thread] = {}
 
 
 def finishing_before_exit(function: Callable[..., Any], *args: Any) -> Any:
     """``function(*args)``; the process does not exit while it runs, whatever the thread is."""
     ended = threading.Event()
-    _awaited[ended] = None
+    _awaited[ended] = threading.current_thread()
     try:
         return function(*args)
     finally:
@@ -87,15 +88,19 @@ if hasattr(os, "register_at_fork"):  # a child has none of the threads that set 
 
 @atexit.register
 def _wait_at_exit() -> None:
-    """Wait for the calls in `_awaited`; another Ctrl-C ends the process at once."""
-    running = list(_awaited)
+    """Wait for the calls in `_awaited`; another Ctrl-C ends the process at once.
+
+    A call whose thread was ended by SystemExit just before or after it has set nothing.
+    """
+    running = list(_awaited.items())
     if not running:
         return
     here = threading.current_thread() is threading.main_thread()
     if here and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    for ended in running:
-        ended.wait()
+    for ended, thread in running:
+        while thread.is_alive() and not ended.wait(PATIENCE):
+            pass
 
 
 class Interrupts:

@@ -63,7 +63,7 @@ def _argument(value: Any) -> Any:
         return ctypes.byref(ctypes.c_int(value))
     if not value.flags.c_contiguous:
         raise ValueError("LAPACK takes contiguous arrays only")
-    return ctypes.c_void_p(value.ctypes.data)
+    return value.__array_interface__["data"][0]  # half of the time of value.ctypes.data
 
 
 @cache

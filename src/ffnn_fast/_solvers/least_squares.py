@@ -15,7 +15,6 @@ import numpy as np
 
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy, aligned_empty, within
 from ffnn_fast._runtime.sobolev import SobolevNetwork, slope_term
 from ffnn_fast._runtime.taylor_calls import taylor_gradient
@@ -165,10 +164,11 @@ class Model:
     def move(self, theta: Array) -> None:
         """H, its lower triangle, and g := those of θ.
 
-        BLAS multiplies JᵀJ on every engine, on one thread also after an interrupt: on several it
-        would compete with the engine's.
+        BLAS multiplies JᵀJ on every engine, on the one thread that the solvers limit it to. A long
+        call has a limit of its own, which lasts after an interrupt: on several threads it would
+        compete with the engine's.
         """
-        within(self._seconds_of_move, one_blas_thread, self._move, theta)
+        within(self._seconds_of_move, self._move, theta, limits_blas=True)
 
     def _move(self, theta: Array) -> None:
         self.bound.backend.normal_equations(

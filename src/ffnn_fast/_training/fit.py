@@ -41,10 +41,10 @@ from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_
 
 # What `FitOptions` are made of, besides the numbers of rows.
 _arguments_of_options = attrgetter(
-    "epochs", "batch_size", "optimizer", "learning_rate", "schedules", "shuffle", "metrics",
-    "diagnostics", "callbacks", "early_stopping", "tol", "max_time", "averaging", "clip_value",
-    "clip_norm", "max_norm", "frozen", "rate_factors", "decay_factors", "checkpoint",
-    "on_interrupt",
+    "epochs", "batch_size", "optimizer", "learning_rate", "schedules", "shuffle", "drop_last",
+    "metrics", "diagnostics", "callbacks", "early_stopping", "tol", "max_time", "averaging",
+    "clip_value", "clip_norm", "max_norm", "frozen", "rate_factors", "decay_factors",
+    "epsilon_factors", "checkpoint", "on_interrupt",
 )  # fmt: skip
 IMMUTABLE = frozenset({bool, int, float, str, type(None)})
 
@@ -123,9 +123,11 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
             decay,
             rate_factors=as_group_factors(request.rate_factors, "rate_factors", spec),
             decay_factors=as_group_factors(request.decay_factors, "decay_factors", spec),
+            epsilon_factors=as_group_factors(request.epsilon_factors, "epsilon_factors", spec),
         ),
         schedule=schedule.with_mode(larger_is_better),
         shuffle=as_bool(request.shuffle, "shuffle"),
+        drop_last=as_bool(request.drop_last, "drop_last"),
         metrics=metrics,
         gradient_norm=bool(metrics),
         diagnostics=as_bool(request.diagnostics, "diagnostics"),
@@ -202,18 +204,21 @@ def as_rule_and_schedule(optimizer: Any, learning_rate: Any) -> tuple[Optimizer,
 
 
 def as_frozen_layers(frozen: Any, spec: NetworkSpec) -> tuple[int, ...]:
-    """Sorted numbers of layers, None: of none; ValueError for one the network does not have, or for
-    all.
+    """Sorted numbers of layers, 0 for an input block, None: of none; ValueError for one the network
+    does not have, or for all.
     """
     if frozen is None:
         return ()
     if isinstance(frozen, (int, np.integer)):
         raise TypeError(f"frozen must be a sequence of layer numbers, such as [1], got {frozen!r}")
-    layers = sorted({as_int(k, "a layer number in frozen") for k in _as_iterable(frozen, "frozen")})
+    first, given = int(not spec.has_input_params), _as_iterable(frozen, "frozen")
+    layers = sorted({as_int(k, "a layer number in frozen", first) for k in given})
     beyond = [k for k in layers if k > spec.n_layers]
     if beyond:
-        raise ValueError(f"the network has layers 1 to {spec.n_layers}, got {beyond} in frozen")
-    if len(layers) == spec.n_layers:
+        raise ValueError(
+            f"the network has layers {first} to {spec.n_layers}, got {beyond} in frozen"
+        )
+    if len(layers) == spec.n_layers + 1 - first:
         raise ValueError("all layers are frozen: nothing is left to train")
     return tuple(layers)
 

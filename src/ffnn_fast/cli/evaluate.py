@@ -12,7 +12,7 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import Switch, Text
-from ffnn_fast.cli.output import aligned, titled, write_line
+from ffnn_fast.cli.output import aligned, titled, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import ScoredRows
@@ -44,9 +44,10 @@ def run(options: EvaluateOptions) -> int:
     if options.report:
         report_files.check_report(options.report, options.model, options.data)
     network, preprocessing = load(options.model)
-    table = preprocessing.read(options.data, options.reading.header, options.reading.delimiter)
+    table = preprocessing.read(options.data, **options.reading.given())
     rows, y = preprocessing.targets(table, drop_missing=options.reading.drop_missing_target)
     X = preprocessing.matrix(table).astype(network.spec.dtype)[rows]
+    write_notes(table.notes)
     evaluation = scoring.evaluate(network, preprocessing.target, X, y)
     found = scoring.scores(evaluation)
     names, values = scoring.as_cells(found)

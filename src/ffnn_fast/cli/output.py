@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ffnn_fast._model.model_files import write_atomically
 
@@ -17,6 +17,13 @@ def write_line(text: str = "") -> None:
     """Write a line to standard output, at once."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def write_notes(notes: Iterable[str]) -> None:
+    """Write each note in a line of standard error, where they do not mix with results."""
+    for note in notes:
+        sys.stderr.write(note + "\n")
+    sys.stderr.flush()
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:

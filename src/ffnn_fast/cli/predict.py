@@ -13,7 +13,7 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, ReadingOptions
 from ffnn_fast.cli.arguments.value_types import Switch, Text
-from ffnn_fast.cli.output import CommandError, check_output, write_file, write_line
+from ffnn_fast.cli.output import CommandError, check_output, write_file, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
@@ -43,8 +43,9 @@ def run(options: PredictOptions) -> int:
     network, preprocessing = load(options.model)
     if options.proba:
         check_probabilities(network.spec, preprocessing.target)
-    table = preprocessing.read(options.data, options.reading.header, options.reading.delimiter)
+    table = preprocessing.read(options.data, **options.reading.given())
     X = preprocessing.matrix(table).astype(network.spec.dtype)
+    write_notes(table.notes)
     y_hat = network.forward(X)
     columns = as_columns(network.spec, preprocessing.target, y_hat, proba=options.proba)
     content = _csv(

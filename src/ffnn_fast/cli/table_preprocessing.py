@@ -12,12 +12,13 @@ from ffnn_fast._model.model_files import ModelFileError, load
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._text import quoted
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import Table, abbreviated, read_table
+from ffnn_fast.cli.table import NumberMarks, NumberStyle, Table, abbreviated, read_table
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
 KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
+NUMBERS = "numbers"  # an entry of files whose tables have numbers that are not written plainly
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class TablePreprocessing:
     target : TargetEncoder
     summary : dict of str to str
         Options and scores of the training.
+    numbers : dict of str to NumberStyle
+        Column → how its numbers were written, for those that were not written plainly.
     """
 
     header: bool
@@ -44,10 +47,17 @@ class TablePreprocessing:
     inputs: TableEncoder
     target: TargetEncoder
     summary: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, NumberStyle] = field(default_factory=dict)
 
-    def read(self, path: str, header: str = "auto", delimiter: str = "auto") -> Table:
+    def read(
+        self, path: str, header: str = "auto", delimiter: str = "auto", *, encoding: str = "auto",
+        marks: NumberMarks | None = None,
+    ) -> Table:  # fmt: skip
         """The table in a file, by `read_table`; "auto": a header if the training table had one."""
-        return read_table(path, header, delimiter, assumed="yes" if self.header else "no")
+        return read_table(
+            path, header, delimiter, assumed="yes" if self.header else "no", encoding=encoding,
+            marks=marks, fewest=1,
+        )  # fmt: skip
 
     def matrix(self, table: Table) -> np.ndarray:
         """The input matrix, (n, d) float64, of a table; other columns than the inputs are ignored.
@@ -62,8 +72,7 @@ class TablePreprocessing:
         for column in self.inputs.columns:
             name = place[column.name]
             if isinstance(column, NumericColumn):
-                encoded[column.name], bad = table.numbers(name, self.missing)
-                table.check_cells(name, bad, self.missing, "")
+                encoded[column.name] = self._numbers(table, column.name, name)
             else:
                 encoded[column.name] = table.texts(name, self.missing, column.levels)
         X = self.inputs.transform(encoded)
@@ -82,9 +91,7 @@ class TablePreprocessing:
         name, target = self.target_place(table), self.target
         rows = table.known(table.missing(name, self.missing), drop_missing=drop_missing)
         if target.task == "regression":
-            values, bad = table.numbers(name, self.missing)
-            table.check_cells(name, bad, self.missing, "")
-            return rows, target.encode(values[rows])
+            return rows, target.encode(self._numbers(table, target.name, name)[rows])
         texts = table.texts(name, self.missing, target.classes)
         strange = np.array([text not in target.classes for text in texts[rows]])
         if strange.any():
@@ -95,13 +102,21 @@ class TablePreprocessing:
             )
         return rows, target.encode(texts[rows])
 
+    def _numbers(self, table: Table, column: str, name: str) -> np.ndarray:
+        """The column `name` of a table, (n,) float64, which is `column` of the training table."""
+        style = self.numbers.get(column, NumberStyle())
+        values, bad = table.numbers(name, self.missing, style, truths=True)
+        table.check_cells(name, bad, self.missing, "")
+        return values
+
     def target_place(self, table: Table) -> str:
         """The name in `table` of the target; by its position where there are no names."""
         name = self.target.name
         if self.header and table.has_header:
-            if name not in table.names:
+            found = table.named(name)
+            if found is None:
                 raise CommandError(f"{table.path} lacks the target, column {name}")
-            return name
+            return found
         if len(table.names) != len(self.columns):
             raise CommandError(
                 f"{table.path} has {len(table.names)} columns; without column names, the target "
@@ -112,14 +127,14 @@ class TablePreprocessing:
     def _places(self, table: Table) -> dict[str, str]:
         """The name in `table` of each column of the training table."""
         if self.header and table.has_header:
-            needed = [column.name for column in self.inputs.columns]
-            absent = [name for name in needed if name not in table.names]
+            places = {c.name: table.named(c.name) for c in self.inputs.columns}
+            absent = [name for name, place in places.items() if place is None]
             if absent:
                 raise CommandError(
                     f"{table.path} lacks the columns {abbreviated(absent)}; "
                     f"it has: {abbreviated(table.names)}"
                 )
-            return {name: name for name in needed}
+            return {name: place for name, place in places.items() if place is not None}
         inputs = [name for name in self.columns if name != self.target.name]
         for expected in (list(self.columns), inputs):
             if len(table.names) == len(expected):
@@ -141,6 +156,8 @@ class TablePreprocessing:
             "target": self.target.to_dict(),
             "summary": self.summary,
         }
+        if self.numbers:
+            plain[NUMBERS] = {name: style.to_dict() for name, style in self.numbers.items()}
         return json.dumps(plain, ensure_ascii=False)
 
     @classmethod
@@ -150,7 +167,7 @@ class TablePreprocessing:
             plain = json.loads(text)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
-        if not isinstance(plain, dict) or set(plain) != ENTRIES:
+        if not isinstance(plain, dict) or set(plain) - {NUMBERS} != ENTRIES:
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
         if plain["version"] != 1:
             raise ValueError(f"its version is {quoted(plain['version'])}, known is 1")
@@ -164,6 +181,7 @@ class TablePreprocessing:
             TableEncoder.from_dict(plain["inputs"]),
             TargetEncoder.from_dict(plain["target"]),
             {str(key): str(value) for key, value in summary.items()},
+            _styles(plain.get(NUMBERS, {})),
         )
         used = {column.name for column in preprocessing.inputs.columns} | {
             preprocessing.target.name
@@ -222,6 +240,12 @@ def _check_range(table: Table, X: np.ndarray, features: list[str]) -> None:
             f"{table.where(row)}: the value of {features[column]!r} is too far from those of the "
             "training rows to be held as float32"
         )
+
+
+def _styles(plain: Any) -> dict[str, NumberStyle]:
+    if not isinstance(plain, dict):
+        raise ValueError(f"{NUMBERS!r} must be an object")
+    return {str(name): NumberStyle.from_dict(style) for name, style in plain.items()}
 
 
 def _texts(plain: dict[str, Any], key: str) -> tuple[str, ...]:

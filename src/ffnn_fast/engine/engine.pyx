@@ -22,6 +22,8 @@ from ffnn_fast.engine.derivatives cimport (
     input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
     pull_arrays_back, run_either_jacobian, tangent_of_arrays, wanted_of_arrays,
 )
+from ffnn_fast.engine.kernels.compiler cimport seconds
+from ffnn_fast.engine.machine cimport machine_t
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
 from ffnn_fast.engine.passes.batch_panels cimport panel_count
@@ -63,6 +65,7 @@ cdef enum:
     WORK_FOR_A_TEAM = 10_000_000
 
 cdef bint _serial = False
+cdef machine_t _machine
 
 
 def run_serially():
@@ -90,12 +93,18 @@ cdef class Plan:
         if sparse and spec.inputs is not None:
             raise ValueError("sparse rows do not support a network with an input block")
         plan_of_spec(&self.c, spec, ("own", "blas").index(matmul) == 0, sparse)
+        self.c.machine = &_machine
 
     def __dealloc__(self):
         release_plan(&self.c)
 
     cdef int threads_for(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
         """Threads for a call on n rows with this many operations for each parameter and row"""
+        cdef int threads = self.threads_for_steps(n, operations)
+        return 1 if threads > 1 and seconds() < _machine.until else threads
+
+    cdef int threads_for_steps(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
+        """The same for steps on batches of n rows, however busy the machine is"""
         cdef Py_ssize_t work = operations * n * self.c.P
         cdef Py_ssize_t most = min(panel_count(&self.c, n), <Py_ssize_t>self.n_threads)
         if _serial or not self.c.own_products:
@@ -110,7 +119,9 @@ cdef class Plan:
         cdef Py_ssize_t first = self.c.n[0] * self.c.n[1]
         cdef Py_ssize_t work = operations * n * (self.c.P - first) + first
         work += operations * self.c.n[1] * (X.start[X.rows] * n // X.rows)
-        return 1 if _serial else <int>max(1, min(self.n_threads, work // WORK_FOR_A_TEAM))
+        if _serial or seconds() < _machine.until:
+            return 1
+        return <int>max(1, min(self.n_threads, work // WORK_FOR_A_TEAM))
 
     cdef void* transposed(self, void* scratch, Py_ssize_t n) noexcept:
         """Where W_1ᵀ of sparse rows lies in the scratch, behind ∇θ"""
@@ -334,13 +345,14 @@ def train_epoch(
     scratch.parts = <double*>(<char*>scratch.work + plan.parts_start(size) * itemsize)
     scratch.grad = <char*>scratch.work + plan.grad_start(size) * itemsize
     cdef Py_ssize_t block = min(size, <Py_ssize_t>BLOCK_ROWS), steps = (rows.n + size - 1) // size
-    cdef int threads = plan.threads_for(block, 6)
+    cdef int threads = plan.threads_for_steps(block, 6)
     if c.sparse:
         threads = plan.threads_for_sparse(&rows, block, 6)
         _memory = memory_for_gradient(
             c, &rows, size, BLOCK_ROWS, threads, steps if makes_up(c, &numbers, size) else 0
         )
         sparse.W = plan.transposed(scratch.work, size)
+    epoch.start = 0
     with nogil:
         if plan.is_double:
             run_training(c, <double*>theta, &rows, &epoch, &optimizer, &scratch, threads)
@@ -846,12 +858,12 @@ cdef class Stepper:
         self, const batch_t* rows, Py_ssize_t size, const double* hyper, Py_ssize_t stride
     ) except? -1:
         """Steps on consecutive batches of the rows; the mean loss before them"""
-        cdef int threads = self.plan.threads_for(min(size, <Py_ssize_t>BLOCK_ROWS), 6)
+        cdef int threads = self.plan.threads_for_steps(min(size, <Py_ssize_t>BLOCK_ROWS), 6)
         cdef double total = 0
         cdef epoch_t epoch
         cdef bint diverged
         epoch.batch_size, epoch.hyper, epoch.stride, epoch.total = size, hyper, stride, &total
-        epoch.dropout = 0
+        epoch.dropout, epoch.start = 0, 0
         if 6 * rows.n * self.plan.c.P < WORK_FOR_A_TEAM:  # shorter than a change of threads
             diverged = self.train(rows, &epoch, 1)
         else:

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint64_t
 
+from ffnn_fast.engine.machine cimport machine_t
+
 cdef enum:  # activations g and outputs O; g' is written in h = g(a), from ELU on in a
     IDENTITY = 0
     LOGISTIC = 1
@@ -41,6 +43,7 @@ cdef enum:  # how a column of X enters an input block: places in KINDS of inputs
     TABLE = 2
     ONE_HOT = 3
     SIGNED = 4
+    PIECEWISE = 5
 
 cdef struct feature_t:  # a column of X in an input block
     Py_ssize_t kind
@@ -49,6 +52,7 @@ cdef struct feature_t:  # a column of X in an input block
     Py_ssize_t start     # where its parameters, without the scale, begin in θ
     Py_ssize_t size      # of them
     Py_ssize_t count     # codes 1..count are known categories
+    const double* bins   # (F, 2): lower edge and 1 / width of each
 
 cdef struct head_t:  # outputs beside those of other heads, with targets and a loss of their own
     Py_ssize_t width      # outputs
@@ -95,11 +99,14 @@ cdef struct plan_t:
     bint extended        # an input block, or parametric activations
     Py_ssize_t columns   # of X; n_0 without an input block
     feature_t* feature   # the columns of X in the input block; NULL: there is none
-    Py_ssize_t frequencies  # of the embedding of a number
+    double* bins         # those of all columns
+    Py_ssize_t frequencies  # or bins, of the embedding of a number
     Py_ssize_t outputs   # of the same
+    Py_ssize_t mixing    # where W₂ (M, F) begins among its parameters
     Py_ssize_t scale     # where the scale of h_0 begins in θ; -1: there is none
     bint parametric      # h_k = a + (g(a) − a) α_k
     Py_ssize_t* alpha    # alpha[k]: where α_k (n[k],) begins in θ, 0 < k < L
+    machine_t* machine   # of the process
 
 cdef struct part_t:  # units of a layer
     Py_ssize_t width

@@ -2,13 +2,16 @@
 
 cimport numpy as cnp
 
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from ffnn_fast.engine.kernels.products cimport panel_size, samples_per_panel
 from ffnn_fast.engine.passes.batch_panels cimport panels_together
 from ffnn_fast.engine.passes.dropout_masks cimport MOST_DROPPED
-from ffnn_fast.engine.plan cimport SOFTMAX, derivative_from_input, feature_t, head_t, plan_t
+from ffnn_fast.engine.plan cimport (
+    PIECEWISE, SOFTMAX, derivative_from_input, feature_t, head_t, plan_t,
+)
 
 
 cdef inline list activation_codes(spec):
@@ -62,6 +65,7 @@ cdef inline int allocate_plan(plan_t* plan, Py_ssize_t L, Py_ssize_t heads, Py_s
 cdef inline void release_plan(plan_t* plan) noexcept:
     """Frees the arrays of a plan"""
     PyMem_Free(plan.feature)
+    PyMem_Free(plan.bins)
     PyMem_Free(plan.n)
     PyMem_Free(plan.l1)
     PyMem_Free(plan.head)
@@ -140,6 +144,21 @@ cdef inline int read_features(plan_t* plan, cnp.ndarray table) except -1:
     return 0
 
 
+cdef inline int read_bins(plan_t* plan, cnp.ndarray bins) except -1:
+    """The bins of the columns that have some, from `InputBlock.bins`"""
+    cdef Py_ssize_t c, size = cnp.PyArray_NBYTES(bins)
+    cdef double* bin = <double*>PyMem_Malloc(size)
+    if bin is NULL:
+        raise MemoryError()
+    plan.bins = bin
+    memcpy(bin, cnp.PyArray_DATA(bins), size)
+    for c in range(plan.columns):
+        if plan.feature[c].kind == PIECEWISE:
+            plan.feature[c].bins = bin
+            bin += 2 * plan.frequencies
+    return 0
+
+
 cdef inline int fill_inputs(plan_t* plan, spec) except -1:
     """The columns of X, the parameters of the input block and of the activations"""
     cdef Py_ssize_t k, at = spec.n_layer_params, used = 0
@@ -147,7 +166,9 @@ cdef inline int fill_inputs(plan_t* plan, spec) except -1:
     plan.columns, plan.scale = spec.n_inputs, -1
     if spec.inputs is not None:
         read_features(plan, spec.inputs.table(plan.columns))
-        plan.frequencies, plan.outputs = spec.inputs.frequencies, spec.inputs.outputs
+        plan.frequencies, plan.outputs = spec.inputs.n_waves, spec.inputs.outputs
+        plan.mixing = spec.inputs.embedding_size - plan.outputs * (plan.frequencies + 1)
+        read_bins(plan, spec.inputs.bins())
         for k in range(plan.columns):
             plan.feature[k].start += at
             used += plan.feature[k].size

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast._model.heads import Head
-from ffnn_fast.interchange._layers import Layer, spec_and_params
+from ffnn_fast.inputs import InputBlock
+from ffnn_fast.interchange._layers import Array, Layer, spec_and_params
 from ffnn_fast.interchange._torch_heads import output_heads
+from ffnn_fast.interchange._torch_inputs import input_units, parametric
 from ffnn_fast.network import Network
 
 if TYPE_CHECKING:
     from torch import nn
 
+# An input block with its number of columns; its parameters and the α_k.
+_Further = tuple[tuple[InputBlock, int] | None, list[Array]]
 # Each activation as a module of torch.nn: its class, and the options that give the same function.
 MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "identity": ("Identity", {}),
@@ -57,6 +62,7 @@ def from_torch(
         `Linear` modules, with or without bias, each followed by at most one activation and then at
         most one `Dropout`, whose rate becomes the network's `dropout`. A `Dropout` or `Flatten` may
         come first, an `Identity` anywhere. Sequences may be nested. Weights may be on any device.
+        The modules of `to_torch` for an input block and for parametric activations are taken too.
     output : str, optional
         O. Default: the activation after the last `Linear`, with ``softmax`` for `LogSoftmax`;
         identity if there is none. The last module of `to_torch` for several heads gives heads,
@@ -84,7 +90,7 @@ def from_torch(
     nn = _torch().nn
     if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
         raise TypeError(f"from_torch takes a torch.nn.Sequential, got {type(model).__name__}")
-    layers, found, rates = _read_modules(model, nn)
+    layers, found, rates, (inputs, further) = _read_modules(model, nn)
     L, heads = len(layers), ()
     if found and isinstance(found[-1], tuple):
         found, heads = found[:-1], found[-1]
@@ -103,7 +109,9 @@ def from_torch(
     if "softmax" in found[:-1]:
         raise ValueError("softmax can only be the output; hidden activations are elementwise")
     dropout = tuple(rates.get(k, 0.0) for k in range(L)) if rates else 0.0
-    spec, params = spec_and_params(layers, found, loss, dropout=dropout, heads=heads)
+    spec, params = spec_and_params(
+        layers, found, loss, dropout=dropout, heads=heads, inputs=inputs, further=further
+    )
     return Network.from_params(spec, params, engine=engine, n_threads=n_threads, matmul=matmul)
 
 
@@ -116,7 +124,9 @@ def to_torch(net: Network) -> nn.Sequential:
     same description. Without its last module the sequence computes a_L, the input that
     `CrossEntropyLoss` expects. An identity output has no module; dropout has none either, because
     it would shift the names. Several heads end with one module, which splits a_L and applies the
-    output function of each. torch's random number generator is not used.
+    output function of each. An input block comes first, as the module ``inputs``; the tensors of
+    parametric activations are ``1.alpha``, ``3.alpha``, ..., which are ``alpha_1``, ``alpha_2``,
+    ... in model files. torch's random number generator is not used.
 
     Parameters
     ----------
@@ -132,12 +142,12 @@ def to_torch(net: Network) -> nn.Sequential:
     ImportError
         If torch is not installed.
     ValueError
-        If torch.nn has no module for one of the activations, or the network has an input
-        block or parametric activations.
+        If torch.nn has no module for one of the activations.
     """
-    net.spec.require_plain("to_torch")
     torch, spec = _torch(), net.spec
     hidden = [_module_of(g, k, torch) for k, g in enumerate(spec.layer_activations[:-1], start=1)]
+    if spec.parametric:
+        hidden = [parametric()(g, alpha) for g, alpha in zip(hidden, net.alphas, strict=True)]
     outputs = [_module_of(head.output, spec.n_layers, torch) for head in spec.head_specs]
     modules = []
     for k, (o, i) in enumerate(spec.shapes):
@@ -151,7 +161,11 @@ def to_torch(net: Network) -> nn.Sequential:
         modules.append(output_heads()(spec.head_widths, outputs))
     elif spec.output != "identity":
         modules += outputs
-    return torch.nn.Sequential(*modules)
+    named = {str(place): module for place, module in enumerate(modules)}
+    if spec.inputs is not None:
+        block = input_units()(spec.inputs, spec.n_inputs, spec.block_views(net.params))
+        named = {"inputs": block, **named}
+    return torch.nn.Sequential(OrderedDict(named))
 
 
 def _module_of(g: Any, k: int, torch: Any) -> Any:
@@ -165,8 +179,9 @@ def _module_of(g: Any, k: int, torch: Any) -> Any:
     return getattr(torch.nn, kind)(**options)
 
 
-def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[Any], dict[int, float]]:
-    """(W_k, b_k) for k = 1..L; g_1, g_2, ...; the dropout rate of h_k by k.
+def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[Any], dict[int, float], _Further]:
+    """(W_k, b_k) for k = 1..L; g_1, g_2, ...; the dropout rate of h_k by k; an input block with its
+    number of columns, and what follows the layers in θ.
 
     A hidden layer without an activation module has the identity; the last one is left out. Several
     heads are a tuple in the place of an activation.
@@ -174,12 +189,18 @@ def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[Any], dict[int
     layers: list[Layer] = []
     found: list[Any] = []
     rates: dict[int, float] = {}
-    for place, module in _leaves(model, nn):
-        k = len(layers)
+    block, alphas = None, {}
+    for place, given in _leaves(model, nn):
+        k, module = len(layers), given
         if found and isinstance(found[-1], tuple):
             raise ValueError(f"module {place}, {module!r}, follows the outputs of heads")
         if type(module) is nn.Identity or (type(module) is nn.Flatten and not layers):
             continue
+        if type(module) is input_units() and block is None and not layers and not rates:
+            block = module
+            continue
+        if type(module) is parametric():
+            alphas[k], module = _array(module.alpha), module.function
         if type(module) is nn.Linear:
             found += ["identity"] * (k - len(found))
             layers.append(_from_linear(module, place))
@@ -190,7 +211,16 @@ def _read_modules(model: Any, nn: Any) -> tuple[list[Layer], list[Any], dict[int
             if len(found) >= k or k in rates:
                 raise ValueError(f"module {place}, {module!r}, does not follow a Linear")
             found.append(name)
-    return layers, found, rates
+    if alphas and list(alphas) != list(range(1, len(layers))):
+        raise ValueError("either all hidden activations are parametric, or none")
+    own = [] if block is None else [_array(one) for one in block.parameters()]
+    inputs = None if block is None else (block.block, block.n_columns)
+    return layers, found, rates, (inputs, [*own, *alphas.values()])
+
+
+def _array(tensor: Any) -> Array:
+    values: Array = tensor.detach().cpu().numpy()
+    return values
 
 
 def _leaves(model: Any, nn: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -208,8 +238,7 @@ def _from_linear(module: Any, place: str) -> Layer:
             f"module {place}, {module!r}, has weights of {module.weight.dtype}; "
             "a network has float32 or float64"
         )
-    bias = None if module.bias is None else module.bias.detach().cpu().numpy()
-    return module.weight.detach().cpu().numpy(), bias
+    return _array(module.weight), None if module.bias is None else _array(module.bias)
 
 
 def _from_module(module: Any, nn: Any, place: str) -> str | tuple[int | Head, ...]:

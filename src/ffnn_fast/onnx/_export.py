@@ -10,8 +10,10 @@ import numpy as np
 
 from ffnn_fast._model.fitted import as_fitted
 from ffnn_fast._model.model_files import write_atomically
+from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.network import Network
 from ffnn_fast.onnx._encoders import (
+    Preprocessing,
     PreprocessingLike,
     add_inputs,
     add_outputs,
@@ -20,7 +22,9 @@ from ffnn_fast.onnx._encoders import (
 )
 from ffnn_fast.onnx._estimators import add_predictions
 from ffnn_fast.onnx._graph import Graph
+from ffnn_fast.onnx._input_blocks import add_block, blend
 from ffnn_fast.onnx._operators import activate, activate_heads, checked_activations
+from ffnn_fast.onnx._tabular import add_tabular, is_tabular
 from ffnn_fast.onnx._transformers import Transformers
 
 if TYPE_CHECKING:
@@ -40,7 +44,8 @@ def to_onnx(
 
     Without preprocessing the model has one input, ``X``, (n, n_0), and one output, ``y_hat``,
     (n, n_L), with the outputs of several heads side by side. Intermediate values have the lecture's
-    symbols as names: W_1, b_1, a_1, h_1, ...
+    symbols as names: W_1, b_1, a_1, h_1, ... An input block is part of the model: X has its
+    columns, numbers and codes.
 
     With preprocessing it has one input of shape (n, 1) per raw column, with the column's name:
     float64 for a numeric column, NaN where a value is missing; string for a categorical column, ""
@@ -57,9 +62,14 @@ def to_onnx(
     If it starts with a ``ColumnTransformer`` fitted to a data frame, its inputs are the columns as
     above. An unknown category of a ``OneHotEncoder`` gives zeros.
 
+    An estimator of `ffnn_fast.tabular` has such inputs too: float64 for a number, NaN where it is
+    missing, one for each part of a date (as ``day year``); string for a category, which is unknown
+    or missing if it is no level of the training rows. Its outputs are ``value``, (n, T), or
+    ``label`` and ``probabilities``, as above, of float64.
+
     Parameters
     ----------
-    net : Network, MLPClassifier, MLPRegressor or Pipeline
+    net : Network, MLPClassifier, MLPRegressor, Pipeline, TabularClassifier or TabularRegressor
         Estimators may be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or
         by a ``TransformedTargetRegressor`` with a scaler.
     path : str or path-like, optional
@@ -90,24 +100,30 @@ def to_onnx(
         If the file cannot be written.
     """
     given = None if preprocessing is None else as_preprocessing(preprocessing)
-    fitted = None if isinstance(net, Network) else as_fitted(net, "to_onnx")
-    if fitted is not None and given is not None:
+    if given is not None and not isinstance(net, Network):
         raise ValueError(
             f"preprocessing goes with a Network; {type(net).__name__} has its own steps"
         )
-    net = net if fitted is None else Network.from_params(fitted.spec, fitted.params)
-    spec = net.spec
-    spec.require_plain("to_onnx")
-    names = checked_activations(spec.layer_activations[:-1])
-    names += [checked_activations([head.output], spec.n_layers)[0] for head in spec.head_specs]
-    if given is not None:
-        check_match(given, spec)
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    graph, text = _tabular_graph(net, dtype) if is_tabular(net) else _graph(net, given, dtype)
+    model: ModelProto = graph.model(text)
+    if path is not None:
+        content = model.SerializeToString(deterministic=True)
+        write_atomically(os.path.realpath(path), [content])
+    return model
+
+
+def _graph(net: Network | Any, given: Preprocessing | None, dtype: str | None) -> tuple[Graph, str]:
+    """The graph of a network with its encoders, or of an estimator with its steps; what it is."""
+    fitted = None if isinstance(net, Network) else as_fitted(net, "to_onnx")
+    net = net if fitted is None else Network.from_params(fitted.spec, fitted.params)
+    spec = net.spec
+    names = _activations(spec)
+    if given is not None:
+        check_match(given, spec)
     graph = Graph(_onnx(), dtype or spec.dtype)
-    size = spec.n_params * np.dtype(graph.dtype).itemsize
-    if size > MAX_BYTES:
-        raise ValueError(f"an ONNX file holds at most 2 GiB, the parameters take {size:,} bytes")
+    _check_size(graph, spec.n_params)
     if fitted is not None:
         x = Transformers(graph, fitted.steps).add(spec.n_inputs)
         add_predictions(graph, fitted, _layers(graph, net, names, x))
@@ -117,23 +133,45 @@ def to_onnx(
     else:
         y_hat = _layers(graph, net, names, add_inputs(graph, given))
         add_outputs(graph, spec, given.target, y_hat)
-    model: ModelProto = graph.model(repr(net))
-    if path is not None:
-        content = model.SerializeToString(deterministic=True)
-        write_atomically(os.path.realpath(path), [content])
-    return model
+    return graph, repr(net)
+
+
+def _tabular_graph(model: Any, dtype: str | None) -> tuple[Graph, str]:
+    """The graph of an estimator for tables; what it is."""
+    spec = model.networks_[0].spec
+    graph = Graph(_onnx(), dtype or spec.dtype)
+    _check_size(graph, len(model.networks_) * spec.n_params)
+    names = _activations(spec)
+    add_tabular(graph, model, lambda net, x: _layers(graph, net, names, x))
+    return graph, repr(model)
+
+
+def _activations(spec: NetworkSpec) -> list[str]:
+    """g_1, ..., g_{L-1} and O of each head; ValueError for one without a form in ONNX."""
+    names = checked_activations(spec.layer_activations[:-1])
+    return names + [checked_activations([h.output], spec.n_layers)[0] for h in spec.head_specs]
+
+
+def _check_size(graph: Graph, n_params: int) -> None:
+    size = n_params * np.dtype(graph.dtype).itemsize
+    if size > MAX_BYTES:
+        raise ValueError(f"an ONNX file holds at most 2 GiB, the parameters take {size:,} bytes")
 
 
 def _layers(graph: Graph, net: Network, names: list[str], h: str) -> str:
-    """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L; the value h_L."""
-    L = net.spec.n_layers
+    """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L, from the columns h; the value h_L."""
+    L, alphas = net.spec.n_layers, net.alphas
+    h = add_block(graph, net, h)
     for k, g in enumerate(names[:L], start=1):
         W = graph.constant(net.weights[k - 1], name=f"W_{k}")
         b = graph.constant(net.biases[k - 1], name=f"b_{k}")
         a = graph.add("Gemm", h, W, b, name=f"a_{k}", transB=1)
         if net.spec.heads and k == L:
             return activate_heads(graph, net.spec, a, "y_hat")
-        h = activate(graph, g, a, "y_hat" if k == L else f"h_{k}")
+        if k <= len(alphas):
+            h = blend(graph, alphas[k - 1], a, activate(graph, g, a, f"g_{k}"), f"h_{k}")
+        else:
+            h = activate(graph, g, a, "y_hat" if k == L else f"h_{k}")
     return h
 
 

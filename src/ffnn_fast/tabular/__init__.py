@@ -7,8 +7,9 @@ except ImportError as error:
         'the estimators need scikit-learn: pip install "ffnn_fast[sklearn]"', name="sklearn"
     ) from error
 
-from ffnn_fast.tabular._distillation import DistillationReport, Student, distill
+from ffnn_fast.tabular._distillation import distill
 from ffnn_fast.tabular._explanation import Explanation
+from ffnn_fast.tabular._student import DistillationReport, Student
 from ffnn_fast.tabular._tabular_classifier import TabularClassifier
 from ffnn_fast.tabular._tabular_regressor import TabularRegressor
 

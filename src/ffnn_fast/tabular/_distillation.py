@@ -2,108 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from numbers import Integral
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone, is_classifier
-from sklearn.model_selection import cross_val_predict
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted
 
-from ffnn_fast._public import public
 from ffnn_fast._scalars import as_generator, as_int
+from ffnn_fast._text import quoted
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.metrics import r2
 from ffnn_fast.network import Network
 from ffnn_fast.optimizers import AdamW
 from ffnn_fast.schedules import OneCycle
 from ffnn_fast.tabular._augmentation import augmented
-from ffnn_fast.tabular._folds import one_split
+from ffnn_fast.tabular._folds import folds_of, one_split
 from ffnn_fast.tabular._inputs import TableInputs
-from ffnn_fast.tabular._tables import Table, table_of
+from ffnn_fast.tabular._student import DistillationReport, Student
+from ffnn_fast.tabular._tables import Table, array_of, table_of
 
 Array = np.ndarray
 ROW_TIMINGS = 31  # of which the median is reported
 
 
-@public("ffnn_fast.tabular")
-@dataclass(frozen=True)
-class DistillationReport:
-    """A student beside its teacher.
-
-    Attributes
-    ----------
-    agreement : float
-        On rows held out from the student: the share of equal classes, or R² of the student's values
-        with the teacher's as the truth.
-    teacher_score, student_score : float
-        Accuracy or R² on the same rows, out of fold for the teacher.
-    teacher_microseconds, student_microseconds : float
-        Time of `predict` for one raw row, median of 31.
-    """
-
-    agreement: float
-    teacher_score: float
-    student_score: float
-    teacher_microseconds: float
-    student_microseconds: float
-
-
-@public("ffnn_fast.tabular")
-class Student:
-    """The network of `distill` with the encoding of its inputs; it predicts as its teacher does.
-
-    Attributes
-    ----------
-    network : Network
-        Its inputs are encoded rows; `Network.export_c` writes it as C.
-    classes_ : ndarray of shape (n_classes,)
-        Of a classifier.
-    report : DistillationReport
-    """
-
-    network: Network
-    report: DistillationReport
-
-    def __init__(
-        self,
-        network: Network,
-        inputs: TableInputs,
-        classes: Array | None,
-        mean: float,
-        scale: float,
-    ) -> None:
-        self.network = network
-        self._inputs, self._mean, self._scale = inputs, mean, scale
-        if classes is not None:
-            self.classes_ = classes
-
-    def encode(self, X: Any) -> Array:
-        """Rows of a table as inputs of the network, (n, n_0) float32."""
-        return self._inputs.transform(table_of(X))
-
-    def predict(self, X: Any) -> Array:
-        """Classes or values, (n,)."""
-        y_hat = self.network.forward(self.encode(X))
-        if hasattr(self, "classes_"):
-            return np.asarray(self.classes_[y_hat.argmax(axis=1)])
-        return np.asarray(y_hat[:, 0] * self._scale + self._mean, np.float64)
-
-    def predict_proba(self, X: Any) -> Array:
-        """Probabilities of ``classes_``, (n, n_classes).
-
-        Raises
-        ------
-        AttributeError
-            If the teacher predicts values.
-        """
-        if not hasattr(self, "classes_"):
-            raise AttributeError("the student of a regressor has no predict_proba; use predict")
-        return self.network.forward(self.encode(X))
-
-
 def distill(
-    teacher: Any, X: Any, y: Any, *, hidden: tuple[int, ...] = (64, 64), epochs: int = 100,
+    teacher: Any, X: Any, y: Any, *, hidden: tuple[int, ...] | int = (64, 64), epochs: int = 100,
     copies: int = 4, folds: int = 5, seed: int | np.random.Generator | None = None,
 ) -> Student:  # fmt: skip
     """Train a small network on what a fitted model predicts (G. Hinton et al., 2015).
@@ -115,14 +41,15 @@ def distill(
     Parameters
     ----------
     teacher : fitted estimator
-        Of scikit-learn's form: ``predict``, and ``predict_proba`` if it classifies; `clone` must
-        copy it. A pipeline may be one.
+        Of scikit-learn's form: ``predict``, and ``predict_proba`` and ``classes_`` if it
+        classifies; `clone` must copy it. Pipelines, boosters of other libraries and the estimators
+        of this module are such.
     X : table or array-like of shape (n, d)
         Raw rows, as the teacher takes them.
     y : array-like of shape (n,)
         Their targets.
-    hidden : tuple of int, default (64, 64)
-        Units of the student's hidden layers, with silu.
+    hidden : tuple of int, or int, default (64, 64)
+        Units of the student's hidden layers, with silu; an int is one layer.
     epochs : int, default 100
     copies : int, default 4
         Augmented rows for each row; 0: none.
@@ -142,21 +69,21 @@ def distill(
     """
     rng = as_generator(seed, "seed")
     epochs, copies = as_int(epochs, "epochs"), as_int(copies, "copies", 0)
-    folds, hidden = as_int(folds, "folds", 2), tuple(as_int(n, "hidden") for n in hidden)
-    table, y = table_of(X), np.asarray(y)
-    _check(teacher, table, y)
-    classifies = is_classifier(teacher)
+    folds, hidden = as_int(folds, "folds", 2), _as_hidden(hidden)
+    table, y = table_of(X), np.asarray(array_of(y) if hasattr(y, "to_numpy") else y)
+    _check(teacher, table, y, folds)
+    classifies = hasattr(teacher, "predict_proba")
     method = "predict_proba" if classifies else "predict"
     inputs = TableInputs.fit(table, coded=False)
     rows = inputs.transform(table)
-    own = _outputs(cross_val_predict(clone(teacher), X, y, cv=folds, method=method))
+    own = _out_of_fold(teacher, X, y, folds, rng)
     mean, scale = (0.0, 1.0) if classifies else (float(own.mean()), float(own.std()) or 1.0)
     kept, held = one_split(len(y), 0.2, rng)
     encoded, truth = rows[kept], own[kept]
     if copies:
         more = augmented(_taken(X, kept), rows[kept], copies, rng)
         encoded = np.concatenate([encoded, inputs.transform(table_of(more))])
-        truth = np.concatenate([truth, _outputs(getattr(teacher, method)(more))])
+        truth = np.concatenate([truth, _outputs(getattr(teacher, method)(more), classifies)])
     net = Network(
         [inputs.n_inputs, *hidden, own.shape[1]], activation="silu",
         output="softmax" if classifies else "identity",
@@ -168,31 +95,79 @@ def distill(
         validation_data=(rows[held], ((own[held] - mean) / scale).astype(np.float32)),
         early_stopping=EarlyStopping(patience=epochs), rng=rng,
     )  # fmt: skip
-    student = Student(net, inputs, teacher.classes_ if classifies else None, mean, scale)
+    classes = np.asarray(teacher.classes_) if classifies else None
+    student = Student(net, inputs, classes, mean, scale)
     student.report = _report(teacher, student, _taken(X, held), y[held], own[held])
     return student
 
 
-def _check(teacher: Any, table: Table, y: Array) -> None:
-    if is_classifier(teacher) and not hasattr(teacher, "predict_proba"):
-        raise TypeError(f"the teacher must have predict_proba, got {type(teacher).__name__}")
+def _as_hidden(hidden: Any) -> tuple[int, ...]:
+    """Units of each hidden layer."""
+    given = (hidden,) if isinstance(hidden, Integral) else hidden
+    if isinstance(given, (str, bytes)) or not np.iterable(given):
+        raise TypeError(
+            f"hidden must be the units of each hidden layer, such as (64, 64), got {quoted(hidden)}"
+        )
+    return tuple(as_int(n, "hidden") for n in given)
+
+
+def _check(teacher: Any, table: Table, y: Array, folds: int) -> None:
+    classifies = hasattr(teacher, "predict_proba")
+    name = type(teacher).__name__
     if not hasattr(teacher, "predict"):
-        raise TypeError(f"the teacher must have predict, got {type(teacher).__name__}")
+        raise TypeError(f"the teacher must have predict, got {name}")
+    if isinstance(teacher, BaseEstimator):
+        check_is_fitted(teacher)
+    if not classifies and len(getattr(teacher, "classes_", ())):
+        raise TypeError(f"the teacher must have predict_proba, got {name}")
+    if classifies and not isinstance(getattr(teacher, "classes_", None), (np.ndarray, list)):
+        raise TypeError(f"the teacher must have classes_, got {name}; fit it first")
+    if classifies and np.ndim(teacher.classes_[0]):
+        raise ValueError(f"the teacher must predict one column of targets, {name} predicts several")
     if y.shape != (table.n_rows,):
         raise ValueError(f"y must have shape ({table.n_rows},), one entry a row, got {y.shape}")
+    if folds > table.n_rows:
+        raise ValueError(f"folds must be at most the number of rows, {table.n_rows}; got {folds}")
 
 
-def _outputs(predicted: Any) -> Array:
+def _out_of_fold(teacher: Any, X: Any, y: Array, folds: int, rng: np.random.Generator) -> Array:
+    """What clones of the teacher predict for the rows that they were not fitted to, (n, K)."""
+    classifies = hasattr(teacher, "predict_proba")
+    places = np.unique(y, return_inverse=True)[1] if classifies else None
+    width = len(teacher.classes_) if classifies else 1
+    own = np.zeros((len(y), width))
+    for fold in folds_of(len(y), folds, rng, places):
+        kept = np.setdiff1d(np.arange(len(y)), fold, assume_unique=True)
+        model = clone(teacher).fit(_taken(X, kept), y[kept])
+        rows = _taken(X, fold)
+        if not classifies:
+            own[fold] = _outputs(model.predict(rows), False)
+            continue
+        found = np.searchsorted(teacher.classes_, model.classes_)  # a fold may lack a rare class
+        own[np.ix_(fold, found)] = _outputs(model.predict_proba(rows), True)
+    return own
+
+
+def _outputs(predicted: Any, classifies: bool) -> Array:
     """Probabilities or values, (n, K), float64."""
     array = np.asarray(predicted, np.float64)
-    if array.ndim > 2:
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim > 2 or (array.shape[1] > 1 and not classifies):
         raise ValueError(f"the teacher must predict one column of targets, got {array.shape}")
-    return array[:, None] if array.ndim == 1 else array
+    if not np.isfinite(array).all():
+        raise ValueError("the teacher must predict finite numbers, got NaN or infinity")
+    return array / array.sum(axis=1, keepdims=True) if classifies else array
 
 
 def _taken(X: Any, rows: Array) -> Any:
-    """Some rows of a data frame or an array."""
-    return X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows]
+    """Some rows of a table of any library, as one of the same."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if isinstance(X, Mapping):
+        return {name: np.asarray(values)[rows] for name, values in X.items()}
+    if hasattr(X, "column_names") and hasattr(X, "take"):  # pyarrow.Table
+        return X.take(rows)
+    return X[rows] if hasattr(X, "get_columns") else np.asarray(X)[rows]
 
 
 def _report(teacher: Any, student: Student, X: Any, y: Array, own: Array) -> DistillationReport:

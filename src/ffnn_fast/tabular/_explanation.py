@@ -10,11 +10,11 @@ import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
+from ffnn_fast._reference.input_blocks import input_units as _input_units
 from ffnn_fast.network import Network
 from ffnn_fast.tabular._members import Member, Rows
 
 Array = np.ndarray
-MOST_ROWS = 10_000  # of all folds that the importances are computed on
 NODES = 32  # of the Gauss-Legendre rule along the path
 Outputs = Callable[[Array], tuple[Array, Array]]
 OfOutputs = Callable[[Array], tuple[Array, Array]]  # f and ∂f/∂ŷ of ŷ
@@ -46,8 +46,9 @@ class Explanation:
 
 
 def permutation_importances(
-    members: Sequence[Member], rows: Rows, sources: Sequence[str], rng: np.random.Generator
-) -> dict[str, float]:
+    members: Sequence[Member], rows: Rows, sources: Sequence[str], rng: np.random.Generator,
+    most_rows: int,
+) -> dict[str, float]:  # fmt: skip
     """By how much the loss out of fold rises when a column is permuted (L. Breiman, 2001).
 
     Parameters
@@ -59,12 +60,13 @@ def permutation_importances(
     sources : sequence of str
         The column of each encoded input; the inputs of one are permuted together.
     rng : Generator
-        At most 10 000 rows are drawn.
+    most_rows : int
+        That are drawn from all folds.
     """
     inputs = {name: [j for j, s in enumerate(sources) if s == name] for name in sources}
     total = dict.fromkeys(inputs, 0.0)
     count = 0
-    most = max(1, MOST_ROWS // len(members))
+    most = max(1, most_rows // len(members))
     for member in members:
         fold = member.fold
         if len(fold) > most:
@@ -81,7 +83,9 @@ def permutation_importances(
     return {name: value / max(1, count) for name, value in total.items()}
 
 
-def integrated_gradients(outputs: Outputs, X: Array, base: Array) -> tuple[Array, float, Array]:
+def integrated_gradients(
+    outputs: Outputs, X: Array, base: Array, values: Array
+) -> tuple[Array, float]:
     """∫ ∂f/∂x ds along straight paths from `base` to each row, times their difference.
 
     Parameters
@@ -90,6 +94,8 @@ def integrated_gradients(outputs: Outputs, X: Array, base: Array) -> tuple[Array
         ``outputs(X)`` returns f, (n,), and its gradient, (n, d).
     X : ndarray of shape (n, d)
     base : ndarray of shape (d,)
+    values : ndarray of shape (n,)
+        f of the rows.
 
     Returns
     -------
@@ -97,7 +103,6 @@ def integrated_gradients(outputs: Outputs, X: Array, base: Array) -> tuple[Array
         What the quadrature leaves is spread in proportion to their sizes, so that each row sums to
         f(x) − f(base).
     base_value : float
-    values : ndarray of shape (n,)
     """
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     step = X.astype(np.float64) - base
@@ -105,18 +110,19 @@ def integrated_gradients(outputs: Outputs, X: Array, base: Array) -> tuple[Array
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         mean += weight * outputs((base + node * step).astype(X.dtype))[1]
     contributions = step * mean
-    values = np.asarray(outputs(X)[0], np.float64)
     start = float(outputs(base[None].astype(X.dtype))[0][0])
     size = np.abs(contributions)
     share = size / np.maximum(size.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    left = values - start - contributions.sum(axis=1)
-    return contributions + share * left[:, None], start, values
+    for _ in range(2):  # the second time what rounding leaves
+        left = values - start - contributions.sum(axis=1)
+        contributions += share * left[:, None]
+    return contributions, start
 
 
 def explain_network(
-    net: Network, X: Array, base: Array, function: OfOutputs
-) -> tuple[Array, float, Array]:
-    """Contributions of the columns of X, (n, d), to f(ŷ), with f at the base and at the rows.
+    net: Network, X: Array, y_hat: Array, base: Array, function: OfOutputs
+) -> tuple[Array, float]:
+    """Contributions of the columns of X, (n, d), to f(ŷ), and f at the base.
 
     Parameters
     ----------
@@ -124,6 +130,8 @@ def explain_network(
         With an input block.
     X : ndarray of shape (n, d)
         Encoded rows.
+    y_hat : ndarray of shape (n, n_L)
+        The network's outputs for them, so that contributions sum to what it predicts.
     base : ndarray of shape (n_0,)
         Units of the block where the paths begin.
     function : callable
@@ -136,14 +144,15 @@ def explain_network(
         grad_y_hat = np.ascontiguousarray(grad_y_hat, inner.spec.dtype)
         return value, inner.vjp(units, grad_y_hat).grad_X
 
-    by_unit, start, values = integrated_gradients(outputs, input_units(net, X), base)
+    values = np.asarray(function(y_hat)[0], np.float64)
+    by_unit, start = integrated_gradients(outputs, input_units(net, X), base, values)
     first = [feature.at for feature in block_features(net)]
-    return np.add.reduceat(by_unit, first, axis=1), start, values
+    return np.add.reduceat(by_unit, first, axis=1), start
 
 
 def input_units(net: Network, X: Array) -> Array:
     """h_0 of encoded rows, (n, n_0)."""
-    return np.asarray(net.trace(X)["h_0"])
+    return _input_units(net.spec, net.params, X)
 
 
 def without_inputs(net: Network) -> Network:

@@ -6,6 +6,7 @@ Fitted to the training rows; the same columns of other rows are converted alike.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -71,9 +72,14 @@ class Feature:
         return {}
 
     def codes(self, values: Array) -> Array:
-        """Of a category: 1 + the place of each level, 0 where missing or unknown; (n,) int64."""
-        place = {level: code for code, level in enumerate(self.levels, 1)}
-        return np.array([place.get(value, 0) for value in values], dtype=np.int64)
+        """Of a category: 1 + the place of the level of each value, 0 where it is missing or
+        unknown; (n,) int64.
+        """
+        place: dict[str | None, int] = {level: code for code, level in enumerate(self.levels, 1)}
+        names = BOOLS if set(self.levels) <= set(BOOLS.values()) else None
+        code = {value: place.get(level, 0) for value, level in _levels(values, names).items()}
+        found = (code.get(value, 0) for value in values)  # no key is NaN
+        return np.fromiter(found, np.int64, len(values))
 
     def to_dict(self) -> dict[str, Any]:
         """The feature as plain JSON values."""
@@ -126,8 +132,6 @@ def aligned(feature: Feature, values: Array) -> Array:
     """
     kind = values.dtype.kind
     empty = kind == "f" and bool(np.isnan(values).all())
-    if feature.use == CATEGORY:
-        return _levels(values, BOOLS if set(feature.levels) <= set(BOOLS.values()) else None)
     if feature.use == NUMBER and kind != "f":
         raise ValueError(_mismatch(feature, values, "numbers"))
     if feature.use == DATE and kind != "M":
@@ -154,7 +158,7 @@ def date_parts(times: Array, origin: np.datetime64) -> dict[str, Array]:
 
 def _feature(name: str, values: Array, named: bool, categorical: bool) -> Feature:
     if categorical or values.dtype.kind == "O":
-        return _category(name, _levels(values), categorical)
+        return _category(name, values, categorical)
     return _date(name, values) if values.dtype.kind == "M" else _number(name, values, named)
 
 
@@ -173,7 +177,7 @@ def _counts_rows(name: str, values: Array) -> bool:
     """Whether whole numbers, all different, rise by one, or have the name of a row number."""
     if len(values) < TEXT_ROWS or (values != np.trunc(values)).any():
         return False
-    if (np.diff(values) == 1).all():
+    if (values[1:] == values[:-1] + 1).all():
         return True
     return COUNTER.fullmatch(name) is not None and len(np.unique(values)) == len(values)
 
@@ -188,27 +192,30 @@ def _date(name: str, values: Array) -> Feature:
 
 
 def _category(name: str, values: Array, chosen: bool) -> Feature:
-    known = [value for value in values if value is not None]
+    level_of_value = _levels(values)
     counts: dict[str, int] = {}
-    for value in known:
-        counts[value] = counts.get(value, 0) + 1
-    if len(counts) <= 1 and len(known) == len(values):
+    for value, count in Counter(values).items():
+        level = level_of_value.get(value)  # no key is NaN
+        if level is not None:
+            counts[level] = counts.get(level, 0) + count
+    known = sum(counts.values())
+    if len(counts) <= 1 and known == len(values):
         return Feature(name, LEFT_OUT, "constant" if counts else "no value is known")
-    many = len(known) >= TEXT_ROWS and len(counts) > TEXT_SHARE * len(known)
+    many = known >= TEXT_ROWS and len(counts) > TEXT_SHARE * known
     if many and not chosen:
-        return Feature(name, LEFT_OUT, f"{len(counts)} different texts in {len(known)} rows")
+        return Feature(name, LEFT_OUT, f"{len(counts)} different texts in {known} rows")
     frequent = sorted(counts, key=lambda value: (-counts[value], value))[:MOST_LEVELS]
     rare = len(counts) - len(frequent)
     note = f"{len(counts)} levels" + (f", the {rare} rarest taken together" if rare else "")
     return Feature(name, CATEGORY, note, levels=tuple(sorted(frequent)))
 
 
-def _levels(values: Array, names: Mapping[str | None, str] | None = None) -> Array:
-    """The level of each value, (n,) str or None where missing; `names` has others for some."""
-    distinct = {value: level_of(value) for value in dict.fromkeys(values)}
+def _levels(values: Array, names: Mapping[str | None, str] | None = None) -> dict[Any, str | None]:
+    """The level of each different value, None where it is missing; `names` has others for some."""
+    levels = {value: level_of(value) for value in dict.fromkeys(values)}
     if names:
-        distinct = {value: names.get(level, level) for value, level in distinct.items()}
-    return np.array([distinct.get(value) for value in values], dtype=object)  # no key is NaN
+        levels = {value: names.get(level, level) for value, level in levels.items()}
+    return levels
 
 
 def _mismatch(feature: Feature, values: Array, expected: str) -> str:

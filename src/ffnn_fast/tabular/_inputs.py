@@ -3,23 +3,38 @@
 D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted
 Trees on Tabular Data", NeurIPS 2024: numbers are centred at the median, scaled by the quartiles and
 clipped smoothly; categories are ±1, one-hot or codes, which an input block makes into either of
-them or into a trained embedding. Missing numbers, which the paper leaves out, count as the median
-and are marked by a further input.
+them or into a trained embedding. In the published recipes ±1 and one-hot inputs are scaled and
+clipped as numbers are. Missing numbers, which the paper leaves out, count as the median and are
+marked by a further input.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast.tabular._features import CATEGORY, LEFT_OUT, Feature, aligned, fit_features
+from ffnn_fast._errstate import ignoring
+from ffnn_fast.tabular._features import (
+    CATEGORY,
+    LEFT_OUT,
+    NUMBER,
+    Feature,
+    aligned,
+    fit_features,
+)
 from ffnn_fast.tabular._tables import Table
 
 Array = np.ndarray
 CLIP = 3.0  # inputs lie in (−3, 3)
+QUARTILES = (0.25, 0.5, 0.75)
+HUGE, LARGEST = 1e300, float(np.finfo(np.float64).max)
+BEYOND = 1e150  # clipped to 3 in float64, and its square is finite
+BLOCK = 8192  # rows that are scaled at a time
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,8 @@ class RobustScale:
     Attributes
     ----------
     median, scale : float
-        ``scale`` is 1 / (q75 − q25); if that is infinite, 2 / (max − min), or 0.
+        ``scale`` is 1 / (q75 − q25), where that is 0 2 / (max − min), or 0; at most the largest
+        float64.
     marks_missing : bool
         Whether a further input is 1 where v is missing.
     """
@@ -42,23 +58,53 @@ class RobustScale:
     def fit(cls, values: Array) -> RobustScale:
         """Fit to the values of the training rows, (n,), NaN where missing, one known at least."""
         known = values[~np.isnan(values)]
-        low, median, high = np.quantile(known, (0.25, 0.5, 0.75))
-        spread, whole = high - low, known.max() - known.min()
-        scale = 1 / spread if spread > 0 else 2 / whole if whole > 0 else 0.0
-        scale = float(scale) if np.isfinite(scale) else 0.0
-        return cls(float(median), scale, len(known) < len(values))
+        least, most = float(known.min()), float(known.max())
+        unit = 2.0**-4 if max(-least, most) > HUGE else 1.0  # so that no difference overflows
+        low, median, high = np.quantile(known * unit if unit < 1 else known, QUARTILES).tolist()
+        spread, whole = high - low, most * unit - least * unit
+        scale = unit / spread if spread > 0 else 2 * unit / whole if whole > 0 else 0.0
+        return cls(median / unit, min(scale, LARGEST), len(known) < len(values))
 
     def transform(self, values: Array) -> Array:
         """Inputs (n, 1 or 2) float64 of values (n,)."""
-        missing = np.isnan(values)
-        x = self.scale * (np.where(missing, self.median, values) - self.median)
-        clipped = smooth_clip(x)[:, None]
-        return np.hstack([clipped, missing[:, None]]) if self.marks_missing else clipped
+        rows = values[:, None]
+        clipped = scaled(rows, np.array([self.median]), np.array([self.scale]))
+        return np.hstack([clipped, np.isnan(rows)]) if self.marks_missing else clipped
+
+
+def scaled(values: Array, median: Array, scale: Array) -> Array:
+    """c(scale (v − median)), float64, of values (n, d); 0 where NaN, as the median has.
+
+    Where something overflows it is the limit.
+    """
+    return ignoring("over invalid", _scaled, values, median, scale)[0]
+
+
+def _scaled(values: Array, median: Array, scale: Array) -> tuple[Array, bool]:
+    """`scaled`, and whether all values are known to be finite."""
+    x = np.subtract(values, median, dtype=np.float64)
+    x *= scale
+    root = _root(x)
+    if math.isfinite(np.add.reduce(root, axis=None)):
+        x /= root
+        return x, True
+    x = smooth_clip(x)
+    x[np.isnan(x)] = 0.0
+    return x, False
 
 
 def smooth_clip(x: Array) -> Array:
     """x / √(1 + (x/3)²), in (−3, 3)."""
-    return x / np.hypot(1.0, x / CLIP)
+    x = np.minimum(np.maximum(x, -BEYOND), BEYOND)
+    return x / _root(x)
+
+
+def _root(x: Array) -> Array:
+    """√(1 + (x/3)²)"""
+    root = x / CLIP
+    root *= root
+    root += 1.0
+    return np.sqrt(root, out=root)
 
 
 @dataclass(frozen=True)
@@ -76,25 +122,48 @@ class TableInputs:
         one-hot inputs.
     named : bool
         Whether columns are found by name; else by place.
+    most_one_hot : int
+        Of coded categories: those with up to so many levels are ±1 or one-hot inputs all the same,
+        scaled and clipped.
+    binary_scales : tuple of RobustScale
+        Of these inputs.
     """
 
     features: tuple[Feature, ...]
     scales: tuple[RobustScale, ...]
     coded: bool
     named: bool
+    most_one_hot: int = 0
+    binary_scales: tuple[RobustScale, ...] = ()
 
     @classmethod
     def fit(
-        cls, table: Table, categorical: tuple[str, ...] = (), coded: bool = True
+        cls,
+        table: Table,
+        categorical: tuple[str, ...] = (),
+        coded: bool = True,
+        most_one_hot: int = 0,
+        rows: Array | slice = slice(None),
     ) -> TableInputs:
-        """Fit to the training rows; raises ValueError if no column can be used."""
+        """Fit to the training rows; raises ValueError if no column can be used.
+
+        Levels of categories are those of all rows; medians and scales are those of `rows`.
+        """
         features = fit_features(table, categorical)
         scales = tuple(
-            RobustScale.fit(values)
+            RobustScale.fit(_known_some(values[rows], values))
             for feature in features
             for values in feature.numbers(table.columns[feature.name]).values()
         )
-        return cls(features, scales, coded, table.named)
+        fitted = cls(features, scales, coded, table.named, most_one_hot)
+        if not most_one_hot:
+            return fitted
+        inputs = [
+            _binary_inputs(feature, feature.codes(aligned(feature, table.columns[feature.name])))
+            for feature in fitted._binary
+        ]
+        binary = tuple(RobustScale.fit(column) for part in inputs for column in part[rows].T)
+        return replace(fitted, binary_scales=binary)
 
     @property
     def number_names(self) -> list[str]:
@@ -133,27 +202,86 @@ class TableInputs:
             If a column is absent, or holds something of another kind than in the training rows.
         """
         out = np.empty((table.n_rows, self.n_inputs), dtype)
-        at, mark, binary = 0, len(self.scales), len(self.scales) + self._count_marks()
+        numbers: list[Array] = []
+        binary = len(self.scales) + self._count_marks()
         code = self.n_inputs - len(self.code_sizes)
         columns = self._columns(table)
         for feature, values in zip(self.features, columns, strict=True):
-            for numbers in feature.numbers(values).values():
-                scaled = self.scales[at].transform(numbers)
-                out[:, at] = scaled[:, 0]
-                if self.scales[at].marks_missing:
-                    out[:, mark] = scaled[:, 1]
-                    mark += 1
-                at += 1
+            numbers += feature.numbers(values).values()
             if feature.use != CATEGORY:
                 continue
-            if self.coded:
+            if self._has_codes(feature):
                 out[:, code] = feature.codes(values)
                 code += 1
             else:
-                part = _binary_inputs(feature, feature.codes(values))
+                part = self._scaled(_binary_inputs(feature, feature.codes(values)), binary)
                 out[:, binary : binary + part.shape[1]] = part
                 binary += part.shape[1]
+        for start in range(0, table.n_rows if numbers else 0, BLOCK):
+            part = np.stack([column[start : start + BLOCK] for column in numbers], axis=1)
+            self._put_numbers(part, out[start : start + BLOCK])
         return out
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of the columns of the table."""
+        return [feature.name for feature in self.features]
+
+    @cached_property
+    def only_numbers(self) -> bool:
+        """Whether each column that is used is a number."""
+        return all(feature.use in (NUMBER, LEFT_OUT) for feature in self.features)
+
+    def transform_numbers(self, X: Array, first: int = 0) -> Array:
+        """The rows of a matrix of numbers as inputs, (n, n_inputs) float32, with `only_numbers`.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+            Real numbers, NaN where missing; the columns are in the order of the features.
+        first : int, default 0
+            The number of the first row in messages.
+
+        Raises
+        ------
+        ValueError
+            If a number is infinite.
+        """
+        _, _, _, places = self._vectors
+        out = np.empty((len(X), self.n_inputs), np.float32)
+        self._put_numbers(X if places is None else X[:, places], out, first)
+        return out
+
+    def _put_numbers(self, values: Array, out: Array, first: int = 0) -> None:
+        """Write the inputs of numbers (n, d), and the marks of missing ones, to rows of `out`."""
+        median, scale, marked, places = self._vectors
+        x, finite = ignoring("over invalid", _scaled, values, median, scale)
+        if not finite:
+            infinite = np.isinf(values)
+            if infinite.any():
+                row, column = np.argwhere(infinite)[0]
+                at = column if places is None else places[column]
+                raise ValueError(
+                    f"column {at} of X must hold finite numbers or NaN, got infinity in row "
+                    f"{first + row}"
+                )
+        out[:, : len(median)] = x
+        if len(marked):
+            out[:, len(median) : len(median) + len(marked)] = np.isnan(values[:, marked])
+
+    @cached_property
+    def _vectors(self) -> tuple[Array, Array, Array, Array | None]:
+        """Medians and scales of the numbers, those that are marked, and the columns of numbers
+        where not all columns are.
+        """
+        marked = [j for j, scale in enumerate(self.scales) if scale.marks_missing]
+        used = [j for j, feature in enumerate(self.features) if feature.use == NUMBER]
+        return (
+            np.array([scale.median for scale in self.scales]),
+            np.array([scale.scale for scale in self.scales]),
+            np.array(marked, np.intp),
+            None if len(used) == len(self.features) else np.array(used, np.intp),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The encoding as plain JSON values."""
@@ -162,6 +290,8 @@ class TableInputs:
             "scales": [vars(scale) for scale in self.scales],
             "coded": self.coded,
             "named": self.named,
+            "most_one_hot": self.most_one_hot,
+            "binary_scales": [vars(scale) for scale in self.binary_scales],
         }
 
     @classmethod
@@ -172,6 +302,8 @@ class TableInputs:
             tuple(RobustScale(**scale) for scale in plain["scales"]),
             bool(plain["coded"]),
             bool(plain["named"]),
+            int(plain["most_one_hot"]),
+            tuple(RobustScale(**scale) for scale in plain["binary_scales"]),
         )
 
     def _columns(self, table: Table) -> list[Array]:
@@ -198,13 +330,28 @@ class TableInputs:
             for j, feature in enumerate(self.features)
         ]
 
+    def _has_codes(self, category: Feature) -> bool:
+        return self.coded and len(category.levels) > self.most_one_hot
+
     @property
     def _coded(self) -> list[Feature]:
-        return [f for f in self.features if f.use == CATEGORY and self.coded]
+        return [f for f in self.features if f.use == CATEGORY and self._has_codes(f)]
 
     @property
     def _binary(self) -> list[Feature]:
-        return [f for f in self.features if f.use == CATEGORY and not self.coded]
+        return [f for f in self.features if f.use == CATEGORY and not self._has_codes(f)]
+
+    def _scaled(self, part: Array, first: int) -> Array:
+        """±1 or one-hot inputs, of which the first is input `first`, scaled where they are to be.
+
+        The package of the paper has +1 for the first of two levels.
+        """
+        if not self.binary_scales:
+            return part
+        at = first - len(self.scales) - self._count_marks()
+        scales = self.binary_scales[at : at + part.shape[1]]
+        columns = [scale.transform(column) for scale, column in zip(scales, part.T, strict=True)]
+        return np.hstack(columns) * (-1 if part.shape[1] == 1 else 1)
 
     def _count_marks(self) -> int:
         return sum(scale.marks_missing for scale in self.scales)
@@ -212,6 +359,11 @@ class TableInputs:
     def _marked(self, names: list[str]) -> list[str]:
         """Those of the numbers' names whose missing values are marked."""
         return [n for n, scale in zip(names, self.scales, strict=True) if scale.marks_missing]
+
+
+def _known_some(values: Array, instead: Array) -> Array:
+    """The values, or others if none of these is known."""
+    return instead if np.isnan(values).all() else values
 
 
 def _binary_names(feature: Feature) -> list[str]:

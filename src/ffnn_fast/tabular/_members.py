@@ -11,11 +11,12 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import Lock
 from time import perf_counter
 
 import numpy as np
 
-from ffnn_fast.callbacks import Callback, FitView
+from ffnn_fast.callbacks import Callback, FitView, ProgressBar
 from ffnn_fast.history import History, Record
 from ffnn_fast.network import Network
 
@@ -44,6 +45,11 @@ class Rows:
         weight = None if self.weight is None else self.weight[rows]
         return Rows(self.X[rows], self.y[rows], weight)
 
+    def first(self, n: int) -> Rows:
+        """The first n rows, not copied."""
+        weight = None if self.weight is None else self.weight[:n]
+        return Rows(self.X[:n], self.y[:n], weight)
+
     @property
     def given(self) -> tuple[Array, Array, Array | None]:
         """(X, y, sample_weight)"""
@@ -58,7 +64,7 @@ class Member:
     ----------
     net : Network
     fold : ndarray
-        Indices of the rows that it was judged on.
+        Indices of the rows that it was judged on; of long folds, some.
     y_hat : ndarray of shape (len(fold), n_L)
         Its outputs for them.
     history : History
@@ -74,24 +80,56 @@ Train = Callable[[int, "Stop"], Member]
 
 
 class Stop(Callback):
-    """Ends the fits of all members at a common time, or when one of them failed.
+    """Ends the fits of all members at a common time, or when one of them failed or Ctrl-C came;
+    shows the progress of all in one bar.
 
     Parameters
     ----------
-    max_time : float
-        Seconds from now.
+    end : float
+        On the clock of `time.perf_counter`.
+    bar : ProgressBar, optional
+        Already started, with the sum of the epochs of all members.
     """
 
-    def __init__(self, max_time: float = math.inf) -> None:
-        self.deadline = perf_counter() + max_time
-        self.set = False
+    def __init__(self, end: float = math.inf, bar: ProgressBar | None = None) -> None:
+        self.end = end
+        self.is_set = False
+        self._bar = bar
+        self._done = 0
+        self._lock = Lock()
+        self._fits: list[FitView] = []
+
+    def set(self) -> None:
+        """End the fits that run after their next steps, and those that begin at once."""
+        self.is_set = True
+        for fit in list(self._fits):
+            fit.stop("another member failed")
+
+    def seconds(self, rounds: int) -> float | None:
+        """The time of one of so many fits that follow one another, a millisecond at least; None
+        without a limit.
+        """
+        if self.end == math.inf:
+            return None
+        return max(1e-3, (self.end - perf_counter()) / rounds)
+
+    def on_train_begin(self, fit: FitView, /) -> None:
+        """Stop the fit if it must not begin."""
+        self._fits.append(fit)
+        if self.is_set:
+            fit.stop("another member failed")
 
     def on_epoch_end(self, fit: FitView, record: Record, /) -> None:
-        """Stop the fit if it must end."""
-        if self.set:
-            fit.stop("another member failed")
-        elif perf_counter() > self.deadline:
-            fit.stop("max_time")
+        """Show the epoch."""
+        if self._bar is None or self.is_set:
+            return
+        with self._lock:
+            self._done += 1
+            self._bar.show({**record, "epoch": self._done})
+
+    def on_train_end(self, fit: FitView, /) -> None:
+        """Forget the fit."""
+        self._fits.remove(fit)
 
 
 def train_members(train: Train, n: int, n_threads: int, stop: Stop) -> list[Member]:
@@ -103,7 +141,7 @@ def train_members(train: Train, n: int, n_threads: int, stop: Stop) -> list[Memb
     Raises
     ------
     KeyboardInterrupt
-        After the members that were being trained have ended their epoch.
+        After the steps that the members were making, some 50 ms each.
     """
     if n_threads == 1:
         return _one_by_one(train, n, stop)
@@ -117,18 +155,18 @@ def train_members(train: Train, n: int, n_threads: int, stop: Stop) -> list[Memb
             if any(future.exception() is not None for future in done):
                 break
     except BaseException:
-        stop.set = True
+        stop.set()
         raise
     finally:
-        failed = any(f.done() and not f.cancelled() and f.exception() for f in futures)
-        stop.set = stop.set or failed
-        pool.shutdown(cancel_futures=stop.set)
+        if any(f.done() and not f.cancelled() and f.exception() for f in futures):
+            stop.set()
+        pool.shutdown(cancel_futures=stop.is_set)
     return [member for future in futures if (member := future.result()) is not None]
 
 
 def out_of_fold(members: Sequence[Member], n: int) -> tuple[Array, Array]:
-    """ŷ (n, n_L) of each row by the member that was judged on it, and which rows have one, (n,)."""
-    found = np.full((n, members[0].y_hat.shape[1]), np.nan)
+    """ŷ (n, n_L) of each row by the last member that was judged on it, and which rows have one."""
+    found = np.full((n, members[0].y_hat.shape[1]), np.nan, np.float32)
     for member in members:
         found[member.fold] = member.y_hat
     return found, ~np.isnan(found[:, 0])
@@ -140,6 +178,6 @@ def _one_by_one(train: Train, n: int, stop: Stop) -> list[Member]:
 
 
 def _train_in_time(train: Train, i: int, stop: Stop) -> Member | None:
-    if i > 0 and (stop.set or perf_counter() > stop.deadline):
+    if i > 0 and (stop.is_set or perf_counter() > stop.end):
         return None
     return train(i, stop)

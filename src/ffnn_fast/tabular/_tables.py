@@ -7,17 +7,26 @@ that none of their libraries is imported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._text import quoted
 
 Array = np.ndarray
 TIME = "datetime64[us]"
+NAT = np.datetime64("NaT", "us")
+TEXT_TYPES = {str, float, type(None)}  # no two of their values are equal and of different types
+NUMBER_TYPES = {int, float, type(None)}
+DECODING = "utf-8", "backslashreplace"  # of bytes
+CATEGORICAL = {"CategoricalDtype", "Categorical", "Enum"}  # types of pandas and polars
+MISSING = {"NAType", "NaTType"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,8 @@ def table_of(X: Any) -> Table:
     """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError("X is a sparse matrix; give a dense array, for example X.toarray()")
+    if hasattr(X, "collect_schema") and not hasattr(X, "get_columns"):
+        raise TypeError("X is a lazy frame; give its rows, X.collect()")
     named = _named_columns(X)
     if named is None:
         rows = X if isinstance(X, np.ndarray) else _rows_of(X)
@@ -60,15 +71,19 @@ def table_of(X: Any) -> Table:
             )
         columns = {str(j): column_of(rows[:, j], f"column {j}") for j in range(rows.shape[1])}
         return Table(columns, len(rows), False)
-    names = [str(name) for name, _ in named]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the columns of X must have distinct names, got {twice[0]!r} twice")
+    check_names(name for name, _ in named)
     columns = {str(name): column_of(values, f"column {str(name)!r}") for name, values in named}
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
         raise ValueError(f"the columns of X must have one length, got {sorted(lengths)}")
     return Table(columns, lengths.pop() if lengths else len(X), True)
+
+
+def check_names(names: Iterable[Any]) -> None:
+    """ValueError if a name of a column occurs twice."""
+    for name, count in Counter(map(str, names)).items():
+        if count > 1:
+            raise ValueError(f"the columns of X must have distinct names, got {name!r} twice")
 
 
 def column_of(values: Any, what: str) -> Array:
@@ -79,22 +94,25 @@ def column_of(values: Any, what: str) -> Array:
     TypeError, ValueError
         As `table_of`.
     """
-    array = _array_of(values)
+    array = array_of(values)
     if array.ndim != 1:
         raise ValueError(f"{what} must be one-dimensional, got shape {array.shape}")
+    if _are_categories(values):
+        return _as_levels(array)
     kind = array.dtype.kind
     if kind == "b":
         return np.where(array, "True", "False").astype(object)
     if kind in "fiu":
-        return _finite(array.astype(np.float64), what)
+        return _finite(ignoring("over", array.astype, np.float64), what)
     if kind == "M":
         return array.astype(TIME)
     if kind == "m":
         seconds = array.astype("timedelta64[us]").astype(np.float64) / 1e6
         return np.where(np.isnat(array), np.nan, seconds)
-    if kind in "US":
-        texts = array.astype(str)
-        return _texts(texts.astype(object), what)
+    if kind == "S":
+        array = np.char.decode(array, *DECODING)
+    if array.dtype.kind == "U":
+        return _texts(array.astype(object), what)
     if kind == "O":
         return _of_objects(array, what)
     raise TypeError(
@@ -129,16 +147,40 @@ def level_of(value: Any) -> str | None:
         time = _time(value) if number is None else None
         value = value if number is None else number
         value = value if time is None else time
-    if _is_missing(value):
+    if is_missing(value):
         return None
     if isinstance(value, (float, np.floating)) and np.isfinite(value) and value == int(value):
         return str(int(value))
     return str(value.astype(TIME)) if isinstance(value, np.datetime64) else str(value)
 
 
+class _Categories(list[Any]):
+    """A column of a type that says that it holds categories."""
+
+
 def _of_arrow(column: Any) -> Any:
-    """A column of Arrow; a dictionary's, whose codes NumPy would show, as a list."""
+    """A column of Arrow; a dictionary's, whose codes NumPy would show, as categories; another's of
+    several parts, such as lists, as a list.
+    """
+    if hasattr(column.type, "index_type"):
+        return _Categories(column.to_pylist())
     return column.to_pylist() if hasattr(column.type, "value_type") else column
+
+
+def _are_categories(values: Any) -> bool:
+    """Whether a column has a type of categories, whatever these are."""
+    return (
+        isinstance(values, _Categories)
+        or type(getattr(values, "dtype", None)).__name__ in CATEGORICAL
+    )
+
+
+def _as_levels(array: Array) -> Array:
+    """Values as levels of a category, None where missing, (n,) object."""
+    levels = {value: level_of(value) for value in dict.fromkeys(array)}
+    out = np.empty(len(array), dtype=object)
+    out[:] = [levels.get(value) for value in array]  # no key is NaN
+    return out
 
 
 def _rows_of(X: Any) -> Array:
@@ -152,7 +194,7 @@ def _rows_of(X: Any) -> Array:
     return np.asarray(X, dtype=object) if rows.dtype.kind in "US" else rows
 
 
-def _array_of(values: Any) -> Array:
+def array_of(values: Any) -> Array:
     """A column of any library as a NumPy array; None, NA or NaN where a value is missing."""
     if isinstance(values, np.ma.MaskedArray):
         objects = values.data.astype(object)
@@ -163,11 +205,19 @@ def _array_of(values: Any) -> Array:
     dtype = getattr(values, "dtype", None)
     if getattr(dtype, "tz", None) is not None and hasattr(values, "dt"):
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+        dtype = values.dtype
     if hasattr(values, "to_numpy") and _is_extension(dtype):
+        if getattr(dtype, "kind", "O") in "fiu":
+            return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
         return np.asarray(values.to_numpy(dtype=object))
+    if hasattr(values, "to_pylist") and not hasattr(values, "chunks"):  # pyarrow.Array
+        return np.asarray(values.to_numpy(zero_copy_only=False))
     if hasattr(values, "to_numpy"):
         return np.asarray(values.to_numpy())
-    return np.asarray(values if isinstance(values, list) else list(values), dtype=object)
+    listed = values if isinstance(values, list) else list(values)
+    objects = np.empty(len(listed), dtype=object)  # asarray would look into lists in cells
+    objects[:] = listed
+    return objects
 
 
 def _is_extension(dtype: Any) -> bool:
@@ -187,12 +237,22 @@ def _finite(values: Array, what: str) -> Array:
 
 def _of_objects(array: Array, what: str) -> Array:
     """Objects as numbers if all known ones are, as times if all are, else as texts."""
-    missing = np.fromiter((_is_missing(value) for value in array), bool, len(array))
+    types = set(map(type, array))
+    if bytes in types:
+        array = array.copy()
+        array[:] = [v.decode(*DECODING) if isinstance(v, bytes) else v for v in array]
+        types = set(map(type, array))
+    if str in types and {one.__name__ for one in types - TEXT_TYPES} <= MISSING:
+        return _texts(array, what)
+    if types <= NUMBER_TYPES:
+        with contextlib.suppress(OverflowError):
+            return _finite(array.astype(np.float64), what)
+    missing = np.fromiter((is_missing(value) for value in array), bool, len(array))
     known = array[~missing]
     kinds = {_kind(value) for value in known}
     if not kinds or kinds == {"number"}:
         out = np.full(len(array), np.nan)
-        out[~missing] = [float(value) for value in known]
+        out[~missing] = [_as_float(value, what) for value in known]
         return _finite(out, what)
     if kinds == {"time"}:
         times = np.full(len(array), np.datetime64("NaT"), dtype=TIME)
@@ -210,19 +270,44 @@ def _of_objects(array: Array, what: str) -> Array:
 
 
 def _texts(texts: Array, what: str) -> Array:
-    """Texts as numbers or times if every known one is written as such; blank ones are missing."""
-    stripped = np.array([None if v is None else v.strip() or None for v in texts], dtype=object)
-    known = np.fromiter((v is not None for v in stripped), bool, len(stripped))
-    if not known.any():
+    """Texts, and None or the like where missing, as numbers or times if every known one is written
+    as such; blank ones are missing.
+    """
+    stripped = {value: _stripped(value) for value in dict.fromkeys(texts)}
+    known = dict.fromkeys(value for value in stripped.values() if value is not None)
+    if not known:
         return np.full(len(texts), np.nan)
-    distinct = dict.fromkeys(stripped[known])
-    for convert, gap, dtype in ((_number, np.nan, np.float64), (_time, "NaT", TIME)):
-        converted = {value: convert(value) for value in distinct}
-        if None not in converted.values():
-            out = np.full(len(texts), np.array(gap, dtype=dtype), dtype=dtype)
-            out[known] = [converted[value] for value in stripped[known]]
+    for convert, gap, dtype in ((_number, np.nan, np.float64), (_time, NAT, TIME)):
+        converted = _converted(known, convert)
+        if converted is not None:
+            found = {value: converted.get(text, gap) for value, text in stripped.items()}
+            out = np.array(list(map(found.__getitem__, texts)), dtype=dtype)
             return _finite(out, what) if dtype is np.float64 else out
-    return stripped
+    out = np.empty(len(texts), dtype=object)
+    out[:] = list(map(stripped.__getitem__, texts))
+    return out
+
+
+def _as_float(value: Any, what: str) -> float:
+    try:
+        return float(value)
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"{what} of X must hold finite numbers, got {quoted(value)}") from error
+
+
+def _stripped(value: Any) -> str | None:
+    """A text without blanks around it; None where it is missing or empty."""
+    return None if is_missing(value) else str(value).strip() or None
+
+
+def _converted(texts: Iterable[Any], convert: Callable[[str], Any]) -> dict[Any, Any] | None:
+    """What each text is converted to; None if one cannot be."""
+    found = {}
+    for text in texts:
+        found[text] = convert(text)
+        if found[text] is None:
+            return None
+    return found
 
 
 def _number(text: str) -> float | None:
@@ -252,9 +337,9 @@ def _in_utc(time: Any) -> Any:
     return time.astimezone(UTC).replace(tzinfo=None)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """None, NaN, NaT, and the NA of pandas."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if value is None or type(value).__name__ in MISSING:
         return True
     if isinstance(value, np.datetime64):
         return bool(np.isnat(value))

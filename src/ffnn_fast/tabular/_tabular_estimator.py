@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral, Real
@@ -24,6 +23,7 @@ from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._runtime.threads import resolve
 from ffnn_fast._text import quoted
 from ffnn_fast.tabular import _files as files
+from ffnn_fast.tabular._bag_fit import BagFit, splits_of
 from ffnn_fast.tabular._explanation import (
     Explanation,
     OfOutputs,
@@ -31,23 +31,18 @@ from ffnn_fast.tabular._explanation import (
     input_units,
     permutation_importances,
 )
-from ffnn_fast.tabular._folds import folds_of, one_split
 from ffnn_fast.tabular._inputs import TableInputs
-from ffnn_fast.tabular._members import Member, Rows, Stop, out_of_fold, train_members
-from ffnn_fast.tabular._recipes import (
-    PRESETS,
-    Recipe,
-    new_network,
-    recipe_of,
-    train_network,
-)
-from ffnn_fast.tabular._tables import Table, table_of
+from ffnn_fast.tabular._members import Rows, out_of_fold
+from ffnn_fast.tabular._prediction import Bag, Encode
+from ffnn_fast.tabular._recipes import PRESETS, Recipe, recipe_of
+from ffnn_fast.tabular._rows import matrix_of
+from ffnn_fast.tabular._tables import Table, check_names, table_of
+from ffnn_fast.tabular._time_plan import Limit
 
 Array = np.ndarray
 LEAST_ROWS = 2
-FEWEST = 16  # rows of a prediction
-EXPLAINED_FROM = 1000  # training rows whose mean is the start of explanations
-ROWS_PER_FOLD = 5  # at least, if there are enough for two folds
+SAMPLED = 1000  # training rows, whose mean is the start of explanations
+EXPLAINED_TOGETHER = 1024  # rows, for which memory is needed at a time
 
 
 class BaseTabular(BaseEstimator):
@@ -61,6 +56,7 @@ class BaseTabular(BaseEstimator):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
     _task: ClassVar[str]
     _output: ClassVar[str]
@@ -68,7 +64,7 @@ class BaseTabular(BaseEstimator):
     def __init__(
         self, preset: str = "default", *, n_networks: int | None = None, epochs: int | None = None,
         categorical_features: Any = None, max_time: float | None = None,
-        n_threads: int | None = None, random_state: Any = None,
+        n_threads: int | None = None, random_state: Any = None, verbose: bool = False,
     ) -> None:  # fmt: skip
         self.preset = preset
         self.n_networks = n_networks
@@ -77,6 +73,7 @@ class BaseTabular(BaseEstimator):
         self.max_time = max_time
         self.n_threads = n_threads
         self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -88,7 +85,8 @@ class BaseTabular(BaseEstimator):
             A pandas, polars or Arrow table or a mapping of names to columns, with numbers, texts,
             categories, bools and dates; missing values are allowed.
         y : array-like of shape (n,) or (n, n_outputs)
-            The targets; none may be missing.
+            The targets; none may be missing. Classes are texts, bytes, bools or whole numbers, of
+            one type in each column.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0, two of them at least > 0.
 
@@ -99,8 +97,11 @@ class BaseTabular(BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If an argument or parameter is not as described, or no column can be used; the fit
-            before it stays as it was.
+            If an argument or parameter is not as described, or no column can be used.
+        KeyboardInterrupt
+            After Ctrl-C, within a fraction of a second.
+
+        After any exception the estimator is as it was before.
         """
         before = self.__dict__.copy()
         try:
@@ -117,27 +118,44 @@ class BaseTabular(BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        limit = Limit(self.max_time)
         table = self._table(X, reset=True)
         weight = _checked_weight(sample_weight, table.n_rows)
         targets = self._fitted_targets(y, table.n_rows, weight)
         if table.n_rows < LEAST_ROWS:
             raise ValueError(f"fit needs at least {LEAST_ROWS} rows, got n_samples=1")
-        recipe = self._recipe()
         names = self._categorical_names(table)
-        inputs = TableInputs.fit(table, names)
-        rows = Rows(inputs.transform(table), targets, weight)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-        members = self._trained(recipe, inputs, rows, rng)
+        recipe = self._recipe()
+        splits = splits_of(recipe, targets, weight, rng)
+        scaled_by: Array | slice = slice(None)
+        if recipe.published and len(splits) == 1:
+            scaled_by = splits[0][0]
+            if self._task == "values":
+                counts = np.bincount(scaled_by, minlength=table.n_rows)
+                targets = self._fitted_targets(y, table.n_rows, counts)
+        inputs = TableInputs.fit(table, names, True, recipe.most_one_hot, scaled_by)
+        rows = Rows(inputs.transform(table), targets, weight)
+        n_rows = table.n_rows
+        del table
+        job = BagFit(
+            recipe, inputs, self._widths(), self._output, self._count_threads(), bool(self.verbose)
+        )
+        members, plan = job.members(rows, splits, limit, rng)
         self._inputs = inputs
         self.networks_ = [member.net for member in members]
-        sample = rows.X[:EXPLAINED_FROM]
+        self._bag = Bag(self.networks_)
+        sample = rows.X[:: -(-n_rows // SAMPLED)]
         self._base_units = [input_units(net, sample).mean(axis=0) for net in self.networks_]
         self.histories_ = [member.history for member in members]
-        self.importances_ = permutation_importances(members, rows, inputs.sources, rng)
-        y_hat, judged = out_of_fold(members, table.n_rows)
-        self._calibrate(y_hat[judged], rows.part(judged))
-        self.oof_prediction_ = np.full(y_hat.shape, np.nan)
-        self.oof_prediction_[judged] = self._predicted(y_hat[judged])
+        self.importances_ = permutation_importances(
+            members, rows, inputs.sources, rng, plan.importance_rows
+        )
+        y_hat, judged = out_of_fold(members, n_rows)
+        predicted = np.full(y_hat.shape, np.nan)
+        self._calibrate(y_hat[judged], rows.part(judged), self._bag.outputs(sample))
+        predicted[judged] = self._predicted(y_hat[judged])
+        self.oof_prediction_ = predicted
 
     @property
     def columns_(self) -> dict[str, str]:
@@ -177,13 +195,12 @@ class BaseTabular(BaseEstimator):
         described = {
             "parameters": parameters,
             "inputs": self._inputs.to_dict(),
-            "base_units": [units.tolist() for units in self._base_units],
             "n_features_in": self.n_features_in_,
             "feature_names_in": [str(name) for name in getattr(self, "feature_names_in_", [])],
             "importances": self.importances_,
             "fitted": self._fitted_to_dict(),
         }
-        files.write(path, type(self).__name__, described, self.networks_)
+        files.write(path, type(self).__name__, described, self.networks_, self._fitted_arrays())
 
     @classmethod
     def load(cls, path: Any) -> Self:
@@ -199,38 +216,42 @@ class BaseTabular(BaseEstimator):
         OSError
             If it cannot be read.
         """
-        described, networks = files.read(path, cls.__name__)
+        described, networks, arrays = files.read(path, cls.__name__)
         try:
             self = cls(**described["parameters"])
             self._inputs = TableInputs.from_dict(described["inputs"])
-            self._base_units = [np.array(one, np.float64) for one in described["base_units"]]
+            self._base_units = list(arrays["base_units"])
             self.n_features_in_ = int(described["n_features_in"])
             if described["feature_names_in"]:
                 self.feature_names_in_ = np.array(described["feature_names_in"], dtype=object)
             self.importances_ = {str(k): float(v) for k, v in described["importances"].items()}
             self.networks_ = networks
-            self._fitted_from_dict(described["fitted"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self._bag = Bag(networks)
+            self._fitted_from_dict(described["fitted"], arrays)
+            self._check_networks()
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{path!r} is damaged: {error}") from error
         return self
 
     def _explained(self, X: Any, function: OfOutputs) -> Explanation:
         """The contributions of the columns to f(ŷ), the mean over the networks."""
-        check_is_fitted(self)
-        rows = self._inputs.transform(self._table(X, reset=False))
-        found = [
-            explain_network(net, rows, base, function)
-            for net, base in zip(self.networks_, self._base_units, strict=True)
-        ]
-        by_input = np.mean([one[0] for one in found], axis=0)
-        names = [feature.name for feature in self._inputs.features]
-        by_column = np.zeros((len(rows), len(names)))
-        for j, source in enumerate(self._inputs.sources):
-            by_column[:, names.index(source)] += by_input[:, j]
-        base = float(np.mean([one[1] for one in found]))
-        return Explanation(
-            tuple(names), by_column, base, np.mean([one[2] for one in found], axis=0)
-        )
+        encode, n = self._encoded(X)
+        inputs, names = self._inputs, [feature.name for feature in self._inputs.features]
+        by_column, predictions = np.zeros((n, len(names))), np.zeros(n)
+        places = [names.index(source) for source in inputs.sources]
+        share = 1 / len(self.networks_)
+        for start in range(0, n, EXPLAINED_TOGETHER):
+            rows = encode(start, min(n, start + EXPLAINED_TOGETHER))
+            own = slice(start, start + len(rows))
+            starts = []
+            for net, base, y_hat in zip(
+                self.networks_, self._base_units, self._bag.outputs(rows), strict=True
+            ):
+                by_input, at_base = explain_network(net, rows, y_hat, base, function)
+                np.add.at(by_column[own].T, places, share * by_input.T)
+                predictions[own] += share * function(y_hat)[0]
+                starts.append(at_base)
+        return Explanation(tuple(names), by_column, float(np.mean(starts)), predictions)
 
     def _recipe(self) -> Recipe:
         """The recipe of the preset with the parameters that replace its own."""
@@ -258,47 +279,29 @@ class BaseTabular(BaseEstimator):
                 )
         return tuple(found)
 
-    def _trained(
-        self, recipe: Recipe, inputs: TableInputs, rows: Rows, rng: np.random.Generator
-    ) -> list[Member]:
-        """The members of the bag."""
-        n = len(rows.X)
-        counted = np.arange(n) if rows.weight is None else np.flatnonzero(rows.weight)
-        splits = self._splits(recipe, len(counted), rng, rows.y[counted])
-        splits = [(counted[kept], counted[fold]) for kept, fold in splits]
-        seeds = rng.integers(2**31 - 1, size=len(splits))
-        stop = Stop(math.inf if self.max_time is None else float(self.max_time))
-        n_outputs = self._n_network_outputs()
-
-        def train(i: int, stop: Stop) -> Member:
-            kept, fold = (rows.part(part) for part in splits[i])
-            net = new_network(recipe, inputs, n_outputs, self._output, kept.X, int(seeds[i]))
-            return replace(train_network(net, recipe, kept, fold, stop), fold=splits[i][1])
-
-        return train_members(train, len(splits), self._count_threads(), stop)
-
-    def _splits(
-        self, recipe: Recipe, n: int, rng: np.random.Generator, y: Array
-    ) -> list[tuple[Array, Array]]:
-        """For each member the rows to train on and those to be judged on."""
-        strata = y if y.ndim == 1 and y.dtype.kind == "i" else None
-        if recipe.validation:
-            return [one_split(n, recipe.validation, rng, strata) for _ in range(recipe.n_networks)]
-        n_folds = max(2, min(recipe.n_networks, n // ROWS_PER_FOLD))
-        everything = np.arange(n)
-        n_networks = max(recipe.n_networks, n_folds)
-        rounds = [folds_of(n, n_folds, rng, strata) for _ in range(-(-n_networks // n_folds))]
-        folds = [fold for one in rounds for fold in one][:n_networks]
-        return [(np.setdiff1d(everything, fold, assume_unique=True), fold) for fold in folds]
-
     def _count_threads(self) -> int:
         """Networks that are trained at a time."""
         return resolve(None if self.n_threads is None else int(self.n_threads))
+
+    def _encoded(self, X: Any) -> tuple[Encode, int]:
+        """A function that encodes a range of the rows of X, and their number."""
+        if not hasattr(self, "_bag"):
+            check_is_fitted(self, "networks_")
+        inputs = self._inputs
+        numbers = matrix_of(X, inputs, by_place=not hasattr(self, "feature_names_in_"))
+        if numbers is not None:
+            return lambda a, b: inputs.transform_numbers(numbers[a:b], a), len(numbers)
+        rows = inputs.transform(self._table(X, reset=False))
+        return lambda a, b: rows[a:b], len(rows)
 
     def _table(self, X: Any, reset: bool) -> Table:
         """X as columns, checked as scikit-learn does."""
         if isinstance(X, Mapping) or getattr(getattr(X, "dtype", None), "names", None):
             return self._named_table(table_of(X), reset)
+        if hasattr(X, "collect_schema") and not hasattr(X, "get_columns"):
+            table_of(X)  # refuses a lazy frame
+        if hasattr(X, "columns"):  # those of a table of Arrow are its values
+            check_names(X.column_names if hasattr(X, "column_names") else X.columns)
         if isinstance(X, (list, tuple, np.ndarray)):
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
         validate_data(self, X, reset=reset, skip_check_array=True)
@@ -315,32 +318,43 @@ class BaseTabular(BaseEstimator):
         """The mean over the networks of what each predicts for new rows, (n, n_L); that of a row
         does not depend on the others.
         """
-        check_is_fitted(self)
-        rows = self._inputs.transform(self._table(X, reset=False))
-        n = len(rows)
-        if n < FEWEST:  # the engine computes few rows by other products, which round differently
-            rows = np.concatenate([rows, np.repeat(rows[:1], FEWEST - n, axis=0)])
-        total = sum(self._predicted(net.forward(rows)) for net in self.networks_)
-        return np.asarray(total / len(self.networks_))[:n]
+        encode, n = self._encoded(X)
+        return self._bag.mean(encode, n, self._predicted, self._count_threads)
 
     def _fitted_targets(self, y: Any, n: int, weight: Array | None) -> Array:
         raise NotImplementedError
 
-    def _n_network_outputs(self) -> int:
+    def _widths(self) -> tuple[int, ...]:
+        """Outputs of each head of the networks, or of the only one."""
         raise NotImplementedError
 
-    def _calibrate(self, y_hat: Array, rows: Rows) -> None:
+    def _calibrate(self, y_hat: Array, rows: Rows, of_bag: Array) -> None:
         raise NotImplementedError
 
     def _predicted(self, y_hat: Array) -> Array:
-        """What one network's outputs predict: calibrated probabilities, or values."""
+        """What outputs (..., n_L) predict: calibrated probabilities, or values."""
         raise NotImplementedError
 
     def _fitted_to_dict(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _fitted_from_dict(self, plain: dict[str, Any]) -> None:
+    def _fitted_arrays(self) -> dict[str, Array]:
+        """What a file has beside JSON values and networks."""
+        return {"base_units": np.stack(self._base_units)}
+
+    def _fitted_from_dict(self, plain: dict[str, Any], arrays: dict[str, Array]) -> None:
         raise NotImplementedError
+
+    def _check_networks(self) -> None:
+        """ValueError unless the networks fit the inputs, the outputs and the base units."""
+        spec = self.networks_[0].spec
+        sizes = spec.n_inputs, spec.n_outputs, len(self.networks_), spec.n_units
+        base = np.shape(self._base_units)
+        expected = self._inputs.n_inputs, sum(self._widths()), *base
+        if sizes != expected or spec.inputs is None:
+            raise ValueError(f"its networks have sizes {sizes}, the rest {expected}")
+        if len(self._inputs.features) != self.n_features_in_:
+            raise ValueError(f"it describes {len(self._inputs.features)} columns")
 
     def __sklearn_tags__(self) -> Any:
         """Tags of scikit-learn: missing values, texts and categories are allowed."""

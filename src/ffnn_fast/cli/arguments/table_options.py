@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ffnn_fast.cli.arguments.declaration import argument, option
 from ffnn_fast.cli.arguments.value_types import OneOf, Switch, Text
-from ffnn_fast.cli.table import FORMATS
+from ffnn_fast.cli.table import FORMATS, NumberMarks
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,37 @@ class ReadingOptions:
     )
     delimiter: str = option(
         Text(),
-        "what separates the fields of a text file: a character, or 'tab' (default: inferred from "
-        ", ; tab and |)",
+        "what separates the fields of a text file: a character, 'tab' or 'space' (default: "
+        "inferred from , ; tab | and blanks)",
         default="auto",
         metavar="CHARACTER",
     )
+    encoding: str = option(
+        Text(),
+        "the encoding of a text file, such as cp1252 (default: UTF-8 or UTF-16, else Windows-1252)",
+        default="auto",
+        metavar="NAME",
+    )
+    decimal: str = option(
+        OneOf(("auto", ".", ",")),
+        "the decimal mark of numbers in texts (default: inferred from whole columns)",
+        default="auto",
+    )
+    thousands: str = option(
+        OneOf(("auto", "none", ",", ".", "'", "space")),
+        "what separates thousands in numbers in texts (default: inferred from whole columns)",
+        default="auto",
+    )
+
+    def given(self) -> dict[str, Any]:
+        """These options as arguments of `table.read_table`."""
+        thousands = {"space": " "}.get(self.thousands, self.thousands)
+        return {
+            "header": self.header,
+            "delimiter": self.delimiter,
+            "encoding": self.encoding,
+            "marks": NumberMarks(self.decimal, thousands),
+        }
 
 
 @dataclass(frozen=True)

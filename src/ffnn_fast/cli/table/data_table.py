@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import re
+import difflib
+import functools
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ffnn_fast.cli.arguments.name_lists import join_names
+from ffnn_fast.cli.arguments.name_lists import join_names, split_names
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.table.coded_texts import EXACT, MISSING, CodedTexts, spelled
+from ffnn_fast.cli.table.number_styles import (
+    NO_MARKS,
+    PLAIN,
+    NumberMarks,
+    NumberStyle,
+    infer_style,
+    is_number,
+    shown_decimal,
+)
+from ffnn_fast.cli.table.spellings import one_spelling, respelled, truth
 
-DEFAULT_MISSING = ("NA", "?")  # besides the empty field
-EXACT = 2**53  # float64 holds every whole number up to it
-WHOLE = re.compile(r"-?\d+(\.0)?")
+__all__ = ["DEFAULT_MISSING", "EXACT", "Table", "abbreviated", "is_number"]
+
+DEFAULT_MISSING = MISSING  # besides the empty field
+SAMPLE = 1000  # numbers of a column in which a fraction shows that the point is the decimal mark
+Cells = CodedTexts | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -25,9 +39,9 @@ class Table:
     ----------
     path : str
     names : tuple of str
-        The columns in their order.
-    cells : mapping of str to array of shape (n,)
-        Object, stripped texts, "" where missing; or float64, NaN where missing.
+        The columns in their order, as the file names them.
+    cells : mapping of str to CodedTexts or array of shape (n,)
+        Stripped texts, "" where missing; or float64, NaN where missing.
     lines : array of int, shape (n,)
         Where each row begins, counted in `unit`.
     has_header : bool
@@ -35,6 +49,14 @@ class Table:
     unit : {"line", "row"}
     unusable : mapping of str to str
         Column → type, for columns of neither texts nor numbers; they are not in `cells`.
+    row_names : tuple of str
+        The columns that the file's format, or the lack of a name, shows to number or name the rows.
+    marks : NumberMarks
+        The marks of its numbers that the user has given.
+    usual_decimal : {"", ".", ","}
+        The decimal mark where neither the marks nor the cells show one.
+    remarks : tuple of str
+        What the reading took for granted; `notes` has them and more.
 
     Raises
     ------
@@ -44,19 +66,22 @@ class Table:
 
     path: str
     names: tuple[str, ...]
-    cells: Mapping[str, np.ndarray]
+    cells: Mapping[str, Cells]
     lines: np.ndarray
     has_header: bool
     unit: str = "line"
     unusable: Mapping[str, str] = field(default_factory=dict)
+    row_names: tuple[str, ...] = ()
+    marks: NumberMarks = NO_MARKS
+    usual_decimal: str = ""
+    remarks: tuple[str, ...] = ()
+    _styles: dict[str, NumberStyle] = field(default_factory=dict, repr=False, compare=False)
+    _spelling_notes: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(set(self.names)) < len(self.names):
             twice = next(name for name in self.names if self.names.count(name) > 1)
-            advice = ", or use --header no if the first line is data" if self.unit == "line" else ""
-            raise CommandError(
-                f"{self.path} has more than one column named {twice!r}; rename one{advice}"
-            )
+            raise CommandError(f"{self.path} has more than one column named {twice!r}; rename one")
         if not len(self):
             what = "a header but no rows" if self.unit == "line" else "no rows"
             raise CommandError(f"{self.path} has {what}")
@@ -64,20 +89,41 @@ class Table:
     def __len__(self) -> int:
         return len(self.lines)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about how the file, and the columns used so far, were read."""
+        kinds: dict[NumberStyle, list[str]] = {}
+        for name, style in self._styles.items():
+            if style.described() and _is_seen(self.cells[name], style):
+                kinds.setdefault(style, []).append(name)
+        styled = [
+            f"note: {abbreviated(names)}: {self._style_note(names[0], style)}"
+            for style, names in kinds.items()
+        ]
+        spelling = [f"note: {name}: {note}" for name, note in self._spelling_notes.items()]
+        return (*(f"note: {remark}" for remark in self.remarks), *styled, *spelling)
+
+    @property
+    def styles(self) -> dict[str, NumberStyle]:
+        """How the numbers of columns that `numbers` was called for are written, if not plainly."""
+        return {name: style for name, style in self._styles.items() if not style.is_plain}
+
     def where(self, row: int) -> str:
         """The file and the row's position in it, such as "houses.csv, line 5"."""
         return f"{self.path}, {self.unit} {self.lines[row]}"
 
     def find(self, column: str) -> str:
-        """The name of `column`, which is a name or else a number: 1 is the first, -1 the last.
+        """The name of `column`, which is a name, with or without the blanks around it, or else a
+        number: 1 is the first, -1 the last.
 
         Raises
         ------
         CommandError
             If there is no such column.
         """
-        if column in self.names:
-            return column
+        found = self.named(column)
+        if found is not None:
+            return found
         try:
             position = int(column)
         except ValueError:
@@ -85,28 +131,91 @@ class Table:
         if 1 <= abs(position) <= len(self.names):
             return self.names[position - 1 if position > 0 else position]
         raise CommandError(
-            f"{self.path} has no column {column!r}; its columns: {abbreviated(self.names)}"
+            f"{self.path} has no column {column!r}{self._meant(column)}; its columns: "
+            f"{abbreviated(self.names)}"
         )
+
+    def named(self, column: str) -> str | None:
+        """The name that is equal to `column`, or else but for blanks around it; None: none is."""
+        if column in self.names:
+            return column
+        return next((name for name in self.names if name.strip() == column.strip()), None)
+
+    def find_all(self, columns: Sequence[str]) -> list[str]:
+        """The names of columns; neighbours that are no columns but together make a name with
+        commas are that column.
+
+        Raises
+        ------
+        CommandError
+            If there is no such column.
+        """
+        with_commas = {tuple(split_names(name)): name for name in self.names if _splits(name)}
+        found, place = [], 0
+        while place < len(columns):
+            whole = next(
+                (parts for parts in with_commas if tuple(columns[place:][: len(parts)]) == parts),
+                None,
+            )
+            if whole and any(self.named(part) is None for part in whole):
+                found.append(with_commas[whole])
+                place += len(whole)
+            else:
+                found.append(self.find(columns[place]))
+                place += 1
+        return found
 
     def missing(self, name: str, words: Sequence[str]) -> np.ndarray:
         """Where column `name` is empty or one of `words`: (n,) bool."""
         cells = self._column(name)
-        if cells.dtype == object:
+        if isinstance(cells, CodedTexts):
             nothing = {"", *words}
-            return np.fromiter(map(nothing.__contains__, cells), bool, len(cells))
-        found = np.isnan(cells)
-        for word in words:
+            found = cells.take_flags(np.fromiter(map(nothing.__contains__, cells.levels), bool))
+            held = cells.values
+            values = None if held is None else np.where(cells.codes < 0, held, np.nan)
+        else:
+            found, values = np.isnan(cells), cells
+        for word in words if values is not None else ():
             if is_number(word):
-                found |= cells == float(word)
+                found |= values == float(word)
         return found
 
-    def numbers(self, name: str, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def numbers(
+        self, name: str, words: Sequence[str], style: NumberStyle | None = None, *,
+        truths: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """Column `name` as (n,) float64, NaN where missing, and (n,) bool, True where a cell is
         not a finite number.
+
+        Parameters
+        ----------
+        name : str
+        words : sequence of str
+            The words that mark a missing value.
+        style : NumberStyle, optional
+            How the numbers were written in another file with this column; it holds here too, if
+            all cells agree with it. Else the style is inferred from the cells.
+        truths : bool, default False
+            Whether a column of words for true and false alone is read as 1 and 0.
         """
         cells, missing = self._column(name), self.missing(name, words)
-        found = np.full(len(cells), np.nan)
-        found[~missing] = _parsed(cells[~missing])
+        if not isinstance(cells, CodedTexts):
+            found = np.where(missing, np.nan, cells)
+            return found, ~missing & ~np.isfinite(found)
+        nothing = {"", *words}
+        levels = [text for text in cells.levels if text not in nothing]
+        used = cells.counts[[text not in nothing for text in cells.levels]]
+        meant = [truth(text) for text in levels] if truths and cells.values is None else [None]
+        by_text = dict(zip(levels, meant, strict=False))
+        if None in meant:
+            style = self._style_of(cells, levels, used, style)
+            self._styles[name] = style
+            by_text = dict(zip(levels, style.values(levels).tolist(), strict=True))
+        else:
+            self._spelling_notes[name] = f"{abbreviated(levels)} are 1 and 0, as in training"
+        values = np.array([by_text.get(text, np.nan) for text in cells.levels], np.float64)
+        found = cells.take_numbers(values)
+        found[missing] = np.nan
         return found, ~missing & ~np.isfinite(found)
 
     def texts(
@@ -115,16 +224,24 @@ class Table:
         """Column `name` as (n,) object: str, or None where missing.
 
         "3.0" becomes "3", or "3" becomes "3.0", if only the other spelling is among `known`: two
-        files with the same numbers may spell them differently.
+        files with the same numbers may spell them differently. So do TRUE, True, yes and 1, if the
+        column and `known` consist of such words.
         """
-        cells = self._column(name)
-        cells = cells.copy() if cells.dtype == object else _spelled(cells)
-        twins = {_twin(text): text for text in known if text and WHOLE.fullmatch(text)}
-        other = {twin: twins[twin] for twin in twins.keys() - set(known)}
-        if other:
-            cells[:] = [other.get(cell, cell) for cell in cells]
-        cells[self.missing(name, words)] = None
-        return cells
+        cells, missing = self._column(name), self.missing(name, words)
+        if not isinstance(cells, CodedTexts):
+            cells = CodedTexts.of(spelled(cells).tolist())
+        nothing = {"", *words}
+        levels = [text for text in cells.levels if text not in nothing]
+        counts = cells.counts[[text not in nothing for text in cells.levels]]
+        spelling = respelled(levels, known) if known else one_spelling(levels, counts)
+        by_text = dict(zip(levels, spelling, strict=True))
+        changed = {a: b for a, b in by_text.items() if a != b and truth(a, digits=True) is not None}
+        if any(truth(a) is not None for a in changed):
+            listed = abbreviated([f"{a} as {b}" for a, b in changed.items()])
+            self._spelling_notes[name] = f"read {listed}"
+        out = cells.take([by_text.get(text) for text in cells.levels])
+        out[missing] = None
+        return out
 
     def known(self, missing: np.ndarray, *, drop_missing: bool) -> np.ndarray:
         """The rows whose target is known, (m,) int; `missing`, (n,) bool, marks the others.
@@ -152,18 +269,70 @@ class Table:
         cell = self.cells[name][row]
         cell = cell if isinstance(cell, str) else repr(float(cell))
         what = "not finite" if is_number(cell) and np.isinf(float(cell)) else "not a number"
+        style = self._styles.get(name, PLAIN)
+        if what == "not a number" and style.described():
+            what += f", as the others of its column are ({style.described()})"
         raise CommandError(
             f"{self.where(row)}, column {name!r}: {cell!r} is {what}; if it marks a "
             f"missing value, use --missing {shlex.quote(join_names([*words, cell]))}{advice}"
         )
 
-    def _column(self, name: str) -> np.ndarray:
+    def _column(self, name: str) -> Cells:
         if name in self.unusable:
             raise CommandError(
                 f"{self.path}: column {name!r} is of type {self.unusable[name]}, neither numbers "
                 f"nor text; drop it with --drop {shlex.quote(join_names([name]))}"
             )
         return self.cells[name]
+
+    def _meant(self, column: str) -> str:
+        """``; did you mean 'x'?`` for a column with a similar name, or an empty string."""
+        by_plain = {name.strip().casefold(): name for name in reversed(self.names)}
+        plain = column.strip().casefold()
+        similar = difflib.get_close_matches(plain, list(by_plain), 1, cutoff=0.7)
+        return f"; did you mean {by_plain[similar[0]]!r}?" if similar else ""
+
+    def _style_of(
+        self, cells: CodedTexts, levels: list[str], counts: np.ndarray, given: NumberStyle | None
+    ) -> NumberStyle:
+        """The style of the numbers of a column, given its texts that are not missing."""
+        if cells.values is not None:
+            whole = cells.style.is_plain and not (cells.values[cells.codes < 0] % 1).any()
+            style = infer_style(levels, counts, self.marks, self._decimal) if whole else PLAIN
+            return cells.style if style.affix or not whole else style  # 1 and 1,5 in one column
+        if given is None or self.marks != NO_MARKS:
+            return infer_style(levels, counts, self.marks, self._decimal)
+        if not given.is_plain and np.isfinite(given.values(levels)).all():
+            return given
+        return infer_style(levels, counts, self.marks, given.decimal)
+
+    @functools.cached_property
+    def _decimal(self) -> str:
+        """The decimal mark of the file, as far as its columns show one, else the usual one."""
+        shown = set()
+        for cells in self.cells.values():
+            if isinstance(cells, CodedTexts):
+                shown.add(shown_decimal([t for t in cells.levels if t not in MISSING]))
+            elif self.unit == "line" and (cells[:SAMPLE] % 1 != 0).any():
+                shown.add(".")
+        shown.discard("")
+        return shown.pop() if len(shown) == 1 else self.usual_decimal
+
+    def _style_note(self, name: str, style: NumberStyle) -> str:
+        """What was read in which style, with an example."""
+        cells = self.cells[name]
+        levels = cells.levels if isinstance(cells, CodedTexts) else []
+        read = ((text, style.value(text)) for text in levels)
+        example = next(((t, v) for t, v in read if np.isfinite(v) and not is_number(t)), None)
+        as_read = f" ({example[0]} is {example[1]:.15g})" if example else ""
+        choice = ""
+        if style.ambiguous:
+            choice = (
+                "; if the comma is the decimal mark, use --decimal ,"
+                if style.decimal == "."
+                else "; if the comma separates thousands, use --decimal ."
+            )
+        return f"numbers with {style.described()}{as_read}{choice}"
 
 
 def abbreviated(names: Sequence[str], most: int = 20) -> str:
@@ -172,38 +341,19 @@ def abbreviated(names: Sequence[str], most: int = 20) -> str:
     return ", ".join(names[:most]) + more
 
 
-def is_number(text: str) -> bool:
-    """Whether a text is a decimal number, "inf" and "nan" included."""
+def _splits(name: str) -> bool:
+    """Whether an option would split a name at its commas."""
     try:
-        float(text)
+        return len(split_names(name)) > 1
     except ValueError:
         return False
-    return text.isascii() and "_" not in text
 
 
-def _parsed(cells: np.ndarray) -> np.ndarray:
-    """Texts or numbers, (n,), as float64, NaN for a text that is no number."""
-    plain = "" if cells.dtype != object else "".join(cells)
-    if plain.isascii() and "_" not in plain:  # else float accepts more than `is_number`
-        try:
-            return cells.astype(np.float64)
-        except ValueError:
-            pass
-    value = {text: float(text) if is_number(text) else np.nan for text in set(cells)}
-    return np.fromiter(map(value.__getitem__, cells), np.float64, len(cells))
-
-
-def _spelled(values: np.ndarray) -> np.ndarray:
-    """Numbers, (n,), as (n,) object: "3" for 3.0, else as many digits as distinguish them."""
-    distinct, place = np.unique(values, return_inverse=True)
-    names = np.empty(len(distinct), dtype=object)
-    names[:] = [
-        str(int(value)) if abs(value) <= EXACT and value == int(value) else repr(value)
-        for value in distinct.tolist()
-    ]
-    return names[place]
-
-
-def _twin(text: str) -> str:
-    """The other spelling of a whole number: "3.0" for "3", "3" for "3.0"."""
-    return text.removesuffix(".0") if text.endswith(".0") else f"{text}.0"
+def _is_seen(cells: Cells, style: NumberStyle) -> bool:
+    """Whether some cell of a column is written as its style, and not plainly."""
+    if not isinstance(cells, CodedTexts):
+        return False
+    styled = (t for t in cells.levels if np.isfinite(style.value(t)))
+    return cells.values is not None or any(
+        not is_number(t) or float(t) != style.value(t) for t in styled
+    )

@@ -45,6 +45,28 @@ def read_npz(path: str, raw: bytes) -> Table:
     return make_table(path, columns, lengths.pop())
 
 
+def read_npy(path: str, raw: bytes) -> Table:
+    """The table in the bytes of an npy file: an array (n, k) of columns 1 to k, or of records.
+
+    Raises
+    ------
+    CommandError
+        If the file is damaged, or needs unpickling.
+    """
+    try:
+        array = np.load(io.BytesIO(raw), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise CommandError(f"{path} is a damaged npy file, or a pickled one: {error}") from error
+    if array.dtype.names:
+        columns = [Column(name, str(array[name].dtype), array[name]) for name in array.dtype.names]
+    elif array.ndim in (1, 2):
+        flat = np.asfortranarray(array.reshape(len(array), -1))
+        columns = [Column(str(k + 1), str(array.dtype), flat[:, k]) for k in range(flat.shape[1])]
+    else:
+        raise CommandError(f"{path} holds an array of {array.ndim} dimensions; a table has 2")
+    return make_table(path, columns, len(array))
+
+
 def _arrays(path: str, raw: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
     """The arrays by name, and the names of those that only pickle can read."""
     arrays, pickled = {}, []

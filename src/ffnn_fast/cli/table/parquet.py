@@ -48,7 +48,16 @@ def read_parquet(path: str, raw: bytes) -> Table:
         raise CommandError(
             f"{path} is damaged, or a Parquet file that pyarrow cannot read: {error}"
         ) from error
-    return make_table(path, columns, stored.num_rows)
+    return make_table(path, columns, stored.num_rows, row_names=_index_columns(stored.schema))
+
+
+def _index_columns(schema: pyarrow.Schema) -> list[str]:
+    """The columns that are the index of a data frame of pandas."""
+    try:
+        listed = (schema.pandas_metadata or {}).get("index_columns", [])
+    except (ValueError, AttributeError):  # metadata of another kind
+        return []
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
 
 def _as_column(name: str, stored: pyarrow.ChunkedArray) -> Column:

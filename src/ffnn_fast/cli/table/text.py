@@ -1,178 +1,284 @@
-"""Delimited text as columns of stripped texts, in one pass over its rows; every error names the
-line.
-"""
+"""Delimited text as columns, block by block; every error names the line."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table.data_table import DEFAULT_MISSING, Table, is_number
+from ffnn_fast.cli.table.arrow_text import add_with_arrow
+from ffnn_fast.cli.table.coded_texts import ColumnBuilder
+from ffnn_fast.cli.table.conventions import Conventions
+from ffnn_fast.cli.table.data_table import Cells, Table
+from ffnn_fast.cli.table.encodings import Survey, survey
+from ffnn_fast.cli.table.headings import Heading, find_heading, heading_of
+from ffnn_fast.cli.table.layout import END, Layout, find_layout, is_blank
+from ffnn_fast.cli.table.sources import HEAD, Progress, Source
 
-DELIMITERS = (",", ";", "\t", "|")
-SAMPLE = 100  # rows from which the delimiter and the header are inferred
-BLOCK = 256  # rows between two transfers to the columns
-FEW = 1024  # up to so many different texts in a column, equal ones share memory
-LAST, END = '"\0"', ["\0"]  # a line after the text; its row, unless a double quote is open
-
-
-def read_text(path: str, raw: bytes, header: str, delimiter: str) -> Table:
-    """The table in a file's bytes; the options are those of `read_table`.
-
-    Raises
-    ------
-    CommandError
-        If the file is not text, is empty or ragged, or has two columns of one name.
-    """
-    _check_text(path, raw)
-    columns, lines = _columns(path, raw, _delimiter(raw, delimiter))
-    has_header = _looks_like_header(columns) if header == "auto" else header == "yes"
-    names = [str(position) for position in range(1, len(columns) + 1)]
-    if has_header:
-        names = [column[0] or name for column, name in zip(columns, names, strict=True)]
-        columns, lines = [column[1:] for column in columns], lines[1:]
-    return Table(path, tuple(names), dict(zip(names, columns, strict=True)), lines, has_header)
+BLOCK = 1024  # rows between two transfers to the columns
+LISTED = 20  # lines of other lengths that a message names
+BREAK = re.compile(r"\r\n|\n|\r")
 
 
-def _check_text(path: str, raw: bytes) -> None:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise CommandError(
-            f"{path}, line {line}: byte {raw[error.start]:#04x} is not UTF-8; convert the "
-            "file, for example with: iconv -f latin1 -t utf-8"
-        ) from error
-    if "\0" in text:
-        raise CommandError(f"{path} contains NUL bytes: it is not a text file")
-    if not text or text.isspace():
-        raise CommandError(f"{path} is empty")
-
-
-def _rows(raw: bytes, delimiter: str) -> Any:
-    """An iterator over the rows, `END` the last."""
-    text = io.TextIOWrapper(io.BytesIO(raw), "utf-8-sig", newline="")
-    return csv.reader(chain(text, [LAST]), delimiter=delimiter, skipinitialspace=True)
-
-
-def _is_blank(row: Sequence[str]) -> bool:
-    return not row or (len(row) == 1 and not row[0].strip())
-
-
-def _delimiter(raw: bytes, given: str) -> str:
-    """The delimiter: `given`, or of those that split each of the first rows into equally many
-    fields the one that gives the most.
-    """
-    if given != "auto":
-        character = {"tab": "\t", "\\t": "\t"}.get(given, given)
-        if len(character) != 1 or character in '"\r\n ':
-            raise CommandError(f"--delimiter must be one character or 'tab', got {given!r}")
-        return character
-    widths = {}
-    for candidate in DELIMITERS:
-        found = []
-        try:
-            for row in _rows(raw, candidate):
-                if not _is_blank(row) and row != END:
-                    found.append(len(row))
-                if len(found) == SAMPLE:
-                    break
-        except csv.Error:
-            continue
-        steady = bool(found) and min(found) == max(found) > 1
-        widths[candidate] = (steady, found[0] if found else 0)
-    return max(widths, key=lambda candidate: widths[candidate], default=",")
-
-
-def _numbered(path: str, raw: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not blank, with the line where it begins.
+def read_text(source: Source, conventions: Conventions) -> Table:
+    """The table in a text; the conventions are arguments of `read_table`.
 
     Raises
     ------
     CommandError
-        If rows have different numbers of fields, there is only one column or no row, or a double
-        quote is not closed.
+        If the file is not text, is empty or ragged, or has too few columns.
     """
-    width, first, before = 0, 0, 0
-    reader = _rows(raw, delimiter)
+    found = survey(source, conventions.encoding)
+    with _lines(source, found) as text:
+        head = list(islice(text, 10_000)) if source.size <= HEAD else _whole_lines(text)
+    layout = find_layout(source.name, head, conventions.delimiter)
+    progress = Progress(source)
     try:
-        for row in reader:
-            line, before = before + 1, reader.line_num
-            if row == END or _is_blank(row):
-                continue
-            if "\0" in row[-1]:
-                raise CommandError(
-                    f"{path}, line {line}: the row does not end; is a double quote not closed?"
-                )
-            if not width:
-                width, first = len(row), line
-            if len(row) != width:
-                raise CommandError(
-                    f"{path}, line {line}: {len(row)} fields where line {first} has {width}; "
-                    "correct that line (put a field that contains the delimiter in double quotes)"
-                )
-            yield line, row
-    except csv.Error as error:
-        raise CommandError(f"{path}, line {before + 1}: {error}") from error
-    if width == 1:
+        table = _read(source, found, layout, conventions, progress)
+    finally:
+        progress.close()
+    usual = "," if layout.delimiter == ";" else ""
+    remarks = (*filter(None, [found.remark]), *layout.remarks, *table.remarks)
+    return replace(table, marks=conventions.marks, usual_decimal=usual, remarks=remarks)
+
+
+def _lines(source: Source, found: Survey) -> io.TextIOWrapper:
+    return io.TextIOWrapper(source.open(), found.encoding, newline="")
+
+
+def _whole_lines(text: io.TextIOWrapper) -> list[str]:
+    """The lines of the first characters, the last one left out: it may be incomplete."""
+    return io.StringIO(text.read(HEAD), newline="").readlines()[:-1] or [text.readline()]
+
+
+def _read(
+    source: Source, found: Survey, layout: Layout, conventions: Conventions, progress: Progress
+) -> Table:
+    """The table, without what `read_text` adds."""
+    raw = source.open()
+    with io.TextIOWrapper(raw, found.encoding, newline="") as text:
+        for _ in range(layout.skip):
+            next(text)
+        blocks = numbered_blocks(source.name, text, layout)
+        start = _start(source.name, next(blocks, None), layout, conventions)
+        _check_width(source.name, start.width, conventions.fewest)
+        columns, lines = None, None
+        if start.in_order:
+            made = add_with_arrow(source, found, layout, start.before, start.width, conventions)
+            if made is not None:
+                columns, lines = made
+        if columns is None or lines is None:
+            rows = _Rows(source.name, start, conventions, found.n_breaks)
+            for block in blocks:
+                rows.add(block)
+                progress.show(raw.tell())
+            columns, lines = rows.finish()
+    names, remarks = start.heading.names, start.heading.remarks
+    cells = dict(zip(names, columns, strict=False))
+    remarks = tuple(f"{source.name}: {remark}" for remark in remarks)
+    if start.empty_end and columns:
+        remarks = (*remarks, f"{source.name}: left out the empty field at the end of each line")
+    return Table(
+        source.name, names, cells, lines, start.has_header,
+        row_names=start.heading.row_names, remarks=remarks,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that follow each other, and the line in which each begins."""
+
+    rows: list[list[str]]
+    lines: Sequence[int]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What the first block of rows shows.
+
+    Attributes
+    ----------
+    heading : Heading
+    has_header : bool
+    width : int
+        The number of fields in each row of data.
+    first : int
+        The line of the first row.
+    before : int
+        Lines before the first row of data.
+    in_order : bool
+        Whether the rows so far are one line each, in order.
+    empty_end : bool
+        Whether rows of data end with an empty field that the header does not have.
+    rest : Block
+        The rows of data of the first block.
+    """
+
+    heading: Heading
+    has_header: bool
+    width: int
+    first: int
+    before: int
+    in_order: bool
+    empty_end: bool
+    rest: Block
+
+
+def _start(name: str, block: Block | None, layout: Layout, conventions: Conventions) -> _Start:
+    """Decide about the header from the first rows."""
+    if block is not None:
+        block = _without_blank_rows(block)
+    if block is None or not block.rows:
+        raise CommandError(f"{name} is empty")
+    rows, lines = block.rows, block.lines
+    width, widths = len(rows[0]), {len(row) for row in rows[1:]}
+    header, known = 1, conventions.known_header
+    empty_end = False
+    if layout.names is not None and known != "no":
+        heading, header = heading_of(layout.names), 0
+    elif widths == {width + 1} and known != "no" and len(rows) > 1:
+        width += 1
+        empty_end = all(not row[-1].strip() for row in rows[1:])
+        heading = heading_of(rows[0] if empty_end else ["", *rows[0]])
+        if not empty_end:
+            remark = "line 1 has no name for the first column, which was taken for row names"
+            heading = replace(heading, remarks=(remark, *heading.remarks))
+    else:
+        even = [row for row in rows if len(row) == width]
+        where = f"line {lines[0]}"
+        heading = find_heading(even, known, conventions.named, where)
+        header = int(heading.in_table)
+    in_order = list(lines) == list(range(lines[0], lines[0] + len(lines)))
+    return _Start(
+        heading, bool(header) or layout.names is not None, width, lines[0],
+        lines[0] - 1 + header, in_order, empty_end, Block(rows[header:], lines[header:]),
+    )  # fmt: skip
+
+
+def _check_width(name: str, width: int, fewest: int) -> None:
+    if width < fewest:
         raise CommandError(
-            f"{path} has only one column, but inputs and a target are needed; use --delimiter if "
-            "something other than , ; tab or | separates the fields"
+            f"{name} has only one column, but inputs and a target are needed; use --delimiter if "
+            "something other than , ; tab | or blanks separates the fields"
         )
-    if not width:
-        raise CommandError(f"{path} is empty")
 
 
-def _columns(path: str, raw: bytes, delimiter: str) -> tuple[list[np.ndarray], np.ndarray]:
-    """Each column, (n,) object, and the line in which each row begins, (n,)."""
-    cells: list[list[str]] = []
-    same: list[dict[str, str]] = []
-    lines: list[int] = []
-    block: list[list[str]] = []
+def numbered_blocks(name: str, lines: Iterable[str], layout: Layout) -> Iterator[Block]:
+    """Blocks of rows, blank ones included.
 
-    def settle() -> None:
-        for column, known, found in zip(cells, same, zip(*block, strict=True), strict=True):
-            stripped = map(str.strip, found)
-            if len(known) <= FEW:
-                column.extend([known.setdefault(text, text) for text in stripped])
-            else:
-                column.extend(stripped)
-        block.clear()
-
-    for line, row in _numbered(path, raw, delimiter):
-        if not lines:
-            cells, same = [[] for _ in row], [{} for _ in row]
-        lines.append(line)
-        block.append(row)
-        if len(block) == BLOCK:
-            settle()
-    if block:
-        settle()
-    return [_as_array(column) for column in cells], np.array(lines)
-
-
-def _as_array(column: list[str]) -> np.ndarray:
-    out = np.empty(len(column), dtype=object)
-    out[:] = column
-    return out
-
-
-def _looks_like_header(columns: Sequence[np.ndarray]) -> bool:
-    """Whether the first row names the columns: no cell of it is a number, and either a column is
-    numeric below it, or none of its cells occurs again in its column.
+    Raises
+    ------
+    CommandError
+        If a double quote is not closed, or a field is too long.
     """
-    first = [column[0] for column in columns]
-    if any(is_number(cell) for cell in first) or not any(first):
-        return False
-    below = [column[1 : SAMPLE + 1] for column in columns]
-    for name, cells in zip(first, below, strict=True):
-        known = [cell for cell in cells if cell and cell not in DEFAULT_MISSING]
-        if name not in ("", *DEFAULT_MISSING) and known and all(is_number(cell) for cell in known):
-            return True
-    return all(name not in column[1:] for name, column in zip(first, columns, strict=True) if name)
+    reader, line, more = layout.rows(lines), layout.skip, True
+    while more:
+        rows: list[list[str]] = []
+        problem = None
+        try:
+            rows.extend(islice(reader, BLOCK))
+        except csv.Error as error:
+            problem = error
+        more = len(rows) == BLOCK
+        after = layout.skip + reader.line_num
+        plain = problem is None and after - line == len(rows)
+        begins = range(line + 1, after + 1) if plain else _begins(rows, line)
+        if problem is not None:
+            line = begins[-1] + _height(rows[-1]) if rows else line + 1
+            raise CommandError(f"{name}, line {line}: {problem}") from problem
+        if rows and rows[-1] and "\0" in rows[-1][-1]:
+            if rows[-1] != END:
+                raise CommandError(
+                    f"{name}, line {begins[-1]}: the row does not end; is a double quote not "
+                    "closed?"
+                )
+            rows.pop()
+        line = after
+        if rows:
+            yield Block(rows, begins[: len(rows)])
+
+
+def _begins(rows: Sequence[Sequence[str]], line: int) -> list[int]:
+    """The line in which each row begins; `line` is the number of lines before."""
+    found, begin = [], line + 1
+    for row in rows:
+        found.append(begin)
+        begin += _height(row)
+    return found
+
+
+def _height(row: Sequence[str]) -> int:
+    """The number of lines of a row."""
+    return 1 + sum(len(BREAK.findall(text)) for text in row)
+
+
+def _without_blank_rows(block: Block) -> Block:
+    kept = [place for place, row in enumerate(block.rows) if not is_blank(row)]
+    if len(kept) == len(block.rows):
+        return block
+    if any(row for row in block.rows) and max(map(len, block.rows)) == 1:
+        kept = [place for place, row in enumerate(block.rows) if row]  # "" is a missing value
+        kept = [] if all(is_blank(row) for row in block.rows) else kept
+    return Block([block.rows[k] for k in kept], [block.lines[k] for k in kept])
+
+
+@dataclass
+class _Rows:
+    """Rows of equal length as columns; those of other lengths are counted."""
+
+    name: str
+    start: _Start
+    conventions: Conventions
+    size: int
+    ragged: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        marks = self.conventions.marks
+        self._builders = [ColumnBuilder(marks, self.size) for _ in range(self.start.width)]
+        self._lines: list[np.ndarray] = []
+        self.add(self.start.rest)
+
+    def add(self, block: Block) -> None:
+        """Append the rows of a block."""
+        width = self.start.width
+        if set(map(len, block.rows)) != {width}:
+            block = self._even(block)
+        if not block.rows:
+            return
+        self._lines.append(np.array(block.lines))
+        for builder, cells in zip(self._builders, zip(*block.rows, strict=True), strict=True):
+            builder.add(cells)
+
+    def finish(self) -> tuple[list[Cells], np.ndarray]:
+        """The columns, and the line of each row; raises CommandError for rows of other lengths."""
+        if self.ragged:
+            line, n_fields = self.ragged[0]
+            others = [f"{at} ({count})" for at, count in self.ragged[1:LISTED]]
+            more = len(self.ragged) - 1 - len(others)
+            listed = f"; so do lines {', '.join(others)}" if others else ""
+            listed = listed.replace("so do lines", "other lengths have lines")
+            raise CommandError(
+                f"{self.name}, line {line}: {n_fields} fields where line {self.start.first} has "
+                f"{self.start.width}{listed}{f' and {more} more' if more else ''}; correct "
+                f"{'these lines' if others else 'that line'} (put a field that contains the "
+                "delimiter in double quotes)"
+            )
+        columns: list[Cells] = [builder.finish() for builder in self._builders]
+        lines = np.concatenate(self._lines) if self._lines else np.zeros(0, np.int64)
+        return columns, lines
+
+    def _even(self, block: Block) -> Block:
+        """The rows of the usual length; the others are noted, but for blank ones."""
+        width, kept = self.start.width, []
+        for place, row in enumerate(block.rows):
+            if len(row) == width:
+                kept.append(place)
+            elif not is_blank(row):
+                self.ragged.append((block.lines[place], len(row)))
+        return Block([block.rows[k] for k in kept], [block.lines[k] for k in kept])

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffnn_fast.cli.table.data_table import EXACT, Table
+from ffnn_fast.cli.table.coded_texts import EXACT, CodedTexts
+from ffnn_fast.cli.table.data_table import Table
+from ffnn_fast.cli.table.number_styles import NumberMarks
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,11 @@ class Column:
     missing: np.ndarray | None = None
 
 
-def make_table(path: str, columns: Sequence[Column], n_rows: int) -> Table:
-    """The table of n rows with these columns."""
+def make_table(
+    path: str, columns: Sequence[Column], n_rows: int, *, row_names: Sequence[str] = (),
+    marks: NumberMarks | None = None,
+) -> Table:  # fmt: skip
+    """The table of n rows with these columns; `row_names` are columns that name the rows."""
     cells = {column.name: _cells(column) for column in columns}
     return Table(
         path,
@@ -43,18 +48,20 @@ def make_table(path: str, columns: Sequence[Column], n_rows: int) -> Table:
         has_header=True,
         unit="row",
         unusable={c.name: c.type for c in columns if cells[c.name] is None},
+        row_names=tuple(name for name in row_names if name in cells),
+        marks=marks or NumberMarks(),
     )
 
 
-def _cells(column: Column) -> np.ndarray | None:
-    """(n,) float64 with NaN, (n,) object of str with "", or None if the type is neither."""
+def _cells(column: Column) -> CodedTexts | np.ndarray | None:
+    """(n,) float64 with NaN, texts with "", or None if the type is neither."""
     values, missing = column.values, column.missing
     if values is None:
         return None
     if missing is None:
         missing = np.zeros(len(values), dtype=bool)
     if values.dtype.kind in "iu" and _beyond(values[~missing]):
-        return _filled((str(value) for value in values.tolist()), missing, "")
+        return _filled((str(value) for value in values.tolist()), missing)
     if values.dtype.kind in "iuf":
         numbers = values.astype(np.float64, copy=False)
         if missing.any():
@@ -68,7 +75,7 @@ def _cells(column: Column) -> np.ndarray | None:
         values = np.where(values, "True", "False")
     if values.dtype.kind not in "OUT":
         return None
-    return _filled((str(value).strip() for value in values.tolist()), missing, "")
+    return _filled((str(value).strip() for value in values.tolist()), missing)
 
 
 def _beyond(values: np.ndarray) -> bool:
@@ -76,8 +83,7 @@ def _beyond(values: np.ndarray) -> bool:
     return bool(len(values)) and bool(values.max() > EXACT or values.min() < -EXACT)
 
 
-def _filled(texts: Iterable[str], missing: np.ndarray, filler: str) -> np.ndarray:
-    cells = np.empty(len(missing), dtype=object)
-    cells[:] = list(texts)
-    cells[missing] = filler
-    return cells
+def _filled(texts: Iterable[str], missing: np.ndarray) -> CodedTexts:
+    """The texts, "" where one is missing."""
+    pairs = zip(texts, missing.tolist(), strict=True)
+    return CodedTexts.of(["" if absent else text for text, absent in pairs])

@@ -37,7 +37,9 @@ def target_column(table: Table, name: str, task: str, words: Sequence[str]) -> T
     if task == "auto":
         table.check_cells(name, bad, words, CLASS_ADVICE)
         distinct = np.unique(known)
-        few = len(distinct) <= min(FEW_CLASSES, max(2, len(known) / ROWS_PER_CLASS))
+        style = table.styles.get(name)
+        amounts = style is not None and not style.has_unit  # 0,4 or 37% or $5 is a value
+        few = len(distinct) <= min(FEW_CLASSES, max(2, len(known) / ROWS_PER_CLASS)) and not amounts
         whole = bool((distinct == np.round(distinct)).all())
         task = "classification" if few and whole else "regression"
     if task == "regression":

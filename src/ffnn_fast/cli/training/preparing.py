@@ -67,7 +67,7 @@ def prepare(path: str, options: TrainOptions) -> Prepared:
         start, preprocessing = load(options.model.start, engine=options.runtime.engine)
     rng = np.random.default_rng(seed)
     if preprocessing is None:
-        table = read_table(path, reading.header, reading.delimiter)
+        table = read_table(path, **reading.given(), named=_named(options))
         column = target_column(
             table, table.find(options.target or ""), options.columns.task, reading.missing
         )
@@ -76,7 +76,7 @@ def prepare(path: str, options: TrainOptions) -> Prepared:
         preprocessing, left_out = _fitted(table, column, rows[parts[0]], options)
         y = preprocessing.target.encode(column.values[rows])
     else:
-        table, left_out = preprocessing.read(path, reading.header, reading.delimiter), []
+        table, left_out = preprocessing.read(path, **reading.given()), []
         if options.target and table.find(options.target) != preprocessing.target_place(table):
             raise CommandError(
                 f"{options.model.start} predicts {preprocessing.target.name!r}, "
@@ -86,20 +86,29 @@ def prepare(path: str, options: TrainOptions) -> Prepared:
         parts = _split(path, y, preprocessing.target.task, options, rng)
     train, validation, test = parts
     X, weight = preprocessing.matrix(table)[rows], None
+    read = list(table.notes)
     if options.columns.weights:
         weight = _weights(table, table.find(options.columns.weights), reading.missing)[rows]
     if options.split.test:
-        others = preprocessing.read(options.split.test, reading.header, reading.delimiter)
+        others = preprocessing.read(options.split.test, **reading.given())
         known, y_test = preprocessing.targets(others, drop_missing=reading.drop_missing_target)
         test = np.arange(len(X), len(X) + len(known))
         X = np.concatenate([X, preprocessing.matrix(others)[known]])
+        read += [f"{note} (in {others.path})" for note in others.notes if note not in read]
         y = np.concatenate([y, y_test])
         weight = None if weight is None else np.concatenate([weight, np.ones(len(known))])
     if options.columns.class_weight is not None:
         weight = _by_class(options.columns.class_weight, weight, preprocessing.target, y, train)
     counts = (len(train), len(validation), len(test), len(table) - len(rows))
-    notes = _notes(table.path, preprocessing, counts, left_out)
+    notes = read + _notes(table.path, preprocessing, counts, left_out)
     return Prepared(preprocessing, X, y, weight, train, validation, test, notes, start)
+
+
+def _named(options: TrainOptions) -> tuple[str, ...]:
+    """The columns that options name."""
+    columns = options.columns
+    found = (options.target, columns.weights, *columns.drop, *columns.categorical)
+    return tuple(name for name in found if name)
 
 
 def needs_validation(stopping: Stopping, training: Training) -> bool:
@@ -167,12 +176,12 @@ def _fitted(
     """The encoding fitted to these training rows, and the names of columns that never vary."""
     columns, missing = options.columns, options.reading.missing
     name = table.find(options.target or "")
-    dropped = [table.find(column) for column in columns.drop]
+    dropped = table.find_all(columns.drop)
     if name in dropped:
         raise CommandError(f"--drop names the target {name!r}")
     if columns.weights:
         dropped.append(table.find(columns.weights))
-    categorical = [table.find(column) for column in columns.categorical]
+    categorical = table.find_all(columns.categorical)
     raw = input_columns(table, {name, *dropped}, categorical, missing)
     try:
         target = TargetEncoder.fit(name, column.values[~column.missing], column.task)
@@ -182,8 +191,12 @@ def _fitted(
     if _keeps_values(options.model):
         target = replace(target, mean=0.0, scale=1.0)
     used = {column.name for column in inputs.columns}
+    numeric = {column.name for column in inputs.columns if isinstance(column, NumericColumn)} | (
+        {name} if target.task == "regression" else set()
+    )
+    styles = {key: style for key, style in table.styles.items() if key in numeric}
     preprocessing = TablePreprocessing(
-        table.has_header, table.names, tuple(missing), inputs, target
+        table.has_header, table.names, tuple(missing), inputs, target, numbers=styles
     )
     return preprocessing, [key for key in raw if key not in used]
 

@@ -1,6 +1,10 @@
-/* What GCC and clang offer beside the C language: hints, and OpenMP's barrier. */
+/* What GCC and clang offer beside the C language: hints, and OpenMP's barrier and clock. */
 #ifndef FFNN_FAST_COMPILER_H
 #define FFNN_FAST_COMPILER_H
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 /* The condition, expected to be false: keeps its branch out of the way */
 #define ff_rare(condition) __builtin_expect((condition) != 0, 0)
@@ -22,6 +26,16 @@ static inline void ff_team_barrier(int threads)
     }
 #else
     (void)threads;
+#endif
+}
+
+/* Seconds since some time in the past; 0 without OpenMP, where no team needs them */
+static inline double ff_seconds(void)
+{
+#ifdef _OPENMP
+    return omp_get_wtime();
+#else
+    return 0;
 #endif
 }
 

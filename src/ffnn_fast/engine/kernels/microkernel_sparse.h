@@ -1,4 +1,4 @@
-/* Sums of rows of a matrix, as sparse rows need them, and transposition. Part of microkernel.h. */
+/* Sums of rows of a matrix, as sparse rows need them, scaling and transposition. Part of microkernel.h. */
 
 /* V vectors of a := a + sum over entries of x W[index], the first `columns` elements of them unless
  * `whole`; V, `whole` constant */
@@ -45,6 +45,14 @@ MK_APART void fn(sum_rows)(ptrdiff_t count, const real *x, const int32_t *index,
     default: MK_STRIP(1, 0);
     }
 #undef MK_STRIP
+}
+
+/* y := alpha x; 0 where alpha is 0, also of infinite x */
+MK_APART void fn(scale)(ptrdiff_t n, real alpha, const real *restrict x, real *restrict y)
+{
+    if (alpha == 0) memset(y, 0, n * sizeof(real));
+    else
+        for (ptrdiff_t i = 0; i < n; i++) y[i] = alpha * x[i];
 }
 
 /* B (columns, rows), rows ldb apart := A^T,  A (rows, columns), rows lda apart */

@@ -69,6 +69,8 @@ cdef extern from "kernels/microkernel.h" nogil:
                      ptrdiff_t ldb)
     void mk_turn_f64(ptrdiff_t rows, ptrdiff_t columns, const double* A, ptrdiff_t lda,
                      double* B, ptrdiff_t ldb)
+    void mk_scale_f32(ptrdiff_t n, float alpha, const float* x, float* y)
+    void mk_scale_f64(ptrdiff_t n, double alpha, const double* x, double* y)
     double mk_sum_of_squares_f32(ptrdiff_t n, const float* x)
     double mk_sum_of_squares_f64(ptrdiff_t n, const double* x)
     double mk_sum_of_sizes_f32(ptrdiff_t n, const float* x)
@@ -95,6 +97,16 @@ cdef inline void turn(
         mk_turn_f32(rows, columns, A, lda, B, ldb)
     else:
         mk_turn_f64(rows, columns, A, lda, B, ldb)
+
+
+cdef inline void scale_entries(
+    Py_ssize_t n, floating alpha, const floating* x, floating* y
+) noexcept nogil:
+    """y := alpha x; 0 where alpha is 0"""
+    if floating is float:
+        mk_scale_f32(n, alpha, x, y)
+    else:
+        mk_scale_f64(n, alpha, x, y)
 
 
 cdef inline double sum_of_squares(Py_ssize_t n, const floating* x) noexcept nogil:

@@ -1,8 +1,8 @@
 # An input block on panels: columns of X to units of h_0, and ∇h_0 to the block's parameters.
 #
-# x (columns, S) and h, dh (n_0, S) are panels; F frequencies, M outputs of the embedding of a
-# number; formulas in inputs.py. The gradient of a column's parameters is summed over all panels of
-# a block of rows by one thread, in their order.
+# x (columns, S) and h, dh (n_0, S) are panels; F frequencies or bins, M outputs of the embedding of
+# a number, whose waves, (F, S), are its cosines or shares; formulas in inputs.py. The gradient of a
+# column's parameters is summed over all panels of a block of rows by one thread, in their order.
 # Beside the passes, from `extras` on, for a block of `count` panels, each part aligned:
 #   dh[0]     panels of ∇h_0, without a block none, 0 in the lanes beyond the samples
 #   x         panels of X, without a block none
@@ -22,12 +22,19 @@ from ffnn_fast.engine.passes.activation_loops cimport multiply
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
-from ffnn_fast.engine.plan cimport ONE_HOT, PERIODIC, PLAIN, SIGNED, TABLE, feature_t, plan_t
+from ffnn_fast.engine.plan cimport (
+    ONE_HOT, PERIODIC, PIECEWISE, PLAIN, SIGNED, TABLE, feature_t, plan_t,
+)
 
 cdef enum:
-    MOST_FREQUENCIES = 64  # as in inputs.py
+    MOST_FREQUENCIES = 64  # and bins, as in inputs.py
     LINE = 16              # elements that hold a cache line
     SLACK = 16             # rows that a sum over samples may read beyond the last one
+
+
+cdef inline bint is_embedded(const feature_t* feature) noexcept nogil:
+    """Whether it is a number with an embedding"""
+    return feature.kind == PERIODIC or feature.kind == PIECEWISE
 
 
 cdef inline Py_ssize_t columns_size(const plan_t* plan) noexcept nogil:
@@ -134,12 +141,50 @@ cdef inline void sines(floating* angles, Py_ssize_t n) noexcept nogil:
         angles[i] = -(vm_sin_f32(angles[i]) if floating is float else vm_sin_f64(angles[i]))
 
 
+cdef inline void shares_of(
+    const plan_t* plan, const double* bins, const floating* x, floating* shares, floating* slopes
+) noexcept nogil:
+    """shares (F, S) := (x − edge) / width of each bin, from 0 to 1; slopes, unless NULL, :=
+    d shares / dx"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), f, s
+    cdef floating edge, rise, share
+    for f in range(plan.frequencies):
+        edge, rise = <floating>bins[2 * f], <floating>bins[2 * f + 1]
+        for s in range(S):
+            share = (x[s] - edge) * rise
+            shares[s] = <floating>0 if share < 0 else <floating>1 if share > 1 else share
+        if slopes is not NULL:
+            for s in range(S):
+                share = (x[s] - edge) * rise
+                slopes[s] = rise if 0 <= share < 1 else <floating>0
+            slopes += S
+        shares += S
+
+
+cdef inline void waves_of(
+    const plan_t* plan, const feature_t* feature, const floating* theta, const floating* x,
+    floating* turns, floating* waves, floating* slopes,
+) noexcept nogil:
+    """waves (F, S) := the cosines or shares of a number x (S,); slopes, unless NULL, := their
+    derivatives in the angle or x; turns (S,) is set with cosines"""
+    cdef Py_ssize_t n = plan.frequencies * (2 * MK_BYTES // sizeof(floating))
+    if feature.kind == PIECEWISE:
+        shares_of(plan, feature.bins, x, waves, slopes)
+        return
+    angles_of(plan, theta, x, turns, waves)
+    if slopes is not NULL:
+        memcpy(slopes, waves, n * sizeof(floating))
+        sines(slopes, n)
+    cosines(waves, n)
+
+
 cdef inline void mix(
     const plan_t* plan, const floating* theta, const floating* waves, const floating* x, floating* h
 ) noexcept nogil:
     """h (M + 1, S) := (W₂ waves + b₂, x)"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), F = plan.frequencies, M = plan.outputs
-    panels_forward(S, M, F, theta + 2 * F, theta + (2 + M) * F, waves, h)
+    theta += plan.mixing
+    panels_forward(S, M, F, theta, theta + M * F, waves, h)
     memcpy(h + M * S, x, S * sizeof(floating))
 
 
@@ -152,10 +197,9 @@ cdef inline void units_of_feature(
     cdef floating raw[MAX_S * (MOST_FREQUENCIES + 1) + LINE]
     cdef const floating* row
     cdef floating* turns
-    if feature.kind == PERIODIC:
+    if is_embedded(feature):
         turns = <floating*>((<size_t>raw + 63) // 64 * 64)
-        angles_of(plan, params + feature.start, x, turns, turns + S)
-        cosines(turns + S, plan.frequencies * S)
+        waves_of(plan, feature, params + feature.start, x, turns, turns + S, <floating*>NULL)
         mix(plan, params + feature.start, turns + S, x, h)
     elif feature.kind == TABLE:
         for s in range(S):
@@ -241,10 +285,10 @@ cdef inline void add_to_table(
 
 
 cdef inline void add_to_embedding(
-    const plan_t* plan, const floating* theta, const floating* x, const floating* dz,
-    floating* units, floating* total, floating* spare,
+    const plan_t* plan, const feature_t* feature, const floating* theta, const floating* x,
+    const floating* dz, floating* units, floating* total, floating* spare,
 ) noexcept nogil:
-    """total (2F + M F + M, S) := total + ∇(w, b₁, W₂, b₂), lane by lane; units := the units
+    """total (size, S) := total + ∇ of the column's parameters, lane by lane; units := the units
 
     spare: 1 + 3F rows.
     """
@@ -252,23 +296,22 @@ cdef inline void add_to_embedding(
     cdef Py_ssize_t f, m
     cdef floating* turns = spare
     cdef floating* waves = spare + S
-    cdef floating* slopes = waves + F * S
-    cdef floating* d_angles = slopes + F * S
-    angles_of(plan, theta, x, turns, waves)
-    memcpy(slopes, waves, F * S * sizeof(floating))
-    cosines(waves, F * S)
-    sines(slopes, F * S)
+    cdef floating* slopes = waves + F * S if feature.kind == PERIODIC else <floating*>NULL
+    cdef floating* d_angles = waves + 2 * F * S
+    waves_of(plan, feature, theta, x, turns, waves, slopes)
     mix(plan, theta, waves, x, units)
-    panels_backward(S, M, F, theta + 2 * F, dz, d_angles)
-    for f in range(F):
-        for m in range(S):
-            d_angles[f * S + m] *= slopes[f * S + m]
-        add_products(d_angles + f * S, turns, total + f * S, S)
-        add(d_angles + f * S, total + (F + f) * S, S)
+    if slopes is not NULL:
+        panels_backward(S, M, F, theta + 2 * F, dz, d_angles)
+        for f in range(F):
+            for m in range(S):
+                d_angles[f * S + m] *= slopes[f * S + m]
+            add_products(d_angles + f * S, turns, total + f * S, S)
+            add(d_angles + f * S, total + (F + f) * S, S)
+    total += plan.mixing * S
     for m in range(M):
         for f in range(F):
-            add_products(dz + m * S, waves + f * S, total + ((2 + m) * F + f) * S, S)
-        add(dz + m * S, total + ((2 + M) * F + m) * S, S)
+            add_products(dz + m * S, waves + f * S, total + (m * F + f) * S, S)
+        add(dz + m * S, total + (M * F + m) * S, S)
 
 
 cdef inline void feature_gradient(
@@ -278,7 +321,7 @@ cdef inline void feature_gradient(
     """grad := ∇ of a column's parameters and its scale, from n samples; + when accumulate"""
     cdef Py_ssize_t S = plan.S, p, samples
     cdef const feature_t* feature = plan.feature + c
-    cdef Py_ssize_t units = feature.units, sums = feature.size if feature.kind == PERIODIC else 0
+    cdef Py_ssize_t units = feature.units, sums = feature.size if is_embedded(feature) else 0
     cdef floating beta = 1 if accumulate else 0
     cdef floating* du = spare
     cdef floating* raw = du + units * S
@@ -293,9 +336,10 @@ cdef inline void feature_gradient(
         x = x_panel(plan, extras, count, p) + c * S
         dh = dh0_panel(plan, extras, p) + feature.at * S
         scaled_gradient(plan, feature, params, dh, du)
-        if feature.kind == PERIODIC:
+        if sums > 0:
             add_to_embedding(
-                plan, params + feature.start, x, du, raw, total, total + (sums + units) * S
+                plan, feature, params + feature.start, x, du, raw, total,
+                total + (sums + units) * S,
             )
         elif plan.scale >= 0:
             units_of_feature(plan, feature, params, x, raw)
@@ -321,21 +365,27 @@ cdef inline void columns_gradient(
     cdef Py_ssize_t c, s
     cdef const feature_t* feature
     cdef const floating* theta
+    cdef floating* waves
     cdef floating* slopes
-    cdef floating* d_angles
+    cdef floating* d_waves
     for c in range(plan.columns):
         feature, theta = plan.feature + c, params + plan.feature[c].start
         scaled_gradient(plan, feature, params, dh + feature.at * S, spare)
-        if feature.kind == PERIODIC:
-            slopes = spare + (feature.units + 1) * S
-            d_angles = slopes + F * S
-            angles_of(plan, theta, x + c * S, slopes - S, slopes)
-            sines(slopes, F * S)
-            panels_backward(S, M, F, theta + 2 * F, spare, d_angles)
-            multiply(slopes, d_angles, F * S)
-            panels_backward(S, F, 1, theta, d_angles, dx)
-            for s in range(S):
-                dx[s] = <floating>6.283185307179586 * dx[s] + spare[M * S + s]
+        if is_embedded(feature):
+            waves = spare + (feature.units + 1) * S
+            slopes, d_waves = waves + F * S, waves + 2 * F * S
+            waves_of(plan, feature, theta, x + c * S, waves - S, waves, slopes)
+            panels_backward(S, M, F, theta + plan.mixing, spare, d_waves)
+            multiply(slopes, d_waves, F * S)
+            if feature.kind == PERIODIC:
+                panels_backward(S, F, 1, theta, d_waves, dx)
+                for s in range(S):
+                    dx[s] *= <floating>6.283185307179586
+            else:
+                memset(dx, 0, S * sizeof(floating))
+                for s in range(F):
+                    add(d_waves + s * S, dx, S)
+            add(spare + M * S, dx, S)
         elif feature.kind == PLAIN:
             memcpy(dx, spare, S * sizeof(floating))
         else:

@@ -5,18 +5,18 @@
 # on the rows beside a row, or on the threads.
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport rare, team_barrier
-from ffnn_fast.engine.kernels.products cimport gather_panel, sum_rows, turn
+from ffnn_fast.engine.kernels.compiler cimport rare
+from ffnn_fast.engine.kernels.products cimport gather_panel, scale_entries, sum_rows, turn
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of
 from ffnn_fast.engine.passes.dropout_masks cimport (
     fmix, kept_scale_of, layer_key, splitmix, threshold_of,
 )
 from ffnn_fast.engine.passes.optimizer_rates cimport rates_t
 from ffnn_fast.engine.passes.penalty cimport add_signs
-from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
+from ffnn_fast.engine.passes.team cimport meet, share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport drops, plan_t, step_t
 
 cdef enum:
@@ -74,12 +74,12 @@ cdef inline void transpose_in_place(
     """A (rows, columns) := Aᵀ (columns, rows), by all threads; spare: as many elements"""
     cdef Py_ssize_t first = share_start(rows * columns, TILE, team)
     transpose(rows, columns, A, spare, team)
-    team_barrier(team.threads)
+    meet(team)
     memcpy(
         A + first, spare + first,
         (share_end(rows * columns, TILE, team) - first) * sizeof(floating),
     )
-    team_barrier(team.threads)
+    meet(team)
 
 
 cdef inline void share_transposed(
@@ -90,7 +90,7 @@ cdef inline void share_transposed(
         transpose(
             plan.n[1], plan.n[0], params + plan.W[1], <floating*>sparse_of(batch).W, team
         )
-        team_barrier(team.threads)
+        meet(team)
 
 
 cdef inline floating value_of(
@@ -256,12 +256,7 @@ cdef inline void penalty_gradient(
     const plan_t* plan, Py_ssize_t n, const floating* w, floating* grad
 ) noexcept nogil:
     """grad := l2 w + l1 sign(w) for n entries w of W_1"""
-    cdef Py_ssize_t i
-    cdef floating l2 = <floating>plan.l2[1]
-    memset(grad, 0, n * sizeof(floating))
-    if l2 != 0:
-        for i in range(n):
-            grad[i] = l2 * w[i]
+    scale_entries(n, <floating>plan.l2[1], w, grad)
     if plan.l1[1] != 0:
         add_signs(plan.l1[1], w, grad, n)
 

@@ -13,7 +13,6 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int32_t
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport team_barrier
 from ffnn_fast.engine.kernels.products cimport bias_gradient
 from ffnn_fast.engine.passes.batch cimport batch_of, batch_t
 from ffnn_fast.engine.passes.batch_panels cimport (
@@ -32,7 +31,7 @@ from ffnn_fast.engine.passes.sparse_rows cimport (
 from ffnn_fast.engine.passes.step_update cimport (
     average_entries, panels_to_updates, update_group, update_range,
 )
-from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
+from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, meet, share_end, share_start, team_t
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t
 from ffnn_fast.engine.plan cimport outputs_only, plan_t, step_t
 
@@ -128,9 +127,9 @@ cdef inline double step_on_sparse_batch(
     for group in range(groups):
         if owns(team, group) and X.count[group] > 0 and X.done[group] < u:
             make_up(plan, optimizer, X, group, u, whole, params, grad)
-    team_barrier(team.threads)
+    meet(team)
     panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
-    team_barrier(team.threads)
+    meet(team)
     if team.thread == 0:
         objective += sum_of(sums, panel_count(plan, n)) / n
     for group in range(groups):
@@ -202,14 +201,14 @@ cdef inline void sparse_train_steps(
         total += size * step_on_sparse_batch(
             plan, &step, params, &batch, u, epoch.batch_size, &optimizer, scratch, team
         )
-        team_barrier(team.threads)
+        meet(team)
         start += size
         u += 1
     for group in range(group_count(plan)):
         if owns(team, group):
             make_up(plan, &optimizer, X, group, steps - 1, epoch.batch_size, params, grad)
             make_up(plan, &optimizer, X, group, steps, size, params, grad)
-    team_barrier(team.threads)
+    meet(team)
     transpose_all(plan, plan.n[0], plan.n[1], params, &optimizer, scratch, team)
     if team.thread == 0:
         for group in range(group_count(plan)):

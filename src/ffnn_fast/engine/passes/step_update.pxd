@@ -23,7 +23,7 @@ from ffnn_fast.engine.passes.optimizer_rules cimport apply_rule, clip, update_av
 from ffnn_fast.engine.passes.parametric cimport add_parts
 from ffnn_fast.engine.passes.penalty cimport add_signs
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport PERIODIC, plan_t, step_t
+from ffnn_fast.engine.plan cimport TABLE, plan_t, step_t
 
 cdef enum:
     CLIPPED = 512       # entries of ∇θ that are clipped at a time
@@ -137,17 +137,16 @@ cdef inline void update_feature(
     const floating* grad,
 ) noexcept nogil:
     """The parameters of a column of X one step on, from ∇θ (P,)"""
-    cdef Py_ssize_t at = plan.feature[c].start, n = plan.feature[c].size, L = plan.L
-    if n > 0:
-        update_group(
-            plan, optimizer, 3 * L + (0 if plan.feature[c].kind == PERIODIC else 1), at, params,
-            grad + at, n,
-        )
+    cdef Py_ssize_t at = plan.feature[c].start, n = plan.feature[c].size
+    cdef Py_ssize_t group = 3 * plan.L + (1 if plan.feature[c].kind == TABLE else 0)
+    for _ in range(2):  # the parameters of the column, then its scale
+        if not optimizer.rule.frozen[0]:
+            update_group(plan, optimizer, group, at, params, grad + at, n)
         average_entries(plan, optimizer, at, params, n)
-    if plan.scale >= 0:
+        if plan.scale < 0:
+            break
         at, n = plan.scale + plan.feature[c].at, plan.feature[c].units
-        update_group(plan, optimizer, 3 * L + 2, at, params, grad + at, n)
-        average_entries(plan, optimizer, at, params, n)
+        group = 3 * plan.L + 2
 
 
 cdef inline void update_further(
@@ -336,6 +335,9 @@ cdef inline void square_units(
         parts += (plan.n[k] + UNIT_GRAIN - 1) // UNIT_GRAIN
     if plan.feature is not NULL:
         for k in range(share_start(plan.columns, 1, team), share_end(plan.columns, 1, team)):
+            parts[k] = 0
+            if rule.frozen[0]:
+                continue
             parts[k] = squares(
                 rule.clip_value, grad + plan.feature[k].start, plan.feature[k].size
             )

@@ -1,8 +1,12 @@
 # A team of threads, which all run the same code on shares of their own.
 
+from ffnn_fast.engine.kernels.compiler cimport seconds, team_barrier
+from ffnn_fast.engine.passes.contention cimport contention_t
+
 cdef struct team_t:
     int thread   # 0..threads-1
     int threads
+    contention_t* contention  # NULL: one thread is enough
 
 cdef enum:
     UNIT_GRAIN = 4  # output units are shared out in fours
@@ -11,8 +15,19 @@ cdef enum:
 cdef inline team_t one_thread() noexcept nogil:
     """A team of one"""
     cdef team_t team
-    team.thread, team.threads = 0, 1
+    team.thread, team.threads, team.contention = 0, 1, NULL
     return team
+
+
+cdef inline void meet(team_t team) noexcept nogil:
+    """Wait for the other threads of the team"""
+    cdef double since
+    if team.thread > 0 or team.contention is NULL:
+        team_barrier(team.threads)
+        return
+    since = seconds()
+    team_barrier(team.threads)
+    team.contention.waited += seconds() - since
 
 
 cdef inline Py_ssize_t share_boundary(

@@ -5,12 +5,13 @@
 from libc.math cimport INFINITY
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport team_barrier
+from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.passes.batch cimport batch_of, batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport gradient_block
 from ffnn_fast.engine.passes.batch_panels cimport (
     combination_t, panel_count, panels_to_deltas, panels_to_units, sparse_rows_of,
 )
+from ffnn_fast.engine.passes.contention cimport contention_t, end_step
 from ffnn_fast.engine.passes.dropout_masks cimport set_dropout
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one
 from ffnn_fast.engine.passes.online cimport online_steps
@@ -25,7 +26,9 @@ from ffnn_fast.engine.passes.sparse_rows cimport (
 from ffnn_fast.engine.passes.step_update cimport (
     further_gradient, norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
 )
-from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, one_thread, share_end, share_start, team_t
+from ffnn_fast.engine.passes.team cimport (
+    UNIT_GRAIN, meet, one_thread, share_end, share_start, team_t,
+)
 from ffnn_fast.engine.plan cimport outputs_only, plan_t, step_t
 
 cdef struct epoch_t:  # consecutive batches of the rows of an epoch
@@ -35,6 +38,7 @@ cdef struct epoch_t:  # consecutive batches of the rows of an epoch
     Py_ssize_t stride     # those of the step before it
     Py_ssize_t dropout    # where the rate of dropout lies in them; 0: the rates of the plan
     double* total         # thread 0 adds Σ rows · objective
+    Py_ssize_t start      # the first row that comes; thread 0 sets it where the steps end
 
 cdef struct scratch_t:  # memory of a call that trains
     void* work     # of the passes, of the plan's dtype
@@ -89,7 +93,7 @@ cdef inline void loss_and_gradient(
         rows = rows_from(batch, start, min(n - start, <Py_ssize_t>BLOCK_ROWS))
         if plan.own_products:
             panels_to_deltas(plan, step, params, &rows, scale, work, sums, team)
-            team_barrier(team.threads)
+            meet(team)
             if team.thread == 0:
                 total += sum_of(sums, panel_count(plan, rows.n)) / n
             gradient_from_deltas(plan, rows.n, params, grad, start > 0, work, team)
@@ -104,7 +108,7 @@ cdef inline void loss_and_gradient(
             )
         if start == 0 and plan.has_l1:
             add_all_signs(plan, params, grad, team)
-        team_barrier(team.threads)
+        meet(team)
         start += rows.n
     if plan.sparse:
         transpose_in_place(
@@ -161,13 +165,13 @@ cdef inline double step_on_batch(
         if team.thread == 0:
             objective = penalty_of(plan, params)
         panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
-        team_barrier(team.threads)
+        meet(team)
         if team.thread == 0:
             objective += sum_of(sums, panel_count(plan, n)) / n
         panels_to_updates(plan, optimizer, n, params, grad, panels, bounded, team)
     if bounded:
         square_units(plan, rule, grad, scratch.parts, team)
-        team_barrier(team.threads)
+        meet(team)
         optimizer.rates.scale = norm_scale(plan, rule, scratch.parts)
     if whole or bounded:
         update_all(plan, optimizer, params, grad, team)
@@ -199,7 +203,7 @@ cdef inline double descend_on_batch(
     cdef combination_t combination
     combination.alpha, combination.keep, combination.decay = -eta, 1, -eta
     panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
-    team_barrier(team.threads)
+    meet(team)
     if team.thread == 0:
         total = sum_of(sums, panel_count(plan, n))
     panels_to_units[floating](plan, n, combination, params, params, panels, following, team)
@@ -207,12 +211,16 @@ cdef inline double descend_on_batch(
 
 
 cdef inline void train_steps(
-    const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
+    const plan_t* plan, floating* params, const batch_t* rows, epoch_t* epoch,
     optimizer_t* shared, const scratch_t* scratch, team_t team,
 ) noexcept nogil:
-    """Steps on consecutive batches of the rows; thread 0 sets the rates of the last one"""
-    cdef Py_ssize_t n = rows.n, batch_size = epoch.batch_size, start = 0, t = epoch.t, size
-    cdef const double* hyper = epoch.hyper
+    """Steps on consecutive batches of the rows from `epoch.start`; thread 0 sets the rates of the
+    last one, and where it ends: at the end of the rows, or if others are to go on
+    """
+    cdef Py_ssize_t n = rows.n, batch_size = epoch.batch_size, start = epoch.start, size
+    cdef Py_ssize_t before = start // batch_size, t = epoch.t + before
+    cdef contention_t* contention = team.contention
+    cdef const double* hyper = epoch.hyper + epoch.stride * before
     cdef floating* work = <floating*>scratch.work
     cdef optimizer_t optimizer = shared[0]
     cdef bint in_panels = plan.extended or plan.sparse
@@ -255,9 +263,14 @@ cdef inline void train_steps(
             elif team.thread == 0:
                 objective = step_on_sample(plan, &step, params, &batch, &optimizer, scratch)
             total += size * objective
-        team_barrier(team.threads)
+        if rare(contention is not NULL) and team.thread == 0:
+            end_step(contention, team.threads, start + size)
+        meet(team)
         start += size
         hyper += epoch.stride
+        if rare(contention is not NULL) and start >= contention.stop:
+            break
     if team.thread == 0:
         epoch.total[0] += total
+        epoch.start = start
         shared.rates = optimizer.rates

@@ -1,0 +1,114 @@
+"""Excel files (.xlsx), read by openpyxl."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import zipfile
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.table.coded_texts import ColumnBuilder
+from ffnn_fast.cli.table.conventions import Conventions
+from ffnn_fast.cli.table.data_table import Table, abbreviated
+from ffnn_fast.cli.table.headings import find_heading
+from ffnn_fast.cli.table.sources import Source
+
+ERRORS = ("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!")
+TITLES = 10  # the most rows of one cell above a table
+
+
+def read_excel(source: Source, conventions: Conventions) -> Table:
+    """The table in the first sheet of an Excel file that has cells; error values are missing.
+
+    Raises
+    ------
+    CommandError
+        If openpyxl is not installed, or the file is damaged or has no cells.
+    """
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise CommandError(
+            'reading Excel files needs openpyxl: pip install "ffnn_fast[excel]"'
+        ) from error
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(source.read()), read_only=True, data_only=True)
+        sheets = {sheet.title: _cells(sheet) for sheet in book.worksheets}
+    except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile, SyntaxError) as error:
+        raise CommandError(
+            f"{source.name} is damaged, or an Excel file that openpyxl cannot read: {error}"
+        ) from error
+    used = [title for title, rows in sheets.items() if rows]
+    if not used:
+        raise CommandError(f"{source.name} has no cells")
+    remarks = []
+    if len(used) > 1:
+        remarks.append(
+            f"{source.name} has the sheets {abbreviated(used)}; the first one was read; save "
+            "another as a file of its own to read it"
+        )
+    return _table(source.name, sheets[used[0]], conventions, remarks)
+
+
+def _cells(sheet: Any) -> list[tuple[int, list[str]]]:
+    """The rows that are not empty, with their numbers."""
+    if not hasattr(sheet, "iter_rows"):
+        return []  # a chart
+    sheet.reset_dimensions()  # what a file states may be wrong
+    rows = enumerate(sheet.iter_rows(values_only=True), start=1)
+    found = [(number, [_text(value) for value in row]) for number, row in rows]
+    return [(number, row) for number, row in found if any(row)]
+
+
+def _text(value: Any) -> str:
+    """A cell as text, in the spelling of other formats."""
+    if value is None or value in ERRORS:
+        return ""
+    if isinstance(value, datetime.datetime):
+        plain = value.time() == datetime.time()
+        return value.date().isoformat() if plain else value.isoformat()
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    return str(value).strip()
+
+
+def _table(
+    name: str, numbered: Sequence[tuple[int, list[str]]], conventions: Conventions,
+    remarks: Iterable[str],
+) -> Table:  # fmt: skip
+    """The table in rows of texts; rows may be shorter than others."""
+    remarks = list(remarks)
+    titles = 0
+    while titles < min(TITLES, len(numbered) - 2) and _filled(numbered[titles][1]) == 1:
+        titles += 1
+    if titles and _filled(numbered[titles][1]) > 1 < _filled(numbered[titles + 1][1]):
+        remarks.append(f"{name}: skipped the rows above row {numbered[titles][0]}")
+        numbered = numbered[titles:]
+    width = max(len(row) for _, row in numbered)
+    padded = [[*row, *[""] * (width - len(row))] for _, row in numbered]
+    used = [k for k in range(width) if any(row[k] for row in padded)]
+    rows = [[row[k] for k in used] for row in padded]
+    if len(used) < conventions.fewest:
+        raise CommandError(f"{name} has only one column, but inputs and a target are needed")
+    where = f"row {numbered[0][0]}"
+    heading = find_heading(rows, conventions.known_header, conventions.named, where)
+    first = int(heading.in_table)
+    cells = {}
+    for k, column in enumerate(heading.names):
+        builder = ColumnBuilder(conventions.marks)
+        builder.add([row[k] for row in rows[first:]])
+        cells[column] = builder.finish()
+    lines = np.array([number for number, _ in numbered[first:]], np.int64)
+    remarks += [f"{name}: {remark}" for remark in heading.remarks]
+    return Table(
+        name, heading.names, cells, lines, heading.in_table, unit="row",
+        row_names=heading.row_names, marks=conventions.marks, remarks=tuple(remarks),
+    )  # fmt: skip
+
+
+def _filled(row: Sequence[str]) -> int:
+    return sum(map(bool, row))
