@@ -1,11 +1,20 @@
 """Factors: learning rates and decay by group of parameters."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.input_blocks import small
 
 from ffnn_fast import Network
-from ffnn_fast.optimizers import Adam, AdamW, Factors, rates_of_ntk
+from ffnn_fast.optimizers import (
+    OPTIMIZERS,
+    Adam,
+    AdamW,
+    Factors,
+    epsilons_of_ntk,
+    rates_of_ntk,
+)
 
 
 def test_factors_scale_the_step_of_each_group(rng):
@@ -74,13 +83,64 @@ def test_rates_of_ntk_are_steps_of_the_ntk_form(rng):
         twin.params[:] = net.params
 
 
+@pytest.mark.parametrize("engine_name", ["compiled", "reference"])
+def test_epsilon_factors(engine_name):
+    """The first step of Adam is η g / (|g| + ε factor)."""
+    net = Network([3, 2, 1], output="identity", engine=engine_name, dtype="float64", seed=0)
+    before = net.spec.named(net.params.copy())
+    stepper = net.stepper(
+        optimizer=Adam(learning_rate=0.1, epsilon=1e-3),
+        epsilon_factors=Factors(weights=(2.0, 5.0), biases=10.0),
+    )
+    stepper.apply(np.full(len(net.params), 1e-3))
+    for name, factor in (("W_1", 2), ("W_2", 5), ("b_1", 10), ("b_2", 10)):
+        step = before[name] - net.spec.named(net.params)[name]
+        np.testing.assert_allclose(step, 0.1 / (1 + factor), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["adagrad", "rmsprop", "adadelta", "nadam", "adamax", "radam"]
+)
+def test_epsilon_factors_of_other_rules(optimizer, rng):
+    """A common factor is another ε; in both engines."""
+    net, X, y = small(rng, dropout=0.0, dtype="float64")
+    nets = [net, net.copy(), net.copy()]
+    nets[2] = Network.from_params(net.spec, net.params.copy(), engine="reference")
+    factor = 100.0
+    other = replace(OPTIMIZERS[optimizer](), epsilon=factor * OPTIMIZERS[optimizer]().epsilon)
+    nets[1].fit(X, y, epochs=2, optimizer=other, shuffle=False)
+    each = Factors(*(factor,) * 6)
+    for one in (nets[0], nets[2]):
+        one.fit(X, y, epochs=2, optimizer=optimizer, epsilon_factors=each, shuffle=False)
+        np.testing.assert_allclose(one.params, nets[1].params, rtol=1e-9, atol=1e-12)
+
+
+def test_ntk_with_epsilon(rng):
+    """ε of the NTK form is √n ε here: both give the same steps for gradients as small as ε."""
+    net = Network([9, 1], output="identity", dtype="float64", seed=0)
+    W = net.weights[0].copy()
+    g = 1e-8 * rng.normal(size=(1, 9))
+    stepper = net.stepper(
+        optimizer=Adam(learning_rate=0.1), rate_factors=rates_of_ntk(net.spec.unit_sizes),
+        epsilon_factors=epsilons_of_ntk(net.spec.unit_sizes),
+    )  # fmt: skip
+    stepper.apply(np.concatenate([g.ravel(), [0.0]]))
+    V = 3 * W - 0.1 * (g / 3) / (np.abs(g / 3) + 1e-8)
+    np.testing.assert_allclose(net.weights[0], V / 3, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"epsilon_factors": Factors(biases=0)}, "epsilon_factors must be > 0"),
         ({"rate_factors": Factors(weights=(1.0, 2.0))}, "3 factors of weights, got 2"),
         ({"rate_factors": Factors(alpha=(1.0,) * 3)}, "2 factors of alpha, got 3"),
         ({"rate_factors": Factors(scale=0)}, "must be > 0"),
         ({"decay_factors": 3}, "must be Factors"),
+        (
+            {"decay_factors": Factors(biases=0)},
+            "decay_factors multiply the decay of AdamW, and sgd",
+        ),
         ({"decay_factors": {"scales": 3}}, "group in decay_factors .*weights,.*'scales'.*'scale'"),
     ],
 )

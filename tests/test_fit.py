@@ -12,7 +12,7 @@ from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import SGD, Adam, Optimizer
-from ffnn_fast.schedules import ReduceOnPlateau, StepDecay, WarmUp
+from ffnn_fast.schedules import OneCycle, ReduceOnPlateau, StepDecay, WarmUp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +91,33 @@ def test_the_rate_falls_on_a_plateau():
     plateau = WarmUp(ReduceOnPlateau(1e-6, "val_loss", 0.5, 1, threshold=0.5), 3)
     history = network().fit(X, y, epochs=5, learning_rate=plateau, validation_fraction=0.3)
     np.testing.assert_allclose(history["learning_rate"], [1e-6] * 3 + [5e-7] * 2)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("optimizer", ["sgd", Plain(learning_rate=0.1)])
+def test_the_short_last_batch_is_left_out(engine, optimizer):
+    """Each epoch trains on the first whole batches of its order, and the schedule counts them."""
+    X, y = classes(70)
+    rates = OneCycle(0.1) if optimizer == "sgd" else None
+    options = {"optimizer": optimizer, "learning_rate": rates, "batch_size": 32, "metrics": False}
+    net, other = network(engine=engine), network(engine=engine)
+    history = net.fit(X, y, epochs=3, drop_last=True, **options)
+    orders = [other.rng.permutation(70)[:64] for _ in range(3)]
+    rows = np.concatenate(orders)
+    whole = other.fit(X[rows], y[rows], epochs=1, shuffle=False, **options)
+    np.testing.assert_array_equal(net.params, other.params)
+    assert np.mean(history["loss"]) == pytest.approx(whole["loss"][0], rel=1e-6)
+    assert history["learning_rate"][-1] == whole["learning_rate"][-1]
+
+
+@pytest.mark.parametrize("batch_size", [20, 30, None])
+def test_whole_batches_are_all_kept(batch_size):
+    """Nothing is left out of rows that make whole batches, or less than one."""
+    X, y = classes(20)
+    nets = [network() for _ in range(2)]
+    for net, drop_last in zip(nets, (False, True), strict=True):
+        net.fit(X, y, epochs=2, batch_size=batch_size, drop_last=drop_last)
+    np.testing.assert_array_equal(nets[0].params, nets[1].params)
 
 
 def test_all_rows_are_one_batch():

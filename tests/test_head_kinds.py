@@ -245,6 +245,29 @@ def test_a_weight_of_0_leaves_a_head_out(rng):
 
 
 @pytest.mark.engine
+@pytest.mark.parametrize("engine_name", ["compiled", "reference"])
+@pytest.mark.parametrize("n", [1, 40])
+@pytest.mark.parametrize("other", [{}, {"output": "identity"}])
+def test_an_infinite_loss_of_weight_0_counts_as_0(engine_name, n, other, rng):
+    heads = [Head(2, "identity", weight=0.0), Head(3, **other)]
+    net = Network([4, 6, 5], activation="tanh", heads=heads, engine=engine_name, seed=0)
+    X, kept = rng.normal(size=(n, 4)), np.eye(3)[rng.integers(0, 3, n)]
+    far, near = (np.hstack([np.full((n, 2), value), kept]) for value in (1e30, 1.0))
+    assert net.loss(X, far) == net.loss(X, near)
+    np.testing.assert_array_equal(net.gradient(X, far), net.gradient(X, near))
+    v = rng.normal(size=net.params.shape)
+    np.testing.assert_array_equal(net.hvp(X, far, v), net.hvp(X, near, v))
+    assert net.fit(X, far, epochs=2)[-1]["loss"] < np.inf
+
+
+def test_targets_of_another_number_of_heads(rng):
+    net = Network([4, 6, 5], heads=[Head(2, "identity"), Head(3)], seed=0)
+    X, y = rng.normal(size=(9, 4)), np.zeros(9, int)
+    for given in ((np.zeros((9, 2)), y, y), [y, y, y], (y,)):
+        with pytest.raises(ValueError, match=f"of each of 2 heads, got those of {len(given)}"):
+            net.loss(X, given)
+
+
 def test_short_form_and_heads_are_one_loss(engine, dtype, rng):
     short = NetworkSpec((5, 7, 7), dtype=dtype, heads=(3, 4))
     long = NetworkSpec((5, 7, 7), dtype=dtype, heads=(Head(3), {"width": 4}))

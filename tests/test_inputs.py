@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from support.input_blocks import ALL, NETWORKS, rows, small, spec_of
+from support.input_blocks import ALL, BINS, NETWORKS, rows, small, spec_of
 
 from ffnn_fast import Network, NetworkSpec
 from ffnn_fast.inputs import InputBlock
@@ -179,8 +179,9 @@ def test_a_block_fits_what_plain_columns_do_not(rng):
 
 
 @pytest.mark.parametrize("with_state", [False, True])
-def test_files_and_pickles(tmp_path, rng, with_state):
-    net, X, y = small(rng)
+@pytest.mark.parametrize("inputs", [ALL, BINS], ids=["periodic", "piecewise"])
+def test_files_and_pickles(tmp_path, rng, with_state, inputs):
+    net, X, y = small(rng, inputs=inputs)
     net.partial_fit(X, y, optimizer="adamw", **FACTORS)
     net.save(tmp_path / "net", with_state=with_state)
     loaded = Network.load(tmp_path / "net")
@@ -201,8 +202,9 @@ def test_description_as_json(options):
     assert "inputs" not in NetworkSpec((2, 2)).to_dict()
 
 
-def test_resumed_fits_have_the_same_bits(tmp_path, rng):
-    net, X, y = small(rng)
+@pytest.mark.parametrize("inputs", [ALL, BINS], ids=["periodic", "piecewise"])
+def test_resumed_fits_have_the_same_bits(tmp_path, rng, inputs):
+    net, X, y = small(rng, inputs=inputs)
     again = net.copy()
     given = {"optimizer": "adamw", "rng": 1, "averaging": "ema", "clip_norm": 1.0, **FACTORS}
     net.fit(X, y, epochs=4, **given)

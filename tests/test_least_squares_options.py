@@ -243,6 +243,8 @@ class TestIntervals:
         ({"output_weight": np.ones(3)}, r"output_weight must have shape \(2,\), got \(3,\)"),
         ({"output_weight": [1, -1]}, "output_weight must be >= 0, got -1"),
         ({"output_weight": [0, 0]}, "output_weight must have a positive sum"),
+        ({"output_weight": [1, 1e200]}, "largest of output_weight must lie between 1e-100 and"),
+        ({"output_weight": [0, 1e-200]}, "largest of output_weight must lie between 1e-100 and"),
         ({"output_weight": [1, np.nan]}, "output_weight must be finite"),
         ({"frozen": [3]}, r"the network has layers 1 to 2, got \[3\] in frozen"),
         ({"frozen": [1, 2]}, "all layers are frozen"),

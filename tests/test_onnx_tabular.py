@@ -71,6 +71,16 @@ def test_classifier(rows, dtype):
     assert found["label"].tolist() == fitted.predict(rows).tolist()
 
 
+def test_several_columns_of_labels(rows):
+    X = table()
+    y = pd.DataFrame({"a": np.where(X["x"] > 0, "yes", "no"), "b": X["day"].dt.month % 3})
+    fitted = TabularClassifier(**QUICK).fit(X, y)
+    found = outputs(to_onnx(fitted), feed(rows))
+    for j, proba in enumerate(fitted.predict_proba(rows)):
+        np.testing.assert_allclose(found[f"probabilities_{j}"], proba, atol=1e-5)
+        assert found[f"label_{j}"].tolist() == fitted.predict(rows)[:, j].tolist()
+
+
 def test_regressor(rows, tmp_path):
     X = table()
     y = np.column_stack([X["x"], X["flag"] + 7.0])

@@ -90,15 +90,21 @@ def _ours(preset):
     return make
 
 
-def realmlp(task, seed):
-    """RealMLP-TD of pytabkit, on one thread."""
-    from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
+def _pytabkit(recipe):
+    """RealMLP of its authors, on one thread."""
 
-    kind = RealMLP_TD_Classifier if task.classes else RealMLP_TD_Regressor
-    return kind(random_state=seed, device="cpu", n_threads=1)
+    def make(task, seed):
+        import pytabkit
+
+        kind = "Classifier" if task.classes else "Regressor"
+        made = getattr(pytabkit, f"RealMLP_{recipe}_{kind}")
+        return made(random_state=seed, device="cpu", n_threads=1)
+
+    return make
 
 
 MODELS = {
-    "ours": _ours("default"), "ours fast": _ours("fast"), "linear": linear, "hgb": hgb,
-    "lightgbm": lightgbm, "catboost": catboost, "realmlp": realmlp,
+    "ours": _ours("default"), "ours fast": _ours("fast"), "ours realmlp": _ours("realmlp"),
+    "ours realmlp-s": _ours("realmlp-s"), "linear": linear, "hgb": hgb, "lightgbm": lightgbm,
+    "catboost": catboost, "realmlp": _pytabkit("TD"), "realmlp-s": _pytabkit("TD_S"),
 }  # fmt: skip

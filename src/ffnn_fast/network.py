@@ -797,8 +797,9 @@ class Network:
         return streaming.step(self._bound, self.rng, (X, y), learning_rate, bounds)
 
     def initialize(
-        self, X: ArrayLike, *, biases: str = "rows", rng: int | np.random.Generator | None = None
-    ) -> None:
+        self, X: ArrayLike, *, biases: str = "rows", rng: int | np.random.Generator | None = None,
+        most_rows: int = 1000,
+    ) -> None:  # fmt: skip
         """Draw all W_k and b_k anew, so that each unit has pre-activations of deviation 1 on rows.
 
         From the first layer to the last, W_k is drawn from N(0, 1/n_{k-1}), and each of its rows is
@@ -810,12 +811,14 @@ class Network:
         Parameters
         ----------
         X : array-like of shape (n, n_0)
-            Rows to train on; at most 1 000 of them are drawn. A unit whose pre-activations are
-            constant on them keeps the weights that were drawn.
+            Rows to train on. A unit whose pre-activations are constant on them keeps the weights
+            that were drawn.
         biases : {"rows", "zeros"}, default "rows"
             ``zeros``: all b_k are 0.
         rng : int or Generator, optional
             Default: the network's own.
+        most_rows : int, default 1000
+            At most so many of the rows are drawn, and the others not used.
 
         Raises
         ------
@@ -842,7 +845,8 @@ class Network:
         rows, generator = as_rows(X, self.spec)[0], self.rng
         if rng is not None:
             generator = as_generator(rng, "rng")
-        self.params[:] = initial_params(self.spec, self.params, rows, biases, generator)
+        most_rows = as_int(most_rows, "most_rows")
+        self.params[:] = initial_params(self.spec, self.params, rows, biases, generator, most_rows)
         self.stream = None
 
     def fit(
@@ -852,7 +856,8 @@ class Network:
         validation_data: Sequence[ArrayLike | None] | None = None, validation_fraction: float = 0.0,
         sample_weight: ArrayLike | None = None, derivatives: tuple[ArrayLike, float] | None = None,
         missing_derivatives: str = "refuse", class_weight: str | Mapping[int, float] | None = None,
-        shuffle: bool = True, rng: int | np.random.Generator | None = None,
+        shuffle: bool = True, drop_last: bool = False,
+        rng: int | np.random.Generator | None = None,
         metrics: MetricsLike = True, diagnostics: bool = False,
         callbacks: Iterable[CallbackLike] = (), early_stopping: EarlyStopping | bool | None = None,
         tol: float | None = None, max_time: float | None = None,
@@ -860,6 +865,7 @@ class Network:
         clip_norm: float | None = math.inf, max_norm: float | None = math.inf,
         frozen: Iterable[int] | None = (),
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
+        epsilon_factors: Factors | None = None,
         checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
         on_interrupt: str = "raise",
     ) -> History:  # fmt: skip
@@ -906,6 +912,9 @@ class Network:
             Balanced: inverse to how often the class occurs. Multiplies `sample_weight`.
         shuffle : bool, default True
             Draw a new order of the rows for each epoch.
+        drop_last : bool, default False
+            Leave out the last batch of an epoch if it is short: no row beyond the last whole batch
+            is trained on in that epoch. Fewer rows than one batch make one batch.
         rng : int or Generator, optional
             For shuffling, holding out and dropout; default: the network's own, ``net.rng``.
         metrics : bool or sequence of str, callable or Metric, default True
@@ -934,9 +943,9 @@ class Network:
             inf or None: none.
         frozen : sequence of int, default ()
             Layers k = 1..L that stay as they are; 0: the input block.
-        rate_factors, decay_factors : Factors, optional
-            Of the learning rate, and of the decay of `AdamW`, for groups of parameters; see
-            `ffnn_fast.optimizers.Factors`.
+        rate_factors, decay_factors, epsilon_factors : Factors, optional
+            Of the learning rate, of the decay of `AdamW`, and of the optimizer's ε, for groups of
+            parameters; see `ffnn_fast.optimizers.Factors`.
         checkpoint : path or Checkpoint, optional
             Where to write the fit after each epoch, so that it can be resumed.
         resume : path or bool, default False
@@ -979,11 +988,12 @@ class Network:
             validation_data=validation_data, validation_fraction=validation_fraction,
             sample_weight=sample_weight, derivatives=derivatives,
             missing_derivatives=missing_derivatives, class_weight=class_weight, shuffle=shuffle,
-            rng=rng, metrics=metrics, diagnostics=diagnostics, callbacks=callbacks,
-            early_stopping=early_stopping, tol=tol, max_time=max_time, averaging=averaging,
-            clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm, frozen=frozen,
-            rate_factors=rate_factors, decay_factors=decay_factors, checkpoint=checkpoint,
-            resume=resume, on_interrupt=on_interrupt,
+            drop_last=drop_last, rng=rng, metrics=metrics, diagnostics=diagnostics,
+            callbacks=callbacks, early_stopping=early_stopping, tol=tol, max_time=max_time,
+            averaging=averaging, clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm,
+            frozen=frozen, rate_factors=rate_factors, decay_factors=decay_factors,
+            epsilon_factors=epsilon_factors, checkpoint=checkpoint, resume=resume,
+            on_interrupt=on_interrupt,
         )  # fmt: skip
         state = fitting.prepare(self._bound, self.rng, X, y, request)
         self.history = state.history
@@ -997,6 +1007,7 @@ class Network:
         clip_value: float | None = None, clip_norm: float | None = None,
         max_norm: float | None = None, frozen: Iterable[int] | None = None,
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
+        epsilon_factors: Factors | None = None,
     ) -> float:  # fmt: skip
         """Train on these rows once, in the order given, from the optimizer's last state.
 
@@ -1018,7 +1029,8 @@ class Network:
             state; another optimizer, or one with other options, starts with new state. If only
             `optimizer` is given, the rate is the optimizer's own. A schedule that counts epochs
             takes each chunk for one.
-        clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors : optional
+        clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors, \
+epsilon_factors : optional
             As in `fit`. Default: those of the last call, or none; ``inf``, ``()`` and
             ``Factors()`` end them.
 
@@ -1039,7 +1051,14 @@ class Network:
             network has then been trained on the chunks before an invalid one.
         """
         bounds = streaming.given_bounds(
-            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+            self.spec,
+            clip_value,
+            clip_norm,
+            max_norm,
+            frozen,
+            rate_factors,
+            decay_factors,
+            epsilon_factors,
         )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
         data = (X, y, sample_weight)
@@ -1053,7 +1072,7 @@ class Network:
         batch_size: int = 32, clip_value: float | None = None, clip_norm: float | None = None,
         max_norm: float | None = None, frozen: Iterable[int] | None = None,
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
-        rollback: bool = True,
+        epsilon_factors: Factors | None = None, rollback: bool = True,
     ) -> Stepper:  # fmt: skip
         """An object that trains one step per call, for training loops of your own.
 
@@ -1065,7 +1084,7 @@ class Network:
         Parameters
         ----------
         optimizer, learning_rate, clip_value, clip_norm, max_norm, frozen, rate_factors, \
-decay_factors : optional
+decay_factors, epsilon_factors : optional
             As in `partial_fit`: by default those of the last stepper or `partial_fit`, whose state
             goes on, or stochastic gradient descent. A schedule must count steps. With another
             optimizer the network has the state of the new stepper from then on; an older one goes
@@ -1097,7 +1116,14 @@ decay_factors : optional
         True
         """
         bounds = streaming.given_bounds(
-            self.spec, clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors
+            self.spec,
+            clip_value,
+            clip_norm,
+            max_norm,
+            frozen,
+            rate_factors,
+            decay_factors,
+            epsilon_factors,
         )
         request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)

@@ -198,7 +198,11 @@ def sample_losses(plan: Plan, a_L: Array, y_hat: Array, y: Array) -> Array:
     pairs, and of pairs in `FROM_LOGITS`, are computed from a_L.
     """
     heads = heads_of(plan, y, a_L, y_hat)
-    return np.sum([weight * losses_of_head(head, *parts) for head, weight, parts in heads], axis=0)
+    losses = [
+        weight * losses_of_head(head, *parts) if weight else np.zeros(len(y_hat), y_hat.dtype)
+        for head, weight, parts in heads
+    ]
+    return np.sum(losses, axis=0)
 
 
 def losses_of_head(plan: Plan, y: Array, a_L: Array, y_hat: Array) -> Array:

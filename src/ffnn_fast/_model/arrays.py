@@ -17,6 +17,7 @@ from ffnn_fast.activations import by_head
 from ffnn_fast.losses import REAL, Domain, loss_of
 
 Array = np.ndarray
+MOST_WEIGHT = 1e100  # of an output
 FEW = 32  # elements, whose sum takes Python less time than one call of NumPy
 SMALL = 4096  # elements; below, the fewest NumPy calls count, above, the fewest passes
 BLOCK = 1 << 21  # elements that are converted or checked between two checks of signals
@@ -62,7 +63,7 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     TypeError, ValueError
         As `as_rows`; also for labels out of range and targets outside the domain of the loss.
     """
-    if spec.mixed and _is_by_head(y, spec):
+    if spec.mixed and _is_by_head(y, spec, n, name):
         return _targets_of_heads(y, spec, n, name)
     ignore = spec.missing_targets == "ignore"
     given, missing = _with_missing(y, name) if ignore else (as_numbers(y, name), None)
@@ -92,10 +93,21 @@ def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
     return dense
 
 
-def _is_by_head(y: Any, spec: NetworkSpec) -> bool:
-    """Whether targets are given head by head: a tuple of as many, or a list of as many arrays."""
+def _is_by_head(y: Any, spec: NetworkSpec, n: int, name: str) -> bool:
+    """Whether targets are given head by head: a tuple of as many, or a list of as many arrays.
+
+    ValueError if they are those of another number of heads: as many times n targets, not n.
+    """
     arrays = isinstance(y, list) and all(isinstance(part, Array) for part in y)
-    return (arrays or isinstance(y, tuple)) and len(y) == len(spec.heads)
+    if not (arrays or isinstance(y, tuple)):
+        return False
+    whole = all(np.ndim(part) > 0 and len(part) == n for part in y)
+    if len(y) not in (0, n, len(spec.heads)) and whole:
+        raise ValueError(
+            f"{name} must be a tuple of the targets of each of {len(spec.heads)} heads, got those "
+            f"of {len(y)}"
+        )
+    return len(y) == len(spec.heads)
 
 
 def _targets_of_heads(y: Any, spec: NetworkSpec, n: int, name: str) -> Array:
@@ -143,9 +155,22 @@ def with_largest_near_one(weight: Array) -> tuple[Array, int]:
 
 
 def as_output_weight(weight: Any, spec: NetworkSpec, name: str = "output_weight") -> Array | None:
-    """Weights of the outputs as they are, (n_L,), or None; raises as `as_sample_weight`."""
+    """Weights of the outputs as they are, (n_L,), or None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `as_sample_weight`; or if the largest is so far from 1 that products of objectives and
+        their derivatives would overflow, or vanish.
+    """
     if weight is None:
         return None
+    largest = float(checked_weights(weight, spec.n_outputs, name).max())
+    if not 1 / MOST_WEIGHT <= largest <= MOST_WEIGHT:
+        raise ValueError(
+            f"the largest of {name} must lie between {1 / MOST_WEIGHT:g} and {MOST_WEIGHT:g}, got "
+            f"{largest:g}; divide all by it: without a penalty only their ratios matter"
+        )
     return np.ascontiguousarray(checked_weights(weight, spec.n_outputs, name), dtype=spec.dtype)
 
 

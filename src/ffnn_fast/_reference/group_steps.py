@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
@@ -28,16 +30,19 @@ def move_groups(
     t: int,
     moving: slice | Array,
 ) -> None:
-    """One step of the optimizer on each group by itself, with η and λ of its own; g is ∇θ of the
+    """One step of the optimizer on each group by itself, with η, λ and ε of its own; g is ∇θ of the
     entries that move.
     """
     grad, moves = np.zeros_like(params), np.zeros(len(params), bool)
     grad[moving], moves[moving] = g, True
-    rates, decays = rule.factors(spec.n_layers)
+    rates, decays, epsilons = rule.factors(spec.n_layers)
+    names = [part.name for part in fields(rule.optimizer)]
     for group, part in spec.groups:
         if part.stop > part.start and moves[part.start]:
             own = hyper.copy()
             own[0] *= rates[group]
             if rule.optimizer.name == "adamw":  # its decay is η λ: λ takes the factor of η back out
                 own[4] *= decays[group] / rates[group]
+            if "epsilon" in names:
+                own[names.index("epsilon")] *= epsilons[group]
             move(rule, own, params[part], grad[part], state[: rule.optimizer.slots, part], t)

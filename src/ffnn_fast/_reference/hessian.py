@@ -203,6 +203,8 @@ def output_gradient_tangent(
     """∇a_L of every sample and its derivative along v, from a_L and ȧ_L; y is (n, T)."""
     parts = [
         [weight * part for part in _of_head(head, *arrays)]
+        if weight
+        else [np.zeros_like(arrays[1])] * 2
         for head, weight, arrays in heads_of(plan, y, a_L, tangent)
     ]
     gradients, curved = zip(*parts, strict=True)

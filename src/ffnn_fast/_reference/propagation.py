@@ -5,6 +5,8 @@ n rows, n_k units of layer k; a[k], h[k], da[k], dh[k] are (n, n_k), W_k is (n_k
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
@@ -84,7 +86,18 @@ def output_gradient(plan: Plan, y_hat: Array, y: Array, a_L: Array) -> Array:
     pairs in `FROM_LOGITS` is one formula of a_L; of each head times its weight.
     """
     heads = heads_of(plan, y, a_L, y_hat)
-    return np.hstack([weight * delta_of_head(head, *parts) for head, weight, parts in heads])
+    return _weighted(delta_of_head, heads)
+
+
+def _weighted(
+    gradient: Callable[..., Array], heads: list[tuple[Plan, float, tuple[Array, ...]]]
+) -> Array:
+    """A gradient of each head times its weight, side by side; 0 for weight 0, however large."""
+    parts = [
+        weight * gradient(head, *arrays) if weight else np.zeros_like(arrays[-1])
+        for head, weight, arrays in heads
+    ]
+    return np.hstack(parts)
 
 
 def delta_of_head(plan: Plan, y: Array, a_L: Array, y_hat: Array) -> Array:
@@ -113,9 +126,7 @@ def outputs_gradient(plan: Plan, y_hat: Array, y: Array) -> Array:
     cross-entropy.
     """
     heads = heads_of(plan, y, y_hat)
-    return np.hstack(
-        [weight * _loss_gradient_of_head(head, *parts) for head, weight, parts in heads]
-    )
+    return _weighted(_loss_gradient_of_head, heads)
 
 
 def _loss_gradient_of_head(plan: Plan, y: Array, y_hat: Array) -> Array:

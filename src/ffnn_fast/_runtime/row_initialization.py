@@ -15,17 +15,17 @@ from ffnn_fast._runtime.inspection import trace
 
 Array = np.ndarray
 BIASES = ("rows", "zeros")
-MOST_ROWS = 1000  # from which the parameters are computed
 DRAWN = 5  # rows of a unit's bias
 SMALLEST = 1e-6  # standard deviation by which weights are divided
 
 
 def initial_params(
-    spec: NetworkSpec, params: Array, X: Array, biases: str, rng: np.random.Generator
-) -> Array:
+    spec: NetworkSpec, params: Array, X: Array, biases: str, rng: np.random.Generator,
+    most_rows: int,
+) -> Array:  # fmt: skip
     """θ, (P,), with W_k and b_k as `Network.initialize` sets them, and all else as in `params`."""
     found = params.copy()
-    rows = X[rng.permutation(len(X))[:MOST_ROWS]]
+    rows = X[rng.permutation(len(X))[:most_rows]]
     layers = zip(spec.weights(found), spec.biases(found), strict=True)
     for k, (W, b) in enumerate(layers, start=1):
         h = trace(spec, found, rows, None)[f"h_{k - 1}"].astype(np.float64)

@@ -41,10 +41,10 @@ from ffnn_fast.schedules import Constant, ReduceOnPlateau, Schedule, WarmUp, as_
 
 # What `FitOptions` are made of, besides the numbers of rows.
 _arguments_of_options = attrgetter(
-    "epochs", "batch_size", "optimizer", "learning_rate", "schedules", "shuffle", "metrics",
-    "diagnostics", "callbacks", "early_stopping", "tol", "max_time", "averaging", "clip_value",
-    "clip_norm", "max_norm", "frozen", "rate_factors", "decay_factors", "checkpoint",
-    "on_interrupt",
+    "epochs", "batch_size", "optimizer", "learning_rate", "schedules", "shuffle", "drop_last",
+    "metrics", "diagnostics", "callbacks", "early_stopping", "tol", "max_time", "averaging",
+    "clip_value", "clip_norm", "max_norm", "frozen", "rate_factors", "decay_factors",
+    "epsilon_factors", "checkpoint", "on_interrupt",
 )  # fmt: skip
 IMMUTABLE = frozenset({bool, int, float, str, type(None)})
 
@@ -122,9 +122,11 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
             decay,
             rate_factors=as_group_factors(request.rate_factors, "rate_factors", spec),
             decay_factors=as_group_factors(request.decay_factors, "decay_factors", spec),
+            epsilon_factors=as_group_factors(request.epsilon_factors, "epsilon_factors", spec),
         ),
         schedule=schedule.with_mode(larger_is_better),
         shuffle=as_bool(request.shuffle, "shuffle"),
+        drop_last=as_bool(request.drop_last, "drop_last"),
         metrics=metrics,
         gradient_norm=bool(metrics),
         diagnostics=as_bool(request.diagnostics, "diagnostics"),

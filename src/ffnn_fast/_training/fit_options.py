@@ -13,10 +13,8 @@ from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.metrics import Metric
-from ffnn_fast.optimizers import StepRule
+from ffnn_fast.optimizers import FACTORS, StepRule
 from ffnn_fast.schedules import Schedule
-
-FACTORS = ("rate_factors", "decay_factors")  # which checkpoints hold only where they are given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +26,7 @@ class FitOptions:
     rule: StepRule
     schedule: Schedule
     shuffle: bool = True
+    drop_last: bool = False
     metrics: tuple[Metric, ...] = ()
     gradient_norm: bool = False
     diagnostics: bool = False
@@ -46,6 +45,8 @@ class FitOptions:
         all_schedules = (self.schedule, *self.schedules.values())
         shares = any(schedule.needs_n_steps for schedule in all_schedules)
         given: dict[str, Any] = {"epochs": self.epochs} if shares else {}
+        if self.drop_last:
+            given["drop_last"] = True
         if self.derivative_weight is not None:
             given["derivatives"] = self.derivative_weight
         if self.schedules:

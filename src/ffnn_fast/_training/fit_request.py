@@ -38,6 +38,7 @@ class FitRequest(NamedTuple):
     missing_derivatives: str
     class_weight: str | Mapping[int, float] | None
     shuffle: bool
+    drop_last: bool
     rng: int | np.random.Generator | None
     metrics: MetricsLike
     diagnostics: bool
@@ -52,6 +53,7 @@ class FitRequest(NamedTuple):
     frozen: Iterable[int] | None
     rate_factors: Factors | None
     decay_factors: Factors | None
+    epsilon_factors: Factors | None
     checkpoint: PathLike | Checkpoint | None
     resume: PathLike | bool
     on_interrupt: str

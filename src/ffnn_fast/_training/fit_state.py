@@ -115,14 +115,20 @@ class FitState:
         return len(self.train.X)
 
     @property
+    def rows_per_epoch(self) -> int:
+        """The number of rows that the batches of an epoch hold."""
+        size = self.options.batch_size  # at most n_rows
+        return self.n_rows // size * size if self.options.drop_last else self.n_rows
+
+    @property
     def epochs(self) -> int:
         """The number of epochs after which the fit ends."""
         return self.options.epochs
 
     @property
     def steps_per_epoch(self) -> int:
-        """The number of batches that the rows make."""
-        return -(-self.n_rows // self.options.batch_size)
+        """The number of batches of an epoch."""
+        return -(-self.rows_per_epoch // self.options.batch_size)
 
     @property
     def learning_rate(self) -> float:

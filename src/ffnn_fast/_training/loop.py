@@ -81,7 +81,7 @@ class _Loop:
         self.chunk = options.batch_size * (1 if self.per_batch else steps)
         constant = isinstance(state.schedule, Constant) and not options.schedules
         self.hyper = state.hyper(0, 1) if constant else None
-        self.order = np.arange(state.n_rows, dtype=np.int64)
+        self.order = np.arange(state.rows_per_epoch, dtype=np.int64)
 
     def keep_scratch(self) -> None:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
@@ -102,7 +102,8 @@ class _Loop:
         if options.shuffle and options.batch_size < state.n_rows:
             shuffle, n = state.rng.permutation, state.n_rows
             many = n > MANY_ROWS
-            self.order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
+            order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
+            self.order = order[: state.rows_per_epoch]
         if state.position == 0:
             self.notify("on_epoch_begin")
         self.divergence.take_snapshot(state)
@@ -124,12 +125,12 @@ class _Loop:
 
     def _steps_and_figures(self) -> Record | None:
         """The steps of an epoch, and its record; None if the fit ends before."""
-        state = self.state
-        while state.position < state.n_rows:
-            if self._steps() or (state.position < state.n_rows and self._is_over()):
+        state, n = self.state, self.state.rows_per_epoch
+        while state.position < n:
+            if self._steps() or (state.position < n and self._is_over()):
                 return None
         _average_epoch(state)
-        return {"epoch": state.epoch, "loss": state.loss_sum / state.n_rows} | self._figures()
+        return {"epoch": state.epoch, "loss": state.loss_sum / n} | self._figures()
 
     def _steps(self) -> bool:
         """Make a chunk of steps; return whether the fit has diverged."""
@@ -180,7 +181,7 @@ class _Loop:
         else:
             record["learning_rate"] = float(self.hyper[0, 0])
         record["seconds"] = state.seconds
-        record["samples_per_second"] = state.n_rows / max(state.seconds, 1e-9)
+        record["samples_per_second"] = state.rows_per_epoch / max(state.seconds, 1e-9)
         return record
 
 

@@ -214,6 +214,7 @@ def given_bounds(
     frozen: Any,
     rate_factors: Any = None,
     decay_factors: Any = None,
+    epsilon_factors: Any = None,
 ) -> dict[str, Any]:
     """Those that are not None, as a `StepRule` takes them."""
     given = {
@@ -222,6 +223,7 @@ def given_bounds(
         "max_norm": max_norm,
         "rate_factors": as_group_factors(rate_factors, "rate_factors", spec),
         "decay_factors": as_group_factors(decay_factors, "decay_factors", spec),
+        "epsilon_factors": as_group_factors(epsilon_factors, "epsilon_factors", spec),
     }
     given = {name: value for name, value in given.items() if value is not None}
     return given if frozen is None else given | {"frozen": as_frozen_layers(frozen, spec)}

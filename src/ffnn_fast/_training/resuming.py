@@ -122,7 +122,8 @@ def _are_same(written: Any, given: Any) -> bool:
 
 def _as_counters(progress: dict[str, Any], state: FitState) -> dict[str, Any]:
     """The counters, if a fit on these rows with these options can have them together."""
-    n, batch_size, averaging = state.n_rows, state.options.batch_size, state.options.averaging
+    n, batch_size = state.rows_per_epoch, state.options.batch_size
+    averaging = state.options.averaging
     epoch = as_int(progress["epoch"], "epoch", 1, MAX_INT)
     position = as_int(progress["position"], "position", 0, n)
     if position % batch_size and position != n:

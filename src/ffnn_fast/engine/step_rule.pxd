@@ -26,11 +26,12 @@ cdef inline bytes read_rule(rule, Py_ssize_t L, rule_t* c):
     cdef bytes frozen = bytes([k in rule.frozen for k in range(L + 1)])
     cdef Py_ssize_t groups = 3 * L + 3 if rule.has_factors else 0
     cdef bytes numbers = rule.packed_factors(L) + frozen
-    c.rate_factor = c.decay_factor = NULL
+    c.rate_factor = c.decay_factor = c.epsilon_factor = NULL
     if groups:
         c.rate_factor = <const double*><const char*>numbers
         c.decay_factor = c.rate_factor + groups
-    c.frozen = <const char*>numbers + 2 * groups * sizeof(double)
+        c.epsilon_factor = c.decay_factor + groups
+    c.frozen = <const char*>numbers + 3 * groups * sizeof(double)
     require(all([k <= L for k in rule.frozen]), f"frozen {rule.frozen}")
     c.optimizer, c.slots = optimizer_code(rule.optimizer), rule.optimizer.slots
     c.clip_value, c.clip_norm, c.max_norm = rule.clip_value, rule.clip_norm, rule.max_norm

@@ -19,14 +19,14 @@ def add_predictions(graph: Graph, fitted: Fitted, y_hat: str) -> None:
     elif isinstance(estimator.classes_, list):
         parts = graph.split(y_hat, spec.head_widths)
         for j, (part, classes) in enumerate(zip(parts, estimator.classes_, strict=True)):
-            _add_label(graph, classes, part, f"_{j}")
+            add_label(graph, classes, part, f"_{j}")
     elif spec.output == "softmax":
-        _add_label(graph, estimator.classes_, y_hat)
+        add_label(graph, estimator.classes_, y_hat)
     elif spec.n_outputs == 1:
         p_0 = graph.add("Sub", graph.constant(1), y_hat)
         chosen = graph.add("Greater", y_hat, graph.constant(0.5))
         place = graph.add("Squeeze", graph.cast(chosen, "int64"), graph.constant([1], "int64"))
-        decode(graph, estimator.classes_, place)
+        _decode(graph, estimator.classes_, place)
         both = graph.add("Concat", p_0, y_hat, axis=1, name="probabilities")
         graph.output(both, graph.dtype, 2)
     else:
@@ -48,14 +48,18 @@ def _add_value(graph: Graph, fitted: Fitted, y_hat: str) -> None:
     graph.output(graph.add("Identity", y_hat, name="value"), graph.dtype, width)
 
 
-def _add_label(graph: Graph, classes: Any, p: str, suffix: str = "") -> None:
-    """The most probable of the classes, (n,), and the probabilities p, (n, number of classes)."""
-    decode(graph, classes, graph.add("ArgMax", p, axis=1, keepdims=0), suffix)
+def add_label(
+    graph: Graph, classes: Any, p: str, suffix: str = "", dtype: str | None = None
+) -> None:
+    """The most probable of the classes, (n,), and the probabilities p, (n, number of classes), of
+    this dtype, by default the graph's.
+    """
+    _decode(graph, classes, graph.add("ArgMax", p, axis=1, keepdims=0), suffix)
     probabilities = graph.add("Identity", p, name=f"probabilities{suffix}")
-    graph.output(probabilities, graph.dtype, len(classes))
+    graph.output(probabilities, dtype or graph.dtype, len(classes))
 
 
-def decode(graph: Graph, classes: Any, place: str, suffix: str = "") -> None:
+def _decode(graph: Graph, classes: Any, place: str, suffix: str = "") -> None:
     """Classes by their place, (n,)."""
     known = np.asarray(classes)
     kind = {"U": "object", "O": "object", "f": "float64", "b": "bool"}.get(

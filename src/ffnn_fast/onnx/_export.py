@@ -65,7 +65,7 @@ def to_onnx(
     An estimator of `ffnn_fast.tabular` has such inputs too: float64 for a number, NaN where it is
     missing, one for each part of a date (as ``day year``); string for a category, which is unknown
     or missing if it is no level of the training rows. Its outputs are ``value``, (n, T), or
-    ``label`` and ``probabilities``, of float64.
+    ``label`` and ``probabilities``, as above, of float64.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast.network import Network
-from ffnn_fast.onnx._estimators import decode
+from ffnn_fast.onnx._estimators import add_label
 from ffnn_fast.onnx._graph import ML, Graph
 
 DOUBLE = "float64"  # of encoding and calibration
@@ -38,17 +38,19 @@ def is_tabular(model: Any) -> bool:
 def add_tabular(graph: Graph, model: Any, layers: Layers) -> None:
     """Add inputs for the columns, and the outputs that the estimator predicts."""
     x = _encoded(graph, model._inputs)
-    classes = getattr(model, "classes_", None)
-    predicted = _probabilities if classes is not None else _values
+    classifies = hasattr(model, "classes_")
+    predicted = _probabilities if classifies else _values
     parts = [predicted(graph, model, layers(net, x)) for net in model.networks_]
     total = graph.add("Sum", *parts) if len(parts) > 1 else parts[0]
-    name = "probabilities" if classes is not None else "value"
-    mean = graph.add("Div", total, graph.constant(len(parts), DOUBLE), name=name)
-    if classes is None:
+    mean = graph.add("Div", total, graph.constant(len(parts), DOUBLE), name="value")
+    if not classifies:
         graph.output(mean, DOUBLE, model.networks_[0].spec.n_outputs)
-        return
-    decode(graph, classes, graph.add("ArgMax", mean, axis=1, keepdims=0))
-    graph.output(mean, DOUBLE, len(classes))
+    elif isinstance(model.classes_, list):
+        columns = graph.split(mean, tuple(map(len, model.classes_)))
+        for j, (part, classes) in enumerate(zip(columns, model.classes_, strict=True)):
+            add_label(graph, classes, part, f"_{j}", DOUBLE)
+    else:
+        add_label(graph, model.classes_, mean, "", DOUBLE)
 
 
 def _encoded(graph: Graph, inputs: Any) -> str:
@@ -97,10 +99,19 @@ def _codes(graph: Graph, levels: tuple[str, ...], value: str) -> str:
 
 
 def _probabilities(graph: Graph, model: Any, y_hat: str) -> str:
-    """softmax(log ŷ / T)."""
+    """softmax(log ŷ / T) of each column of labels, side by side."""
     least = graph.constant(np.float32(SMALLEST), DOUBLE)
     logits = graph.add("Log", graph.add("Max", graph.cast(y_hat, DOUBLE), least))
-    cooled = graph.add("Div", logits, graph.constant(model.temperature_, DOUBLE))
+    if not isinstance(model.classes_, list):
+        return _softmax(graph, logits, model.temperature_)
+    columns = graph.split(logits, tuple(map(len, model.classes_)))
+    pairs = zip(columns, model.temperature_, strict=True)
+    return graph.add("Concat", *(_softmax(graph, *pair) for pair in pairs), axis=1)
+
+
+def _softmax(graph: Graph, logits: str, temperature: float) -> str:
+    """softmax(logits / T)."""
+    cooled = graph.add("Div", logits, graph.constant(temperature, DOUBLE))
     return graph.add("Softmax", cooled, axis=-1)
 
 

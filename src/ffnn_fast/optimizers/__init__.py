@@ -1,6 +1,6 @@
 """Optimizers by name, and all of a step that is not the gradient."""
 
-from ffnn_fast.optimizers._factors import Factors, as_factors, rates_of_ntk
+from ffnn_fast.optimizers._factors import Factors, as_factors, epsilons_of_ntk, rates_of_ntk
 from ffnn_fast.optimizers._first_step import first_step as first_step  # for the reference
 from ffnn_fast.optimizers._rules import (
     OPTIMIZERS,
@@ -20,6 +20,7 @@ from ffnn_fast.optimizers._rules import (
     Rprop,
     as_optimizer,
 )
+from ffnn_fast.optimizers._step_rule import FACTORS as FACTORS  # for training
 from ffnn_fast.optimizers._step_rule import StepRule
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "StepRule",
     "as_factors",
     "as_optimizer",
+    "epsilons_of_ntk",
     "rates_of_ntk",
 ]

@@ -19,10 +19,10 @@ BY_LAYER = ("weights", "biases", "alpha")
 @public("ffnn_fast.optimizers")
 @dataclass(frozen=True)
 class Factors:
-    """Factors of the learning rate, or of the decoupled decay, for groups of parameters.
+    """Factors of the learning rate, of the decoupled decay, or of ε, for groups of parameters.
 
-    A group moves as if the optimizer had η · factor. Of `AdamW` a group decays by η λ · factor,
-    with the factor of the decay alone: that of the rate does not enter.
+    A group moves as if the optimizer had η · factor, or ε · factor. Of `AdamW` a group decays by
+    η λ · factor, with the factor of the decay alone: that of the rate does not enter.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Factors:
 
     Notes
     -----
-    `rates_of_ntk` makes the factors of the NTK parametrisation.
+    `rates_of_ntk` and `epsilons_of_ntk` make the factors of the NTK parametrisation.
     """
 
     weights: float | tuple[float, ...] = 1.0
@@ -92,7 +92,8 @@ def rates_of_ntk(widths: Sequence[int], **factors: Any) -> Factors:
     There a_k = W_k h_{k−1} / √n_{k−1} + b_k with W_k ~ N(0, 1). The same network in the usual form
     starts from W_k ~ N(0, 1/n_{k−1}), ``initializer="lecun_normal"``, and the rule, which does not
     depend on the size of a gradient, moves W_k by η / √n_{k−1}. Decay is relative: it has no
-    such factor.
+    such factor. ε is added to the size of a gradient, which is √n_{k−1} times that of the NTK form:
+    `epsilons_of_ntk` has its factors, which count where gradients are about as small as ε.
 
     Parameters
     ----------
@@ -111,6 +112,21 @@ def rates_of_ntk(widths: Sequence[int], **factors: Any) -> Factors:
     """
     weights = factors.pop("weights", 1.0)
     return Factors(weights=tuple(weights / math.sqrt(n) for n in widths[:-1]), **factors)
+
+
+def epsilons_of_ntk(widths: Sequence[int]) -> Factors:
+    """Factors √n_{k−1} of ε for W_k, the counterpart of `rates_of_ntk`.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        As in `rates_of_ntk`.
+
+    Returns
+    -------
+    Factors
+    """
+    return Factors(weights=tuple(math.sqrt(n) for n in widths[:-1]))
 
 
 def as_factors(value: Any, name: str) -> Factors | None:

@@ -225,7 +225,8 @@ class AdaGrad(Optimizer):
     * ``s := s + grad**2``
     * ``params := params - learning_rate * grad / (sqrt(s) + epsilon)``
 
-    ``torch.optim.Adagrad`` without decay of the rate; epsilon is added outside the root.
+    ``torch.optim.Adagrad`` without decay of the rate; epsilon is added outside the root. A gradient
+    above 1.8e19 makes s infinite in float32, and its entry moves no more, as in PyTorch.
 
     Parameters
     ----------
@@ -363,6 +364,11 @@ class Adam(Optimizer):
 
     ``torch.optim.Adam``: both means are corrected for their start at zero; epsilon is added to the
     corrected root ("Algorithm 1" of the paper, not its "epsilon hat").
+
+    The square of a gradient above 1.8e19 is infinite in float32, and so is v. Then the entry stays
+    as it is in that step, and the next step ends with a `DivergedWarning`; in PyTorch, from
+    gradients of 5.8e20 on, the entry never moves again and nothing is reported. Scale the targets,
+    or set `clip_value`. This holds for all rules with means of squared gradients.
 
     Parameters
     ----------

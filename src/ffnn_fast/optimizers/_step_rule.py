@@ -12,6 +12,8 @@ from ffnn_fast._scalars import as_float, as_int, convert_fields
 from ffnn_fast.optimizers._factors import Factors, as_factors
 from ffnn_fast.optimizers._rules import Optimizer
 
+FACTORS = ("rate_factors", "decay_factors", "epsilon_factors")
+
 
 @public("ffnn_fast.optimizers")
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class StepRule:
         0 for none.
     seed : int, default 0
         Of the dropout masks, in [0, 2**63).
-    rate_factors, decay_factors : Factors or None, default None
-        Of the learning rate, > 0, and of the decay of `AdamW`, by group; None: all 1. The rule is
-        applied to each group by itself.
+    rate_factors, decay_factors, epsilon_factors : Factors or None, default None
+        Of the learning rate, > 0, of the decay of `AdamW`, which needs it, and of the optimizer's
+        ε, > 0, by group; None: all 1. The rule is applied to each group by itself.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class StepRule:
     seed: int = 0
     rate_factors: Factors | None = None
     decay_factors: Factors | None = None
+    epsilon_factors: Factors | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, Optimizer):
@@ -65,22 +68,28 @@ class StepRule:
         convert_fields(self, as_float, "average", high=1.0, closed="left")
         convert_fields(self, as_int, "seed", low=0, high=2**63 - 1)
         object.__setattr__(self, "frozen", _as_layers(self.frozen))
-        for name in ("rate_factors", "decay_factors"):
+        for name in FACTORS:
             object.__setattr__(self, name, as_factors(getattr(self, name), name))
         if self.rate_factors is not None and not _all_positive(self.rate_factors):
             raise ValueError(
                 f"rate_factors must be > 0, got {self.rate_factors}; to hold layers, use frozen"
             )
+        if self.epsilon_factors is not None and not _all_positive(self.epsilon_factors):
+            raise ValueError(f"epsilon_factors must be > 0, got {self.epsilon_factors}")
+        if self.decay_factors is not None and self.optimizer.name != "adamw":
+            raise ValueError(
+                f"decay_factors multiply the decay of AdamW, and {self.optimizer.name} has none; "
+                "use optimizer='adamw', or l2 of the network"
+            )
 
     @property
     def has_factors(self) -> bool:
         """Whether groups have factors of their own."""
-        return self.rate_factors is not None or self.decay_factors is not None
+        return any(getattr(self, name) is not None for name in FACTORS)
 
-    def factors(self, n_layers: int) -> tuple[list[float], list[float]]:
-        """Those of the rate and of the decay, in the order of `Factors.by_group`."""
-        rate, decay = (self.rate_factors or Factors()), (self.decay_factors or Factors())
-        return rate.by_group(n_layers), decay.by_group(n_layers)
+    def factors(self, n_layers: int) -> list[list[float]]:
+        """Those of the rate, of the decay and of ε, in the order of `Factors.by_group`."""
+        return [(getattr(self, name) or Factors()).by_group(n_layers) for name in FACTORS]
 
     def packed_factors(self, n_layers: int) -> bytes:
         """The same numbers as doubles, side by side; b"" without factors."""

@@ -8,13 +8,14 @@ import numpy as np
 
 from ffnn_fast.callbacks import ProgressBar
 from ffnn_fast.network import Network
-from ffnn_fast.tabular._folds import folds_of, one_split
+from ffnn_fast.tabular._folds import folds_of, one_split, random_split
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Member, Rows, Stop, train_members
 from ffnn_fast.tabular._recipes import VALIDATION_ROWS, Recipe, new_network, train_network
 from ffnn_fast.tabular._time_plan import Limit, Plan, plan_of
 
 Array = np.ndarray
+Splits = list[tuple[Array, Array]]
 ROWS_PER_FOLD = 5  # at least, if there are enough for two folds
 
 
@@ -43,13 +44,10 @@ class BagFit:
     verbose: bool
 
     def members(
-        self, rows: Rows, limit: Limit, rng: np.random.Generator
+        self, rows: Rows, splits: Splits, limit: Limit, rng: np.random.Generator
     ) -> tuple[list[Member], Plan]:
-        """Trained members, and the plan of the fit."""
-        n = len(rows.X)
-        counted = np.arange(n) if rows.weight is None else np.flatnonzero(rows.weight)
-        splits = _splits(self.recipe, len(counted), rng, rows.y[counted])
-        splits = [(counted[kept], counted[fold]) for kept, fold in splits]
+        """Trained members, of `splits_of`, and the plan of the fit."""
+        splits = splits.copy()
         seeds = rng.integers(2**31 - 1, size=len(splits)).tolist()
 
         def new(i: int) -> tuple[Network, Rows, Rows]:
@@ -82,11 +80,18 @@ class BagFit:
                 bar.close()
 
 
-def _splits(
-    recipe: Recipe, n: int, rng: np.random.Generator, y: Array
-) -> list[tuple[Array, Array]]:
-    """For each member the rows to train on and those to be judged on."""
+def splits_of(recipe: Recipe, y: Array, weight: Array | None, rng: np.random.Generator) -> Splits:
+    """For each member the rows to train on and those to be judged on, of those with a weight."""
+    counted = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
+    splits = _splits(recipe, len(counted), rng, y[counted])
+    return [(counted[kept], counted[fold]) for kept, fold in splits]
+
+
+def _splits(recipe: Recipe, n: int, rng: np.random.Generator, y: Array) -> Splits:
+    """The same for rows that all count."""
     strata = y if y.ndim == 1 and y.dtype.kind == "i" else None
+    if recipe.published:
+        return [random_split(n, recipe.validation, rng) for _ in range(recipe.n_networks)]
     if recipe.validation:
         return [one_split(n, recipe.validation, rng, strata) for _ in range(recipe.n_networks)]
     n_folds = max(2, min(recipe.n_networks, n // ROWS_PER_FOLD))

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from ffnn_fast._columns.frames import Table, array_of, table_of
 from ffnn_fast._scalars import as_generator, as_int
 from ffnn_fast._text import quoted
 from ffnn_fast._training.stopping import EarlyStopping
@@ -22,7 +23,6 @@ from ffnn_fast.tabular._augmentation import augmented
 from ffnn_fast.tabular._folds import folds_of, one_split
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._student import DistillationReport, Student
-from ffnn_fast.tabular._tables import Table, array_of, table_of
 
 Array = np.ndarray
 ROW_TIMINGS = 31  # of which the median is reported

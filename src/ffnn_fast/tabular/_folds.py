@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 Array = np.ndarray
@@ -34,3 +36,12 @@ def one_split(
     """Indices to train on, and the others, about `share` of all, stratified by `strata`."""
     held = folds_of(n, max(2, round(1 / share)), rng, strata)[0]
     return np.setdiff1d(np.arange(n), held, assume_unique=True), held
+
+
+def random_split(n: int, share: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Indices of ⌈(1 − share) n⌉ random rows to train on, one of n at most left out, and of the
+    others.
+    """
+    order = rng.permutation(n)
+    n_kept = min(math.ceil((1 - share) * n), n - 1)
+    return np.sort(order[:n_kept]), np.sort(order[n_kept:])

@@ -3,22 +3,22 @@
 D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted
 Trees on Tabular Data", NeurIPS 2024: numbers are centred at the median, scaled by the quartiles and
 clipped smoothly; categories are ±1, one-hot or codes, which an input block makes into either of
-them or into a trained embedding. Missing numbers, which the paper leaves out, count as the median
-and are marked by a further input.
+them or into a trained embedding. In the published recipes ±1 and one-hot inputs are scaled and
+clipped as numbers are. Missing numbers, which the paper leaves out, count as the median and are
+marked by a further input.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._errstate import ignoring
-from ffnn_fast.tabular._features import (
+from ffnn_fast._columns.features import (
     CATEGORY,
     LEFT_OUT,
     NUMBER,
@@ -26,7 +26,8 @@ from ffnn_fast.tabular._features import (
     aligned,
     fit_features,
 )
-from ffnn_fast.tabular._tables import Table
+from ffnn_fast._columns.frames import Table
+from ffnn_fast._errstate import ignoring
 
 Array = np.ndarray
 CLIP = 3.0  # inputs lie in (−3, 3)
@@ -121,25 +122,49 @@ class TableInputs:
         one-hot inputs.
     named : bool
         Whether columns are found by name; else by place.
+    most_one_hot : int
+        Of coded categories: those with up to so many levels are ±1 or one-hot inputs all the same,
+        scaled and clipped.
+    binary_scales : tuple of RobustScale
+        Of these inputs.
     """
 
     features: tuple[Feature, ...]
     scales: tuple[RobustScale, ...]
     coded: bool
     named: bool
+    most_one_hot: int = 0
+    binary_scales: tuple[RobustScale, ...] = ()
 
     @classmethod
     def fit(
-        cls, table: Table, categorical: tuple[str, ...] = (), coded: bool = True
+        cls,
+        table: Table,
+        categorical: tuple[str, ...] = (),
+        coded: bool = True,
+        most_one_hot: int = 0,
+        rows: Array | slice = slice(None),
+        numeric: tuple[str, ...] = (),
     ) -> TableInputs:
-        """Fit to the training rows; raises ValueError if no column can be used."""
-        features = fit_features(table, categorical)
+        """Fit to the training rows; raises ValueError if no column can be used.
+
+        Levels of categories are those of all rows; medians and scales are those of `rows`.
+        """
+        features = fit_features(table, categorical, numeric)
         scales = tuple(
-            RobustScale.fit(values)
+            RobustScale.fit(_known_some(values[rows], values))
             for feature in features
             for values in feature.numbers(table.columns[feature.name]).values()
         )
-        return cls(features, scales, coded, table.named)
+        fitted = cls(features, scales, coded, table.named, most_one_hot)
+        if not most_one_hot:
+            return fitted
+        inputs = [
+            _binary_inputs(feature, feature.codes(aligned(feature, table.columns[feature.name])))
+            for feature in fitted._binary
+        ]
+        binary = tuple(RobustScale.fit(column) for part in inputs for column in part[rows].T)
+        return replace(fitted, binary_scales=binary)
 
     @property
     def number_names(self) -> list[str]:
@@ -186,11 +211,11 @@ class TableInputs:
             numbers += feature.numbers(values).values()
             if feature.use != CATEGORY:
                 continue
-            if self.coded:
+            if self._has_codes(feature):
                 out[:, code] = feature.codes(values)
                 code += 1
             else:
-                part = _binary_inputs(feature, feature.codes(values))
+                part = self._scaled(_binary_inputs(feature, feature.codes(values)), binary)
                 out[:, binary : binary + part.shape[1]] = part
                 binary += part.shape[1]
         for start in range(0, table.n_rows if numbers else 0, BLOCK):
@@ -266,6 +291,8 @@ class TableInputs:
             "scales": [vars(scale) for scale in self.scales],
             "coded": self.coded,
             "named": self.named,
+            "most_one_hot": self.most_one_hot,
+            "binary_scales": [vars(scale) for scale in self.binary_scales],
         }
 
     @classmethod
@@ -276,6 +303,8 @@ class TableInputs:
             tuple(RobustScale(**scale) for scale in plain["scales"]),
             bool(plain["coded"]),
             bool(plain["named"]),
+            int(plain["most_one_hot"]),
+            tuple(RobustScale(**scale) for scale in plain["binary_scales"]),
         )
 
     def _columns(self, table: Table) -> list[Array]:
@@ -302,13 +331,28 @@ class TableInputs:
             for j, feature in enumerate(self.features)
         ]
 
+    def _has_codes(self, category: Feature) -> bool:
+        return self.coded and len(category.levels) > self.most_one_hot
+
     @property
     def _coded(self) -> list[Feature]:
-        return [f for f in self.features if f.use == CATEGORY and self.coded]
+        return [f for f in self.features if f.use == CATEGORY and self._has_codes(f)]
 
     @property
     def _binary(self) -> list[Feature]:
-        return [f for f in self.features if f.use == CATEGORY and not self.coded]
+        return [f for f in self.features if f.use == CATEGORY and not self._has_codes(f)]
+
+    def _scaled(self, part: Array, first: int) -> Array:
+        """±1 or one-hot inputs, of which the first is input `first`, scaled where they are to be.
+
+        The package of the paper has +1 for the first of two levels.
+        """
+        if not self.binary_scales:
+            return part
+        at = first - len(self.scales) - self._count_marks()
+        scales = self.binary_scales[at : at + part.shape[1]]
+        columns = [scale.transform(column) for scale, column in zip(scales, part.T, strict=True)]
+        return np.hstack(columns) * (-1 if part.shape[1] == 1 else 1)
 
     def _count_marks(self) -> int:
         return sum(scale.marks_missing for scale in self.scales)
@@ -316,6 +360,11 @@ class TableInputs:
     def _marked(self, names: list[str]) -> list[str]:
         """Those of the numbers' names whose missing values are marked."""
         return [n for n, scale in zip(names, self.scales, strict=True) if scale.marks_missing]
+
+
+def _known_some(values: Array, instead: Array) -> Array:
+    """The values, or others if none of these is known."""
+    return instead if np.isnan(values).all() else values
 
 
 def _binary_names(feature: Feature) -> list[str]:

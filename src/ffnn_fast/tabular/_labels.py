@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
 
+from ffnn_fast._columns.frames import array_of, is_missing
 from ffnn_fast._text import quoted
-from ffnn_fast.tabular._tables import array_of, is_missing
 
 Array = np.ndarray
 ONE, INDICATORS, COLUMNS = "one", "indicators", "columns"

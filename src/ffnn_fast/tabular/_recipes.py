@@ -7,17 +7,20 @@ Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS 2024.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from ffnn_fast._columns.features import MOST_LEVELS
 from ffnn_fast._scalars import as_choice
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.inputs import InputBlock
 from ffnn_fast.network import Network
-from ffnn_fast.optimizers import AdamW, Factors, rates_of_ntk
+from ffnn_fast.optimizers import AdamW, Factors, epsilons_of_ntk, rates_of_ntk
 from ffnn_fast.schedules import CosLog, FlatCosine
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Member, Rows, Stop
+from ffnn_fast.tabular._selection import LastBest
 
 Array = np.ndarray
 LOSSES = {"softmax": "cross_entropy", "identity": "half_squared_error"}  # of the outputs
@@ -41,6 +44,25 @@ class Recipe:
         Share of the rows that choose the epoch of a network, drawn for each; 0: a fold each.
     weight_decay, dropout : float
         Until the middle of the fit; then they fall to 0.
+    published : bool
+        Whether everything is as in the authors' package, pytabkit: a short last batch is left out;
+        the rows that choose the epoch are not stratified; the last epoch with the least error is
+        kept; with one network, medians, scales and the range of values are those of the rows that
+        it is trained on.
+    label_smoothing : float
+        Of classes.
+    most_one_hot : int
+        Categories with up to so many levels are scaled inputs, as numbers are; those with more
+        are left to the input block.
+    table_rate : float
+        Factor of the rate of the embeddings of categories.
+    simple : bool
+        TD-S: numbers have no embedding and activations no α, parameters do not depend on the rows,
+        and the last layer starts from 0.
+    clips : bool
+        Whether predicted values lie in the range of the training rows.
+    first_rows : int
+        At most, from which the first parameters are computed.
     """
 
     activation: str
@@ -52,9 +74,29 @@ class Recipe:
     validation: float = 0.2
     weight_decay: float = 0.02
     dropout: float = 0.15
+    published: bool = False
+    label_smoothing: float = 0.0
+    most_one_hot: int = 0
+    table_rate: float = SMALL
+    simple: bool = False
+    clips: bool = True
+    first_rows: int = 1000
 
 
 REALMLP = {"classes": Recipe("selu", 0.04), "values": Recipe("mish", 0.2)}
+PUBLISHED = {
+    task: replace(recipe, published=True, most_one_hot=8, table_rate=1.0, first_rows=10_000)
+    for task, recipe in REALMLP.items()
+}
+PUBLISHED["classes"] = replace(PUBLISHED["classes"], label_smoothing=0.1)
+
+
+def _simple(recipe: Recipe, learning_rate: float) -> Recipe:
+    """TD-S."""
+    return replace(
+        recipe, learning_rate=learning_rate, weight_decay=0.0, dropout=0.0, simple=True,
+        most_one_hot=MOST_LEVELS, clips=False,
+    )  # fmt: skip
 
 
 def _bag(recipe: Recipe, epochs: int) -> Recipe:
@@ -67,8 +109,11 @@ def _bag(recipe: Recipe, epochs: int) -> Recipe:
 PRESETS: dict[str, dict[str, Recipe]] = {
     "default": {task: _bag(recipe, 128) for task, recipe in REALMLP.items()},
     "fast": {task: _bag(recipe, 32) for task, recipe in REALMLP.items()},
-    "realmlp": REALMLP,
-}
+    "realmlp": PUBLISHED,
+    "realmlp-s": {
+        "classes": _simple(PUBLISHED["classes"], 0.04), "values": _simple(PUBLISHED["values"], 0.07)
+    },
+}  # fmt: skip
 
 
 def recipe_of(preset: str, task: str) -> Recipe:
@@ -85,52 +130,92 @@ def new_network(
     `widths` are the outputs of each head of softmax, or one number of outputs.
     """
     rng = np.random.default_rng(seed)
-    numbers, n = len(inputs.number_names), inputs.n_inputs
-    first_code = n - len(inputs.code_sizes)
-    block = InputBlock(
-        embedding="periodic" if numbers else "plain",
-        embedded=tuple(range(numbers)) if numbers else None,
-        categories={first_code + j: size for j, size in enumerate(inputs.code_sizes)},
-    )
+    smoothing = {"label_smoothing": recipe.label_smoothing} if recipe.label_smoothing else {}
     net = Network(
-        [n, *recipe.hidden, sum(widths)], activation=recipe.activation, output=output,
-        loss=LOSSES[output], dropout=recipe.dropout, inputs=block, parametric=True,
+        [inputs.n_inputs, *recipe.hidden, sum(widths)], activation=recipe.activation, output=output,
+        loss=LOSSES[output], loss_options=smoothing, dropout=recipe.dropout,
+        inputs=_input_block(recipe, inputs), parametric=not recipe.simple,
         heads=widths if len(widths) > 1 else (),
         initializer="lecun_normal", seed=rng, n_threads=1,
     )  # fmt: skip
-    net.initialize(rows, rng=rng)
+    if recipe.simple:
+        _initialize_simply(net, rng)
+    else:
+        net.initialize(rows, rng=rng, most_rows=recipe.first_rows)
     return net
 
 
 def train_network(
     net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: Stop, max_time: float | None = None
 ) -> Member:
-    """Train a network on rows; it keeps the epoch with the least loss on the first of the fold."""
+    """Train a network on rows; it keeps the best epoch on the first rows of the fold."""
     X, y, weight = train.given
+    falling = {"weight_decay": recipe.weight_decay, "dropout": recipe.dropout}
     history = net.fit(
         X, y, sample_weight=weight, epochs=recipe.epochs,
         batch_size=min(recipe.batch_size, len(X)),
-        optimizer=AdamW(beta_2=0.95, weight_decay=recipe.weight_decay),
+        optimizer=AdamW(
+            beta_2=0.95, epsilon=_epsilon(net, recipe), weight_decay=recipe.weight_decay
+        ),
         learning_rate=CosLog(recipe.learning_rate),
-        schedules={
-            "weight_decay": FlatCosine(recipe.weight_decay), "dropout": FlatCosine(recipe.dropout),
-        },
-        rate_factors=_rate_factors(net), decay_factors=_decay_factors(),
-        validation_data=fold.first(VALIDATION_ROWS).given, metrics=False,
-        early_stopping=EarlyStopping(patience=recipe.epochs), callbacks=[stop],
-        max_time=max_time,
+        schedules={name: FlatCosine(value) for name, value in falling.items() if value},
+        rate_factors=_rate_factors(net, recipe), decay_factors=_decay_factors(recipe),
+        epsilon_factors=epsilons_of_ntk(net.spec.unit_sizes) if recipe.published else None,
+        metrics=False, max_time=max_time, **_selection(net, recipe, train, fold, stop),
     )  # fmt: skip
     return Member(net, np.empty(0, np.int64), net.forward(fold.X), history)
 
 
-def _rate_factors(net: Network) -> Factors:
-    widths = [W.shape[1] for W in net.weights] + [net.spec.n_outputs]
-    return rates_of_ntk(
-        widths, biases=SMALL, embedding=SMALL, tables=SMALL, alpha=SMALL, scale=SCALE
+def _initialize_simply(net: Network, rng: np.random.Generator) -> None:
+    """W_k ~ N(0, 1/n_{k−1}) and b_k ~ N(0, 1), but 0 in the last layer."""
+    for W, b in zip(net.weights[:-1], net.biases[:-1], strict=True):
+        W[:] = rng.normal(size=W.shape) / np.sqrt(W.shape[1])
+        b[:] = rng.normal(size=b.shape)
+    net.weights[-1][:] = 0
+    net.biases[-1][:] = 0
+
+
+def _input_block(recipe: Recipe, inputs: TableInputs) -> InputBlock:
+    numbers = 0 if recipe.simple else len(inputs.number_names)
+    first_code = inputs.n_inputs - len(inputs.code_sizes)
+    return InputBlock(
+        embedding="periodic" if numbers else "plain",
+        embedded=tuple(range(numbers)) if numbers else None,
+        categories={first_code + j: size for j, size in enumerate(inputs.code_sizes)},
     )
 
 
-def _decay_factors() -> Factors:
+def _selection(net: Network, recipe: Recipe, train: Rows, fold: Rows, stop: Stop) -> dict[str, Any]:
+    """Arguments of `fit` by which a network keeps its best epoch: the last one with the least
+    error, or the one with the least loss.
+    """
+    judged = fold.first(VALIDATION_ROWS)
+    if recipe.published:
+        clips = recipe.clips and train.y.dtype.kind == "f"
+        within = (train.y.min(axis=0), train.y.max(axis=0)) if clips else None
+        return {"drop_last": True, "callbacks": [stop, LastBest(net, judged, within)]}
+    patience = EarlyStopping(patience=recipe.epochs)
+    return {"validation_data": judged.given, "early_stopping": patience, "callbacks": [stop]}
+
+
+def _epsilon(net: Network, recipe: Recipe) -> float:
+    """Adam's ε. The published loss of values is the mean of squares over the outputs, 2 / n_L times
+    the one here, and ε is added to the size of a gradient.
+    """
+    values = recipe.published and net.spec.output == "identity"
+    return 1e-8 * net.spec.n_outputs / 2 if values else 1e-8
+
+
+def _rate_factors(net: Network, recipe: Recipe) -> Factors:
+    widths = [W.shape[1] for W in net.weights] + [net.spec.n_outputs]
+    return rates_of_ntk(
+        widths, biases=SMALL, embedding=SMALL, tables=recipe.table_rate, alpha=SMALL, scale=SCALE
+    )
+
+
+def _decay_factors(recipe: Recipe) -> Factors:
     """Those of the published code, in which the factor of a group's rate enters twice."""
     small = SMALL**2
-    return Factors(biases=0.0, embedding=small, tables=small, alpha=small, scale=SCALE**2)
+    return Factors(
+        biases=0.0, embedding=small, tables=recipe.table_rate**2, alpha=small, scale=SCALE**2
+    )

@@ -17,6 +17,7 @@ from ffnn_fast.tabular._members import Rows
 from ffnn_fast.tabular._tabular_estimator import BaseTabular
 
 Array = np.ndarray
+LARGEST = np.finfo(np.float64).max
 
 
 @public("ffnn_fast.tabular")
@@ -32,15 +33,17 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     Parameters
     ----------
-    preset : {"default", "fast", "realmlp"}, default "default"
+    preset : {"default", "fast", "realmlp", "realmlp-s"}, default "default"
         ``default``: 4 networks of 3 × 128 units, 128 epochs; ``fast``: the same with 32 epochs;
-        ``realmlp``: one network of 3 × 256 units, 256 epochs in batches of 256, judged on a fifth
-        of the rows. Other than in the paper, the last short batch of an epoch is trained on too,
-        and the epoch is chosen by the loss.
+        ``realmlp``: RealMLP-TD as its authors' package pytabkit trains it, one network of 3 × 256
+        units, 256 epochs in batches of 256, judged on a fifth of the rows, of which it keeps the
+        last epoch with the least error; ``realmlp-s``: likewise their simpler RealMLP-TD-S.
     n_networks, epochs : int, optional
         In place of those of the preset.
     categorical_features : sequence of str or int, optional
         Columns of numbers, by name or by place, that are categories.
+    numeric_features : sequence of str or int, optional
+        Columns of numbers that are used although they seem to number the rows.
     max_time : float, optional
         About how many seconds the whole fit may take. So many epochs are planned, if necessary of
         fewer networks, as some steps at the start let expect. Default: no limit.
@@ -165,6 +168,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             raise ValueError("the variance of y is beyond float64; divide y by a power of ten")
         self.target_scale_ = np.where(scale > 0, scale, 1.0)
         self.target_range_ = np.stack([counted.min(axis=0), counted.max(axis=0)])
+        if not self._recipe().clips:
+            self.target_range_[:] = [[-LARGEST], [LARGEST]]
         return ((y - self.target_mean_) / self.target_scale_).astype(np.float32)
 
     def _widths(self) -> tuple[int, ...]:

@@ -6,7 +6,7 @@
 # For the pairs in logit_losses.pxd that are not canonical, formulas of a_L take no quotient by a
 # rounded probability. Where the head ignores missing targets, one that is NaN adds nothing.
 
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.maths.vecmath cimport POISSON_FLOOR, exp, log, logistic, tanh
@@ -254,8 +254,11 @@ cdef inline void tangent_row(
     cdef const head_t* head
     for i in range(plan.heads):
         head = plan.head + i
-        tangent_of_head(head, a, t, y, label, head.width, spare)
-        scale_row(t, head.width, <floating>(scale * head.weight))
+        if head.weight == 0:
+            memset(t, 0, head.width * sizeof(floating))
+        else:
+            tangent_of_head(head, a, t, y, label, head.width, spare)
+            scale_row(t, head.width, <floating>(scale * head.weight))
         a, t = a + head.width, t + head.width
         if y is not NULL:
             y += head.targets

@@ -31,6 +31,7 @@ cdef struct rule_t:  # a StepRule: all of a step that is not the gradient
     bint plain           # θ := θ − η ∇θ and no more
     const double* rate_factor   # of η, for each group of parameters; NULL: all factors are 1
     const double* decay_factor  # of the decay
+    const double* epsilon_factor  # of ε
 
 cdef struct rates_t:  # the numbers of one step
     Py_ssize_t t
@@ -141,6 +142,7 @@ cdef inline rates_t rates_of_group(
     """The numbers of the step for a group of parameters"""
     cdef rates_t own = rates[0]
     own.eta *= rule.rate_factor[group]
+    own.epsilon *= rule.epsilon_factor[group]
     if rule.optimizer == ADAMW:
         own.keep = 1 - own.decay * rule.decay_factor[group]
     return own

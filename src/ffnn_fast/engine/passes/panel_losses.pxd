@@ -2,7 +2,7 @@
 #
 # Only the lanes of the n samples matter; what the others hold stays in them.
 
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport MK_BYTES
@@ -245,7 +245,9 @@ cdef inline double losses_panel(
     if any_of_panel(plan):
         for j in range(plan.heads):
             head = plan.head + j
-            if is_of_panel(head):
+            if head.weight == 0:
+                memset(z, 0, head.width * S * sizeof(floating))
+            elif is_of_panel(head):
                 total += head.weight * softmax_cross_entropy_panel(
                     plan, head, batch, z, column, scale * head.weight, delta
                 )

@@ -4,7 +4,7 @@
 # computed from a_L; every other pair goes through ŷ and the Jacobian product.
 # Where the head ignores missing targets, one that is NaN adds nothing.
 
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
@@ -246,9 +246,12 @@ cdef inline double loss_of_heads(
     cdef double total = 0
     for i in range(plan.heads):
         head = plan.head + i
-        total += head.weight * loss_of_head(
-            head, z, y, 0, head.width, <floating>(scale * head.weight), delta, spare
-        )
+        if head.weight == 0:  # times an infinite loss it would be NaN
+            memset(z, 0, head.width * sizeof(floating))
+        else:
+            total += head.weight * loss_of_head(
+                head, z, y, 0, head.width, <floating>(scale * head.weight), delta, spare
+            )
         z += head.width
         y += head.targets
     return total
