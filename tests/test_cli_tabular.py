@@ -135,7 +135,7 @@ def test_reports(here, models, capsys):
 
 def test_info(here, models, capsys):
     shown = run(capsys, "info", "houses-dear.safetensors")
-    assert "TabularClassifier: 2 networks" in shown
+    assert re.search(r"TabularClassifier: \d+ networks, the first of them\n", shown)
     assert "target dear: 2 classes: cheap, dear" in shown
     assert re.search(r"size +0\.\d+ +number \(18 missing\)\n", shown)
     assert "model tabular, preset fast, rows 128" in shown
@@ -179,7 +179,9 @@ def test_rows_of_another_file_and_weights(here, capsys):
 def test_the_limit_of_time(here, capsys):
     options = ["--target", "price", "--epochs", "100000", "--max-time", "0.5s", "--no-report"]
     shown = run(capsys, "train", "houses.csv", *options, "--preset", "fast", "-o", "t")
-    found = re.search(r"networks, (?:1 to )?(\d+) epochs in .* s; within --max-time 0.5 s\n", shown)
+    found = re.search(
+        r"networks, (?:\d+ to )?(\d+) epochs in .* s; within --max-time 0.5 s\n", shown
+    )
     assert int(found[1]) < 100_000
 
 

@@ -104,7 +104,9 @@ def test_the_rows_are_converted_once(data, monkeypatch):
 
     made = []
     convert = many.as_samples
-    monkeypatch.setattr(many, "as_samples", lambda *args: made.append(1) or convert(*args))
+    monkeypatch.setattr(
+        many, "as_samples", lambda *args, **given: made.append(1) or convert(*args, **given)
+    )
     fit_many(networks(), *data, epochs=1)
     assert len(made) == 2  # float32 and float64
 

@@ -62,7 +62,8 @@ def prepare(
     TypeError, ValueError
         If an argument is not as described there; nothing has been changed then.
     """
-    return checked(bound, net_rng, as_samples(bound.spec, X, y), request).start(bound)
+    samples = as_samples(bound.spec, X, y, sparse=request.derivatives is None)
+    return checked(bound, net_rng, samples, request).start(bound)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class CheckedFit:
 
     def start(self, bound: BoundNetwork) -> FitState:
         """The state of the fit at its start, or that of a checkpoint."""
+        bound = bound.taking(self.data.samples.X)
         if self.data.samples.derivatives is not None:
             bound = SobolevNetwork.of(bound)
         return _start(bound, self.data, self.options, self.rng, self.resume)
@@ -88,6 +90,7 @@ def checked(
     spec = bound.spec
     data = as_fit_data(spec, samples, request)
     options = _checked_options(bound, data, request)
+    bound.taking(data.samples.X)  # raises for rows that the network cannot take
     if data.samples.derivatives is not None:
         bound.spec.require_plain("fit with derivatives")
         options = replace(options, derivative_weight=data.samples.derivative_weight)

@@ -13,6 +13,7 @@ from ffnn_fast._model.arrays import as_factors, as_sample_weight, checked_weight
 from ffnn_fast._model.derivative_targets import with_derivatives
 from ffnn_fast._model.predictions import labels
 from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.sparse_rows import SparseRows
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_float
 from ffnn_fast._training.fit_request import FitRequest
@@ -82,7 +83,8 @@ class FitData:
     def _part(self, which: Array | None, name: str = "") -> Samples:
         """Some samples, or all, without a copy of X; the mean of their weights is 1."""
         samples, weight = self.samples, self.weight
-        if which is not None and samples.derivatives is not None:
+        copied = samples.derivatives is not None or isinstance(samples.X, SparseRows)
+        if which is not None and copied:
             samples, weight = samples.rows(which), None if weight is None else weight[which]
             which = None
         if weight is not None:
@@ -110,7 +112,9 @@ def as_fit_data(spec: NetworkSpec, samples: Samples, request: FitRequest) -> Fit
         weight = _times_class_weight(spec, samples.Y, rows, weight, request.class_weight)
     validation = None
     if request.validation_data is not None:
-        validation = as_samples(spec, *_as_triple(request.validation_data), "validation ")
+        validation = as_samples(
+            spec, *_as_triple(request.validation_data), "validation ", sparse=True
+        )
     fraction = as_float(request.validation_fraction, "validation_fraction", 0, 1, "left")
     validation_rows = as_row_indices(request.validation_rows, n, "validation_rows")
     data = FitData(spec, samples, weight, rows, validation, validation_rows, fraction)

@@ -153,9 +153,10 @@ def _checked_fits(jobs: Sequence[Job], X: Any, y: Any) -> list[CheckedFit]:
     fits = []
     for i, job in enumerate(jobs):
         try:
-            key = _shape_of_samples(job.bound.spec)
+            sparse = job.request.derivatives is None
+            key = *_shape_of_samples(job.bound.spec), sparse
             if key not in converted:
-                converted[key] = as_samples(job.bound.spec, X, y)
+                converted[key] = as_samples(job.bound.spec, X, y, sparse=sparse)
             fits.append(checked(job.bound, job.rng, converted[key], job.request))
         except (TypeError, ValueError) as error:
             raise type(error)(f"networks[{i}]: {error}") from error

@@ -176,7 +176,8 @@ def train_network(
     fold.
     """
     selection = _selection(net, recipe, train, fold)
-    shown = fold.first(VALIDATION_ROWS).given if stop.shows and not recipe.published else None
+    hidden = recipe.published or not stop.shows
+    shown = None if hidden else fold.first(VALIDATION_ROWS).given
     falling = {"weight_decay": recipe.weight_decay, "dropout": recipe.dropout}
     history = net.fit(
         train.all_X, train.all_y, rows=train.order, sample_weight=train.all_weight,
