@@ -20,7 +20,7 @@ ON_NETWORKS = {*INTEGRATIONS, "online"}
 LAYERS = [
     {"_text", "c_api"},
     {"engine", "_public", "_user_line", "_names", "_errstate"},
-    {"_scalars", "_conversion", "_activation_derivatives"},
+    {"_scalars", "_conversion", "_activation_derivatives", "_columns"},
     FORMULAS,
     {"_model", "blocks"},
     {"_reference"},
@@ -35,6 +35,7 @@ LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 MAY_USE_THEIR_LAYER = FORMULAS | {"cli", "__main__"}
 NUMPY_ONLY = FORMULAS | {
     "_scalars",
+    "_columns",
     "_conversion",
     "_text",
     "_public",

@@ -137,8 +137,13 @@ def test_published_tables_are_those_of_the_published_records(benches, root, tmp_
         shutil.copy(file, tmp_path)
     report.write(tmp_path)
     written = {file.name: file.read_text("utf-8") for file in tmp_path.glob("*.md")}
-    assert written == {file.name: file.read_text("utf-8") for file in results.glob("*.md")}
+    published = {file.name: file.read_text("utf-8") for file in results.glob("*.md")}
+    tabular = published.pop("tabular.md")
+    assert written == published
     assert len(written) == len(report.QUESTIONS) + 1
+    lines = (results / "tabular.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert benches("tabular.report").markdown(rows) == tabular
 
 
 def test_initializers_are_compared_on_validation_rows(benches, tmp_path, monkeypatch, capsys):

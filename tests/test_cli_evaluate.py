@@ -78,6 +78,33 @@ class TestClasses:
         shuffled = "".join(",".join([*line.split(",")[::-1], "w"]) + "\n" for line in ROWS.split())
         assert json.loads(run("evaluate", shuffled, "--json"))["scores"]["accuracy"] == 0.75
 
+    def test_a_class_that_the_model_has_not_counts_as_an_error(self, folder, run):
+        models.sign(folder / "m.safetensors")
+        table = ROWS + "1,maybe\n-3,maybe\n"
+        plain = json.loads(run("evaluate", table, "--json"))
+        assert plain["classes"] == ["no", "yes", "maybe"]
+        assert plain["confusion_matrix"] == [[2, 1, 0], [1, 4, 0], [1, 1, 0]]
+        assert plain["scores"]["accuracy"] == 0.6
+        known = json.loads(run("evaluate", ROWS, "--json"))
+        assert plain["scores"]["log_loss"] == known["scores"]["log_loss"]
+        shown = run("evaluate", table, "--report", "r.png")
+        assert shown.startswith(
+            "note: 2 rows of data.csv have a class that no training row has (maybe); they count as "
+        )
+
+    def test_classes_that_another_file_spells_otherwise(self, folder, run):
+        models.sign(folder / "m.safetensors")
+        shown = run("evaluate", "a,y\n-1,No.\n2,YES\n")
+        assert shown.startswith("note: y: read No. as no, YES as yes\n")
+        assert re.search(r"^  network +1.0000 ", shown, re.MULTILINE)
+
+    def test_words_for_missing_values(self, folder, run):
+        models.sign(folder / "m.safetensors")
+        table = ROWS + "gone,no\n"
+        assert "--missing NA,gone" in run("evaluate", table, code=2)
+        assert json.loads(run("evaluate", table, "--json", "--missing", "NA,gone"))["rows"] == 9
+        assert run("predict", "a,b\n1,0\ngone,0\n", "--missing", "gone")[:6] == "y\nyes\n"
+
     def test_by_position(self, folder, run):
         models.sign(folder / "m.safetensors", header=False)
         bare = ROWS.partition("\n")[2]
@@ -171,14 +198,14 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("table", "options", "message"),
         [
-            ("a,y\n1,no\n2,maybe\n", [], "line 3: the model has no class 'maybe'"),
-            ("a,y\n1,no\n2,maybe\n", [], "its classes: no, yes"),
+            ("a,y\n1,perhaps\n2,maybe\n", [], "has a class of the model, but maybe, perhaps"),
+            ("a,y\n1,perhaps\n2,maybe\n", [], "its classes: no, yes"),
             ("a,b\n1,no\n", [], "lacks the target, column y"),
             ("b,y\n1,no\n", [], "lacks the columns a"),
             ("a,y\nx,no\n", [], "'x' is not a number"),
             ("a,y\n1,no\n", ["--report", "r.pdf"], "must end in .html or .png, got r.pdf"),
             ("a,y\n1,no\n", ["--report", "no/r.png"], "there is no folder no"),
-            ("a,z\n1,no\n", ["--header", "no"], "line 1: the model has no class 'z'"),
+            ("a,y\n1,no\n", ["--header", "no"], "line 1, column '1': 'a' is not a number"),
         ],
     )
     def test_tables_and_options(self, folder, run, table, options, message):

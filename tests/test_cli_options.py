@@ -21,6 +21,7 @@ EXAMPLES = {  # of every option of train
     "data": (["houses.csv"], "houses.csv", "houses.csv"),
     "target": (["price, net"], "price, net", "price, net"),
     "output": (["m.safetensors"], "m.safetensors", "m.safetensors"),
+    "model": (["plain"], "plain", "plain"),
     "header": (["yes"], "yes", "yes"),
     "delimiter": ([";"], ";", ";"),
     "encoding": (["cp1252"], "cp1252", "cp1252"),
@@ -31,11 +32,15 @@ EXAMPLES = {  # of every option of train
     "task": (["regression"], "regression", "regression"),
     "categorical": (['"a,b",c'], ["a,b", "c"], ("a,b", "c")),
     "drop": (["2,x"], [2, "x"], ("2", "x")),
+    "use": (['"a,b",id'], ["a,b", "id"], ("a,b", "id")),
+    "strict": TRUE,
     "weights": (["-1"], -1, "-1"),
     "class_weight": (['yes=2,"a,b=0.5"'], {"yes": 2, "a,b": 0.5}, {"yes": 2.0, "a,b": 0.5}),
     "test": (["test.csv"], "test.csv", "test.csv"),
     "test_fraction": (["0.25"], 0.25, 0.25),
     "validation_fraction": (["0"], 0, 0.0),
+    "preset": (["fast"], "fast", "fast"),
+    "networks": (["2"], 2, 2),
     "hidden": (["8,4"], [8, 4], (8, 4)),
     "activation": (["relu,tanh"], ["relu", "tanh"], ("relu", "tanh")),
     "output_activation": (["exp"], "exp", "exp"),
@@ -78,7 +83,7 @@ EXAMPLES = {  # of every option of train
         Count(4, {"restore_best": False, "monitor": "loss"}),
     ),
     "tol": (["1e-3"], 1e-3, 1e-3),
-    "max_time": (["60"], 60, 60.0),
+    "max_time": (["2m"], "120s", 120.0),
     "checkpoint": (["run.ckpt"], "run.ckpt", "run.ckpt"),
     "checkpoint_every": (["60s"], "60s", types.CheckpointInterval(None, 60.0)),
     "resume": TRUE,
@@ -177,10 +182,11 @@ def test_names_with_commas():
 
 def test_a_column_whose_name_holds_a_comma(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    rows = [f"{i},{i % 7},{3 * i}" for i in range(40)]
+    rows = [f"{i * 7 % 40},{i % 7},{3 * i}" for i in range(40)]
     (tmp_path / "t.csv").write_text("\n".join(['a,"b,c","y,z"', *rows]))
     (tmp_path / "run.toml").write_text('drop = ["b,c"]')
     common = ["train", "t.csv", "--target", "y,z", "-o", "m", "--epochs", "1", "--no-report"]
+    common += ["--model", "plain"]
     for given in (["--drop", '"b,c"'], ["--config", "run.toml"]):
         assert main([*common, *given]) == 0
         assert "1 numeric and 0 categorical" in capsys.readouterr().out
@@ -190,11 +196,16 @@ def test_the_advice_about_a_column_can_be_followed(tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     rows = [f"{i},n{i},{3 * i}" for i in range(40)]
     (tmp_path / "t.csv").write_text("\n".join(['a,"b,c",y', *rows]))
-    assert main(["train", "t.csv", "--target", "y", "-o", "m"]) == 2
+    assert main(["train", "t.csv", "--target", "y", "-o", "m", "--strict"]) == 2
     assert """leave it out with --drop '"b,c"'""" in capsys.readouterr().err
     rows[7] = '7,n7,"1,x"'
     (tmp_path / "t.csv").write_text("\n".join(['a,"b,c",y', *rows]))
-    assert main(["train", "t.csv", "--target", "y", "-o", "m"]) == 2
+    assert main(["train", "t.csv", "--target", "y", "-o", "m", "--strict"]) == 2
+    assert """leave it out with --drop '"b,c"'""" in capsys.readouterr().err
+    rows = [f"{i * 7 % 40},{i},{3 * i}" for i in range(40)]
+    rows[7] = '7,"1,x",7'
+    (tmp_path / "t.csv").write_text("\n".join(['a,"b,c",y', *rows]))
+    assert main(["train", "t.csv", "--target", "y", "-o", "m", "--strict"]) == 2
     assert """,.,"1,x"'""" in capsys.readouterr().err
 
 

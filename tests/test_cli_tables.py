@@ -14,16 +14,25 @@ from ffnn_fast.cli import main
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import read_table
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
-from ffnn_fast.cli.training.column_types import input_columns, target_column
+from ffnn_fast.cli.training.column_types import target_column
+from ffnn_fast.cli.training.examining import ColumnOptions, examine, used
 from ffnn_fast.preprocessing import TableEncoder, TargetEncoder
 
 WORDS = ("NA", "?")
 
 
+def input_columns(table, without, categorical):
+    """The typed columns of a table by name, as the plain model takes them."""
+    options = ColumnOptions(dict.fromkeys(without, ""), categorical, missing=WORDS, strict=True)
+    uses, problems = examine(table, options)
+    assert not problems
+    return {feature.name: values for feature, _, values in used(uses)}
+
+
 def write_model(path, table, target="kind", categorical=("zone",)):
     """A model file with the preprocessing that this table gives, its network not trained."""
     found = target_column(table, target, "classification", WORDS)
-    raw = input_columns(table, {target}, categorical, WORDS)
+    raw = input_columns(table, {target}, categorical)
     inputs = TableEncoder.fit(raw)
     classes = TargetEncoder.fit(target, found.values, found.task)
     preprocessing = TablePreprocessing(table.has_header, table.names, WORDS, inputs, classes)
@@ -116,6 +125,7 @@ def test_train_from_standard_input(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", Piped((folder / "t.parquet.packed").read_bytes()))
     options = ["--target", "kind", "--categorical", "zone", "--epochs", "1", "-o", "m.safetensors"]
+    options += ["--model", "plain"]
     assert main(["train", "-", *options]) == 0
     assert "standard input: " in capsys.readouterr().out
     monkeypatch.setattr(sys, "stdin", Piped(b"a,kind\n1,2\n3\n"))
@@ -135,11 +145,11 @@ def test_a_column_without_use_may_be_dropped(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_parquet("t.parquet", {**a_table(), "path": [[i, i] for i in range(N)]})
     options = ["--target", "kind", "--epochs", "1", "-o", "m.safetensors"]
-    assert main(["train", "t.parquet", *options]) == 2
+    assert main(["train", "t.parquet", *options, "--strict"]) == 2
     assert "column 'path' is of type list<" in capsys.readouterr().err
     table = read_table("t.parquet")
     assert table.find("path") == table.find("-1") == "path"
-    assert set(input_columns(table, {"kind", "path"}, (), WORDS)) == set(a_table()) - {"kind"}
+    assert set(input_columns(table, {"kind", "path"}, ())) == set(a_table()) - {"kind"}
     write_csv("t.csv", a_table())
     write_model("model.safetensors", read_table("t.csv"))
     assert main(["predict", "model.safetensors", "t.parquet"]) == 0

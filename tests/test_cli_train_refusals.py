@@ -38,7 +38,7 @@ def test_options_of_classification(refused, tmp_path, options, message):
     ],
 )
 def test_weights_of_rows(refused, tmp_path, weight, message):
-    rows = [f"{i},{i * 0.3:.1f},{weight if i == 0 else 0}" for i in range(40)]
+    rows = [f"{i * 7 % 40},{i * 0.3:.1f},{weight if i == 0 else 0}" for i in range(40)]
     (tmp_path / "data.csv").write_text("\n".join(["a,y,w", *rows]))
     assert message in refused(*train("--weights", "w"))
 
@@ -99,5 +99,14 @@ def test_without_tensorboard(refused, tmp_path, monkeypatch):
 def test_without_held_out_rows_the_training_rows_are_evaluated(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(GOOD)
-    assert main(train("--epochs", "1", "--no-report", "--test-fraction", "0")) == 0
-    assert "on the 40 training rows" in capsys.readouterr().out
+    shares = ["--test-fraction", "0", "--validation-fraction", "0"]
+    assert main(train("--epochs", "1", "--no-report", *shares)) == 0
+    shown = capsys.readouterr().out
+    assert "on the 40 training rows" in shown
+    assert "warning" not in shown
+
+
+def test_one_row_to_train_on(refused, tmp_path):
+    (tmp_path / "data.csv").write_text("a,y\n5,1\n6,2\n7,3.5\n")
+    message = refused(*train("--validation-fraction", "0.5", "--test-fraction", "0"))
+    assert "data.csv leaves 1 rows to train on" in message

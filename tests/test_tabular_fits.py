@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,7 +119,7 @@ def test_plan(budget, epochs, networks, training, monkeypatch):
     monkeypatch.setattr(time_plan, "_seconds_of_step", lambda *_: 0.1)
     monkeypatch.setattr(time_plan, "_seconds_of_row", lambda *_: 1e-12)
     monkeypatch.setattr(time_plan, "perf_counter", lambda: 0.0)
-    recipe = recipe_of("default", "values")
+    recipe = replace(recipe_of("default", "values"), epochs=128, batch_size=128)
     part = bag_fit.Rows(np.zeros((1280, 1)), np.zeros(1280), None)
     limit = time_plan.Limit(budget)
     plan = time_plan.plan_of(limit, recipe, 4, 1, 3, lambda: (None, part, part))
@@ -128,7 +131,7 @@ def test_no_limit():
     """Without a limit nothing is tried, and all rows are judged."""
     recipe = recipe_of("fast", "values")
     plan = time_plan.plan_of(time_plan.Limit(None), recipe, 4, 2, 3, None)
-    assert (plan.epochs, plan.n_networks, plan.training_end) == (32, 4, np.inf)
+    assert (plan.epochs, plan.n_networks, plan.training_end) == (24, 4, np.inf)
     assert plan.judged_rows > 10**9
 
 
@@ -296,3 +299,28 @@ def test_rows_of_one_kind_of_missing_values():
     both = model.predict(pd.concat([frame[:1].astype(object).assign(kind=None), frame[1:]]))
     alone = model.predict(frame[:1].astype(object).assign(kind=None))
     np.testing.assert_array_equal(both[:1], alone)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from ffnn_fast.tabular import TabularRegressor
+X = np.random.default_rng(0).normal(size=(200_000, 20))
+scale = 1 if sys.platform == "darwin" else 1024
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+TabularRegressor(epochs=1, n_networks=2, n_threads=1).fit(X[:500], X[:500, 0]).predict(X[:5000])
+before = peak()
+model = TabularRegressor(epochs=1, n_networks=2, n_threads=1).fit(X, X[:, 0])
+model.predict(X)
+print((peak() - before) / X.nbytes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="resource is not there")
+def test_memory():
+    """A fit and a prediction take a few copies of the table, in float32, beside it."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 5

@@ -8,9 +8,9 @@ import pytest
 pd = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 
-from ffnn_fast.tabular._features import date_parts, fit_features  # noqa: E402
+from ffnn_fast._columns.features import date_parts, fit_features  # noqa: E402
+from ffnn_fast._columns.frames import table_of  # noqa: E402
 from ffnn_fast.tabular._inputs import RobustScale, TableInputs, smooth_clip  # noqa: E402
-from ffnn_fast.tabular._tables import table_of  # noqa: E402
 
 
 def uses(columns):
@@ -215,3 +215,12 @@ def test_names_of_dates_and_columns():
     assert inputs.sources == ["c"] * 4 + ["c year", "c month"]
     again = TableInputs.from_dict(inputs.to_dict())
     np.testing.assert_array_equal(again.transform(table_of(columns)), X)
+
+
+def test_a_column_that_numbers_the_rows_is_used_where_it_is_named():
+    """`numeric` keeps a column that would be left out; a name that is absent is refused."""
+    table = table_of({"day": np.arange(40), "x": np.random.default_rng(0).normal(size=40)})
+    assert [f.use for f in fit_features(table)] == ["left out", "number"]
+    assert [f.use for f in fit_features(table, numeric=("day",))] == ["number", "number"]
+    with pytest.raises(ValueError, match="numeric_features names 'z', which X has not"):
+        fit_features(table, numeric=("z",))

@@ -119,6 +119,15 @@ def test_rare_classes():
     np.testing.assert_allclose(student.predict_proba(NUMBERS).sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [list, pd.Series, lambda y: pd.Series(y, dtype="Int64")])
+def test_targets_of_distillation(kind):
+    """Targets may be lists and series, also of nullable types."""
+    y = (LABEL == "yes").astype(int)
+    teacher = HistGradientBoostingClassifier(max_iter=3).fit(NUMBERS, y)
+    student = distill(teacher, NUMBERS, kind(y.tolist()), **QUICK)
+    assert student.report.teacher_score > 0.7
+
+
 def test_one_hidden_layer():
     """An int is one hidden layer; what is none is refused."""
     teacher = LinearRegression().fit(NUMBERS, VALUE)

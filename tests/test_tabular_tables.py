@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 pd = pytest.importorskip("pandas")
-tables = pytest.importorskip("ffnn_fast.tabular._tables", reason="scikit-learn is not installed")
+from ffnn_fast._columns import frames as tables  # noqa: E402
 
 NAT = np.datetime64("NaT")
 

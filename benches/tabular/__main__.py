@@ -10,21 +10,27 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benches.runner import ROOT
 from benches.tabular import models, tables
+from benches.tabular.report import markdown
+
+MODELS = ["ours", "linear", "hgb", "lightgbm", "catboost"]
 
 
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benches.tabular", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one a fit")
-    parser.add_argument("--models", nargs="+", default=["ours", "linear", "hgb", "catboost"])
+    parser.add_argument(
+        "--models", nargs="+", default=["ours", "linear", "hgb", "lightgbm", "catboost"]
+    )
     parser.add_argument("--tables", nargs="+", help="default: all")
     parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--most-rows", type=int, default=10_000, help="training rows of a table")
+    parser.add_argument("--most-rows", type=int, default=3_000, help="training rows of a table")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--report", action="store_true", help="only print the table of results")
+    parser.add_argument("--report", action="store_true", help="only write OUT with the suffix .md")
     return parser.parse_args()
 
 
@@ -64,67 +70,40 @@ def figures(task, model, X, y):
 def main():
     """Fit every model to every split of every table."""
     given = arguments()
-    done = [json.loads(line) for line in given.out.open()] if given.out.exists() else []
+    lines = given.out.read_text().splitlines() if given.out.exists() else []
+    done = [json.loads(line) for line in lines]
     if given.report:
-        report(done)
+        given.out.with_suffix(".md").write_text(markdown(done))
         return
     known = {(row["table"], row["split"], row["model"]) for row in done}
     found = tables.names(given.data)
-    for name in given.tables or found:
-        task = found[name]()
-        for number in range(given.splits):
-            train, test = split(task, number, given.most_rows)
+    tasks = {name: found[name]() for name in given.tables or found}
+    for number in range(given.splits):
+        for name, task in tasks.items():
+            parts = split(task, number, given.most_rows)
             for label in given.models:
                 if (name, number, label) in known:
                     continue
-                row = {"table": name, "split": number, "model": label, "rows": len(train)}
-                model = models.MODELS[label](task, number)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    began = time.process_time()
-                    model.fit(task.X.iloc[train], task.y[train])
-                    row["fit_seconds"] = time.process_time() - began
-                    began = time.process_time()
-                    row |= figures(task, model, task.X.iloc[test], task.y[test])
-                    row["predict_seconds"] = time.process_time() - began
+                with threadpool_limits(1):
+                    row = {"table": name, "split": number, "model": label, "rows": len(parts[0])}
+                    row |= judged(task, label, number, *parts)
                 with given.out.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 print(row, flush=True)
 
 
-def report(rows):
-    """Ratios of errors to those of each other model: geometric means and wins."""
-    mean = {}
-    for row in rows:
-        mean.setdefault((row["table"], row["model"]), []).append(row)
-    tables_ = sorted({row["table"] for row in rows})
-    labels = list(dict.fromkeys(row["model"] for row in rows))
-    print(f"{'table':18}" + "".join(f"{label:>12}" for label in labels))
-    average = {
-        key: {name: float(np.mean([row[name] for row in part if name in row]))
-              for name in ("error", "log_loss", "ece", "fit_seconds", "coverage")
-              if any(name in row for row in part)}
-        for key, part in mean.items()
+def judged(task, label, number, train, test):
+    """Figures of a model fitted to the training rows, and CPU-seconds."""
+    model = models.MODELS[label](task, number)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        began = time.process_time()
+        model.fit(task.X.iloc[train], task.y[train])
+        fitted = time.process_time()
+        row = figures(task, model, task.X.iloc[test], task.y[test])
+    return {
+        "fit_seconds": fitted - began, **row, "predict_seconds": time.process_time() - fitted
     }  # fmt: skip
-    for table in tables_:
-        values = [average.get((table, label), {}).get("error", np.nan) for label in labels]
-        print(f"{table:18}" + "".join(f"{value:12.4f}" for value in values))
-    for ours in [label for label in labels if label.startswith("ours")]:
-        for other in labels:
-            both = [t for t in tables_ if (t, ours) in average and (t, other) in average]
-            if other == ours or not both:
-                continue
-            pairs = [(average[t, ours], average[t, other]) for t in both]
-            ratios = [(a["error"] + 1e-4) / (b["error"] + 1e-4) for a, b in pairs]
-            wins = sum(a["error"] < b["error"] for a, b in pairs)
-            losses = [a["log_loss"] < b["log_loss"] for a, b in pairs if "log_loss" in a]
-            seconds = [a["fit_seconds"] / b["fit_seconds"] for a, b in pairs]
-            print(
-                f"{ours} / {other}: {len(both)} tables, error "
-                f"{np.exp(np.mean(np.log(ratios))):.3f} "
-                f"(median {np.median(ratios):.3f}), better on {wins}; log loss better on "
-                f"{sum(losses)} of {len(losses)}; CPU time {np.exp(np.mean(np.log(seconds))):.1f}"
-            )
 
 
 if __name__ == "__main__":

@@ -40,9 +40,13 @@ def to_c(
     category, which the header lists; any other number is an unknown category, which gives zeros
     whatever ``handle_unknown`` is.
 
+    An estimator of `ffnn_fast.tabular` is one function of raw columns too: numbers, NaN where they
+    are missing, one for each part of a date, and the numbers of the levels of categories. It gives
+    the mean of the networks, as ``predict_proba`` or ``predict``; it has no Jacobian.
+
     Parameters
     ----------
-    net : Network, MLPClassifier, MLPRegressor, Pipeline or Student
+    net : Network, MLPClassifier, MLPRegressor, Pipeline, tabular estimator or Student
         A student of `ffnn_fast.tabular.distill` is written by its method ``to_c``. Estimators may
         be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or by a
         ``TransformedTargetRegressor`` with a scaler.

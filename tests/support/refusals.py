@@ -4,8 +4,9 @@ import pytest
 
 from ffnn_fast.cli import main
 
-GOOD = "a,b,y\n" + "".join(f"{i},{'uv'[i % 2]},{i * 0.3:.1f}\n" for i in range(40))
-CLASSES = "a,y\n" + "".join(f"{i},{'uv'[i % 2]}\n" for i in range(40))
+PLAIN = ("--model", "plain")
+GOOD = "a,b,y\n" + "".join(f"{i * 7 % 40},{'uv'[i % 2]},{i * 0.3:.1f}\n" for i in range(40))
+CLASSES = "a,y\n" + "".join(f"{i * 7 % 40},{'uv'[i % 2]}\n" for i in range(40))
 
 
 @pytest.fixture
@@ -27,5 +28,5 @@ def refused(tmp_path, monkeypatch, capsys):
 
 
 def train(*options):
-    """The arguments that train on data.csv."""
-    return ("train", "data.csv", "--target", "y", "-o", "m.safetensors", *options)
+    """The arguments that train a plain model on data.csv."""
+    return ("train", "data.csv", "--target", "y", "-o", "m.safetensors", *PLAIN, *options)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._c_code.c_bags import Bag, is_bag
 from ffnn_fast._c_code.c_check import main_program, vectors
 from ffnn_fast._c_code.c_columns import Columns, columns_of
 from ffnn_fast._c_code.c_estimators import network_of
@@ -90,6 +91,8 @@ def export_estimator(model: Any, path: PathLike, options: CExportOptions) -> tup
         raise ValueError(
             f"preprocessing goes with a Network; {type(model).__name__} has its own steps"
         )
+    if is_bag(model):
+        return _write_bag(model, path, options)
     fitted = as_fitted(model, "to_c")
     parts = network_of(fitted, options.dtype or fitted.spec.dtype)
     return _write(*parts, path, options)
@@ -106,12 +109,8 @@ def _write(
     spec: NetworkSpec, params: np.ndarray, columns: Columns, path: PathLike, options: CExportOptions
 ) -> tuple[Path, ...]:
     """The files written."""
-    source = Path(as_path(path))
-    if source.suffix != ".c":
-        raise ValueError(f"the file must end in .c, got {str(source)!r}")
+    source, name = _named(path, options)
     check_activations(spec)
-    check_file_name(source.stem)
-    name = options.name or check_identifier(identifier_of(source.stem))
     net = Network(spec, *_parameters(params, options.dtype or spec.dtype))
     header = source.with_suffix(".h")
     texts = {
@@ -122,6 +121,35 @@ def _write(
         texts[source.with_suffix(".f90")] = fortran_module(
             name, header.name, net.real, columns, options.jacobian
         )
+    return _written(texts)
+
+
+def _write_bag(model: Any, path: PathLike, options: CExportOptions) -> tuple[Path, ...]:
+    """The same of an estimator for tables."""
+    for option in ("jacobian", "fortran"):
+        if getattr(options, option):
+            raise ValueError(f"{option} is for single networks; {type(model).__name__} has several")
+    source, name = _named(path, options)
+    bag = Bag(model, options.dtype or model.networks_[0].spec.dtype)
+    net, header, written = bag.nets[0], source.with_suffix(".h"), bag.source(name)
+    parts = [
+        *_begin(net, name, header.name),
+        maths_source(bag.maths(), net.real), written,
+        main_program(net, bag.vectors(), name, False),
+    ]  # fmt: skip
+    return _written({source: "\n".join(parts), header: _header(net, bag.columns, name, False)})
+
+
+def _named(path: PathLike, options: CExportOptions) -> tuple[Path, str]:
+    """The source file, and the prefix of the names in it; ValueError for one that C cannot have."""
+    source = Path(as_path(path))
+    if source.suffix != ".c":
+        raise ValueError(f"the file must end in .c, got {str(source)!r}")
+    check_file_name(source.stem)
+    return source, options.name or check_identifier(identifier_of(source.stem))
+
+
+def _written(texts: dict[Path, str]) -> tuple[Path, ...]:
     for file, text in texts.items():
         write_atomically(os.path.realpath(file), [text.encode("ascii")])
     return tuple(texts)
@@ -140,20 +168,27 @@ def _parameters(params: np.ndarray, dtype: str) -> tuple[np.ndarray, str]:
 def _source(net: Network, columns: Columns, name: str, header: str, jacobian: bool) -> str:
     written = functions(net, columns, name, jacobian)
     parts = [
+        *_begin(net, name, header),
+        maths_source(net.maths, net.real),
+        "/* Parameters: W_k[j][i] is the weight of input j of layer k for its output i */\n"
+        + parameters(net),
+    ]
+    if jacobian and len(net.names) > 1:
+        parts.append(f"static const {net.real} zeros[{max(net.widths()[1:])}] = {{0}};\n")
+    parts += [written, main_program(net, vectors(net, columns), name, jacobian)]
+    return "\n".join(parts)
+
+
+def _begin(net: Network, name: str, header: str) -> list[str]:
+    """The first parts of a source file."""
+    return [
         comment([*_title(net, name), "", ORDER, "", ACCURACY, "",
                  f"With -D{name.upper()}_MAIN this file is a program that compares the functions "
                  "with reference vectors; its exit code is 0 if they agree."]),
         f'#include "{header}"\n\n#include <math.h> /* INFINITY, NAN */\n#include <stdint.h>\n'
         "#include <string.h>\n",
         ARITHMETIC,
-        maths_source(net.maths, net.real),
-        "/* Parameters: W_k[j][i] is the weight of input j of layer k for its output i */\n"
-        + parameters(net),
     ]  # fmt: skip
-    if jacobian and len(net.names) > 1:
-        parts.append(f"static const {net.real} zeros[{max(net.widths()[1:])}] = {{0}};\n")
-    parts += [written, main_program(net, vectors(net, columns), name, jacobian)]
-    return "\n".join(parts)
 
 
 def _title(net: Network, name: str) -> list[str]:

@@ -42,7 +42,7 @@ void @name_batch(size_t n, const @real *x, @real *y)
 """
 
 
-def functions(net: Network, columns: Columns, name: str, jacobian: bool) -> str:
+def functions(net: Network, columns: Columns, name: str, jacobian: bool, batch: bool = True) -> str:
     """All functions, those that are used first."""
     elementwise = [g for g in net.used if g != "softmax"]
     net.maths.add("fma")
@@ -56,7 +56,9 @@ def functions(net: Network, columns: Columns, name: str, jacobian: bool) -> str:
     if columns.inputs is not None:
         parts.append(columns.inputs.source(net.real, jacobian))
     parts.append(block_source(net, jacobian))
-    parts += [columns.outputs.arrays(), _forward(net, columns, jacobian), BATCH.lstrip()]
+    parts += [columns.outputs.arrays(), _forward(net, columns, jacobian)]
+    if batch:
+        parts.append(BATCH.lstrip())
     if jacobian:
         parts.append(_jacobian(net, columns))
     parts += [known.source(name, net.real) for known in columns.outputs.classes]

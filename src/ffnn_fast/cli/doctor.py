@@ -13,6 +13,7 @@ OPTIONAL = {
     "tqdm": "cli",
     "matplotlib": "cli",
     "jinja2": "cli",
+    "openpyxl": "excel",
     "pyarrow": "parquet",
     "onnx": "onnx",
 }

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
-from ffnn_fast.cli.arguments.value_types import Switch, Text
+from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
 from ffnn_fast.cli.output import aligned, titled, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import ScoredRows
     from ffnn_fast.cli.evaluation.tables import Table
-    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
-    from ffnn_fast.network import Network
+    from ffnn_fast.cli.trained_models import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,12 @@ class EvaluateOptions(ModelAndData):
     json: bool = option(
         Switch(), "write the scores as one JSON object and nothing else", default=False
     )
+    missing: tuple[str, ...] = option(
+        Names(),
+        "further words for a missing value, besides those of the training",
+        default=(),
+        metavar="A,B",
+    )
     reading: TargetReadingOptions = group(TargetReadingOptions)
 
 
@@ -39,28 +44,35 @@ def run(options: EvaluateOptions) -> int:
     from ffnn_fast.cli.evaluation import report_files, scoring
     from ffnn_fast.cli.evaluation.report import Report
     from ffnn_fast.cli.evaluation.tables import tables
-    from ffnn_fast.cli.predict import load
+    from ffnn_fast.cli.trained_models import load_trained
+    from ffnn_fast.cli.training.training_table import note_unknown
 
     if options.report:
         report_files.check_report(options.report, options.model, options.data)
-    network, preprocessing = load(options.model)
-    table = preprocessing.read(options.data, **options.reading.given())
-    rows, y = preprocessing.targets(table, drop_missing=options.reading.drop_missing_target)
-    X = preprocessing.matrix(table).astype(network.spec.dtype)[rows]
+    model = load_trained(options.model).with_missing(options.missing)
+    target = model.layout.target
+    table = model.layout.read(options.data, **options.reading.given())
+    targets = model.layout.targets(table, drop_missing=options.reading.drop_missing_target)
+    evaluation = model.evaluate(table, targets)
     write_notes(table.notes)
-    evaluation = scoring.evaluate(network, preprocessing.target, X, y)
+    n_rows = len(targets.rows)
     found = scoring.scores(evaluation)
     names, values = scoring.as_cells(found)
-    on = f"{len(rows)} rows of {os.path.basename(options.data)}"
+    on = f"{n_rows} rows of {os.path.basename(options.data)}"
     results: list[tuple[str, ...]] = [(f"on {on}", *names), ("network", *values)]
     if options.json:
         write_line(json.dumps(_plain(evaluation, found)))
     else:
-        _show(results, tables(evaluation), len(table) - len(rows))
+        for note in note_unknown(targets, target, options.data):
+            write_line(note)
+        _show(results, tables(evaluation), len(table) - n_rows)
     if options.report:
-        title = f"{preprocessing.target.name}: {os.path.basename(options.model)}"
-        facts = _facts(options, network, preprocessing, len(rows))
-        contents = Report(title, facts, network, results, evaluation, None, f"the {on}")
+        title = f"{target.name}: {os.path.basename(options.model)}"
+        facts = _facts(options, model, n_rows)
+        contents = Report(
+            title, facts, model.network, results, evaluation, None, f"the {on}",
+            importances=model.importances,
+        )  # fmt: skip
         report_files.write_report(contents, options.report)
         if not options.json:
             write_line(f"\nreport  {options.report}")
@@ -88,17 +100,15 @@ def _plain(evaluation: ScoredRows, found: dict[str, float]) -> dict[str, Any]:
     return plain
 
 
-def _facts(
-    options: EvaluateOptions, network: Network, preprocessing: TablePreprocessing, n_rows: int
-) -> list[tuple[str, str]]:
+def _facts(options: EvaluateOptions, model: TrainedModel, n_rows: int) -> list[tuple[str, str]]:
     from ffnn_fast.losses import loss_of
 
-    trained = [(f"training: {name}", value) for name, value in preprocessing.summary.items()]
+    trained = [(f"training: {name}", value) for name, value in model.summary.items()]
     return [
         ("model", options.model),
         ("data", f"{options.data}, {n_rows} rows"),
-        ("target", preprocessing.target.name),
-        ("loss", loss_of(network.spec.loss).name),
+        ("target", model.layout.target.name),
+        ("loss", loss_of(model.network.spec.loss).name),
         *trained,
     ]
 
@@ -108,6 +118,7 @@ COMMAND = Command(
     EvaluateOptions,
     run,
     description="Predicts the target for each row of a file that has the columns of the "
-    "training table, and compares the predictions with the target in the file.",
+    "training table, and compares the predictions with the target in the file. A class that the "
+    "model has not counts as an error.",
     epilog="example: ffnn-fast evaluate houses.safetensors more.csv --report houses.html",
 )

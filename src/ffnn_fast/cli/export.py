@@ -12,6 +12,7 @@ from ffnn_fast.cli.arguments.value_types import OneOf, Switch, Text
 from ffnn_fast.cli.output import CommandError, aligned, check_output, write_line
 
 if TYPE_CHECKING:
+    from ffnn_fast.cli.onnx_comparison import Comparison
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.network import Network
 
@@ -52,10 +53,13 @@ class ExportOptions:
 def run(options: ExportOptions) -> int:
     """Write and check; returns the exit code."""
     from ffnn_fast.cli.table_preprocessing import load_model
+    from ffnn_fast.cli.trained_models import is_tabular
 
     kind = _kind(options.to, options.output)
     path = options.output or f"{os.path.splitext(options.model)[0]}.{kind}"
     check_output(path, options.model)
+    if is_tabular(options.model):
+        return _of_tabular(options, kind, path)
     network, preprocessing = load_model(options.model)
     dtype = options.dtype or network.spec.dtype
     if kind != "c" and (options.jacobian or options.fortran):
@@ -68,6 +72,43 @@ def run(options: ExportOptions) -> int:
     if kind == "c":
         return _to_c(network, encoders, path, options)
     return _to_onnx(network, encoders, path, dtype)
+
+
+def _of_tabular(options: ExportOptions, kind: str, path: str) -> int:
+    """Write and check a tabular model, which ONNX alone can hold."""
+    from ffnn_fast.cli.onnx_comparison import TOLERANCE, compare_tabular
+    from ffnn_fast.cli.trained_models import load_tabular
+
+    if kind != "onnx":
+        raise CommandError(
+            f"{options.model} is a tabular model, a bag of networks, which {kind} files cannot "
+            "hold: export it with --to onnx, or train a plain model (ffnn-fast train ... --model "
+            "plain) and export that; in Python, ffnn_fast.tabular.distill makes one network of it"
+        )
+    if options.bare or options.jacobian or options.fortran:
+        raise CommandError("--bare, --jacobian and --fortran are for plain models")
+    from ffnn_fast.onnx import to_onnx
+
+    loaded = load_tabular(options.model)
+    try:
+        model = to_onnx(loaded.estimator, path, dtype=options.dtype)
+    except (ImportError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    found = compare_tabular(path, loaded)
+    _report_onnx(path, model, found, found.difference <= TOLERANCE)
+    return 0 if found.difference <= TOLERANCE else 1
+
+
+def _report_onnx(path: str, model: Any, found: Comparison, passed: bool) -> None:
+    """The inputs and outputs of a file, and how it was checked."""
+    verdict = f"{found.difference:.1e} of the largest output  {'ok' if passed else 'FAILED'}"
+    _report(
+        path,
+        ("inputs", [_described(value) for value in model.graph.input]),
+        ("outputs", [_described(value) for value in model.graph.output]),
+        ("check", [f"{found.n_rows} random rows, by {found.runtime}"]),
+        ("difference", [verdict]),
+    )
 
 
 def _kind(to: str | None, output: str | None) -> str:
@@ -103,14 +144,7 @@ def _to_onnx(
         raise CommandError(str(error)) from error
     found = compare(path, network, preprocessing, dtype)
     passed = found.difference <= TOLERANCE
-    verdict = f"{found.difference:.1e} of the largest output  {'ok' if passed else 'FAILED'}"
-    _report(
-        path,
-        ("inputs", [_described(value) for value in model.graph.input]),
-        ("outputs", [_described(value) for value in model.graph.output]),
-        ("check", [f"{found.n_rows} random rows, by {found.runtime}"]),
-        ("difference", [verdict]),
-    )
+    _report_onnx(path, model, found, passed)
     return 0 if passed else 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,18 +26,49 @@ class InfoOptions:
 
 def run(options: InfoOptions) -> int:
     """Show the contents; returns the exit code."""
-    from ffnn_fast._model.tensor_files import TensorFile
     from ffnn_fast.cli.table_preprocessing import load_model
+    from ffnn_fast.cli.trained_models import is_tabular
 
+    if is_tabular(options.model):
+        return _show_tabular(options.model)
     network, preprocessing = load_model(options.model)
-    with TensorFile(options.model) as file:
-        author = _text.shortened(file.metadata.get("library_version", "unknown"), 40)
+    author = _author(options.model)
     write_line(f"{options.model}: written by ffnn_fast {author}\n")
     write_line(repr(network))
     if preprocessing is None:
         write_line("\nno preprocessing: this file was not written by ffnn-fast train")
     else:
         _show(preprocessing)
+    return 0
+
+
+def _author(path: str) -> str:
+    """The version of the package that wrote a file."""
+    from ffnn_fast._model.tensor_files import TensorFile
+
+    with TensorFile(path) as file:
+        return _text.shortened(file.metadata.get("library_version", "unknown"), 40)
+
+
+def _show_tabular(path: str) -> int:
+    """Show a tabular model."""
+    from ffnn_fast.cli.trained_models import load_tabular
+
+    model = load_tabular(path)
+    layout, networks = model.layout, model.estimator.networks_
+    shares = model.importances
+    write_line(f"{path}: written by ffnn_fast {_author(path)}\n")
+    write_line(f"{type(model.estimator).__name__}: {len(networks)} networks, the first of them")
+    write_line(repr(networks[0]))
+    kind = f"{len(layout.target.classes)} classes: {', '.join(layout.target.classes)}"
+    write_line(f"\ntarget {layout.target.name}: {kind if layout.target.classes else 'values'}")
+    write_line(f"\ncolumns, from a table {'with' if layout.header else 'without'} a header")
+    rows = [
+        (name, f"{shares[name]:.3f}" if name in shares else "", use)
+        for name, use in layout.uses.items()
+    ]
+    write_line(aligned([("column", "importance", "used as"), *rows], right=False))
+    _show_summary(layout.missing, layout.summary)
     return 0
 
 
@@ -54,12 +86,14 @@ def _show(preprocessing: TablePreprocessing) -> None:
     head = ("column", "kind", "inputs", "standardised by; levels")
     rows = [head, *(_described(column) for column in preprocessing.inputs.columns)]
     write_line(aligned(rows, right=False))
-    write_line(f"\nmissing values: empty{''.join(f', {word}' for word in preprocessing.missing)}")
-    if preprocessing.summary:
-        write_line(
-            "training: "
-            + ", ".join(f"{key} {value}" for key, value in preprocessing.summary.items())
-        )
+    _show_summary(preprocessing.missing, preprocessing.summary)
+
+
+def _show_summary(missing: Sequence[str], summary: Mapping[str, str]) -> None:
+    """The words for missing values, and how the model was trained."""
+    write_line(f"\nmissing values: empty{''.join(f', {word}' for word in missing)}")
+    if summary:
+        write_line("training: " + ", ".join(f"{key} {value}" for key, value in summary.items()))
 
 
 def _described(column: NumericColumn | CategoricalColumn) -> tuple[str, str, str, str]:

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ffnn_fast._columns.features import DATE, LEFT_OUT, NUMBER
 from ffnn_fast.cli.evaluation.prediction_columns import class_probabilities
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
+    from ffnn_fast.cli.trained_models import TabularModel
     from ffnn_fast.network import Network
 
 Run = Callable[[dict[str, Any]], list[np.ndarray]]  # inputs by name to the outputs in order
 ROWS = 300
 TOLERANCE = 1e-5  # of the largest output
 GAPS = 0.2  # the share of values that are missing, where some were in training
+DAYS = 1000  # after the first date of the training rows
 UNKNOWN = "(unknown)"  # a level that no training row had
 
 
@@ -69,6 +72,37 @@ def compare(
     if (labels != preprocessing.target.decode(network.predict(X)))[clear].any():
         difference = np.inf
     return Comparison(runtime, ROWS, difference)
+
+
+def compare_tabular(path: str, model: TabularModel) -> Comparison:
+    """As `compare`, for the file of a tabular model that takes the columns of its table."""
+    rng = np.random.default_rng(0)
+    runtime, run = _session(path)
+    inputs = model.estimator._inputs
+    scales = dict(zip(inputs.number_names, inputs.scales, strict=True))
+    columns, feed = {}, {}
+    for feature in inputs.features:
+        if feature.use == LEFT_OUT:
+            values = np.full(ROWS, np.nan)
+        elif feature.use == NUMBER:
+            scale = scales[feature.name]
+            values = rng.normal(scale.median, 1 / (scale.scale or 1.0), ROWS)
+            if scale.marks_missing:
+                values[rng.random(ROWS) < GAPS] = np.nan
+        elif feature.use == DATE:
+            days = rng.integers(0, DAYS, ROWS).astype("timedelta64[D]")
+            values = np.datetime64(feature.origin, "us") + days
+        else:
+            levels = np.array([*feature.levels, UNKNOWN], dtype=object)
+            values = levels[rng.integers(0, len(levels), ROWS)]
+            feed[feature.name] = values[:, None]
+        columns[feature.name] = values
+        feed |= {name: part[:, None] for name, part in feature.numbers(values).items()}
+    expected, found = model.outputs(columns), run(feed)[-1]
+    if model.layout.target.classes:
+        place = {str(name): i for i, name in enumerate(model.estimator.classes_)}
+        found = found[:, [place[name] for name in model.layout.target.classes]]
+    return Comparison(runtime, ROWS, _difference(found, expected))
 
 
 def random_columns(encoder: TableEncoder, n: int, rng: np.random.Generator) -> dict[str, Any]:

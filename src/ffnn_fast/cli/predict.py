@@ -7,17 +7,12 @@ import io
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, ReadingOptions
-from ffnn_fast.cli.arguments.value_types import Switch, Text
-from ffnn_fast.cli.output import CommandError, check_output, write_file, write_line, write_notes
-
-if TYPE_CHECKING:
-    from ffnn_fast.cli.table_preprocessing import TablePreprocessing
-    from ffnn_fast.network import Network
+from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
+from ffnn_fast.cli.output import check_output, write_file, write_line, write_notes
 
 
 @dataclass(frozen=True)
@@ -31,46 +26,37 @@ class PredictOptions(ModelAndData):
         flags=("-o", "--output"),
     )
     proba: bool = option(Switch(), "write the probability of each class, in columns", default=False)
+    missing: tuple[str, ...] = option(
+        Names(),
+        "further words for a missing value, besides those of the training",
+        default=(),
+        metavar="A,B",
+    )
     reading: ReadingOptions = group(ReadingOptions)
 
 
 def run(options: PredictOptions) -> int:
     """Predict and write; returns the exit code."""
-    from ffnn_fast.cli.evaluation.prediction_columns import as_columns, check_probabilities
+    from ffnn_fast.cli.trained_models import load_trained
 
     if options.output:
         check_output(options.output, options.model, options.data)
-    network, preprocessing = load(options.model)
+    model = load_trained(options.model).with_missing(options.missing)
     if options.proba:
-        check_probabilities(network.spec, preprocessing.target)
-    table = preprocessing.read(options.data, **options.reading.given())
-    X = preprocessing.matrix(table).astype(network.spec.dtype)
+        model.check_probabilities()
+    table = model.layout.read(options.data, **options.reading.given())
+    columns = model.predictions(table, proba=options.proba)
     write_notes(table.notes)
-    y_hat = network.forward(X)
-    columns = as_columns(network.spec, preprocessing.target, y_hat, proba=options.proba)
     content = _csv(
         list(columns), zip(*(values.tolist() for values in columns.values()), strict=True)
     )
     if options.output:
         write_file(options.output, content)
-        write_line(f"{len(X)} predictions of {preprocessing.target.name} in {options.output}")
+        write_line(f"{len(table)} predictions of {model.layout.target.name} in {options.output}")
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     return 0
-
-
-def load(path: str, *, engine: str | None = None) -> tuple[Network, TablePreprocessing]:
-    """The network of a model file, and its preprocessing of tables."""
-    from ffnn_fast.cli.table_preprocessing import load_model
-
-    network, preprocessing = load_model(path, engine=engine)
-    if preprocessing is None:
-        raise CommandError(
-            f"{path} has no preprocessing of tables: it was not written by ffnn-fast train; use "
-            "Network.load in Python"
-        )
-    return network, preprocessing
 
 
 def _csv(names: list[str], rows: Iterable[Iterable[object]]) -> bytes:

@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ffnn_fast._columns.features import DATE, Feature
 from ffnn_fast._model.model_files import ModelFileError, load
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._text import quoted
+from ffnn_fast.cli.column_reading import NUMBER, TEXT, ColumnReading
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import NumberMarks, NumberStyle, Table, abbreviated, read_table
+from ffnn_fast.cli.table import NumberStyle, Table
+from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
 KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
+PIECE = 1 << 16  # rows that are encoded at a time
+FURTHER = {"readings", "dates"}  # entries of version 2
 NUMBERS = "numbers"  # an entry of files whose tables have numbers that are not written plainly
 
 
 @dataclass(frozen=True)
-class TablePreprocessing:
+class TablePreprocessing(TableLayout):
     """How the rows of a table become inputs, and outputs become predictions.
 
     Attributes
     ----------
-    header : bool
-        Whether the training table named its columns; if not, they are found by position.
-    columns : tuple of str
-        All columns of the training table, in order.
-    missing : tuple of str
-        Words that mark a missing value, besides the empty field.
+    header, columns, missing, target, numbers
+        As in `TableLayout`.
     inputs : TableEncoder
-    target : TargetEncoder
     summary : dict of str to str
         Options and scores of the training.
-    numbers : dict of str to NumberStyle
-        Column → how its numbers were written, for those that were not written plainly.
+    readings : tuple of ColumnReading
+        Of the columns with words of their own for missing values, and of those with dates.
+    dates : tuple of Feature
+        The dates, whose parts are columns of `inputs`.
     """
 
     header: bool
@@ -47,107 +50,72 @@ class TablePreprocessing:
     inputs: TableEncoder
     target: TargetEncoder
     summary: dict[str, str] = field(default_factory=dict)
-    numbers: dict[str, NumberStyle] = field(default_factory=dict)
+    numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
+    readings: tuple[ColumnReading, ...] = ()
+    dates: tuple[Feature, ...] = ()
 
-    def read(
-        self, path: str, header: str = "auto", delimiter: str = "auto", *, encoding: str = "auto",
-        marks: NumberMarks | None = None,
-    ) -> Table:  # fmt: skip
-        """The table in a file, by `read_table`; "auto": a header if the training table had one."""
-        return read_table(
-            path, header, delimiter, assumed="yes" if self.header else "no", encoding=encoding,
-            marks=marks, fewest=1,
-        )  # fmt: skip
-
-    def matrix(self, table: Table) -> np.ndarray:
-        """The input matrix, (n, d) float64, of a table; other columns than the inputs are ignored.
+    def matrix(self, table: Table, dtype: Any = np.float64) -> np.ndarray:
+        """The input matrix, (n, d) of a dtype, of a table; other columns than the inputs are
+        ignored. It is computed in float64, some rows at a time.
 
         Raises
         ------
         CommandError
             If a column is missing or a cell is not a number where one is needed.
         """
-        place = self._places(table)
-        encoded: dict[str, np.ndarray] = {}
-        for column in self.inputs.columns:
-            name = place[column.name]
-            if isinstance(column, NumericColumn):
-                encoded[column.name] = self._numbers(table, column.name, name)
-            else:
-                encoded[column.name] = table.texts(name, self.missing, column.levels)
-        X = self.inputs.transform(encoded)
-        _check_range(table, X, self.inputs.feature_names)
+        columns, names = self._read(table), self.inputs.feature_names
+        X = np.empty((len(table), len(names)), dtype)
+        for start in range(0, len(table), PIECE):
+            rows = slice(start, start + PIECE)
+            piece = self.encoded({name: values[rows] for name, values in columns.items()})
+            _check_range(table, piece, names, start)
+            X[rows] = piece
         return X
 
-    def targets(self, table: Table, *, drop_missing: bool) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of a table that have a target, (m,), and what they have, encoded, (m,).
-
-        Raises
-        ------
-        CommandError
-            If the table has no such column, a target is missing and such rows are not dropped, or
-            it is no number in regression, or an unknown class.
-        """
-        name, target = self.target_place(table), self.target
-        rows = table.known(table.missing(name, self.missing), drop_missing=drop_missing)
-        if target.task == "regression":
-            return rows, target.encode(self._numbers(table, target.name, name)[rows])
-        texts = table.texts(name, self.missing, target.classes)
-        strange = np.array([text not in target.classes for text in texts[rows]])
-        if strange.any():
-            row = int(rows[np.argmax(strange)])
-            raise CommandError(
-                f"{table.where(row)}: the model has no class {texts[row]!r} of {name!r}; "
-                f"its classes: {abbreviated(target.classes)}"
+    def _read(self, table: Table) -> dict[str, np.ndarray]:
+        """The typed columns of a table, (n,) each, by their names in the training table."""
+        place = self.places(table, self.sources)
+        readings = {reading.name: reading for reading in self.readings}
+        found: dict[str, np.ndarray] = {
+            date.name: readings[date.name].read(table, place[date.name], self.missing)
+            for date in self.dates
+        }
+        parts = self._date_parts
+        for column in self.inputs.columns:
+            if column.name in parts:
+                continue
+            is_number = isinstance(column, NumericColumn)
+            plain = ColumnReading(column.name, NUMBER if is_number else TEXT)
+            reading = readings.get(column.name, plain)
+            known = () if isinstance(column, NumericColumn) else column.levels
+            name = place[column.name]
+            found[column.name] = reading.read(
+                table, name, self.missing, known, self.numbers.get(column.name)
             )
-        return rows, target.encode(texts[rows])
+        return found
 
-    def _numbers(self, table: Table, column: str, name: str) -> np.ndarray:
-        """The column `name` of a table, (n,) float64, which is `column` of the training table."""
-        style = self.numbers.get(column, NumberStyle())
-        values, bad = table.numbers(name, self.missing, style, truths=True)
-        table.check_cells(name, bad, self.missing, "")
-        return values
-
-    def target_place(self, table: Table) -> str:
-        """The name in `table` of the target; by its position where there are no names."""
-        name = self.target.name
-        if self.header and table.has_header:
-            found = table.named(name)
-            if found is None:
-                raise CommandError(f"{table.path} lacks the target, column {name}")
-            return found
-        if len(table.names) != len(self.columns):
-            raise CommandError(
-                f"{table.path} has {len(table.names)} columns; without column names, the target "
-                f"is found only among the {len(self.columns)} columns of the training table"
-            )
-        return table.names[self.columns.index(name)]
-
-    def _places(self, table: Table) -> dict[str, str]:
-        """The name in `table` of each column of the training table."""
-        if self.header and table.has_header:
-            places = {c.name: table.named(c.name) for c in self.inputs.columns}
-            absent = [name for name, place in places.items() if place is None]
-            if absent:
-                raise CommandError(
-                    f"{table.path} lacks the columns {abbreviated(absent)}; "
-                    f"it has: {abbreviated(table.names)}"
-                )
-            return {name: place for name, place in places.items() if place is not None}
-        inputs = [name for name in self.columns if name != self.target.name]
-        for expected in (list(self.columns), inputs):
-            if len(table.names) == len(expected):
-                return dict(zip(expected, table.names, strict=True))
-        raise CommandError(
-            f"{table.path} has {len(table.names)} columns; without column names, the model "
-            f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
-            f"without the target (column {self.target.name})"
+    def encoded(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The input matrix, (n, d) float64, of typed columns, (n,) each, by name."""
+        numbers = [date.numbers(columns[date.name]) for date in self.dates]
+        return self.inputs.transform(
+            {**columns, **{name: values for one in numbers for name, values in one.items()}}
         )
+
+    @property
+    def _date_parts(self) -> set[str]:
+        """Names of the inputs that are parts of dates."""
+        return {name for date in self.dates for name in date.number_names}
+
+    @property
+    def sources(self) -> list[str]:
+        """The columns of the table that the inputs come from."""
+        parts = self._date_parts
+        own = [column.name for column in self.inputs.columns if column.name not in parts]
+        return own + [date.name for date in self.dates]
 
     def to_json(self) -> str:
         """The preprocessing as JSON text."""
-        plain = {
+        plain: dict[str, Any] = {
             "version": 1,
             "header": self.header,
             "columns": list(self.columns),
@@ -156,6 +124,12 @@ class TablePreprocessing:
             "target": self.target.to_dict(),
             "summary": self.summary,
         }
+        if self.readings or self.dates:
+            plain |= {
+                "version": 2,
+                "readings": [reading.to_dict() for reading in self.readings],
+                "dates": [date.to_dict() for date in self.dates],
+            }
         if self.numbers:
             plain[NUMBERS] = {name: style.to_dict() for name, style in self.numbers.items()}
         return json.dumps(plain, ensure_ascii=False)
@@ -167,10 +141,11 @@ class TablePreprocessing:
             plain = json.loads(text)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
-        if not isinstance(plain, dict) or set(plain) - {NUMBERS} != ENTRIES:
+        if not isinstance(plain, dict) or plain.keys() - FURTHER - {NUMBERS} != ENTRIES:
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
-        if plain["version"] != 1:
-            raise ValueError(f"its version is {quoted(plain['version'])}, known is 1")
+        version = 2 if plain.keys() & FURTHER else 1
+        if plain["version"] != version:
+            raise ValueError(f"its version is {quoted(plain['version'])}, known are 1 and 2")
         summary = plain["summary"]
         if not isinstance(plain["header"], bool) or not isinstance(summary, dict):
             raise ValueError("'header' must be true or false and 'summary' an object")
@@ -181,13 +156,15 @@ class TablePreprocessing:
             TableEncoder.from_dict(plain["inputs"]),
             TargetEncoder.from_dict(plain["target"]),
             {str(key): str(value) for key, value in summary.items()},
-            _styles(plain.get(NUMBERS, {})),
+            styles_from_dict(plain.get(NUMBERS, {})),
+            tuple(ColumnReading.from_dict(one) for one in _list(plain, "readings")),
+            tuple(_date_from_dict(one) for one in _list(plain, "dates")),
         )
-        used = {column.name for column in preprocessing.inputs.columns} | {
-            preprocessing.target.name
-        }
+        used = {*preprocessing.sources, preprocessing.target.name}
         if not used <= set(preprocessing.columns):
             raise ValueError("its inputs and target are not among its columns")
+        if not {d.name for d in preprocessing.dates} <= {r.name for r in preprocessing.readings}:
+            raise ValueError("a date has no reading")
         return preprocessing
 
 
@@ -231,21 +208,33 @@ def _check_fit(preprocessing: TablePreprocessing, spec: NetworkSpec) -> None:
         )
 
 
-def _check_range(table: Table, X: np.ndarray, features: list[str]) -> None:
-    """Refuse inputs that float32 cannot hold."""
+def _check_range(table: Table, X: np.ndarray, features: list[str], first: int) -> None:
+    """Refuse inputs that float32 cannot hold; `first` is the first row in the table."""
     bad = ~(np.abs(X) <= np.finfo(np.float32).max)
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise CommandError(
-            f"{table.where(row)}: the value of {features[column]!r} is too far from those of the "
-            "training rows to be held as float32"
+            f"{table.where(first + row)}: the value of {features[column]!r} is too far from those "
+            "of the training rows to be held as float32"
         )
 
 
-def _styles(plain: Any) -> dict[str, NumberStyle]:
-    if not isinstance(plain, dict):
-        raise ValueError(f"{NUMBERS!r} must be an object")
-    return {str(name): NumberStyle.from_dict(style) for name, style in plain.items()}
+def _list(plain: dict[str, Any], key: str) -> list[Any]:
+    values = plain.get(key, [])
+    if not isinstance(values, list):
+        raise ValueError(f"{key!r} must be a list")
+    return values
+
+
+def _date_from_dict(plain: Any) -> Feature:
+    try:
+        date = Feature.from_dict(plain)
+        date.numbers(np.empty(0, "datetime64[us]"))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"a date is damaged: {error}") from error
+    if date.use != DATE:
+        raise ValueError(f"a date must be used as one, got {quoted(date.use)}")
+    return date
 
 
 def _texts(plain: dict[str, Any], key: str) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
-"""``ffnn-fast train``: train a network to predict one column of a table from the others."""
+"""``ffnn-fast train``: train a model to predict one column of a table from the others."""
 
 from __future__ import annotations
 
 import os
+import re
 import textwrap
+from typing import TYPE_CHECKING
 
 from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.arguments.parsing import Command
@@ -12,15 +14,22 @@ from ffnn_fast.cli.training.choice_settings import described_settings
 from ffnn_fast.cli.training.train_options import Checkpoints, Reporting, TrainOptions
 from ffnn_fast.metrics import as_metric
 
+if TYPE_CHECKING:
+    from ffnn_fast.cli.training.outcome import Outcome
+
+NAME = re.compile(r"[^\w.-]+")  # what a default name of a file does not take over
+SUFFIXES = re.compile(r"(\.(csv|tsv|txt|data|parquet|npz|gz|zip|xlsx|json|jsonl|arff))+$", re.I)
+MOST_COLUMNS = 40  # that are listed
+
 
 def run(options: TrainOptions) -> int:
     """Train and write the model; returns the exit code."""
-    data, output = _check(options)
-    from ffnn_fast.cli.evaluation import report_files, scoring
-    from ffnn_fast.cli.evaluation.report import Report
-    from ffnn_fast.cli.evaluation.tables import tables
-    from ffnn_fast.cli.training import building, fitting, preparing
+    data = _check(options)
+    from ffnn_fast.cli.evaluation import report_files
+    from ffnn_fast.cli.training.model_choice import TABULAR, model_of
 
+    kind, note = model_of(options)
+    output = options.output or default_output(data, options.target or "model")
     given = options.reporting.report
     page = None if options.reporting.no_report else given or f"{os.path.splitext(output)[0]}.html"
     if given:
@@ -29,43 +38,70 @@ def run(options: TrainOptions) -> int:
         write_line(f'note: no report without {" and ".join(missing)}: pip install "ffnn_fast[cli]"')
         page = None
     _check_outputs(options, [data], [output, page])
-    prepared = preparing.prepare(data, options)
-    for note in prepared.notes:
+    if note:
         write_line(note)
-    with fitting.library_errors():
-        network = building.build_network(prepared, options)
-    write_line(f"\n{network!r}\n")
-    fitted = fitting.fit(network, prepared, options)
-    rows, on = prepared.evaluated
-    X = prepared.X[rows].astype(network.spec.dtype)
-    evaluation = scoring.evaluate(network, prepared.preprocessing.target, X, prepared.y[rows])
-    results = fitting.results_table(prepared, evaluation)
-    fitted.save(output, results)
-    write_line(f"{fitted.ended}\n")
-    write_line(aligned(results))
-    for heading, table in tables(evaluation):
-        write_line(titled(heading, table))
+    from ffnn_fast.cli.training import outcome
+
+    train = outcome.train_tabular if kind == TABULAR else outcome.train_plain
+    trained = train(data, options, _announce)
+    results = trained.results({})
+    trained.save(output, results)
+    write_line(f"{trained.ended}\n")
+    baselines = trained.baselines()
+    results = trained.results(baselines)
+    _show(trained, results)
+    remarks = trained.remarks(baselines)
+    for remark in remarks:
+        write_line(f"\n{remark}")
     write_line(f"\nmodel   {output}")
     if page:
-        facts = [("data", data), *fitted.training.items()]
-        title = f"{prepared.preprocessing.target.name}, from {os.path.basename(data)}"
-        contents = Report(title, facts, network, results, evaluation, fitted.history, on)
-        report_files.write_report(contents, page)
+        facts = [("data", data), *trained.training.items()]
+        title = f"{trained.evaluation.target.name}, from {os.path.basename(data)}"
+        report_files.write_report(trained.report(title, facts, results, remarks), page)
         write_line(f"report  {page}")
     return 0
 
 
-def _check(options: TrainOptions) -> tuple[str, str]:
-    """The table and the model file; raises CommandError if options are missing or contradictory."""
+def _announce(notes: list[str], columns: list[tuple[str, ...]], network: str) -> None:
+    """Show what is trained on, before it starts."""
+    for note in notes:
+        write_line(note)
+    if columns:
+        head, *rows = columns
+        noted = [row for row in rows if row[2]] if len(rows) > MOST_COLUMNS else rows
+        shown = noted[:MOST_COLUMNS]
+        write_line("\n" + aligned([head, *shown], right=False))
+        if len(shown) < len(rows):
+            write_line(f"  and {len(rows) - len(shown)} more columns, which the report lists")
+    write_line(f"\n{network}\n")
+
+
+def _show(trained: Outcome, results: list[tuple[str, ...]]) -> None:
+    from ffnn_fast.cli.evaluation.tables import tables
+
+    write_line(aligned(results))
+    for heading, table in tables(trained.evaluation):
+        write_line(titled(heading, table))
+
+
+def default_output(data: str, target: str) -> str:
+    """The name of the model file that no option gives: those of the table and the target."""
+    table = "model" if data == "-" else SUFFIXES.sub("", os.path.basename(data))
+    names = [NAME.sub("-", name).strip("-.") for name in (table, target)]
+    return f"{'-'.join(filter(None, names)) or 'model'}.safetensors"
+
+
+def _check(options: TrainOptions) -> str:
+    """The table; raises CommandError if options are missing or contradictory."""
     if not options.data:
         raise CommandError("train needs a table (see ffnn-fast train --help)")
-    if not options.target and not options.model.start:
-        raise CommandError("train needs --target (see ffnn-fast train --help)")
-    if not options.output:
-        raise CommandError("train needs --output (see ffnn-fast train --help)")
+    if not options.target and not options.network.start:
+        raise CommandError(
+            "train needs --target, the column to predict (see ffnn-fast train --help)"
+        )
     _check_checkpoints(options.checkpoints)
     _check_reporting(options.reporting)
-    return options.data, options.output
+    return options.data
 
 
 def _check_checkpoints(options: Checkpoints) -> None:
@@ -100,11 +136,11 @@ COMMAND = Command(
     TrainOptions,
     run,
     description=textwrap.fill(
-        "Trains a network to predict one column of a table from the others, and writes a "
-        "model file that predicts from raw rows (ffnn-fast predict)."
+        "Trains a model to predict one column of a table from the others, and writes a "
+        "model file that predicts from raw rows (ffnn-fast predict). Every column is examined "
+        "first, and the use of each is shown."
     ),
-    epilog="example: ffnn-fast train houses.csv --target price -o houses.safetensors\n\n"
-    + described_settings(),
+    epilog="example: ffnn-fast train houses.csv --target price\n\n" + described_settings(),
     takes_config=True,
     preformatted=True,
 )

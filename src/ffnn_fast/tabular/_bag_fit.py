@@ -8,8 +8,9 @@ import numpy as np
 
 from ffnn_fast.callbacks import ProgressBar
 from ffnn_fast.network import Network
-from ffnn_fast.tabular._folds import folds_of, one_split, random_split
+from ffnn_fast.tabular._folds import folds_of, random_split
 from ffnn_fast.tabular._inputs import TableInputs
+from ffnn_fast.tabular._linear import linear_network
 from ffnn_fast.tabular._members import Member, Rows, Stop, train_members
 from ffnn_fast.tabular._recipes import VALIDATION_ROWS, Recipe, new_network, train_network
 from ffnn_fast.tabular._time_plan import Limit, Plan, plan_of
@@ -53,7 +54,7 @@ class BagFit:
         def new(i: int) -> tuple[Network, Rows, Rows]:
             kept, fold = (rows.part(part) for part in splits[i])
             widths, output = self.widths, self.output
-            net = new_network(self.recipe, self.inputs, widths, output, kept.X, seeds[i])
+            net = new_network(self.recipe, self.inputs, widths, output, kept.X, seeds[i], i)
             return net, kept, fold
 
         n_columns, n_threads = len(self.inputs.features), self.n_threads
@@ -66,8 +67,9 @@ class BagFit:
         def train(i: int, stop: Stop) -> Member:
             net, kept, fold = new(i)
             rounds = -(-(plan.n_networks - i) // n_threads)
+            linear = None if recipe.published else linear_network(net, kept, self.widths)
             member = train_network(net, recipe, kept, fold, stop, stop.seconds(rounds))
-            return replace(member, fold=splits[i][1])
+            return replace(member, fold=splits[i][1], linear=linear)
 
         bar = ProgressBar(description="networks") if self.verbose else None
         if bar is not None:
@@ -92,8 +94,6 @@ def _splits(recipe: Recipe, n: int, rng: np.random.Generator, y: Array) -> Split
     strata = y if y.ndim == 1 and y.dtype.kind == "i" else None
     if recipe.published:
         return [random_split(n, recipe.validation, rng) for _ in range(recipe.n_networks)]
-    if recipe.validation:
-        return [one_split(n, recipe.validation, rng, strata) for _ in range(recipe.n_networks)]
     n_folds = max(2, min(recipe.n_networks, n // ROWS_PER_FOLD))
     everything = np.arange(n)
     n_networks = max(recipe.n_networks, n_folds)

@@ -7,7 +7,7 @@ import numpy as np
 from ffnn_fast._c_code.c_columns import Columns, level_notes
 from ffnn_fast._c_code.c_inputs import Input, Inputs, Step
 from ffnn_fast._c_code.c_outputs import Classes, Outputs
-from ffnn_fast.tabular._features import CATEGORY, DATE, LEFT_OUT, Feature
+from ffnn_fast._columns.features import CATEGORY, DATE, LEFT_OUT, Feature
 from ffnn_fast.tabular._inputs import BEYOND, RobustScale, TableInputs
 
 Array = np.ndarray

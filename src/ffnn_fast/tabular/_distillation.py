@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from ffnn_fast._columns.frames import Table, array_of, table_of
 from ffnn_fast._scalars import as_generator, as_int
 from ffnn_fast._text import quoted
 from ffnn_fast._training.stopping import EarlyStopping
@@ -22,7 +23,6 @@ from ffnn_fast.tabular._augmentation import augmented
 from ffnn_fast.tabular._folds import folds_of, one_split
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._student import DistillationReport, Student
-from ffnn_fast.tabular._tables import Table, array_of, table_of
 
 Array = np.ndarray
 ROW_TIMINGS = 31  # of which the median is reported
@@ -70,7 +70,7 @@ def distill(
     rng = as_generator(seed, "seed")
     epochs, copies = as_int(epochs, "epochs"), as_int(copies, "copies", 0)
     folds, hidden = as_int(folds, "folds", 2), _as_hidden(hidden)
-    table, y = table_of(X), np.asarray(array_of(y) if hasattr(y, "to_numpy") else y)
+    table, y = table_of(X), _as_targets(y)
     _check(teacher, table, y, folds)
     classifies = hasattr(teacher, "predict_proba")
     method = "predict_proba" if classifies else "predict"
@@ -99,6 +99,15 @@ def distill(
     student = Student(net, inputs, classes, mean, scale)
     student.report = _report(teacher, student, _taken(X, held), y[held], own[held])
     return student
+
+
+def _as_targets(y: Any) -> Array:
+    """Targets as an array: of numbers or bools where all are."""
+    array = np.asarray(array_of(y, exact=True) if hasattr(y, "to_numpy") else y)
+    if array.dtype != object:
+        return array
+    plain = np.array(array.tolist())
+    return plain if plain.dtype.kind in "biuf" else array
 
 
 def _as_hidden(hidden: Any) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
@@ -28,7 +29,7 @@ FORMAT, FORMAT_VERSION = "ffnn_fast.tabular", "1"
 
 def write(
     path: Any, kind: str, described: dict[str, Any], networks: list[Network],
-    arrays: dict[str, Array],
+    arrays: dict[str, Array], extra: Mapping[str, str],
 ) -> None:  # fmt: skip
     """Write the networks, of one spec, further arrays, and the description of the rest.
 
@@ -42,11 +43,14 @@ def write(
     networks : list of Network
     arrays : dict of str to ndarray
         float64.
+    extra : mapping of str to str
+        Further entries of the file's header.
     """
     target = regular_file(as_path(path))
     tensors = {f"networks.{i}": np.ascontiguousarray(net.params) for i, net in enumerate(networks)}
     tensors |= {f"arrays.{name}": np.ascontiguousarray(one) for name, one in arrays.items()}
     metadata = {
+        **extra,
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "library_version": version("ffnn_fast"),

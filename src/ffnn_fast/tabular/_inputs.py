@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._errstate import ignoring
-from ffnn_fast.tabular._features import (
+from ffnn_fast._columns.features import (
     CATEGORY,
     LEFT_OUT,
     NUMBER,
@@ -27,7 +26,8 @@ from ffnn_fast.tabular._features import (
     aligned,
     fit_features,
 )
-from ffnn_fast.tabular._tables import Table
+from ffnn_fast._columns.frames import Table
+from ffnn_fast._errstate import ignoring
 
 Array = np.ndarray
 CLIP = 3.0  # inputs lie in (−3, 3)
@@ -144,12 +144,13 @@ class TableInputs:
         coded: bool = True,
         most_one_hot: int = 0,
         rows: Array | slice = slice(None),
+        numeric: tuple[str, ...] = (),
     ) -> TableInputs:
         """Fit to the training rows; raises ValueError if no column can be used.
 
         Levels of categories are those of all rows; medians and scales are those of `rows`.
         """
-        features = fit_features(table, categorical)
+        features = fit_features(table, categorical, numeric)
         scales = tuple(
             RobustScale.fit(_known_some(values[rows], values))
             for feature in features

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
 
+from ffnn_fast._columns.frames import array_of, is_missing
 from ffnn_fast._text import quoted
-from ffnn_fast.tabular._tables import array_of, is_missing
 
 Array = np.ndarray
 ONE, INDICATORS, COLUMNS = "one", "indicators", "columns"
@@ -102,7 +102,7 @@ def _columns_of(y: Any) -> tuple[list[Array], str]:
     if issparse(y):
         y = y.toarray()
     if hasattr(y, "columns") and hasattr(y, "dtypes"):
-        given = [array_of(y[name]) for name in y.columns]
+        given = [array_of(y[name], exact=True) for name in y.columns]
     else:
         array = _whole(y)
         if array.ndim not in (1, 2):
@@ -127,7 +127,7 @@ def _whole(y: Any) -> Array:
     if isinstance(y, np.ndarray):
         return y
     if hasattr(y, "to_numpy"):
-        return np.asarray(array_of(y))
+        return np.asarray(array_of(y, exact=True))
     if hasattr(y, "__array__"):
         return np.asarray(y)
     try:

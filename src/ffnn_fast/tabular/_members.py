@@ -68,12 +68,18 @@ class Member:
     y_hat : ndarray of shape (len(fold), n_L)
         Its outputs for them.
     history : History
+    candidates : tuple of Network
+        The network at several times of its fit, if a choice is to be made among them.
+    linear : Network or None
+        A linear model of the same rows.
     """
 
     net: Network
     fold: Array
     y_hat: Array
     history: History
+    candidates: tuple[Network, ...] = ()
+    linear: Network | None = None
 
 
 Train = Callable[[int, "Stop"], Member]
@@ -104,6 +110,11 @@ class Stop(Callback):
         self.is_set = True
         for fit in list(self._fits):
             fit.stop("another member failed")
+
+    @property
+    def shows(self) -> bool:
+        """Whether there is a bar."""
+        return self._bar is not None
 
     def seconds(self, rounds: int) -> float | None:
         """The time of one of so many fits that follow one another, a millisecond at least; None
@@ -164,12 +175,15 @@ def train_members(train: Train, n: int, n_threads: int, stop: Stop) -> list[Memb
     return [member for future in futures if (member := future.result()) is not None]
 
 
-def out_of_fold(members: Sequence[Member], n: int) -> tuple[Array, Array]:
-    """ŷ (n, n_L) of each row by the last member that was judged on it, and which rows have one."""
-    found = np.full((n, members[0].y_hat.shape[1]), np.nan, np.float32)
+def out_of_fold(members: Sequence[Member], n: int) -> Array:
+    """ŷ (n, n_L) of each row, the mean over the members that were judged on it; NaN for none."""
+    total = np.zeros((n, members[0].y_hat.shape[1]), np.float32)
+    count = np.zeros((n, 1), np.float32)
     for member in members:
-        found[member.fold] = member.y_hat
-    return found, ~np.isnan(found[:, 0])
+        total[member.fold] += member.y_hat
+        count[member.fold] += 1
+    total[count[:, 0] == 0] = np.nan
+    return total / np.maximum(count, 1)
 
 
 def _one_by_one(train: Train, n: int, stop: Stop) -> list[Member]:

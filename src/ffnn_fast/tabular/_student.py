@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._c_code import CExportOptions, export_columns
+from ffnn_fast._columns.frames import table_of
 from ffnn_fast._public import public
 from ffnn_fast.network import Network
 from ffnn_fast.tabular._c_columns import raw_columns
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._prediction import Bag
 from ffnn_fast.tabular._rows import matrix_of
-from ffnn_fast.tabular._tables import table_of
 
 Array = np.ndarray
 

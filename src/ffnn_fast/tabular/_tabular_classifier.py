@@ -31,12 +31,15 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     The networks have the recipe of RealMLP-TD (D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better
     by Default", NeurIPS 2024): trained embeddings of numbers and categories, a trained scale of the
     inputs, parametric activations, the schedule `CosLog`, and initial parameters from the rows.
-    Each network is trained on all rows but a fold, and keeps the epoch with the least loss there.
+    Each network of a bag is trained on all rows but a fold. Out of fold, the bag is chosen that has
+    the least loss: the networks at the end of the third or of the fourth cycle of the rate or both,
+    with none, some or as many linear models of the same rows, or these alone.
 
     Parameters
     ----------
     preset : {"default", "fast", "realmlp", "realmlp-s"}, default "default"
-        ``default``: 4 networks of 3 × 128 units, 128 epochs; ``fast``: the same with 32 epochs;
+        ``default``: a bag chosen of 8 networks of 3 × 96 units, trained for 48 epochs, and of
+        linear models; ``fast``: of 4 networks, 24 epochs;
         ``realmlp``: RealMLP-TD as its authors' package pytabkit trains it, one network of 3 × 256
         units, 256 epochs in batches of 256, judged on a fifth of the rows, of which it keeps the
         last epoch with the least error; ``realmlp-s``: likewise their simpler RealMLP-TD-S.
@@ -44,6 +47,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         In place of those of the preset.
     categorical_features : sequence of str or int, optional
         Columns of numbers, by name or by place, that are categories.
+    numeric_features : sequence of str or int, optional
+        Columns of numbers that are used although they seem to number the rows.
     max_time : float, optional
         About how many seconds the whole fit may take. So many epochs are planned, if necessary of
         fewer networks, as some steps at the start let expect. Default: no limit.
@@ -66,6 +71,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     feature_importances_ : ndarray of shape (d,)
         Permutation importances out of fold, with sum 1; `importances_` has the rise of the loss.
     networks_ : list of Network
+        Of the bag; linear models have the same form, with α = 0.
     histories_ : list of History
     oof_prediction_ : ndarray of shape (n, n_L)
         Predictions out of fold, NaN for rows in no fold.

@@ -19,11 +19,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ffnn_fast._columns.frames import Table, check_names, table_of
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._runtime.threads import resolve
 from ffnn_fast._text import quoted
 from ffnn_fast.tabular import _files as files
 from ffnn_fast.tabular._bag_fit import BagFit, splits_of
+from ffnn_fast.tabular._choice import Choice, chosen
 from ffnn_fast.tabular._explanation import (
     Explanation,
     OfOutputs,
@@ -36,7 +38,6 @@ from ffnn_fast.tabular._members import Rows, out_of_fold
 from ffnn_fast.tabular._prediction import Bag, Encode
 from ffnn_fast.tabular._recipes import PRESETS, Recipe, recipe_of
 from ffnn_fast.tabular._rows import matrix_of
-from ffnn_fast.tabular._tables import Table, check_names, table_of
 from ffnn_fast.tabular._time_plan import Limit
 
 Array = np.ndarray
@@ -53,6 +54,7 @@ class BaseTabular(BaseEstimator):
         "n_networks": [Interval(Integral, 1, None, closed="left"), None],
         "epochs": [Interval(Integral, 1, None, closed="left"), None],
         "categorical_features": ["array-like", None],
+        "numeric_features": ["array-like", None],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
@@ -63,13 +65,15 @@ class BaseTabular(BaseEstimator):
 
     def __init__(
         self, preset: str = "default", *, n_networks: int | None = None, epochs: int | None = None,
-        categorical_features: Any = None, max_time: float | None = None,
-        n_threads: int | None = None, random_state: Any = None, verbose: bool = False,
+        categorical_features: Any = None, numeric_features: Any = None,
+        max_time: float | None = None, n_threads: int | None = None, random_state: Any = None,
+        verbose: bool = False,
     ) -> None:  # fmt: skip
         self.preset = preset
         self.n_networks = n_networks
         self.epochs = epochs
         self.categorical_features = categorical_features
+        self.numeric_features = numeric_features
         self.max_time = max_time
         self.n_threads = n_threads
         self.random_state = random_state
@@ -124,7 +128,10 @@ class BaseTabular(BaseEstimator):
         targets = self._fitted_targets(y, table.n_rows, weight)
         if table.n_rows < LEAST_ROWS:
             raise ValueError(f"fit needs at least {LEAST_ROWS} rows, got n_samples=1")
-        names = self._categorical_names(table)
+        categorical, numeric = (
+            self._named_columns(table, option)
+            for option in ("categorical_features", "numeric_features")
+        )
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         recipe = self._recipe()
         splits = splits_of(recipe, targets, weight, rng)
@@ -134,7 +141,7 @@ class BaseTabular(BaseEstimator):
             if self._task == "values":
                 counts = np.bincount(scaled_by, minlength=table.n_rows)
                 targets = self._fitted_targets(y, table.n_rows, counts)
-        inputs = TableInputs.fit(table, names, True, recipe.most_one_hot, scaled_by)
+        inputs = TableInputs.fit(table, categorical, True, recipe.most_one_hot, scaled_by, numeric)
         rows = Rows(inputs.transform(table), targets, weight)
         n_rows = table.n_rows
         del table
@@ -142,18 +149,23 @@ class BaseTabular(BaseEstimator):
             recipe, inputs, self._widths(), self._output, self._count_threads(), bool(self.verbose)
         )
         members, plan = job.members(rows, splits, limit, rng)
+        self.histories_ = [member.history for member in members]
+        if recipe.published:
+            choice = Choice(members, out_of_fold(members, n_rows), len(members), 1)
+        else:
+            choice = chosen(members, rows, self._widths())
+        members, y_hat = choice.members, choice.y_hat
         self._inputs = inputs
         self.networks_ = [member.net for member in members]
         self._bag = Bag(self.networks_)
         sample = rows.X[:: -(-n_rows // SAMPLED)]
         self._base_units = [input_units(net, sample).mean(axis=0) for net in self.networks_]
-        self.histories_ = [member.history for member in members]
         self.importances_ = permutation_importances(
             members, rows, inputs.sources, rng, plan.importance_rows
         )
-        y_hat, judged = out_of_fold(members, n_rows)
+        judged = ~np.isnan(y_hat[:, 0])
         predicted = np.full(y_hat.shape, np.nan)
-        self._calibrate(y_hat[judged], rows.part(judged), self._bag.outputs(sample))
+        self._calibrate(y_hat[judged], rows.part(judged), choice.by_fold(self._bag.outputs(sample)))
         predicted[judged] = self._predicted(y_hat[judged])
         self.oof_prediction_ = predicted
 
@@ -175,13 +187,15 @@ class BaseTabular(BaseEstimator):
         total = raised.sum()
         return raised / total if total > 0 else np.full(len(names), 1 / len(names))
 
-    def save(self, path: Any) -> None:
+    def save(self, path: Any, *, extra: Mapping[str, str] | None = None) -> None:
         """Write the fitted estimator to one safetensors file, atomically.
 
         Parameters
         ----------
         path : str or path-like
             An existing file is replaced.
+        extra : mapping of str to str, optional
+            Further entries of the file's header.
 
         Raises
         ------
@@ -200,7 +214,8 @@ class BaseTabular(BaseEstimator):
             "importances": self.importances_,
             "fitted": self._fitted_to_dict(),
         }
-        files.write(path, type(self).__name__, described, self.networks_, self._fitted_arrays())
+        arrays = self._fitted_arrays()
+        files.write(path, type(self).__name__, described, self.networks_, arrays, extra or {})
 
     @classmethod
     def load(cls, path: Any) -> Self:
@@ -262,9 +277,9 @@ class BaseTabular(BaseEstimator):
             recipe = replace(recipe, epochs=int(self.epochs))
         return recipe
 
-    def _categorical_names(self, table: Table) -> tuple[str, ...]:
-        """The columns that `categorical_features` names, by name or by place."""
-        given = () if self.categorical_features is None else self.categorical_features
+    def _named_columns(self, table: Table, option: str) -> tuple[str, ...]:
+        """The columns that the parameter `option` names, by name or by place."""
+        given = () if getattr(self, option) is None else getattr(self, option)
         names = list(table.columns)
         found = []
         for one in given:
@@ -274,7 +289,7 @@ class BaseTabular(BaseEstimator):
                 found.append(names[int(one)])
             else:
                 raise ValueError(
-                    f"categorical_features must hold names of columns, or places from 0 to "
+                    f"{option} must hold names of columns, or places from 0 to "
                     f"{len(names) - 1}; got {one}"
                 )
         return tuple(found)
@@ -300,8 +315,8 @@ class BaseTabular(BaseEstimator):
             return self._named_table(table_of(X), reset)
         if hasattr(X, "collect_schema") and not hasattr(X, "get_columns"):
             table_of(X)  # refuses a lazy frame
-        if hasattr(X, "columns"):  # those of a table of Arrow are its values
-            check_names(X.column_names if hasattr(X, "column_names") else X.columns)
+        if not getattr(getattr(X, "columns", None), "is_unique", True):
+            check_names(X.columns)
         if isinstance(X, (list, tuple, np.ndarray)):
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
         validate_data(self, X, reset=reset, skip_check_array=True)
@@ -382,7 +397,7 @@ def _plain(name: str, value: Any) -> Any:
         value = value.item()
     if name == "random_state" and not isinstance(value, int):
         return None  # a generator is of no use after the fit
-    if name == "categorical_features" and value is not None:
+    if name in ("categorical_features", "numeric_features") and value is not None:
         return [_plain("", one) for one in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value

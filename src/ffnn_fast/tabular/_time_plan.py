@@ -91,7 +91,7 @@ def plan_of(
     judged, importance = min(judged, len(fold.X)), min(importance, IMPORTANCE_ROWS)
     after = row * (judged * rounds + importance * (n_columns + 1))
     budget = max(0.0, SPENT * limit.left() - after)
-    n_steps = -(-len(train.X) // min(recipe.batch_size, len(train.X)))
+    n_steps = -(-len(train.X) // recipe.rows_of_batch(len(train.X)))
     epoch = n_steps * step + row * min(VALIDATION_ROWS, len(fold.X))
     least = min(LEAST_EPOCHS, recipe.epochs)
     while rounds > 1 and budget < rounds * least * epoch:
@@ -105,11 +105,12 @@ def plan_of(
 
 def _seconds_of_step(net: Network, recipe: Recipe, train: Rows, fold: Rows) -> float:
     """Of a batch, after a first epoch that also prepares the network."""
-    n = min(len(train.X), TRIAL_STEPS * recipe.batch_size)
-    tried = replace(recipe, epochs=2)
+    batch = recipe.rows_of_batch(len(train.X))
+    n = min(len(train.X), TRIAL_STEPS * batch)
+    tried = replace(recipe, epochs=2, batch_size=batch)
     member: Member = train_network(net, tried, train.first(n), fold.first(1), Stop())
     seconds = member.history.records[-1]["seconds"]
-    return float(seconds) / -(-n // min(recipe.batch_size, n))
+    return float(seconds) / -(-n // batch)
 
 
 def _seconds_of_row(net: Network, fold: Rows) -> float:

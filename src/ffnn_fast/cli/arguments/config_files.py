@@ -12,6 +12,8 @@ from ffnn_fast._names import hint
 from ffnn_fast.cli.arguments.declaration import all_declarations, groups
 from ffnn_fast.cli.output import CommandError
 
+RENAMED = {"model": "network"}  # groups that files of earlier versions may name otherwise
+
 
 def read_config(path: str, options: type) -> dict[str, Any]:
     """The values that a file holds for the options of a class, checked, by name.
@@ -47,7 +49,7 @@ def read_config(path: str, options: type) -> dict[str, Any]:
 
 def _entries(plain: dict[str, Any], sections: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in plain.items():
-        if isinstance(value, dict) and key in sections:
+        if isinstance(value, dict) and (key in sections or RENAMED.get(key) in sections):
             yield from value.items()
         else:
             yield key, value

@@ -72,7 +72,7 @@ def add_options(parser: Parser, command: Command) -> None:
             "command line override it",
         )
     for title, options in groups(command.options).items():
-        section = parser.add_argument_group(title)
+        section = parser.add_argument_group(title, getattr(options, "about", None))
         for field, declared in declarations(options):
             _add(section, field, declared)
 

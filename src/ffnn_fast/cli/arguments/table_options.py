@@ -68,6 +68,7 @@ class TargetReadingOptions(ReadingOptions):
 
     drop_missing_target: bool = option(
         Switch(),
-        "leave out rows whose target is missing (default: such rows are an error)",
+        "leave out rows whose target is missing (train does so unless --strict is given; "
+        "evaluate refuses such rows otherwise)",
         default=False,
     )

@@ -6,7 +6,7 @@ import abc
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int
 from ffnn_fast.cli.arguments.name_lists import split_names
@@ -130,6 +130,29 @@ class Number(ValueType):
     def check(self, value: Any, name: str) -> float:
         """A number in the interval."""
         return as_float(value, name, self.low, self.high, "neither" if self.above else "left")
+
+
+class Duration(ValueType):
+    """Seconds: a number > 0, or a text with a unit, as ``90s``, ``5m`` or ``2h``."""
+
+    units: ClassVar[dict[str, float]] = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def from_text(self, text: str, name: str) -> Any:
+        """A float, or the text itself."""
+        return Number(0, above=True).from_text(text, name)
+
+    def check(self, value: Any, name: str) -> float:
+        """A number of seconds."""
+        number, unit = Number(0, above=True), 1.0
+        if isinstance(value, str):
+            text = value.strip().lower()
+            unit = self.units.get(text[-1:], 1.0)
+            value = number.from_text(text[:-1] if text[-1:] in self.units else text, name)
+            if isinstance(value, str):
+                raise ValueError(
+                    f"{name} must be a number of seconds, or as 90s, 5m or 2h; got {text!r}"
+                )
+        return unit * number.check(value, name)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ffnn_fast import plotting
+from ffnn_fast._text import shortened
+from ffnn_fast.cli.evaluation.prediction_columns import class_probabilities
 from ffnn_fast.cli.evaluation.report import Chart, Report
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
 from ffnn_fast.history import History
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 NO_CURVES = ("epoch", "seconds", "samples_per_second", "learning_rate")
 MOST_CURVES = 6
+MOST_BARS, LONGEST_NAME = 20, 30
 SMALL = (5, 12)  # the most layers, and units of a layer but the inputs, of a network that is drawn
 STYLE: Any = {
     "font.sans-serif": ["DejaVu Sans"],
@@ -33,6 +36,8 @@ def charts(report: Report) -> list[Chart]:
     drawn = _curves(report.history) if report.history else []
     of_target = _of_classes if evaluation.is_classification else _of_values
     drawn += of_target(evaluation, report.rows)
+    if report.importances:
+        drawn.append(_importances(report.importances))
     layers, units = SMALL
     if network.spec.n_layers <= layers and max(network.spec.layer_sizes[1:]) <= units:
         columns, rows = network.spec.n_layers + 1, min(max(network.spec.layer_sizes), 7)
@@ -100,7 +105,7 @@ def _calibration(evaluation: ScoredRows) -> Chart:
         which = f"the class {names[1]}"
     else:
         is_true = evaluation.truth == evaluation.predicted
-        probability = evaluation.y_hat.max(axis=1)
+        probability = class_probabilities(evaluation.y_hat).max(axis=1)
         which = "the predicted class"
     probability = np.clip(probability, 0, 1)
     return Chart(
@@ -109,6 +114,27 @@ def _calibration(evaluation: ScoredRows) -> Chart:
         f"Share of the rows where {which} is the true one, over its predicted probability. On the "
         "diagonal the probabilities are calibrated; below it they are too high.",
         lambda ax: plotting.reliability_diagram(is_true, probability, ax),
+    )
+
+
+def _importances(shares: dict[str, float]) -> Chart:
+    """A bar for each of the most important columns."""
+    order = sorted(shares, key=lambda name: shares[name])[-MOST_BARS:]
+
+    def draw(ax: Axes) -> Any:
+        names = [shortened(name, LONGEST_NAME) for name in order]
+        bars = ax.barh(range(len(order)), [shares[name] for name in order])
+        ax.set_yticks(range(len(order)), names, parse_math=False)
+        ax.set_xlabel("share of the rise of the loss")
+        return bars
+
+    return Chart(
+        "columns",
+        "importance of the columns",
+        "By how much the loss rises where the values of a column are permuted, as a share of the "
+        "sum over all columns.",
+        draw,
+        (5.0, min(1.2 + 0.3 * len(order), 8.0)),
     )
 
 

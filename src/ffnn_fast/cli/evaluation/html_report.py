@@ -33,6 +33,8 @@ def html_report(report: Report) -> str:
         title=report.title,
         rows=report.rows,
         results=report.results,
+        remarks=report.remarks,
+        columns=_columns(report),
         figures=_figures(report),
         per_class=per_class(evaluation) if evaluation.is_classification else None,
         tables=tables(evaluation),
@@ -65,6 +67,16 @@ def _data_uri(chart: Chart) -> str:
     content = io.BytesIO()
     chart.figure().savefig(content, format="svg", transparent=True, metadata=NO_METADATA)
     return f"data:image/svg+xml;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+
+
+def _columns(report: Report) -> Table:
+    """The use of each column, with its importance where there is one."""
+    if not report.importances:
+        return report.columns
+    head, *rows = report.columns or [("column",), *((name,) for name in report.importances)]
+    shares = [report.importances.get(row[0]) for row in rows]
+    cells = ["" if share is None else f"{share:.3f}" for share in shares]
+    return [(*head, "importance"), *((*row, c) for row, c in zip(rows, cells, strict=True))]
 
 
 def _coverage(report: Report) -> Table | None:

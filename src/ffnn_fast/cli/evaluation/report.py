@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SECTIONS = ("learning", "predictions", "calibration", "network")  # of a report, with charts
+SECTIONS = (
+    "learning",
+    "predictions",
+    "calibration",
+    "columns",
+    "network",
+)  # of a report, with charts
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,12 @@ class Report:
         None for a report that `evaluate` writes.
     rows : str
         The rows of the evaluation, such as "the 400 held-out rows".
+    columns : list of tuple of str
+        A table of how each column is used; may be empty.
+    importances : dict of str to float
+        The share of each column; may be empty.
+    remarks : list of str
+        Sentences below the results.
     """
 
     title: str
@@ -44,6 +56,9 @@ class Report:
     evaluation: ScoredRows
     history: History | None
     rows: str
+    columns: Table = field(default_factory=list)
+    importances: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

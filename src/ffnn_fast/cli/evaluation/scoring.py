@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
+COVERAGE, WITHIN = 0.9, "within 90%"
 NORMAL_90 = 1.6448536269514722  # 90 % of a normal distribution lie within so many deviations
 HEADS = {
     "r2": "R2", "rmse": "RMSE", "mae": "MAE", "f1": "F1", "log_loss": "log loss",
@@ -34,6 +35,11 @@ class ScoredRows:
         Labels, int64, or values in the target's units, float64.
     y_hat : array of shape (n, n_L)
         The network's output.
+    n_unknown : int
+        How many of the target's classes, the last ones, the model has not: they only occur in
+        these rows, and every such row counts as an error.
+    interval : pair of arrays of shape (n,), or None
+        Ends of intervals that hold 90 % of the values.
     """
 
     target: TargetEncoder
@@ -41,6 +47,8 @@ class ScoredRows:
     truth: Array
     predicted: Array
     y_hat: Array
+    n_unknown: int = 0
+    interval: tuple[Array, Array] | None = None
 
     @property
     def is_classification(self) -> bool:
@@ -62,8 +70,12 @@ class ScoredRows:
         return self.truth == 1, y_hat[:, 1] - y_hat[:, 0]
 
 
-def evaluate(network: Network, target: TargetEncoder, X: Array, y: Array) -> ScoredRows:
+def evaluate(
+    network: Network, target: TargetEncoder, X: Array, y: Array, unknown: tuple[str, ...] = ()
+) -> ScoredRows:
     """A network's predictions for inputs X, (n, d), beside targets y, (n,), encoded by `target`.
+
+    `unknown` are classes that the network has not, whose labels follow its own.
 
     Raises
     ------
@@ -76,24 +88,32 @@ def evaluate(network: Network, target: TargetEncoder, X: Array, y: Array) -> Sco
         raise CommandError(f"the outputs of the network are not finite for {bad} of {len(X)} rows")
     predicted = point_prediction(network.spec, target, y_hat)
     if target.task == "classification":
-        return ScoredRows(target, network.spec, y, predicted, y_hat)
+        everything = with_unknown(target, unknown)
+        return ScoredRows(everything, network.spec, y, predicted, y_hat, len(unknown))
     return ScoredRows(target, network.spec, target.decode(y), target.decode(predicted), y_hat)
+
+
+def with_unknown(target: TargetEncoder, unknown: tuple[str, ...]) -> TargetEncoder:
+    """The target with further classes."""
+    return replace(target, classes=(*target.classes, *unknown)) if unknown else target
 
 
 def scores(evaluation: ScoredRows) -> dict[str, float]:
     """The scores by name.
 
     Classes: ``accuracy``, ``f1`` (the mean over the classes), ``log_loss`` if the network gives
-    probabilities, ``roc_auc`` of two classes that both occur. Values: ``r2``, ``rmse``, ``mae``, in
-    the target's units; the share of the rows ``below 0.1`` and so on of quantiles, and ``within
-    90%`` of a mean and its uncertainty.
+    probabilities (over the rows of classes that it has), ``roc_auc`` of two classes that both
+    occur. Values: ``r2``, ``rmse``, ``mae``, in the target's units; the share of the rows ``below
+    0.1`` and so on of quantiles, and ``within 90%`` of a mean and its uncertainty or of intervals.
     """
     truth, spec = evaluation.truth, evaluation.spec
     found = point_scores(evaluation.target, truth, evaluation.predicted)
     if not evaluation.is_classification:
         return found | {name: share for name, (_, share) in coverage(evaluation).items()}
     if spec.gives_probabilities:
-        found["log_loss"] = log_loss(truth, evaluation.y_hat)
+        known = truth < len(evaluation.target.classes) - evaluation.n_unknown
+        if known.any():
+            found["log_loss"] = log_loss(truth[known], evaluation.y_hat[known])
     if len(evaluation.target.classes) == 2:
         is_second, score = evaluation.positive_class()
         if 0 < is_second.sum() < len(is_second):
@@ -114,9 +134,12 @@ def point_scores(target: TargetEncoder, truth: Array, predicted: Array) -> dict[
 
 def coverage(evaluation: ScoredRows) -> dict[str, tuple[float, float]]:
     """The nominal and the observed share of the rows below each quantile, or in the middle 90 % of
-    the normal distribution; {} for other losses.
+    the normal distribution, or in `ScoredRows.interval`; {} for other models.
     """
     spec, target, truth = evaluation.spec, evaluation.target, evaluation.truth
+    if evaluation.interval is not None:
+        low, high = evaluation.interval
+        return {WITHIN: (COVERAGE, float(((low <= truth) & (truth <= high)).mean()))}
     if spec.loss == "quantile":
         below = (truth[:, None] <= target.decode(evaluation.y_hat)).mean(axis=0).tolist()
         levels = spec.loss_options["quantiles"]
@@ -124,7 +147,7 @@ def coverage(evaluation: ScoredRows) -> dict[str, tuple[float, float]]:
     if spec.loss == "gaussian_nll":
         distance = np.abs(truth - evaluation.predicted)
         inside = distance <= NORMAL_90 * deviation(target, evaluation.y_hat)
-        return {"within 90%": (0.9, float(inside.mean()))}
+        return {WITHIN: (COVERAGE, float(inside.mean()))}
     return {}
 
 
@@ -133,5 +156,6 @@ def as_cells(found: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[str, ..
     in_units = ("rmse", "mae")
     names = tuple(HEADS.get(name, name) for name in found)
     return names, tuple(
-        f"{value:.6g}" if name in in_units else f"{value:.4f}" for name, value in found.items()
+        f"{value:.6g}" if name in in_units else f"{round(value, 4) + 0.0:.4f}"
+        for name, value in found.items()
     )

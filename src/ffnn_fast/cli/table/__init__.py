@@ -2,15 +2,18 @@
 
 from ffnn_fast.cli.table.data_table import DEFAULT_MISSING, EXACT, Table, abbreviated
 from ffnn_fast.cli.table.formats import FORMATS, read_table
-from ffnn_fast.cli.table.number_styles import NumberMarks, NumberStyle
+from ffnn_fast.cli.table.number_styles import PLAIN, NumberMarks, NumberStyle
+from ffnn_fast.cli.table.spellings import is_respelled
 
 __all__ = [
     "DEFAULT_MISSING",
     "EXACT",
     "FORMATS",
+    "PLAIN",
     "NumberMarks",
     "NumberStyle",
     "Table",
     "abbreviated",
+    "is_respelled",
     "read_table",
 ]

@@ -18,7 +18,7 @@ from ffnn_fast.cli.table.sources import Source
 
 QUOTED = r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\""
 ATTRIBUTE = re.compile(rf"@attribute\s+(?:{QUOTED}|(\S+))\s+(.+)", re.I)
-FIELD = re.compile(rf"\s*(?:{QUOTED}|([^,]*?))\s*(?:,|$)")
+FIELD = re.compile(rf"\s*(?:{QUOTED}|([^,'\"][^,]*?|))\s*(?:,|$)")
 ESCAPE = re.compile(r"\\(.)")
 
 

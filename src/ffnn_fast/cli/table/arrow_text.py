@@ -13,7 +13,7 @@ from ffnn_fast.cli.table.conventions import Conventions
 from ffnn_fast.cli.table.data_table import Cells
 from ffnn_fast.cli.table.encodings import Survey
 from ffnn_fast.cli.table.layout import Layout
-from ffnn_fast.cli.table.sources import Progress, Source
+from ffnn_fast.cli.table.sources import Source, shown_progress
 
 if TYPE_CHECKING:
     import pyarrow
@@ -51,9 +51,9 @@ def add_with_arrow(
     import pyarrow
 
     builders = [ColumnBuilder(conventions.marks, found.n_breaks) for _ in range(width)]
-    n_rows, progress = 0, Progress(source)
+    n_rows = 0
     try:
-        with source.open() as file:
+        with source.open() as file, shown_progress(source) as progress:
             for batch in _batches(file, layout.delimiter, before, width):
                 n_rows += batch.num_rows
                 for builder, column in zip(builders, batch.columns, strict=True):
@@ -61,8 +61,6 @@ def add_with_arrow(
                 progress.show(file.tell())
     except (pyarrow.ArrowException, OSError, ValueError):
         return None
-    finally:
-        progress.close()
     if n_rows != found.n_breaks - before:
         return None
     columns: list[Cells] = [builder.finish() for builder in builders]

@@ -229,7 +229,7 @@ class ColumnBuilder:
 
 def exact_numbers(values: Array) -> bool:
     """Whether numbers, (n,), are finite, and small enough for whole ones to be exact."""
-    return bool(np.abs(values).max(initial=0.0) <= EXACT)  # false for NaN
+    return bool(np.abs(values).max(initial=0.0) < EXACT)  # false for NaN
 
 
 def spelled(values: Array) -> Array:
@@ -260,7 +260,7 @@ def _exact(style: NumberStyle, texts: Sequence[str]) -> Array:
     float64 would round.
     """
     values = style.values(texts)
-    values[~(np.abs(values) <= EXACT)] = np.nan
+    values[~(np.abs(values) < EXACT)] = np.nan
     return values
 
 

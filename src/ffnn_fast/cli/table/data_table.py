@@ -91,17 +91,17 @@ class Table:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about how the file, and the columns used so far, were read."""
+        """Lines to print about how the file, and the columns used so far, were read."""
         kinds: dict[NumberStyle, list[str]] = {}
         for name, style in self._styles.items():
             if style.described() and _is_seen(self.cells[name], style):
                 kinds.setdefault(style, []).append(name)
         styled = [
-            f"note: {abbreviated(names)}: {self._style_note(names[0], style)}"
+            f"{abbreviated(names)}: {self._style_note(names[0], style)}"
             for style, names in kinds.items()
         ]
-        spelling = [f"note: {name}: {note}" for name, note in self._spelling_notes.items()]
-        return (*(f"note: {remark}" for remark in self.remarks), *styled, *spelling)
+        spelling = [f"{name}: {note}" for name, note in self._spelling_notes.items()]
+        return tuple(f"note: {note}" for note in (*self.remarks, *styled, *spelling))
 
     @property
     def styles(self) -> dict[str, NumberStyle]:
@@ -130,9 +130,11 @@ class Table:
             position = 0
         if 1 <= abs(position) <= len(self.names):
             return self.names[position - 1 if position > 0 else position]
+        what = f"; its first {self.unit} was taken for data: --header yes takes it for their names"
+        unnamed = "" if self.has_header else what
         raise CommandError(
             f"{self.path} has no column {column!r}{self._meant(column)}; its columns: "
-            f"{abbreviated(self.names)}"
+            f"{abbreviated(self.names)}{unnamed}"
         )
 
     def named(self, column: str) -> str | None:
@@ -141,28 +143,18 @@ class Table:
             return column
         return next((name for name in self.names if name.strip() == column.strip()), None)
 
-    def find_all(self, columns: Sequence[str]) -> list[str]:
-        """The names of columns; neighbours that are no columns but together make a name with
-        commas are that column.
-
-        Raises
-        ------
-        CommandError
-            If there is no such column.
+    def whole_names(self, columns: Sequence[str]) -> list[str]:
+        """Columns as `find` takes them, from a list that was split at commas: neighbours that are
+        no columns, but together the name of one, are joined again.
         """
         with_commas = {tuple(split_names(name)): name for name in self.names if _splits(name)}
         found, place = [], 0
         while place < len(columns):
-            whole = next(
-                (parts for parts in with_commas if tuple(columns[place:][: len(parts)]) == parts),
-                None,
-            )
-            if whole and any(self.named(part) is None for part in whole):
-                found.append(with_commas[whole])
-                place += len(whole)
-            else:
-                found.append(self.find(columns[place]))
-                place += 1
+            rest = tuple(columns[place:])
+            whole = next((parts for parts in with_commas if rest[: len(parts)] == parts), None)
+            joins = whole is not None and any(self.named(part) is None for part in whole)
+            found.append(with_commas[whole] if joins and whole else columns[place])
+            place += len(whole) if joins and whole else 1
         return found
 
     def missing(self, name: str, words: Sequence[str]) -> np.ndarray:
@@ -200,7 +192,8 @@ class Table:
         """
         cells, missing = self._column(name), self.missing(name, words)
         if not isinstance(cells, CodedTexts):
-            found = np.where(missing, np.nan, cells)
+            found = np.where(missing, np.nan, cells) if missing.any() else cells.view()
+            found.flags.writeable = False  # the table's own
             return found, ~missing & ~np.isfinite(found)
         nothing = {"", *words}
         levels = [text for text in cells.levels if text not in nothing]
@@ -296,19 +289,22 @@ class Table:
         self, cells: CodedTexts, levels: list[str], counts: np.ndarray, given: NumberStyle | None
     ) -> NumberStyle:
         """The style of the numbers of a column, given its texts that are not missing."""
+        usual = self._decimal or self.usual_decimal
         if cells.values is not None:
             whole = cells.style.is_plain and not (cells.values[cells.codes < 0] % 1).any()
-            style = infer_style(levels, counts, self.marks, self._decimal) if whole else PLAIN
+            style = infer_style(levels, counts, self.marks, usual) if whole else PLAIN
             return cells.style if style.affix or not whole else style  # 1 and 1,5 in one column
-        if given is None or self.marks != NO_MARKS:
-            return infer_style(levels, counts, self.marks, self._decimal)
-        if not given.is_plain and np.isfinite(given.values(levels)).all():
-            return given
-        return infer_style(levels, counts, self.marks, given.decimal)
+        if given is not None and self.marks == NO_MARKS:
+            agrees = self._decimal in ("", given.decimal) and not given.is_plain
+            if agrees and np.isfinite(given.values(levels)).all():
+                return given
+            if not self._decimal and given.thousands:
+                usual = given.decimal
+        return infer_style(levels, counts, self.marks, usual)
 
     @functools.cached_property
     def _decimal(self) -> str:
-        """The decimal mark of the file, as far as its columns show one, else the usual one."""
+        """The decimal mark of the file, if its columns leave no doubt, else an empty string."""
         shown = set()
         for cells in self.cells.values():
             if isinstance(cells, CodedTexts):
@@ -316,23 +312,22 @@ class Table:
             elif self.unit == "line" and (cells[:SAMPLE] % 1 != 0).any():
                 shown.add(".")
         shown.discard("")
-        return shown.pop() if len(shown) == 1 else self.usual_decimal
+        return shown.pop() if len(shown) == 1 else ""
 
     def _style_note(self, name: str, style: NumberStyle) -> str:
         """What was read in which style, with an example."""
         cells = self.cells[name]
         levels = cells.levels if isinstance(cells, CodedTexts) else []
         read = ((text, style.value(text)) for text in levels)
-        example = next(((t, v) for t, v in read if np.isfinite(v) and not is_number(t)), None)
+        example = next(((t, v) for t, v in read if _is_styled(t, v)), None)
         as_read = f" ({example[0]} is {example[1]:.15g})" if example else ""
-        choice = ""
-        if style.ambiguous:
-            choice = (
-                "; if the comma is the decimal mark, use --decimal ,"
-                if style.decimal == "."
-                else "; if the comma separates thousands, use --decimal ."
-            )
-        return f"numbers with {style.described()}{as_read}{choice}"
+        choices = {
+            (".", ","): "the comma is the decimal mark, use --decimal ,",
+            (",", ""): "the comma separates thousands, use --decimal .",
+            (",", "."): "the point is the decimal mark, use --decimal .",
+        }
+        other = choices.get((style.decimal, style.thousands), "") if style.ambiguous else ""
+        return f"numbers with {style.described()}{as_read}{f'; if {other}' if other else ''}"
 
 
 def abbreviated(names: Sequence[str], most: int = 20) -> str:
@@ -353,7 +348,9 @@ def _is_seen(cells: Cells, style: NumberStyle) -> bool:
     """Whether some cell of a column is written as its style, and not plainly."""
     if not isinstance(cells, CodedTexts):
         return False
-    styled = (t for t in cells.levels if np.isfinite(style.value(t)))
-    return cells.values is not None or any(
-        not is_number(t) or float(t) != style.value(t) for t in styled
-    )
+    return cells.values is not None or any(_is_styled(t, style.value(t)) for t in cells.levels)
+
+
+def _is_styled(text: str, value: float) -> bool:
+    """Whether a text is a number, but not the one that `float` reads."""
+    return bool(np.isfinite(value)) and (not is_number(text) or float(text) != value)

@@ -67,9 +67,10 @@ def survey(source: Source, given: str) -> Survey:
     if found.bad is None:
         return Survey(encoding, found.n_breaks, found.spaced_quotes)
     line, byte = found.bad
+    shown_as = encoding if given == "auto" else given
     if given != "auto" or wide:
         raise CommandError(
-            f"{source.name}, line {line}: byte {byte:#04x} is not {encoding}; use --encoding with "
+            f"{source.name}, line {line}: byte {byte:#04x} is not {shown_as}; use --encoding with "
             "the encoding of the file, such as utf-8 or cp1252"
         )
     other = "latin-1" if found.undefined else "cp1252"

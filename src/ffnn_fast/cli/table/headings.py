@@ -79,7 +79,7 @@ def heading_of(row: Sequence[str]) -> Heading:
         if place == 1 and UNNAMED.fullmatch(field.strip()):
             unnamed.append(name)
         names.append(name)
-    remark = f"several columns are called {again[0]!r}; the later ones are called " if again else ""
+    remark = f"several columns are called {again[0]!r}; the later ones are " if again else ""
     others = ", ".join(repr(n) for n, f in zip(names, row, strict=True) if f.strip() and n != f)
     return Heading(tuple(names), True, (remark + others,) if again else (), tuple(unnamed))
 

@@ -14,7 +14,9 @@ from ffnn_fast.cli.table.number_styles import is_number
 
 DELIMITERS = (",", ";", "\t", "|")
 WORDS = {"tab": "\t", "\\t": "\t", "space": " ", "blank": " "}
-QUOTING: list[dict[str, Any]] = [{"escapechar": "\\"}, {"quotechar": "'"}]  # besides that of CSV
+ESCAPES = {"escapechar": "\\"}
+ESCAPED = re.compile(r'\\"(?=[^",;\t|\r\n])')  # what no field of CSV holds
+QUOTING: list[dict[str, Any]] = [ESCAPES, {"quotechar": "'"}]  # besides that of CSV
 EVEN, NEARLY = 2, 1  # how evenly a delimiter splits the rows
 SAMPLE = 100  # rows from which the delimiter and the header are inferred
 TITLES = 10  # the most lines of one field before a table of several columns
@@ -112,8 +114,9 @@ def _best(lines: Sequence[str], delimiter: str) -> Layout:
     Blanks count only where no other delimiter splits the rows evenly, and so does quoting other
     than that of CSV.
     """
-    plain = [Layout(one, 0, {}) for one in ([delimiter] if delimiter else DELIMITERS)]
-    others = [] if delimiter else [Layout(" ", 0, {})]
+    usual = ESCAPES if any(map(ESCAPED.search, lines[:SAMPLE])) else {}
+    plain = [Layout(one, 0, usual) for one in ([delimiter] if delimiter else DELIMITERS)]
+    others = [] if delimiter else [Layout(" ", 0, usual)]
     scores = [_score(layout, lines) for layout in plain]
     for evenness in (EVEN, NEARLY):
         best = max(range(len(plain)), key=lambda k: scores[k])

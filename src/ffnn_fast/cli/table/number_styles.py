@@ -25,7 +25,7 @@ from ffnn_fast._text import quoted
 GROUPS = {"": "", ",": ",", ".": r"\.", "'": "['’]", " ": r"[ \u00a0\u2009\u202f]"}
 MARKS = [(".", ""), (".", ","), (",", ""), (",", "."), (".", "'"), (".", " "), (",", " "),
          (",", "'")]  # fmt: skip
-CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR|TRY|RUB|KRW"
+CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|TRY|RUB|KRW"
 CURRENCY = re.compile(rf"[A-Z]{{0,3}}[$€£¥₹₽₩₺₪₫฿₴₦₱]|{CODES}|Rs\.?|kr\.?")
 PATTERN = re.compile(
     r"(?P<open>\()?\s*(?P<sign>[-+−–]?)\s*"
@@ -279,6 +279,7 @@ def _marks_of(
     best = [pair for pair in MARKS if shares.get(pair) == most]
     if best[0] == (".", "") and usual == "," and marks.decimal == "auto":
         best = [pair for pair in best if pair[0] == ","] or best
+        return *best[0], best[0][0] == "," and any("." in core for core in cores)
     ambiguous = best[0] == (".", ",") and (",", "") in best
     if ambiguous and usual == ",":
         return ",", "", ambiguous

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -101,6 +102,16 @@ def decompressed(source: Source) -> Source:
                     f"{source.name} is a damaged or incomplete {kind} file: {error}"
                 ) from error
     return source
+
+
+@contextlib.contextmanager
+def shown_progress(source: Source) -> Iterator[Progress]:
+    """A progress that is removed at the end."""
+    progress = Progress(source)
+    try:
+        yield progress
+    finally:
+        progress.close()
 
 
 class Progress:

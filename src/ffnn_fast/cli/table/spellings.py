@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")  # without leading zeros, which a
 TRUTHS = {"true": True, "t": True, "yes": True, "y": True} | {
     "false": False, "f": False, "no": False, "n": False,
 }  # fmt: skip
+MOST = 1000  # texts of a column that are compared with those of another file
 DIGITS = {"1": True, "1.0": True, "0": False, "0.0": False}
 
 
@@ -18,6 +19,13 @@ def truth(text: str, *, digits: bool = False) -> bool | None:
     """What a word such as TRUE or no means, with `digits` also 1 or 0; None for other texts."""
     found = TRUTHS.get(text.lower())
     return DIGITS.get(text) if found is None and digits else found
+
+
+def is_respelled(texts: Collection[str]) -> bool:
+    """Whether another program may write these texts of a column differently."""
+    if not texts or len(texts) > MOST:
+        return False
+    return all(map(NUMBER.fullmatch, texts)) or all(truth(text) is not None for text in texts)
 
 
 def respelled(levels: Sequence[str], known: Sequence[str | None]) -> list[str]:

@@ -19,7 +19,7 @@ from ffnn_fast.cli.table.data_table import Cells, Table
 from ffnn_fast.cli.table.encodings import Survey, survey
 from ffnn_fast.cli.table.headings import Heading, find_heading, heading_of
 from ffnn_fast.cli.table.layout import END, Layout, find_layout, is_blank
-from ffnn_fast.cli.table.sources import HEAD, Progress, Source
+from ffnn_fast.cli.table.sources import HEAD, Source, shown_progress
 
 BLOCK = 1024  # rows between two transfers to the columns
 LISTED = 20  # lines of other lengths that a message names
@@ -38,11 +38,7 @@ def read_text(source: Source, conventions: Conventions) -> Table:
     with _lines(source, found) as text:
         head = list(islice(text, 10_000)) if source.size <= HEAD else _whole_lines(text)
     layout = find_layout(source.name, head, conventions.delimiter)
-    progress = Progress(source)
-    try:
-        table = _read(source, found, layout, conventions, progress)
-    finally:
-        progress.close()
+    table = _read(source, found, layout, conventions, head)
     usual = "," if layout.delimiter == ";" else ""
     remarks = (*filter(None, [found.remark]), *layout.remarks, *table.remarks)
     return replace(table, marks=conventions.marks, usual_decimal=usual, remarks=remarks)
@@ -58,15 +54,15 @@ def _whole_lines(text: io.TextIOWrapper) -> list[str]:
 
 
 def _read(
-    source: Source, found: Survey, layout: Layout, conventions: Conventions, progress: Progress
+    source: Source, found: Survey, layout: Layout, conventions: Conventions, head: Sequence[str]
 ) -> Table:
-    """The table, without what `read_text` adds."""
+    """The table, without what `read_text` adds; `head` are the first lines."""
     raw = source.open()
     with io.TextIOWrapper(raw, found.encoding, newline="") as text:
         for _ in range(layout.skip):
             next(text)
         blocks = numbered_blocks(source.name, text, layout)
-        start = _start(source.name, next(blocks, None), layout, conventions)
+        start = _start(source.name, next(blocks, None), layout, conventions, head)
         _check_width(source.name, start.width, conventions.fewest)
         columns, lines = None, None
         if start.in_order:
@@ -75,9 +71,10 @@ def _read(
                 columns, lines = made
         if columns is None or lines is None:
             rows = _Rows(source.name, start, conventions, found.n_breaks)
-            for block in blocks:
-                rows.add(block)
-                progress.show(raw.tell())
+            with shown_progress(source) as progress:
+                for block in blocks:
+                    rows.add(block)
+                    progress.show(raw.tell())
             columns, lines = rows.finish()
     names, remarks = start.heading.names, start.heading.remarks
     cells = dict(zip(names, columns, strict=False))
@@ -130,8 +127,10 @@ class _Start:
     rest: Block
 
 
-def _start(name: str, block: Block | None, layout: Layout, conventions: Conventions) -> _Start:
-    """Decide about the header from the first rows."""
+def _start(
+    name: str, block: Block | None, layout: Layout, conventions: Conventions, head: Sequence[str]
+) -> _Start:
+    """Decide about the header from the first rows, and the first lines."""
     if block is not None:
         block = _without_blank_rows(block)
     if block is None or not block.rows:
@@ -152,6 +151,7 @@ def _start(name: str, block: Block | None, layout: Layout, conventions: Conventi
     else:
         even = [row for row in rows if len(row) == width]
         where = f"line {lines[0]}"
+        even[0] = _as_written(even[0], head[lines[0] - 1], layout)
         heading = find_heading(even, known, conventions.named, where)
         header = int(heading.in_table)
     in_order = list(lines) == list(range(lines[0], lines[0] + len(lines)))
@@ -159,6 +159,15 @@ def _start(name: str, block: Block | None, layout: Layout, conventions: Conventi
         heading, bool(header) or layout.names is not None, width, lines[0],
         lines[0] - 1 + header, in_order, empty_end, Block(rows[header:], lines[header:]),
     )  # fmt: skip
+
+
+def _as_written(row: list[str], line: str, layout: Layout) -> list[str]:
+    """The fields of a row with the blanks before them, if that can be told from its line."""
+    if layout.delimiter == " ":
+        return row
+    fields = next(csv.reader([line.rstrip("\r\n")], delimiter=layout.delimiter, **layout.quoting))
+    same = [field.strip() for field in fields] == [field.strip() for field in row]
+    return fields if same else row
 
 
 def _check_width(name: str, width: int, fewest: int) -> None:

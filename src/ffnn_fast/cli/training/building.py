@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from ffnn_fast._training.averaging import Averaging
@@ -10,7 +11,7 @@ from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.callbacks import Callback, CSVLog, JSONLog
 from ffnn_fast.cli.arguments.declaration import flag, values_of
-from ffnn_fast.cli.arguments.named_settings import Choice, Count
+from ffnn_fast.cli.arguments.named_settings import Choice
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.training.choice_settings import SCHEDULES
 from ffnn_fast.cli.training.preparing import Prepared
@@ -18,18 +19,20 @@ from ffnn_fast.cli.training.train_options import (
     Checkpoints,
     Model,
     Reporting,
+    Stopping,
     Training,
     TrainOptions,
 )
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.network import Network
-from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
+from ffnn_fast.optimizers import OPTIMIZERS, AdamW, Optimizer
 from ffnn_fast.preprocessing import TargetEncoder
-from ffnn_fast.schedules import Schedule, StepDecay, WarmUp
+from ffnn_fast.schedules import Schedule, WarmUp
 
-STEPS = 20_000  # of the default number of epochs, about
-EPOCHS = (20, 500)  # bounds of the default number of epochs
-LAST_PART = 4  # the last quarter of the epochs takes steps of a tenth: less gradient noise
+ACTIVATION = "silu"
+DECAY = (0.003, 2.0)  # bounds of the weight decay
+FEW_STEPS = 10  # of a fit, too few for a cycle of the rate
+NEVER = 10**9  # epochs without a lower loss after which a fit stops that only keeps its best epoch
 RATE = 0.05  # the default learning rate of sgd
 L2 = 1e-4
 BOUNDS = ("clip_value", "clip_norm", "max_norm")
@@ -39,9 +42,41 @@ DESCRIBED = (
 )
 
 
+@dataclass(frozen=True)
+class Defaults:
+    """Of the options of training by steps, for n rows; chosen on inner splits of training rows.
+
+    Attributes
+    ----------
+    rate : float
+        The peak of the one-cycle rate of AdamW.
+    steps : int
+        About so many steps, in as many epochs as the bounds `epochs` allow.
+    epochs : (int, int)
+    decay_rows : int
+        The weight decay is (decay_rows / n)², from 0.003 to 2.
+    """
+
+    rate: float
+    steps: int
+    epochs: tuple[int, int]
+    decay_rows: int
+
+    def optimizer(self, n: int) -> AdamW:
+        """AdamW, with more weight decay for fewer rows."""
+        low, high = DECAY
+        return AdamW(weight_decay=round(max(low, min(high, (self.decay_rows / n) ** 2)), 3))
+
+
+DEFAULTS = {  # by task
+    "classification": Defaults(0.005, 30_000, (30, 60), 700),
+    "regression": Defaults(0.01, 20_000, (20, 200), 100),
+}
+
+
 def build_network(prepared: Prepared, options: TrainOptions) -> Network:
     """The network to train, new or from ``--start``."""
-    model, runtime = options.model, options.runtime
+    model, runtime = options.network, options.runtime
     if prepared.start is not None:
         for name, value in values_of(model).items():
             if name != "start" and value is not None:
@@ -59,7 +94,7 @@ def build_network(prepared: Prepared, options: TrainOptions) -> Network:
     hidden = (64, 64) if model.hidden is None else model.hidden
     return Network(
         (len(prepared.preprocessing.inputs.feature_names), *hidden, width),
-        activation=model.activation or "tanh",
+        activation=model.activation or ACTIVATION,
         output=output,
         loss=loss.name,
         loss_options=loss.settings,
@@ -117,48 +152,59 @@ def _with_defaults(loss: Choice) -> dict[str, Any]:
     return checked
 
 
-def steps_of(training: Training, n: int) -> tuple[int, int, int]:
+def steps_of(training: Training, n: int, task: str) -> tuple[int, int, int]:
     """Epochs, rows per step, and steps per epoch over n rows."""
     given = training.batch_size or 32
     batch_size = n if isinstance(given, str) else min(n, given)
     steps = math.ceil(n / batch_size)
-    return training.epochs or max(EPOCHS[0], min(EPOCHS[1], STEPS // steps)), batch_size, steps
+    defaults = DEFAULTS[task]
+    low, high = defaults.epochs
+    return training.epochs or max(low, min(high, defaults.steps // steps)), batch_size, steps
 
 
-def optimizer_of(training: Training) -> Optimizer:
-    """The optimizer."""
-    chosen = training.optimizer or Choice("sgd")
-    return OPTIMIZERS[chosen.name](**chosen.settings)
+def optimizer_of(training: Training, n: int, task: str) -> Optimizer:
+    """The optimizer for n rows."""
+    if training.optimizer is None:
+        return DEFAULTS[task].optimizer(n)
+    return OPTIMIZERS[training.optimizer.name](**training.optimizer.settings)
 
 
 def rate_of(training: Training, net: Network, X: Any, y: Any, weight: Any) -> float:
     """The learning rate; ``find`` chooses it by a trial of rates on these rows."""
-    optimizer = optimizer_of(training)
+    task, n = net.spec.task, len(X)
+    optimizer = optimizer_of(training, n, task)
     if training.learning_rate is None:
+        if training.optimizer is None:
+            return DEFAULTS[task].rate
         return RATE if optimizer.name == "sgd" else optimizer.learning_rate
     if training.learning_rate != "find":
         return float(training.learning_rate)
     curve = net.find_learning_rate(
-        X, y, batch_size=steps_of(training, len(X))[1], optimizer=optimizer, sample_weight=weight,
+        X, y, batch_size=steps_of(training, n, task)[1], optimizer=optimizer, sample_weight=weight,
         frozen=training.frozen or (), rng=training.seed,
     )  # fmt: skip
     return curve.suggestion
 
 
-def fit_options(options: TrainOptions, n: int, rate: float) -> dict[str, Any]:
-    """Arguments of `Network.fit` on n rows, from this learning rate."""
+def fit_options(
+    options: TrainOptions, n: int, task: str, rate: float, *, is_validated: bool
+) -> dict[str, Any]:
+    """Arguments of `Network.fit` on n rows, from this learning rate.
+
+    Where rows validate, the network ends by default with the parameters of its best epoch.
+    """
     training, stopping, reporting = options.training, options.stopping, options.reporting
-    epochs, batch_size, steps = steps_of(training, n)
+    epochs, batch_size, steps = steps_of(training, n, task)
     bounds = {name: getattr(training, name) or math.inf for name in BOUNDS}
     return bounds | {
         "epochs": epochs,
         "batch_size": batch_size,
-        "optimizer": optimizer_of(training),
+        "optimizer": optimizer_of(training, n, task),
         "learning_rate": _schedule(training, rate, epochs, steps),
         "shuffle": not training.no_shuffle,
         "metrics": reporting.metrics or True,
         "diagnostics": reporting.diagnostics,
-        "early_stopping": _early_stopping(stopping.early_stopping),
+        "early_stopping": _early_stopping(stopping, is_validated),
         "tol": stopping.tol,
         "max_time": stopping.max_time,
         "averaging": _averaging(training.averaging),
@@ -184,16 +230,17 @@ def callbacks(reporting: Reporting) -> list[Callback]:
     return found
 
 
-def described(options: TrainOptions, n: int, rate: float) -> dict[str, str]:
+def described(options: TrainOptions, n: int, task: str, rate: float) -> dict[str, str]:
     """How n rows are trained on, as texts by name; options without effect are left out."""
     training = options.training
-    epochs, batch_size, _ = steps_of(training, n)
+    epochs, batch_size, _ = steps_of(training, n, task)
+    decay = getattr(optimizer_of(training, n, task), "weight_decay", 0.0)
     found: dict[str, Any] = {
         "epochs": epochs,
         "rows per step": batch_size,
-        "optimizer": training.optimizer or "sgd",
+        "optimizer": training.optimizer or f"adamw:weight_decay={decay:g}",
         "learning rate": f"{rate:.3g}",
-        "schedule": training.schedule or "a tenth in the last quarter",
+        "schedule": training.schedule or "one_cycle",
     }
     values = values_of(options)
     found |= {name: values[name] for name in DESCRIBED if values[name]}
@@ -202,19 +249,16 @@ def described(options: TrainOptions, n: int, rate: float) -> dict[str, str]:
 
 def _schedule(training: Training, rate: float, epochs: int, steps: int) -> Schedule:
     """The rates of the steps; a length that is not given is that of the training."""
-    chosen, warm_up = training.schedule, training.warm_up
-    schedule: Schedule
-    if chosen is None:
-        schedule = StepDecay(rate, every=epochs - epochs // LAST_PART)
-    else:
-        settings = dict(chosen.settings)
-        if chosen.name == "cosine":
-            whole = {"step": epochs * steps, "fit": 1.0}.get(settings.get("per", ""), epochs)
-            settings.setdefault("period", whole)
-        if chosen.name in ("one_cycle", "cos_log", "flat_cosine"):
-            whole = {"epoch": epochs, "fit": 1.0}.get(settings.get("per", ""), epochs * steps)
-            settings.setdefault("total", whole)
-        schedule = SCHEDULES[chosen.name](rate, **settings)
+    default = "one_cycle" if epochs * steps >= FEW_STEPS else "constant"
+    chosen, warm_up = training.schedule or Choice(default), training.warm_up
+    settings = dict(chosen.settings)
+    if chosen.name == "cosine":
+        whole = {"step": epochs * steps, "fit": 1.0}.get(settings.get("per", ""), epochs)
+        settings.setdefault("period", whole)
+    if chosen.name in ("one_cycle", "cos_log", "flat_cosine"):
+        whole = {"epoch": epochs, "fit": 1.0}.get(settings.get("per", ""), epochs * steps)
+        settings.setdefault("total", whole)
+    schedule = SCHEDULES[chosen.name](rate, **settings)
     return WarmUp(schedule, warm_up.number, **warm_up.settings) if warm_up else schedule
 
 
@@ -225,8 +269,11 @@ def _checkpoint(options: Checkpoints) -> Checkpoint | None:
     return Checkpoint(options.checkpoint, epochs, seconds)
 
 
-def _early_stopping(chosen: Count | None) -> EarlyStopping | None:
-    return EarlyStopping(patience=int(chosen.number), **chosen.settings) if chosen else None
+def _early_stopping(stopping: Stopping, is_validated: bool) -> EarlyStopping | None:
+    chosen = stopping.early_stopping
+    if chosen is None:
+        return EarlyStopping(patience=NEVER) if is_validated else None
+    return EarlyStopping(patience=int(chosen.number), **chosen.settings)
 
 
 def _averaging(chosen: Choice | None) -> Averaging | None:

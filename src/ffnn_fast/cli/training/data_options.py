@@ -12,6 +12,7 @@ from ffnn_fast.cli.arguments.value_types import (
     Names,
     Number,
     OneOf,
+    Switch,
     Text,
 )
 from ffnn_fast.cli.table import DEFAULT_MISSING
@@ -48,6 +49,19 @@ class Columns:
     drop: tuple[str, ...] = option(
         Names(ColumnName()), "columns to leave out", default=(), metavar="A,B"
     )
+    use: tuple[str, ...] = option(
+        Names(ColumnName()),
+        "columns to use although they would be left out: those that number the rows, or whose "
+        "texts are nearly all different",
+        default=(),
+        metavar="A,B",
+    )
+    strict: bool = option(
+        Switch(),
+        "refuse what is otherwise treated and noted: words among numbers, many different texts, "
+        "types that cannot be used, rows without a target; take dates and row numbers as they are",
+        default=False,
+    )
     weights: str | None = option(
         ColumnName(),
         "a column of numbers >= 0: the weight of each row in training",
@@ -75,8 +89,8 @@ class Split:
     )
     validation_fraction: float | None = option(
         Number(0, 1),
-        "share of the other rows held out for validation during training (default: 0.1 where "
-        "--early-stopping or --schedule needs it; else 0, and the metrics of each epoch are those "
-        "of the test rows, which then influence no decision)",
+        "share of the other rows held out to choose the epoch (plain model; default: 0.15, or 0 "
+        "with --solver; with 0 the metrics of each epoch are those of the test rows, which "
+        "influence no decision)",
         metavar="F",
     )

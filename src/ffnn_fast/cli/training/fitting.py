@@ -13,13 +13,11 @@ import numpy as np
 from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast.cli.arguments.declaration import flag, values_of
 from ffnn_fast.cli.arguments.named_settings import Choice
-from ffnn_fast.cli.evaluation.scoring import ScoredRows, as_cells, point_scores, scores
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.cli.training import building
-from ffnn_fast.cli.training.baselines import linear_classifier, ridge
 from ffnn_fast.cli.training.choice_settings import LEVENBERG_MARQUARDT
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.train_options import TrainOptions
@@ -60,13 +58,18 @@ class Fitted:
 
     def save(self, path: str, results: Table) -> None:
         """Write the model file, with the options and scores of the training in its summary."""
-        where, *names = results[0]
-        reached = {f"{name} {where}": v for name, v in zip(names, results[1][1:], strict=True)}
-        preprocessing = replace(self.preprocessing, summary=self.training | reached)
+        summary = self.training | summarised(results)
+        preprocessing = replace(self.preprocessing, summary=summary)
         try:
             self.network.save(path, extra={KEY: preprocessing.to_json()})
         except ValueError as error:
             raise CommandError(str(error)) from error
+
+
+def summarised(results: Table) -> dict[str, str]:
+    """The scores of the network, by name."""
+    where, *names = results[0]
+    return {f"{name} {where}": value for name, value in zip(names, results[1][1:], strict=True)}
 
 
 @contextmanager
@@ -115,8 +118,11 @@ def _step(
     rate = building.rate_of(options.training, network, X, y, weight)
     if options.training.learning_rate == "find":
         write_line(f"learning rate {rate:.3g}, found by a trial")
-    arguments = building.fit_options(options, len(X), rate)
-    followed = prepared.validation if len(prepared.validation) else prepared.test
+    task, is_validated = network.spec.task, len(prepared.validation) > 0
+    arguments = building.fit_options(options, len(X), task, rate, is_validated=is_validated)
+    followed = prepared.validation if is_validated else prepared.test
+    if prepared.unknown:  # classes that the network has not have no loss
+        followed = followed[prepared.y[followed] < network.spec.n_outputs]
     held = _part(prepared, followed, network.spec.dtype)
     with progress("training", arguments["epochs"]) as show:
         history = network.fit(
@@ -128,7 +134,7 @@ def _step(
             callbacks=[show, *building.callbacks(options.reporting)],
             **arguments,
         )
-    return history, building.described(options, len(X), rate)
+    return history, building.described(options, len(X), task, rate)
 
 
 def _solve(
@@ -168,30 +174,3 @@ def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Ar
     """X, y and weights of some rows."""
     weight = None if prepared.weight is None else prepared.weight[rows]
     return prepared.X[rows].astype(dtype), prepared.y[rows], weight
-
-
-def results_table(prepared: Prepared, evaluation: ScoredRows) -> Table:
-    """A table of the network's scores, and those of two simple models on the same rows."""
-    train, target = prepared.train, prepared.preprocessing.target
-    rows, on = prepared.evaluated
-    known, others = prepared.y[train], prepared.X[rows]
-    if evaluation.is_classification:
-        k = len(target.classes)
-        most = np.bincount(known, minlength=k).argmax()
-        models = {
-            "linear model": linear_classifier(prepared.X[train], known, k)(others),
-            "most frequent class": np.full(len(rows), most),
-        }
-    else:
-        linear = ridge(prepared.X[train], known, 1.0)(others)
-        mean = np.full(len(rows), known.mean())
-        models = {
-            "linear model": target.decode(linear),
-            "mean of the training rows": target.decode(mean),
-        }
-    names, values = as_cells(scores(evaluation))
-    table: Table = [(f"on {on}", *names), ("network", *values)]
-    for name, predicted in models.items():
-        figures = as_cells(point_scores(evaluation.target, evaluation.truth, predicted))[1]
-        table.append((name, *figures, *("" for _ in names[len(figures) :])))
-    return table

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ffnn_fast._training.sampling import class_weights, hold_out
+from ffnn_fast._columns.features import CATEGORY
+from ffnn_fast.cli.column_reading import DATE
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.predict import load
-from ffnn_fast.cli.table import Table, abbreviated, read_table
+from ffnn_fast.cli.table import Table, abbreviated
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
-from ffnn_fast.cli.training.column_types import Target, input_columns, target_column
-from ffnn_fast.cli.training.train_options import Model, Stopping, Training, TrainOptions
+from ffnn_fast.cli.trained_models import is_tabular, load_plain
+from ffnn_fast.cli.training.examining import MANY_LEVELS, use_table, used
+from ffnn_fast.cli.training.train_options import Model, TrainOptions
+from ffnn_fast.cli.training.training_table import (
+    TrainingTable,
+    note_unknown,
+    read_training_table,
+    row_weights,
+    split,
+    styles_of,
+    unscaled,
+    weighted_by_class,
+)
 from ffnn_fast.network import Network
-from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
+from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
 Array = np.ndarray
-VALIDATED = 0.1  # share of the training rows, where a validation figure decides something
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,10 @@ class Prepared:
     notes : list of str
     start : Network or None
         The network that training continues from.
+    columns : list of tuple of str
+        How each column is used, for `output.aligned`; empty with `start`.
+    unknown : tuple of str
+        Classes that only test rows have.
     """
 
     preprocessing: TablePreprocessing
@@ -50,6 +63,8 @@ class Prepared:
     test: Array
     notes: list[str]
     start: Network | None = None
+    columns: list[tuple[str, ...]] = field(default_factory=list)
+    unknown: tuple[str, ...] = ()
 
     @property
     def evaluated(self) -> tuple[Array, str]:
@@ -61,192 +76,142 @@ class Prepared:
 
 def prepare(path: str, options: TrainOptions) -> Prepared:
     """Read the tables, split the rows, and fit the encoding to the training rows."""
-    reading, seed = options.reading, options.training.seed
-    start, preprocessing = None, None
-    if options.model.start:
-        start, preprocessing = load(options.model.start, engine=options.runtime.engine)
-    rng = np.random.default_rng(seed)
-    if preprocessing is None:
-        table = read_table(path, **reading.given(), named=_named(options))
-        column = target_column(
-            table, table.find(options.target or ""), options.columns.task, reading.missing
+    if options.network.start:
+        return _continued(path, options, options.network.start)
+    found = read_training_table(path, options, validates=validates(options))
+    preprocessing = fitted(found, options)
+    X = preprocessing.matrix(found.table)[found.rows]
+    prepared = Prepared(
+        preprocessing, X, preprocessing.target.encode(found.values), found.weight,
+        found.train, found.validation, found.test, [], columns=use_table(found.uses),
+    )  # fmt: skip
+    return _completed(prepared, options, found.table, found.notes)
+
+
+def validates(options: TrainOptions) -> bool:
+    """Whether some rows choose the epoch by default: a network that is trained by steps."""
+    return options.training.solver is None
+
+
+def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
+    """Rows in the encoding of a model that training continues from."""
+    reading = options.reading
+    if is_tabular(start):
+        raise CommandError(
+            f"--start continues a plain model, but {start} is a tabular one; train it again on all "
+            "rows, without --start"
         )
-        rows = table.known(column.missing, drop_missing=reading.drop_missing_target)
-        parts = _split(path, column.values[rows], column.task, options, rng)
-        preprocessing, left_out = _fitted(table, column, rows[parts[0]], options)
-        y = preprocessing.target.encode(column.values[rows])
-    else:
-        table, left_out = preprocessing.read(path, **reading.given()), []
-        if options.target and table.find(options.target) != preprocessing.target_place(table):
-            raise CommandError(
-                f"{options.model.start} predicts {preprocessing.target.name!r}, "
-                f"not {options.target!r}"
-            )
-        rows, y = preprocessing.targets(table, drop_missing=reading.drop_missing_target)
-        parts = _split(path, y, preprocessing.target.task, options, rng)
-    train, validation, test = parts
+    network, preprocessing = load_plain(start, engine=options.runtime.engine)
+    table = preprocessing.read(path, **reading.given())
+    if options.target and table.find(options.target) != preprocessing.target_place(table):
+        raise CommandError(
+            f"{start} predicts {preprocessing.target.name!r}, not {options.target!r}"
+        )
+    drop_missing = reading.drop_missing_target or not options.columns.strict
+    rows, y, unknown, _ = preprocessing.targets(table, drop_missing=drop_missing)
+    if unknown:
+        raise CommandError(
+            f"{path} has classes that {start} has not: {abbreviated(unknown)}; its classes: "
+            f"{abbreviated(preprocessing.target.classes)}"
+        )
+    rng = np.random.default_rng(options.training.seed)
+    train, validation, test = split(
+        path, y, preprocessing.target.task, options, rng, validates=validates(options)
+    )
     X, weight = preprocessing.matrix(table)[rows], None
-    read = list(table.notes)
     if options.columns.weights:
-        weight = _weights(table, table.find(options.columns.weights), reading.missing)[rows]
+        weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
+    prepared = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
+    return _completed(prepared, options, table, list(table.notes))
+
+
+def _completed(
+    prepared: Prepared, options: TrainOptions, table: Table, notes: list[str]
+) -> Prepared:
+    """With the rows of ``--test``, the weights of classes, and the notes."""
+    reading, preprocessing = options.reading, prepared.preprocessing
+    X, y, weight, test = prepared.X, prepared.y, prepared.weight, prepared.test
+    unknown: tuple[str, ...] = ()
     if options.split.test:
         others = preprocessing.read(options.split.test, **reading.given())
-        known, y_test = preprocessing.targets(others, drop_missing=reading.drop_missing_target)
-        test = np.arange(len(X), len(X) + len(known))
-        X = np.concatenate([X, preprocessing.matrix(others)[known]])
-        read += [f"{note} (in {others.path})" for note in others.notes if note not in read]
-        y = np.concatenate([y, y_test])
-        weight = None if weight is None else np.concatenate([weight, np.ones(len(known))])
-    if options.columns.class_weight is not None:
-        weight = _by_class(options.columns.class_weight, weight, preprocessing.target, y, train)
-    counts = (len(train), len(validation), len(test), len(table) - len(rows))
-    notes = read + _notes(table.path, preprocessing, counts, left_out)
-    return Prepared(preprocessing, X, y, weight, train, validation, test, notes, start)
+        drop_missing = reading.drop_missing_target or not options.columns.strict
+        found = preprocessing.targets(others, drop_missing=drop_missing)
+        test, unknown = np.arange(len(X), len(X) + len(found.rows)), found.unknown
+        X = np.concatenate([X, preprocessing.matrix(others)[found.rows]])
+        y = np.concatenate([y, found.y])
+        weight = None if weight is None else np.concatenate([weight, np.ones(len(found.rows))])
+        read = [f"{note} (in {others.path})" for note in others.notes if note not in notes]
+        notes = [*notes, *read, *note_unknown(found, preprocessing.target, options.split.test)]
+    class_weight = options.columns.class_weight
+    weight = weighted_by_class(class_weight, weight, preprocessing.target, y, prepared.train)
+    left_out = len(table) - len(prepared.y)
+    counts = (len(prepared.train), len(prepared.validation), len(test), left_out)
+    notes = [*_notes(table.path, preprocessing, counts), *notes]
+    return replace(prepared, X=X, y=y, weight=weight, test=test, notes=notes, unknown=unknown)
 
 
-def _named(options: TrainOptions) -> tuple[str, ...]:
-    """The columns that options name."""
-    columns = options.columns
-    found = (options.target, columns.weights, *columns.drop, *columns.categorical)
-    return tuple(name for name in found if name)
-
-
-def needs_validation(stopping: Stopping, training: Training) -> bool:
-    """Whether figures of the validation rows decide when training stops or how the rate changes."""
-    monitoring = [stopping.early_stopping.settings] if stopping.early_stopping else []
-    if training.schedule and training.schedule.name == "plateau":
-        monitoring.append(training.schedule.settings)
-    return any(str(one.get("monitor", "val_loss")).startswith("val_") for one in monitoring)
-
-
-def _weights(table: Table, name: str, words: Sequence[str]) -> Array:
-    """A column of numbers >= 0, (n,)."""
-    values, bad = table.numbers(name, words)
-    table.check_cells(name, bad, words, "")
-    wrong = ~(values >= 0)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise CommandError(
-            f"{table.where(row)}, column {name!r}: a weight must be a number "
-            f">= 0, got {'nothing' if np.isnan(values[row]) else f'{values[row]:g}'}"
-        )
-    if not values.any():
-        raise CommandError(f"{table.path}: all weights in column {name!r} are 0")
-    return values
-
-
-def _split(
-    path: str, targets: Array, task: str, options: TrainOptions, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
-    """Training, validation and test rows; stratified by class in classification."""
-    classes = targets if task == "classification" else None
-    held = 0.0 if options.split.test else options.split.test_fraction
-    train, test = hold_out(len(targets), held, rng, classes)
-    validated = needs_validation(options.stopping, options.training)
-    followed = options.split.validation_fraction
-    if followed is None:
-        followed = VALIDATED if validated else 0.0
-    rest, validation = hold_out(
-        len(train), followed, rng, None if classes is None else classes[train]
-    )
-    if validated and not len(validation):
-        raise CommandError(
-            "--early-stopping and --schedule plateau need validation rows: give a larger "
-            "--validation-fraction, or the setting monitor=loss"
-        )
-    if len(rest) < 2:
-        raise CommandError(f"{path} leaves {len(rest)} rows to train on; at least 2 are needed")
-    _check_share("--test-fraction", held, len(targets), len(test))
-    _check_share("--validation-fraction", followed, len(train), len(validation))
-    return train[rest], train[validation], test
-
-
-def _check_share(name: str, fraction: float, n: int, count: int) -> None:
-    """CommandError if a fraction of n rows that is not 0 comes to no row."""
-    if fraction and not count:
-        raise CommandError(
-            f"{name} {fraction:g} of {n} rows comes to no row (every class keeps one to train on); "
-            "give a larger fraction, or 0"
-        )
-
-
-def _fitted(
-    table: Table, column: Target, train: Array, options: TrainOptions
-) -> tuple[TablePreprocessing, list[str]]:
-    """The encoding fitted to these training rows, and the names of columns that never vary."""
-    columns, missing = options.columns, options.reading.missing
-    name = table.find(options.target or "")
-    dropped = table.find_all(columns.drop)
-    if name in dropped:
-        raise CommandError(f"--drop names the target {name!r}")
-    if columns.weights:
-        dropped.append(table.find(columns.weights))
-    categorical = table.find_all(columns.categorical)
-    raw = input_columns(table, {name, *dropped}, categorical, missing)
+def fitted(found: TrainingTable, options: TrainOptions) -> TablePreprocessing:
+    """The encoding fitted to the training rows."""
+    train = found.rows[found.train]
+    readings, dates = [], []
+    columns: list[NumericColumn | CategoricalColumn] = []
     try:
-        target = TargetEncoder.fit(name, column.values[~column.missing], column.task)
-        inputs = TableEncoder.fit({key: values[train] for key, values in raw.items()})
+        for feature, reading, values in used(found.uses):
+            if reading.words or reading.kind == DATE:
+                readings.append(reading)
+            if reading.kind == DATE:
+                dates.append(feature)
+            if feature.use == CATEGORY:
+                columns.append(_pooled(feature.name, values[train], options.columns.strict))
+            else:
+                numbers = feature.numbers(values[train])
+                columns += [NumericColumn.fit(name, part) for name, part in numbers.items()]
+        inputs = TableEncoder(tuple(column for column in columns if column.feature_names))
+        target = _target(found, options.network)
     except ValueError as error:
-        raise CommandError(f"{table.path}: {error}") from error
-    if _keeps_values(options.model):
-        target = replace(target, mean=0.0, scale=1.0)
-    used = {column.name for column in inputs.columns}
-    numeric = {column.name for column in inputs.columns if isinstance(column, NumericColumn)} | (
-        {name} if target.task == "regression" else set()
-    )
-    styles = {key: style for key, style in table.styles.items() if key in numeric}
-    preprocessing = TablePreprocessing(
-        table.has_header, table.names, tuple(missing), inputs, target, numbers=styles
-    )
-    return preprocessing, [key for key in raw if key not in used]
+        raise CommandError(f"{found.table.path}: {error}") from error
+    names = {column.name for column in inputs.columns}
+    dates = [date for date in dates if names & set(date.number_names)]
+    return TablePreprocessing(
+        found.table.has_header, found.table.names, tuple(options.reading.missing), inputs, target,
+        numbers=styles_of(found.table, found.uses, target), readings=tuple(readings),
+        dates=tuple(dates),
+    )  # fmt: skip
 
 
-def _keeps_values(model: Model) -> bool:
-    """Whether the target is not standardised: the output is bounded, or a count."""
+def _pooled(name: str, values: Array, everything: bool) -> CategoricalColumn:
+    """A one-hot category; but the most frequent levels of many, the others have no input."""
+    column = CategoricalColumn.fit(name, values)
+    if everything or len(column.levels) <= MANY_LEVELS:
+        return column
+    counts = Counter(values.tolist())
+    order = sorted(column.levels, key=lambda level: (level is None, -counts[level], level or ""))
+    kept = set(order[:MANY_LEVELS])
+    missing = (None,) if None in column.levels else ()
+    return CategoricalColumn(
+        name, (*(level for level in column.levels if level in kept and level is not None), *missing)
+    )
+
+
+def _target(found: TrainingTable, model: Model) -> TargetEncoder:
+    """The target, standardised unless the output is bounded, or a count."""
     counts = model.loss is not None and model.loss.name == "poisson"
-    return counts or model.output_activation not in (None, "identity", "linear")
-
-
-def _by_class(
-    class_weight: str | dict[str, float],
-    weight: Array | None,
-    target: TargetEncoder,
-    y: Array,
-    train: Array,
-) -> Array:
-    """Weights of rows times those of their classes; balanced over the training rows."""
-    classes = target.classes
-    if not classes:
-        raise CommandError(f"--class-weight is for classification, but {target.name!r} has values")
-    by_label: Any = class_weight
-    if not isinstance(class_weight, str):
-        unknown = [name for name in class_weight if name not in classes]
-        if unknown:
-            raise CommandError(
-                f"--class-weight: there is no class {unknown[0]!r}; classes: {abbreviated(classes)}"
-            )
-        by_label = {classes.index(name): value for name, value in class_weight.items()}
-    whole = np.ones(len(y)) if weight is None else weight.copy()
-    whole[train] *= class_weights(by_label, y[train])
-    return whole
+    keeps = counts or model.output_activation not in (None, "identity", "linear")
+    return unscaled(found.target) if keeps else found.target
 
 
 def _notes(
-    path: str,
-    preprocessing: TablePreprocessing,
-    counts: tuple[int, int, int, int],
-    left_out: Sequence[str],
+    path: str, preprocessing: TablePreprocessing, counts: tuple[int, int, int, int]
 ) -> list[str]:
     """Lines to print; counts: rows to train, to validate, held out, and without a target."""
-    columns, target = preprocessing.inputs.columns, preprocessing.target
+    columns = preprocessing.inputs.columns
     numeric = [column for column in columns if isinstance(column, NumericColumn)]
-    kind = f"{len(target.classes)} classes" if target.classes else "regression"
-    followed = f"{counts[1]} to validate, " if counts[1] else ""
-    notes = [
-        f"{path}: {counts[0]} rows to train on, {followed}{counts[2]} held out; "
-        f"{len(numeric)} numeric and {len(columns) - len(numeric)} categorical columns make "
-        f"{len(preprocessing.inputs.feature_names)} inputs; target {target.name} ({kind})"
-    ]
+    first = (
+        f"{rows_line(path, counts)}; {len(numeric)} numeric and {len(columns) - len(numeric)} "
+        f"categorical columns make {len(preprocessing.inputs.feature_names)} inputs; "
+        f"{target_line(preprocessing.target)}"
+    )
+    notes = [first]
     marked = [column.name for column in numeric if column.marks_missing]
     if marked:
         notes.append(
@@ -255,6 +220,16 @@ def _notes(
         )
     if counts[3]:
         notes.append(f"note: left out {counts[3]} rows without a target")
-    if left_out:
-        notes.append(f"note: left out, as they never vary: {abbreviated(left_out)}")
     return notes
+
+
+def rows_line(path: str, counts: tuple[int, int, int, int]) -> str:
+    """How many rows there are for each purpose."""
+    followed = f"{counts[1]} to validate, " if counts[1] else ""
+    return f"{path}: {counts[0]} rows to train on, {followed}{counts[2]} held out"
+
+
+def target_line(target: TargetEncoder) -> str:
+    """The target and its task."""
+    kind = f"{len(target.classes)} classes" if target.classes else "regression"
+    return f"target {target.name} ({kind})"

@@ -7,6 +7,7 @@ default of None means "not given": `building` chooses the value then.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ffnn_fast._runtime.settings import ENGINES, MATMULS
 from ffnn_fast._solvers.minimizers import METHODS
@@ -16,6 +17,7 @@ from ffnn_fast.cli.arguments.named_settings import Choice, ChoiceOf, Count, Coun
 from ffnn_fast.cli.arguments.value_types import (
     CheckpointInterval,
     ColumnName,
+    Duration,
     EpochsOrSeconds,
     Integer,
     ListOf,
@@ -42,11 +44,30 @@ from ffnn_fast.metrics import METRICS
 from ffnn_fast.optimizers import OPTIMIZERS
 
 BOUND = Number(0, above=True)
+MODELS = ("tabular", "plain")
+
+
+@dataclass(frozen=True)
+class Tabular:
+    """The tabular model: a bag of networks."""
+
+    about: ClassVar[str] = "of the tabular model"
+
+    preset: str | None = option(
+        OneOf(("default", "fast", "realmlp", "realmlp-s")),
+        "default; fast: a quarter of its epochs; realmlp, realmlp-s: one network, as published "
+        "(default: default)",
+    )
+    networks: int | None = option(
+        Integer(1), "networks in the bag (default: that of the preset)", metavar="N"
+    )
 
 
 @dataclass(frozen=True)
 class Model:
-    """The network."""
+    """The network of the plain model."""
+
+    about: ClassVar[str] = "of the plain model; each of these options implies --model plain"
 
     hidden: tuple[int, ...] | None = option(
         WordOr("none", ListOf(Integer(1)), meaning=()),
@@ -56,7 +77,7 @@ class Model:
     activation: str | tuple[str, ...] | None = option(
         OneOrEach(OneOf((*ACTIVATIONS, *ALIASES))),
         "of the hidden layers, one for all or one for each, as relu,tanh: "
-        f"{', '.join(ACTIVATIONS)} (default: tanh)",
+        f"{', '.join(ACTIVATIONS)} (default: silu)",
         metavar="NAME",
     )
     output_activation: str | None = option(
@@ -105,9 +126,12 @@ class Model:
 class Training:
     """Optimizer, learning rate and number of epochs."""
 
+    about: ClassVar[str] = "of the plain model, but for --epochs and --seed, which both models have"
+
     epochs: int | None = option(
         Integer(1),
-        "passes over the rows (default: enough for about 20000 steps, 20 to 500); with "
+        "passes over the rows (default: that of the preset; plain model: 30 to 60 for classes and "
+        "20 to 200 for values, fewer for more rows); with "
         "--solver the maximum number of iterations (default: 200)",
         metavar="N",
     )
@@ -115,18 +139,19 @@ class Training:
         WordOr("all", Integer(1)), "rows per step, or all (default: 32)", metavar="N"
     )
     optimizer: Choice | None = option(
-        ChoiceOf(SETTINGS["optimizer"]), f"{', '.join(OPTIMIZERS)} (default: sgd)", metavar="NAME"
+        ChoiceOf(SETTINGS["optimizer"]),
+        f"{', '.join(OPTIMIZERS)} (default: adamw, with more weight decay for fewer rows)",
+        metavar="NAME",
     )
     learning_rate: float | str | None = option(
         WordOr("find", BOUND),
-        "step size; find: choose it by a learning rate range test before training (default: 0.05 "
-        "for sgd, else the optimizer's own)",
+        "step size; find: choose it by a learning rate range test before training (default: "
+        "0.005 for classes, 0.01 for values; 0.05 for --optimizer sgd, else the optimizer's own)",
         metavar="ETA",
     )
     schedule: Choice | None = option(
         ChoiceOf(SETTINGS["schedule"]),
-        f"how the rate changes: {', '.join(SCHEDULES)} (default: a tenth of it in the last "
-        "quarter of the epochs)",
+        f"how the rate changes: {', '.join(SCHEDULES)} (default: one_cycle)",
         metavar="NAME",
     )
     warm_up: Count | None = option(
@@ -169,21 +194,27 @@ class Training:
 class Stopping:
     """When training ends."""
 
+    about: ClassVar[str] = "of the plain model, but for --max-time, which both models have"
+
     early_stopping: Count | None = option(
         CountOf("epochs", STOPPING),
-        "stop after this number of epochs without a lower validation loss, and keep the best "
-        "parameters",
+        "stop after this number of epochs without a lower validation loss (default: never; the "
+        "parameters of the best epoch are kept in any case)",
         metavar="EPOCHS",
     )
     tol: float | None = option(
         BOUND, "stop when the training loss falls by no more than this in ten epochs", metavar="T"
     )
-    max_time: float | None = option(BOUND, "stop after this number of seconds", metavar="S")
+    max_time: float | None = option(
+        Duration(), "stop after this time: seconds, or as 90s, 5m or 2h", metavar="TIME"
+    )
 
 
 @dataclass(frozen=True)
 class Checkpoints:
     """Checkpoints, and resuming from one."""
+
+    about: ClassVar[str] = "of the plain model"
 
     checkpoint: str | None = option(
         Text(), "file for the state of the training, written after each epoch", metavar="FILE"
@@ -209,6 +240,10 @@ class Checkpoints:
 @dataclass(frozen=True)
 class Reporting:
     """Reports and logs."""
+
+    about: ClassVar[str] = (
+        "of the plain model, but for --report and --no-report, which both models have"
+    )
 
     report: str | None = option(
         Text(),
@@ -240,6 +275,8 @@ class Reporting:
 class Runtime:
     """Engine, threads and matrix products."""
 
+    about: ClassVar[str] = "of the plain model, but for --threads, which both models have"
+
     threads: int | None = option(
         Integer(1), "maximum number of threads (default: all)", metavar="N"
     )
@@ -262,12 +299,23 @@ class TrainOptions:
         metavar="COLUMN",
     )
     output: str | None = option(
-        Text(), "the model file to write", metavar="MODEL", flags=("-o", "--output")
+        Text(),
+        "the model file to write (default: the names of table and target, as "
+        "houses-price.safetensors)",
+        metavar="MODEL",
+        flags=("-o", "--output"),
+    )
+    model: str | None = option(
+        OneOf(MODELS),
+        "tabular: a bag of networks with trained embeddings, calibrated, that needs no other "
+        "option; plain: one network, with all options of training (default: tabular, unless an "
+        "option of the plain model is given)",
     )
     reading: Reading = group(Reading)
     columns: Columns = group(Columns)
     split: Split = group(Split)
-    model: Model = group(Model)
+    tabular: Tabular = group(Tabular)
+    network: Model = group(Model)
     training: Training = group(Training)
     stopping: Stopping = group(Stopping)
     checkpoints: Checkpoints = group(Checkpoints)

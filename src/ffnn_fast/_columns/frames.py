@@ -103,7 +103,9 @@ def column_of(values: Any, what: str) -> Array:
     if kind == "b":
         return np.where(array, "True", "False").astype(object)
     if kind in "fiu":
-        return _finite(ignoring("over", array.astype, np.float64), what)
+        wide = array.itemsize > 8
+        numbers = ignoring("over", array.astype, np.float64) if wide else array.astype(np.float64)
+        return _finite(numbers, what)
     if kind == "M":
         return array.astype(TIME)
     if kind == "m":
@@ -194,8 +196,11 @@ def _rows_of(X: Any) -> Array:
     return np.asarray(X, dtype=object) if rows.dtype.kind in "US" else rows
 
 
-def array_of(values: Any) -> Array:
-    """A column of any library as a NumPy array; None, NA or NaN where a value is missing."""
+def array_of(values: Any, exact: bool = False) -> Array:
+    """A column of any library as a NumPy array; None, NA or NaN where a value is missing.
+
+    Nullable integers become float64, but objects if they must be `exact`.
+    """
     if isinstance(values, np.ma.MaskedArray):
         objects = values.data.astype(object)
         objects[np.ma.getmaskarray(values)] = None
@@ -207,7 +212,7 @@ def array_of(values: Any) -> Array:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
         dtype = values.dtype
     if hasattr(values, "to_numpy") and _is_extension(dtype):
-        if getattr(dtype, "kind", "O") in "fiu":
+        if getattr(dtype, "kind", "O") in "fiu" and not exact:
             return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
         return np.asarray(values.to_numpy(dtype=object))
     if hasattr(values, "to_pylist") and not hasattr(values, "chunks"):  # pyarrow.Array

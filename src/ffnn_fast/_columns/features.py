@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast.tabular._tables import TIME, Table, level_of
+from ffnn_fast._columns.frames import TIME, Table, level_of
 
 Array = np.ndarray
 NUMBER, CATEGORY, DATE, LEFT_OUT = "number", "category", "date", "left out"
@@ -21,7 +21,7 @@ MOST_LEVELS = 255  # of a category; rarer ones count as unknown
 TEXT_SHARE = 0.5  # of distinct texts among the known: more are names or free text ...
 TEXT_ROWS = 20  # ... if there are at least so many
 COUNTER = re.compile(  # names of columns that number the rows: pandas, R, databases
-    r"((?i:unnamed: ?\d+|index|level_\d+|row_?names?|row_?(id|no|number)|id|.*[_ ]id)|\w+Id)?"
+    r"((?i:unnamed: ?\d+|index|level_\d+|row_?names?|row[_ ]?(id|no|number)|id|.*[_ ]id)|\w+I[dD])?"
 )
 DATE_PARTS = ("year", "month", "weekday", "hour", "elapsed")
 DAY = np.timedelta64(1, "D")
@@ -92,7 +92,9 @@ class Feature:
         return cls(**{**plain, **lists})
 
 
-def fit_features(table: Table, categorical: tuple[str, ...] = ()) -> tuple[Feature, ...]:
+def fit_features(
+    table: Table, categorical: tuple[str, ...] = (), numeric: tuple[str, ...] = ()
+) -> tuple[Feature, ...]:
     """How each column of the training rows is used, in the order of the table.
 
     Parameters
@@ -100,20 +102,23 @@ def fit_features(table: Table, categorical: tuple[str, ...] = ()) -> tuple[Featu
     table : Table
     categorical : tuple of str
         Columns that are categories, whatever they hold.
+    numeric : tuple of str
+        Columns of numbers that are used although they seem to number the rows.
 
     Raises
     ------
     ValueError
-        If `categorical` names a column that is not there, or no column can be used.
+        If `categorical` or `numeric` names a column that is not there, or no column can be used.
     """
-    unknown = [name for name in categorical if name not in table.columns]
-    if unknown:
-        raise ValueError(
-            f"categorical_features names {unknown[0]!r}, which X has not; its columns are "
-            f"{', '.join(list(table.columns)[:20])}"
-        )
+    for option, given in (("categorical", categorical), ("numeric", numeric)):
+        unknown = [name for name in given if name not in table.columns]
+        if unknown:
+            raise ValueError(
+                f"{option}_features names {unknown[0]!r}, which X has not; its columns are "
+                f"{', '.join(list(table.columns)[:20])}"
+            )
     features = tuple(
-        _feature(name, values, table.named, name in categorical)
+        feature_of(name, values, table.named and name not in numeric, name in categorical)
         for name, values in table.columns.items()
     )
     if all(feature.use == LEFT_OUT for feature in features):
@@ -156,19 +161,31 @@ def date_parts(times: Array, origin: np.datetime64) -> dict[str, Array]:
     return {part: np.where(missing, np.nan, values) for part, values in found.items()}
 
 
-def _feature(name: str, values: Array, named: bool, categorical: bool) -> Feature:
+def feature_of(name: str, values: Array, may_count: bool, categorical: bool) -> Feature:
+    """How one column, (n,), is used.
+
+    Parameters
+    ----------
+    name : str
+    values : array of shape (n,)
+        As in `Table`.
+    may_count : bool
+        Whether a column of whole numbers that numbers the rows is left out.
+    categorical : bool
+        Whether it is a category, whatever it holds.
+    """
     if categorical or values.dtype.kind == "O":
         return _category(name, values, categorical)
-    return _date(name, values) if values.dtype.kind == "M" else _number(name, values, named)
+    return _date(name, values) if values.dtype.kind == "M" else _number(name, values, may_count)
 
 
-def _number(name: str, values: Array, named: bool) -> Feature:
+def _number(name: str, values: Array, may_count: bool) -> Feature:
     known = values[~np.isnan(values)]
     if not len(known):
         return Feature(name, LEFT_OUT, "no value is known")
     if known.min() == known.max() and len(known) == len(values):
         return Feature(name, LEFT_OUT, f"constant ({known[0]:g})")
-    if named and len(known) == len(values) and _counts_rows(name, values):
+    if may_count and len(known) == len(values) and _counts_rows(name, values):
         return Feature(name, LEFT_OUT, "numbers the rows")
     return Feature(name, NUMBER)
 

@@ -1,0 +1,1 @@
+"""Columns of tables: their types, and how a model uses each."""

@@ -1,0 +1,90 @@
+"""Dates and times as people write them: the format of a whole column, and its values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import numpy as np
+
+Array = np.ndarray
+TIME = "datetime64[us]"
+ISO = "ISO 8601"
+CLOCK = (
+    r"(?:(?:,? +|T)(?P<H>\d{1,2}):(?P<M>\d\d)(?::(?P<S>\d\d)(?:\.\d+)?)?"
+    r"(?: ?(?P<half>[AP])\.?M\.?)?)?"
+)
+NAME = r"(?P<name>[A-Z]{3,9})\.?"
+SEPARATED = {  # name → pattern; of two that fit, the first
+    "year-month-day": r"(?P<y>\d{4})([./-])(?P<m>\d{1,2})\2(?P<d>\d{1,2})",
+    "month/day/year": r"(?P<m>\d{1,2})([/-])(?P<d>\d{1,2})\2(?P<y>\d{4})",
+    "day.month.year": r"(?P<d>\d{1,2})([./-])(?P<m>\d{1,2})\2(?P<y>\d{4})",
+    "month/day/yy": r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d\d)",
+    "day/month/yy": r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d\d)",
+    "day month year": r"(?:[A-Z]{3,9},? )?(?P<d>\d{1,2})[ -]" + NAME + r"[ -]+(?P<y>\d{4}|\d\d)",
+    "month day, year": r"(?:[A-Z]{3,9},? )?" + NAME + r" (?P<d>\d{1,2}),? (?P<y>\d{4})",
+    "year-month": r"(?P<y>\d{4})-(?P<m>\d{1,2})",
+}
+PATTERNS = {name: re.compile(text + CLOCK, re.IGNORECASE) for name, text in SEPARATED.items()}
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+TURN = 69  # the first of two digits that mean a year of the 20th century
+SAMPLE = 20  # texts that are tried before all others
+
+
+def date_format(texts: Iterable[str]) -> str | None:
+    """The name of the format in which every one of these texts is a date, or None.
+
+    Of day and month the month comes first where both orders fit, but for ``day.month.year``.
+    """
+    distinct = list(dict.fromkeys(texts))
+    for name in (ISO, *PATTERNS) if distinct else ():
+        if all(_date(text, name) for part in (distinct[:SAMPLE], distinct) for text in part):
+            return name
+    return None
+
+
+def dates_of(texts: Array, name: str) -> tuple[Array, Array]:
+    """Texts, (n,) str or None where missing, as datetime64[us], and which are no dates, (n,) bool.
+
+    Missing ones, and those that are no dates of the format `name`, become NaT.
+    """
+    found = {text: _date(text, name) for text in dict.fromkeys(texts) if text is not None}
+    gap = np.datetime64("NaT")
+    out = np.array([found.get(text) or gap for text in texts], dtype=TIME)
+    bad = np.fromiter((text is not None and not found[text] for text in texts), bool, len(texts))
+    return out, bad
+
+
+def _date(text: str, name: str) -> datetime | None:
+    """The date that a text is in a format, in UTC, or None."""
+    try:
+        if name == ISO:
+            return _iso(text)
+        match = PATTERNS[name].fullmatch(text)
+        return None if match is None else _of_parts(match.groupdict())
+    except ValueError:
+        return None
+
+
+def _iso(text: str) -> datetime | None:
+    if len(text) < 8 or not text[:4].isdigit() or "-" not in text[:8]:
+        return None
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+
+
+def _of_parts(part: dict[str, str | None]) -> datetime:
+    """The date of named parts; ValueError if there is none."""
+    year = int(part["y"] or 0)
+    if len(part["y"] or "") == 2:
+        year += 1900 if year >= TURN else 2000
+    if name := part.get("name"):
+        month = 1 + MONTHS.index(name[:3].lower())
+    else:
+        month = int(part["m"] or 0)
+    hour = int(part["H"] or 0)
+    if half := part["half"]:
+        hour = hour % 12 + 12 * (half.upper() == "P")
+    day = int(part.get("d") or 1)
+    return datetime(year, month, day, hour, int(part["M"] or 0), int(part["S"] or 0))

@@ -1,0 +1,150 @@
+"""Training of either model, and what the command shows and writes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ffnn_fast.cli.evaluation import scoring
+from ffnn_fast.cli.evaluation.report import Report
+from ffnn_fast.cli.evaluation.scoring import ScoredRows
+from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.training import building, comparing, fitting, preparing
+from ffnn_fast.cli.training.comparing import Baseline
+from ffnn_fast.cli.training.fitting import library_errors
+from ffnn_fast.cli.training.tabular_fitting import TabularRows, fit_tabular, tabular_rows
+from ffnn_fast.cli.training.train_options import TrainOptions
+from ffnn_fast.cli.training.training_table import TrainingTable, read_training_table
+from ffnn_fast.history import History
+from ffnn_fast.network import Network
+from ffnn_fast.preprocessing import TargetEncoder
+
+Array = np.ndarray
+Announce = Callable[[list[str], list[tuple[str, ...]], str], None]
+MOST_ROWS = 50_000  # of the rows that a linear model is fitted to, or predicts, as a dense matrix
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained model.
+
+    Attributes
+    ----------
+    network : Network
+        The model, or the first of its bag.
+    save : callable
+        ``save(path, results)`` writes the model file.
+    training : dict of str to str
+        How it was trained, by name.
+    ended : str
+        Epochs, time, and the reason why training ended.
+    history : History
+    evaluation : ScoredRows
+    on : str
+        The rows of the evaluation.
+    known : array of shape (n,)
+        Targets of the training rows: labels, or values in the target's units.
+    linear : callable
+        ``linear()`` returns the linear model's predictions as a Baseline by name, or {}.
+    columns : list of tuple of str
+    importances : dict of str to float
+    """
+
+    network: Network
+    save: Callable[[str, Table], None]
+    training: dict[str, str]
+    ended: str
+    history: History
+    evaluation: ScoredRows
+    on: str
+    known: Array
+    linear: Callable[[], dict[str, Baseline]]
+    columns: list[tuple[str, ...]]
+    importances: Mapping[str, float]
+
+    def baselines(self) -> dict[str, Baseline]:
+        """Simple models for the same rows."""
+        return self.linear() | comparing.constants(self.known, self.evaluation)
+
+    def results(self, baselines: Mapping[str, Baseline]) -> Table:
+        """The scores of the model and of the baselines."""
+        return comparing.results_table(self.evaluation, self.on, baselines)
+
+    def remarks(self, baselines: Mapping[str, Baseline]) -> list[str]:
+        """Warnings where a baseline predicts better, or the held-out loss has risen."""
+        if "held-out" not in self.on:
+            return []
+        best = getattr(self.history, "best_epoch", None)
+        losses = list(self.history["val_loss"]) if "val_loss" in _keys(self.history) else []
+        return [
+            *comparing.verdict(self.evaluation, self.on, baselines),
+            *comparing.rising(losses, best),
+        ]
+
+    def report(
+        self, title: str, facts: list[tuple[str, str]], results: Table, remarks: list[str]
+    ) -> Report:
+        """The contents of the report."""
+        return Report(
+            title, facts, self.network, results, self.evaluation, self.history, self.on,
+            self.columns, dict(self.importances), remarks,
+        )  # fmt: skip
+
+
+def train_plain(path: str, options: TrainOptions, announce: Announce) -> Outcome:
+    """Train one network."""
+    prepared = preparing.prepare(path, options)
+    with library_errors():
+        network = building.build_network(prepared, options)
+    announce(prepared.notes, prepared.columns, repr(network))
+    fitted = fitting.fit(network, prepared, options)
+    rows, on = prepared.evaluated
+    target = prepared.preprocessing.target
+    X = prepared.X[rows].astype(network.spec.dtype)
+    evaluation = scoring.evaluate(network, target, X, prepared.y[rows], prepared.unknown)
+    known = _in_units(target, prepared.y[prepared.train])
+
+    def linear() -> dict[str, Baseline]:
+        X, others = prepared.X[prepared.train[:MOST_ROWS]], prepared.X[rows]
+        return comparing.linear(X, known[:MOST_ROWS], others, len(target.classes))
+
+    return Outcome(
+        network, fitted.save, fitted.training, fitted.ended, fitted.history, evaluation, on, known,
+        linear, prepared.columns, {},
+    )  # fmt: skip
+
+
+def train_tabular(path: str, options: TrainOptions, announce: Announce) -> Outcome:
+    """Train a bag of networks."""
+    found = read_training_table(path, options, validates=False)
+    rows = tabular_rows(found, options)
+    announce(rows.notes, rows.uses, "tabular model: a bag of networks")
+    fitted = fit_tabular(rows, options)
+    model = fitted.model
+    evaluation = model.scored(rows.others, rows.y_others, rows.unknown)
+    return Outcome(
+        model.network, fitted.save, fitted.training, fitted.ended, model.estimator.histories_[0],
+        evaluation, rows.on, rows.y, lambda: _linear(found, rows, options), rows.uses,
+        model.importances,
+    )  # fmt: skip
+
+
+def _linear(found: TrainingTable, rows: TabularRows, options: TrainOptions) -> dict[str, Baseline]:
+    """The linear model of a table in the encoding of the plain model."""
+    preprocessing = preparing.fitted(found, options)
+    if len(preprocessing.inputs.feature_names) > comparing.WIDEST:
+        return {}
+    train = {name: values[:MOST_ROWS] for name, values in rows.columns.items()}
+    X, others = (preprocessing.encoded(columns) for columns in (train, rows.others))
+    return comparing.linear(X, rows.y[:MOST_ROWS], others, len(rows.layout.target.classes))
+
+
+def _keys(history: History) -> set[str]:
+    return set(history.keys())
+
+
+def _in_units(target: TargetEncoder, y: Array) -> Array:
+    """Labels, or values in the target's units, (n,)."""
+    return y if target.task == "classification" else target.decode(y)

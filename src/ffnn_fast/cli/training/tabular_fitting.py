@@ -1,0 +1,183 @@
+"""A tabular model trained on the rows of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.tabular_layout import TABLE_KEY, TabularLayout
+from ffnn_fast.cli.trained_models import TabularModel
+from ffnn_fast.cli.training.examining import use_table, used
+from ffnn_fast.cli.training.fitting import library_errors, summarised
+from ffnn_fast.cli.training.preparing import rows_line, target_line
+from ffnn_fast.cli.training.train_options import TrainOptions
+from ffnn_fast.cli.training.training_table import (
+    TrainingTable,
+    note_unknown,
+    styles_of,
+    unscaled,
+    weighted_by_class,
+)
+
+if TYPE_CHECKING:
+    from ffnn_fast.tabular import TabularClassifier, TabularRegressor
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class TabularRows:
+    """Rows as typed columns, and what each is used for.
+
+    Attributes
+    ----------
+    layout : TabularLayout
+    columns : dict of str to array of shape (n,)
+        Of the rows that train.
+    y : array of shape (n,)
+        Their targets, encoded.
+    weight : array of shape (n,) or None
+    others : dict of str to array of shape (m,)
+        Columns of the rows that are evaluated.
+    y_others : array of shape (m,)
+    unknown : tuple of str
+        Classes that only these have.
+    on : str
+        A description of them.
+    notes : list of str
+    uses : list of tuple of str
+        How each column is used, for `output.aligned`.
+    """
+
+    layout: TabularLayout
+    columns: dict[str, Array]
+    y: Array
+    weight: Array | None
+    others: dict[str, Array]
+    y_others: Array
+    unknown: tuple[str, ...]
+    on: str
+    notes: list[str]
+    uses: list[tuple[str, ...]]
+
+
+def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
+    """The rows of a table, and those of ``--test``, as typed columns."""
+    target, reading = unscaled(found.target), options.reading
+    inputs = used(found.uses)
+    layout = TabularLayout(
+        found.table.has_header, found.table.names, tuple(reading.missing), target,
+        tuple(reading for _, reading, _ in inputs),
+        styles_of(found.table, found.uses, target),
+        {use.name: _shown(use.feature.use, use.feature.note) for use in found.uses},
+    )  # fmt: skip
+    y, train, test = target.encode(found.values), found.train, found.test
+    weight = weighted_by_class(options.columns.class_weight, found.weight, target, y, train)
+    notes, unknown = list(found.notes), tuple[str, ...]()
+    if options.split.test:
+        path = options.split.test
+        table = layout.read(path, **reading.given())
+        drop_missing = reading.drop_missing_target or not options.columns.strict
+        targets = layout.targets(table, drop_missing=drop_missing)
+        columns = {name: v[targets.rows] for name, v in layout.inputs(table).items()}
+        y_others, unknown = targets.y, targets.unknown
+        notes += [f"{note} (in {table.path})" for note in table.notes if note not in notes]
+        notes += note_unknown(targets, target, path)
+    else:
+        rows = test if len(test) else train
+        columns = {feature.name: v[found.rows[rows]] for feature, _, v in inputs}
+        y_others = y[rows]
+    held = len(y_others) if options.split.test else len(test)
+    left_out = len(found.table) - len(found.rows)
+    if left_out:
+        notes.insert(0, f"note: left out {left_out} rows without a target")
+    first = rows_line(found.table.path, (len(train), 0, held, left_out))
+    return TabularRows(
+        layout,
+        {feature.name: values[found.rows[train]] for feature, _, values in inputs},
+        y[train],
+        None if weight is None else weight[train],
+        columns,
+        y_others,
+        unknown,
+        f"the {len(y_others)} {'held-out' if held else 'training'} rows",
+        [f"{first}; {target_line(target)}", *notes],
+        use_table(found.uses),
+    )
+
+
+def _shown(use: str, note: str) -> str:
+    return f"{use} ({note})" if note else use
+
+
+@dataclass(frozen=True)
+class FittedTabular:
+    """A trained tabular model, and how it was trained; see `fitting.Fitted`."""
+
+    model: TabularModel
+    training: dict[str, str]
+    ended: str
+
+    def save(self, path: str, results: Table) -> None:
+        """Write the model file, with the options and scores of the training in its summary."""
+        summary = self.training | summarised(results)
+        layout = replace(self.model.layout, summary=summary)
+        try:
+            self.model.estimator.save(path, extra={TABLE_KEY: layout.to_json()})
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+
+
+def fit_tabular(rows: TabularRows, options: TrainOptions) -> FittedTabular:
+    """Train a tabular model."""
+    layout, began = rows.layout, perf_counter()
+    estimator = _estimator(layout, options)
+    y: Any = rows.y
+    if layout.target.task == "classification":
+        y = layout.target.decode(rows.y)
+    with library_errors():
+        estimator.fit(rows.columns, y, rows.weight)
+    spent = perf_counter() - began
+    counts = [len(history) for history in estimator.histories_]
+    epochs = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{counts[0]}"
+    training = {
+        "model": f"tabular, preset {estimator.preset}",
+        "rows": str(len(rows.y)),
+        "networks": str(len(counts)),
+        "epochs": epochs,
+        "seed": str(options.training.seed),
+    }
+    if options.stopping.max_time:
+        training["max time"] = f"{options.stopping.max_time:g} s"
+    limit = f"; within --max-time {training['max time']}" if "max time" in training else ""
+    ended = f"{len(counts)} networks, {epochs} epochs in {spent:.1f} s{limit}"
+    return FittedTabular(TabularModel(estimator, layout), training, ended)
+
+
+def _estimator(
+    layout: TabularLayout, options: TrainOptions
+) -> TabularClassifier | TabularRegressor:
+    """The estimator, which uses every column as it was decided here."""
+    from ffnn_fast.tabular import TabularClassifier, TabularRegressor
+
+    by_kind = {
+        kind: [one.name for one in layout.readings if one.kind == kind]
+        for kind in ("text", "number")
+    }
+    classes = layout.target.task == "classification"
+    return (TabularClassifier if classes else TabularRegressor)(
+        options.tabular.preset or "default",
+        n_networks=options.tabular.networks,
+        epochs=options.training.epochs,
+        categorical_features=by_kind["text"],
+        numeric_features=by_kind["number"],
+        max_time=options.stopping.max_time,
+        n_threads=options.runtime.threads,
+        random_state=options.training.seed,
+        verbose=True,
+    )

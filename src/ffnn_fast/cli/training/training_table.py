@@ -1,0 +1,272 @@
+"""The table to train on: the uses of its columns, its target, and what each row is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ffnn_fast._training.sampling import class_weights, hold_out
+from ffnn_fast.cli.arguments.declaration import flag
+from ffnn_fast.cli.column_reading import NUMBER
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.table import Table, abbreviated, read_table
+from ffnn_fast.cli.table_layout import Targets
+from ffnn_fast.cli.training.column_types import Target, target_column
+from ffnn_fast.cli.training.examining import ColumnOptions, ColumnUse, examine, used
+from ffnn_fast.cli.training.telling import telling_notes
+from ffnn_fast.cli.training.train_options import Stopping, Training, TrainOptions
+from ffnn_fast.losses import LOSSES
+from ffnn_fast.preprocessing import TargetEncoder
+
+Array = np.ndarray
+VALIDATED = 0.15  # share of the training rows on which the epoch of a plain model is chosen
+LEAST_VALIDATED = 20  # training rows; of fewer none validate by default
+OF_CLASSES_TOO = ("squared_error", "half_squared_error")  # losses for values and for classes
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """A table whose columns were examined.
+
+    Attributes
+    ----------
+    table : Table
+    uses : list of ColumnUse
+        Of every column but the target.
+    target : TargetEncoder
+    rows : array of shape (m,)
+        Rows with a target.
+    values : array of shape (m,)
+        Their targets: names of classes, or numbers.
+    weight : array of shape (m,) or None
+        The weight of each row in training, without the weights of classes.
+    train, validation, test : arrays of int
+        Indices below m.
+    notes : list of str
+    """
+
+    table: Table
+    uses: list[ColumnUse]
+    target: TargetEncoder
+    rows: Array
+    values: Array
+    weight: Array | None
+    train: Array
+    validation: Array
+    test: Array
+    notes: list[str]
+
+
+def read_training_table(path: str, options: TrainOptions, *, validates: bool) -> TrainingTable:
+    """Read, examine and split a table; `validates` as in `split`.
+
+    Raises
+    ------
+    CommandError
+        If it cannot be used: one that names everything that must be decided.
+    """
+    reading = options.reading
+    table = read_table(path, **reading.given(), named=_named(options))
+    rng = np.random.default_rng(options.training.seed)
+    column, name, uses = _examined(table, options)
+    strict = options.columns.strict and not reading.drop_missing_target
+    rows = table.known(column.missing, drop_missing=not strict)
+    try:
+        target = TargetEncoder.fit(name, column.values[~column.missing], column.task)
+    except ValueError as error:
+        raise CommandError(f"{table.path}: {error}") from error
+    values, weight = column.values[rows], None
+    if options.columns.weights:
+        weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
+    train, validation, test = split(path, values, column.task, options, rng, validates=validates)
+    classifies = column.task == "classification"
+    notes = [
+        *table.notes,
+        *column.notes,
+        *telling_notes(uses, rows, target.encode(values), classifies),
+    ]
+    return TrainingTable(table, uses, target, rows, values, weight, train, validation, test, notes)
+
+
+def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[ColumnUse]]:
+    """The target, its name, and the uses of the other columns."""
+    columns, words = options.columns, options.reading.missing
+    problems: list[str] = []
+
+    def found(option: str, given: Sequence[str]) -> list[str]:
+        names = []
+        for one in table.whole_names(given):
+            try:
+                names.append(table.find(one))
+            except CommandError as error:
+                problems.append(f"{flag(option)}: {error}")
+        return names
+
+    dropped, categorical = found("drop", columns.drop), found("categorical", columns.categorical)
+    kept = found("use", columns.use)
+    weights = found("weights", [columns.weights] if columns.weights else [])
+    targets = found("target", [options.target or ""])
+    name = targets[0] if targets else ""
+    if name in dropped:
+        problems.append(f"--drop names the target {name!r}")
+    column = None
+    if targets:
+        try:
+            task, of_values = columns.task, implies_values(options)
+            column = target_column(table, name, task, words, of_values=of_values)
+        except CommandError as error:
+            problems.append(str(error))
+    reserved = dict.fromkeys(dropped, "--drop")
+    reserved |= dict.fromkeys(weights, "weights of the rows") | dict.fromkeys(targets, "")
+    chosen = ColumnOptions(reserved, tuple(categorical), tuple(kept), tuple(words), columns.strict)
+    uses, refused = examine(table, chosen)
+    problems += [f"{table.path}, {one}" if one.startswith("col") else one for one in refused]
+    if not problems and not used(uses):
+        reasons = [f"{use.name}: {use.feature.note}" for use in uses]
+        why = f" ({abbreviated(reasons)})" if reasons else ""
+        problems.append(f"{table.path}: no input column is left{why}")
+    if problems or column is None:
+        raise CommandError(_in_one(problems))
+    return column, name, uses
+
+
+def _named(options: TrainOptions) -> tuple[str, ...]:
+    """The columns that options name."""
+    columns = options.columns
+    lists = (*columns.drop, *columns.categorical, *columns.use)
+    return tuple(name for name in (options.target, columns.weights, *lists) if name)
+
+
+def styles_of(table: Table, uses: Sequence[ColumnUse], target: TargetEncoder) -> dict[str, Any]:
+    """How the numbers of inputs, and of a target of values, are written, if not plainly."""
+    numbers = {reading.name for _, reading, _ in used(uses) if reading.kind == NUMBER}
+    numbers |= {target.name} if target.task == "regression" else set()
+    return {name: style for name, style in table.styles.items() if name in numbers}
+
+
+def _in_one(problems: Sequence[str]) -> str:
+    """One message of all problems."""
+    if len(problems) == 1:
+        return problems[0]
+    numbered = "; ".join(f"({i}) {problem}" for i, problem in enumerate(problems, 1))
+    return f"{len(problems)} things to decide: {numbered}"
+
+
+def implies_values(options: TrainOptions) -> bool:
+    """Whether the loss or the output is one of values."""
+    loss = options.network.loss
+    of_values = loss is not None and not (
+        LOSSES[loss.name].classifies or loss.name in OF_CLASSES_TOO
+    )
+    return of_values or options.network.output_activation is not None
+
+
+def row_weights(table: Table, name: str, words: Sequence[str]) -> Array:
+    """A column of numbers >= 0, (n,)."""
+    values, bad = table.numbers(name, words)
+    table.check_cells(name, bad, words, "")
+    wrong = ~(values >= 0)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise CommandError(
+            f"{table.where(row)}, column {name!r}: a weight must be a number "
+            f">= 0, got {'nothing' if np.isnan(values[row]) else f'{values[row]:g}'}"
+        )
+    if not values.any():
+        raise CommandError(f"{table.path}: all weights in column {name!r} are 0")
+    return values
+
+
+def needs_validation(stopping: Stopping, training: Training) -> bool:
+    """Whether figures of the validation rows decide when training stops or how the rate changes."""
+    monitoring = [stopping.early_stopping.settings] if stopping.early_stopping else []
+    if training.schedule and training.schedule.name == "plateau":
+        monitoring.append(training.schedule.settings)
+    return any(str(one.get("monitor", "val_loss")).startswith("val_") for one in monitoring)
+
+
+def split(
+    path: str, targets: Array, task: str, options: TrainOptions, rng: np.random.Generator,
+    *, validates: bool,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Training, validation and test rows; stratified by class in classification.
+
+    `validates` is whether some rows choose the epoch where no option determines it.
+    """
+    classes = targets if task == "classification" else None
+    held = 0.0 if options.split.test else options.split.test_fraction
+    train, test = hold_out(len(targets), held, rng, classes)
+    validated = needs_validation(options.stopping, options.training)
+    followed = options.split.validation_fraction
+    if followed is None:
+        chosen = validated or (validates and len(train) >= LEAST_VALIDATED)
+        followed = VALIDATED if chosen else 0.0
+    rest, validation = hold_out(
+        len(train), followed, rng, None if classes is None else classes[train]
+    )
+    if validated and not len(validation):
+        raise CommandError(
+            "--early-stopping and --schedule plateau need validation rows: give a larger "
+            "--validation-fraction, or the setting monitor=loss"
+        )
+    if len(rest) < 2:
+        raise CommandError(f"{path} leaves {len(rest)} rows to train on; at least 2 are needed")
+    _check_share("--test-fraction", held, len(targets), len(test))
+    _check_share("--validation-fraction", followed, len(train), len(validation))
+    return train[rest], train[validation], test
+
+
+def _check_share(name: str, fraction: float, n: int, count: int) -> None:
+    """CommandError if a fraction of n rows that is not 0 comes to no row."""
+    if fraction and not count:
+        raise CommandError(
+            f"{name} {fraction:g} of {n} rows comes to no row (every class keeps one to train on); "
+            "give a larger fraction, or 0"
+        )
+
+
+def weighted_by_class(
+    class_weight: str | dict[str, float] | None,
+    weight: Array | None,
+    target: TargetEncoder,
+    y: Array,
+    train: Array,
+) -> Array | None:
+    """Weights of rows times those of their classes; balanced over the training rows."""
+    if class_weight is None:
+        return weight
+    classes = target.classes
+    if not classes:
+        raise CommandError(f"--class-weight is for classification, but {target.name!r} has values")
+    by_label: Any = class_weight
+    if not isinstance(class_weight, str):
+        unknown = [name for name in class_weight if name not in classes]
+        if unknown:
+            raise CommandError(
+                f"--class-weight: there is no class {unknown[0]!r}; classes: {abbreviated(classes)}"
+            )
+        by_label = {classes.index(name): value for name, value in class_weight.items()}
+    whole = np.ones(len(y)) if weight is None else weight.copy()
+    whole[train] *= class_weights(by_label, y[train])
+    return whole
+
+
+def note_unknown(others: Targets, target: TargetEncoder, path: str) -> list[str]:
+    """Sentences about classes that these rows have in another spelling, or that only they have."""
+    spelled = [f"note: {target.name}: {others.note}"] if others.note else []
+    if not others.unknown:
+        return spelled
+    n = int((others.y >= len(target.classes)).sum())
+    return [
+        *spelled,
+        f"note: {n} rows of {path} have a class that no training row has "
+        f"({abbreviated(others.unknown)}); they count as errors",
+    ]
+
+
+def unscaled(target: TargetEncoder) -> TargetEncoder:
+    """The target as it is, without mean and scale."""
+    return replace(target, mean=0.0, scale=1.0)
