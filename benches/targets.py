@@ -22,7 +22,8 @@ LATENCY = {"numpy": 15, "onnxruntime": 10, "torch": 40}
 ABOVE_BARE_CALL = 0.5e-6  # seconds
 FIT = {"scikit-learn": 3, "torch": 2, "jax": 1.2}
 SAME_ACCURACY = 0.003
-ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10}  # scikit-learn / ffnn_fast, the same script
+# scikit-learn / ffnn_fast, the same script
+ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10, "sparse": 3, "sparse predict": 3}
 TWO_THREADS = {"products": 1.85, "anywhere": 0.97}  # one thread / two threads
 SHARE_OF_PEAK = {str(MINIBATCH[3]): 0.88}
 SHARE_OF_SWEEP = {str(ONLINE[1]): 0.6}

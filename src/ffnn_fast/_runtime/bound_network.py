@@ -25,6 +25,7 @@ from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.predict_functions import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.reference_stepper import ReferenceStepper
+from ffnn_fast._runtime.sparse_plans import for_sparse_rows
 from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast._scalars import LARGEST
 from ffnn_fast.optimizers import StepRule
@@ -132,29 +133,8 @@ class BoundNetwork:
 
     def taking(self, X: Any) -> BoundNetwork:
         """The same network for sparse or for dense rows, whichever X holds."""
-        if not isinstance(X, SparseRows):
-            return self.dense or self
-        if self.entries is not None and X.entries_per_row <= self.entries:
-            return self
         dense = self.dense or self
-        known: BoundNetwork | None = dense.made.get("sparse")
-        if known is None or known.entries is None or X.entries_per_row > known.entries:
-            known = dense.made["sparse"] = dense._for_sparse(X.entries_per_row)
-        return known
-
-    def _for_sparse(self, entries: float) -> BoundNetwork:
-        """The same network for rows with about so many stored entries."""
-        make = partial(self.backend.Plan, self.spec, matmul="own", sparse=True)
-        plans = {self.threads_now: make(n_threads=self.threads_now)}
-
-        def plan_now() -> Any:
-            n = self.threads_now
-            return plans.get(n) or plans.setdefault(n, make(n_threads=n))
-
-        return replace(
-            self, plan=plan_now(), calls_blas=False, limited_plan=plan_now, entries=entries,
-            dense=self,
-        )  # fmt: skip
+        return for_sparse_rows(dense, X.entries_per_row) if isinstance(X, SparseRows) else dense
 
     def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
         """``function(*args)``, which calls the backend on n rows at a time.
@@ -189,8 +169,7 @@ class BoundNetwork:
 
     @cached_property
     def _keeps_predictors(self) -> bool:
-        small = len(self.params) <= MOST_PREDICTED and self.entries is None
-        return small and not self.uses_blas
+        return len(self.params) <= MOST_PREDICTED and not self.uses_blas and self.entries is None
 
     def _forward_of_one(self, X: Array) -> Array:
         """ŷ of one row, (1, n_L), by a predictor that is kept."""
