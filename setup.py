@@ -53,12 +53,15 @@ OPENMP = [] if sys.platform == "darwin" else ["-fopenmp"]
 STRIP = ["-s"] if sys.platform == "linux" else []  # no symbol table in the wheel
 LINK = ["-fsanitize=address,undefined"] if SANITIZE else ["--coverage"] if COVERAGE else STRIP
 
-# Functions of the engine that run once a call of Python, by the ends of their C names; others that
-# Python calls are as short as the call itself: predictors, forward, steps.
+# Functions of the engine that run once a call of Python, by the ends of their C names, and those
+# for sparse rows, whose time goes into kernels; others that Python calls are as short as the call
+# itself: predictors, forward, steps.
 ONCE_A_CALL = re.compile(
     r"^static (?![^;]*(?:Predictor_\d+__call__|forward|train_epoch|\d+update|Stepper_\d+[a-z]))"
     r"(?:CYTHON_INLINE )?(?:PyObject \*|int |void |[\w ]+\*?\s?)__pyx_"
-    r"(?:(?:pw|pf|tp)_|f_9ffnn_fast_6engine_(?:6engine_4Plan|12plan_of_spec|9step_rule))"
+    r"(?:(?:pw|pf|tp)_|f_9ffnn_fast_6engine_(?:6engine_4Plan|12plan_of_spec|9step_rule)"
+    r"|(?:fuse_\d__pyx_)?f_9ffnn_fast_6engine_6passes_1\dsparse_"
+    r"|f_9ffnn_fast_6engine_9arguments_(?:batch_of_sparse|memory_for_gradient|lay_out))"
     r"\w*\([^;{]*\);",
     re.MULTILINE,
 )

@@ -22,7 +22,7 @@ LAYERS = [
     {"engine", "_public", "_user_line", "_names", "_errstate"},
     {"_scalars", "_conversion", "_activation_derivatives", "_columns"},
     FORMULAS,
-    {"_model"},
+    {"_model", "blocks"},
     {"_reference"},
     {"reference", "plotting"},
     {"_runtime"},
@@ -55,7 +55,7 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "torch": {"interchange", "_bench"},
     "tqdm": {"callbacks"},
     "jinja2": {"cli"},
-    "pyarrow": {"cli"},
+    "pyarrow": {"cli", "blocks"},
     "openpyxl": {"cli"},
     **{name: {"cli", "_bench"} for name in ("onnxruntime", "jax")},
 }

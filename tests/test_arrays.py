@@ -47,7 +47,7 @@ def test_sparse_inputs_are_named(net):
     from scipy.sparse import csr_array
 
     with pytest.raises(TypeError, match="toarray"):
-        net.predict(csr_array(X))
+        net.jacobian(csr_array(X))
 
 
 @pytest.mark.parametrize(

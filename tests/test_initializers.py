@@ -158,6 +158,15 @@ def test_biases_are_convex_combinations_of_pre_activations_at_rows(rows):
     assert all((b == 0).all() for b in net.biases)
 
 
+@pytest.mark.parametrize("most_rows", [40, 1000])
+def test_no_more_rows_than_allowed_are_drawn(rows, most_rows):
+    """Only on all rows is the deviation 1 throughout."""
+    net = Network([5, 30, 1], output="identity", dtype="float64", seed=0)
+    net.initialize(rows, most_rows=most_rows)
+    deviation = net.trace(rows)["a_1"].std(axis=0)
+    assert (np.abs(deviation - 1).max() < 1e-9) == (most_rows > len(rows))
+
+
 def test_draws_from_rows_have_a_seed_of_their_own_or_the_networks(rows):
     nets = [Network([5, 8, 1], output="identity", seed=seed) for seed in (0, 0, 1)]
     for net in nets[:2]:
@@ -181,6 +190,7 @@ def test_the_optimizer_begins_anew_after_it(rows, rng):
     [
         ({"biases": "he"}, "biases must be one of"),
         ({"rng": "a"}, "rng"),
+        ({"most_rows": 0}, "most_rows"),
         ({"X": np.ones((3, 4))}, "X must have shape"),
         ({"X": np.diag(np.full(5, 1e300))}, "deviation of the pre-activations of layer 1"),
     ],

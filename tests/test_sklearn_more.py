@@ -90,14 +90,18 @@ def test_float32_is_kept(iris):
 
 
 @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_matrix])
-def test_sparse_rows_are_the_same_as_dense_ones(iris, form, monkeypatch):
+def test_sparse_rows_are_the_same_as_dense_ones(iris, form):
     X, y = iris
     dense = MLPClassifier(5, max_iter=10, random_state=0).fit(X, y)
     model = MLPClassifier(5, max_iter=10, random_state=0).fit(form(X), y)
-    # Seven rows at a time.
-    monkeypatch.setattr("ffnn_fast.sklearn._estimator_network.BLOCK_BYTES", 7 * 4 * 8)
-    np.testing.assert_array_equal(model.predict_proba(form(X)), dense.predict_proba(X))
-    model.partial_fit(form(X[:5]), y[:5])
+    np.testing.assert_allclose(model.predict_proba(form(X)), dense.predict_proba(X), rtol=1e-10)
+    for one, rows in ((model, form(X[:5])), (dense, X[:5])):
+        one.partial_fit(rows, y[:5])
+    np.testing.assert_allclose(model.coefs_[0], dense.coefs_[0], rtol=1e-10)
+    full = [MLPClassifier(5, solver="lbfgs", max_iter=5, random_state=0) for _ in range(2)]
+    for one, rows in zip(full, (form(X), X), strict=True):
+        one.fit(rows, y)
+    np.testing.assert_allclose(full[0].coefs_[0], full[1].coefs_[0], rtol=1e-6)
 
 
 def test_class_weights_are_weights_of_rows(iris):

@@ -13,12 +13,11 @@ from golden import realmlp as golden
 
 from ffnn_fast import Network
 from ffnn_fast._columns.frames import table_of
-from ffnn_fast.callbacks import Callback
 from ffnn_fast.history import History
 from ffnn_fast.tabular import TabularClassifier, TabularRegressor
 from ffnn_fast.tabular._folds import random_split
 from ffnn_fast.tabular._inputs import TableInputs
-from ffnn_fast.tabular._members import Rows
+from ffnn_fast.tabular._members import Rows, Stop
 from ffnn_fast.tabular._recipes import new_network, recipe_of, train_network
 from ffnn_fast.tabular._selection import LastBest, error_of
 
@@ -41,11 +40,12 @@ class Orders(np.random.Generator):
         return golden.SEED
 
 
-class Parameters(Callback):
+class Parameters(Stop):
     """θ after each epoch, as `golden.views` has it."""
 
     def __init__(self, net):
-        self.net, self.epochs, self.errors = net, [], []
+        super().__init__()
+        self.net, self.epochs = net, []
 
     def on_epoch_end(self, fit, record, /):
         self.epochs.append(theta_of(self.net))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ffnn_fast._model.heads import Head
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.c_function import CFunction
 from ffnn_fast._runtime.differentiation import VJP
 from ffnn_fast._runtime.diverged import DivergedWarning
 from ffnn_fast._runtime.inspection import GradientCheck, Trace
+from ffnn_fast._runtime.predict_functions import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.taylor_calls import Taylor
 from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
 from ffnn_fast._training.averaging import Averaging

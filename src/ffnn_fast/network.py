@@ -21,9 +21,10 @@ from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
 from ffnn_fast._names import hints_keywords
-from ffnn_fast._runtime import differentiation, inspection, taylor_calls
-from ffnn_fast._runtime.bound_network import JacobianFunction, PredictFunction, aligned_copy
+from ffnn_fast._runtime import differentiation, inspection, outputs_of_rows, taylor_calls
+from ffnn_fast._runtime.bound_network import aligned_copy
 from ffnn_fast._runtime.c_function import CFunction, c_function, low_level_callable
+from ffnn_fast._runtime.predict_functions import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.row_initialization import BIASES, initial_params
 from ffnn_fast._runtime.settings import Settings
 from ffnn_fast._scalars import as_bool, as_choice, as_generator, as_int, generator_from
@@ -257,7 +258,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
 
         Returns
         -------
@@ -270,8 +271,7 @@ class Network:
             If X does not hold finite real numbers in one of these shapes.
         """
         bound = self._bound
-        rows, single = as_rows(X, bound.spec)
-        y_hat = bound.forward(rows)
+        y_hat, single = outputs_of_rows.forward(bound, X)
         return y_hat[0] if single else y_hat
 
     def split_heads(self, y_hat: ArrayLike) -> tuple[Array, ...]:
@@ -303,7 +303,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
 
         Returns
         -------
@@ -320,15 +320,15 @@ class Network:
             As `forward`.
         """
         bound = self._bound
-        rows, single = as_rows(X, bound.spec)
-        return _of_rows(predictions.predict(bound.spec, bound.forward(rows)), single)
+        y_hat, single = outputs_of_rows.forward(bound, X)
+        return _of_rows(predictions.predict(bound.spec, y_hat), single)
 
     def predict_proba(self, X: ArrayLike) -> Any:
         """Predict class probabilities.
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
 
         Returns
         -------
@@ -353,7 +353,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
 
         Returns
         -------
@@ -366,7 +366,7 @@ class Network:
             As `predict_proba`.
         """
         predictions.check_probabilities(self.spec, "predict_log_proba")
-        rows, single = as_rows(X, self.spec)
+        rows, single = as_rows(X, self.spec, sparse=True)
         return _of_rows(self._bound.log_proba(rows), single)
 
     def loss(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -374,7 +374,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0) or (n_0,)
+        X : array-like of shape (n, n_0) or (n_0,), or sparse matrix (n, n_0)
         y : array-like
             Labels (n,) of integers 0..n_L-1, for several softmax heads a column for each; one-hot
             or soft targets (n, n_L), or values (n,) or (n, T), T = ``spec.n_targets``. For heads of
@@ -394,7 +394,7 @@ class Network:
         TypeError, ValueError
             If an argument is not as described, or a target lies outside the domain of the loss.
         """
-        return self._bound.loss(as_samples(self.spec, X, y, sample_weight))
+        return self._bound.loss(as_samples(self.spec, X, y, sample_weight, sparse=True))
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Accuracy of a classifier, the mean over heads; R² of a regressor, the mean over targets;
@@ -415,7 +415,7 @@ class Network:
         TypeError, ValueError
             As `loss`.
         """
-        samples = as_samples(self.spec, X, y)
+        samples = as_samples(self.spec, X, y, sparse=True)
         return predictions.score(self.spec, self._bound.forward(samples.X), samples)
 
     @overload
@@ -451,7 +451,7 @@ class Network:
         TypeError, ValueError
             As `loss`.
         """
-        _, grad = self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
+        _, grad = self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight, sparse=True))
         return self.spec.named(grad) if as_bool(by_name, "by_name") else grad
 
     def loss_gradient(
@@ -485,7 +485,7 @@ class Network:
         >>> grad.shape == net.params.shape
         True
         """
-        return self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight))
+        return self._bound.loss_gradient(as_samples(self.spec, X, y, sample_weight, sparse=True))
 
     def vjp(self, X: ArrayLike, grad_y_hat: ArrayLike) -> differentiation.VJP:
         """Vector-Jacobian products: from ∂ℒ/∂ŷ of any objective ℒ to ∂ℒ/∂θ and ∂ℒ/∂X.
@@ -873,7 +873,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0)
+        X : array-like or sparse matrix of shape (n, n_0)
             Not copied if it is C-contiguous and of the network's dtype; a memory-mapped file may
             be.
         y : array-like
@@ -1013,7 +1013,7 @@ class Network:
 
         Parameters
         ----------
-        X : array-like of shape (n, n_0), or iterable of chunks
+        X : array-like or sparse matrix of shape (n, n_0), or iterable of chunks
             An array, which may be memory-mapped, is read and converted in pieces, never as a
             whole. Without `y`: chunks (X, y) or (X, y, sample_weight), from a generator for
             instance.

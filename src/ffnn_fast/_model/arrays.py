@@ -12,6 +12,7 @@ import numpy as np
 
 from ffnn_fast._conversion import as_numbers, as_numbers_and_missing
 from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.sparse_rows import as_sparse_rows, is_sparse
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import by_head
 from ffnn_fast.losses import REAL, Domain, loss_of
@@ -25,8 +26,11 @@ MAX_LABEL = 2**31  # beyond every class
 SIMPLEX_TOLERANCE = 1e-4  # |Σ_c y_c − 1| that still counts as a distribution in float32
 
 
-def as_rows(X: Any, spec: NetworkSpec, name: str = "X") -> tuple[Array, bool]:
+def as_rows(X: Any, spec: NetworkSpec, name: str = "X", sparse: bool = False) -> tuple[Any, bool]:
     """Inputs as a finite (n, n_0) matrix, and whether one sample of shape (n_0,) was given.
+
+    With `sparse` a sparse matrix becomes `SparseRows`; it is refused otherwise, and where the
+    network has an input block.
 
     Raises
     ------
@@ -35,6 +39,8 @@ def as_rows(X: Any, spec: NetworkSpec, name: str = "X") -> tuple[Array, bool]:
     ValueError
         If X is not rectangular, has no rows or another number of columns, or holds NaN or infinity.
     """
+    if sparse and spec.inputs is None and is_sparse(X):
+        return as_sparse_rows(X, spec.n_inputs, spec.dtype, name), False
     rows = as_numbers(X, name)
     single = rows.ndim == 1
     if single:

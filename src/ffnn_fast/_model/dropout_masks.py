@@ -13,6 +13,8 @@ N. Srivastava et al., "Dropout", JMLR 2014; kept units are scaled by 1 / (1 − 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 Array = np.ndarray
@@ -43,17 +45,23 @@ def threshold(rate: float) -> int:
 
 def kept(mask: Mask, layer: int, n_rows: int, width: int, rate: float) -> Array:
     """The units of h_k that are kept, (n_rows, width) bool, for the rows 0, 1, ... of a batch."""
+    return kept_entries(mask, layer, np.arange(n_rows)[:, None], np.arange(width), rate)
+
+
+def kept_entries(mask: Mask, layer: int, rows: Array, units: Array, rate: float) -> Array:
+    """The same for some units of some rows, whose shapes broadcast."""
     key = np.array([mask[0] & WORD], dtype=np.uint64)
     for i in (mask[1], layer):
         key = splitmix(key, np.array([i & WORD], dtype=np.uint64))
-    keys = splitmix(key, np.arange(n_rows, dtype=np.uint64))[:, None]
+    keys = splitmix(key, rows.astype(np.uint64))
     low, high = keys.astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32)
-    bits = fmix(fmix(np.arange(width, dtype=np.uint32) ^ low) ^ high)
+    bits = fmix(fmix(units.astype(np.uint32) ^ low) ^ high)
     return (bits >> np.uint32(1)) >= threshold(rate)
 
 
-def drop(h: Array, mask: Mask | None, layer: int, rate: float) -> Array:
-    """h ⊙ m / (1 − rate), m the mask of layer k; h itself without a mask or a rate. h: (n, n_k).
+def drop(h: Any, mask: Mask | None, layer: int, rate: float) -> Any:
+    """h ⊙ m / (1 − rate), m the mask of layer k; h itself without a mask or a rate. h: (n, n_k),
+    or `SparseRows` of h_0.
 
     `rate` is that of the network; a layer without one drops nothing.
     """
@@ -63,6 +71,8 @@ def drop(h: Array, mask: Mask | None, layer: int, rate: float) -> Array:
         rate = mask[2]
         if threshold(rate) == 0:
             return h
+    if not isinstance(h, np.ndarray):  # sparse rows
+        return h.drop(mask, rate)
     scaled = h * np.asarray(1 / (1 - rate), dtype=h.dtype)
     stays = kept(mask, layer, len(h), h.shape[1], rate)
     return np.where(stays, scaled, np.zeros((), h.dtype))

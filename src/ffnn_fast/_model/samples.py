@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.arrays import as_rows, as_sample_weight, as_targets
+from ffnn_fast._model.sparse_rows import SparseRows
 from ffnn_fast._model.spec import NetworkSpec
 
 Array = np.ndarray
@@ -16,6 +17,7 @@ Array = np.ndarray
 @dataclass(frozen=True)
 class Samples:
     """Validated rows with their targets and weights: X (n, n_0), Y labels (n,) or values (n, T).
+    X may be `SparseRows`.
 
     ``derivatives`` (n, n_0, n_L) are those that ∂ŷ/∂x is fitted to, NaN where there is none, with
     their weight in the objective.
@@ -35,17 +37,26 @@ class Samples:
             return some
         return some.with_derivatives(self.derivatives[which], self.derivative_weight)
 
+    def dense(self) -> Samples:
+        """The same samples with dense rows."""
+        return replace(self, X=self.X.dense()) if isinstance(self.X, SparseRows) else self
+
     def with_derivatives(self, derivatives: Array, weight: float) -> Samples:
         """The same samples with derivatives, (n, n_0, n_L), to fit ∂ŷ/∂x to."""
         return replace(self, derivatives=derivatives, derivative_weight=weight)
 
 
 def as_samples(
-    spec: NetworkSpec, X: Any, y: Any, sample_weight: Any = None, prefix: str = ""
+    spec: NetworkSpec,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    prefix: str = "",
+    sparse: bool = False,
 ) -> Samples:
     """Rows, targets and weights as the engine takes them; TypeError or ValueError if they do not
-    fit the network or one another.
+    fit the network or one another. `sparse` as in `as_rows`.
     """
-    rows, _ = as_rows(X, spec, f"{prefix}X")
+    rows, _ = as_rows(X, spec, f"{prefix}X", sparse)
     targets = as_targets(y, spec, len(rows), f"{prefix}y")
     return Samples(rows, targets, as_sample_weight(sample_weight, spec, len(rows)))

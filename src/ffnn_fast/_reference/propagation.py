@@ -11,6 +11,7 @@ import numpy as np
 
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.dropout_masks import Mask, drop
+from ffnn_fast._model.sparse_rows import SparseRows
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._public import public
 from ffnn_fast._reference.input_blocks import input_units
@@ -27,11 +28,13 @@ class Plan:
     Parameters
     ----------
     spec : NetworkSpec
-    n_threads, matmul
+    n_threads, matmul, sparse
         Of the compiled engine; not used here.
     """
 
-    def __init__(self, spec: NetworkSpec, n_threads: int = 1, matmul: str = "own") -> None:
+    def __init__(
+        self, spec: NetworkSpec, n_threads: int = 1, matmul: str = "own", sparse: bool = False
+    ) -> None:
         self.spec = spec
 
 
@@ -41,7 +44,8 @@ def forward_propagation(
     """All a_k and h_k (modules 4.1 and 4.8): a_k = b_k + W_k h_{k-1}, h_k = g(a_k), ŷ = O(a_L).
 
     With a mask, layer k + 1 takes ``drop(h_k)`` in place of h_k, as listed. Of an input block h_0
-    are the units; parametric activations have h_k = a_k + (g(a_k) − a_k) ⊙ α_k.
+    are the units; parametric activations have h_k = a_k + (g(a_k) − a_k) ⊙ α_k. X may be
+    `SparseRows`.
     """
     spec = plan.spec
     a, h = [X], [input_units(spec, params, X)]
@@ -153,7 +157,9 @@ def back_propagation(
     da_L: Array,
     mask: Mask | None = None,
 ) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
-    """∇a_k, ∇h_k, ∇W_k, ∇b_k for k = L..1 (modules 4.6 to 4.8); a list's unused entry is empty."""
+    """∇a_k, ∇h_k, ∇W_k, ∇b_k for k = L..1 (modules 4.6 to 4.8); a list's unused entry is empty, as
+    ∇h_0 of sparse rows is.
+    """
     spec = plan.spec
     L, W, rates = spec.n_layers, spec.weights(params), spec.dropout_rates
     da, dh, dW, db = ([np.empty(0)] * (L + 1) for _ in range(4))
@@ -162,6 +168,8 @@ def back_propagation(
         # module 4.7, gradients w.r.t. parameters: ∇W_k = ∇a_k h_{k-1}ᵀ, ∇b_k = ∇a_k
         dW[k] = matrix_product(da[k].T, drop(h[k - 1], mask, k - 1, rates[k - 1]))
         db[k] = da[k].sum(axis=0)
+        if isinstance(h[k - 1], SparseRows):
+            break
         # module 4.6, gradients w.r.t. the layer below: ∇h_{k-1} = W_kᵀ ∇a_k
         dh[k - 1] = drop(matrix_product(da[k], W[k - 1]), mask, k - 1, rates[k - 1])
         # and its pre-activation (g' of module 4.9): ∇a_{k-1} = ∇h_{k-1} ⊙ g'(a_{k-1})
@@ -180,7 +188,11 @@ def matrix_product(A: Array, B: Array) -> Array:
     """A @ B, without NumPy's warning of an invalid value, as in the compiled engine.
 
     NumPy has given that warning for products of finite matrices with finite, correct results. What
-    is not finite shows in the loss and in θ.
+    is not finite shows in the loss and in θ. A or B may be `SparseRows`.
     """
+    if isinstance(A, SparseRows):
+        return A.matrix @ B
+    if isinstance(B, SparseRows):
+        return np.ascontiguousarray((B.matrix.T @ A.T).T)
     AB: Array = ignoring("invalid", np.matmul, A, B)
     return AB

@@ -10,20 +10,20 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ffnn_fast import reference
 from ffnn_fast._model.dropout_masks import Mask
 from ffnn_fast._model.predictions import log_probabilities, logarithms
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._model.sparse_rows import SparseRows
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._public import public
 from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
+from ffnn_fast._runtime.predict_functions import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.reference_stepper import ReferenceStepper
 from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast._scalars import LARGEST
@@ -37,48 +37,6 @@ MOST_PREDICTED = 1 << 18  # parameters of networks whose row takes microseconds,
 # Parameters times rows of a call of the reference engine that needs one BLAS thread: with fewer,
 # BLAS uses one by itself; with more, several are faster.
 SMALL_PRODUCTS = range(4096, 50_000_000)
-
-
-@public()
-class PredictFunction(Protocol):
-    """What `ffnn_fast.Network.predictor` returns: ``predict(x, out=None) -> ŷ``."""
-
-    def __call__(self, x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Write ŷ for `x`, n_rows · n_0 elements, to `out`, n_rows · n_L elements; return it.
-
-        Both are C-contiguous and of the network's dtype. Without `out` the result is a new array,
-        (n_rows, n_L).
-
-        Raises
-        ------
-        ValueError
-            If dtype, number of elements or layout differ.
-        """
-
-
-@public()
-class JacobianFunction(Protocol):
-    """What `ffnn_fast.Network.predictor` returns with ``jacobian=True``:
-    ``predict(x, out=None, jacobian_out=None) -> (ŷ, J)``.
-    """
-
-    def __call__(
-        self,
-        x: NDArray[Any],
-        out: NDArray[Any] | None = None,
-        jacobian_out: NDArray[Any] | None = None,
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Write ŷ for `x` to `out`, as `PredictFunction`, and J = ∂ŷ/∂x to `jacobian_out`,
-        n_rows · n_L · n_0 elements; return both.
-
-        All are C-contiguous and of the network's dtype. Without `out` and `jacobian_out` the
-        results are new arrays, (n_rows, n_L) and (n_rows, n_L, n_0).
-
-        Raises
-        ------
-        ValueError
-            If dtype, number of elements or layout differ.
-        """
 
 
 def aligned_empty(n: int, dtype: str) -> Array:
@@ -114,6 +72,10 @@ class BoundNetwork:
         The most threads of `plan`.
     limited_plan : callable or None
         Returns the plan for the number of threads allowed now, at most that of `plan`.
+    entries : float or None
+        Stored entries of a row, about, if the rows are `SparseRows`; None: they are dense.
+    dense : BoundNetwork or None
+        The same network for dense rows, if the rows are `SparseRows`.
     kept : list of ndarray
         Scratch of former calls, each for one thread at a time.
     kept_predictors : list of callable
@@ -129,6 +91,8 @@ class BoundNetwork:
     calls_blas: bool = False
     n_threads: int = 1
     limited_plan: Callable[[], Any] | None = field(default=None, repr=False)
+    entries: float | None = None
+    dense: BoundNetwork | None = field(default=None, repr=False)
     # New in every copy by `dataclasses.replace`.
     kept: list[Array] = field(default_factory=list, init=False, repr=False)
     kept_predictors: list[PredictFunction] = field(default_factory=list, init=False, repr=False)
@@ -157,13 +121,40 @@ class BoundNetwork:
     @cached_property
     def durations(self) -> Durations:
         """Estimates of how long calls take."""
-        return Durations(self.spec, self.backend, self.calls_blas)
+        return Durations(self.spec, self.backend, self.calls_blas, self.entries)
 
     def on(self, params: Array) -> BoundNetwork:
         """The same network with other parameters, (P,)."""
         other = copy(self)  # with the estimates of durations
-        vars(other).update(params=params, kept=[], kept_predictors=[], made={})
+        dense = self.dense and self.dense.on(params)
+        vars(other).update(params=params, dense=dense, kept=[], kept_predictors=[], made={})
         return other
+
+    def taking(self, X: Any) -> BoundNetwork:
+        """The same network for sparse or for dense rows, whichever X holds."""
+        if not isinstance(X, SparseRows):
+            return self.dense or self
+        if self.entries is not None and X.entries_per_row <= self.entries:
+            return self
+        dense = self.dense or self
+        known: BoundNetwork | None = dense.made.get("sparse")
+        if known is None or known.entries is None or X.entries_per_row > known.entries:
+            known = dense.made["sparse"] = dense._for_sparse(X.entries_per_row)
+        return known
+
+    def _for_sparse(self, entries: float) -> BoundNetwork:
+        """The same network for rows with about so many stored entries."""
+        make = partial(self.backend.Plan, self.spec, matmul="own", sparse=True)
+        plans = {self.threads_now: make(n_threads=self.threads_now)}
+
+        def plan_now() -> Any:
+            n = self.threads_now
+            return plans.get(n) or plans.setdefault(n, make(n_threads=n))
+
+        return replace(
+            self, plan=plan_now(), calls_blas=False, limited_plan=plan_now, entries=entries,
+            dense=self,
+        )  # fmt: skip
 
     def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
         """``function(*args)``, which calls the backend on n rows at a time.
@@ -187,6 +178,8 @@ class BoundNetwork:
     def forward(self, X: Array) -> Array:
         """ŷ, (n, n_L)."""
         n = len(X)
+        if isinstance(X, SparseRows) != (self.entries is not None):
+            return self.taking(X).forward(X)
         if n == 1 and self._keeps_predictors:
             return self._forward_of_one(X)
         out = np.empty((n, self.spec.n_outputs), dtype=self.spec.dtype)
@@ -195,7 +188,8 @@ class BoundNetwork:
 
     @cached_property
     def _keeps_predictors(self) -> bool:
-        return len(self.params) <= MOST_PREDICTED and not self.uses_blas
+        small = len(self.params) <= MOST_PREDICTED and self.entries is None
+        return small and not self.uses_blas
 
     def _forward_of_one(self, X: Array) -> Array:
         """ŷ of one row, (1, n_L), by a predictor that is kept."""
@@ -213,7 +207,7 @@ class BoundNetwork:
             self.spec, output="identity", loss="squared_error", loss_options={}, heads=()
         )
         matmul = "blas" if self.calls_blas else "own"
-        plan = self.backend.Plan(spec, self.threads_now, matmul)
+        plan = self.backend.Plan(spec, self.threads_now, matmul, self.entries is not None)
         return replace(self, spec=spec, plan=plan, limited_plan=None)
 
     def log_proba(self, X: Array) -> Any:
@@ -224,12 +218,14 @@ class BoundNetwork:
         """
         spec = self.spec
         if spec.mixed or spec.output in ("softmax", "logistic"):
-            return log_probabilities(spec, self._linear().forward(X))
+            return log_probabilities(spec, self.taking(X)._linear().forward(X))
         return logarithms(self.forward(X))
 
     def loss(self, samples: Samples, work: Array | None = None) -> float:
         """The objective on the samples; `work` is scratch for them."""
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
+        if isinstance(X, SparseRows) != (self.entries is not None):
+            return self.taking(X).loss(samples)
         if work is not None:
             return self._call(self.backend.loss, len(X), 1, X, Y, weight, work)
         return self._scratched(self.backend.workspace_size, self.backend.loss, 1, (X, Y, weight))
@@ -245,6 +241,8 @@ class BoundNetwork:
         rate if it is not the network's, turns dropout on.
         """
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
+        if isinstance(X, SparseRows) != (self.entries is not None):
+            return self.taking(X).loss_gradient(samples, grad, mask)
         if grad is None:
             grad = aligned_empty(len(self.params), self.spec.dtype)
         options = () if mask is None else (mask,)
@@ -380,7 +378,7 @@ class BoundNetwork:
         """The number of steps that take at most about `seconds`; it does not depend on a clock."""
         durations = self.durations
         if self.compiled and not rule.optimizer.compiled:
-            durations = Durations(self.spec, reference)
+            durations = Durations(self.spec, reference, entries=self.entries)
         steps = durations.steps_within(seconds, batch_size, rule.slots)
         if batch_size == 1 and steps > STEPS_TOGETHER:
             steps -= steps % STEPS_TOGETHER

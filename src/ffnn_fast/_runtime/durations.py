@@ -12,6 +12,8 @@ from typing import NamedTuple
 from ffnn_fast._model.spec import NetworkSpec
 
 LONG_CALL = 0.1  # seconds; a longer call runs in another thread, so that this one handles signals
+TRANSPOSED = 1e-9  # seconds to transpose an entry of W_1 for sparse rows, in float32
+WORTH_A_CALL = 16  # times as long as transposing W_1 and its state should the steps of a call take
 DOUBLE = 2  # times as long in float64
 
 
@@ -28,6 +30,8 @@ class Speed(NamedTuple):
         Seconds for each entry of θ and of each vector of optimizer state in a step.
     layer, layer_alone : float
         Seconds per layer and call, on several rows and on one.
+    made_up : float
+        Of `entry`, the part that a step on sparse rows takes.
     """
 
     products: float
@@ -35,6 +39,7 @@ class Speed(NamedTuple):
     entry: float
     layer: float
     layer_alone: float
+    made_up: float = 0.25
 
 
 SPEEDS = {
@@ -55,14 +60,28 @@ class Durations:
     backend : module
     calls_blas : bool
         Whether the backend, compiled, leaves its products to BLAS.
+    entries : float, optional
+        Stored entries of a row, of sparse rows.
     """
 
-    def __init__(self, spec: NetworkSpec, backend: ModuleType, calls_blas: bool = False) -> None:
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        backend: ModuleType,
+        calls_blas: bool = False,
+        entries: float | None = None,
+    ) -> None:
         speed = SPEEDS.get(backend.__name__.rpartition(".")[2], OTHER_SPEED)
         self._factor = DOUBLE if spec.dtype == "float64" else 1
         self._speed = speed._replace(layer=speed.layer + BLAS_LAYER * calls_blas)
         self._n_params, self._layers = spec.n_params, spec.n_layers
         self._units = sum(spec.layer_sizes[1:])
+        self._per_row, self._per_call, self._made_up = float(spec.n_params), 0.0, 1.0
+        if entries is not None:  # which take some ten times as long as those of dense products
+            first = spec.layer_sizes[0] * spec.layer_sizes[1]
+            self._per_row += 10 * entries * spec.layer_sizes[1] - first
+            self._per_call = self._factor * TRANSPOSED * first
+            self._made_up = speed.made_up
         if spec.inputs is not None:  # a cosine takes about as long as an activation
             waves = spec.inputs.n_waves * spec.inputs.n_embedded(spec.n_inputs)
             self._units += spec.n_units + waves
@@ -73,7 +92,7 @@ class Durations:
 
     def passes(self, n: int, passes: int) -> float:
         """Passes over n rows through all layers: 1 for ŷ or the loss, 3 with ∇θ."""
-        products = self.operations(2 * n * passes * self._n_params)
+        products = self._per_call + self.operations(2 * n * passes * self._per_row)
         units = self._factor * n * passes * self._units * self._speed.unit
         layer = self._speed.layer if n > 1 else self._speed.layer_alone
         return self._layers * layer + products + units
@@ -81,8 +100,9 @@ class Durations:
     def step(self, batch_size: int, slots: int) -> float:
         """A step on so many rows by a rule with so many vectors of state."""
         update = self._factor * (1 + slots) * self._n_params * self._speed.entry
-        return self.passes(batch_size, 3) + update
+        return self.passes(batch_size, 3) - self._per_call + self._made_up * update
 
     def steps_within(self, seconds: float, batch_size: int, slots: int) -> int:
-        """The number of such steps, at least 1."""
+        """The number of such steps, at least 1; more of sparse rows, whose calls transpose W_1."""
+        seconds += WORTH_A_CALL * (1 + slots) * self._per_call
         return max(1, int(seconds / self.step(batch_size, slots)))

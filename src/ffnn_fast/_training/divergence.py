@@ -112,7 +112,7 @@ class DivergenceGuard:
 
 def _first_layer_not_finite(state: FitState, rows: Array, after: Array) -> int:
     """The first layer k with a value that is not finite: forward, backward, or in θ `after`."""
-    samples = state.train.rows(rows[:MAX_TRACED_ROWS])
+    samples = state.train.rows(rows[:MAX_TRACED_ROWS]).dense()
     traced = ignoring("all", trace, state.spec, state.params, samples.X, samples.Y)
     for name, value in {**traced, **state.spec.named(after)}.items():
         number = name.rpartition("_")[2]

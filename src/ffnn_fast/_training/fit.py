@@ -64,6 +64,7 @@ def prepare(
     spec = bound.spec
     data = as_fit_data(spec, X, y, request)
     options = _checked_options(bound, data, request)
+    bound = bound.taking(data.samples.X)
     if data.samples.derivatives is not None:
         bound = SobolevNetwork.of(bound)
         options = replace(options, derivative_weight=data.samples.derivative_weight)

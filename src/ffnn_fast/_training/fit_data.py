@@ -78,7 +78,7 @@ class FitData:
 
 def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitData:
     """The samples of `ffnn_fast.Network.fit`; TypeError or ValueError if they are not valid."""
-    samples = as_samples(spec, X, y)
+    samples = as_samples(spec, X, y, sparse=request.derivatives is None)
     samples = with_derivatives(spec, samples, request.derivatives, request.missing_derivatives)
     n = len(samples.X)
     weight = None
@@ -94,7 +94,9 @@ def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitDa
         checked_weights(weight, n, name)
     validation = None
     if request.validation_data is not None:
-        validation = as_samples(spec, *_as_triple(request.validation_data), "validation ")
+        validation = as_samples(
+            spec, *_as_triple(request.validation_data), "validation ", sparse=True
+        )
     fraction = as_float(request.validation_fraction, "validation_fraction", 0, 1, "left")
     if fraction:
         if validation is not None:

@@ -14,6 +14,7 @@ from ffnn_fast._conversion import row_slice
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.sparse_rows import SparseRows, as_sparse_rows, is_sparse
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
 from ffnn_fast._scalars import LARGEST, as_float, as_int
@@ -85,7 +86,8 @@ def _train_directly(
             mean = _steps_in_one_call(bound, stream, samples, batch_size)
             if mean is not None:
                 return samples, mean
-    samples = as_samples(bound.spec, *chunk)
+    X, y, weight = (*chunk, None)[:3]
+    samples = as_samples(bound.spec, X, y, weight, "", True)
     return samples, _steps_in_one_call(bound, stream, samples, batch_size)
 
 
@@ -107,7 +109,7 @@ def _steps_in_one_call(
     n, rule, schedule = len(samples.X), stream.rule, stream.schedule
     size = min(batch_size, n)
     n_steps = -(-n // size)
-    if not bound.in_one_call(rule, n_steps, size):
+    if isinstance(samples.X, SparseRows) or not bound.in_one_call(rule, n_steps, size):
         return None
     if type(schedule).observe is not Schedule.observe:  # it takes the record of an epoch
         return None
@@ -139,7 +141,8 @@ def _train_once(
         schedule=stream.schedule,
         shuffle=False,
     )
-    state = FitState.new(bound, samples, None, options, rng, History())
+    here = bound.taking(samples.X)
+    state = FitState.new(here, samples, None, options, rng, History())
     state.optimizer_state, state.schedule_memory = stream.state_for(bound), stream.schedule_memory
     state.t, state.steps_before = stream.t, stream.steps_before
     try:
@@ -161,7 +164,7 @@ def step(
     drops = any(bound.spec.dropout_rates)
     stream = None if bounds or drops else bound.made.get("step")
     if stream is None:
-        as_samples(bound.spec, *data)  # raises before a seed is drawn
+        as_samples(bound.spec, *data, sparse=True)  # raises before a seed is drawn
         rule = StepRule(SGD(), seed=draw_dropout_seed(bound.spec, rng), **bounds)
         stream = Stream(rule, Constant(learning_rate))
     if not (bounds or drops):  # nothing in it changes but the learning rate
@@ -174,10 +177,11 @@ def step(
     before = bound.params.copy()
     optimizer_state = stream.state_for(bound)
     hyper = np.array([[learning_rate]])
-    order, work = np.arange(n, dtype=np.int64), bound.workspace(n)
-    loss = bound.run(
+    here = bound.taking(samples.X)
+    order, work = np.arange(n, dtype=np.int64), here.workspace(n)
+    loss = here.run(
         n, ignoring, "over invalid",
-        bound.train, samples, order, n, rule, hyper, optimizer_state, 0, work,
+        here.train, samples, order, n, rule, hyper, optimizer_state, 0, work,
     )  # fmt: skip
     if not (math.isfinite(loss) and all_finite(bound.params)):
         bound.params[:] = before
@@ -294,10 +298,16 @@ def _chunks(
     spec = bound.spec
     if not hasattr(X, "__getitem__") or not hasattr(X, "__len__"):
         raise TypeError(f"X must be an array when y is given, got {type(X).__name__}")
-    if np.ndim(X) == 1 or len(X) != len(y):
+    if is_sparse(X):
+        X = as_sparse_rows(X, spec.n_inputs, spec.dtype)
+    elif np.ndim(X) == 1:
         yield (X, y) if weight is None else (X, y, weight)
         return
-    row = max(1, spec.n_inputs * np.dtype(spec.dtype).itemsize)
+    if len(X) != len(y):
+        yield (X, y) if weight is None else (X, y, weight)
+        return
+    entries = X.entries_per_row if isinstance(X, SparseRows) else spec.n_inputs
+    row = max(1, int(entries) * np.dtype(spec.dtype).itemsize)
     rows = max(1, CHUNK_BYTES // row // batch_size) * batch_size
     if len(X) <= rows:
         yield (X, y) if weight is None else (X, y, weight)

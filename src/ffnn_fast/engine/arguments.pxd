@@ -1,10 +1,13 @@
 # Checks of the arrays that Python passes in: a wrong shape would read or write past their end.
 
-from libc.stdint cimport int64_t
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from libc.stdint cimport int32_t, int64_t
 
 cimport numpy as cnp
 
-from ffnn_fast.engine.passes.batch cimport batch_t
+from ffnn_fast.engine.passes.batch cimport batch_t, row_of
+from ffnn_fast.engine.passes.optimizer_rates cimport rates_t
+from ffnn_fast.engine.passes.sparse_rows cimport GROUP, group_count, sparse_t
 from ffnn_fast.engine.plan cimport plan_t
 
 
@@ -124,6 +127,7 @@ cdef inline bint all_below(
 cdef inline batch_t batch_of_inputs(const plan_t* plan, X, int typenum) except *:
     """The rows of X (n, columns), n > 0, without targets"""
     cdef batch_t batch
+    require(not plan.sparse, "X")
     check_array(X, typenum, 2, "X", False)
     require(cnp.PyArray_DIM(X, 0) > 0 and cnp.PyArray_DIM(X, 1) == plan.columns, "X")
     batch.X, batch.n, batch.first = cnp.PyArray_DATA(X), cnp.PyArray_DIM(X, 0), 0
@@ -139,6 +143,13 @@ cdef inline batch_t batch_of_arrays(
     Y is (n,) labels, which several heads do not take, or (n, T).
     """
     cdef batch_t batch = batch_of_inputs(plan, X, typenum)
+    return batch_with_targets(plan, batch, Y, sample_weight, order, typenum)
+
+
+cdef inline batch_t batch_with_targets(
+    const plan_t* plan, batch_t batch, Y, sample_weight, order, int typenum
+) except *:
+    """The same of the rows of a batch"""
     cdef Py_ssize_t n = batch.n
     if order is not None:
         check_array(order, cnp.NPY_INT64, 1, "order", False)
@@ -153,3 +164,95 @@ cdef inline batch_t batch_of_arrays(
     if sample_weight is not None:
         batch.weight = vector(sample_weight, typenum, n, "sample_weight")
     return batch
+
+
+cdef inline batch_t batch_of_sparse(
+    const plan_t* plan, X, int typenum, sparse_t* rows
+) except *:
+    """The sparse rows X, a `SparseRows`, without targets; `rows` is what the batch points to"""
+    cdef batch_t batch
+    cdef Py_ssize_t n = len(X), count = len(X.values)
+    rows.start = <const int64_t*>vector(X.starts, cnp.NPY_INT64, n + 1, "X.starts")
+    rows.column = <const int32_t*>vector(X.columns, cnp.NPY_INT32, count, "X.columns")
+    rows.value = vector(X.values, typenum, count, "X.values")
+    require(n > 0 and rows.start[0] == 0 and rows.start[n] == count, "X.starts")
+    require(
+        is_ascending(rows.start, n) and columns_fit(rows.column, count, plan.n[0]), "X.columns"
+    )
+    rows.rows, rows.W, rows.done = n, NULL, NULL
+    batch.X, batch.n, batch.first = rows, n, 0
+    batch.Y, batch.labels, batch.weight, batch.order = NULL, NULL, NULL, NULL
+    return batch
+
+
+cdef inline bint is_ascending(const int64_t* values, Py_ssize_t n) noexcept nogil:
+    """Whether none of the n values after the first is smaller than the one before it"""
+    cdef Py_ssize_t r
+    for r in range(n):
+        if values[r + 1] < values[r]:
+            return False
+    return True
+
+
+cdef inline bint columns_fit(const int32_t* column, Py_ssize_t n, Py_ssize_t most) noexcept nogil:
+    """Whether all columns are in 0..most-1"""
+    cdef Py_ssize_t e
+    cdef int32_t lowest = 0, highest = 0
+    for e in range(n):
+        lowest, highest = min(lowest, column[e]), max(highest, column[e])
+    return lowest >= 0 and highest < most
+
+
+cdef inline Py_ssize_t most_entries(
+    const batch_t* rows, Py_ssize_t batch_size, Py_ssize_t block
+) noexcept nogil:
+    """The most entries of a block of rows, when batches are cut into blocks"""
+    cdef const sparse_t* X = <const sparse_t*>rows.X
+    cdef Py_ssize_t r, at, most = 0, count = 0
+    for r in range(rows.n):
+        if r % batch_size % block == 0:
+            count = 0
+        at = row_of(rows, r)
+        count += X.start[at + 1] - X.start[at]
+        most = max(most, count)
+    return most
+
+
+cdef inline char* part(char** at, Py_ssize_t size) noexcept:
+    """The memory at `at`, which moves on by so many bytes, in whole cache lines"""
+    cdef char* start = at[0]
+    at[0] += (size + 63) // 64 * 64
+    return start
+
+
+cdef inline void lay_out(
+    const plan_t* plan, sparse_t* X, Py_ssize_t threads, Py_ssize_t steps, char** at
+) noexcept:
+    """Places what ∇W_1 needs at `at`, and for steps > 0 what groups that make up for them need"""
+    cdef Py_ssize_t entries = threads * X.most, groups = group_count(plan)
+    X.place = <int32_t*>part(at, plan.n[0] * sizeof(int32_t))
+    X.count = <int32_t*>part(at, groups * sizeof(int32_t))
+    X.first = <int32_t*>part(at, groups * sizeof(int32_t))
+    X.row = <int32_t*>part(at, entries * sizeof(int32_t))
+    X.entry = part(at, entries * plan.itemsize)
+    X.sums = part(at, threads * GROUP * plan.n[1] * plan.itemsize)
+    if steps > 0:
+        X.done = <int32_t*>part(at, groups * sizeof(int32_t))
+        X.penalty = <double*>part(at, groups * sizeof(double))
+        X.rates = <rates_t*>part(at, steps * sizeof(rates_t))
+
+
+cdef inline bytearray memory_for_gradient(
+    const plan_t* plan, const batch_t* rows, Py_ssize_t batch_size, Py_ssize_t block,
+    Py_ssize_t threads, Py_ssize_t steps,
+):
+    """Zeros for the lists of sparse rows, which the caller keeps; see `lay_out`"""
+    cdef sparse_t* X = <sparse_t*>rows.X
+    cdef char* at = NULL
+    cdef bytearray memory
+    X.most = most_entries(rows, batch_size, block)
+    lay_out(plan, X, threads, steps, &at)
+    memory = bytearray(<Py_ssize_t>at)
+    at = PyByteArray_AS_STRING(memory)
+    lay_out(plan, X, threads, steps, &at)
+    return memory

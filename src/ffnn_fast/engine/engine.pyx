@@ -14,8 +14,9 @@ cimport numpy as cnp
 
 from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.arguments cimport (
-    all_below, batch_of_arrays, batch_of_inputs, check_array, checked_dropout, hyperparameters,
-    is_plain, matrix, require, require_plain, stack, vector, workspace,
+    all_below, batch_of_arrays, batch_of_inputs, batch_of_sparse, batch_with_targets, check_array,
+    checked_dropout, hyperparameters, is_plain, matrix, memory_for_gradient, require, require_plain,
+    stack, vector, workspace,
 )
 from ffnn_fast.engine.derivatives cimport (
     input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
@@ -35,6 +36,8 @@ from ffnn_fast.engine.passes.point_functions cimport (
     call_t, data_jacobian_f32, data_jacobian_f64, data_value_f32, data_value_f64, filter_value,
     integrand, jacobian_f32, jacobian_f64, point_workspace, value_f32, value_f64,
 )
+from ffnn_fast.engine.passes.sparse_rows cimport sparse_t
+from ffnn_fast.engine.passes.sparse_steps cimport makes_up
 from ffnn_fast.engine.passes.step_update cimport count_of_parts
 from ffnn_fast.engine.passes.stepping cimport (
     ANY, DISTRIBUTION, ONE_HOT, all_finite, domain_t, keep, kept_t, restored, targets_fit,
@@ -74,7 +77,8 @@ def run_serially():
 cdef class Plan:
     """Sizes, offsets and codes of a network, as the kernels read them, and how to run it.
 
-    n_threads is the most threads a call may use, matmul is "own" or "blas" (on one thread).
+    n_threads is the most threads a call may use, matmul is "own" or "blas" (on one thread). With
+    `sparse` the rows X are `SparseRows`.
     """
 
     cdef plan_t c
@@ -82,11 +86,13 @@ cdef class Plan:
     cdef int typenum, n_threads
     cdef readonly object spec
 
-    def __cinit__(self, spec, int n_threads=1, str matmul="own"):
+    def __cinit__(self, spec, int n_threads=1, str matmul="own", bint sparse=False):
         self.spec, self.n_threads = spec, n_threads
         self.is_double = spec.dtype == "float64"
         self.typenum = cnp.NPY_DOUBLE if self.is_double else cnp.NPY_FLOAT
-        plan_of_spec(&self.c, spec, ("own", "blas").index(matmul) == 0)
+        if sparse and spec.inputs is not None:
+            raise ValueError("sparse rows do not support a network with an input block")
+        plan_of_spec(&self.c, spec, ("own", "blas").index(matmul) == 0, sparse)
         self.c.machine = &_machine
 
     def __dealloc__(self):
@@ -104,6 +110,22 @@ cdef class Plan:
         if _serial or not self.c.own_products:
             return 1
         return <int>max(1, min(most, work // WORK_FOR_A_TEAM))
+
+    cdef int threads_for_sparse(
+        self, const batch_t* batch, Py_ssize_t n, Py_ssize_t operations
+    ) noexcept:
+        """Threads for a call on n of the sparse rows, with about as many entries as the others"""
+        cdef sparse_t* X = <sparse_t*>batch.X
+        cdef Py_ssize_t first = self.c.n[0] * self.c.n[1]
+        cdef Py_ssize_t work = operations * n * (self.c.P - first) + first
+        work += operations * self.c.n[1] * (X.start[X.rows] * n // X.rows)
+        if _serial or seconds() < _machine.until:
+            return 1
+        return <int>max(1, min(self.n_threads, work // WORK_FOR_A_TEAM))
+
+    cdef void* transposed(self, void* scratch, Py_ssize_t n) noexcept:
+        """Where W_1ᵀ of sparse rows lies in the scratch, behind ∇θ"""
+        return <char*>scratch + padded(self.grad_start(n) + self.c.P) * self.c.itemsize
 
     cdef Py_ssize_t parts_start(self, Py_ssize_t n) noexcept:
         """Where the parts of ‖∇θ‖² begin in the scratch, before ∇θ"""
@@ -129,22 +151,43 @@ cdef step_t _masked_step(Plan plan, mask, bint train) except *:
 
 def workspace_size(Plan plan, Py_ssize_t n):
     """Elements of scratch for calls on `n` rows: activations and errors of a block, and ∇θ."""
-    return plan.grad_start(n) + plan.c.P
+    cdef Py_ssize_t size = plan.grad_start(n) + plan.c.P
+    if plan.c.sparse:  # W_1ᵀ
+        size = padded(size) + plan.c.n[0] * plan.c.n[1]
+    return size
 
 
 def forward(Plan plan, params, X, out, work):
     """out := ŷ, (n, n_L), for the rows of X, (n, n_0)."""
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
-    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef sparse_t sparse
+    cdef batch_t batch = _inputs(plan, X, &sparse)
     cdef void* y = matrix(out, plan.typenum, batch.n, c.n[c.L], "out", True)
     cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
-    cdef int threads = plan.threads_for(batch.n, 2)
+    cdef int threads = _threads_for_outputs(plan, &batch, scratch)
     with nogil:
         if plan.is_double:
             run_forward(c, <double*>theta, &batch, <double*>y, <double*>scratch, threads)
         else:
             run_forward(c, <float*>theta, &batch, <float*>y, <float*>scratch, threads)
+
+
+cdef batch_t _inputs(Plan plan, X, sparse_t* sparse) except *:
+    """The rows X, which may be sparse, without targets"""
+    if plan.c.sparse:
+        return batch_of_sparse(&plan.c, X, plan.typenum, sparse)
+    return batch_of_inputs(&plan.c, X, plan.typenum)
+
+
+cdef int _threads_for_outputs(Plan plan, const batch_t* batch, void* scratch) noexcept:
+    """Threads for outputs of the rows; sparse ones with many entries read W_1ᵀ"""
+    cdef sparse_t* sparse = <sparse_t*>batch.X
+    if not plan.c.sparse:
+        return plan.threads_for(batch.n, 2)
+    if sparse.start[batch.n] > plan.c.n[0] // 8:
+        sparse.W = plan.transposed(scratch, batch.n)
+    return plan.threads_for_sparse(batch, batch.n, 2)
 
 
 def loss(Plan plan, params, X, Y, sample_weight, work, mask=None):
@@ -155,10 +198,12 @@ def loss(Plan plan, params, X, Y, sample_weight, work, mask=None):
     """
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
-    cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
+    cdef sparse_t sparse
+    cdef batch_t batch = _inputs(plan, X, &sparse)
+    batch = batch_with_targets(c, batch, Y, sample_weight, None, plan.typenum)
     cdef step_t step = _masked_step(plan, mask, False)
     cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
-    cdef int threads = plan.threads_for(batch.n, 2)
+    cdef int threads = _threads_for_outputs(plan, &batch, scratch)
     cdef double value
     with nogil:
         if plan.is_double:
@@ -172,12 +217,20 @@ def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None)
     """The same value, and grad := ∇θ, (P,), laid out like params."""
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
-    cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
+    cdef sparse_t sparse
+    cdef batch_t batch = _inputs(plan, X, &sparse)
+    batch = batch_with_targets(c, batch, Y, sample_weight, None, plan.typenum)
     cdef step_t step = _masked_step(plan, mask, True)
     cdef void* g = vector(grad, plan.typenum, c.P, "grad", True)
     cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
-    cdef int threads = plan.threads_for(min(batch.n, <Py_ssize_t>BLOCK_ROWS), 6)
+    cdef Py_ssize_t block = min(batch.n, <Py_ssize_t>BLOCK_ROWS)
+    cdef int threads = plan.threads_for(block, 6)
+    cdef object _memory = None
     cdef double value
+    if c.sparse:
+        threads = plan.threads_for_sparse(&batch, block, 6)
+        _memory = memory_for_gradient(c, &batch, batch.n, BLOCK_ROWS, threads, 0)
+        sparse.W = plan.transposed(scratch, batch.n)
     with nogil:
         if plan.is_double:
             value = run_loss_gradient(
@@ -270,13 +323,16 @@ def train_epoch(
     cdef int typenum = plan.typenum
     cdef Py_ssize_t size = batch_size, H = len(rule.optimizer.hyper), itemsize = c.itemsize
     cdef void* theta = vector(params, typenum, c.P, "params", True)
-    cdef batch_t rows = batch_of_arrays(c, X, Y, sample_weight, order, typenum)
+    cdef sparse_t sparse
+    cdef batch_t rows = _inputs(plan, X, &sparse)
     cdef rule_t numbers
     cdef bytes _flags = read_rule(rule, c.L, &numbers)
     cdef optimizer_t optimizer
     cdef epoch_t epoch
     cdef scratch_t scratch
     cdef double total = 0
+    cdef object _memory = None
+    rows = batch_with_targets(c, rows, Y, sample_weight, order, typenum)
     require(size > 0, "batch_size")
     optimizer.rule, optimizer.state = &numbers, matrix(
         state, typenum, rule.slots, c.P, "state", True
@@ -288,7 +344,14 @@ def train_epoch(
     scratch.work = workspace(work, typenum, workspace_size(plan, size))
     scratch.parts = <double*>(<char*>scratch.work + plan.parts_start(size) * itemsize)
     scratch.grad = <char*>scratch.work + plan.grad_start(size) * itemsize
-    cdef int threads = plan.threads_for_steps(min(size, <Py_ssize_t>BLOCK_ROWS), 6)
+    cdef Py_ssize_t block = min(size, <Py_ssize_t>BLOCK_ROWS), steps = (rows.n + size - 1) // size
+    cdef int threads = plan.threads_for_steps(block, 6)
+    if c.sparse:
+        threads = plan.threads_for_sparse(&rows, block, 6)
+        _memory = memory_for_gradient(
+            c, &rows, size, BLOCK_ROWS, threads, steps if makes_up(c, &numbers, size) else 0
+        )
+        sparse.W = plan.transposed(scratch.work, size)
     epoch.start = 0
     with nogil:
         if plan.is_double:

@@ -95,6 +95,7 @@ cdef struct plan_t:
     bint keeps_slopes    # keeps_slope(k) holds for some k when training
     Py_ssize_t* threshold     # threshold[k]: of 2^31 hashes, how many drop a unit of h_k
     double* kept_scale        # kept_scale[k]: 1 / (1 − rate)
+    bint sparse          # X is sparse rows; see passes/sparse_rows.pxd
     bint extended        # an input block, or parametric activations
     Py_ssize_t columns   # of X; n_0 without an input block
     feature_t* feature   # the columns of X in the input block; NULL: there is none

@@ -184,27 +184,35 @@ cdef inline int fill_inputs(plan_t* plan, spec) except -1:
 
 
 cdef inline int fill_layout(plan_t* plan, sizes, Py_ssize_t itemsize) except -1:
-    """Widths of the layers in rows, panels and blocks, and their running sums"""
-    cdef Py_ssize_t k, largest = 0, S = samples_per_panel(itemsize)
+    """Widths of the layers in rows, panels and blocks, and their running sums
+
+    Sparse rows have no panel; in the place of their blocks are rows of n_1.
+    """
+    cdef Py_ssize_t k, width, largest = 0, S = samples_per_panel(itemsize)
     plan.itemsize, plan.S, plan.units = itemsize, S, 0
     for k in range(plan.L + 1):
         plan.n[k], plan.below[k] = sizes[k], plan.units
         plan.units += plan.n[k]
-        plan.panel[k] = panel_size(plan.n[k], itemsize)
+        width = plan.n[k]
+        plan.panel[k] = panel_size(width, itemsize)
+        if k == 0 and plan.sparse:
+            width, plan.panel[k] = sizes[1], 0
         plan.panel_below[k + 1] = plan.panel_below[k] + plan.panel[k]
-        plan.block_below[k + 1] = plan.block_below[k] + (plan.n[k] + S - 1) // S * S
-        if k > 0:
+        plan.block_below[k + 1] = plan.block_below[k] + (width + S - 1) // S * S
+        if k > plan.sparse:
             largest = max(largest, plan.n[k] * plan.n[k - 1] * itemsize)
     plan.group = panels_together(largest)
     return 0
 
 
-cdef inline int plan_of_spec(plan_t* plan, spec, bint own_products) except -1:
+cdef inline int plan_of_spec(plan_t* plan, spec, bint own_products, bint sparse) except -1:
     """plan, zero on entry, := the description of the network"""
     levels = sum([len(head.loss_options.get("quantiles", ())) for head in spec.head_specs])
     allocate_plan(plan, spec.n_layers, len(spec.head_specs), levels)
     plan.L, plan.P = spec.n_layers, spec.n_params
-    plan.own_products = own_products or spec.is_extended  # whose passes are on panels only
+    plan.sparse = sparse
+    # The passes of these are on panels only.
+    plan.own_products = own_products or spec.is_extended or sparse
     fill_heads(plan, spec)
     fill_functions(plan, spec)
     fill_layers(plan, spec)

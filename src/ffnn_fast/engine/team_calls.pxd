@@ -10,6 +10,8 @@ from ffnn_fast.engine.passes.contention cimport (
 from ffnn_fast.engine.passes.jacobian cimport sum_normal_equations
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t
 from ffnn_fast.engine.passes.outputs cimport forward_rows, losses_of_rows, mean_loss
+from ffnn_fast.engine.passes.sparse_rows cimport sparse_of
+from ffnn_fast.engine.passes.sparse_steps cimport sparse_train_steps
 from ffnn_fast.engine.passes.step_update cimport norm_scale, square_units, update_all
 from ffnn_fast.engine.passes.team cimport meet, one_thread, team_t
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, loss_and_gradient, scratch_t, train_steps
@@ -85,6 +87,23 @@ cdef inline double run_loss_gradient(
     return value
 
 
+cdef inline void run_sparse_training(
+    const plan_t* plan, floating* params, const batch_t* rows, const epoch_t* epoch,
+    optimizer_t* optimizer, const scratch_t* scratch, int threads,
+) noexcept nogil:
+    """Steps on consecutive batches of sparse rows"""
+    cdef contention_t contention = contention_of(plan.machine)
+    if threads == 1 or not allows_a_team(&contention):
+        sparse_train_steps(plan, params, rows, epoch, optimizer, scratch, one_thread())
+        return
+    with parallel(num_threads=threads):
+        sparse_train_steps(
+            plan, params, rows, epoch, optimizer, scratch,
+            timed_member(threadid(), threads, &contention),
+        )
+    end_step(&contention, threads, 0)
+
+
 cdef inline void run_training(
     const plan_t* plan, floating* params, const batch_t* rows, epoch_t* epoch,
     optimizer_t* optimizer, const scratch_t* scratch, int threads,
@@ -92,6 +111,9 @@ cdef inline void run_training(
     """Steps on consecutive batches of the rows"""
     cdef contention_t contention
     cdef team_t alone = one_thread()
+    if plan.sparse and sparse_of(rows).done is not NULL:
+        run_sparse_training(plan, params, rows, epoch, optimizer, scratch, threads)
+        return
     if threads > 1:
         contention = contention_of(plan.machine)
         alone.contention = &contention

@@ -27,11 +27,6 @@ def is_tabular(model: Any) -> bool:
         return False
     if not hasattr(model, "networks_"):
         raise ValueError(f"{type(model).__name__} is not fitted; call fit before to_onnx")
-    if isinstance(getattr(model, "classes_", None), list):
-        raise ValueError(
-            f"ONNX export has no form for a {type(model).__name__} of several columns of labels; "
-            "export one of each column"
-        )
     return True
 
 

@@ -31,7 +31,7 @@ from ffnn_fast.sklearn._epochs import (
 )
 from ffnn_fast.sklearn._estimator_network import (
     EstimatorNetwork,
-    as_dense,
+    as_checked_rows,
     is_plain,
     restored_on_error,
 )
@@ -74,8 +74,9 @@ class BaseMLP(CheckedParameters):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 and float64 are kept; other types are converted to float64. A sparse matrix is
-            converted to a dense one. C-contiguous rows are not copied.
+            float32 and float64 are kept; other types are converted to float64. C-contiguous
+            rows are not copied. Of a sparse matrix only the stored entries are used, except by the
+            solver ``lm``, which makes it dense.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Classifier: labels, columns of labels or an indicator matrix. Regressor: numbers.
         sample_weight : array-like of shape (n_samples,), optional
@@ -288,7 +289,7 @@ class BaseMLP(CheckedParameters):
         Y = in_background_if_long(seconds, self._encoded, y, dtype, allowed, weights.values)
         weights = weights.times(self._weights_by_class(y, incremental))
         alpha = weights.penalty(float(self.alpha), dtype)
-        return TrainingData(as_dense(X, dtype), Y, weights.values, alpha)
+        return TrainingData(as_checked_rows(X, dtype), Y, weights.values, alpha)
 
     def _validated_arrays(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         X, y = in_background_if_long(
@@ -319,7 +320,7 @@ class BaseMLP(CheckedParameters):
             weight = checked_weights(weight, X.shape[0], "sample_weight_val")
         seconds = seconds_of(None, y)
         Y = in_background_if_long(seconds, self._encoded, y, net.spec.dtype, KNOWN)
-        return Samples(as_dense(X, net.spec.dtype), Y, _mean_one(weight, net.spec.dtype))
+        return Samples(as_checked_rows(X, net.spec.dtype), Y, _mean_one(weight, net.spec.dtype))
 
     def _split(self, data: TrainingData, rng: np.random.RandomState) -> tuple[Array, Array]:
         """Indices of the training rows and of the validation rows, as scikit-learn draws them."""

@@ -262,7 +262,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            A sparse matrix is made dense in blocks of rows.
+            A sparse matrix is not made dense.
 
         Returns
         -------

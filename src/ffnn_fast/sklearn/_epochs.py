@@ -65,8 +65,9 @@ class EpochRunner:
     ) -> None:
         self.net, self.rows, self.optimizer = net, rows, optimizer
         self.alpha, self.batch_size = rows.alpha, batch_size
-        self.work = net.bound.workspace(batch_size)
-        self.chunk = batch_size * net.bound.steps_in(CHUNK, optimizer.rule, batch_size)
+        bound = net.bound.taking(rows.samples.X)
+        self.work = bound.workspace(batch_size)
+        self.chunk = batch_size * bound.steps_in(CHUNK, optimizer.rule, batch_size)
         self.steps_per_epoch = -(-len(rows.indices) // batch_size)
 
     def run(self, order: Array) -> float:
@@ -84,7 +85,7 @@ class EpochRunner:
         samples = Samples(self.rows.samples.X, self.rows.samples.Y, weight)
         before = self.net.squared_norm() if self.rows.loss_divisor > 1 else 0.0
         for start, end, l2 in self._spans(n, sums):
-            bound = self.net.with_penalty(l2, keep=sums is None)
+            bound = self.net.with_penalty(l2, keep=sums is None).taking(samples.X)
             for first in range(start, end, self.chunk):
                 part = order[first : min(first + self.chunk, end)]
                 n_steps = -(-len(part) // self.batch_size)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.arrays import all_finite
+from ffnn_fast._model.sparse_rows import SparseRows, as_sparse_rows, is_sparse
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._runtime.settings import Settings
@@ -18,7 +19,6 @@ from ffnn_fast.sklearn._long_calls import in_background_if_long, seconds_of
 
 Array = np.ndarray
 MAX_PENALTIES = 8  # bound networks kept, each with a penalty: of full batches, of shorter ones
-BLOCK_BYTES = 16 << 20  # of sparse rows that are made dense at a time
 
 
 class EstimatorNetwork:
@@ -106,19 +106,14 @@ class EstimatorNetwork:
 
     def forward(self, X: Any) -> Array:
         """ŷ, (n, n_L), of checked rows."""
-        return self._by_blocks(self.bound.forward, X)
+        return self._of_rows(self.bound.forward, X)
 
     def log_proba(self, X: Any) -> Array:
         """Logarithms of probabilities, (n, n_L), or (n, 2) for one output, of checked rows."""
-        return self._by_blocks(self.bound.log_proba, X)
+        return self._of_rows(self.bound.log_proba, X)
 
-    def _by_blocks(self, function: Callable[[Array], Array], X: Any) -> Array:
-        """A function of rows; sparse ones are made dense in blocks."""
-        if not hasattr(X, "toarray"):
-            return function(as_dense(X, self.spec.dtype))
-        rows = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(self.spec.dtype).itemsize))
-        blocks = (X[start : start + rows] for start in range(0, X.shape[0], rows))
-        return np.concatenate([function(as_dense(block, self.spec.dtype)) for block in blocks])
+    def _of_rows(self, function: Callable[[Array], Array], X: Any) -> Array:
+        return function(as_checked_rows(X, self.spec.dtype))
 
 
 @contextmanager
@@ -151,8 +146,15 @@ def is_plain(est: Any, net: EstimatorNetwork, X: Any) -> bool:
     )
 
 
+def as_checked_rows(X: Any, dtype: str) -> Any:
+    """Rows as a C-contiguous array; sparse ones as `SparseRows`."""
+    if is_sparse(X):
+        return as_sparse_rows(X, X.shape[1], dtype)
+    return as_dense(X, dtype)
+
+
 def as_dense(X: Any, dtype: str) -> Array:
-    """Rows, also sparse ones, as a C-contiguous array; the array itself if it is one already."""
+    """Rows, also `SparseRows`, as a C-contiguous array; the array itself if it is one already."""
     if type(X) is np.ndarray and X.dtype == dtype and X.flags.c_contiguous:
         return X
     dense: Array = in_background_if_long(seconds_of(X), _converted, X, dtype)
@@ -160,4 +162,4 @@ def as_dense(X: Any, dtype: str) -> Array:
 
 
 def _converted(X: Any, dtype: str) -> Array:
-    return np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, dtype=dtype)
+    return np.ascontiguousarray(X.dense() if isinstance(X, SparseRows) else X, dtype=dtype)

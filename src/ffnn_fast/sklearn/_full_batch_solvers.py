@@ -25,7 +25,7 @@ from ffnn_fast._solvers.levenberg_marquardt import (
 from ffnn_fast._solvers.minimizers import MinimizeOptions
 from ffnn_fast._user_line import stacklevel
 from ffnn_fast.sklearn._epochs import TrainingRows
-from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense
 
 Array = np.ndarray
 MAX_BYTES = 2e9  # of the matrices of Levenberg-Marquardt
@@ -45,7 +45,7 @@ def full_batch_fit(
     It works in float64 and sets ``loss_`` and ``n_iter_``. The generator draws the further starts
     of Levenberg-Marquardt.
     """
-    bound, samples, l2 = _in_double(net, rows.samples, rows.alpha)
+    bound, samples, l2 = _in_double(net, rows.samples, rows.alpha, est.solver == "lbfgs")
     solve = _lbfgs
     if est.solver != "lbfgs":
         check_least_squares(bound.spec, MAX_BYTES)
@@ -72,9 +72,11 @@ def _fit(
 
 
 def _in_double(
-    net: EstimatorNetwork, samples: Samples, alpha: float
+    net: EstimatorNetwork, samples: Samples, alpha: float, sparse: bool
 ) -> tuple[BoundNetwork, Samples, float]:
-    """The network on a copy of θ with the penalty l2/2 · Σ‖W_k‖², the samples, and l2 = alpha/S."""
+    """The network on a copy of θ with the penalty l2/2 · Σ‖W_k‖², the samples, and l2 = alpha/S;
+    `sparse`: sparse rows stay so.
+    """
     weight, S = samples.sample_weight, float(len(samples.X))
     if weight is not None:
         S = float(weight.sum())
@@ -82,8 +84,8 @@ def _in_double(
     spec = replace(net.spec, dtype="float64", l2=alpha / S)
     bound = net.settings.bind(spec, aligned_copy(net.params, spec.dtype))
     Y = samples.Y if samples.Y.ndim == 1 else samples.Y.astype(np.float64, copy=False)
-    X = samples.X.astype(np.float64, copy=False)
-    return bound, Samples(X, Y, weight), alpha / S
+    X = samples.X.astype("float64") if sparse else as_dense(samples.X, "float64")
+    return bound.taking(X), Samples(X, Y, weight), alpha / S
 
 
 def _lbfgs(est: Any, bound: BoundNetwork, samples: Samples) -> float:

@@ -18,8 +18,8 @@ LABEL = 100e-9  # seconds to find the class of an entry of y
 def seconds_of(X: Any, y: Any = None) -> float:
     """What scikit-learn's checks of rows and targets take, estimated.
 
-    The zeros of a sparse matrix count too, since it is made dense. A value without a shape, such as
-    a list, counts as empty.
+    Of a sparse matrix the stored entries count. A value without a shape, such as a list, counts as
+    empty.
     """
     return ENTRY * _entries(X) + LABEL * _entries(y)
 
@@ -36,6 +36,8 @@ def in_background_if_long(
 
 
 def _entries(values: Any) -> int:
+    if hasattr(values, "nnz"):
+        return int(values.nnz)
     shape: tuple[int, ...] = getattr(values, "shape", ())  # `size` is a method of PyTorch's tensors
     return math.prod(shape) if shape else 0
 

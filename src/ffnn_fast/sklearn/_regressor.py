@@ -253,7 +253,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            A sparse matrix is made dense in blocks of rows.
+            A sparse matrix is not made dense.
         return_std : bool, default False
             Whether to return standard deviations too, for loss ``gaussian_nll``.
 

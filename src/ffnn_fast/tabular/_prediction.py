@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._runtime.bound_network import PredictFunction
+from ffnn_fast._runtime.predict_functions import PredictFunction
 from ffnn_fast.network import Network
 
 Array = np.ndarray

@@ -62,6 +62,7 @@
 #define MK_NARROW 4
 
 #define MK_INLINE static inline __attribute__((always_inline))
+#define MK_APART static __attribute__((noinline, unused))
 #if defined(__clang__)
 #define MK_UNROLL _Pragma("clang loop unroll(full)")
 #else

@@ -3,6 +3,7 @@
 #include "microkernel_vectors.h"
 #include "microkernel_panels.h"
 #include "microkernel_rows.h"
+#include "microkernel_sparse.h"
 #undef WIDTH
 #define WIDTH MK_ONLINE_BYTES
 #if MK_ONLINE_BYTES != MK_BYTES

@@ -1,6 +1,6 @@
 # The products of microkernel.h on the fused type; layouts and formulas are stated there.
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from ffnn_fast.engine.floating cimport floating
 
@@ -61,10 +61,52 @@ cdef extern from "kernels/microkernel.h" nogil:
                              ptrdiff_t lda, const float* W, float* C, ptrdiff_t ldc)
     void mk_rows_product_f64(ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const double* A,
                              ptrdiff_t lda, const double* W, double* C, ptrdiff_t ldc)
+    void mk_sum_rows_f32(ptrdiff_t count, const float* x, const int32_t* index, ptrdiff_t n,
+                         const float* W, float* a)
+    void mk_sum_rows_f64(ptrdiff_t count, const double* x, const int32_t* index, ptrdiff_t n,
+                         const double* W, double* a)
+    void mk_turn_f32(ptrdiff_t rows, ptrdiff_t columns, const float* A, ptrdiff_t lda, float* B,
+                     ptrdiff_t ldb)
+    void mk_turn_f64(ptrdiff_t rows, ptrdiff_t columns, const double* A, ptrdiff_t lda,
+                     double* B, ptrdiff_t ldb)
+    void mk_scale_f32(ptrdiff_t n, float alpha, const float* x, float* y)
+    void mk_scale_f64(ptrdiff_t n, double alpha, const double* x, double* y)
     double mk_sum_of_squares_f32(ptrdiff_t n, const float* x)
     double mk_sum_of_squares_f64(ptrdiff_t n, const double* x)
     double mk_sum_of_sizes_f32(ptrdiff_t n, const float* x)
     double mk_sum_of_sizes_f64(ptrdiff_t n, const double* x)
+
+
+cdef inline void sum_rows(
+    Py_ssize_t count, const floating* x, const int32_t* index, Py_ssize_t n, const floating* W,
+    floating* a,
+) noexcept nogil:
+    """a (n,) := a + Σ_e x_e W[index_e], in the order of the entries; W (·, n)"""
+    if floating is float:
+        mk_sum_rows_f32(count, x, index, n, W, a)
+    else:
+        mk_sum_rows_f64(count, x, index, n, W, a)
+
+
+cdef inline void turn(
+    Py_ssize_t rows, Py_ssize_t columns, const floating* A, Py_ssize_t lda, floating* B,
+    Py_ssize_t ldb,
+) noexcept nogil:
+    """B (columns, rows) := Aᵀ; rows of A are lda apart, those of B ldb"""
+    if floating is float:
+        mk_turn_f32(rows, columns, A, lda, B, ldb)
+    else:
+        mk_turn_f64(rows, columns, A, lda, B, ldb)
+
+
+cdef inline void scale_entries(
+    Py_ssize_t n, floating alpha, const floating* x, floating* y
+) noexcept nogil:
+    """y := alpha x; 0 where alpha is 0"""
+    if floating is float:
+        mk_scale_f32(n, alpha, x, y)
+    else:
+        mk_scale_f64(n, alpha, x, y)
 
 
 cdef inline double sum_of_squares(Py_ssize_t n, const floating* x) noexcept nogil:

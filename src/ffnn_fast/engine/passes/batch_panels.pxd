@@ -8,11 +8,12 @@
 #   rows[k]   h[k] again, sample-major in blocks, k = 0..L-1, for the products over samples
 #   extras    of an input block and of parametric activations: see input_block.pxd
 #   scratch   2 n_L elements for each thread, and those of an input block
+# Of sparse rows there is no h[0], and rows[0] holds rows of a_1, then of ∇a_1, (·, n_1).
 # Where slopes are kept (plan.pxd), h[k] is in the place of da[k] and g'(a_k), with the mask, in
 # that of h[k].
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.compiler cimport prefetch, rare
+from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, bias_gradient, gather_panel, panel_to_blocks, panel_to_rows, panels_backward,
     panels_forward, weight_gradient,
@@ -20,7 +21,7 @@ from ffnn_fast.engine.kernels.products cimport (
 from ffnn_fast.engine.passes.activation_loops cimport (
     activate_any, apply_any_derivative, multiply, value_and_slope,
 )
-from ffnn_fast.engine.passes.batch cimport batch_t, row_of, rows_from
+from ffnn_fast.engine.passes.batch cimport batch_t, prefetch_rows, rows_from
 from ffnn_fast.engine.passes.dropout_masks cimport drop_panel
 from ffnn_fast.engine.passes.input_block cimport (
     clear_lanes, columns_size, d_panel, dh0_panel, expand_panel, extras_size, gather_columns,
@@ -30,6 +31,7 @@ from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel, losses_
 from ffnn_fast.engine.passes.parametric cimport (
     activate_parametric, activate_parametric_panel, alpha_part,
 )
+from ffnn_fast.engine.passes.sparse_rows cimport sparse_units
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport drops, keeps_slope, plan_t, step_t
 
@@ -123,8 +125,12 @@ cdef inline Py_ssize_t panels_workspace(
 
 
 cdef inline Py_ssize_t outputs_workspace(const plan_t* plan, Py_ssize_t count) noexcept nogil:
-    """Elements of scratch of one thread for outputs only: h[k], a panel of its own, and one of X"""
-    return columns_at(plan, count) + (0 if plan.feature is NULL else columns_size(plan))
+    """Elements of scratch of one thread for outputs only: h[k], a panel of its own, and one of X,
+    or S rows of n_1"""
+    cdef Py_ssize_t size = columns_at(plan, count)
+    if plan.sparse:
+        return size + plan.S * plan.block_below[1]
+    return size + (0 if plan.feature is NULL else columns_size(plan))
 
 
 cdef inline Py_ssize_t columns_at(const plan_t* plan, Py_ssize_t count) noexcept nogil:
@@ -188,6 +194,13 @@ cdef inline void block_of_panel(
         panel_to_blocks(batch.n, plan.n[0], h, rows, N)
 
 
+cdef inline floating* sparse_rows_of(
+    const plan_t* plan, floating* work, Py_ssize_t count, Py_ssize_t p
+) noexcept nogil:
+    """Rows of a_1, then of ∇a_1, from the first sample of panel p"""
+    return h_rows(plan, work, count, 0, 0) + p * plan.S * plan.n[1]
+
+
 cdef inline batch_t rows_of_panel(
     const plan_t* plan, const batch_t* batch, Py_ssize_t p
 ) noexcept nogil:
@@ -209,6 +222,12 @@ cdef inline void forward_panels(
     cdef const floating* h = h_panel(plan, work, count, 0, first)
     for p in range(first, last):
         panel = rows_of_panel(plan, batch, p)
+        if rare(plan.sparse):
+            sparse_units(
+                plan, step, params, &panel, sparse_rows_of(plan, work, count, p) if with_rows
+                else work + columns_at(plan, count), h_panel(plan, work, count, 1, p),
+            )
+            continue
         if rare(plan.feature is not NULL):
             block_of_panel(
                 plan, step, params, &panel, x_panel(plan, extras, count, p) if with_rows
@@ -221,10 +240,11 @@ cdef inline void forward_panels(
             h_rows(plan, work, count, 0, p) if with_rows else NULL, N,
         )
     for k in range(1, plan.L + 1):
-        panels_forward(
-            samples, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k], h,
-            h_panel(plan, work, count, k, first),
-        )
+        if k > plan.sparse:
+            panels_forward(
+                samples, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k], h,
+                h_panel(plan, work, count, k, first),
+            )
         if k == plan.L:
             return
         h = input_panel_above(plan, step, work, count, k, first)
@@ -318,24 +338,13 @@ cdef inline void panels_to_deltas(
         backward_panels(plan, step, params, batch.n, first, last, work, count)
         if rare(plan.feature is not NULL):
             backward_to_block(plan, step, params, batch, first, last, work, count)
+        if rare(plan.sparse):
+            for p in range(first, last):
+                panel_to_rows(
+                    min(plan.S, batch.n - p * plan.S), plan.n[1],
+                    da_panel(plan, work, count, 1, p), sparse_rows_of(plan, work, count, p),
+                )
         first = last
-
-
-cdef inline void prefetch_rows(
-    const plan_t* plan, const batch_t* batch, Py_ssize_t i, team_t team
-) noexcept nogil:
-    """Prefetches features i..i+S-1 of the rows of the batch whose panels this thread will take"""
-    cdef Py_ssize_t panels = panel_count(plan, batch.n), width = plan.n[0], r, at
-    cdef Py_ssize_t itemsize = plan.itemsize, end = min(width, i + plan.S) * itemsize
-    cdef const char* row
-    for r in range(
-        share_start(panels, 1, team) * plan.S, min(batch.n, share_end(panels, 1, team) * plan.S)
-    ):
-        row = <const char*>batch.X + row_of(batch, r) * width * itemsize
-        at = i * itemsize
-        while at < end:
-            prefetch(row + at)
-            at += 64
 
 
 cdef inline void panels_to_units(
@@ -361,7 +370,7 @@ cdef inline void panels_to_units(
         at = plan.W[k] + r * width
         beta = <floating>(combination.keep + combination.decay * plan.l2[k])
         strip = S if prefetches else width
-        i = 0
+        i = width if k <= plan.sparse else 0  # ∇W_1 of sparse rows: sparse_rows.pxd
         while i < width:
             weight_gradient(
                 n, rows, plan.n[k], min(strip, width - i), width, da,

@@ -17,6 +17,7 @@ from ffnn_fast.engine.passes.batch_panels cimport (
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, online_size
 from ffnn_fast.engine.passes.online_deferred cimport deferred_size
 from ffnn_fast.engine.passes.penalty cimport penalty_of
+from ffnn_fast.engine.passes.sparse_rows cimport share_transposed
 from ffnn_fast.engine.passes.team cimport team_t
 from ffnn_fast.engine.plan cimport SOFTMAX, outputs_only, plan_t, step_t
 
@@ -39,6 +40,8 @@ cdef inline Py_ssize_t scratch_size(const plan_t* plan, Py_ssize_t n, int thread
         panels_workspace(plan, block, threads),
         threads * outputs_workspace(plan, min(plan.group, panel_count(plan, n))),
     )
+    if plan.sparse:
+        return sums_size(plan, n) + size
     return sums_size(plan, n) + max(size, online_size(plan) + deferred_size(plan))
 
 
@@ -94,7 +97,8 @@ cdef inline void forward_rows(
     cdef batch_t rows
     cdef floating* z
     work += sums_size(plan, n)
-    if n <= max(1, plan.S // PANEL_PER_ROW) and not plan.extended:
+    share_transposed(plan, params, batch, team)
+    if n <= max(1, plan.S // PANEL_PER_ROW) and not plan.extended and not plan.sparse:
         for start in range(n):
             outputs_of_sample(plan, &step, params, X + start * plan.n[0], out + start * k, work)
     elif plan.own_products:
@@ -118,6 +122,7 @@ cdef inline void losses_of_rows(
     cdef batch_t rows
     cdef floating* z
     work += sums_size(plan, batch.n)
+    share_transposed(plan, params, batch, team)
     if plan.own_products:
         outputs_of_panels[floating](plan, step, params, batch, NULL, work, sums, team)
         return

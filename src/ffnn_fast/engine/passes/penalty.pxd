@@ -7,16 +7,30 @@ from ffnn_fast.engine.plan cimport plan_t
 
 cdef inline double penalty_of(const plan_t* plan, const floating* params) noexcept nogil:
     """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|"""
-    cdef Py_ssize_t k, size
+    return penalty_from(plan, params, 1)
+
+
+cdef inline double penalty_from(
+    const plan_t* plan, const floating* params, Py_ssize_t first
+) noexcept nogil:
+    """The same of the layers from the first on"""
+    cdef Py_ssize_t k
     cdef double total = 0
     if not plan.penalised:
         return 0
-    for k in range(1, plan.L + 1):
-        size = plan.n[k] * plan.n[k - 1]
-        if plan.l2[k] != 0:
-            total += 0.5 * plan.l2[k] * sum_of_squares(size, params + plan.W[k])
-        if plan.l1[k] != 0:
-            total += plan.l1[k] * sum_of_sizes(size, params + plan.W[k])
+    for k in range(first, plan.L + 1):
+        total = add_penalty(plan, k, params + plan.W[k], plan.n[k] * plan.n[k - 1], total)
+    return total
+
+
+cdef inline double add_penalty(
+    const plan_t* plan, Py_ssize_t k, const floating* W, Py_ssize_t n, double total
+) noexcept nogil:
+    """total + l2_k/2 Σ w² + l1_k Σ|w| of n entries of W_k"""
+    if plan.l2[k] != 0:
+        total += 0.5 * plan.l2[k] * sum_of_squares(n, W)
+    if plan.l1[k] != 0:
+        total += plan.l1[k] * sum_of_sizes(n, W)
     return total
 
 

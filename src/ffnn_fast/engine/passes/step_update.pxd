@@ -57,14 +57,22 @@ cdef inline void update_group(
     floating* params, const floating* grad, Py_ssize_t n,
 ) noexcept nogil:
     """Entries at..at+n-1 of θ, of one group, one step on, from their gradient (n,)"""
+    update_range(plan, optimizer, &optimizer.rates, group, at, params, grad, n)
+
+
+cdef inline void update_range(
+    const plan_t* plan, const optimizer_t* optimizer, const rates_t* rates, Py_ssize_t group,
+    Py_ssize_t at, floating* params, const floating* grad, Py_ssize_t n,
+) noexcept nogil:
+    """The same with the numbers of another step than the one at hand"""
     cdef floating* state = NULL
     cdef rates_t own
     if optimizer.rule.slots > 0:
         state = <floating*>optimizer.state + at
     if optimizer.rule.rate_factor is NULL:
-        update_entries(optimizer.rule, &optimizer.rates, params + at, grad, state, plan.P, n)
+        update_entries(optimizer.rule, rates, params + at, grad, state, plan.P, n)
     else:
-        own = rates_of_group(optimizer.rule, &optimizer.rates, group)
+        own = rates_of_group(optimizer.rule, rates, group)
         update_entries(optimizer.rule, &own, params + at, grad, state, plan.P, n)
 
 
@@ -220,7 +228,7 @@ cdef inline void panels_to_updates(
     cdef const floating* da
     cdef floating* dW
     cdef floating* db
-    for k in range(1, plan.L + 1):
+    for k in range(1 + plan.sparse, plan.L + 1):
         i = plan.n[k - 1]
         first = r = share_start(plan.n[k], UNIT_GRAIN, team)
         end = share_end(plan.n[k], UNIT_GRAIN, team)

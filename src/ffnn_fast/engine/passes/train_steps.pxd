@@ -9,7 +9,7 @@ from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.passes.batch cimport batch_of, batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport gradient_block
 from ffnn_fast.engine.passes.batch_panels cimport (
-    combination_t, panel_count, panels_to_deltas, panels_to_units,
+    combination_t, panel_count, panels_to_deltas, panels_to_units, sparse_rows_of,
 )
 from ffnn_fast.engine.passes.contention cimport contention_t, end_step
 from ffnn_fast.engine.passes.dropout_masks cimport set_dropout
@@ -20,6 +20,9 @@ from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_ra
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
+from ffnn_fast.engine.passes.sparse_rows cimport (
+    add_entries, share_transposed, sparse_of, start_gradient, transpose_in_place,
+)
 from ffnn_fast.engine.passes.step_update cimport (
     further_gradient, norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
 )
@@ -48,7 +51,7 @@ cdef inline void add_all_signs(
 ) noexcept nogil:
     """grad := grad + l1_k sign(W_k), a thread's units"""
     cdef Py_ssize_t k, first, i
-    for k in range(1, plan.L + 1):
+    for k in range(1 + plan.sparse, plan.L + 1):
         first, i = share_start(plan.n[k], UNIT_GRAIN, team), plan.n[k - 1]
         add_signs(
             plan.l1[k], params + plan.W[k] + first * i, grad + plan.W[k] + first * i,
@@ -83,6 +86,9 @@ cdef inline void loss_and_gradient(
     cdef double scale = 1.0 / n, total = penalty_of(plan, params) if team.thread == 0 else 0
     cdef batch_t rows
     work += sums_size(plan, n)
+    if plan.sparse:
+        share_transposed(plan, params, batch, team)
+        start_gradient(plan, batch, grad + plan.W[1], team)
     while start < n:
         rows = rows_from(batch, start, min(n - start, <Py_ssize_t>BLOCK_ROWS))
         if plan.own_products:
@@ -91,6 +97,11 @@ cdef inline void loss_and_gradient(
             if team.thread == 0:
                 total += sum_of(sums, panel_count(plan, rows.n)) / n
             gradient_from_deltas(plan, rows.n, params, grad, start > 0, work, team)
+            if plan.sparse:
+                add_entries(
+                    plan, step, &rows, sparse_rows_of(plan, work, panel_count(plan, rows.n), 0),
+                    grad + plan.W[1], team,
+                )
         elif team.thread == 0:
             total += scale * gradient_block(
                 plan, step, params, &rows, scale, grad, start > 0, work
@@ -99,6 +110,10 @@ cdef inline void loss_and_gradient(
             add_all_signs(plan, params, grad, team)
         meet(team)
         start += rows.n
+    if plan.sparse:
+        transpose_in_place(
+            plan.n[0], plan.n[1], grad + plan.W[1], <floating*>sparse_of(batch).W, team
+        )
     if team.thread == 0:
         objective[0] = total
 
@@ -142,7 +157,7 @@ cdef inline double step_on_batch(
     cdef double* sums = <double*>work
     cdef const rule_t* rule = optimizer.rule
     cdef bint bounded = rule.clip_norm < INFINITY
-    cdef bint whole = n > BLOCK_ROWS or not plan.own_products
+    cdef bint whole = n > BLOCK_ROWS or not plan.own_products or plan.sparse
     cdef double objective = 0
     if whole:
         loss_and_gradient(plan, step, params, batch, grad, work, team, &objective)
@@ -208,7 +223,8 @@ cdef inline void train_steps(
     cdef const double* hyper = epoch.hyper + epoch.stride * before
     cdef floating* work = <floating*>scratch.work
     cdef optimizer_t optimizer = shared[0]
-    cdef bint plain = optimizer.rule.plain and not plan.has_l1 and not plan.extended
+    cdef bint in_panels = plan.extended or plan.sparse
+    cdef bint plain = optimizer.rule.plain and not plan.has_l1 and not in_panels
     cdef batch_t batch, following
     cdef step_t step = outputs_only()
     cdef floating eta
@@ -240,7 +256,7 @@ cdef inline void train_steps(
         else:
             batch = batch_of(rows, start, size)
             set_rates(optimizer.rule, hyper, t, &optimizer.rates)
-            if size > 1 or plan.extended:
+            if size > 1 or in_panels:
                 objective = step_on_batch(
                     plan, &step, params, &batch, &optimizer, scratch, team
                 )

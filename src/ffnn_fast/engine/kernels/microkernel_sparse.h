@@ -1,0 +1,73 @@
+/* Sums of rows of a matrix, as sparse rows need them, scaling and transposition. Part of microkernel.h. */
+
+/* V vectors of a := a + sum over entries of x W[index], the first `columns` elements of them unless
+ * `whole`; V, `whole` constant */
+MK_INLINE void fn(sum_strip)(const int V, const int whole, ptrdiff_t count, const real *x,
+                             const int32_t *index, ptrdiff_t n, const real *W, ptrdiff_t columns,
+                             real *a)
+{
+#define MK_LOAD(p, v) ((whole || (v) + 1 < V) && V > 1 ? vfn(load)((p) + (v) * LANES) \
+                       : vfn(load_some)((p) + (v) * LANES, columns - (v) * LANES))
+    vec acc[8];
+    MK_UNROLL for (int v = 0; v < V; v++) acc[v] = MK_LOAD(a, v);
+    for (ptrdiff_t e = 0; e < count; e++) {
+        const real *w = W + index[e] * n;
+        if (e + 4 < count)
+            MK_UNROLL for (int v = 0; v < V; v++)
+                __builtin_prefetch(W + index[e + 4] * n + v * LANES);
+        MK_UNROLL for (int v = 0; v < V; v++) acc[v] += x[e] * MK_LOAD(w, v);
+    }
+    MK_UNROLL for (int v = 0; v < V; v++) {
+        if ((whole || v + 1 < V) && V > 1) vfn(store)(a + v * LANES, acc[v]);
+        else vfn(store_some)(a + v * LANES, acc[v], columns - v * LANES);
+    }
+#undef MK_LOAD
+}
+
+/* a (n,) := a + sum over `count` entries, in order, of x W[index],  W (., n) */
+MK_APART void fn(sum_rows)(ptrdiff_t count, const real *x, const int32_t *index, ptrdiff_t n,
+                           const real *W, real *a)
+{
+#define MK_STRIP(V, whole) fn(sum_strip)(V, whole, count, x, index, n, W + i, n - i, a + i)
+    ptrdiff_t i = 0;
+    for (; n - i > 7 * LANES; i += 8 * LANES) {
+        if (n - i >= 8 * LANES) MK_STRIP(8, 1);
+        else MK_STRIP(8, 0);
+    }
+    if (n <= i) return;
+    switch ((n - i + LANES - 1) / LANES) {
+    case 7: MK_STRIP(7, 0); break;
+    case 6: MK_STRIP(6, 0); break;
+    case 5: MK_STRIP(5, 0); break;
+    case 4: MK_STRIP(4, 0); break;
+    case 3: MK_STRIP(3, 0); break;
+    case 2: MK_STRIP(2, 0); break;
+    default: MK_STRIP(1, 0);
+    }
+#undef MK_STRIP
+}
+
+/* y := alpha x; 0 where alpha is 0, also of infinite x */
+MK_APART void fn(scale)(ptrdiff_t n, real alpha, const real *restrict x, real *restrict y)
+{
+    if (alpha == 0) memset(y, 0, n * sizeof(real));
+    else
+        for (ptrdiff_t i = 0; i < n; i++) y[i] = alpha * x[i];
+}
+
+/* B (columns, rows), rows ldb apart := A^T,  A (rows, columns), rows lda apart */
+MK_APART void fn(turn)(ptrdiff_t rows, ptrdiff_t columns, const real *A, ptrdiff_t lda, real *B,
+                       ptrdiff_t ldb)
+{
+    vec panel[2 * S];
+    for (ptrdiff_t i = 0; i < columns; i += S)
+        for (ptrdiff_t r = 0; r < rows; r += S) {
+            const ptrdiff_t m = columns - i < S ? columns - i : S, n = rows - r < S ? rows - r : S;
+            fn(gather)(n, m, A + r * lda + i, lda, NULL, (real *)panel, NULL, 0);
+            for (ptrdiff_t l = 0; l < m; l++) {
+                vfn(store_some)(B + (i + l) * ldb + r, panel[2 * l], n);
+                if (n > LANES)
+                    vfn(store_some)(B + (i + l) * ldb + r + LANES, panel[2 * l + 1], n - LANES);
+            }
+        }
+}

@@ -1,0 +1,184 @@
+"""Blocks of rows of files: all rows once, in other orders, in bounded memory."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ffnn_fast import Network
+from ffnn_fast._runtime import outputs_of_rows
+from ffnn_fast.blocks import RowBlocks
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three files of rows and two of targets: row i is (i, i + 1/2), its target i."""
+    rows = np.arange(1000)[:, None] + np.array([0, 0.5])
+    for folder, values, cuts in (("X", rows, [300, 301]), ("y", rows[:, 0].astype(int), [500])):
+        (tmp_path / folder).mkdir()
+        for i, part in enumerate(np.split(values, cuts)):
+            np.save(tmp_path / folder / f"{i}.npy", part)
+    return tmp_path
+
+
+def in_small_blocks(blocks):
+    """The same in blocks of 64 rows."""
+    blocks.block_rows = 64
+    return blocks
+
+
+def passes(blocks):
+    """The rows of a pass, and the sizes of its blocks."""
+    parts = list(blocks)
+    X, y = (np.concatenate([part[i] for part in parts]) for i in range(2))
+    np.testing.assert_array_equal(X, y[:, None] + np.array([0, 0.5]))
+    return y, [len(part[0]) for part in parts]
+
+
+def test_each_pass_has_all_rows_in_another_order(files):
+    blocks = in_small_blocks(RowBlocks(files / "X", files / "y", seed=0))
+    assert blocks.n_rows == 1000
+    first, sizes = passes(blocks)
+    second, _ = passes(blocks)
+    assert max(sizes) == 64
+    assert len(sizes) == 16
+    for found in (first, second):
+        np.testing.assert_array_equal(np.sort(found), np.arange(1000))
+    assert (first != second).mean() > 0.9
+    assert np.ptp(first[:64]) > 200  # rows from far apart in one block
+    same, _ = passes(in_small_blocks(RowBlocks(files / "X", files / "y", seed=0)))
+    np.testing.assert_array_equal(same, first)
+
+
+def test_without_shuffling_rows_come_as_they_lie(files):
+    listed = [files / "X" / f"{i}.npy" for i in range(3)]
+    blocks = in_small_blocks(RowBlocks(listed, files / "y", shuffle=False))
+    np.testing.assert_array_equal(passes(blocks)[0], np.arange(1000))
+    mapped = np.load(listed[0], mmap_mode="r")
+    blocks = in_small_blocks(RowBlocks(mapped, np.arange(300), shuffle=False))
+    np.testing.assert_array_equal(passes(blocks)[0], np.arange(300))
+
+
+def test_row_groups_of_parquet_files(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for i in range(2):
+        y = np.arange(500) + 500 * i
+        table = pa.table({"a": y.astype(float), "label": y, "b": y + 0.5})
+        parquet.write_table(table, tmp_path / f"{i}.parquet", row_group_size=50)
+    blocks = in_small_blocks(RowBlocks.of_parquet(tmp_path, "label", seed=0))
+    found, sizes = passes(blocks)
+    assert sizes == [50] * 20
+    np.testing.assert_array_equal(np.sort(found), np.arange(1000))
+    assert np.ptp(found[:50]) == 49
+    with pytest.raises(ValueError, match=r"no columns \['c'\]"):
+        RowBlocks.of_parquet(tmp_path, "c")
+    bad = pa.table({"a": [1.0, None], "t": ["x", "y"], "label": [0, 1]})
+    parquet.write_table(bad, tmp_path / "bad.parquet")
+    for columns, error, match in ((["a"], ValueError, "null"), (["t"], TypeError, "real numbers")):
+        with pytest.raises(error, match=match):
+            list(RowBlocks.of_parquet(tmp_path / "bad.parquet", "label", columns))
+
+
+def test_training_on_blocks(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (4000, 8), dtype=np.uint8)
+    X = X[np.argsort(X[:, 0] > X[:, 1])]  # by class: in this order little would be learned
+    np.save(tmp_path / "X.npy", X)
+    y = (X[:, 0] > X[:, 1]).astype(int)
+    blocks = RowBlocks(tmp_path / "X.npy", y, seed=0)
+    blocks.block_rows = 500
+    net = Network([8, 16, 2], initializer=lambda o, i, rng: rng.normal(0, 0.01, (o, i)), seed=0)
+    for _ in range(10):
+        net.partial_fit(blocks, optimizer="adam", learning_rate=0.002)
+    assert net.stream.t == 10 * sum(-(-min(500, 4000 - s) // 32) for s in range(0, 4000, 496))
+    assert net.score(X, y) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "error", "match"),
+    [
+        (np.zeros((3, 2)), np.zeros(4), ValueError, "as many rows, got 3 and 4"),
+        (np.zeros(3), np.zeros(3), ValueError, "a row for each sample"),
+        (np.array([["a"]]), np.zeros(1), TypeError, "real numbers"),
+        (np.zeros((0, 2)), np.zeros(0), ValueError, "no rows"),
+    ],
+)
+def test_refusals(X, y, error, match):
+    with pytest.raises(error, match=match):
+        RowBlocks(X, y)
+
+
+def test_refusals_of_files(tmp_path):
+    with pytest.raises(ValueError, match=r"no \.npy files"):
+        RowBlocks(tmp_path, np.zeros(3))
+    np.save(tmp_path / "0.npy", np.asfortranarray(np.zeros((3, 2))))
+    with pytest.raises(ValueError, match="Fortran order"):
+        RowBlocks(tmp_path, np.zeros(3))
+    np.save(tmp_path / "0.npy", np.zeros((3, 2)))
+    np.save(tmp_path / "1.npy", np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="rows of shape"):
+        RowBlocks(tmp_path, np.zeros(6))
+
+
+MEASURED = """
+import re, sys
+import numpy as np
+from ffnn_fast import Network
+from ffnn_fast._runtime import outputs_of_rows
+from ffnn_fast.blocks import RowBlocks
+
+def megabytes(key):
+    return int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+
+folder = sys.argv[1]
+net = Network([64, 8, 2], n_threads=1, seed=0)
+warm = RowBlocks(np.zeros((64, 64), np.float32), np.zeros(64, int), memory=1)
+net.partial_fit(warm, batch_size=32)
+net.predict(np.zeros((64, 64)))
+open("/proc/self/clear_refs", "w").write("5")
+before = megabytes("VmRSS")
+net.partial_fit(RowBlocks(folder + "/X", folder + "/y", memory=8, seed=0), batch_size=32)
+print(megabytes("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_bounded(tmp_path):
+    """Files of 64 MB in blocks that take 8 MB at once."""
+    for name in ("X", "y"):
+        (tmp_path / name).mkdir()
+    for i in range(4):
+        np.save(tmp_path / "X" / f"{i}.npy", np.ones((1 << 16, 64), np.float32))
+        np.save(tmp_path / "y" / f"{i}.npy", np.arange(1 << 16) % 2)
+    command = [sys.executable, "-c", MEASURED, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if "PermissionError" in ran.stderr:
+        pytest.skip("/proc/self/clear_refs cannot be written here")
+    assert ran.returncode == 0, ran.stderr
+    assert float(ran.stdout) < 8 + 4  # the allocator's share
+
+
+def test_predictions_convert_rows_in_blocks(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "X.npy", rng.integers(0, 256, (1001, 5), dtype=np.uint8))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    net = Network([5, 4, 3], seed=0)
+    expected, labels = net.forward(X), net.predict(X)
+    sizes, convert = [], outputs_of_rows.as_rows
+    monkeypatch.setattr(outputs_of_rows, "BLOCK_BYTES", 100 * 5 * 4)
+    monkeypatch.setattr(outputs_of_rows, "FEWEST", 1000)
+    monkeypatch.setattr(
+        outputs_of_rows,
+        "as_rows",
+        lambda X, spec, **more: sizes.append(len(X)) or convert(X, spec, **more),
+    )
+    np.testing.assert_array_equal(net.forward(X), expected)
+    assert sizes == [100] * 9 + [101]
+    np.testing.assert_array_equal(net.predict(X), labels)
+    np.testing.assert_array_equal(net.predict_proba(X), expected)
+    bad = np.array(X, dtype=np.float64)
+    bad[700, 2] = np.nan
+    with pytest.raises(ValueError, match="row 700, column 2"):
+        net.forward(bad)
