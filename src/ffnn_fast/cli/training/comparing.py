@@ -10,12 +10,13 @@ import numpy as np
 from ffnn_fast.cli.evaluation.scoring import ScoredRows, as_cells, point_scores, scores
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.training.baselines import logistic_regression, ridge
-from ffnn_fast.metrics import log_loss
+from ffnn_fast.metrics import log_loss, roc_auc
 
 Array = np.ndarray
 LARGEST = 20_000_000  # entries of X in a linear model; of more rows a part is taken
 WIDEST = 2000  # inputs of a linear model
 LINEAR = "linear model"
+RISE, SMALLEST = 0.05, 1e-3  # of a held-out loss: a smaller rise is no difference
 MARGIN, LEAST = 1e-3, 0.005  # of an RMSE, and of a log loss or accuracy: less is no difference
 
 
@@ -71,11 +72,9 @@ def results_table(
     names, values = as_cells(found)
     table: Table = [(f"on {on}", *names), ("network", *values)]
     for name, baseline in (baselines or {}).items():
-        figures = point_scores(evaluation.target, evaluation.truth, baseline.predicted)
-        if (loss := _log_loss(evaluation, baseline.proba)) is not None and "log_loss" in found:
-            figures["log_loss"] = loss
-        cells = as_cells(figures)[1]
-        table.append((name, *cells, *("" for _ in names[len(cells) :])))
+        figures = _scores_of(baseline, evaluation)
+        cells = dict(zip(*as_cells(figures), strict=True))
+        table.append((name, *(cells.get(one, "") for one in names)))
     return table
 
 
@@ -86,9 +85,7 @@ def verdict(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) 
     shown = {"rmse": "RMSE", "log_loss": "log loss", "accuracy": "accuracy"}[figure]
     sentences = []
     for name, baseline in baselines.items():
-        others = point_scores(evaluation.target, evaluation.truth, baseline.predicted)
-        loss = _log_loss(evaluation, baseline.proba)
-        others |= {} if loss is None else {"log_loss": loss}
+        others = _scores_of(baseline, evaluation)
         if figure not in others:
             continue
         mine, theirs = found[figure], others[figure]
@@ -102,20 +99,26 @@ def verdict(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) 
     return sentences
 
 
-def _log_loss(evaluation: ScoredRows, proba: Array | None) -> float | None:
-    """The log loss over the rows of known classes."""
+def _scores_of(baseline: Baseline, evaluation: ScoredRows) -> dict[str, float]:
+    """The scores of a simple model, by the names of `scoring.scores`."""
+    truth, proba = evaluation.truth, baseline.proba
+    found = point_scores(evaluation.target, truth, baseline.predicted)
     if proba is None:
-        return None
-    known = evaluation.truth < len(evaluation.target.classes) - evaluation.n_unknown
-    return log_loss(evaluation.truth[known], proba[known]) if known.any() else None
+        return found
+    known = truth < len(evaluation.target.classes) - evaluation.n_unknown
+    if known.any():
+        found["log_loss"] = log_loss(truth[known], proba[known])
+    if len(evaluation.target.classes) == proba.shape[1] == 2 and 0 < truth.sum() < len(truth):
+        found["roc_auc"] = roc_auc(truth == 1, proba[:, 1])
+    return found
 
 
-def rising(losses: Sequence[float], kept: int | None) -> list[str]:
-    """A sentence if the held-out loss has risen, and the parameters are not of its best epoch."""
-    if kept is not None or len(losses) < 3:
+def rising(losses: Sequence[float]) -> list[str]:
+    """A sentence if the held-out loss of a plain model has risen since its best epoch."""
+    if len(losses) < 3:
         return []
     best = int(np.nanargmin(losses))
-    if losses[-1] <= 1.1 * losses[best]:
+    if losses[-1] - losses[best] <= max(RISE * abs(losses[best]), SMALLEST):
         return []
     return [
         f"warning: the held-out loss was {losses[best]:.4g} after epoch {best + 1} and is "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,8 @@ class Outcome:
         ``linear()`` returns the linear model's predictions as a Baseline by name, or {}.
     columns : list of tuple of str
     importances : dict of str to float
+    losses : list of float
+        The held-out loss after each epoch, if the parameters are those of the last epoch.
     """
 
     network: Network
@@ -63,6 +65,7 @@ class Outcome:
     linear: Callable[[], dict[str, Baseline]]
     columns: list[tuple[str, ...]]
     importances: Mapping[str, float]
+    losses: Sequence[float] = ()
 
     def baselines(self) -> dict[str, Baseline]:
         """Simple models for the same rows."""
@@ -76,12 +79,8 @@ class Outcome:
         """Warnings where a baseline predicts better, or the held-out loss has risen."""
         if "held-out" not in self.on:
             return []
-        best = getattr(self.history, "best_epoch", None)
-        losses = list(self.history["val_loss"]) if "val_loss" in _keys(self.history) else []
-        return [
-            *comparing.verdict(self.evaluation, self.on, baselines),
-            *comparing.rising(losses, best),
-        ]
+        verdict = comparing.verdict(self.evaluation, self.on, baselines)
+        return [*verdict, *comparing.rising(self.losses)]
 
     def report(
         self, title: str, facts: list[tuple[str, str]], results: Table, remarks: list[str]
@@ -112,7 +111,7 @@ def train_plain(path: str, options: TrainOptions, announce: Announce) -> Outcome
 
     return Outcome(
         network, fitted.save, fitted.training, fitted.ended, fitted.history, evaluation, on, known,
-        linear, prepared.columns, {},
+        linear, prepared.columns, {}, _held_out(fitted.history),
     )  # fmt: skip
 
 
@@ -141,8 +140,11 @@ def _linear(found: TrainingTable, rows: TabularRows, options: TrainOptions) -> d
     return comparing.linear(X, rows.y[:MOST_ROWS], others, len(rows.layout.target.classes))
 
 
-def _keys(history: History) -> set[str]:
-    return set(history.keys())
+def _held_out(history: History) -> Sequence[float]:
+    """The held-out losses, if there are any and the parameters are not of the best epoch."""
+    if getattr(history, "best_epoch", None) is not None or "val_loss" not in history.keys():  # noqa: SIM118
+        return ()
+    return list(history["val_loss"])
 
 
 def _in_units(target: TargetEncoder, y: Array) -> Array:
