@@ -43,6 +43,7 @@ def run(options: EvaluateOptions) -> int:
     """Evaluate the model and show the results; returns the exit code."""
     from ffnn_fast.cli.evaluation import report_files, scoring
     from ffnn_fast.cli.evaluation.report import Report
+    from ffnn_fast.cli.evaluation.stored_scores import stored_scores
     from ffnn_fast.cli.evaluation.tables import tables
     from ffnn_fast.cli.trained_models import load_trained
     from ffnn_fast.cli.training.training_table import note_unknown
@@ -66,6 +67,8 @@ def run(options: EvaluateOptions) -> int:
         for note in note_unknown(targets, target, options.data):
             write_line(note)
         _show(results, tables(evaluation), len(table) - n_rows)
+        if stored := stored_scores(model.summary):
+            write_line(f"\n{aligned(stored)}")
     if options.report:
         title = f"{target.name}: {os.path.basename(options.model)}"
         facts = _facts(options, model, n_rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import textwrap
@@ -47,9 +48,13 @@ def run(options: TrainOptions) -> int:
     results = trained.results({})
     trained.save(output, results)
     write_line(f"{trained.ended}\n")
-    baselines = trained.baselines()
+    baselines, left_out = trained.baselines(options.reporting.baseline)
     results = trained.results(baselines)
+    if baselines:
+        trained.save(output, results)
     _show(trained, results)
+    for note in left_out:
+        write_line(f"\n{note}")
     remarks = trained.remarks(baselines)
     for remark in remarks:
         write_line(f"\n{remark}")
@@ -113,6 +118,10 @@ def _check_checkpoints(options: Checkpoints) -> None:
 def _check_reporting(options: Reporting) -> None:
     if options.no_report and options.report:
         raise CommandError("--no-report and --report contradict each other")
+    if "none" in options.baseline and len(options.baseline) > 1:
+        raise CommandError(f"--baseline none excludes others, got {', '.join(options.baseline)}")
+    if "hgb" in options.baseline and importlib.util.find_spec("sklearn") is None:
+        raise CommandError('--baseline hgb needs scikit-learn: pip install "ffnn_fast[sklearn]"')
     if options.log and not options.log.lower().endswith((".csv", ".jsonl")):
         raise CommandError(f"--log must end in .csv or .jsonl, got {options.log}")
     try:

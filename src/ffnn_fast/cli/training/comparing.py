@@ -3,65 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ffnn_fast.cli.evaluation.scoring import ScoredRows, as_cells, point_scores, scores
 from ffnn_fast.cli.evaluation.tables import Table
-from ffnn_fast.cli.training.baselines import logistic_regression, ridge
+from ffnn_fast.cli.training.simple_models import Baseline
 from ffnn_fast.metrics import log_loss, roc_auc
 
 Array = np.ndarray
-LARGEST = 20_000_000  # entries of X in a linear model; of more rows a part is taken
-WIDEST = 2000  # inputs of a linear model
-LINEAR = "linear model"
 RISE, SMALLEST = 0.05, 1e-3  # of a held-out loss: a smaller rise is no difference
 MARGIN, LEAST = 1e-3, 0.005  # of an RMSE, and of a log loss or accuracy: less is no difference
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Predictions of a simple model for the evaluated rows.
-
-    Attributes
-    ----------
-    predicted : array of shape (n,)
-        Labels or values in the target's units.
-    proba : array of shape (n, k) or None
-        Probabilities of the classes.
-    """
-
-    predicted: Array
-    proba: Array | None = None
-
-
-def constants(y: Array, evaluation: ScoredRows) -> dict[str, Baseline]:
-    """The constant that fits the targets y of the training rows best: labels or values."""
-    n = len(evaluation.truth)
-    if not evaluation.is_classification:
-        return {"mean of the training rows": Baseline(np.full(n, y.mean()))}
-    k = len(evaluation.target.classes) - evaluation.n_unknown
-    share = np.bincount(y, minlength=k) / len(y)
-    most = Baseline(np.full(n, share.argmax()), np.tile(share, (n, 1)))
-    return {"most frequent class": most}
-
-
-def linear(X: Array, y: Array, others: Array, n_classes: int) -> dict[str, Baseline]:
-    """A linear model of the rows X, (m, d), and its predictions for others, (n, d).
-
-    Logistic regression, or ridge for values, which `n_classes` = 0 means. {} if d is too large.
-    """
-    most = LARGEST // max(1, X.shape[1])
-    if X.shape[1] > WIDEST or not len(others):
-        return {}
-    if len(X) > most:
-        part = np.random.default_rng(0).choice(len(X), most, replace=False)
-        X, y = X[part], y[part]
-    if not n_classes:
-        return {LINEAR: Baseline(ridge(X, y, 1.0)(others))}
-    proba = logistic_regression(X, y, n_classes)(others)
-    return {LINEAR: Baseline(proba.argmax(axis=1), proba)}
 
 
 def results_table(

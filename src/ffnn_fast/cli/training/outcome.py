@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,9 +12,16 @@ from ffnn_fast.cli.evaluation import scoring
 from ffnn_fast.cli.evaluation.report import Report
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
 from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.training import building, comparing, fitting, preparing
-from ffnn_fast.cli.training.comparing import Baseline
 from ffnn_fast.cli.training.fitting import library_errors
+from ffnn_fast.cli.training.simple_models import (
+    Baseline,
+    EncodedRows,
+    constants,
+    simple_models,
+    some_rows,
+)
 from ffnn_fast.cli.training.tabular_fitting import TabularRows, fit_tabular, tabular_rows
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.cli.training.training_table import TrainingTable, read_training_table
@@ -23,7 +31,7 @@ from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
 Announce = Callable[[list[str], list[tuple[str, ...]], str], None]
-MOST_ROWS = 50_000  # of the rows that a linear model is fitted to, or predicts, as a dense matrix
+Simple = Callable[[Sequence[str]], tuple[dict[str, Baseline], list[str]]]
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,8 @@ class Outcome:
         The rows of the evaluation.
     known : array of shape (n,)
         Targets of the training rows: labels, or values in the target's units.
-    linear : callable
-        ``linear()`` returns the linear model's predictions as a Baseline by name, or {}.
+    simple : callable
+        ``simple(kinds)`` fits simple models; see `simple_models`.
     columns : list of tuple of str
     importances : dict of str to float
     losses : list of float
@@ -62,14 +70,17 @@ class Outcome:
     evaluation: ScoredRows
     on: str
     known: Array
-    linear: Callable[[], dict[str, Baseline]]
+    simple: Simple
     columns: list[tuple[str, ...]]
     importances: Mapping[str, float]
     losses: Sequence[float] = ()
 
-    def baselines(self) -> dict[str, Baseline]:
-        """Simple models for the same rows."""
-        return self.linear() | comparing.constants(self.known, self.evaluation)
+    def baselines(self, kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
+        """Simple models for the same rows, the best constant too, and notes on those left out."""
+        if "none" in kinds:
+            return {}, []
+        found, notes = self.simple(tuple(dict.fromkeys(kinds)))
+        return found | constants(self.known, self.evaluation), notes
 
     def results(self, baselines: Mapping[str, Baseline]) -> Table:
         """The scores of the model and of the baselines."""
@@ -105,13 +116,18 @@ def train_plain(path: str, options: TrainOptions, announce: Announce) -> Outcome
     evaluation = scoring.evaluate(network, target, X, prepared.y[rows], prepared.unknown)
     known = _in_units(target, prepared.y[prepared.train])
 
-    def linear() -> dict[str, Baseline]:
-        X, others = prepared.X[prepared.train[:MOST_ROWS]], prepared.X[rows]
-        return comparing.linear(X, known[:MOST_ROWS], others, len(target.classes))
+    def simple(kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
+        part, inputs = some_rows(len(known)), prepared.preprocessing.inputs
+
+        def encoded() -> EncodedRows:
+            X, others = prepared.X[prepared.train[part]], prepared.X[rows]
+            return EncodedRows(X, known[part], others, inputs, len(target.classes))
+
+        return simple_models(kinds, prepared.X.shape[1], encoded)
 
     return Outcome(
         network, fitted.save, fitted.training, fitted.ended, fitted.history, evaluation, on, known,
-        linear, prepared.columns, {}, _held_out(fitted.history),
+        simple, prepared.columns, {}, _held_out(fitted.history),
     )  # fmt: skip
 
 
@@ -125,19 +141,27 @@ def train_tabular(path: str, options: TrainOptions, announce: Announce) -> Outco
     evaluation = model.scored(rows.others, rows.y_others, rows.unknown)
     return Outcome(
         model.network, fitted.save, fitted.training, fitted.ended, model.estimator.histories_[0],
-        evaluation, rows.on, rows.y, lambda: _linear(found, rows, options), rows.uses,
-        model.importances,
+        evaluation, rows.on, rows.y, partial(_simple, found, rows, options),
+        rows.uses, model.importances,
     )  # fmt: skip
 
 
-def _linear(found: TrainingTable, rows: TabularRows, options: TrainOptions) -> dict[str, Baseline]:
-    """The linear model of a table in the encoding of the plain model."""
-    preprocessing = preparing.fitted(found, options)
-    if len(preprocessing.inputs.feature_names) > comparing.WIDEST:
-        return {}
-    train = {name: values[:MOST_ROWS] for name, values in rows.columns.items()}
-    X, others = (preprocessing.encoded(columns) for columns in (train, rows.others))
-    return comparing.linear(X, rows.y[:MOST_ROWS], others, len(rows.layout.target.classes))
+def _simple(
+    found: TrainingTable, rows: TabularRows, options: TrainOptions, kinds: Sequence[str]
+) -> tuple[dict[str, Baseline], list[str]]:
+    """Simple models of a table in the encoding of the plain model."""
+    try:
+        preprocessing = preparing.fitted(found, options)
+    except CommandError as error:
+        return {}, [f"note: no baselines: {error}"]
+    part, inputs = some_rows(len(rows.y)), preprocessing.inputs
+
+    def encoded() -> EncodedRows:
+        train = {name: values[part] for name, values in rows.columns.items()}
+        X, others = (preprocessing.encoded(columns) for columns in (train, rows.others))
+        return EncodedRows(X, rows.y[part], others, inputs, len(rows.layout.target.classes))
+
+    return simple_models(kinds, len(inputs.feature_names), encoded)
 
 
 def _held_out(history: History) -> Sequence[float]:
