@@ -50,9 +50,17 @@ def run(options: TrainOptions) -> int:
     write_line(f"{trained.ended}\n")
     baselines, left_out = trained.baselines(options.reporting.baseline)
     results = trained.results(baselines)
-    if baselines:
+    judged = trained.cross_validation(options.reporting.baseline)
+    for row in judged[1:]:
+        text = ", ".join(
+            f"{name} {value}" for name, value in zip(judged[0][1:], row[1:], strict=True)
+        )
+        trained.training[f"{judged[0][0]}, {row[0]}"] = text
+    if baselines or judged:
         trained.save(output, results)
     _show(trained, results)
+    if judged:
+        write_line(f"\n{aligned(judged)}")
     for note in left_out:
         write_line(f"\n{note}")
     remarks = trained.remarks(baselines)
@@ -62,7 +70,7 @@ def run(options: TrainOptions) -> int:
     if page:
         facts = [("data", data), *trained.training.items()]
         title = f"{trained.evaluation.target.name}, from {os.path.basename(data)}"
-        report_files.write_report(trained.report(title, facts, results, remarks), page)
+        report_files.write_report(trained.report(title, facts, results, remarks, judged), page)
         write_line(f"report  {page}")
     return 0
 
@@ -104,6 +112,8 @@ def _check(options: TrainOptions) -> str:
         raise CommandError(
             "train needs --target, the column to predict (see ffnn-fast train --help)"
         )
+    if options.split.cv and options.network.start:
+        raise CommandError("--cv trains from the beginning: leave out --cv or --start")
     _check_checkpoints(options.checkpoints)
     _check_reporting(options.reporting)
     return options.data

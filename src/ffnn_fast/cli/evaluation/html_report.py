@@ -34,6 +34,7 @@ def html_report(report: Report) -> str:
         rows=report.rows,
         results=report.results,
         remarks=report.remarks,
+        cross_validation=report.cross_validation,
         columns=_columns(report),
         figures=_figures(report),
         per_class=per_class(evaluation) if evaluation.is_classification else None,

@@ -30,6 +30,14 @@ def results_table(
     return table
 
 
+def all_scores(
+    evaluation: ScoredRows, baselines: Mapping[str, Baseline]
+) -> dict[str, dict[str, float]]:
+    """The scores of the network and of each simple model."""
+    others = {name: _scores_of(baseline, evaluation) for name, baseline in baselines.items()}
+    return {"network": scores(evaluation), **others}
+
+
 def verdict(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) -> list[str]:
     """A sentence for each simple model that predicts the rows better than the network."""
     found = scores(evaluation)

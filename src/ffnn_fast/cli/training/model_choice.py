@@ -22,6 +22,7 @@ OF_BOTH = {  # options in groups of the plain model
         "baseline",
         "threads",
         "test",
+        "cv",
         "test_fraction",
     ),
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,9 +12,10 @@ from ffnn_fast.cli.evaluation import scoring
 from ffnn_fast.cli.evaluation.report import Report
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
 from ffnn_fast.cli.evaluation.tables import Table
-from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.training import building, comparing, fitting, preparing
+from ffnn_fast.cli.output import CommandError, write_line
+from ffnn_fast.cli.training import building, comparing, fitting, folds, preparing
 from ffnn_fast.cli.training.fitting import library_errors
+from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.simple_models import (
     Baseline,
     EncodedRows,
@@ -60,6 +61,8 @@ class Outcome:
     importances : dict of str to float
     losses : list of float
         The held-out loss after each epoch, if the parameters are those of the last epoch.
+    fold_outcomes : callable
+        ``fold_outcomes()`` trains a model for each fold of ``--cv``.
     """
 
     network: Network
@@ -74,6 +77,7 @@ class Outcome:
     columns: list[tuple[str, ...]]
     importances: Mapping[str, float]
     losses: Sequence[float] = ()
+    fold_outcomes: Callable[[], Iterator[Outcome]] = lambda: iter(())
 
     def baselines(self, kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
         """Simple models for the same rows, the best constant too, and notes on those left out."""
@@ -86,6 +90,14 @@ class Outcome:
         """The scores of the model and of the baselines."""
         return comparing.results_table(self.evaluation, self.on, baselines)
 
+    def cross_validation(self, kinds: Sequence[str]) -> Table:
+        """The scores of models and baselines over the folds of ``--cv``; empty without it."""
+        found = []
+        for one in self.fold_outcomes():
+            simple, _ = one.baselines(kinds)
+            found.append(comparing.all_scores(one.evaluation, simple))
+        return folds.scores_table(found) if found else []
+
     def remarks(self, baselines: Mapping[str, Baseline]) -> list[str]:
         """Warnings where a baseline predicts better, or the held-out loss has risen."""
         if "held-out" not in self.on:
@@ -94,18 +106,53 @@ class Outcome:
         return [*verdict, *comparing.rising(self.losses)]
 
     def report(
-        self, title: str, facts: list[tuple[str, str]], results: Table, remarks: list[str]
-    ) -> Report:
+        self, title: str, facts: list[tuple[str, str]], results: Table, remarks: list[str],
+        cross_validation: Table,
+    ) -> Report:  # fmt: skip
         """The contents of the report."""
         return Report(
             title, facts, self.network, results, self.evaluation, self.history, self.on,
-            self.columns, dict(self.importances), remarks,
+            self.columns, dict(self.importances), remarks, cross_validation,
         )  # fmt: skip
 
 
 def train_plain(path: str, options: TrainOptions, announce: Announce) -> Outcome:
     """Train one network."""
-    prepared = preparing.prepare(path, options)
+    start = options.network.start
+    if start:
+        return _plain(preparing.continued(path, options, start), options, announce)
+    found = read_training_table(path, options, validates=preparing.validates(options))
+    return _with_folds(found, options, _plain_of, announce)
+
+
+def _with_folds(
+    found: TrainingTable,
+    options: TrainOptions,
+    train: Callable[[TrainingTable, TrainOptions, Announce], Outcome],
+    announce: Announce,
+) -> Outcome:
+    """The model of all training rows, and a function that trains those of the folds."""
+    k, seed = options.split.cv, options.training.seed
+    if not k:
+        return train(found, options, announce)
+    folds.check_folds(found, k)
+    trained = train(found, options, announce)
+
+    def outcomes() -> Iterator[Outcome]:
+        parts = folds.folds(found, k, seed)
+        for i, part in enumerate(parts, 1):
+            write_line(f"fold {i} of {len(parts)}")
+            yield train(part, folds.of_folds(options), lambda *_: None)
+
+    return replace(trained, fold_outcomes=outcomes)
+
+
+def _plain_of(found: TrainingTable, options: TrainOptions, announce: Announce) -> Outcome:
+    return _plain(preparing.prepared(found, options), options, announce)
+
+
+def _plain(prepared: Prepared, options: TrainOptions, announce: Announce) -> Outcome:
+    """Train one network on prepared rows."""
     with library_errors():
         network = building.build_network(prepared, options)
     announce(prepared.notes, prepared.columns, repr(network))
@@ -134,6 +181,10 @@ def train_plain(path: str, options: TrainOptions, announce: Announce) -> Outcome
 def train_tabular(path: str, options: TrainOptions, announce: Announce) -> Outcome:
     """Train a bag of networks."""
     found = read_training_table(path, options, validates=False)
+    return _with_folds(found, options, _tabular, announce)
+
+
+def _tabular(found: TrainingTable, options: TrainOptions, announce: Announce) -> Outcome:
     rows = tabular_rows(found, options)
     announce(rows.notes, rows.uses, "tabular model: a bag of networks")
     fitted = fit_tabular(rows, options)
