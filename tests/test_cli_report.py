@@ -285,3 +285,10 @@ def test_a_matrix_has_whole_names_and_f1():
         "precision",
     ]
     assert table[1][-2:] == ("0.500", "0.667")
+
+
+def test_two_classes_have_curves_and_thresholds(tmp_path):
+    made = classes(("no", "yes"), output="logistic", loss="binary_cross_entropy")
+    page = Page(read(made, tmp_path))
+    assert {"ROC curve", "precision and recall"} <= set(labels(page))
+    assert "rows predicted yes" in page.words

@@ -127,6 +127,8 @@ def test_evaluate(here, models, capsys):
 def test_reports(here, models, capsys):
     pytest.importorskip("jinja2")
     page = (here / "houses-dear.html").read_text("utf-8")
+    assert "ffnn-fast train houses.csv --preset fast" in page
+    assert "ROC curve" in page
     for fact in ("importance of the columns", "left out", "numbers the rows", "use of the columns"):
         assert fact in page
     for name in ("r.html", "r.png"):

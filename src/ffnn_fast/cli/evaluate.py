@@ -12,7 +12,7 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
-from ffnn_fast.cli.output import aligned, titled, write_line, write_notes
+from ffnn_fast.cli.output import aligned, command_text, titled, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import ScoredRows
@@ -108,6 +108,7 @@ def _facts(options: EvaluateOptions, model: TrainedModel, n_rows: int) -> list[t
 
     trained = [(f"training: {name}", value) for name, value in model.summary.items()]
     return [
+        ("command", command_text()),
         ("model", options.model),
         ("data", f"{options.data}, {n_rows} rows"),
         ("target", model.layout.target.name),

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.arguments.parsing import Command
-from ffnn_fast.cli.output import CommandError, aligned, check_output, titled, write_line
+from ffnn_fast.cli.output import (
+    CommandError,
+    aligned,
+    check_output,
+    command_text,
+    titled,
+    write_line,
+)
 from ffnn_fast.cli.training.choice_settings import described_settings
 from ffnn_fast.cli.training.train_options import Checkpoints, Reporting, TrainOptions
 from ffnn_fast.metrics import as_metric
@@ -68,7 +75,7 @@ def run(options: TrainOptions) -> int:
         write_line(f"\n{remark}")
     write_line(f"\nmodel   {output}")
     if page:
-        facts = [("data", data), *trained.training.items()]
+        facts = [("command", command_text()), ("data", data), *trained.training.items()]
         title = f"{trained.evaluation.target.name}, from {os.path.basename(data)}"
         report_files.write_report(trained.report(title, facts, results, remarks, judged), page)
         write_line(f"report  {page}")
