@@ -25,6 +25,7 @@ from ffnn_fast.cli.training.training_table import (
     unscaled,
     weighted_by_class,
 )
+from ffnn_fast.cli.unseen import ranges_of
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
@@ -175,7 +176,7 @@ def fitted(found: TrainingTable, options: TrainOptions) -> TablePreprocessing:
     return TablePreprocessing(
         found.table.has_header, found.table.names, tuple(options.reading.missing), inputs, target,
         numbers=styles_of(found.table, found.uses, target), readings=tuple(readings),
-        dates=tuple(dates),
+        dates=tuple(dates), ranges=ranges_of({f.name: v[train] for f, _, v in used(found.uses)}),
     )  # fmt: skip
 
 

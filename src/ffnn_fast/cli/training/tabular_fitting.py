@@ -23,6 +23,7 @@ from ffnn_fast.cli.training.training_table import (
     unscaled,
     weighted_by_class,
 )
+from ffnn_fast.cli.unseen import ranges_of
 
 if TYPE_CHECKING:
     from ffnn_fast.tabular import TabularClassifier, TabularRegressor
@@ -75,6 +76,7 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
         tuple(reading for _, reading, _ in inputs),
         styles_of(found.table, found.uses, target),
         {use.name: _shown(use.feature.use, use.feature.note) for use in found.uses},
+        ranges=ranges_of({one.name: v[found.rows[found.train]] for one, _, v in inputs}),
     )  # fmt: skip
     y, train, test = target.encode(found.values), found.train, found.test
     weight = weighted_by_class(options.columns.class_weight, found.weight, target, y, train)
@@ -84,7 +86,7 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
         table = layout.read(path, **reading.given())
         drop_missing = reading.drop_missing_target or not options.columns.strict
         targets = layout.targets(table, drop_missing=drop_missing)
-        columns = {name: v[targets.rows] for name, v in layout.inputs(table).items()}
+        columns = {name: v[targets.rows] for name, v in layout.typed(table).items()}
         y_others, unknown = targets.y, targets.unknown
         notes += [f"{note} (in {table.path})" for note in table.notes if note not in notes]
         notes += note_unknown(targets, target, path)
