@@ -14,13 +14,13 @@ from ffnn_fast.cli.table import Table, abbreviated
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.trained_models import is_tabular, load_plain
 from ffnn_fast.cli.training.examining import MANY_LEVELS, use_table, used
+from ffnn_fast.cli.training.splitting import arrangement_of, split
 from ffnn_fast.cli.training.train_options import Model, TrainOptions
 from ffnn_fast.cli.training.training_table import (
     TrainingTable,
     note_unknown,
     read_training_table,
     row_weights,
-    split,
     styles_of,
     unscaled,
     weighted_by_class,
@@ -116,14 +116,17 @@ def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
             f"{abbreviated(preprocessing.target.classes)}"
         )
     rng = np.random.default_rng(options.training.seed)
+    arranged = arrangement_of(table, rows, options)
+    labels = y if preprocessing.target.classes else None
     train, validation, test = split(
-        path, y, preprocessing.target.task, options, rng, validates=validates(options)
+        path, len(y), labels, options, rng, arranged, validates(options)
     )
     X, weight = preprocessing.matrix(table)[rows], None
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
     prepared = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
-    return _completed(prepared, options, table, list(table.notes))
+    notes = [*table.notes, *arranged.notes(test, validation)]
+    return _completed(prepared, options, table, notes)
 
 
 def _completed(

@@ -181,7 +181,11 @@ class Training:
         "layers 1, 2, ... that are not trained",
         metavar="K,K",
     )
-    no_shuffle: bool = option(Switch(), "keep the order of the rows", default=False)
+    no_shuffle: bool = option(
+        Switch(),
+        "keep the order of the rows: hold out the last ones, and take those of each step in order",
+        default=False,
+    )
     seed: int = option(
         Integer(0),
         "of the split, the weights and the order of the rows (default: {default})",
