@@ -296,10 +296,11 @@ class Runtime:
 class TrainOptions:
     """All options of ``ffnn-fast train``."""
 
-    data: str | None = argument(Text(), FORMATS, default=None)
+    data: str | None = argument(Text(), f"required, here or in --config: {FORMATS}", default=None)
     target: str | None = option(
         ColumnName(),
-        "the column to predict: its name, or its number (1 is the first, -1 the last)",
+        "the column to predict, required without --start: its name, or its number (1 is the first, "
+        "-1 the last)",
         metavar="COLUMN",
     )
     output: str | None = option(
