@@ -96,6 +96,8 @@ EXAMPLES = {  # of every option of train
     "log": (["log.csv"], "log.csv", "log.csv"),
     "tensorboard": (["board"], "board", "board"),
     "diagnostics": TRUE,
+    "time_column": (["day"], "day", "day"),
+    "group_column": (["2"], 2, "2"),
     "threads": (["2"], 2, 2),
     "engine": (["reference"], "reference", "reference"),
     "matmul": (["blas"], "blas", "blas"),

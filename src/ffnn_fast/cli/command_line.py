@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ffnn_fast._command_start import end as end_start
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast.cli.arguments.parsing import (
     Command,
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        end_start()
         command, options = parse(argv)
         store_command(argv)
         code = command.run(options)

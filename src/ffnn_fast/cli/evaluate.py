@@ -54,8 +54,9 @@ def run(options: EvaluateOptions) -> int:
     target = model.layout.target
     table = model.layout.read(options.data, **options.reading.given())
     targets = model.layout.targets(table, drop_missing=options.reading.drop_missing_target)
-    evaluation = model.evaluate(table, targets)
-    write_notes(table.notes)
+    columns = model.layout.typed(table)
+    evaluation = model.evaluate(table, columns, targets)
+    write_notes([*table.notes, *model.unseen(columns)])
     n_rows = len(targets.rows)
     found = scoring.scores(evaluation)
     names, values = scoring.as_cells(found)

@@ -95,6 +95,16 @@ class Split:
         "all training rows",
         metavar="K",
     )
+    time_column: str | None = option(
+        ColumnName(),
+        "a column of dates or numbers: hold out the last rows by it, never earlier ones",
+        metavar="COLUMN",
+    )
+    group_column: str | None = option(
+        ColumnName(),
+        "hold out whole groups of rows, those with one value in this column; it is no input",
+        metavar="COLUMN",
+    )
     validation_fraction: float | None = option(
         Number(0, 1),
         "share of the other rows held out to choose the epoch (plain model; default: 0.15, or 0 "

@@ -27,6 +27,14 @@ from ffnn_fast.network import Network
 
 Array = np.ndarray
 ITERATIONS = 200  # of a solver, at most
+SCIPY_REASONS = {  # part of a message of SciPy → what it means
+    "TOTAL NO. OF ITERATIONS REACHED LIMIT": "the maximum number of iterations is reached",
+    "EXCEEDS LIMIT": "the maximum number of evaluations is reached",
+    "EVALUATIONS REACHED LIMIT": "the maximum number of evaluations is reached",
+    "REDUCTION": "converged: the loss falls by no more than the tolerance",
+    "PROJECTED": "converged: the gradient is no greater than the tolerance",
+    "ABNORMAL": "the line search finds no lower loss",
+}
 STEPS_ONLY = (
     *("optimizer", "learning_rate", "schedule", "warm_up", "batch_size", "early_stopping", "tol"),
     *("max_time", "averaging", "clip_value", "clip_norm", "max_norm", "no_shuffle"),
@@ -99,10 +107,15 @@ def fit(network: Network, prepared: Prepared, options: TrainOptions) -> Fitted:
     best = getattr(history, "best_epoch", None)
     why = getattr(history, "message", "") or history.stopped
     if why not in ("", "epochs"):
-        ended += f"; {why}"
+        ended += f"; {_in_words(why)}"
     if best:
         ended += f"; the parameters are those of epoch {best}"
     return Fitted(network, prepared.preprocessing, history, training, ended)
+
+
+def _in_words(reason: str) -> str:
+    """Why a solver ended, in words where the message is one of SciPy's in capitals."""
+    return next((words for part, words in SCIPY_REASONS.items() if part in reason), reason)
 
 
 def _step(

@@ -14,17 +14,18 @@ from ffnn_fast.cli.table import Table, abbreviated
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.trained_models import is_tabular, load_plain
 from ffnn_fast.cli.training.examining import MANY_LEVELS, use_table, used
+from ffnn_fast.cli.training.splitting import arrangement_of, split
 from ffnn_fast.cli.training.train_options import Model, TrainOptions
 from ffnn_fast.cli.training.training_table import (
     TrainingTable,
     note_unknown,
     read_training_table,
     row_weights,
-    split,
     styles_of,
     unscaled,
     weighted_by_class,
 )
+from ffnn_fast.cli.unseen import ranges_of
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
@@ -119,14 +120,17 @@ def continued(path: str, options: TrainOptions, start: str) -> Prepared:
             f"{abbreviated(preprocessing.target.classes)}"
         )
     rng = np.random.default_rng(options.training.seed)
+    arranged = arrangement_of(table, rows, options)
+    labels = y if preprocessing.target.classes else None
     train, validation, test = split(
-        path, y, preprocessing.target.task, options, rng, validates=validates(options)
+        path, len(y), labels, options, rng, arranged, validates(options)
     )
     X, weight = preprocessing.matrix(table)[rows], None
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
-    rows_of = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
-    return _completed(rows_of, options, table, list(table.notes))
+    prepared = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
+    notes = [*table.notes, *arranged.notes(test, validation)]
+    return _completed(prepared, options, table, notes)
 
 
 def _completed(
@@ -179,7 +183,7 @@ def fitted(found: TrainingTable, options: TrainOptions) -> TablePreprocessing:
     return TablePreprocessing(
         found.table.has_header, found.table.names, tuple(options.reading.missing), inputs, target,
         numbers=styles_of(found.table, found.uses, target), readings=tuple(readings),
-        dates=tuple(dates),
+        dates=tuple(dates), ranges=ranges_of({f.name: v[train] for f, _, v in used(found.uses)}),
     )  # fmt: skip
 
 
