@@ -20,7 +20,7 @@ from ffnn_fast.cli.arguments.parsing import (
     check_no_unknown,
     read_options,
 )
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import CommandError, store_command
 
 COMMANDS = {  # by name: the module below cli/, and the line in the help
     "demo": ("demo", "train on handwritten digits and movie ratings, data sets of the package"),
@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command, options = parse(argv)
+        store_command(argv)
         code = command.run(options)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -13,6 +13,7 @@ import numpy as np
 from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast.cli.arguments.declaration import flag, values_of
 from ffnn_fast.cli.arguments.named_settings import Choice
+from ffnn_fast.cli.evaluation.stored_scores import summarised
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
@@ -64,12 +65,6 @@ class Fitted:
             self.network.save(path, extra={KEY: preprocessing.to_json()})
         except ValueError as error:
             raise CommandError(str(error)) from error
-
-
-def summarised(results: Table) -> dict[str, str]:
-    """The scores of the network, by name."""
-    where, *names = results[0]
-    return {f"{name} {where}": value for name, value in zip(names, results[1][1:], strict=True)}
 
 
 @contextmanager

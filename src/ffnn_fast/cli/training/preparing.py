@@ -77,15 +77,19 @@ class Prepared:
 def prepare(path: str, options: TrainOptions) -> Prepared:
     """Read the tables, split the rows, and fit the encoding to the training rows."""
     if options.network.start:
-        return _continued(path, options, options.network.start)
-    found = read_training_table(path, options, validates=validates(options))
+        return continued(path, options, options.network.start)
+    return prepared(read_training_table(path, options, validates=validates(options)), options)
+
+
+def prepared(found: TrainingTable, options: TrainOptions) -> Prepared:
+    """The rows of a table that was read."""
     preprocessing = fitted(found, options)
     X = preprocessing.matrix(found.table)[found.rows]
-    prepared = Prepared(
+    rows = Prepared(
         preprocessing, X, preprocessing.target.encode(found.values), found.weight,
         found.train, found.validation, found.test, [], columns=use_table(found.uses),
     )  # fmt: skip
-    return _completed(prepared, options, found.table, found.notes)
+    return _completed(rows, options, found.table, found.notes)
 
 
 def validates(options: TrainOptions) -> bool:
@@ -93,7 +97,7 @@ def validates(options: TrainOptions) -> bool:
     return options.training.solver is None
 
 
-def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
+def continued(path: str, options: TrainOptions, start: str) -> Prepared:
     """Rows in the encoding of a model that training continues from."""
     reading = options.reading
     if is_tabular(start):
@@ -121,8 +125,8 @@ def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
     X, weight = preprocessing.matrix(table)[rows], None
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
-    prepared = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
-    return _completed(prepared, options, table, list(table.notes))
+    rows_of = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
+    return _completed(rows_of, options, table, list(table.notes))
 
 
 def _completed(

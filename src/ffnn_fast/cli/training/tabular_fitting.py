@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ffnn_fast.cli.evaluation.stored_scores import summarised
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.tabular_layout import TABLE_KEY, TabularLayout
 from ffnn_fast.cli.trained_models import TabularModel
 from ffnn_fast.cli.training.examining import use_table, used
-from ffnn_fast.cli.training.fitting import library_errors, summarised
+from ffnn_fast.cli.training.fitting import library_errors
 from ffnn_fast.cli.training.preparing import rows_line, target_line
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.cli.training.training_table import (

@@ -242,7 +242,7 @@ class Reporting:
     """Reports and logs."""
 
     about: ClassVar[str] = (
-        "of the plain model, but for --report and --no-report, which both models have"
+        "of the plain model, but for --report, --no-report and --baseline, which both models have"
     )
 
     report: str | None = option(
@@ -252,6 +252,13 @@ class Reporting:
         metavar="FILE",
     )
     no_report: bool = option(Switch(), "write no report", default=False)
+    baseline: tuple[str, ...] = option(
+        Names(OneOf(("linear", "hgb", "none"))),
+        "models to compare with, beside the best constant: linear (logistic regression or ridge), "
+        "hgb (HistGradientBoosting of scikit-learn), or none; may be repeated (default: linear)",
+        default=("linear",),
+        metavar="{linear,hgb,none}",
+    )
     metrics: tuple[str, ...] | None = option(
         Names(),
         f"metrics of each epoch: {', '.join(METRICS)}, top_<k> (default: accuracy or r2)",
