@@ -100,3 +100,13 @@ def test_tabs_and_runs_of_blanks(tmp_path):
     assert read_table(str(path)).cells["1"].tolist() == ["18.0 8", "15.0 4"]
     path.write_text("size\tnote\n3\t2 rooms\n4\t1 room\n")
     assert read_table(str(path)).cells["note"].tolist() == ["2 rooms", "1 room"]
+
+
+def test_a_column_without_values_has_no_words(tmp_path):
+    """An empty column of numbers is missing, and no note tells of words for 1 and 0."""
+    (tmp_path / "t.csv").write_text("x,k\n,u\n,v\n")
+    table = read_table(str(tmp_path / "t.csv"))
+    values, bad = table.numbers("x", WORDS, truths=True)
+    assert np.isnan(values).all()
+    assert not bad.any()
+    assert not any("as in training" in note for note in table.notes)
