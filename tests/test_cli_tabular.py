@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from support.refusals import refused
 
 from ffnn_fast import metrics
 from ffnn_fast.cli import main
+from ffnn_fast.cli.c_program import COMPILERS
 from ffnn_fast.cli.command_line import parse
 from ffnn_fast.cli.train import default_output
 from ffnn_fast.cli.training import model_choice
@@ -148,11 +150,26 @@ def test_info(here, models, capsys):
 
 
 def test_export_names_what_to_do(here, models, capsys):
-    for kind in ("c", "safetensors"):
-        shown = run(capsys, "export", "M", "--to", kind, "-o", f"x.{kind}", code=2)
-        assert "M is a tabular model" in shown
-        assert "--model plain" in shown
-        assert not (here / f"x.{kind}").exists()
+    shown = run(capsys, "export", "M", "--to", "safetensors", "-o", "x.safetensors", code=2)
+    assert "M is a tabular model" in shown
+    assert "--model plain" in shown
+    assert not (here / "x.safetensors").exists()
+
+
+@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="needs a C compiler")
+def test_export_to_c(here, models, capsys):
+    """The C function gives what predict gives: size, town, and the parts of the date."""
+    shown = run(capsys, "export", "M", "--to", "c", "-o", "m.c")
+    header = (here / "m.h").read_text()
+    assert re.search(r"outputs +1\n +functions +m_forward, m_batch\n", shown)
+    assert "FAILED" not in shown
+    assert "d_class" in run(capsys, "export", "houses-dear.safetensors", "--to", "c", "-o", "d.c")
+    names = re.findall(r"x\[\d+\]: (.+?), (?:a number|the number of its level)", header)
+    assert names[:2] == ["size", "town"]
+    assert re.search(rf"inputs +{len(names)}\n", shown)
+    assert "are for plain models" in run(
+        capsys, "export", "M", "--to", "c", "-o", "m.c", "--jacobian", code=2
+    )
 
 
 @pytest.mark.parametrize("model", ["M", "houses-dear.safetensors"])

@@ -88,3 +88,25 @@ def test_classes_that_are_numbers(tmp_path):
     write_csv(tmp_path / "t.csv", {"y": huge, "x": [1, 2, 3, 4]})
     found = target_column(read_table(str(tmp_path / "t.csv")), "y", "classification", WORDS)
     assert found.values.tolist() == huge
+
+
+def test_tabs_and_runs_of_blanks(tmp_path):
+    """Blanks and a tab separate fields where each row has numbers between blanks."""
+    path = tmp_path / "t.data"
+    path.write_text('18.0   8   ?\t"ford torino"\n15.0   4   97.\t"vw"\n')
+    assert read_table(str(path)).cells["1"].tolist() == ["18.0", "15.0"]
+    assert read_table(str(path)).cells["4"].tolist() == ["ford torino", "vw"]
+    path.write_text("18.0 8\tford torino\n15.0 4\tvw\n")  # blanks do not split evenly
+    assert read_table(str(path)).cells["1"].tolist() == ["18.0 8", "15.0 4"]
+    path.write_text("size\tnote\n3\t2 rooms\n4\t1 room\n")
+    assert read_table(str(path)).cells["note"].tolist() == ["2 rooms", "1 room"]
+
+
+def test_a_column_without_values_has_no_words(tmp_path):
+    """An empty column of numbers is missing, and no note tells of words for 1 and 0."""
+    (tmp_path / "t.csv").write_text("x,k\n,u\n,v\n")
+    table = read_table(str(tmp_path / "t.csv"))
+    values, bad = table.numbers("x", WORDS, truths=True)
+    assert np.isnan(values).all()
+    assert not bad.any()
+    assert not any("as in training" in note for note in table.notes)

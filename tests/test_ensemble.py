@@ -130,10 +130,10 @@ def test_one_file(tmp_path, X):
     again = Ensemble.load(tmp_path / "bag.safetensors", n_threads=1)
     assert [net.spec for net in again] == [net.spec for net in nets]
     assert np.array_equal(again.outputs(X), nets.outputs(X))
-    with pytest.raises(ModelFileError):
+    with pytest.raises(ModelFileError, match=r"load it with ffnn_fast\.Ensemble\.load"):
         Network.load(tmp_path / "bag.safetensors")
     nets[1].save(tmp_path / "net.safetensors")
-    with pytest.raises(ModelFileError, match="not a file of an Ensemble"):
+    with pytest.raises(ModelFileError, match=r"load it with ffnn_fast\.Network\.load"):
         Ensemble.load(tmp_path / "net.safetensors")
 
 

@@ -284,3 +284,15 @@ def test_sparse_rows_are_no_array():
     rows = SparseRows(np.zeros(3, np.int64), np.zeros(0, np.int32), np.zeros(0), 4)
     assert rows.shape == (2, 4)
     assert rows.entries_per_row == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "place", "value"),
+    [("indptr", 1, 10**6), ("indptr", 2, 0), ("indices", 0, 99), ("indices", 0, -1)],
+)
+def test_indices_beyond_the_matrix_are_refused(part, place, value):
+    """A matrix whose indices were changed by hand is refused before any loop reads it."""
+    X = sparse.csr_matrix(np.arange(1.0, 13).reshape(4, 3))
+    getattr(X, part)[place] = value
+    with pytest.raises(ValueError, match="X is no valid sparse matrix"):
+        Network([3, 2], seed=0).fit(X, [0, 1, 0, 1], epochs=1)

@@ -10,7 +10,7 @@ pytest.importorskip("sklearn")
 
 from support.mixed_tables import mixed
 
-from ffnn_fast import ModelFileError, Network
+from ffnn_fast import Ensemble, ModelFileError, Network
 from ffnn_fast._model.model_files import packed, write_atomically
 from ffnn_fast._model.tensor_files import TensorFile
 from ffnn_fast.tabular import TabularClassifier, TabularRegressor
@@ -56,8 +56,34 @@ def test_damaged_file(classifier, tmp_path):
     with pytest.raises(ModelFileError):
         TabularClassifier.load(path)
     Network([2, 2], seed=0).save(path)
-    with pytest.raises(ModelFileError, match=r"not a file of ffnn_fast\.tabular"):
+    with pytest.raises(ModelFileError, match=r"load it with ffnn_fast\.Network\.load"):
         TabularClassifier.load(path)
+
+
+def test_file_of_another_kind(classifier, tmp_path):
+    """The message names the class that loads a file."""
+    path = tmp_path / "model.safetensors"
+    classifier.save(path)
+    for other in (TabularRegressor, Network, Ensemble):
+        with pytest.raises(ModelFileError, match=r"ffnn_fast\.tabular\.TabularClassifier\.load"):
+            other.load(path)
+    write_atomically(str(path), packed({"a": np.zeros(1)}, {"format": "ffnn_fast.tabular"}))
+    with pytest.raises(ModelFileError, match="not written by ffnn_fast"):
+        Network.load(path)
+    write_atomically(str(path), packed({"a": np.zeros(1)}, {"format": "pt"}))
+    with pytest.raises(ModelFileError, match=r"not a file of ffnn_fast\.tabular"):
+        TabularRegressor.load(path)
+
+
+def test_no_rows(classifier, regressor):
+    """A table without rows is refused as scikit-learn does."""
+    X, _, _ = mixed()
+    for call in (
+        classifier.predict, classifier.predict_proba, classifier.explain,
+        regressor.predict, regressor.predict_interval, regressor.explain,
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"0 sample\(s\) .* minimum of 1 is required"):
+            call(X[:0])
 
 
 @pytest.mark.parametrize("kind", ["classifier", "regressor"])

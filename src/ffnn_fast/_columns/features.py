@@ -117,6 +117,8 @@ def fit_features(
                 f"{option}_features names {unknown[0]!r}, which X has not; its columns are "
                 f"{', '.join(list(table.columns)[:20])}"
             )
+    if not table.columns:
+        raise ValueError("X has no columns; at least 1 is needed")
     features = tuple(
         feature_of(name, values, table.named and name not in numeric, name in categorical)
         for name, values in table.columns.items()

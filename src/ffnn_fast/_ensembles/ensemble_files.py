@@ -16,6 +16,7 @@ from ffnn_fast._c_code import CExportOptions, export_mean
 from ffnn_fast._model.model_files import (
     ModelFileError,
     named_tensors,
+    other_kind,
     packed,
     parsed,
     regular_file,
@@ -60,7 +61,8 @@ def load(path: Any, n_threads: int | None) -> list[Network]:
         with TensorFile(path) as file:
             metadata = file.metadata
             if metadata.get("format") != FORMAT:
-                raise ModelFileError(f"{path!r} is not a file of an Ensemble")
+                held = other_kind(metadata) or "is not a file of an Ensemble"
+                raise ModelFileError(f"{path!r} {held}")
             if metadata.get("format_version") != FORMAT_VERSION:
                 raise ModelFileError(
                     f"{path!r} has the format version {quoted(metadata.get('format_version'))}; "

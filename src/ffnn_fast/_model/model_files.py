@@ -39,6 +39,11 @@ FORMAT = "ffnn_fast"
 FORMAT_VERSION = "2"
 READABLE = ("1", FORMAT_VERSION)  # version 1 lacks newer keys, which have defaults
 TRAINING, STATE = "training", "training.state"  # an entry of the header, a tensor; both optional
+HOLDS = {
+    FORMAT: ("a network", "ffnn_fast.Network"),
+    "ffnn_fast ensemble": ("an ensemble", "ffnn_fast.Ensemble"),
+}
+TABULAR, ESTIMATORS = "ffnn_fast.tabular", ("TabularClassifier", "TabularRegressor")
 MAX_PARTS = 100  # lists, objects and entries of objects in a description
 
 
@@ -245,10 +250,22 @@ def _sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
+def other_kind(metadata: Mapping[str, Any]) -> str:
+    """What a file with this header holds and what loads it; empty if it is none of ours."""
+    given, kind = metadata.get("format"), metadata.get("kind")
+    held = HOLDS.get(given) if isinstance(given, str) else None
+    if given == TABULAR and kind in ESTIMATORS:
+        held = f"a {kind}", f"ffnn_fast.tabular.{kind}"
+    return f"holds {held[0]}; load it with {held[1]}.load" if held else ""
+
+
 def _read(file: TensorFile) -> ModelFile:
     metadata = file.metadata
     if metadata.get("format") != FORMAT:
-        raise ModelFileError("was not written by ffnn_fast: its header has no such format entry")
+        raise ModelFileError(
+            other_kind(metadata)
+            or "was not written by ffnn_fast: its header has no such format entry"
+        )
     if metadata.get("format_version") not in READABLE:
         raise ModelFileError(
             f"has format version {quoted(metadata.get('format_version'))}, but this ffnn_fast "

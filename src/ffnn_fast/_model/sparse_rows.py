@@ -116,7 +116,8 @@ def as_sparse_rows(X: Any, width: int, dtype: str, name: str = "X") -> SparseRow
     TypeError
         If an entry is no real number.
     ValueError
-        If X does not have `width` columns, has no rows, or holds NaN or infinity.
+        If X does not have `width` columns, has no rows, holds NaN or infinity, or has
+        indices that do not fit its shape.
     """
     if isinstance(X, SparseRows):
         rows = X
@@ -130,6 +131,10 @@ def as_sparse_rows(X: Any, width: int, dtype: str, name: str = "X") -> SparseRow
     if np.dtype(X.dtype).kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {X.dtype}")
     matrix = X.tocsr()  # the matrix itself if it is CSR
+    try:
+        matrix.check_format(full_check=True)  # SciPy's loops trust the indices
+    except ValueError as error:
+        raise ValueError(f"{name} is no valid sparse matrix: {error}") from error
     if not matrix.has_canonical_format:
         matrix = matrix.copy() if matrix is X else matrix
         matrix.sum_duplicates()  # sorts the entries of each row, too

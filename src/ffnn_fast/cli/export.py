@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast.cli.arguments.declaration import argument, option
@@ -14,6 +17,7 @@ from ffnn_fast.cli.output import CommandError, aligned, check_output, write_line
 if TYPE_CHECKING:
     from ffnn_fast.cli.onnx_comparison import Comparison
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
+    from ffnn_fast.cli.trained_models import TabularModel
     from ffnn_fast.network import Network
 
 FORMATS = ("onnx", "safetensors", "c")
@@ -75,28 +79,41 @@ def run(options: ExportOptions) -> int:
 
 
 def _of_tabular(options: ExportOptions, kind: str, path: str) -> int:
-    """Write and check a tabular model, which ONNX alone can hold."""
-    from ffnn_fast.cli.onnx_comparison import TOLERANCE, compare_tabular
+    """Write and check a tabular model."""
     from ffnn_fast.cli.trained_models import load_tabular
 
-    if kind != "onnx":
+    if kind == "safetensors":
         raise CommandError(
-            f"{options.model} is a tabular model, a bag of networks, which {kind} files cannot "
-            "hold: export it with --to onnx, or train a plain model (ffnn-fast train ... --model "
-            "plain) and export that; in Python, ffnn_fast.tabular.distill makes one network of it"
+            f"{options.model} is a tabular model, a bag of networks, which is more than the "
+            "tensors of one: export it with --to onnx or --to c, or train a plain model (ffnn-fast "
+            "train ... --model plain) and export that"
         )
     if options.bare or options.jacobian or options.fortran:
         raise CommandError("--bare, --jacobian and --fortran are for plain models")
-    from ffnn_fast.onnx import to_onnx
-
     loaded = load_tabular(options.model)
     try:
-        model = to_onnx(loaded.estimator, path, dtype=options.dtype)
+        return (_bag_to_c if kind == "c" else _bag_to_onnx)(loaded, path, options.dtype)
     except (ImportError, ValueError) as error:
         raise CommandError(str(error)) from error
+
+
+def _bag_to_onnx(loaded: TabularModel, path: str, dtype: str | None) -> int:
+    from ffnn_fast.cli.onnx_comparison import TOLERANCE, compare_tabular
+    from ffnn_fast.onnx import to_onnx
+
+    model = to_onnx(loaded.estimator, path, dtype=dtype)
     found = compare_tabular(path, loaded)
     _report_onnx(path, model, found, found.difference <= TOLERANCE)
     return 0 if found.difference <= TOLERANCE else 1
+
+
+def _bag_to_c(loaded: TabularModel, path: str, dtype: str | None) -> int:
+    from ffnn_fast.c import to_c
+
+    name = _c_name(path)
+    header = to_c(loaded.estimator, path, name=name, dtype=dtype)[1]
+    sizes = dict(re.findall(r"^#define \w+_N_(INPUTS|OUTPUTS) (\d+)$", header.read_text(), re.M))
+    return _report_c(path, name, [header], sizes["INPUTS"], sizes["OUTPUTS"])
 
 
 def _report_onnx(path: str, model: Any, found: Comparison, passed: bool) -> None:
@@ -151,10 +168,6 @@ def _to_onnx(
 def _to_c(
     network: Network, preprocessing: TablePreprocessing | None, path: str, options: ExportOptions
 ) -> int:
-    from pathlib import Path
-
-    from ffnn_fast.cli.c_program import check_program
-
     encoders = None if preprocessing is None else (preprocessing.inputs, preprocessing.target)
     name = _c_name(path)
     try:
@@ -164,15 +177,23 @@ def _to_c(
         )  # fmt: skip
     except ValueError as error:
         raise CommandError(str(error)) from error
-    found = check_program(Path(path), name)
-    functions = ["forward", "batch", *(["jacobian"] if options.jacobian else [])]
     inputs = network.spec.n_inputs if preprocessing is None else len(preprocessing.inputs.columns)
+    return _report_c(path, name, written[1:], str(inputs), str(network.spec.n_outputs))
+
+
+def _report_c(path: str, name: str, beside: Sequence[Path], inputs: str, outputs: str) -> int:
+    """Compile and run the file, and show what it holds; returns the exit code."""
+    from ffnn_fast.cli.c_program import check_program
+
+    found = check_program(Path(path), name)
+    known = ("forward", "batch", "jacobian", "class")
+    header = beside[0].read_text()
     _report(
         path,
-        ("beside it", [str(file) for file in written[1:]]),
-        ("inputs", [str(inputs)]),
-        ("outputs", [str(network.spec.n_outputs)]),
-        ("functions", [f"{name}_{function}" for function in functions]),
+        ("beside it", [str(file) for file in beside]),
+        ("inputs", [inputs]),
+        ("outputs", [outputs]),
+        ("functions", [f"{name}_{one}" for one in known if f" {name}_{one}(" in header]),
         ("check", found.lines),
     )
     return 1 if found.passed is False else 0

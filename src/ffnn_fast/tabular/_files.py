@@ -12,6 +12,7 @@ import numpy as np
 
 from ffnn_fast._model.model_files import (
     ModelFileError,
+    other_kind,
     packed,
     parsed,
     regular_file,
@@ -77,7 +78,8 @@ def read(path: Any, kind: str) -> tuple[dict[str, Any], list[Network], dict[str,
         with TensorFile(path) as file:
             metadata = file.metadata
             if metadata.get("format") != FORMAT:
-                raise ModelFileError(f"{path!r} is not a file of ffnn_fast.tabular")
+                held = other_kind(metadata) or "is not a file of ffnn_fast.tabular"
+                raise ModelFileError(f"{path!r} {held}")
             if metadata.get("format_version") != FORMAT_VERSION:
                 raise ModelFileError(
                     f"{path!r} has the format version {quoted(metadata.get('format_version'))}; "
@@ -87,8 +89,8 @@ def read(path: Any, kind: str) -> tuple[dict[str, Any], list[Network], dict[str,
             if metadata.pop("sha256", None) != _checksum(metadata, tensors):
                 raise ModelFileError(f"{path!r} is damaged: its checksum is that of other content")
             if metadata.get("kind") != kind:
-                held = str(metadata.get("kind"))[:40]
-                raise ModelFileError(f"{path!r} holds a {held}, not a {kind}")
+                held = other_kind(metadata) or "holds an unknown kind of model"
+                raise ModelFileError(f"{path!r} {held}, not with {kind}.load")
             spec = NetworkSpec.from_dict(parsed(metadata, "spec"))
             described = parsed(metadata, "described")
             arrays = {

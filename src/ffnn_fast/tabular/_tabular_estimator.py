@@ -304,9 +304,15 @@ class BaseTabular(BaseEstimator):
             check_is_fitted(self, "networks_")
         inputs = self._inputs
         numbers = matrix_of(X, inputs, by_place=not hasattr(self, "feature_names_in_"))
-        if numbers is not None:
+        if numbers is not None and len(numbers):
             return lambda a, b: inputs.transform_numbers(numbers[a:b], a), len(numbers)
-        rows = inputs.transform(self._table(X, reset=False))
+        table = self._table(X, reset=False)
+        if not table.n_rows:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape=(0, {len(table.columns)})) while a minimum "
+                f"of 1 is required by {type(self).__name__}."
+            )
+        rows = inputs.transform(table)
         return lambda a, b: rows[a:b], len(rows)
 
     def _table(self, X: Any, reset: bool) -> Table:

@@ -200,7 +200,7 @@ class Table:
         used = cells.counts[[text not in nothing for text in cells.levels]]
         meant = [truth(text) for text in levels] if truths and cells.values is None else [None]
         by_text = dict(zip(levels, meant, strict=False))
-        if None in meant:
+        if not levels or None in meant:
             style = self._style_of(cells, levels, used, style)
             self._styles[name] = style
             by_text = dict(zip(levels, style.values(levels).tolist(), strict=True))

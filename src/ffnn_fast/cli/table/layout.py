@@ -111,8 +111,8 @@ def _preamble(lines: Sequence[str]) -> int:
 def _best(lines: Sequence[str], delimiter: str) -> Layout:
     """Of the layouts with `delimiter`, or any, that which splits the rows most evenly.
 
-    Blanks count only where no other delimiter splits the rows evenly, and so does quoting other
-    than that of CSV.
+    Blanks count only where no other delimiter splits the rows evenly, or where tabs do that leave
+    several numbers in a field of each row; quoting other than that of CSV counts as blanks do.
     """
     usual = ESCAPES if any(map(ESCAPED.search, lines[:SAMPLE])) else {}
     plain = [Layout(one, 0, usual) for one in ([delimiter] if delimiter else DELIMITERS)]
@@ -121,12 +121,24 @@ def _best(lines: Sequence[str], delimiter: str) -> Layout:
     for evenness in (EVEN, NEARLY):
         best = max(range(len(plain)), key=lambda k: scores[k])
         if scores[best][0] >= evenness:
+            if others and plain[best].delimiter == "\t" and _splits_numbers(others[0], lines):
+                return others[0]
             return plain[best]
         quoted = [replace(layout, quoting=quoting) for quoting in QUOTING for layout in plain]
         for layout in (*others, *quoted):
             if _score(layout, lines)[0] >= evenness:
                 return layout
     return plain[max(range(len(plain)), key=lambda k: scores[k])]
+
+
+def _splits_numbers(blanks: Layout, lines: Sequence[str]) -> bool:
+    """Whether blanks and tabs split all rows evenly, and blanks separate numbers in each."""
+    rows = _sample(blanks, lines)
+    sampled = [line for line in lines if line.strip()][: len(rows)]
+    return _score(blanks, lines)[0] == EVEN and all(
+        any(sum(map(is_number, field.split())) > 1 for field in line.split("\t"))
+        for line in sampled
+    )
 
 
 def _score(layout: Layout, lines: Sequence[str]) -> tuple[int, float, int, int]:
