@@ -54,6 +54,7 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "sklearn": {"sklearn", "tabular", "cli", "_bench"},
     "torch": {"interchange", "_bench"},
     "tqdm": {"callbacks"},
+    "mpi4py": {"_training"},
     "jinja2": {"cli"},
     "pyarrow": {"cli", "blocks"},
     "openpyxl": {"cli"},

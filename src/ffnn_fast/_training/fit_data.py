@@ -15,6 +15,7 @@ from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_float
 from ffnn_fast._training.fit_request import FitRequest
+from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast._training.sampling import class_weights, hold_out
 
 Array = np.ndarray
@@ -25,8 +26,9 @@ MISSING = -1
 class FitData:
     """The samples of a fit, checked.
 
-    ``weight`` (n,) holds the weights of the samples times those of their classes, or is None;
-    ``fraction`` is the share of the samples to hold out.
+    ``weight`` (n_rows,) holds the weights of the rows of all ranks times those of their classes, or
+    is None; ``fraction`` is the share of the samples to hold out. Only the first rank has
+    validation samples; on all ``has_validation`` states whether there are some.
     """
 
     spec: NetworkSpec
@@ -34,11 +36,9 @@ class FitData:
     weight: Array | None
     validation: Samples | None
     fraction: float
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether there are validation samples, given or to be held out."""
-        return self.validation is not None or self.fraction > 0
+    has_validation: bool
+    n_rows: int
+    ranks: Alone
 
     def split(
         self, rng: np.random.Generator, draw: Callable[..., tuple[Array, Array]] = hold_out
@@ -72,28 +72,23 @@ class FitData:
             samples = samples.rows(which)
             weight = weight if weight is None else weight[which]
         name = f"sample_weight of {name}" if name else "sample_weight"
-        weight = as_sample_weight(weight, self.spec, len(samples.X), name)
-        return replace(samples, sample_weight=weight)
+        n = self.n_rows if which is None else len(samples.X)
+        weight = as_sample_weight(weight, self.spec, n, name)
+        own = weight if weight is None or which is not None else self.ranks.own(weight)
+        return replace(samples, sample_weight=own)
 
 
-def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitData:
+def as_fit_data(
+    spec: NetworkSpec, X: Any, y: Any, request: FitRequest, ranks: Alone = ALONE
+) -> FitData:
     """The samples of `ffnn_fast.Network.fit`; TypeError or ValueError if they are not valid."""
     samples = as_samples(spec, X, y, sparse=request.derivatives is None)
     samples = with_derivatives(spec, samples, request.derivatives, request.missing_derivatives)
     n = len(samples.X)
-    weight = None
-    if request.sample_weight is not None:
-        check = as_factors if spec.signed_weights else checked_weights
-        weight = check(request.sample_weight, n)
-    if request.class_weight is not None:
-        classes, by_class = _classes(spec, samples.Y), np.ones(n)
-        known = classes != MISSING
-        by_class[known] = class_weights(request.class_weight, classes[known])
-        name = "class_weight" if weight is None else "sample_weight times class_weight"
-        weight = by_class if weight is None else weight * by_class
-        checked_weights(weight, n, name)
+    n_rows = ranks.take_shares(n)
+    weight = _weights(spec, samples, request, ranks, n_rows)
     validation = None
-    if request.validation_data is not None:
+    if request.validation_data is not None and ranks.is_first:
         validation = as_samples(
             spec, *_as_triple(request.validation_data), "validation ", sparse=True
         )
@@ -103,7 +98,28 @@ def as_fit_data(spec: NetworkSpec, X: Any, y: Any, request: FitRequest) -> FitDa
             raise ValueError("give validation_data or validation_fraction, not both")
         if n < 2:
             raise ValueError("validation_fraction needs at least 2 rows")
-    return FitData(spec, samples, weight, validation, fraction)
+    has_validation = ranks.from_first(validation is not None or fraction > 0)
+    return FitData(spec, samples, weight, validation, fraction, has_validation, n_rows, ranks)
+
+
+def _weights(
+    spec: NetworkSpec, samples: Samples, request: FitRequest, ranks: Alone, n_rows: int
+) -> Array | None:
+    """The weights of all rows times those of their classes, (n_rows,), or None."""
+    weight = None
+    if request.sample_weight is not None:
+        given = as_factors(request.sample_weight, len(samples.X))
+        weight = ranks.all_rows(given)
+        if not spec.signed_weights:
+            weight = checked_weights(weight, n_rows)
+    if request.class_weight is not None:
+        classes, by_class = ranks.all_rows(_classes(spec, samples.Y)), np.ones(n_rows)
+        known = classes != MISSING
+        by_class[known] = class_weights(request.class_weight, classes[known])
+        name = "class_weight" if weight is None else "sample_weight times class_weight"
+        weight = by_class if weight is None else weight * by_class
+        checked_weights(weight, n_rows, name)
+    return weight
 
 
 def _classes(spec: NetworkSpec, Y: Array) -> Array:

@@ -13,6 +13,7 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.hyper_schedules import HyperSchedules, Steps
+from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.history import History
 from ffnn_fast.schedules import Memory, Schedule
 
@@ -49,6 +50,10 @@ class FitState:
         The mean of θ over `swa_epochs` epochs, in stochastic weight averaging.
     steps_before : int
         The number of steps that the schedule counts before the first of `t`.
+    ranks : Alone or Ranks
+        The processes of the fit; all numbers of rows are among those of all ranks.
+    n_rows : int
+        The number of training rows.
     rng_at_start, rng_at_epoch : mapping
         States of the generator before the fit, and before the current epoch.
     """
@@ -71,12 +76,15 @@ class FitState:
     swa_mean: Array | None = field(default=None, repr=False)
     swa_epochs: int = 0
     steps_before: int = 0
+    ranks: Alone = field(default=ALONE, repr=False)
+    n_rows: int = 0
     rng_at_start: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rng_at_epoch: Mapping[str, Any] = field(default_factory=dict, repr=False)
     schedule: Schedule = field(init=False, repr=False)
     schedules: HyperSchedules = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.n_rows = self.n_rows or len(self.train.X)
         n_steps, options = self.epochs * self.steps_per_epoch, self.options
         self.schedule = options.schedule.over(n_steps)
         self.schedules = HyperSchedules(options.rule.optimizer, options.schedules).over(n_steps)
@@ -90,6 +98,8 @@ class FitState:
         options: FitOptions,
         rng: np.random.Generator,
         history: History,
+        ranks: Alone = ALONE,
+        n_rows: int = 0,
     ) -> FitState:
         """A fit at its start."""
         optimizer_state = np.zeros((options.rule.slots, len(bound.params)), bound.spec.dtype)
@@ -97,6 +107,7 @@ class FitState:
             bound, train, validation, options, rng, history, optimizer_state,
             schedule_memory=options.schedule.new_memory(),
             stopping_memory=[rule.new_memory() for rule in options.stopping],
+            ranks=ranks, n_rows=n_rows,
         )  # fmt: skip
 
     @property
@@ -108,11 +119,6 @@ class FitState:
     def params(self) -> Array:
         """θ, (P,), itself."""
         return self.bound.params
-
-    @property
-    def n_rows(self) -> int:
-        """The number of training rows."""
-        return len(self.train.X)
 
     @property
     def rows_per_epoch(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -17,6 +18,7 @@ from ffnn_fast._training.checkpoint_files import CheckpointWriter
 from ffnn_fast._training.diagnostics import epoch_figures
 from ffnn_fast._training.divergence import DivergenceGuard
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.history import Record
 from ffnn_fast.metrics import Metric
@@ -50,7 +52,7 @@ def _fit(state: FitState, interrupts: Interrupts) -> None:
     loop = _Loop(state, interrupts)
     try:
         loop.notify("on_train_begin")
-        while state.epoch <= state.options.epochs and not state.history.stopped:
+        while state.epoch <= state.options.epochs and not loop.is_stopped():
             loop.epoch()
         state.stop("epochs")
         if state.history.stopped != "diverged":
@@ -75,10 +77,11 @@ class _Loop:
         self.deadline = perf_counter() + options.max_time
         self.work = state.bound.take_workspace(options.batch_size)
         self.divergence = DivergenceGuard(state, interrupts)
-        self.checkpoints = CheckpointWriter(options.checkpoint)
+        self.checkpoints = CheckpointWriter(options.checkpoint if state.ranks.is_first else None)
         self.per_batch = [callback for callback in options.callbacks if callback.per_batch]
         steps = state.bound.steps_in(CHUNK, options.rule, options.batch_size)
-        self.chunk = options.batch_size * (1 if self.per_batch else steps)
+        chunk = options.batch_size * (1 if self.per_batch else steps)
+        self.chunk = state.ranks.from_first(chunk)
         constant = isinstance(state.schedule, Constant) and not options.schedules
         self.hyper = state.hyper(0, 1) if constant else None
         self.order = np.arange(state.rows_per_epoch, dtype=np.int64)
@@ -87,6 +90,12 @@ class _Loop:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
         self.divergence.keep_scratch(self.state)
         self.state.bound.keep_scratch(self.work)
+
+    def is_stopped(self) -> bool:
+        """Whether the fit is to end, as the first rank has decided."""
+        history = self.state.history
+        history.stopped = self.state.ranks.from_first(history.stopped)
+        return bool(history.stopped)
 
     def notify(self, hook: str, *args: object, to: list[Callback] | None = None) -> None:
         """Call a hook of all callbacks, or of those in `to`."""
@@ -111,8 +120,10 @@ class _Loop:
         record = run(options.batch_size, ignoring, "over invalid", self._steps_and_figures)
         if record is None:
             return
+        record = state.ranks.from_first(record)
         state.history.records.append(record)
         self.notify("on_epoch_end", record)
+        record.update(state.ranks.from_first(record))  # with figures of callbacks
         self.interrupts.hold()
         try:
             _observe(state, record)
@@ -161,16 +172,16 @@ class _Loop:
         """Whether the fit is to end within the epoch; if not, write a checkpoint if it is due."""
         if perf_counter() > self.deadline:
             self.state.stop("max_time")
-        if not self.state.history.stopped:
+        if not self.is_stopped():
             self.checkpoints.within_epoch(self.state)
         return bool(self.state.history.stopped)
 
     def _figures(self) -> Record:
-        """The figures of an epoch other than its loss."""
+        """The figures of an epoch other than its loss; metrics and validation of the first rank."""
         state, options = self.state, self.state.options
         params = state.evaluated_params()
         network = state.bound if params is state.params else state.bound.on(params)
-        record = _metrics(network, state.train, options.metrics)
+        record = _metrics(network, state.train, options.metrics, ranks=state.ranks)
         if state.validation is not None:
             record["val_loss"] = network.loss(state.validation)
             record |= _metrics(network, state.validation, options.metrics, "val_")
@@ -186,12 +197,21 @@ class _Loop:
 
 
 def _metrics(
-    network: BoundNetwork, samples: Samples, metrics: Sequence[Metric], prefix: str = ""
+    network: BoundNetwork,
+    samples: Samples,
+    metrics: Sequence[Metric],
+    prefix: str = "",
+    ranks: Alone = ALONE,
 ) -> Record:
-    """The metrics on the samples; no forward pass where there are none."""
+    """The metrics on the samples of all ranks; no forward pass where there are none."""
     if not metrics:
         return {}
-    return metric_values(network.spec, network.forward(samples.X), samples, metrics, prefix)
+    given = network.forward(samples.X), samples.Y, samples.sample_weight
+    y_hat, Y, weight = ranks.gathered(*given)
+    if not ranks.is_first:
+        return {}
+    of_all = replace(samples, Y=Y, sample_weight=weight)
+    return metric_values(network.spec, y_hat, of_all, metrics, prefix)
 
 
 def _average_epoch(state: FitState) -> None:
