@@ -6,7 +6,7 @@ from pathlib import Path
 
 QUESTIONS = [
     "step", "latency", "scaling", "roofline", "fit", "solvers", "estimators", "footprint",
-    "initializers", "derivatives",
+    "initializers", "derivatives", "many",
 ]  # fmt: skip
 RELATIVE = "relative to ffnn_fast"
 RESULTS = Path(__file__).with_name("results")

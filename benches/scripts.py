@@ -5,7 +5,8 @@ from time import perf_counter
 
 EPOCHS = 30
 ROWS = 500  # of the stream
-NAMES = ["sgd", "adam", "partial_fit"]
+NAMES = ["sgd", "adam", "partial_fit", "sparse", "sparse predict"]
+TEXTS, WORDS = 4000, 30_000  # rows and columns of sparse rows, of which 0.3 % are stored
 
 
 def run(estimators, name):
@@ -13,12 +14,33 @@ def run(estimators, name):
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
+    if name.startswith("sparse"):
+        return of_sparse_rows(estimators, name)
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
     train = stream if name == "partial_fit" else fit
     with warnings.catch_warnings(action="ignore"):  # of missing convergence
         seconds, model = train(estimators, name, X, y)
     return seconds, model.score(X_test, y_test), model.predict_proba(X_test)
+
+
+def of_sparse_rows(estimators, name):
+    """The same for a few epochs on rows like those of words, or for their predictions."""
+    import numpy as np
+    from scipy.sparse import random_array
+
+    X = random_array((TEXTS, WORDS), density=0.003, format="csr", rng=np.random.default_rng(0))
+    y = np.asarray(X[:, : WORDS // 2].sum(axis=1)).ravel() > X.sum() / TEXTS / 2
+    model = estimators.MLPClassifier((100,), batch_size=200, max_iter=5, random_state=0)
+    began = perf_counter()
+    with warnings.catch_warnings(action="ignore"):
+        model.fit(X, y)
+    seconds = perf_counter() - began
+    if name == "sparse predict":
+        began = perf_counter()
+        model.predict(X)
+        seconds = perf_counter() - began
+    return seconds, model.score(X, y), model.predict_proba(X)
 
 
 def fit(estimators, solver, X, y):

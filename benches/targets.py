@@ -22,7 +22,8 @@ LATENCY = {"numpy": 15, "onnxruntime": 10, "torch": 40}
 ABOVE_BARE_CALL = 0.5e-6  # seconds
 FIT = {"scikit-learn": 3, "torch": 2, "jax": 1.2}
 SAME_ACCURACY = 0.003
-ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10}  # scikit-learn / ffnn_fast, the same script
+# scikit-learn / ffnn_fast, the same script
+ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10, "sparse": 3, "sparse predict": 3}
 TWO_THREADS = {"products": 1.85, "anywhere": 0.97}  # one thread / two threads
 SHARE_OF_PEAK = {str(MINIBATCH[3]): 0.88}
 SHARE_OF_SWEEP = {str(ONLINE[1]): 0.6}
@@ -39,3 +40,8 @@ DERIVATIVES = {
     "integrand 1-64-64-1 in quad": {"ffnn_fast: predict": 20},
 }
 ROW_WITH_JACOBIAN = 5.6e-6  # seconds, the published time of another library
+# problem -> {how it is fitted: at least}
+MANY = {
+    "64 networks 16-32-1": {"one after another": 1.9, "joblib, scikit-learn": 10, "jax.vmap": 3},
+    "8 networks 54-200-200-7": {"one after another": 1.9},
+}

@@ -45,9 +45,9 @@ def zipped(**entries):
     [
         bz2.compress(CSV),
         lzma.compress(CSV),
-        gzip.compress(CSV),
+        gzip.compress(CSV, mtime=0),
         zipped(t=CSV),
-        zipped(t=gzip.compress(CSV)),
+        zipped(t=gzip.compress(CSV, mtime=0)),
         zipped(**{"folder/": b"", "folder/t.csv": CSV, "__MACOSX/t.csv": b""}),
         '{"a": 1, "b": "x"}\n{"a": 2.5, "b": null}\n',
         '{"a": 1, "b": "x"}\n\n{"a": 2.5}\n',
@@ -64,6 +64,12 @@ def zipped(**entries):
         "a,b\n1,x\n2.5,\n".encode("utf-16-le"),
         "a,b\n1,x\n2.5,\n".encode("utf-16-be"),
         "a,b\n1,x\n2.5,\n".encode("utf-32"),
+    ],
+    ids=[
+        *("bzip2", "xz", "gzip", "zip", "zip of gzip", "zip with folders", "JSON lines"),
+        *("JSON lines, blank line", "JSON records", "JSON columns", "JSON index", "JSON split"),
+        *("JSON table", "ARFF", "ARFF strings", "BOM and tabs", "CR", "UTF-16 BOM", "UTF-16-LE"),
+        *("UTF-16-BE", "UTF-32"),
     ],
 )
 def test_the_same_table(tmp_path, content):
@@ -206,6 +212,7 @@ def database(tmp_path):
         (lzma.compress(CSV)[:-9], "damaged or incomplete xz file"),
         (b"a,b\n1,\0\n", "contains NUL bytes"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_what_is_no_table(tmp_path, monkeypatch, content, message):
     monkeypatch.chdir(tmp_path)

@@ -28,7 +28,8 @@ def test_every_argument_of_a_fit_counts_when_options_are_kept():
     fields = {name: name for name in FitRequest._fields}
     compared = set(fitting._arguments_of_options(SimpleNamespace(**fields)))
     read = {
-        *("validation_data", "validation_fraction", "sample_weight", "class_weight"),
+        *("rows", "validation_rows", "validation_data", "validation_fraction"),
+        *("sample_weight", "class_weight"),
         *("derivatives", "missing_derivatives", "rng", "resume", "comm"),
     }
     assert compared | read == set(fields)

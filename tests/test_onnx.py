@@ -238,7 +238,7 @@ def trained(tmp_path, rng):
     table = tmp_path / "houses.csv"
     table.write_text("\n".join(lines) + "\n")
     model = tmp_path / "houses.safetensors"
-    options = ["--target", "price", "--missing", "?", "--epochs", "3", "--seed", "0"]
+    options = ["--model", "plain", "--target", "price", "--epochs", "3", "--seed", "0"]
     assert main(["train", str(table), *options, "-o", str(model)]) == 0
     return model, table, [line.split(",")[:2] for line in lines[1:]]
 

@@ -294,7 +294,7 @@ def test_bad_hyperparameters(name, arguments, error):
         ({"max_norm": "1"}, TypeError),
         ({"average": 1.0}, ValueError),
         ({"frozen": 1}, TypeError),
-        ({"frozen": (0,)}, ValueError),
+        ({"frozen": (-1,)}, ValueError),
         ({"frozen": (1.0,)}, TypeError),
         ({"seed": -1}, ValueError),
         ({"seed": 0.5}, TypeError),

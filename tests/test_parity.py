@@ -20,14 +20,16 @@ from support.problems import (
 
 from ffnn_fast import Network, NetworkSpec, reference
 from ffnn_fast._model.samples import Samples
-from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast.engine import isa
 
 pytestmark = pytest.mark.engine
 FUNCTIONS = (
     "forward",
+    "forward_many",
     "loss",
     "loss_gradient",
+    "loss_many",
     "train_epoch",
     "update",
     "workspace_size",
@@ -320,3 +322,48 @@ def test_an_invalid_product_shows_in_the_result_only(engine):
     net = Network([2, 3, 1], output="identity", seed=0, engine=engine)
     net.weights[0][:] = [np.inf, -np.inf]
     assert np.isnan(net.forward(np.ones((4, 2)))).all()
+
+
+@pytest.mark.parametrize("matmul", ["own", "blas"])
+@pytest.mark.parametrize("n", [1, 2, 40])
+def test_rows_by_their_order(engine, matmul, dtype, rtol, rng, n):
+    spec = NetworkSpec((7, 13, 3), "tanh", "identity", "huber", dtype, l2=0.1)
+    problem = random_problem(spec, 50, rng, "dense")
+    params, order = random_params(spec, rng), rng.integers(0, 50, n)
+    weight = rng.random(50).astype(dtype)
+    found = []
+    for backend in (engine, reference):
+        plan = backend.Plan(spec, 1, matmul)
+        work = aligned_empty(backend.workspace_size(plan, 50), dtype)
+        out = np.empty((n, 3), dtype)
+        again = np.empty_like(out)
+        backend.forward(plan, params, problem.X, out, work, order)
+        backend.forward(plan, params, problem.X[order], again, work)
+        assert np.array_equal(out, again)
+        given = problem.X, problem.Y, weight
+        value = backend.loss(plan, params, *given, work, None, order)
+        assert value == backend.loss(plan, params, *(a[order] for a in given), work)
+        found.append((out, value))
+    assert relative_error(found[0][0], found[1][0]) <= rtol
+    assert found[0][1] == pytest.approx(found[1][1], rel=rtol)
+
+
+def test_many_parameter_vectors(engine, dtype, rtol, rng):
+    spec = NetworkSpec((7, 13, 3), "relu", "identity", "huber", dtype, l2=0.1)
+    problem = random_problem(spec, 9, rng, "dense")
+    thetas = np.stack([random_params(spec, rng) for _ in range(5)])
+    found = []
+    for backend in (engine, reference):
+        plan = backend.Plan(spec, 1, "own")
+        work = aligned_empty(backend.workspace_size(plan, 9), dtype)
+        out, values = np.empty((5, 9, 3), dtype), np.empty(5)
+        backend.forward_many(plan, thetas, problem.X, out, work)
+        backend.loss_many(plan, thetas, problem.X, problem.Y, None, values, work)
+        for theta, y_hat, value in zip(thetas, out, values, strict=True):
+            alone = np.empty_like(y_hat)
+            backend.forward(plan, theta, problem.X, alone, work)
+            assert np.array_equal(alone, y_hat)
+            assert value == backend.loss(plan, theta, problem.X, problem.Y, None, work)
+        found.append((out, values))
+    assert relative_error(found[0][0], found[1][0]) <= rtol
+    assert found[0][1] == pytest.approx(found[1][1], rel=rtol)

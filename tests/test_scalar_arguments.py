@@ -45,6 +45,7 @@ REQUIRED = {  # valid values of the arguments without a default
     "calibration_curve": {"happened": LABELS, "probability": [0.0, 0.5, 1.0]},
     "confusion_matrix": {"labels": LABELS, "predicted": LABELS},
     "expected_calibration_error": {"happened": LABELS, "probability": [0.0, 0.5, 1.0]},
+    "fit_many": {"networks": [Network((5, 3, 2))], "X": X, "y": Y},
     "top_k_accuracy": {"labels": LABELS, "scores": SCORES},
     "Network": {"layer_sizes": (5, 3, 2)},
     "NetworkSpec": {"layer_sizes": (5, 3, 2)},
@@ -55,6 +56,7 @@ REQUIRED = {  # valid values of the arguments without a default
     "Network.gradient_descent": {"X": X, "y": Y, "learning_rate": 0.5},
     "Network.levenberg_marquardt": dict(zip("Xy", values(40), strict=True)),
     "Network.minimize": {"X": X, "y": Y},
+    "Network.initialize": {"X": X},
     "Network.predictor": {},
     "Network.step": {"X": X, "y": Y, "learning_rate": 0.5},
 }
@@ -71,6 +73,8 @@ GOOD = {  # valid values of optional arguments whose default is None, or takes l
     "Network.fit.tol": 0.5,
     "Network.fit.learning_rate": 0.5,
     "Network.find_learning_rate.rng": 1,
+    "Network.initialize.rng": 1,
+    "Network.initialize.most_rows": 2,
     "Network.gradient_descent.max_iterations": 2,
     "Network.levenberg_marquardt.max_iterations": 2,
     "Network.levenberg_marquardt.quasi_newton_steps": 2,
@@ -85,6 +89,7 @@ GOOD = {  # valid values of optional arguments whose default is None, or takes l
     },
     "as_optimizer.learning_rate": 0.5,
     "confusion_matrix.n_classes": 2,
+    "fit_many.n_threads": 1,
     "top_k_accuracy.k": 2,
 }
 # Functions of a network and a path, and the file that each writes.
@@ -97,7 +102,15 @@ NOT_CHECKED = {
     *("logistic_cross_entropy", "softmax_binary_cross_entropy"),
     *("logistic_cross_entropy_gradient", "softmax_binary_cross_entropy_gradient"),
     *("Trace", "GradientCheck", "Evaluation", "Objective", "SolverHistory", "RateCurve"),
-    *("Interval", "LeastSquaresFit", "Stepper", "from_keras", "from_sklearn", "from_torch"),
+    *(
+        "Interval",
+        "LeastSquaresFit",
+        "ManyProgress",
+        "Stepper",
+        "from_keras",
+        "from_sklearn",
+        "from_torch",
+    ),
 }
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -297,3 +299,28 @@ def test_rows_of_one_kind_of_missing_values():
     both = model.predict(pd.concat([frame[:1].astype(object).assign(kind=None), frame[1:]]))
     alone = model.predict(frame[:1].astype(object).assign(kind=None))
     np.testing.assert_array_equal(both[:1], alone)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from ffnn_fast.tabular import TabularRegressor
+X = np.random.default_rng(0).normal(size=(200_000, 20))
+scale = 1 if sys.platform == "darwin" else 1024
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+TabularRegressor(epochs=1, n_networks=2, n_threads=1).fit(X[:500], X[:500, 0]).predict(X[:5000])
+before = peak()
+model = TabularRegressor(epochs=1, n_networks=2, n_threads=1).fit(X, X[:, 0])
+model.predict(X)
+print((peak() - before) / X.nbytes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="resource is not there")
+def test_memory():
+    """A fit and a prediction take a few copies of the table, in float32, beside it."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 5

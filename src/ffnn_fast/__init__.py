@@ -5,6 +5,8 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ffnn_fast._ensembles.ensemble import Ensemble
+from ffnn_fast._ensembles.fit_many import fit_many
 from ffnn_fast._model.heads import Head
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.spec import NetworkSpec
@@ -17,6 +19,7 @@ from ffnn_fast._runtime.taylor_calls import Taylor
 from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
+from ffnn_fast._training.many import ManyProgress
 from ffnn_fast._training.ranks import Distributed
 from ffnn_fast._training.rate_finder import RateCurve
 from ffnn_fast._training.stepper import Stepper
@@ -43,6 +46,7 @@ __all__ = [
     "Distributed",
     "DivergedWarning",
     "EarlyStopping",
+    "Ensemble",
     "Evaluation",
     "GradientCheck",
     "Head",
@@ -51,6 +55,7 @@ __all__ = [
     "JacobianFunction",
     "LeastSquaresFit",
     "Loss",
+    "ManyProgress",
     "ModelFileError",
     "Network",
     "NetworkSpec",
@@ -62,6 +67,7 @@ __all__ = [
     "Taylor",
     "Trace",
     "__version__",
+    "fit_many",
     "from_keras",
     "from_sklearn",
     "from_torch",

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ffnn_fast._public import public
 from ffnn_fast._scalars import as_bool, as_generator, as_int
 
 __all__ = ["RowBlocks"]
@@ -38,7 +37,6 @@ class _Rows(Protocol):
         """Rows start..end-1 and their targets, new arrays."""
 
 
-@public()
 class RowBlocks:
     """Blocks of rows (X, y), each time in another order.
 

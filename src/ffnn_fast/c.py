@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ffnn_fast._c_code import CExportOptions, EncodersLike, export_estimator
+from ffnn_fast._ensembles.ensemble import Ensemble
 from ffnn_fast.network import Network
 
 __all__ = ["to_c"]
@@ -46,9 +47,10 @@ def to_c(
 
     Parameters
     ----------
-    net : Network, MLPClassifier, MLPRegressor, Pipeline, tabular estimator or Student
-        A student of `ffnn_fast.tabular.distill` is written by its method ``to_c``. Estimators may
-        be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or by a
+    net : Network, Ensemble, MLPClassifier, MLPRegressor, Pipeline, tabular estimator or Student
+        For an Ensemble this is `ffnn_fast.Ensemble.export_c`, without the last three options. A
+        student of `ffnn_fast.tabular.distill` is written by its method ``to_c``. Estimators may be
+        scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or by a
         ``TransformedTargetRegressor`` with a scaler.
     path : str or path-like
         Ends in ``.c``; the header lies beside it. Existing files are replaced.
@@ -73,6 +75,10 @@ def to_c(
     OSError
         If a file cannot be written.
     """
+    if isinstance(net, Ensemble):
+        if jacobian or fortran or preprocessing is not None:
+            raise ValueError("jacobian, fortran and preprocessing go with a Network")
+        return net.export_c(path, name=name, dtype=dtype)
     if isinstance(net, Network):
         return net.export_c(
             path, name=name, dtype=dtype, jacobian=jacobian, fortran=fortran,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ffnn_fast._c_code import CExportOptions, EncodersLike, export_c
 from ffnn_fast._conversion import as_numbers
 from ffnn_fast._model import predictions
-from ffnn_fast._model.arrays import as_output_weight, as_params, as_rows
+from ffnn_fast._model.arrays import as_output_weight, as_params, as_rows, as_thetas
 from ffnn_fast._model.derivative_targets import with_derivatives
 from ffnn_fast._model.directions import as_vector
 from ffnn_fast._model.heads import HeadsLike
@@ -21,7 +22,13 @@ from ffnn_fast._model.samples import as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
 from ffnn_fast._names import hints_keywords
-from ffnn_fast._runtime import differentiation, inspection, outputs_of_rows, taylor_calls
+from ffnn_fast._runtime import (
+    differentiation,
+    inspection,
+    many_parameters,
+    outputs_of_rows,
+    taylor_calls,
+)
 from ffnn_fast._runtime.bound_network import aligned_copy
 from ffnn_fast._runtime.c_function import CFunction, c_function, low_level_callable
 from ffnn_fast._runtime.predict_functions import JacobianFunction, PredictFunction
@@ -35,6 +42,7 @@ from ffnn_fast._training import partial_fit as streaming
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.fit_request import FitRequest, RateFinderRequest
+from ffnn_fast._training.many import Job
 from ffnn_fast._training.ranks import ending_all
 from ffnn_fast._training.stepper import Stepper
 from ffnn_fast._training.stopping import EarlyStopping
@@ -200,6 +208,34 @@ class Network:
         net = cls.__new__(cls)
         settings = Settings(engine, n_threads, matmul)
         net._assemble(spec, as_params(params, spec), as_generator(None, "rng"), settings)
+        return net
+
+    @classmethod
+    def from_spec(
+        cls, spec: NetworkSpec, *, seed: int | np.random.Generator | None = None,
+        initializer: str | Initializer = "auto", engine: str | None = None,
+        n_threads: int | None = None, matmul: str = "auto",
+    ) -> Network:  # fmt: skip
+        """A network of a description, with parameters that are drawn.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+        seed, initializer, engine, n_threads, matmul
+            As in `Network`.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described.
+        """
+        net, rng = cls.__new__(cls), as_generator(seed, "seed")
+        settings = Settings(engine, n_threads, matmul)
+        net._assemble(spec, initialize(spec, initializer, rng), rng, settings, initializer)
         return net
 
     def _assemble(
@@ -763,6 +799,63 @@ class Network:
         samples = as_samples(self.spec, X, y, sample_weight)
         return taylor_calls.hessian_product(self._bound, samples, as_vector(v, self.spec))
 
+    def forward_many(self, thetas: ArrayLike, X: ArrayLike) -> Array:
+        """ŷ of the same rows at each of K parameter vectors, as evolution strategies need them.
+
+        Parameters
+        ----------
+        thetas : array-like of shape (K, P)
+            Each laid out as `params`, which this does not use or change.
+        X : array-like of shape (n, n_0) or (n_0,)
+
+        Returns
+        -------
+        ndarray of shape (K, n, n_L), or (K, n_L) for one sample
+            Of the network's dtype; ``[j]`` has the bits of `forward` with θ_j as `params`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `forward`; also if `thetas` are not finite vectors of P numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ffnn_fast import Network
+        >>> net = Network([2, 3, 1], output="identity", seed=0)
+        >>> thetas = np.random.default_rng(0).normal(size=(100, len(net.params)))
+        >>> net.forward_many(thetas, [0.5, -0.5]).shape
+        (100, 1)
+        """
+        rows, single = as_rows(X, self.spec)
+        y_hat = many_parameters.forward_many(self._bound, as_thetas(thetas, self.spec), rows)
+        return y_hat[:, 0] if single else y_hat
+
+    def loss_many(
+        self, thetas: ArrayLike, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """The objective at each of K parameter vectors.
+
+        Parameters
+        ----------
+        thetas : array-like of shape (K, P)
+            As in `forward_many`.
+        X, y, sample_weight
+            As in `loss`.
+
+        Returns
+        -------
+        ndarray of shape (K,)
+            ``[j]`` has the bits of `loss` with θ_j as `params`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss` and `forward_many`.
+        """
+        samples = as_samples(self.spec, X, y, sample_weight)
+        return many_parameters.loss_many(self._bound, as_thetas(thetas, self.spec), samples)
+
     def step(
         self, X: ArrayLike, y: ArrayLike, learning_rate: float, *,
         clip_value: float | None = None, clip_norm: float | None = None,
@@ -853,7 +946,8 @@ class Network:
     def fit(
         self, X: ArrayLike, y: ArrayLike, *, epochs: int = 10, batch_size: int | None = 32,
         optimizer: OptimizerLike = "sgd", learning_rate: RateLike = None,
-        schedules: SchedulesLike = None,
+        schedules: SchedulesLike = None, rows: ArrayLike | None = None,
+        validation_rows: ArrayLike | None = None,
         validation_data: Sequence[ArrayLike | None] | None = None, validation_fraction: float = 0.0,
         sample_weight: ArrayLike | None = None, derivatives: tuple[ArrayLike, float] | None = None,
         missing_derivatives: str = "refuse", class_weight: str | Mapping[int, float] | None = None,
@@ -894,18 +988,23 @@ class Network:
             optimizer, and ``"dropout"``, the rate of every layer that drops units. The network must
             have one rate of dropout, for which the schedule stands in this fit; layers without
             dropout stay without. Not `ReduceOnPlateau`.
+        rows : array-like of shape (m,), optional
+            Indices of the rows to train on, each any number of times, or a mask (n,) of bools;
+            default: all. The result has the bits of a fit on ``X[rows]``, of which no copy is made.
+        validation_rows : array-like of shape (m,), optional
+            Indices of the rows that stand in place of `validation_data`, with their weights.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows on which ``val_loss`` and the metrics are computed after each epoch.
         validation_fraction : float, default 0.0
             Share of the rows, in [0, 1), to hold out for that instead: drawn by the generator,
-            stratified by class for classifiers. The rows are copied.
+            stratified by class for classifiers.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
         derivatives : (dY_dX, weight), optional
             Fit ∂ŷ/∂x to dY_dX too, (n, n_L, n_0), or (n, n_0) for one output. To the objective is
             added ``weight · Σ_jd (∂ŷ_j/∂x_d − dY_dX_jd)² / 2``, weighted by `sample_weight`, as a
             mean over the rows: the squared error of Sobolev training (W. M. Czarnecki et al.,
-            2017).
+            2017). The rows are copied if only some of them count.
             Not for networks with dropout. Steps are computed one by one, each with n_0 tangents.
         missing_derivatives : {"refuse", "ignore"}, default "refuse"
             Whether NaN in dY_dX is an error, or leaves that derivative out.
@@ -995,7 +1094,7 @@ class Network:
         """
         request = FitRequest(
             epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
-            schedules=schedules,
+            schedules=schedules, rows=rows, validation_rows=validation_rows,
             validation_data=validation_data, validation_fraction=validation_fraction,
             sample_weight=sample_weight, derivatives=derivatives,
             missing_derivatives=missing_derivatives, class_weight=class_weight, shuffle=shuffle,
@@ -1677,6 +1776,11 @@ decay_factors, epsilon_factors : optional
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Network:
         return self.copy()
+
+    def _fit_job(self, request: FitRequest) -> Job:
+        """A fit of this network, for `ffnn_fast.fit_many`."""
+        put = partial(setattr, self, "history")
+        return Job(self._bound, self._settings, self.rng, request, put)
 
     def __getstate__(self) -> dict[str, Any]:
         return {

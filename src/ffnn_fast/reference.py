@@ -52,6 +52,7 @@ __all__ = [
     "back_propagation",
     "dense_targets",
     "forward",
+    "forward_many",
     "forward_propagation",
     "gradient_of_head",
     "heads_of",
@@ -63,6 +64,7 @@ __all__ = [
     "jvp",
     "loss",
     "loss_gradient",
+    "loss_many",
     "losses_of_head",
     "moving_entries",
     "normal_equations",
@@ -234,27 +236,43 @@ def penalty(plan: Plan, params: Array) -> float:
     return total
 
 
-def forward(plan: Plan, params: Array, X: Array, out: Array, work: Array | None) -> None:
-    """out := ŷ, (n, n_L), for the rows of X, (n, n_0)."""
-    out[...] = forward_propagation(plan, params, X)[1][-1]
+def forward(
+    plan: Plan, params: Array, X: Array, out: Array, work: Array | None, order: Array | None = None
+) -> None:
+    """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,)."""
+    rows = X if order is None else X[order]
+    out[...] = forward_propagation(plan, params, rows)[1][-1]
+
+
+def forward_many(plan: Plan, params: Array, X: Array, out: Array, work: Array | None) -> None:
+    """out := ŷ of the same rows at each of K vectors θ, (K, n, n_L); params (K, P)."""
+    for theta, y_hat in zip(params, out, strict=True):
+        forward(plan, theta, X, y_hat, work)
 
 
 def loss(
-    plan: Plan,
-    params: Array,
-    X: Array,
-    Y: Array,
-    sample_weight: Array | None,
-    work: Array | None,
-    mask: Mask | None = None,
-) -> float:
+    plan: Plan, params: Array, X: Array, Y: Array, sample_weight: Array | None,
+    work: Array | None, mask: Mask | None = None, order: Array | None = None,
+) -> float:  # fmt: skip
     """(1/n) Σ_i w_i ℓ_i + penalty; Y is (n,) labels or (n, T), w is (n,) or None.
 
-    `mask`, a seed and a step t >= 1, applies the dropout masks of that step.
+    `mask`, a seed and a step t >= 1, applies the dropout masks of that step. With `order`, (m,), of
+    those rows only, m for n.
     """
+    if order is not None:
+        X, Y = X[order], Y[order]
+        sample_weight = None if sample_weight is None else sample_weight[order]
     a, h = forward_propagation(plan, params, X, mask)
     losses = sample_losses(plan, a[-1], h[-1], dense_targets(plan, Y))
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
+
+
+def loss_many(
+    plan: Plan, params: Array, X: Array, Y: Array, sample_weight: Array | None, values: Array,
+    work: Array | None,
+) -> None:  # fmt: skip
+    """values := `loss` at each of K vectors θ, (K,) float64; params (K, P)."""
+    values[:] = [loss(plan, theta, X, Y, sample_weight, work) for theta in params]
 
 
 def loss_gradient(

@@ -6,6 +6,7 @@ from ffnn_fast._c_code.c_files import (
     export_c,
     export_columns,
     export_estimator,
+    export_mean,
 )
 from ffnn_fast._c_code.c_text import identifier_of
 
@@ -15,5 +16,6 @@ __all__ = [
     "export_c",
     "export_columns",
     "export_estimator",
+    "export_mean",
     "identifier_of",
 ]

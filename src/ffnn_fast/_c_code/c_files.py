@@ -18,6 +18,7 @@ from ffnn_fast._c_code.c_fortran import fortran_module
 from ffnn_fast._c_code.c_functions import functions
 from ffnn_fast._c_code.c_layers import Network, check_activations, parameters
 from ffnn_fast._c_code.c_maths import maths_source
+from ffnn_fast._c_code.c_outputs import Outputs
 from ffnn_fast._c_code.c_text import check_file_name, check_identifier, comment, identifier_of
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.fitted import as_fitted
@@ -96,6 +97,16 @@ def export_estimator(model: Any, path: PathLike, options: CExportOptions) -> tup
     fitted = as_fitted(model, "to_c")
     parts = network_of(fitted, options.dtype or fitted.spec.dtype)
     return _write(*parts, path, options)
+
+
+def export_mean(
+    spec: NetworkSpec, params: np.ndarray, members: int, path: PathLike, options: CExportOptions
+) -> tuple[Path, ...]:
+    """A network whose outputs are those of `members` networks, as C that gives their mean."""
+    outputs = Outputs(spec.n_outputs // members, members=members)
+    about = f"The outputs are the means of those of {members} networks, which lie side by side."
+    columns = Columns(spec.n_inputs, outputs, description=("", about))
+    return _write(spec, params, columns, path, options)
 
 
 def export_columns(

@@ -91,6 +91,8 @@ class Outputs:
         y is factor · h_L + offset, computed in double.
     pair : bool
         Whether y is 1 − h_L and h_L, of one output.
+    members : int
+        y is the mean of so many consecutive parts of h_L, summed in order.
     classes : tuple of Classes
     """
 
@@ -98,6 +100,7 @@ class Outputs:
     factor: Array | None = None
     offset: Array | None = None
     pair: bool = False
+    members: int = 1
     classes: tuple[Classes, ...] = ()
 
     def arrays(self) -> str:
@@ -116,6 +119,8 @@ class Outputs:
         """Statements that set y."""
         if self.pair:
             return [f"y[0] = 1 - {h}[0];", f"y[1] = {h}[0];"]
+        if self.members > 1:
+            return self._mean("y[i]", h, real)
         text = f"{h}[i]"
         if self.factor is not None:
             text = f"({real})((double){text} * y_factor[i] + y_offset[i])"
@@ -125,15 +130,27 @@ class Outputs:
         """Statements that set column c of J."""
         if self.pair:
             return [f"J[c] = -{t}[0];", f"J[{n_inputs} + c] = {t}[0];"]
+        if self.members > 1:
+            return self._mean(f"J[i * {n_inputs} + c]", t, real)
         text = f"{t}[i]"
         if self.factor is not None:
             text = f"({real})((double){text} * y_factor[i])"
         return [f"for (i = 0; i < {self.n}; ++i) J[i * {n_inputs} + c] = {text};"]
 
+    def _mean(self, target: str, h: str, real: str) -> list[str]:
+        """Statements that set `target` of every output to the mean over the members."""
+        terms = [f"{h}[{m * self.n} + i]" for m in range(self.members)]
+        body = [f"    {target} = {terms[0]};", *(f"    {target} += {term};" for term in terms[1:])]
+        body.append(f"    {target} *= {literal(1 / self.members, real)};")
+        return [f"for (i = 0; i < {self.n}; ++i) {{", *body, "}"]
+
     def decode(self, y: Array, J: Array) -> tuple[Array, Array]:
         """The same in NumPy, of (n, n_L) and (n, n_L, inputs)."""
         if self.pair:
             return np.hstack([1 - y, y]), np.hstack([-J, J])
+        if self.members > 1:
+            parts = y.reshape(len(y), self.members, self.n).mean(axis=1)
+            return parts, J.reshape(len(J), self.members, self.n, -1).mean(axis=1)
         if self.factor is None or self.offset is None:
             return y, J
         return y * self.factor + self.offset, J * self.factor[:, None]

@@ -103,7 +103,9 @@ def column_of(values: Any, what: str) -> Array:
     if kind == "b":
         return np.where(array, "True", "False").astype(object)
     if kind in "fiu":
-        return _finite(ignoring("over", array.astype, np.float64), what)
+        wide = array.itemsize > 8
+        numbers = ignoring("over", array.astype, np.float64) if wide else array.astype(np.float64)
+        return _finite(numbers, what)
     if kind == "M":
         return array.astype(TIME)
     if kind == "m":

@@ -265,6 +265,14 @@ def as_params(params: Any, spec: NetworkSpec) -> Array:
     return as_finite(given, spec.dtype, "params")
 
 
+def as_thetas(thetas: Any, spec: NetworkSpec) -> Array:
+    """K parameter vectors, (K, P), finite and of the network's dtype."""
+    given = as_numbers(thetas, "thetas")
+    if given.ndim != 2 or given.shape[1] != spec.n_params or not len(given):
+        raise ValueError(f"thetas must have shape (K, {spec.n_params}), got {given.shape}")
+    return as_finite(given, spec.dtype, "thetas")
+
+
 def _by_row(given: Array, spec: NetworkSpec, n: int, name: str) -> Array:
     """Targets with n rows, (n,) or (n, columns); those of one sample may lack their first axis."""
     if given.ndim == 0 and n == 1:

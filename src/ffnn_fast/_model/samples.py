@@ -20,7 +20,8 @@ class Samples:
     X may be `SparseRows`.
 
     ``derivatives`` (n, n_0, n_L) are those that ∂ŷ/∂x is fitted to, NaN where there is none, with
-    their weight in the objective.
+    their weight in the objective. With ``order``, (m,), only those rows are samples, any number of
+    times each, and nothing is copied.
     """
 
     X: Array
@@ -28,14 +29,33 @@ class Samples:
     sample_weight: Array | None = None
     derivatives: Array | None = None
     derivative_weight: float = 0.0
+    order: Array | None = None
+
+    @property
+    def n(self) -> int:
+        """The number of samples."""
+        return len(self.X) if self.order is None else len(self.order)
+
+    @property
+    def targets(self) -> Samples:
+        """The targets and weights of the samples, without X: copied if there is an order."""
+        if self.order is None:
+            return self
+        weight = None if self.sample_weight is None else self.sample_weight[self.order]
+        return Samples(self.X[:0], self.Y[self.order], weight)
 
     def rows(self, which: Array) -> Samples:
-        """A copy of some of the rows."""
+        """A copy of some of the rows; `which` counts those of X, whatever the order."""
         weight = None if self.sample_weight is None else self.sample_weight[which]
         some = Samples(self.X[which], self.Y[which], weight)
         if self.derivatives is None:
             return some
         return some.with_derivatives(self.derivatives[which], self.derivative_weight)
+
+    def batch(self, which: Array) -> Samples:
+        """The same; the samples themselves for all rows, which are one batch in any order."""
+        whole = self.order is None and len(which) == len(self.X)
+        return self if whole else self.rows(which)
 
     def dense(self) -> Samples:
         """The same samples with dense rows."""

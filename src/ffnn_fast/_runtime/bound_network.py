@@ -25,6 +25,7 @@ from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.predict_functions import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.reference_stepper import ReferenceStepper
+from ffnn_fast._runtime.sparse_plans import for_sparse_rows
 from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast._scalars import LARGEST
 from ffnn_fast.optimizers import StepRule
@@ -132,29 +133,8 @@ class BoundNetwork:
 
     def taking(self, X: Any) -> BoundNetwork:
         """The same network for sparse or for dense rows, whichever X holds."""
-        if not isinstance(X, SparseRows):
-            return self.dense or self
-        if self.entries is not None and X.entries_per_row <= self.entries:
-            return self
         dense = self.dense or self
-        known: BoundNetwork | None = dense.made.get("sparse")
-        if known is None or known.entries is None or X.entries_per_row > known.entries:
-            known = dense.made["sparse"] = dense._for_sparse(X.entries_per_row)
-        return known
-
-    def _for_sparse(self, entries: float) -> BoundNetwork:
-        """The same network for rows with about so many stored entries."""
-        make = partial(self.backend.Plan, self.spec, matmul="own", sparse=True)
-        plans = {self.threads_now: make(n_threads=self.threads_now)}
-
-        def plan_now() -> Any:
-            n = self.threads_now
-            return plans.get(n) or plans.setdefault(n, make(n_threads=n))
-
-        return replace(
-            self, plan=plan_now(), calls_blas=False, limited_plan=plan_now, entries=entries,
-            dense=self,
-        )  # fmt: skip
+        return for_sparse_rows(dense, X.entries_per_row) if isinstance(X, SparseRows) else dense
 
     def run(self, n: int, function: Callable[..., Any], *args: Any) -> Any:
         """``function(*args)``, which calls the backend on n rows at a time.
@@ -175,21 +155,21 @@ class BoundNetwork:
         """The same, of a former call if there is some; see `keep_scratch`."""
         return self.take_scratch(self.backend.workspace_size(self.plan, n))
 
-    def forward(self, X: Array) -> Array:
-        """ŷ, (n, n_L)."""
-        n = len(X)
+    def forward(self, X: Array, order: Array | None = None) -> Array:
+        """ŷ, (n, n_L), or of the rows in `order` only."""
+        n = len(X) if order is None else len(order)
         if isinstance(X, SparseRows) != (self.entries is not None):
-            return self.taking(X).forward(X)
+            return self.taking(X).forward(X, order)
         if n == 1 and self._keeps_predictors:
-            return self._forward_of_one(X)
+            return self._forward_of_one(X if order is None else X[order])
         out = np.empty((n, self.spec.n_outputs), dtype=self.spec.dtype)
-        self._scratched(self.backend.workspace_size, self.backend.forward, 1, (X, out))
+        size, options = self.backend.workspace_size, () if order is None else (order,)
+        self._scratched(size, self.backend.forward, 1, (X, out), options, n)
         return out
 
     @cached_property
     def _keeps_predictors(self) -> bool:
-        small = len(self.params) <= MOST_PREDICTED and self.entries is None
-        return small and not self.uses_blas
+        return len(self.params) <= MOST_PREDICTED and not self.uses_blas and self.entries is None
 
     def _forward_of_one(self, X: Array) -> Array:
         """ŷ of one row, (1, n_L), by a predictor that is kept."""
@@ -226,9 +206,11 @@ class BoundNetwork:
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         if isinstance(X, SparseRows) != (self.entries is not None):
             return self.taking(X).loss(samples)
+        options = () if samples.order is None else (None, samples.order)
         if work is not None:
-            return self._call(self.backend.loss, len(X), 1, X, Y, weight, work)
-        return self._scratched(self.backend.workspace_size, self.backend.loss, 1, (X, Y, weight))
+            return self._call(self.backend.loss, samples.n, 1, X, Y, weight, work, *options)
+        size, function = self.backend.workspace_size, self.backend.loss
+        return self._scratched(size, function, 1, (X, Y, weight), options, samples.n)
 
     def loss_gradient(
         self,
@@ -306,11 +288,12 @@ class BoundNetwork:
         passes: int,
         arrays: tuple[Array | None, ...],
         options: tuple[Any, ...] = (),
+        n: int | None = None,
     ) -> Any:
-        """``function(*arrays, work, *options)``, arrays[0] being the rows, with scratch that is
-        kept for the next call unless it is large.
+        """``function(*arrays, work, *options)`` on n rows, those of arrays[0] by default, with
+        scratch that is kept for the next call unless it is large.
         """
-        n = len(arrays[0])  # type: ignore[arg-type]
+        n = len(arrays[0]) if n is None else n  # type: ignore[arg-type]
         work = self.take_scratch(size(self.plan, n))
         result = self._call(function, n, passes, *arrays, work, *options)
         self.keep_scratch(work)
@@ -445,8 +428,7 @@ class BoundNetwork:
         total, drops, H = 0.0, any(self.spec.dropout_rates), len(rule.optimizer.hyper)
         for step, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
-            # All rows are one batch in their own order: nothing to gather.
-            batch = samples if len(rows) == len(samples.X) else samples.rows(rows)
+            batch = samples.batch(rows)
             t += 1
             row = hyper[min(step, len(hyper) - 1)]
             mask: Any = (rule.seed, t, *row[H:].tolist()) if drops else None

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ffnn_fast._scalars import as_int
 
@@ -71,8 +72,15 @@ def openmp_limit() -> int:
     It is what `threadpoolctl.threadpool_limits` sets; without one, ``OMP_NUM_THREADS`` as it was
     when the runtime was loaded, or the number of CPUs.
     """
-    function = _omp_get_max_threads()
+    function = _openmp_function("omp_get_max_threads")
     return UNLIMITED if function is None else max(1, function())
+
+
+def use_one_thread_here() -> None:
+    """Set OpenMP's limit to 1 for the calling thread: what it calls starts no threads."""
+    function = _openmp_function("omp_set_num_threads")
+    if function is not None:
+        function(1)
 
 
 def _quota() -> int:
@@ -91,12 +99,12 @@ def _omp_num_threads() -> int:
 
 
 @cache
-def _omp_get_max_threads() -> Callable[[], int] | None:
-    """The function of the runtime that the engine is linked with; None without OpenMP."""
+def _openmp_function(name: str) -> Callable[..., Any] | None:
+    """A function of the runtime that the engine is linked with; None without OpenMP."""
     try:
         from ffnn_fast.engine import isa
 
-        function: Callable[[], int] = ctypes.CDLL(isa.engine.__file__).omp_get_max_threads
+        function: Callable[..., Any] = getattr(ctypes.CDLL(isa.engine.__file__), name)
     except (ImportError, OSError, AttributeError):
         return None
     return function

@@ -97,9 +97,7 @@ class DistributedNetwork(BoundNetwork):
             if len(piece):
                 own_seed = (seed + (ranks.rank * len(pieces) + i) * GAMMA) % MOST_SEED
                 given: Any = (own_seed, *mask) if any(spec.dropout_rates) else None
-                whole = len(piece) == len(samples.X) and ranks.size == 1
-                batch = samples if whole else samples.rows(piece)
-                loss, _ = self.loss_gradient(batch, grad, given)
+                loss, _ = self.loss_gradient(samples.batch(piece), grad, given)
                 losses[i] = len(piece) * loss
                 grad *= grad.dtype.type(len(piece) / len(rows))
             else:
@@ -115,6 +113,8 @@ def refuse_options(request: FitRequest) -> None:
     """ValueError for options of a fit that ranks do not share."""
     refused = {
         "validation_fraction": (bool(request.validation_fraction), "give validation_data"),
+        "rows": (request.rows is not None, "give X and y of those rows"),
+        "validation_rows": (request.validation_rows is not None, "give validation_data"),
         "derivatives": (request.derivatives is not None, "leave them out"),
         "diagnostics": (bool(request.diagnostics), "leave them out"),
         "on_interrupt='return'": (request.on_interrupt == "return", "an interrupt ends all ranks"),

@@ -93,13 +93,15 @@ class DivergenceGuard:
         self.interrupts.release()
         layer = _first_layer_not_finite(state, rows, after)
         what = "a parameter" if math.isfinite(loss) else "the loss"
-        warnings.warn(
+        message = (
             f"training diverged: {what} is not finite in epoch {state.epoch}, step {step}, layer "
             f"{layer}; the parameters are those before that step. Try a smaller learning rate "
-            f"(it was {state.rates(step - 1, 1)[0]:g}), clip_norm=1.0, or standardised inputs",
-            DivergedWarning,
-            stacklevel=stacklevel(),
+            f"(it was {state.rates(step - 1, 1)[0]:g}), clip_norm=1.0, or standardised inputs"
         )
+        if state.together is not None:
+            state.together.warnings.append((state, message))
+        else:
+            warnings.warn(message, DivergedWarning, stacklevel=stacklevel())
 
     def _copy_arrays(self, state: FitState) -> None:
         self.params[:] = state.params

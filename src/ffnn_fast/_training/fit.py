@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -19,6 +19,7 @@ from ffnn_fast._model.predictions import (
     has_score,
     score_metric,
 )
+from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.sobolev import SobolevNetwork
@@ -63,23 +64,51 @@ def prepare(
     TypeError, ValueError
         If an argument is not as described there; nothing has been changed then.
     """
+    samples = as_samples(bound.spec, X, y, sparse=request.derivatives is None)
+    return checked(bound, net_rng, samples, request).start(bound)
+
+
+@dataclass(frozen=True)
+class CheckedFit:
+    """The arguments of a fit, all checked; nothing has been changed or drawn."""
+
+    data: FitData
+    options: FitOptions
+    rng: np.random.Generator
+    resume: PathLike | bool
+
+    def start(self, bound: BoundNetwork) -> FitState:
+        """The state of the fit at its start, or that of a checkpoint."""
+        bound = bound.taking(self.data.samples.X)
+        if self.data.samples.derivatives is not None:
+            bound = SobolevNetwork.of(bound)
+        if isinstance(self.data.ranks, Ranks):
+            bound = _shared(bound, self.options, self.rng, self.data.ranks)
+        return _start(bound, self.data, self.options, self.rng, self.resume)
+
+
+def checked(
+    bound: BoundNetwork, net_rng: np.random.Generator, samples: Samples, request: FitRequest
+) -> CheckedFit:
+    """The arguments of a fit on checked samples; errors as `prepare`."""
     spec, ranks = bound.spec, as_ranks(request.comm)
     if isinstance(ranks, Ranks):
         refuse_options(request)
         _check_weights(request, ranks)
-    data = as_fit_data(spec, X, y, request, ranks)
+        ranks.take_shares(len(samples.X))
+    data = as_fit_data(spec, samples, request, ranks)
     options = _checked_options(bound, data, request)
-    bound = bound.taking(data.samples.X)
+    bound.taking(data.samples.X)  # raises for rows that the network cannot take
     if data.samples.derivatives is not None:
-        bound = SobolevNetwork.of(bound)
+        bound.spec.require_plain("fit with derivatives")
         options = replace(options, derivative_weight=data.samples.derivative_weight)
-    rng = net_rng if request.rng is None else as_generator(request.rng, "rng")
     if isinstance(ranks, Ranks):
-        bound, options = _shared(bound, options, rng, ranks), replace(options, gradient_norm=False)
+        options = replace(options, gradient_norm=False)
     if options.checkpoint and ranks.is_first:
         spec.to_dict()  # raises if the description cannot be written
         checkpoint_files.check_target(options.checkpoint.path)
-    return _start(bound, data, options, rng, request.resume)
+    rng = net_rng if request.rng is None else as_generator(request.rng, "rng")
+    return CheckedFit(data, options, rng, request.resume)
 
 
 def _check_weights(request: FitRequest, ranks: Ranks) -> None:
@@ -119,7 +148,7 @@ def _checked_options(bound: BoundNetwork, data: FitData, request: FitRequest) ->
 
     Options are kept only of arguments that cannot change.
     """
-    given, n = _arguments_of_options(request), data.n_rows
+    given, n = _arguments_of_options(request), data.n
     key = (tuple(map(type, given)), given, n, data.has_validation)  # 1, 1.0 and True are equal
     kept = bound.made.get("options")
     if kept is not None and kept[0] == key:
@@ -196,14 +225,14 @@ def _start(
     start = before if content is None else rng.bit_generator.state
     try:
         train, validation = data.split(rng, checkpoint_files.draw_of(content))
-        n = len(train.X) if data.fraction else data.n_rows
+        n = ranks.count(train.n)
         options = replace(options, batch_size=n) if options.batch_size > n else options
         seed = (
             draw_dropout_seed(data.spec, rng) if content is None else resuming.dropout_seed(content)
         )
         if seed:
             options = replace(options, rule=replace(options.rule, seed=seed))
-        state = FitState.new(bound, train, validation, options, rng, History(), ranks, n)
+        state = FitState.new(bound, train, validation, options, rng, History(), ranks)
         if options.schedules:
             ignoring("over invalid", state.check_schedules)
         state.rng_at_start = start

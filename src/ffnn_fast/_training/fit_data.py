@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._conversion import as_numbers
 from ffnn_fast._model.arrays import as_factors, as_sample_weight, checked_weights
 from ffnn_fast._model.derivative_targets import with_derivatives
 from ffnn_fast._model.predictions import labels
 from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.sparse_rows import SparseRows
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_float
 from ffnn_fast._training.fit_request import FitRequest
@@ -26,19 +28,32 @@ MISSING = -1
 class FitData:
     """The samples of a fit, checked.
 
-    ``weight`` (n_rows,) holds the weights of the rows of all ranks times those of their classes, or
-    is None; ``fraction`` is the share of the samples to hold out. Only the first rank has
-    validation samples; on all ``has_validation`` states whether there are some.
+    ``weight`` (n,) holds the weights of the samples times those of their classes, or is None;
+    ``rows`` the indices of the samples that count, or None for all; ``fraction`` is the share of
+    them to hold out, ``validation_rows`` are others that validate. With several ranks, n and the
+    weights are those of all, and ``validates`` is whether the first has validation samples.
     """
 
     spec: NetworkSpec
     samples: Samples
     weight: Array | None
+    rows: Array | None
     validation: Samples | None
+    validation_rows: Array | None
     fraction: float
-    has_validation: bool
-    n_rows: int
-    ranks: Alone
+    ranks: Alone = ALONE
+    validates: bool = False
+
+    @property
+    def n(self) -> int:
+        """The number of samples to train on and to hold out."""
+        return self.ranks.count(len(self.samples.X) if self.rows is None else len(self.rows))
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are validation samples, given or to be held out."""
+        given = self.validation is not None or self.validation_rows is not None
+        return given or self.fraction > 0 or self.validates
 
     def split(
         self, rng: np.random.Generator, draw: Callable[..., tuple[Array, Array]] = hold_out
@@ -50,76 +65,117 @@ class FitData:
         ValueError
             If the fraction comes to no row, or the weights of a part are all 0.
         """
+        spec, rows, training = self.spec, self.rows, "the training rows"
+        if self.validation_rows is not None:
+            held = self._part(self.validation_rows, "the validation rows")
+            return self._part(rows, training), held
         if not self.fraction:
-            return self._part(None), self.validation
-        spec, Y = self.spec, self.samples.Y
+            return self._part(rows, "" if rows is None else training), self.validation
+        Y = self.samples.Y if rows is None else self.samples.Y[rows]
         single = spec.task == "classification" and (spec.takes_labels or spec.n_outputs == 1)
-        train, held = draw(len(Y), self.fraction, rng, _classes(spec, Y) if single else None)
-        if not len(held):
+        train, out = draw(len(Y), self.fraction, rng, _classes(spec, Y) if single else None)
+        if not len(out):
             by_class = ", since every class keeps a training row" if single else ""
             raise ValueError(
                 f"validation_fraction={self.fraction:g} of {len(Y)} rows comes to no row"
                 f"{by_class}; give a larger fraction, or validation_data"
             )
-        return self._part(train, "the training rows"), self._part(held, "the held-out rows")
+        if rows is not None:
+            train, out = rows[train], rows[out]
+        return self._part(train, training), self._part(out, "the held-out rows")
 
     def _part(self, which: Array | None, name: str = "") -> Samples:
-        """Some samples, or all without a copy; the mean of their weights is 1."""
+        """Some samples, or all, without a copy of X; the mean of their weights is 1."""
         samples, weight = self.samples, self.weight
-        if which is None and weight is None:
-            return samples
-        if which is not None:
-            samples = samples.rows(which)
-            weight = weight if weight is None else weight[which]
-        name = f"sample_weight of {name}" if name else "sample_weight"
-        n = self.n_rows if which is None else len(samples.X)
-        weight = as_sample_weight(weight, self.spec, n, name)
-        own = weight if weight is None or which is not None else self.ranks.own(weight)
-        return replace(samples, sample_weight=own)
+        copied = samples.derivatives is not None or isinstance(samples.X, SparseRows)
+        if which is not None and copied:
+            samples, weight = samples.rows(which), None if weight is None else weight[which]
+            which = None
+        if weight is not None:
+            given = weight if which is None else weight[which]
+            name = f"sample_weight of {name}" if name else "sample_weight"
+            scaled = as_sample_weight(given, self.spec, len(given), name)
+            if which is not None:
+                weight = np.zeros(len(weight), self.spec.dtype)
+                weight[which] = scaled
+            else:
+                weight = self.ranks.own(scaled)
+        return replace(samples, sample_weight=weight, order=which)
 
 
 def as_fit_data(
-    spec: NetworkSpec, X: Any, y: Any, request: FitRequest, ranks: Alone = ALONE
+    spec: NetworkSpec, samples: Samples, request: FitRequest, ranks: Alone = ALONE
 ) -> FitData:
     """The samples of `ffnn_fast.Network.fit`; TypeError or ValueError if they are not valid."""
-    samples = as_samples(spec, X, y, sparse=request.derivatives is None)
     samples = with_derivatives(spec, samples, request.derivatives, request.missing_derivatives)
     n = len(samples.X)
-    n_rows = ranks.take_shares(n)
-    weight = _weights(spec, samples, request, ranks, n_rows)
+    rows = as_row_indices(request.rows, n, "rows")
+    weight = None
+    if request.sample_weight is not None:
+        weight = ranks.all_rows(as_factors(request.sample_weight, n))
+        weight = weight if spec.signed_weights else checked_weights(weight, len(weight))
+    if request.class_weight is not None:
+        classes = ranks.all_rows(_classes(spec, samples.Y))
+        weight = _times_class_weight(classes, rows, weight, request.class_weight)
     validation = None
     if request.validation_data is not None and ranks.is_first:
         validation = as_samples(
             spec, *_as_triple(request.validation_data), "validation ", sparse=True
         )
     fraction = as_float(request.validation_fraction, "validation_fraction", 0, 1, "left")
-    if fraction:
-        if validation is not None:
-            raise ValueError("give validation_data or validation_fraction, not both")
-        if n < 2:
-            raise ValueError("validation_fraction needs at least 2 rows")
-    has_validation = ranks.from_first(validation is not None or fraction > 0)
-    return FitData(spec, samples, weight, validation, fraction, has_validation, n_rows, ranks)
+    validation_rows = as_row_indices(request.validation_rows, n, "validation_rows")
+    validates = ranks.from_first(validation is not None)
+    data = FitData(
+        spec, samples, weight, rows, validation, validation_rows, fraction, ranks, validates
+    )
+    given = [("validation_data", validation), ("validation_rows", validation_rows)]
+    names = [name for name, value in given if value is not None]
+    names += ["validation_fraction"] if fraction else []
+    if len(names) > 1:
+        raise ValueError(f"give {' or '.join(names)}, not both")
+    if fraction and data.n < 2:
+        raise ValueError("validation_fraction needs at least 2 rows")
+    return data
 
 
-def _weights(
-    spec: NetworkSpec, samples: Samples, request: FitRequest, ranks: Alone, n_rows: int
-) -> Array | None:
-    """The weights of all rows times those of their classes, (n_rows,), or None."""
-    weight = None
-    if request.sample_weight is not None:
-        given = as_factors(request.sample_weight, len(samples.X))
-        weight = ranks.all_rows(given)
-        if not spec.signed_weights:
-            weight = checked_weights(weight, n_rows)
-    if request.class_weight is not None:
-        classes, by_class = ranks.all_rows(_classes(spec, samples.Y)), np.ones(n_rows)
-        known = classes != MISSING
-        by_class[known] = class_weights(request.class_weight, classes[known])
-        name = "class_weight" if weight is None else "sample_weight times class_weight"
-        weight = by_class if weight is None else weight * by_class
-        checked_weights(weight, n_rows, name)
-    return weight
+def as_row_indices(rows: Any, n: int, name: str) -> Array | None:
+    """Indices of rows, (m,) int64, from indices or a mask (n,) of bools; None for None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are neither, none, or not all in 0..n-1.
+    """
+    if rows is None:
+        return None
+    given = as_numbers(rows, name)
+    if given.dtype == bool and given.shape == (n,):
+        given = np.flatnonzero(given)
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} must be a vector of integers, or ({n},) bools; got {given.dtype} of shape "
+            f"{given.shape}"
+        )
+    if not len(given):
+        raise ValueError(f"{name} must name at least one row, got none")
+    low, high = int(given.min()), int(given.max())
+    if low < 0 or high >= n:
+        raise ValueError(f"{name} must be in 0..{n - 1}, got {low if low < 0 else high}")
+    return np.ascontiguousarray(given, dtype=np.int64)
+
+
+def _times_class_weight(
+    classes: Array, rows: Array | None, weight: Array | None, given: Any
+) -> Array:
+    """The weights (n,) times those of the classes; of rows that do not count times 1."""
+    by_class = np.ones(len(classes))
+    which = np.arange(len(classes)) if rows is None else rows
+    which = which[classes[which] != MISSING]
+    by_class[which] = class_weights(given, classes[which])
+    name = "class_weight" if weight is None else "sample_weight times class_weight"
+    product = by_class if weight is None else weight * by_class
+    checked_weights(product, len(product), name)
+    return product
 
 
 def _classes(spec: NetworkSpec, Y: Array) -> Array:

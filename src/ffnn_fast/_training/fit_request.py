@@ -31,6 +31,8 @@ class FitRequest(NamedTuple):
     optimizer: OptimizerLike
     learning_rate: RateLike
     schedules: SchedulesLike
+    rows: ArrayLike | None
+    validation_rows: ArrayLike | None
     validation_data: Sequence[ArrayLike | None] | None
     validation_fraction: float
     sample_weight: ArrayLike | None

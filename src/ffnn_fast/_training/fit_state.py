@@ -21,6 +21,26 @@ Array = np.ndarray
 
 
 @dataclass
+class FitsTogether:
+    """What fits that run at the same time, in several threads, share.
+
+    Attributes
+    ----------
+    cancelled : bool
+        Whether each is to end at once, as by Ctrl-C.
+    warnings : list of (FitState, str)
+        Warnings that the calling thread is to give: those of a fit with the fit.
+    """
+
+    cancelled: bool = False
+    warnings: list[tuple[FitState, str]] = field(default_factory=list)
+
+    def cancel(self) -> None:
+        """End every fit after its steps at hand."""
+        self.cancelled = True
+
+
+@dataclass
 class FitState:
     """The state of a fit; callbacks see it as a `ffnn_fast.callbacks.FitView`.
 
@@ -50,10 +70,10 @@ class FitState:
         The mean of θ over `swa_epochs` epochs, in stochastic weight averaging.
     steps_before : int
         The number of steps that the schedule counts before the first of `t`.
+    together : FitsTogether or None
+        What the fits that run at the same time share.
     ranks : Alone or Ranks
-        The processes of the fit; all numbers of rows are among those of all ranks.
-    n_rows : int
-        The number of training rows.
+        The processes of the fit; numbers of rows are those of all ranks.
     rng_at_start, rng_at_epoch : mapping
         States of the generator before the fit, and before the current epoch.
     """
@@ -76,15 +96,14 @@ class FitState:
     swa_mean: Array | None = field(default=None, repr=False)
     swa_epochs: int = 0
     steps_before: int = 0
+    together: FitsTogether | None = field(default=None, repr=False)
     ranks: Alone = field(default=ALONE, repr=False)
-    n_rows: int = 0
     rng_at_start: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rng_at_epoch: Mapping[str, Any] = field(default_factory=dict, repr=False)
     schedule: Schedule = field(init=False, repr=False)
     schedules: HyperSchedules = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.n_rows = self.n_rows or len(self.train.X)
         n_steps, options = self.epochs * self.steps_per_epoch, self.options
         self.schedule = options.schedule.over(n_steps)
         self.schedules = HyperSchedules(options.rule.optimizer, options.schedules).over(n_steps)
@@ -99,15 +118,13 @@ class FitState:
         rng: np.random.Generator,
         history: History,
         ranks: Alone = ALONE,
-        n_rows: int = 0,
     ) -> FitState:
         """A fit at its start."""
         optimizer_state = np.zeros((options.rule.slots, len(bound.params)), bound.spec.dtype)
         return cls(
             bound, train, validation, options, rng, history, optimizer_state,
             schedule_memory=options.schedule.new_memory(),
-            stopping_memory=[rule.new_memory() for rule in options.stopping],
-            ranks=ranks, n_rows=n_rows,
+            stopping_memory=[rule.new_memory() for rule in options.stopping], ranks=ranks,
         )  # fmt: skip
 
     @property
@@ -119,6 +136,11 @@ class FitState:
     def params(self) -> Array:
         """θ, (P,), itself."""
         return self.bound.params
+
+    @property
+    def n_rows(self) -> int:
+        """The number of training rows."""
+        return self.ranks.count(self.train.n)
 
     @property
     def rows_per_epoch(self) -> int:
@@ -167,6 +189,11 @@ class FitState:
     def stop(self, reason: str) -> None:
         """End the fit after the current batch or epoch; the first reason counts."""
         self.history.stopped = self.history.stopped or reason
+
+    def check_cancelled(self) -> None:
+        """KeyboardInterrupt if the fits that run together are to end."""
+        if self.together is not None and self.together.cancelled:
+            raise KeyboardInterrupt
 
     def averaged_params(self) -> Array | None:
         """The average of θ so far, (P,), or None."""

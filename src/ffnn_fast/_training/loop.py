@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -84,7 +83,9 @@ class _Loop:
         self.chunk = state.ranks.from_first(chunk)
         constant = isinstance(state.schedule, Constant) and not options.schedules
         self.hyper = state.hyper(0, 1) if constant else None
-        self.order = np.arange(state.rows_per_epoch, dtype=np.int64)
+        rows = state.train.order
+        self.rows = np.arange(state.n_rows, dtype=np.int64) if rows is None else rows
+        self.order = self.rows[: state.rows_per_epoch]
 
     def keep_scratch(self) -> None:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
@@ -105,6 +106,7 @@ class _Loop:
     def epoch(self) -> None:
         """Train one epoch, or the rest of it, and record it."""
         state, options = self.state, self.state.options
+        state.check_cancelled()
         if options.checkpoint:
             state.rng_at_epoch = state.rng.bit_generator.state
         # One batch of all rows is the same in any order.
@@ -112,7 +114,8 @@ class _Loop:
             shuffle, n = state.rng.permutation, state.n_rows
             many = n > MANY_ROWS
             order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
-            self.order = order[: state.rows_per_epoch]
+            order = order[: state.rows_per_epoch]
+            self.order = order if state.train.order is None else self.rows[order]
         if state.position == 0:
             self.notify("on_epoch_begin")
         self.divergence.take_snapshot(state)
@@ -170,6 +173,7 @@ class _Loop:
 
     def _is_over(self) -> bool:
         """Whether the fit is to end within the epoch; if not, write a checkpoint if it is due."""
+        self.state.check_cancelled()
         if perf_counter() > self.deadline:
             self.state.stop("max_time")
         if not self.is_stopped():
@@ -206,11 +210,11 @@ def _metrics(
     """The metrics on the samples of all ranks; no forward pass where there are none."""
     if not metrics:
         return {}
-    given = network.forward(samples.X), samples.Y, samples.sample_weight
-    y_hat, Y, weight = ranks.gathered(*given)
+    y_hat, targets = network.forward(samples.X, samples.order), samples.targets
+    y_hat, Y, weight = ranks.gathered(y_hat, targets.Y, targets.sample_weight)
     if not ranks.is_first:
         return {}
-    of_all = replace(samples, Y=Y, sample_weight=weight)
+    of_all = Samples(targets.X, Y, weight)
     return metric_values(network.spec, y_hat, of_all, metrics, prefix)
 
 

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import sleep
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from ffnn_fast._text import quoted
 
 Array = np.ndarray
 Value = TypeVar("Value")
+FORWARDED = 1.0  # s; mpiexec drops what it has not yet read from a rank when one aborts
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # in the repr of an object, another in every process
 
 
@@ -113,7 +115,7 @@ class Alone:
 
     is_first = True
 
-    def take_shares(self, n: int) -> int:
+    def count(self, n: int) -> int:
         """The number of rows of all processes, of which this one has n."""
         return n
 
@@ -121,7 +123,7 @@ class Alone:
         """Values of the rows of all processes, of those of this one."""
         return values
 
-    def own(self, values: Array) -> Array:
+    def own(self, values: Any) -> Any:
         """Of values of all rows those of this process."""
         return values
 
@@ -156,8 +158,8 @@ class Ranks(Alone):
         self.rank, self.size = self.comm.rank, self.comm.size
         self.is_first = self.rank == 0
 
-    def take_shares(self, n: int) -> int:
-        """The number of rows of all processes, of which this one has n.
+    def take_shares(self, n: int) -> None:
+        """Exchange the numbers of rows, of which this rank has n.
 
         Raises
         ------
@@ -174,7 +176,10 @@ class Ranks(Alone):
                     f"{share.start} to {share.stop} of {total}, it has {self._start} to "
                     f"{self._end}; Distributed.share gives them"
                 )
-        return total
+
+    def count(self, n: int) -> int:
+        """The number of rows of all ranks."""
+        return int(self.starts[-1])
 
     @property
     def _start(self) -> int:
@@ -188,7 +193,7 @@ class Ranks(Alone):
         """Values of the rows of all processes, of those of this one."""
         return np.concatenate(self.comm.allgather(values))
 
-    def own(self, values: Array) -> Array:
+    def own(self, values: Any) -> Any:
         """Of values of all rows those of this process."""
         return values[self._start : self._end]
 
@@ -294,6 +299,7 @@ def _ending_all(comm: Any) -> Iterator[None]:
             raise
         sys.stderr.write(f"rank {comm.rank} of {comm.size} ends all:\n{traceback.format_exc()}")
         sys.stderr.flush()
+        sleep(FORWARDED)
         comm.Abort(1)
         raise
 

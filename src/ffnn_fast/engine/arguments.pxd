@@ -135,6 +135,16 @@ cdef inline batch_t batch_of_inputs(const plan_t* plan, X, int typenum) except *
     return batch
 
 
+cdef inline int put_in_order(batch_t* batch, order) except -1:
+    """Of the rows of the batch only those in `order` (m,), m > 0; None: all"""
+    cdef Py_ssize_t n = batch.n
+    if order is not None:
+        check_array(order, cnp.NPY_INT64, 1, "order", False)
+        batch.order, batch.n = <const int64_t*>cnp.PyArray_DATA(order), cnp.PyArray_DIM(order, 0)
+        require(batch.n > 0 and all_below(batch.order, batch.n, NULL, n), "a row in order")
+    return 0
+
+
 cdef inline batch_t batch_of_arrays(
     const plan_t* plan, X, Y, sample_weight, order, int typenum
 ) except *:
@@ -151,10 +161,7 @@ cdef inline batch_t batch_with_targets(
 ) except *:
     """The same of the rows of a batch"""
     cdef Py_ssize_t n = batch.n
-    if order is not None:
-        check_array(order, cnp.NPY_INT64, 1, "order", False)
-        batch.order, batch.n = <const int64_t*>cnp.PyArray_DATA(order), cnp.PyArray_DIM(order, 0)
-        require(batch.n > 0 and all_below(batch.order, batch.n, NULL, n), "a row in order")
+    put_in_order(&batch, order)
     if cnp.PyArray_Check(Y) and cnp.PyArray_NDIM(Y) == 1:
         batch.labels = <const int64_t*>vector(Y, cnp.NPY_INT64, n, "Y")
         require(plan.heads == 1, "Y")

@@ -15,8 +15,8 @@ cimport numpy as cnp
 from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.arguments cimport (
     all_below, batch_of_arrays, batch_of_inputs, batch_of_sparse, batch_with_targets, check_array,
-    checked_dropout, hyperparameters, is_plain, matrix, memory_for_gradient, require, require_plain,
-    stack, vector, workspace,
+    checked_dropout, hyperparameters, is_plain, matrix, memory_for_gradient, put_in_order, require,
+    require_plain, stack, vector, workspace,
 )
 from ffnn_fast.engine.derivatives cimport (
     input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
@@ -157,20 +157,42 @@ def workspace_size(Plan plan, Py_ssize_t n):
     return size
 
 
-def forward(Plan plan, params, X, out, work):
-    """out := ŷ, (n, n_L), for the rows of X, (n, n_0)."""
+cdef void _outputs(
+    Plan plan, const char* theta, const batch_t* batch, char* y, void* scratch, int threads
+) noexcept nogil:
+    """y (n, n_L) := ŷ at θ"""
+    if plan.is_double:
+        run_forward(
+            &plan.c, <const double*>theta, batch, <double*>y, <double*>scratch, threads
+        )
+    else:
+        run_forward(&plan.c, <const float*>theta, batch, <float*>y, <float*>scratch, threads)
+
+
+cdef double _objective(
+    Plan plan, const step_t* step, const char* theta, const batch_t* batch, void* scratch,
+    int threads,
+) noexcept nogil:
+    """The objective on the batch at θ"""
+    if plan.is_double:
+        return run_loss(
+            &plan.c, step, <const double*>theta, batch, <double*>scratch, threads
+        )
+    return run_loss(&plan.c, step, <const float*>theta, batch, <float*>scratch, threads)
+
+
+def forward(Plan plan, params, X, out, work, order=None):
+    """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,)."""
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
     cdef sparse_t sparse
     cdef batch_t batch = _inputs(plan, X, &sparse)
+    put_in_order(&batch, order)
     cdef void* y = matrix(out, plan.typenum, batch.n, c.n[c.L], "out", True)
     cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
     cdef int threads = _threads_for_outputs(plan, &batch, scratch)
     with nogil:
-        if plan.is_double:
-            run_forward(c, <double*>theta, &batch, <double*>y, <double*>scratch, threads)
-        else:
-            run_forward(c, <float*>theta, &batch, <float*>y, <float*>scratch, threads)
+        _outputs(plan, <char*>theta, &batch, <char*>y, scratch, threads)
 
 
 cdef batch_t _inputs(Plan plan, X, sparse_t* sparse) except *:
@@ -190,27 +212,56 @@ cdef int _threads_for_outputs(Plan plan, const batch_t* batch, void* scratch) no
     return plan.threads_for_sparse(batch, batch.n, 2)
 
 
-def loss(Plan plan, params, X, Y, sample_weight, work, mask=None):
+def forward_many(Plan plan, params, X, out, work):
+    """out := ŷ of the same rows at each of K vectors θ, (K, n, n_L); params (K, P)."""
+    cdef plan_t* c = &plan.c
+    cdef Py_ssize_t j, K = params.shape[0]
+    cdef char* theta = <char*>matrix(params, plan.typenum, K, c.P, "params")
+    cdef batch_t batch = batch_of_inputs(c, X, plan.typenum)
+    cdef char* y = <char*>stack(out, plan.typenum, K, batch.n, c.n[c.L], "out", True)
+    cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
+    cdef Py_ssize_t size = batch.n * c.n[c.L] * c.itemsize
+    cdef int threads = plan.threads_for(batch.n, 2)
+    with nogil:
+        for j in range(K):
+            _outputs(plan, theta + j * c.P * c.itemsize, &batch, y + j * size, scratch, threads)
+
+
+def loss(Plan plan, params, X, Y, sample_weight, work, mask=None, order=None):
     """(1/n) Σ_i w_i ℓ_i + Σ_k (l2_k/2 ‖W_k‖² + l1_k Σ|W_k|); Y (n,) or (n, T), w (n,) or None.
 
     Y of shape (n,) holds labels. `mask`, a seed and a step t >= 1, applies the dropout masks of
-    that step.
+    that step. With `order`, (m,), of those rows only, m for n.
     """
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
     cdef sparse_t sparse
     cdef batch_t batch = _inputs(plan, X, &sparse)
-    batch = batch_with_targets(c, batch, Y, sample_weight, None, plan.typenum)
+    batch = batch_with_targets(c, batch, Y, sample_weight, order, plan.typenum)
     cdef step_t step = _masked_step(plan, mask, False)
     cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
     cdef int threads = _threads_for_outputs(plan, &batch, scratch)
     cdef double value
     with nogil:
-        if plan.is_double:
-            value = run_loss(c, &step, <double*>theta, &batch, <double*>scratch, threads)
-        else:
-            value = run_loss(c, &step, <float*>theta, &batch, <float*>scratch, threads)
+        value = _objective(plan, &step, <char*>theta, &batch, scratch, threads)
     return value
+
+
+def loss_many(Plan plan, params, X, Y, sample_weight, values, work):
+    """values := `loss` at each of K vectors θ, (K,) float64; params (K, P)."""
+    cdef plan_t* c = &plan.c
+    cdef Py_ssize_t j, K = params.shape[0]
+    cdef char* theta = <char*>matrix(params, plan.typenum, K, c.P, "params")
+    cdef batch_t batch = batch_of_arrays(c, X, Y, sample_weight, None, plan.typenum)
+    cdef step_t step = _masked_step(plan, None, False)
+    cdef double* found = <double*>vector(values, cnp.NPY_DOUBLE, K, "values", True)
+    cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
+    cdef int threads = plan.threads_for(batch.n, 2)
+    with nogil:
+        for j in range(K):
+            found[j] = _objective(
+                plan, &step, theta + j * c.P * c.itemsize, &batch, scratch, threads
+            )
 
 
 def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ffnn_fast._ensembles.ensemble import Ensemble
 from ffnn_fast._model.fitted import as_fitted
 from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast._model.spec import NetworkSpec
@@ -23,6 +24,7 @@ from ffnn_fast.onnx._encoders import (
 from ffnn_fast.onnx._estimators import add_predictions
 from ffnn_fast.onnx._graph import Graph
 from ffnn_fast.onnx._input_blocks import add_block, blend
+from ffnn_fast.onnx._mean import add_mean
 from ffnn_fast.onnx._operators import activate, activate_heads, checked_activations
 from ffnn_fast.onnx._tabular import add_tabular, is_tabular
 from ffnn_fast.onnx._transformers import Transformers
@@ -69,9 +71,10 @@ def to_onnx(
 
     Parameters
     ----------
-    net : Network, MLPClassifier, MLPRegressor, Pipeline, TabularClassifier or TabularRegressor
-        Estimators may be scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or
-        by a ``TransformedTargetRegressor`` with a scaler.
+    net : Network, Ensemble, estimator of `ffnn_fast.sklearn` or `ffnn_fast.tabular`, or Pipeline
+        Of an Ensemble ``y_hat`` is what all networks together predict. Estimators may be
+        scikit-learn's own, and be wrapped by a search with ``best_estimator_`` or by a
+        ``TransformedTargetRegressor`` with a scaler.
     path : str or path-like, optional
         File to write, atomically; an existing one is replaced.
     preprocessing : TableEncoder, (TableEncoder, TargetEncoder) or str, optional
@@ -106,7 +109,12 @@ def to_onnx(
         )
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
-    graph, text = _tabular_graph(net, dtype) if is_tabular(net) else _graph(net, given, dtype)
+    if isinstance(net, Ensemble):
+        graph, text = _ensemble_graph(net, dtype)
+    elif is_tabular(net):
+        graph, text = _tabular_graph(net, dtype)
+    else:
+        graph, text = _graph(net, given, dtype)
     model: ModelProto = graph.model(text)
     if path is not None:
         content = model.SerializeToString(deterministic=True)
@@ -146,6 +154,21 @@ def _tabular_graph(model: Any, dtype: str | None) -> tuple[Graph, str]:
     return graph, repr(model)
 
 
+def _ensemble_graph(ensemble: Ensemble, dtype: str | None) -> tuple[Graph, str]:
+    """The graph of what all networks predict together; what it is."""
+    specs = [net.spec for net in ensemble]
+    graph = Graph(_onnx(), dtype or specs[0].dtype)
+    _check_size(graph, sum(spec.n_params for spec in specs))
+    names = [_activations(spec) for spec in specs]
+    x = graph.input("X", graph.dtype, specs[0].n_inputs)
+    found = [
+        _layers(graph, net, own, x, f"y_hat_{m}")
+        for m, (net, own) in enumerate(zip(ensemble, names, strict=True))
+    ]
+    add_mean(graph, specs[0], found)
+    return graph, repr(ensemble)
+
+
 def _activations(spec: NetworkSpec) -> list[str]:
     """g_1, ..., g_{L-1} and O of each head; ValueError for one without a form in ONNX."""
     names = checked_activations(spec.layer_activations[:-1])
@@ -158,8 +181,10 @@ def _check_size(graph: Graph, n_params: int) -> None:
         raise ValueError(f"an ONNX file holds at most 2 GiB, the parameters take {size:,} bytes")
 
 
-def _layers(graph: Graph, net: Network, names: list[str], h: str) -> str:
-    """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L, from the columns h; the value h_L."""
+def _layers(graph: Graph, net: Network, names: list[str], h: str, out: str = "y_hat") -> str:
+    """a_k = b_k + W_k h_{k-1}, h_k = g_k(a_k) for k = 1..L, from the columns h; the value h_L,
+    which is named `out`.
+    """
     L, alphas = net.spec.n_layers, net.alphas
     h = add_block(graph, net, h)
     for k, g in enumerate(names[:L], start=1):
@@ -167,11 +192,11 @@ def _layers(graph: Graph, net: Network, names: list[str], h: str) -> str:
         b = graph.constant(net.biases[k - 1], name=f"b_{k}")
         a = graph.add("Gemm", h, W, b, name=f"a_{k}", transB=1)
         if net.spec.heads and k == L:
-            return activate_heads(graph, net.spec, a, "y_hat")
+            return activate_heads(graph, net.spec, a, out)
         if k <= len(alphas):
             h = blend(graph, alphas[k - 1], a, activate(graph, g, a, f"g_{k}"), f"h_{k}")
         else:
-            h = activate(graph, g, a, "y_hat" if k == L else f"h_{k}")
+            h = activate(graph, g, a, out if k == L else f"h_{k}")
     return h
 
 

@@ -13,10 +13,19 @@ except ImportError as error:
         'the estimators need scikit-learn: pip install "ffnn_fast[sklearn]"', name="sklearn"
     ) from error
 
+from ffnn_fast.sklearn._bagging import BaggedMLPClassifier, BaggedMLPRegressor
 from ffnn_fast.sklearn._classifier import MLPClassifier
 from ffnn_fast.sklearn._regressor import MLPRegressor
+from ffnn_fast.sklearn._search import MLPSearchCV
 
-__all__ = ["TRUSTED", "MLPClassifier", "MLPRegressor"]
+__all__ = [
+    "TRUSTED",
+    "BaggedMLPClassifier",
+    "BaggedMLPRegressor",
+    "MLPClassifier",
+    "MLPRegressor",
+    "MLPSearchCV",
+]
 
 TRUSTED = (
     "ffnn_fast.optimizers.AMSGrad",
@@ -42,6 +51,8 @@ TRUSTED = (
     "ffnn_fast.schedules.ReduceOnPlateau",
     "ffnn_fast.schedules.StepDecay",
     "ffnn_fast.schedules.WarmUp",
+    "ffnn_fast.sklearn.BaggedMLPClassifier",
+    "ffnn_fast.sklearn.BaggedMLPRegressor",
     "ffnn_fast.sklearn.MLPClassifier",
     "ffnn_fast.sklearn.MLPRegressor",
 )

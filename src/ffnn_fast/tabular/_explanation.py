@@ -74,6 +74,7 @@ def permutation_importances(
         part = rows.part(fold)
         if len(fold) < 2 or (part.weight is not None and not part.weight.any()):
             continue
+        part = Rows(*part.given)
         before = member.net.loss(*part.given)
         for name, own in inputs.items():
             X = part.X.copy()

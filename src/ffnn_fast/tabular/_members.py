@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from time import perf_counter
 
 import numpy as np
 
+from ffnn_fast._runtime.worker_threads import run_each
 from ffnn_fast.callbacks import Callback, FitView, ProgressBar
 from ffnn_fast.history import History, Record
 from ffnn_fast.network import Network
 
 Array = np.ndarray
-POLL = 0.1  # seconds between checks for Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -30,25 +29,52 @@ class Rows:
 
     Attributes
     ----------
-    X : ndarray of shape (n, n_0)
-    y : ndarray
+    all_X : ndarray of shape (N, n_0)
+    all_y : ndarray
         As `Network.fit` takes it.
-    weight : ndarray of shape (n,) or None
+    all_weight : ndarray of shape (N,) or None
+    order : ndarray of shape (n,) or None
+        Indices of those that count; None: all.
     """
 
-    X: Array
-    y: Array
-    weight: Array | None
+    all_X: Array
+    all_y: Array
+    all_weight: Array | None
+    order: Array | None = None
+
+    @property
+    def n(self) -> int:
+        """The number of rows that count."""
+        return len(self.all_X) if self.order is None else len(self.order)
+
+    @property
+    def X(self) -> Array:
+        """The rows that count, (n, n_0); copied if these are not all."""
+        return self.all_X if self.order is None else self.all_X[self.order]
+
+    @property
+    def y(self) -> Array:
+        """Their targets; copied likewise."""
+        return self.all_y if self.order is None else self.all_y[self.order]
+
+    @property
+    def weight(self) -> Array | None:
+        """Their weights, (n,), or None; copied likewise."""
+        if self.order is None or self.all_weight is None:
+            return self.all_weight
+        return self.all_weight[self.order]
 
     def part(self, rows: Array) -> Rows:
-        """Some of the rows, copied."""
-        weight = None if self.weight is None else self.weight[rows]
-        return Rows(self.X[rows], self.y[rows], weight)
+        """Some of the rows, by indices or a mask; not copied."""
+        which = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return replace(self, order=which if self.order is None else self.order[which])
 
     def first(self, n: int) -> Rows:
         """The first n rows, not copied."""
-        weight = None if self.weight is None else self.weight[:n]
-        return Rows(self.X[:n], self.y[:n], weight)
+        if self.order is not None:
+            return replace(self, order=self.order[:n])
+        weight = None if self.all_weight is None else self.all_weight[:n]
+        return Rows(self.all_X[:n], self.all_y[:n], weight)
 
     @property
     def given(self) -> tuple[Array, Array, Array | None]:
@@ -154,25 +180,8 @@ def train_members(train: Train, n: int, n_threads: int, stop: Stop) -> list[Memb
     KeyboardInterrupt
         After the steps that the members were making, some 50 ms each.
     """
-    if n_threads == 1:
-        return _one_by_one(train, n, stop)
-    pool = ThreadPoolExecutor(n_threads, "ffnn_fast member")
-    futures: list[Future[Member | None]] = []
-    try:
-        futures = [pool.submit(_train_in_time, train, i, stop) for i in range(n)]
-        pending: set[Future[Member | None]] = set(futures)
-        while pending:
-            done, pending = wait(pending, POLL, FIRST_EXCEPTION)
-            if any(future.exception() is not None for future in done):
-                break
-    except BaseException:
-        stop.set()
-        raise
-    finally:
-        if any(f.done() and not f.cancelled() and f.exception() for f in futures):
-            stop.set()
-        pool.shutdown(cancel_futures=stop.is_set)
-    return [member for future in futures if (member := future.result()) is not None]
+    found = run_each(lambda i: _train_in_time(train, i, stop), range(n), n_threads, stop.set)
+    return [member for member in found if member is not None]
 
 
 def out_of_fold(members: Sequence[Member], n: int) -> Array:
@@ -184,11 +193,6 @@ def out_of_fold(members: Sequence[Member], n: int) -> Array:
         count[member.fold] += 1
     total[count[:, 0] == 0] = np.nan
     return total / np.maximum(count, 1)
-
-
-def _one_by_one(train: Train, n: int, stop: Stop) -> list[Member]:
-    found = (_train_in_time(train, i, stop) for i in range(n))
-    return [member for member in found if member is not None]
 
 
 def _train_in_time(train: Train, i: int, stop: Stop) -> Member | None:

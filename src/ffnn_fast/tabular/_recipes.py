@@ -175,14 +175,13 @@ def train_network(
     """Train a network on rows; it has candidates, or keeps the best epoch on the first rows of the
     fold.
     """
-    X, y, weight = train.given
     selection = _selection(net, recipe, train, fold)
     hidden = recipe.published or not stop.shows
     shown = None if hidden else fold.first(VALIDATION_ROWS).given
     falling = {"weight_decay": recipe.weight_decay, "dropout": recipe.dropout}
     history = net.fit(
-        X, y, sample_weight=weight, epochs=recipe.epochs,
-        batch_size=recipe.rows_of_batch(len(X)),
+        train.all_X, train.all_y, rows=train.order, sample_weight=train.all_weight,
+        epochs=recipe.epochs, batch_size=recipe.rows_of_batch(train.n),
         optimizer=AdamW(
             beta_2=0.95, epsilon=_epsilon(net, recipe), weight_decay=recipe.weight_decay
         ),
@@ -223,7 +222,8 @@ def _selection(net: Network, recipe: Recipe, train: Rows, fold: Rows) -> LastBes
         return Ends(net, recipe.third_end)
     clips = recipe.clips and train.y.dtype.kind == "f"
     within = (train.y.min(axis=0), train.y.max(axis=0)) if clips else None
-    return LastBest(net, fold.first(VALIDATION_ROWS), within)
+    judged = Rows(*fold.first(VALIDATION_ROWS).given)  # copies, which serve every epoch
+    return LastBest(net, judged, within)
 
 
 def _epsilon(net: Network, recipe: Recipe) -> float:

@@ -315,8 +315,8 @@ class BaseTabular(BaseEstimator):
             return self._named_table(table_of(X), reset)
         if hasattr(X, "collect_schema") and not hasattr(X, "get_columns"):
             table_of(X)  # refuses a lazy frame
-        if hasattr(X, "columns"):  # those of a table of Arrow are its values
-            check_names(X.column_names if hasattr(X, "column_names") else X.columns)
+        if not getattr(getattr(X, "columns", None), "is_unique", True):
+            check_names(X.columns)
         if isinstance(X, (list, tuple, np.ndarray)):
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
         validate_data(self, X, reset=reset, skip_check_array=True)

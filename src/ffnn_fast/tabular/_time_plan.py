@@ -88,16 +88,16 @@ def plan_of(
     share = AFTERWARDS * limit.seconds
     judged = max(FEWEST_ROWS, int(share / (row * rounds)))
     importance = max(FEWEST_ROWS, int(share / (row * (n_columns + 1))))
-    judged, importance = min(judged, len(fold.X)), min(importance, IMPORTANCE_ROWS)
+    judged, importance = min(judged, fold.n), min(importance, IMPORTANCE_ROWS)
     after = row * (judged * rounds + importance * (n_columns + 1))
     budget = max(0.0, SPENT * limit.left() - after)
-    n_steps = -(-len(train.X) // recipe.rows_of_batch(len(train.X)))
-    epoch = n_steps * step + row * min(VALIDATION_ROWS, len(fold.X))
+    n_steps = -(-train.n // recipe.rows_of_batch(train.n))
+    epoch = n_steps * step + row * min(VALIDATION_ROWS, fold.n)
     least = min(LEAST_EPOCHS, recipe.epochs)
     while rounds > 1 and budget < rounds * least * epoch:
         rounds -= 1
     possible = budget / (rounds * epoch)
-    rows = max(FEWEST_ROWS, int(possible * len(train.X))) if possible < 1 else ALL
+    rows = max(FEWEST_ROWS, int(possible * train.n)) if possible < 1 else ALL
     epochs = max(1, min(recipe.epochs, int(possible)))
     n_networks = min(n_networks, rounds * n_threads)
     return Plan(epochs, n_networks, rows, judged, importance, perf_counter() + budget)
@@ -105,8 +105,8 @@ def plan_of(
 
 def _seconds_of_step(net: Network, recipe: Recipe, train: Rows, fold: Rows) -> float:
     """Of a batch, after a first epoch that also prepares the network."""
-    batch = recipe.rows_of_batch(len(train.X))
-    n = min(len(train.X), TRIAL_STEPS * batch)
+    batch = recipe.rows_of_batch(train.n)
+    n = min(train.n, TRIAL_STEPS * batch)
     tried = replace(recipe, epochs=2, batch_size=batch)
     member: Member = train_network(net, tried, train.first(n), fold.first(1), Stop())
     seconds = member.history.records[-1]["seconds"]

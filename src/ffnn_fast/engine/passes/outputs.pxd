@@ -9,7 +9,7 @@ from ffnn_fast.engine.passes.activation_loops cimport (
     activate_any, softmax_row, value_and_slope,
 )
 from ffnn_fast.engine.passes.alignment cimport padded
-from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
+from ffnn_fast.engine.passes.batch cimport batch_t, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport forward_block, gather, losses_block
 from ffnn_fast.engine.passes.batch_panels cimport (
     outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
@@ -90,7 +90,7 @@ cdef inline void forward_rows(
     const plan_t* plan, const floating* params, const batch_t* batch, floating* out,
     floating* work, team_t team,
 ) noexcept nogil:
-    """out (n, n_L) := ŷ, a thread's share of the rows of the batch, which has no order"""
+    """out (n, n_L) := ŷ, a thread's share of the rows of the batch"""
     cdef Py_ssize_t n = batch.n, k = plan.n[plan.L], start = 0
     cdef const floating* X = <const floating*>batch.X
     cdef step_t step = outputs_only()
@@ -100,13 +100,15 @@ cdef inline void forward_rows(
     share_transposed(plan, params, batch, team)
     if n <= max(1, plan.S // PANEL_PER_ROW) and not plan.extended and not plan.sparse:
         for start in range(n):
-            outputs_of_sample(plan, &step, params, X + start * plan.n[0], out + start * k, work)
+            outputs_of_sample(
+                plan, &step, params, X + row_of(batch, start) * plan.n[0], out + start * k, work
+            )
     elif plan.own_products:
         outputs_of_panels(plan, &step, params, batch, out, work, NULL, team)
     else:
         while start < n:
             rows = rows_from(batch, start, min(n - start, <Py_ssize_t>BLOCK_ROWS))
-            z = forward_block(plan, &step, params, &rows, X + start * plan.n[0], work)
+            z = forward_block(plan, &step, params, &rows, gather(plan, &step, &rows, work), work)
             activate_outputs(plan, z, rows.n)
             memcpy(out + start * k, z, rows.n * k * sizeof(floating))
             start += rows.n

@@ -1,0 +1,1 @@
+"""Many networks: fitted side by side, and predicting together."""
