@@ -104,6 +104,9 @@ def test_options_that_ranks_do_not_share_are_refused(folder):
         refused["communicator"]
     )
     assert "power of two, got 3" in str(refused["parts"])
+    assert "check_every must be at least 1, got 0" in str(refused["check_every"])
+    assert "accumulate must be an integer, got 1.5" in str(refused["whole"])
+    assert not str(refused["none"])
     assert "one after another already" in str(refused["accumulate"])
 
 

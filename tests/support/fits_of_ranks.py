@@ -142,6 +142,9 @@ def values(folder):
             interrupt=refused(alone, on_interrupt="return"),
             communicator=refused(3),
             parts=refused(alone, {"parts": 3}),
+            none=refused(alone, {"parts": np.int64(4), "accumulate": np.array(2)}, epochs=1),
+            check_every=refused(alone, {"check_every": 0}),
+            whole=refused(alone, {"accumulate": 1.5}),
             accumulate=refused(alone, {"reduction": "ordered", "accumulate": 2}),
             derivatives=refused(alone, derivatives=(np.zeros((N, 3, 5)), 1.0)),
         )
