@@ -67,7 +67,7 @@ ONCE_A_CALL = re.compile(
 
 # Processors without AVX2 are older than 2013: half of the size is worth more there than the speed.
 X86_LEVELS = {
-    "v2": ["-march=x86-64-v2", *([] if SANITIZE or COVERAGE else ["-Os"])],
+    "v2": ["-march=x86-64-v2", "-Os"],
     "v3": ["-march=x86-64-v3"],
     "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }

@@ -19,7 +19,7 @@ ON_NETWORKS = {*INTEGRATIONS, "online"}
 # _model → formulas → nothing; the engine imports nothing above it. plotting draws arrays and
 # descriptions.
 LAYERS = [
-    {"_text", "c_api"},
+    {"_text", "c_api", "_command_start"},
     {"engine", "_public", "_user_line", "_names", "_errstate"},
     {"_scalars", "_conversion", "_activation_derivatives", "_columns"},
     FORMULAS,

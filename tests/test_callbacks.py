@@ -135,6 +135,16 @@ def test_the_bar_is_a_few_lines_where_there_is_no_terminal():
     assert re.fullmatch(rf"digits  epoch 40/40  loss {both}  accuracy {both}  \d+\.\d s", lines[-1])
 
 
+def test_scheduled_hyperparameters_are_not_on_the_lines():
+    file = io.StringIO()
+    bar = ProgressBar(file)
+    bar.start(1)
+    bar.show({"epoch": 1, "loss": 0.5, "weight_decay": 0.02, "dropout": 0.1, "val_loss": 0.7})
+    bar.close()
+    pattern = r"epoch 1/1  loss 0\.5000 \(held-out 0\.7000\)  \d+\.\d s\n"
+    assert re.fullmatch(pattern, file.getvalue())
+
+
 def test_a_fit_that_is_stopped_has_a_line_for_its_last_epoch():
     def stop(record):
         if record["epoch"] == 6:

@@ -48,14 +48,14 @@ class TestClasses:
         loss, area = metrics.log_loss(y, p[:, None]), metrics.roc_auc(y, p)
         f1 = metrics.f1(y, (a > 0).astype(int))
         row = re.search(
-            r"on 8 rows of data.csv +accuracy +F1 +log loss +ROC AUC\n +network (.*)", output
+            r"on 8 rows of data.csv +accuracy +F1 macro +log loss +ROC AUC\n +network (.*)", output
         )
         assert row[1].split() == ["0.7500", *(f"{value:.4f}" for value in (f1, loss, area))]
         lines = [line.split() for line in output.splitlines()[-4:]]
         assert lines == [
-            ["no", "yes", "recall"],
-            ["no", "2", "1", "0.667"],
-            ["yes", "1", "4", "0.800"],
+            ["no", "yes", "recall", "F1"],
+            ["no", "2", "1", "0.667", "0.667"],
+            ["yes", "1", "4", "0.800", "0.800"],
             ["precision", "0.667", "0.800"],
         ]
 

@@ -69,7 +69,7 @@ def test_tables(refused, tmp_path, content, message):
             ["--hidden", "8,x"],
             "must be an integer, got 'x' (or the word none)",
         ),
-        (["--activation", "swish"], "--activation must be one of identity, logistic"),
+        (["--activation", "swirl"], "--activation must be one of identity, logistic"),
         (["--activation", "relu,relu,relu"], "one activation per hidden layer (2), got 3"),
         (["--dropout", "1"], "--dropout must be in [0, 1), got 1"),
         (["--dropout", "0.1,0.1"], "one dropout rate for each of h_0 to h_2 (3), got 2"),

@@ -13,7 +13,9 @@ from support.small_models import PRICE
 from ffnn_fast import Network
 from ffnn_fast.cli.evaluation import charts, report_files, scoring
 from ffnn_fast.cli.evaluation.report import Report
+from ffnn_fast.cli.evaluation.tables import tables
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.training.comparing import rising
 from ffnn_fast.preprocessing import TargetEncoder
 
 pytest.importorskip("matplotlib")
@@ -254,3 +256,39 @@ class TestRefusals:
         with pytest.raises(MemoryError):
             report_files.write_report(made, str(path))
         assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [(name, "before")]
+
+
+@pytest.mark.parametrize(
+    ("losses", "warns"),
+    [
+        ((2.0, 1.0, 1.2), True),
+        ((2.0, 1.0, 1.04), False),  # 4 %
+        ((1.0, 2.14e-14, 3.525e-13), False),  # 0 to rounding
+        ((1.0, -2.0, -1.8), True),  # log densities may be positive
+        ((1.0, 2.0), False),
+    ],
+)
+def test_a_rise_of_the_held_out_loss_that_matters(losses, warns):
+    assert bool(rising(losses)) is warns
+
+
+def test_a_matrix_has_whole_names_and_f1():
+    names = ("Iris-setosa", "Iris-versicolor and other long names", "Iris-virginica of the north")
+    target = TargetEncoder("y", "classification", names)
+    spec = Network([1, 3], output="softmax", loss="cross_entropy").spec
+    truth, predicted = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])
+    judged = scoring.ScoredRows(target, spec, truth, predicted, np.eye(3)[predicted])
+    _, table = tables(judged)[0]
+    assert table[0] == ("", "(1)", "(2)", "(3)", "recall", "F1")
+    assert [row[0] for row in table[1:]] == [
+        *(f"({c}) {name}" for c, name in enumerate(names, 1)),
+        "precision",
+    ]
+    assert table[1][-2:] == ("0.500", "0.667")
+
+
+def test_two_classes_have_curves_and_thresholds(tmp_path):
+    made = classes(("no", "yes"), output="logistic", loss="binary_cross_entropy")
+    page = Page(read(made, tmp_path))
+    assert {"ROC curve", "precision and recall"} <= set(labels(page))
+    assert "rows predicted yes" in page.words

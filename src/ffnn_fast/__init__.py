@@ -1,5 +1,8 @@
 """ffnn_fast: feedforward networks, fast on a CPU and exact to the textbook."""
 
+from ffnn_fast import _command_start  # noqa: F401 - first, so that it holds during the others
+
+# isort: split
 from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType

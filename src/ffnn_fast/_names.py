@@ -137,18 +137,25 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+def synonym(given: str, known: Iterable[str]) -> str | None:
+    """The known name that is meant by another spelling of it, or by another library's name."""
+    by_plain = {_plain(name): name for name in reversed(list(known))}
+    plain = _plain(given)
+    candidates = [plain, *map(_plain, SYNONYMS.get(plain, ()))]
+    return next((by_plain[name] for name in candidates if name in by_plain), None)
+
+
 def hint(given: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the known name that is meant by a name, or an empty string."""
     if len(given) > MOST_LETTERS:
         return ""
-    by_plain = {_plain(name): name for name in reversed(list(known))}
-    plain = _plain(given)
-    candidates = [plain, *map(_plain, SYNONYMS.get(plain, ()))]
-    meant = next((by_plain[name] for name in candidates if name in by_plain), None)
+    names = list(known)
+    meant = synonym(given, names)
     if meant is None:
         import difflib  # only where something is wrong: it takes time to import
 
-        similar = difflib.get_close_matches(plain, list(by_plain), 1, cutoff=0.7)
+        by_plain = {_plain(name): name for name in reversed(names)}
+        similar = difflib.get_close_matches(_plain(given), list(by_plain), 1, cutoff=0.7)
         meant = by_plain[similar[0]] if similar else None
     return "" if meant is None else f"; did you mean {meant!r}?"
 

@@ -31,7 +31,10 @@ __all__ = [
 
 LINES = 10  # of a progress bar without a terminal
 NAMES = {"r2": "R2", "f1": "F1"}
-UNSHOWN = ("epoch", "seconds", "samples_per_second", "learning_rate", "gradient_norm")
+UNSHOWN = (
+    *("epoch", "seconds", "samples_per_second", "learning_rate", "gradient_norm"),
+    *("weight_decay", "dropout", "momentum", "beta_1", "beta_2"),  # where they have schedules
+)
 SHOWN = 6  # figures on a line
 
 

@@ -29,4 +29,5 @@ def refused(tmp_path, monkeypatch, capsys):
 
 def train(*options):
     """The arguments that train a plain model on data.csv."""
-    return ("train", "data.csv", "--target", "y", "-o", "m.safetensors", *PLAIN, *options)
+    output = () if "-o" in options else ("-o", "m.safetensors")
+    return ("train", "data.csv", "--target", "y", *output, *PLAIN, *options)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ffnn_fast._command_start import end as end_start
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast.cli.arguments.parsing import (
     Command,
@@ -20,7 +21,7 @@ from ffnn_fast.cli.arguments.parsing import (
     check_no_unknown,
     read_options,
 )
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import CommandError, store_command
 
 COMMANDS = {  # by name: the module below cli/, and the line in the help
     "demo": ("demo", "train on handwritten digits and movie ratings, data sets of the package"),
@@ -59,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        end_start()
         command, options = parse(argv)
+        store_command(argv)
         code = command.run(options)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -12,7 +12,7 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
-from ffnn_fast.cli.output import aligned, titled, write_line, write_notes
+from ffnn_fast.cli.output import aligned, command_text, titled, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import ScoredRows
@@ -43,6 +43,7 @@ def run(options: EvaluateOptions) -> int:
     """Evaluate the model and show the results; returns the exit code."""
     from ffnn_fast.cli.evaluation import report_files, scoring
     from ffnn_fast.cli.evaluation.report import Report
+    from ffnn_fast.cli.evaluation.stored_scores import stored_scores
     from ffnn_fast.cli.evaluation.tables import tables
     from ffnn_fast.cli.trained_models import load_trained
     from ffnn_fast.cli.training.training_table import note_unknown
@@ -53,8 +54,9 @@ def run(options: EvaluateOptions) -> int:
     target = model.layout.target
     table = model.layout.read(options.data, **options.reading.given())
     targets = model.layout.targets(table, drop_missing=options.reading.drop_missing_target)
-    evaluation = model.evaluate(table, targets)
-    write_notes(table.notes)
+    columns = model.layout.typed(table)
+    evaluation = model.evaluate(table, columns, targets)
+    write_notes([*table.notes, *model.unseen(columns)])
     n_rows = len(targets.rows)
     found = scoring.scores(evaluation)
     names, values = scoring.as_cells(found)
@@ -66,6 +68,8 @@ def run(options: EvaluateOptions) -> int:
         for note in note_unknown(targets, target, options.data):
             write_line(note)
         _show(results, tables(evaluation), len(table) - n_rows)
+        if stored := stored_scores(model.summary):
+            write_line(f"\n{aligned(stored)}")
     if options.report:
         title = f"{target.name}: {os.path.basename(options.model)}"
         facts = _facts(options, model, n_rows)
@@ -105,6 +109,7 @@ def _facts(options: EvaluateOptions, model: TrainedModel, n_rows: int) -> list[t
 
     trained = [(f"training: {name}", value) for name, value in model.summary.items()]
     return [
+        ("command", command_text()),
         ("model", options.model),
         ("data", f"{options.data}, {n_rows} rows"),
         ("target", model.layout.target.name),

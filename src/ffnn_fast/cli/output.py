@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 
 from ffnn_fast._model.model_files import write_atomically
+
+_ARGUMENTS: ContextVar[tuple[str, ...]] = ContextVar("arguments", default=())
 
 
 class CommandError(Exception):
     """Bad input or usage: the command writes this text as one line and exits with code 2."""
+
+
+def store_command(argv: Sequence[str]) -> None:
+    """Store the arguments of the command line that runs, for `command_text`."""
+    _ARGUMENTS.set(tuple(argv))
+
+
+def command_text() -> str:
+    """The command that runs, as it is typed in a shell."""
+    return shlex.join(["ffnn-fast", *_ARGUMENTS.get()])
 
 
 def write_line(text: str = "") -> None:

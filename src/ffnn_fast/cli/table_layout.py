@@ -10,6 +10,7 @@ import numpy as np
 from ffnn_fast.cli.column_reading import NUMBER, ColumnReading
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import NumberMarks, NumberStyle, Table, abbreviated, read_table
+from ffnn_fast.cli.unseen import Range
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
@@ -49,6 +50,8 @@ class TableLayout:
     target : TargetEncoder
     numbers : mapping of str to NumberStyle
         Column → how its numbers were written, for those that were not written plainly.
+    ranges : mapping of str to (float, float)
+        Column of numbers → the least and the greatest of the training rows.
     """
 
     header: bool
@@ -56,6 +59,7 @@ class TableLayout:
     missing: tuple[str, ...]
     target: TargetEncoder
     numbers: Mapping[str, NumberStyle]
+    ranges: Mapping[str, Range]
 
     def read(
         self, path: str, header: str = "auto", delimiter: str = "auto", *, encoding: str = "auto",

@@ -17,6 +17,7 @@ from ffnn_fast.cli.column_reading import NUMBER, TEXT, ColumnReading
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import NumberStyle, Table
 from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
+from ffnn_fast.cli.unseen import Range, ranges_from_dict
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
@@ -24,6 +25,7 @@ KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
 PIECE = 1 << 16  # rows that are encoded at a time
 FURTHER = {"readings", "dates"}  # entries of version 2
+RANGES = "ranges"  # an entry of files since the notes on numbers far outside
 NUMBERS = "numbers"  # an entry of files whose tables have numbers that are not written plainly
 
 
@@ -33,7 +35,7 @@ class TablePreprocessing(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target, numbers
+    header, columns, missing, target, numbers, ranges
         As in `TableLayout`.
     inputs : TableEncoder
     summary : dict of str to str
@@ -53,6 +55,7 @@ class TablePreprocessing(TableLayout):
     numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
     readings: tuple[ColumnReading, ...] = ()
     dates: tuple[Feature, ...] = ()
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
     def matrix(self, table: Table, dtype: Any = np.float64) -> np.ndarray:
         """The input matrix, (n, d) of a dtype, of a table; other columns than the inputs are
@@ -63,7 +66,13 @@ class TablePreprocessing(TableLayout):
         CommandError
             If a column is missing or a cell is not a number where one is needed.
         """
-        columns, names = self._read(table), self.inputs.feature_names
+        return self.matrix_of(table, self.typed(table), dtype)
+
+    def matrix_of(
+        self, table: Table, columns: Mapping[str, np.ndarray], dtype: Any = np.float64
+    ) -> np.ndarray:
+        """The same from the `typed` columns of the table."""
+        names = self.inputs.feature_names
         X = np.empty((len(table), len(names)), dtype)
         for start in range(0, len(table), PIECE):
             rows = slice(start, start + PIECE)
@@ -72,7 +81,7 @@ class TablePreprocessing(TableLayout):
             X[rows] = piece
         return X
 
-    def _read(self, table: Table) -> dict[str, np.ndarray]:
+    def typed(self, table: Table) -> dict[str, np.ndarray]:
         """The typed columns of a table, (n,) each, by their names in the training table."""
         place = self.places(table, self.sources)
         readings = {reading.name: reading for reading in self.readings}
@@ -100,6 +109,15 @@ class TablePreprocessing(TableLayout):
         return self.inputs.transform(
             {**columns, **{name: values for one in numbers for name, values in one.items()}}
         )
+
+    @property
+    def levels(self) -> dict[str, tuple[str | None, ...]]:
+        """The levels of each category."""
+        return {
+            column.name: column.levels
+            for column in self.inputs.columns
+            if not isinstance(column, NumericColumn)
+        }
 
     @property
     def _date_parts(self) -> set[str]:
@@ -132,6 +150,8 @@ class TablePreprocessing(TableLayout):
             }
         if self.numbers:
             plain[NUMBERS] = {name: style.to_dict() for name, style in self.numbers.items()}
+        if self.ranges:
+            plain[RANGES] = {name: list(pair) for name, pair in self.ranges.items()}
         return json.dumps(plain, ensure_ascii=False)
 
     @classmethod
@@ -141,7 +161,7 @@ class TablePreprocessing(TableLayout):
             plain = json.loads(text)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
-        if not isinstance(plain, dict) or plain.keys() - FURTHER - {NUMBERS} != ENTRIES:
+        if not isinstance(plain, dict) or plain.keys() - FURTHER - {NUMBERS, RANGES} != ENTRIES:
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
         version = 2 if plain.keys() & FURTHER else 1
         if plain["version"] != version:
@@ -159,6 +179,7 @@ class TablePreprocessing(TableLayout):
             styles_from_dict(plain.get(NUMBERS, {})),
             tuple(ColumnReading.from_dict(one) for one in _list(plain, "readings")),
             tuple(_date_from_dict(one) for one in _list(plain, "dates")),
+            ranges_from_dict(plain.get(RANGES, {})),
         )
         used = {*preprocessing.sources, preprocessing.target.name}
         if not used <= set(preprocessing.columns):

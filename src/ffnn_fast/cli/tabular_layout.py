@@ -12,11 +12,13 @@ import numpy as np
 from ffnn_fast.cli.column_reading import ColumnReading
 from ffnn_fast.cli.table import NumberStyle, Table
 from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
+from ffnn_fast.cli.unseen import Range, ranges_from_dict
 from ffnn_fast.preprocessing import TargetEncoder
 
 TABLE_KEY = "table"  # of the file's header
 LISTS = ("columns", "missing", "readings")
 OBJECTS = ("target", "numbers", "uses", "summary")
+RANGES = "ranges"  # an entry of newer files
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class TabularLayout(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target, numbers
+    header, columns, missing, target, numbers, ranges
         As in `TableLayout`; the target is not scaled.
     readings : tuple of ColumnReading
         The inputs.
@@ -43,8 +45,9 @@ class TabularLayout(TableLayout):
     numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
     uses: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
-    def inputs(self, table: Table) -> dict[str, np.ndarray]:
+    def typed(self, table: Table) -> dict[str, np.ndarray]:
         """The columns of a table by their names in the training table; others are ignored.
 
         Raises
@@ -73,6 +76,8 @@ class TabularLayout(TableLayout):
             "uses": dict(self.uses),
             "summary": dict(self.summary),
         }
+        if self.ranges:
+            plain[RANGES] = {name: list(pair) for name, pair in self.ranges.items()}
         return json.dumps(plain, ensure_ascii=False)
 
     @classmethod
@@ -82,7 +87,9 @@ class TabularLayout(TableLayout):
             plain = json.loads(text)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
-        if not isinstance(plain, dict) or set(plain) != {"version", "header", *LISTS, *OBJECTS}:
+        if not isinstance(plain, dict) or plain.keys() - {RANGES} != {
+            *("version", "header", *LISTS, *OBJECTS)
+        }:
             raise ValueError("it must be an object with the keys that ffnn-fast train writes")
         if plain["version"] != 1 or not isinstance(plain["header"], bool):
             raise ValueError("its version must be 1, and 'header' true or false")
@@ -99,6 +106,7 @@ class TabularLayout(TableLayout):
             styles_from_dict(plain["numbers"]),
             {str(name): str(use) for name, use in plain["uses"].items()},
             {str(name): str(value) for name, value in plain["summary"].items()},
+            ranges_from_dict(plain.get(RANGES, {})),
         )
         if not {layout.target.name, *(r.name for r in layout.readings)} <= set(layout.columns):
             raise ValueError("its inputs and target are not among its columns")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import textwrap
@@ -9,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.arguments.parsing import Command
-from ffnn_fast.cli.output import CommandError, aligned, check_output, titled, write_line
+from ffnn_fast.cli.output import (
+    CommandError,
+    aligned,
+    check_output,
+    command_text,
+    titled,
+    write_line,
+)
 from ffnn_fast.cli.training.choice_settings import described_settings
 from ffnn_fast.cli.training.train_options import Checkpoints, Reporting, TrainOptions
 from ffnn_fast.metrics import as_metric
@@ -47,17 +55,29 @@ def run(options: TrainOptions) -> int:
     results = trained.results({})
     trained.save(output, results)
     write_line(f"{trained.ended}\n")
-    baselines = trained.baselines()
+    baselines, left_out = trained.baselines(options.reporting.baseline)
     results = trained.results(baselines)
+    judged = trained.cross_validation(options.reporting.baseline)
+    for row in judged[1:]:
+        text = ", ".join(
+            f"{name} {value}" for name, value in zip(judged[0][1:], row[1:], strict=True)
+        )
+        trained.training[f"{judged[0][0]}, {row[0]}"] = text
+    if baselines or judged:
+        trained.save(output, results)
     _show(trained, results)
+    if judged:
+        write_line(f"\n{aligned(judged)}")
+    for note in left_out:
+        write_line(f"\n{note}")
     remarks = trained.remarks(baselines)
     for remark in remarks:
         write_line(f"\n{remark}")
     write_line(f"\nmodel   {output}")
     if page:
-        facts = [("data", data), *trained.training.items()]
+        facts = [("command", command_text()), ("data", data), *trained.training.items()]
         title = f"{trained.evaluation.target.name}, from {os.path.basename(data)}"
-        report_files.write_report(trained.report(title, facts, results, remarks), page)
+        report_files.write_report(trained.report(title, facts, results, remarks, judged), page)
         write_line(f"report  {page}")
     return 0
 
@@ -99,6 +119,8 @@ def _check(options: TrainOptions) -> str:
         raise CommandError(
             "train needs --target, the column to predict (see ffnn-fast train --help)"
         )
+    if options.split.cv and options.network.start:
+        raise CommandError("--cv trains from the beginning: leave out --cv or --start")
     _check_checkpoints(options.checkpoints)
     _check_reporting(options.reporting)
     return options.data
@@ -113,6 +135,10 @@ def _check_checkpoints(options: Checkpoints) -> None:
 def _check_reporting(options: Reporting) -> None:
     if options.no_report and options.report:
         raise CommandError("--no-report and --report contradict each other")
+    if "none" in options.baseline and len(options.baseline) > 1:
+        raise CommandError(f"--baseline none excludes others, got {', '.join(options.baseline)}")
+    if "hgb" in options.baseline and importlib.util.find_spec("sklearn") is None:
+        raise CommandError('--baseline hgb needs scikit-learn: pip install "ffnn_fast[sklearn]"')
     if options.log and not options.log.lower().endswith((".csv", ".jsonl")):
         raise CommandError(f"--log must end in .csv or .jsonl, got {options.log}")
     try:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ffnn_fast._columns.features import CATEGORY
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.tensor_files import TensorFile, TensorFileError
+from ffnn_fast.cli.evaluation.digits import rounded
 from ffnn_fast.cli.evaluation.prediction_columns import as_columns, check_probabilities
 from ffnn_fast.cli.evaluation.scoring import COVERAGE, ScoredRows, evaluate, with_unknown
 from ffnn_fast.cli.output import CommandError
@@ -17,6 +19,7 @@ from ffnn_fast.cli.table import Table
 from ffnn_fast.cli.table_layout import Targets
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing, load_model
 from ffnn_fast.cli.tabular_layout import TABLE_KEY, TabularLayout
+from ffnn_fast.cli.unseen import unseen_notes
 from ffnn_fast.network import Network
 
 if TYPE_CHECKING:
@@ -48,18 +51,30 @@ class PlainModel:
         """Raise CommandError if the model gives no probabilities of classes."""
         check_probabilities(self.network.spec, self.layout.target)
 
-    def predictions(self, table: Table, *, proba: bool) -> dict[str, Array]:
-        """Columns of predictions, by `as_columns`."""
-        y_hat = self.network.forward(self._inputs(table))
-        return as_columns(self.network.spec, self.layout.target, y_hat, proba=proba)
+    def predictions(
+        self, table: Table, columns: Mapping[str, Array], *, proba: bool
+    ) -> dict[str, Array]:
+        """Columns of predictions, by `as_columns`, for `layout.typed(table)`; numbers are rounded
+        to the digits that the network's dtype gives them.
+        """
+        spec, target = self.network.spec, self.layout.target
+        y_hat = self.network.forward(self.layout.matrix_of(table, columns, spec.dtype))
+        found = as_columns(spec, target, y_hat, proba=proba)
+        if target.classes:
+            return {name: _probability(values, spec.dtype) for name, values in found.items()}
+        return {
+            name: rounded(values, spec.dtype, target.mean, target.scale)
+            for name, values in found.items()
+        }
 
-    def evaluate(self, table: Table, targets: Targets) -> ScoredRows:
+    def unseen(self, columns: Mapping[str, Array]) -> list[str]:
+        """`unseen_notes` for `layout.typed(table)`."""
+        return unseen_notes(columns, self.layout.levels, self.layout.ranges)
+
+    def evaluate(self, table: Table, columns: Mapping[str, Array], targets: Targets) -> ScoredRows:
         """The predictions for the rows that have targets, beside these."""
-        X = self._inputs(table)[targets.rows]
+        X = self.layout.matrix_of(table, columns, self.network.spec.dtype)[targets.rows]
         return evaluate(self.network, self.layout.target, X, targets.y, targets.unknown)
-
-    def _inputs(self, table: Table) -> Array:
-        return self.layout.matrix(table, self.network.spec.dtype)
 
 
 @dataclass(frozen=True)
@@ -97,19 +112,32 @@ class TabularModel:
                 f"--proba is for classes, but {self.layout.target.name!r} has values"
             )
 
-    def predictions(self, table: Table, *, proba: bool) -> dict[str, Array]:
-        """Columns of predictions: of the target, or of the probability of each class."""
-        target = self.layout.target
-        y_hat = self.outputs(self.layout.inputs(table))
+    def predictions(
+        self, table: Table, columns: Mapping[str, Array], *, proba: bool
+    ) -> dict[str, Array]:
+        """Columns of predictions for `layout.typed(table)`: of the target, or of the probability of
+        each class; numbers are rounded to the digits that the networks' dtype gives them.
+        """
+        target, dtype = self.layout.target, self.network.spec.dtype
+        y_hat = self.outputs(columns)
         if proba:
             self.check_probabilities()
-            return dict(zip(target.classes, y_hat.T, strict=True))
-        found = y_hat.argmax(axis=1) if target.classes else y_hat[:, 0]
-        return {target.name: target.decode(found)}
+            values = (_probability(one, dtype) for one in y_hat.T)
+            return dict(zip(target.classes, values, strict=True))
+        if target.classes:
+            return {target.name: target.decode(y_hat.argmax(axis=1))}
+        model: Any = self.estimator
+        mean, scale = float(model.target_mean_[0]), float(model.target_scale_[0])
+        return {target.name: rounded(target.decode(y_hat[:, 0]), dtype, mean, scale)}
 
-    def evaluate(self, table: Table, targets: Targets) -> ScoredRows:
+    def unseen(self, columns: Mapping[str, Array]) -> list[str]:
+        """`unseen_notes` for `layout.typed(table)`."""
+        features = self.estimator._inputs.features
+        levels = {one.name: one.levels for one in features if one.use == CATEGORY}
+        return unseen_notes(columns, levels, self.layout.ranges)
+
+    def evaluate(self, table: Table, columns: Mapping[str, Array], targets: Targets) -> ScoredRows:
         """The predictions for the rows that have targets, beside these."""
-        columns = self.layout.inputs(table)
         rows = {name: values[targets.rows] for name, values in columns.items()}
         return self.scored(rows, targets.y, targets.unknown)
 
@@ -139,6 +167,11 @@ class TabularModel:
             raise CommandError(str(error)) from error
         place = {str(name): i for i, name in enumerate(model.classes_)}
         return proba[:, [place[name] for name in self.layout.target.classes]]
+
+
+def _probability(values: Array, dtype: str) -> Array:
+    """Probabilities, (n,), with the digits of a dtype; names of classes as they are."""
+    return rounded(values, dtype) if values.dtype.kind == "f" else values
 
 
 TrainedModel = PlainModel | TabularModel

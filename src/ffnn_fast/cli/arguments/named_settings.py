@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from ffnn_fast._names import hint
+from ffnn_fast._names import hint, synonym
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int
 from ffnn_fast.cli.arguments.value_types import ValueType
 
@@ -59,7 +59,8 @@ class ChoiceOf(ValueType):
         if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
             raise TypeError(f"{name} must be a name, or a table with the key name; got {value!r}")
         settings = {key: setting for key, setting in value.items() if key != "name"}
-        chosen = as_choice(_identifier(value["name"]), name, self.known)
+        given = _identifier(value["name"])
+        chosen = as_choice(synonym(given, self.known) or given, name, self.known)
         return Choice(chosen, _checked(settings, f"{name} {chosen}", self.known[chosen]))
 
 

@@ -66,6 +66,7 @@ def add_options(parser: Parser, command: Command) -> None:
     if command.takes_config:
         parser.add_argument(
             "--config",
+            action="append",
             default=argparse.SUPPRESS,
             metavar="FILE",
             help="read options from a TOML or JSON file, for example epochs = 100; options on the "
@@ -87,7 +88,10 @@ def read_options(command: Command, given: Mapping[str, Any]) -> Any:
     OSError
         If the configuration file cannot be read.
     """
-    values = read_config(given["config"], command.options) if "config" in given else {}
+    files = given.get("config", [])
+    if len(files) > 1:
+        raise CommandError(f"--config takes one file, got {len(files)}: {', '.join(files)}")
+    values = read_config(files[0], command.options) if files else {}
     for name, declared in all_declarations(command.options).items():
         if name in given:
             shown = name if declared.positional else _flags(name, declared)[-1]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
+from ffnn_fast._names import synonym
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_int
 from ffnn_fast.cli.arguments.name_lists import split_names
 
@@ -33,8 +34,10 @@ class ValueType(abc.ABC):
         return text
 
     def from_texts(self, texts: Sequence[str], name: str) -> Any:
-        """The plain value of an option that was given len(texts) times: here the last counts."""
-        return self.from_text(texts[-1], name)
+        """The plain value of an option that was given len(texts) times: here once."""
+        if len(texts) > 1:
+            raise ValueError(f"{name} takes one value, got {len(texts)}: {', '.join(texts)}")
+        return self.from_text(texts[0], name)
 
     @abc.abstractmethod
     def check(self, value: Any, name: str) -> Any:
@@ -70,6 +73,10 @@ class Switch(ValueType):
         """True: the option was given."""
         return True
 
+    def from_texts(self, texts: Sequence[str], name: str) -> bool:
+        """True, however often it was given."""
+        return True
+
     def check(self, value: Any, name: str) -> bool:
         """True or false."""
         return as_bool(value, name)
@@ -77,12 +84,21 @@ class Switch(ValueType):
 
 @dataclass(frozen=True)
 class OneOf(ValueType):
-    """One of some names."""
+    """One of some names; in another spelling, or by the name that another library has for it, too.
+
+    Parameters
+    ----------
+    choices : iterable of str
+    aliases : mapping of str to str, optional
+        Further names → the choice that each means.
+    """
 
     choices: tuple[str, ...]
+    aliases: Mapping[str, str]
 
-    def __init__(self, choices: Iterable[str]) -> None:
+    def __init__(self, choices: Iterable[str], aliases: Mapping[str, str] | None = None) -> None:
         object.__setattr__(self, "choices", tuple(choices))
+        object.__setattr__(self, "aliases", dict(aliases or {}))
 
     @property
     def metavar(self) -> str:
@@ -91,6 +107,9 @@ class OneOf(ValueType):
 
     def check(self, value: Any, name: str) -> str:
         """One of the choices."""
+        if isinstance(value, str) and value not in self.choices:
+            meant = synonym(value, [*self.choices, *self.aliases])
+            value = value if meant is None else self.aliases.get(meant, meant)
         return as_choice(value, name, self.choices)
 
 
@@ -279,6 +298,16 @@ class ClassWeights(ValueType):
 
     def from_text(self, text: str, name: str) -> Any:
         """The word, or a dict of weights by class."""
+        return self.from_texts([text], name)
+
+    def from_texts(self, texts: Sequence[str], name: str) -> Any:
+        """The word, or one dict of all texts' weights."""
+        if len(texts) > 1:
+            found = [self.from_texts([one], name) for one in texts]
+            if "balanced" in found:
+                raise ValueError(f"{name} is balanced, or the weights of classes; got both")
+            return {label: weight for one in found for label, weight in one.items()}
+        text = texts[0]
         if text.strip() == "balanced":
             return "balanced"
         weights = {}

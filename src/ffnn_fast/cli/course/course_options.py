@@ -14,6 +14,11 @@ from ffnn_fast.cli.arguments.value_types import Integer, Number, OneOf, Switch, 
 OPTIMIZERS = ("sgd", "momentum", "nag", "rmsprop", "adam", "nadam")
 LOSSES = {"mean_squared_error": "squared_error", "cross_entropy": "cross_entropy"}
 ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "ReLU": "relu"}
+# The package's names mean those of the assignment.
+AS_OPTIMIZER = OneOf(OPTIMIZERS, {"nesterov": "nag"})
+AS_LOSS, AS_ACTIVATION = (
+    OneOf(names, {own: name for name, own in names.items()}) for names in (LOSSES, ACTIVATIONS)
+)
 
 
 def _share(short: str, name: str, used: str) -> Any:
@@ -57,14 +62,14 @@ class CourseNetwork:
         Integer(1), "units of each ({default})", default=4, metavar="N",
         flags=("-sz", "--hidden_size"),
     )  # fmt: skip
-    activation: str = option(OneOf(ACTIVATIONS), default="sigmoid", flags=("-a", "--activation"))
+    activation: str = option(AS_ACTIVATION, default="sigmoid", flags=("-a", "--activation"))
     weight_init: str = option(
         OneOf(("random", "Xavier")),
         "random: normal with deviation 0.1; Xavier: uniform, variance 2 / (in + out)",
         default="random",
         flags=("-w_i", "--weight_init"),
     )
-    loss: str = option(OneOf(LOSSES), default="cross_entropy", flags=("-l", "--loss"))
+    loss: str = option(AS_LOSS, default="cross_entropy", flags=("-l", "--loss"))
     weight_decay: float = option(
         Number(0),
         "penalty L/2 times the sum of the squares of the weights (0)",
@@ -84,7 +89,7 @@ class CourseTraining:
     batch_size: int = option(
         Integer(1), "({default})", default=4, metavar="N", flags=("-b", "--batch_size")
     )
-    optimizer: str = option(OneOf(OPTIMIZERS), default="sgd", flags=("-o", "--optimizer"))
+    optimizer: str = option(AS_OPTIMIZER, default="sgd", flags=("-o", "--optimizer"))
     learning_rate: float | None = option(
         Number(0, above=True),
         "(0.1; with --compare, the usual one of each optimizer)",

@@ -14,6 +14,7 @@ from ffnn_fast._text import shortened
 from ffnn_fast.cli.evaluation.prediction_columns import class_probabilities
 from ffnn_fast.cli.evaluation.report import Chart, Report
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
+from ffnn_fast.cli.evaluation.thresholds import threshold_charts
 from ffnn_fast.history import History
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _of_classes(evaluation: ScoredRows, rows: str) -> list[Chart]:
             (side, side),
         )
     ]
+    drawn += threshold_charts(evaluation)
     if evaluation.spec.gives_probabilities:
         drawn.append(_calibration(evaluation))
     return drawn

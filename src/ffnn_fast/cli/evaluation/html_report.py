@@ -12,6 +12,7 @@ from ffnn_fast.cli.evaluation.charts import chart_style, charts
 from ffnn_fast.cli.evaluation.report import SECTIONS, Chart, Report
 from ffnn_fast.cli.evaluation.scoring import coverage
 from ffnn_fast.cli.evaluation.tables import Table, per_class, tables
+from ffnn_fast.cli.evaluation.thresholds import threshold_table
 
 TEMPLATE = "report.html"
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -34,9 +35,11 @@ def html_report(report: Report) -> str:
         rows=report.rows,
         results=report.results,
         remarks=report.remarks,
+        cross_validation=report.cross_validation,
         columns=_columns(report),
         figures=_figures(report),
         per_class=per_class(evaluation) if evaluation.is_classification else None,
+        thresholds=threshold_table(evaluation),
         tables=tables(evaluation),
         coverage=_coverage(report),
         layers=layers(report.network.spec),

@@ -47,6 +47,8 @@ class Report:
         The share of each column; may be empty.
     remarks : list of str
         Sentences below the results.
+    cross_validation : list of tuple of str
+        A table of scores over folds; may be empty.
     """
 
     title: str
@@ -59,6 +61,7 @@ class Report:
     columns: Table = field(default_factory=list)
     importances: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    cross_validation: Table = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ Array = np.ndarray
 COVERAGE, WITHIN = 0.9, "within 90%"
 NORMAL_90 = 1.6448536269514722  # 90 % of a normal distribution lie within so many deviations
 HEADS = {
-    "r2": "R2", "rmse": "RMSE", "mae": "MAE", "f1": "F1", "log_loss": "log loss",
+    "r2": "R2", "rmse": "RMSE", "mae": "MAE", "f1": "F1 macro", "log_loss": "log loss",
     "roc_auc": "ROC AUC",
 }  # fmt: skip
 

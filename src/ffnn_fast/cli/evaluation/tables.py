@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ffnn_fast._text import shortened
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
 from ffnn_fast.metrics import precision_recall
 
@@ -12,14 +11,14 @@ Array = np.ndarray
 Table = list[tuple[str, ...]]
 MATRIX_CLASSES = 12  # more do not fit into the lines of a terminal
 WORST = 10  # classes, and confusions, that are shown
-LONGEST = (20, 8)  # characters of a class before its row, and above its column
+WIDEST = 60  # characters of the classes above the columns of a matrix; more become numbers
 
 
 def tables(evaluation: ScoredRows) -> list[tuple[str, Table]]:
     """Titles and tables, for `output.aligned`.
 
-    Up to 12 classes: the confusion matrix with recall and precision; more: the classes with the
-    lowest F1, and the most frequent confusions. Values: how large the errors are.
+    Up to 12 classes: the confusion matrix with recall, precision and F1 of each class; more: the
+    classes with the lowest F1, and the most frequent confusions. Values: how large the errors are.
     """
     if not evaluation.is_classification:
         return [("size of the errors", _errors(evaluation))]
@@ -47,15 +46,18 @@ def per_class(evaluation: ScoredRows) -> Table:
 
 
 def _matrix(names: tuple[str, ...], confusion: Array) -> Table:
-    precision, recall, _, _ = precision_recall(confusion)
-    sides, tops = ([shortened(name, most) for name in names] for most in LONGEST)
+    precision, recall, f1_of, _ = precision_recall(confusion)
+    sides, tops = list(names), list(names)
+    if sum(map(len, names)) > WIDEST:
+        tops = [f"({c})" for c in range(1, len(names) + 1)]
+        sides = [f"{top} {name}" for top, name in zip(tops, names, strict=True)]
     rows = [
-        (name, *map(str, counts), f"{share:.3f}")
-        for name, counts, share in zip(sides, confusion.tolist(), recall, strict=True)
+        (name, *map(str, counts), f"{share:.3f}", f"{own:.3f}")
+        for name, counts, share, own in zip(sides, confusion.tolist(), recall, f1_of, strict=True)
     ]
     return [
-        ("", *tops, "recall"), *rows,
-        ("precision", *(f"{share:.3f}" for share in precision), ""),
+        ("", *tops, "recall", "F1"), *rows,
+        ("precision", *(f"{share:.3f}" for share in precision), "", ""),
     ]  # fmt: skip
 
 
@@ -66,7 +68,7 @@ def _confusions(names: tuple[str, ...], confusion: Array) -> Table:
     places = [divmod(int(place), len(names)) for place in order if wrong.flat[place]]
     rows = [
         (
-            f"predicted {shortened(names[predicted], 30)}, actual {shortened(names[truth], 30)}",
+            f"predicted {names[predicted]}, actual {names[truth]}",
             f"{wrong[truth, predicted]}",
         )
         for truth, predicted in places

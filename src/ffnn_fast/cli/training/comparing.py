@@ -3,64 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ffnn_fast.cli.evaluation.scoring import ScoredRows, as_cells, point_scores, scores
 from ffnn_fast.cli.evaluation.tables import Table
-from ffnn_fast.cli.training.baselines import logistic_regression, ridge
-from ffnn_fast.metrics import log_loss
+from ffnn_fast.cli.training.simple_models import Baseline
+from ffnn_fast.metrics import log_loss, roc_auc
 
 Array = np.ndarray
-LARGEST = 20_000_000  # entries of X in a linear model; of more rows a part is taken
-WIDEST = 2000  # inputs of a linear model
-LINEAR = "linear model"
+RISE, SMALLEST = 0.05, 1e-3  # of a held-out loss: a smaller rise is no difference
 MARGIN, LEAST = 1e-3, 0.005  # of an RMSE, and of a log loss or accuracy: less is no difference
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Predictions of a simple model for the evaluated rows.
-
-    Attributes
-    ----------
-    predicted : array of shape (n,)
-        Labels or values in the target's units.
-    proba : array of shape (n, k) or None
-        Probabilities of the classes.
-    """
-
-    predicted: Array
-    proba: Array | None = None
-
-
-def constants(y: Array, evaluation: ScoredRows) -> dict[str, Baseline]:
-    """The constant that fits the targets y of the training rows best: labels or values."""
-    n = len(evaluation.truth)
-    if not evaluation.is_classification:
-        return {"mean of the training rows": Baseline(np.full(n, y.mean()))}
-    k = len(evaluation.target.classes) - evaluation.n_unknown
-    share = np.bincount(y, minlength=k) / len(y)
-    most = Baseline(np.full(n, share.argmax()), np.tile(share, (n, 1)))
-    return {"most frequent class": most}
-
-
-def linear(X: Array, y: Array, others: Array, n_classes: int) -> dict[str, Baseline]:
-    """A linear model of the rows X, (m, d), and its predictions for others, (n, d).
-
-    Logistic regression, or ridge for values, which `n_classes` = 0 means. {} if d is too large.
-    """
-    most = LARGEST // max(1, X.shape[1])
-    if X.shape[1] > WIDEST or not len(others):
-        return {}
-    if len(X) > most:
-        part = np.random.default_rng(0).choice(len(X), most, replace=False)
-        X, y = X[part], y[part]
-    if not n_classes:
-        return {LINEAR: Baseline(ridge(X, y, 1.0)(others))}
-    proba = logistic_regression(X, y, n_classes)(others)
-    return {LINEAR: Baseline(proba.argmax(axis=1), proba)}
 
 
 def results_table(
@@ -71,12 +24,18 @@ def results_table(
     names, values = as_cells(found)
     table: Table = [(f"on {on}", *names), ("network", *values)]
     for name, baseline in (baselines or {}).items():
-        figures = point_scores(evaluation.target, evaluation.truth, baseline.predicted)
-        if (loss := _log_loss(evaluation, baseline.proba)) is not None and "log_loss" in found:
-            figures["log_loss"] = loss
-        cells = as_cells(figures)[1]
-        table.append((name, *cells, *("" for _ in names[len(cells) :])))
+        figures = _scores_of(baseline, evaluation)
+        cells = dict(zip(*as_cells(figures), strict=True))
+        table.append((name, *(cells.get(one, "") for one in names)))
     return table
+
+
+def all_scores(
+    evaluation: ScoredRows, baselines: Mapping[str, Baseline]
+) -> dict[str, dict[str, float]]:
+    """The scores of the network and of each simple model."""
+    others = {name: _scores_of(baseline, evaluation) for name, baseline in baselines.items()}
+    return {"network": scores(evaluation), **others}
 
 
 def verdict(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) -> list[str]:
@@ -86,9 +45,7 @@ def verdict(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) 
     shown = {"rmse": "RMSE", "log_loss": "log loss", "accuracy": "accuracy"}[figure]
     sentences = []
     for name, baseline in baselines.items():
-        others = point_scores(evaluation.target, evaluation.truth, baseline.predicted)
-        loss = _log_loss(evaluation, baseline.proba)
-        others |= {} if loss is None else {"log_loss": loss}
+        others = _scores_of(baseline, evaluation)
         if figure not in others:
             continue
         mine, theirs = found[figure], others[figure]
@@ -102,20 +59,26 @@ def verdict(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) 
     return sentences
 
 
-def _log_loss(evaluation: ScoredRows, proba: Array | None) -> float | None:
-    """The log loss over the rows of known classes."""
+def _scores_of(baseline: Baseline, evaluation: ScoredRows) -> dict[str, float]:
+    """The scores of a simple model, by the names of `scoring.scores`."""
+    truth, proba = evaluation.truth, baseline.proba
+    found = point_scores(evaluation.target, truth, baseline.predicted)
     if proba is None:
-        return None
-    known = evaluation.truth < len(evaluation.target.classes) - evaluation.n_unknown
-    return log_loss(evaluation.truth[known], proba[known]) if known.any() else None
+        return found
+    known = truth < len(evaluation.target.classes) - evaluation.n_unknown
+    if known.any():
+        found["log_loss"] = log_loss(truth[known], proba[known])
+    if len(evaluation.target.classes) == proba.shape[1] == 2 and 0 < truth.sum() < len(truth):
+        found["roc_auc"] = roc_auc(truth == 1, proba[:, 1])
+    return found
 
 
-def rising(losses: Sequence[float], kept: int | None) -> list[str]:
-    """A sentence if the held-out loss has risen, and the parameters are not of its best epoch."""
-    if kept is not None or len(losses) < 3:
+def rising(losses: Sequence[float]) -> list[str]:
+    """A sentence if the held-out loss of a plain model has risen since its best epoch."""
+    if len(losses) < 3:
         return []
     best = int(np.nanargmin(losses))
-    if losses[-1] <= 1.1 * losses[best]:
+    if losses[-1] - losses[best] <= max(RISE * abs(losses[best]), SMALLEST):
         return []
     return [
         f"warning: the held-out loss was {losses[best]:.4g} after epoch {best + 1} and is "

@@ -9,6 +9,7 @@ from ffnn_fast.cli.arguments.table_options import TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import (
     ClassWeights,
     ColumnName,
+    Integer,
     Names,
     Number,
     OneOf,
@@ -86,6 +87,23 @@ class Split:
         "share of the rows held out for evaluation where there is no --test (default: {default})",
         default=0.2,
         metavar="F",
+    )
+    cv: int | None = option(
+        Integer(2),
+        "cross-validation: also train a model for each of K parts of the training rows, without "
+        "that part, and show mean and standard deviation of the scores; the model file is that of "
+        "all training rows",
+        metavar="K",
+    )
+    time_column: str | None = option(
+        ColumnName(),
+        "a column of dates or numbers: hold out the last rows by it, never earlier ones",
+        metavar="COLUMN",
+    )
+    group_column: str | None = option(
+        ColumnName(),
+        "hold out whole groups of rows, those with one value in this column; it is no input",
+        metavar="COLUMN",
     )
     validation_fraction: float | None = option(
         Number(0, 1),

@@ -13,6 +13,7 @@ import numpy as np
 from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast.cli.arguments.declaration import flag, values_of
 from ffnn_fast.cli.arguments.named_settings import Choice
+from ffnn_fast.cli.evaluation.stored_scores import summarised
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
@@ -26,6 +27,14 @@ from ffnn_fast.network import Network
 
 Array = np.ndarray
 ITERATIONS = 200  # of a solver, at most
+SCIPY_REASONS = {  # part of a message of SciPy → what it means
+    "TOTAL NO. OF ITERATIONS REACHED LIMIT": "the maximum number of iterations is reached",
+    "EXCEEDS LIMIT": "the maximum number of evaluations is reached",
+    "EVALUATIONS REACHED LIMIT": "the maximum number of evaluations is reached",
+    "REDUCTION": "converged: the loss falls by no more than the tolerance",
+    "PROJECTED": "converged: the gradient is no greater than the tolerance",
+    "ABNORMAL": "the line search finds no lower loss",
+}
 STEPS_ONLY = (
     *("optimizer", "learning_rate", "schedule", "warm_up", "batch_size", "early_stopping", "tol"),
     *("max_time", "averaging", "clip_value", "clip_norm", "max_norm", "no_shuffle"),
@@ -66,12 +75,6 @@ class Fitted:
             raise CommandError(str(error)) from error
 
 
-def summarised(results: Table) -> dict[str, str]:
-    """The scores of the network, by name."""
-    where, *names = results[0]
-    return {f"{name} {where}": value for name, value in zip(names, results[1][1:], strict=True)}
-
-
 @contextmanager
 def library_errors() -> Iterator[None]:
     """Errors of the library, and a divergence, as CommandErrors."""
@@ -104,10 +107,15 @@ def fit(network: Network, prepared: Prepared, options: TrainOptions) -> Fitted:
     best = getattr(history, "best_epoch", None)
     why = getattr(history, "message", "") or history.stopped
     if why not in ("", "epochs"):
-        ended += f"; {why}"
+        ended += f"; {_in_words(why)}"
     if best:
         ended += f"; the parameters are those of epoch {best}"
     return Fitted(network, prepared.preprocessing, history, training, ended)
+
+
+def _in_words(reason: str) -> str:
+    """Why a solver ended, in words where the message is one of SciPy's in capitals."""
+    return next((words for part, words in SCIPY_REASONS.items() if part in reason), reason)
 
 
 def _step(

@@ -13,7 +13,8 @@ from ffnn_fast.cli.training.train_options import TrainOptions
 
 TABULAR, PLAIN = "tabular", "plain"
 OF_BOTH = {  # options in groups of the plain model
-    *("epochs", "seed", "max_time", "report", "no_report", "threads", "test", "test_fraction"),
+    *("epochs", "seed", "max_time", "report", "no_report", "baseline", "threads", "test", "cv"),
+    *("test_fraction", "time_column", "group_column"),
 }
 GROUPS = ("split", "network", "training", "stopping", "checkpoints", "reporting", "runtime")
 

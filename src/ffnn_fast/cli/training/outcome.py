@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -11,9 +12,17 @@ from ffnn_fast.cli.evaluation import scoring
 from ffnn_fast.cli.evaluation.report import Report
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
 from ffnn_fast.cli.evaluation.tables import Table
-from ffnn_fast.cli.training import building, comparing, fitting, preparing
-from ffnn_fast.cli.training.comparing import Baseline
+from ffnn_fast.cli.output import CommandError, write_line
+from ffnn_fast.cli.training import building, comparing, fitting, folds, preparing
 from ffnn_fast.cli.training.fitting import library_errors
+from ffnn_fast.cli.training.preparing import Prepared
+from ffnn_fast.cli.training.simple_models import (
+    Baseline,
+    EncodedRows,
+    constants,
+    simple_models,
+    some_rows,
+)
 from ffnn_fast.cli.training.tabular_fitting import TabularRows, fit_tabular, tabular_rows
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.cli.training.training_table import TrainingTable, read_training_table
@@ -23,7 +32,7 @@ from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
 Announce = Callable[[list[str], list[tuple[str, ...]], str], None]
-MOST_ROWS = 50_000  # of the rows that a linear model is fitted to, or predicts, as a dense matrix
+Simple = Callable[[Sequence[str]], tuple[dict[str, Baseline], list[str]]]
 
 
 @dataclass(frozen=True)
@@ -46,10 +55,14 @@ class Outcome:
         The rows of the evaluation.
     known : array of shape (n,)
         Targets of the training rows: labels, or values in the target's units.
-    linear : callable
-        ``linear()`` returns the linear model's predictions as a Baseline by name, or {}.
+    simple : callable
+        ``simple(kinds)`` fits simple models; see `simple_models`.
     columns : list of tuple of str
     importances : dict of str to float
+    losses : list of float
+        The held-out loss after each epoch, if the parameters are those of the last epoch.
+    fold_outcomes : callable
+        ``fold_outcomes()`` trains a model for each fold of ``--cv``.
     """
 
     network: Network
@@ -60,42 +73,86 @@ class Outcome:
     evaluation: ScoredRows
     on: str
     known: Array
-    linear: Callable[[], dict[str, Baseline]]
+    simple: Simple
     columns: list[tuple[str, ...]]
     importances: Mapping[str, float]
+    losses: Sequence[float] = ()
+    fold_outcomes: Callable[[], Iterator[Outcome]] = lambda: iter(())
 
-    def baselines(self) -> dict[str, Baseline]:
-        """Simple models for the same rows."""
-        return self.linear() | comparing.constants(self.known, self.evaluation)
+    def baselines(self, kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
+        """Simple models for the same rows, the best constant too, and notes on those left out."""
+        if "none" in kinds:
+            return {}, []
+        found, notes = self.simple(tuple(dict.fromkeys(kinds)))
+        return found | constants(self.known, self.evaluation), notes
 
     def results(self, baselines: Mapping[str, Baseline]) -> Table:
         """The scores of the model and of the baselines."""
         return comparing.results_table(self.evaluation, self.on, baselines)
 
+    def cross_validation(self, kinds: Sequence[str]) -> Table:
+        """The scores of models and baselines over the folds of ``--cv``; empty without it."""
+        found = []
+        for one in self.fold_outcomes():
+            simple, _ = one.baselines(kinds)
+            found.append(comparing.all_scores(one.evaluation, simple))
+        return folds.scores_table(found) if found else []
+
     def remarks(self, baselines: Mapping[str, Baseline]) -> list[str]:
         """Warnings where a baseline predicts better, or the held-out loss has risen."""
         if "held-out" not in self.on:
             return []
-        best = getattr(self.history, "best_epoch", None)
-        losses = list(self.history["val_loss"]) if "val_loss" in _keys(self.history) else []
-        return [
-            *comparing.verdict(self.evaluation, self.on, baselines),
-            *comparing.rising(losses, best),
-        ]
+        verdict = comparing.verdict(self.evaluation, self.on, baselines)
+        return [*verdict, *comparing.rising(self.losses)]
 
     def report(
-        self, title: str, facts: list[tuple[str, str]], results: Table, remarks: list[str]
-    ) -> Report:
+        self, title: str, facts: list[tuple[str, str]], results: Table, remarks: list[str],
+        cross_validation: Table,
+    ) -> Report:  # fmt: skip
         """The contents of the report."""
         return Report(
             title, facts, self.network, results, self.evaluation, self.history, self.on,
-            self.columns, dict(self.importances), remarks,
+            self.columns, dict(self.importances), remarks, cross_validation,
         )  # fmt: skip
 
 
 def train_plain(path: str, options: TrainOptions, announce: Announce) -> Outcome:
     """Train one network."""
-    prepared = preparing.prepare(path, options)
+    start = options.network.start
+    if start:
+        return _plain(preparing.continued(path, options, start), options, announce)
+    found = read_training_table(path, options, validates=preparing.validates(options))
+    return _with_folds(found, options, _plain_of, announce)
+
+
+def _with_folds(
+    found: TrainingTable,
+    options: TrainOptions,
+    train: Callable[[TrainingTable, TrainOptions, Announce], Outcome],
+    announce: Announce,
+) -> Outcome:
+    """The model of all training rows, and a function that trains those of the folds."""
+    k, seed = options.split.cv, options.training.seed
+    if not k:
+        return train(found, options, announce)
+    folds.check_folds(found, k)
+    trained = train(found, options, announce)
+
+    def outcomes() -> Iterator[Outcome]:
+        parts = folds.folds(found, k, seed)
+        for i, part in enumerate(parts, 1):
+            write_line(f"fold {i} of {len(parts)}")
+            yield train(part, folds.of_folds(options), lambda *_: None)
+
+    return replace(trained, fold_outcomes=outcomes)
+
+
+def _plain_of(found: TrainingTable, options: TrainOptions, announce: Announce) -> Outcome:
+    return _plain(preparing.prepared(found, options), options, announce)
+
+
+def _plain(prepared: Prepared, options: TrainOptions, announce: Announce) -> Outcome:
+    """Train one network on prepared rows."""
     with library_errors():
         network = building.build_network(prepared, options)
     announce(prepared.notes, prepared.columns, repr(network))
@@ -106,19 +163,28 @@ def train_plain(path: str, options: TrainOptions, announce: Announce) -> Outcome
     evaluation = scoring.evaluate(network, target, X, prepared.y[rows], prepared.unknown)
     known = _in_units(target, prepared.y[prepared.train])
 
-    def linear() -> dict[str, Baseline]:
-        X, others = prepared.X[prepared.train[:MOST_ROWS]], prepared.X[rows]
-        return comparing.linear(X, known[:MOST_ROWS], others, len(target.classes))
+    def simple(kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
+        part, inputs = some_rows(len(known)), prepared.preprocessing.inputs
+
+        def encoded() -> EncodedRows:
+            X, others = prepared.X[prepared.train[part]], prepared.X[rows]
+            return EncodedRows(X, known[part], others, inputs, len(target.classes))
+
+        return simple_models(kinds, prepared.X.shape[1], encoded)
 
     return Outcome(
         network, fitted.save, fitted.training, fitted.ended, fitted.history, evaluation, on, known,
-        linear, prepared.columns, {},
+        simple, prepared.columns, {}, _held_out(fitted.history),
     )  # fmt: skip
 
 
 def train_tabular(path: str, options: TrainOptions, announce: Announce) -> Outcome:
     """Train a bag of networks."""
     found = read_training_table(path, options, validates=False)
+    return _with_folds(found, options, _tabular, announce)
+
+
+def _tabular(found: TrainingTable, options: TrainOptions, announce: Announce) -> Outcome:
     rows = tabular_rows(found, options)
     announce(rows.notes, rows.uses, "tabular model: a bag of networks")
     fitted = fit_tabular(rows, options)
@@ -126,23 +192,34 @@ def train_tabular(path: str, options: TrainOptions, announce: Announce) -> Outco
     evaluation = model.scored(rows.others, rows.y_others, rows.unknown)
     return Outcome(
         model.network, fitted.save, fitted.training, fitted.ended, model.estimator.histories_[0],
-        evaluation, rows.on, rows.y, lambda: _linear(found, rows, options), rows.uses,
-        model.importances,
+        evaluation, rows.on, rows.y, partial(_simple, found, rows, options),
+        rows.uses, model.importances,
     )  # fmt: skip
 
 
-def _linear(found: TrainingTable, rows: TabularRows, options: TrainOptions) -> dict[str, Baseline]:
-    """The linear model of a table in the encoding of the plain model."""
-    preprocessing = preparing.fitted(found, options)
-    if len(preprocessing.inputs.feature_names) > comparing.WIDEST:
-        return {}
-    train = {name: values[:MOST_ROWS] for name, values in rows.columns.items()}
-    X, others = (preprocessing.encoded(columns) for columns in (train, rows.others))
-    return comparing.linear(X, rows.y[:MOST_ROWS], others, len(rows.layout.target.classes))
+def _simple(
+    found: TrainingTable, rows: TabularRows, options: TrainOptions, kinds: Sequence[str]
+) -> tuple[dict[str, Baseline], list[str]]:
+    """Simple models of a table in the encoding of the plain model."""
+    try:
+        preprocessing = preparing.fitted(found, options)
+    except CommandError as error:
+        return {}, [f"note: no baselines: {error}"]
+    part, inputs = some_rows(len(rows.y)), preprocessing.inputs
+
+    def encoded() -> EncodedRows:
+        train = {name: values[part] for name, values in rows.columns.items()}
+        X, others = (preprocessing.encoded(columns) for columns in (train, rows.others))
+        return EncodedRows(X, rows.y[part], others, inputs, len(rows.layout.target.classes))
+
+    return simple_models(kinds, len(inputs.feature_names), encoded)
 
 
-def _keys(history: History) -> set[str]:
-    return set(history.keys())
+def _held_out(history: History) -> Sequence[float]:
+    """The held-out losses, if there are any and the parameters are not of the best epoch."""
+    if getattr(history, "best_epoch", None) is not None or "val_loss" not in history.keys():  # noqa: SIM118
+        return ()
+    return list(history["val_loss"])
 
 
 def _in_units(target: TargetEncoder, y: Array) -> Array:

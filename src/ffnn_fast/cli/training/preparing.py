@@ -14,17 +14,18 @@ from ffnn_fast.cli.table import Table, abbreviated
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.trained_models import is_tabular, load_plain
 from ffnn_fast.cli.training.examining import MANY_LEVELS, use_table, used
+from ffnn_fast.cli.training.splitting import arrangement_of, split
 from ffnn_fast.cli.training.train_options import Model, TrainOptions
 from ffnn_fast.cli.training.training_table import (
     TrainingTable,
     note_unknown,
     read_training_table,
     row_weights,
-    split,
     styles_of,
     unscaled,
     weighted_by_class,
 )
+from ffnn_fast.cli.unseen import ranges_of
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
@@ -77,15 +78,19 @@ class Prepared:
 def prepare(path: str, options: TrainOptions) -> Prepared:
     """Read the tables, split the rows, and fit the encoding to the training rows."""
     if options.network.start:
-        return _continued(path, options, options.network.start)
-    found = read_training_table(path, options, validates=validates(options))
+        return continued(path, options, options.network.start)
+    return prepared(read_training_table(path, options, validates=validates(options)), options)
+
+
+def prepared(found: TrainingTable, options: TrainOptions) -> Prepared:
+    """The rows of a table that was read."""
     preprocessing = fitted(found, options)
     X = preprocessing.matrix(found.table)[found.rows]
-    prepared = Prepared(
+    rows = Prepared(
         preprocessing, X, preprocessing.target.encode(found.values), found.weight,
         found.train, found.validation, found.test, [], columns=use_table(found.uses),
     )  # fmt: skip
-    return _completed(prepared, options, found.table, found.notes)
+    return _completed(rows, options, found.table, found.notes)
 
 
 def validates(options: TrainOptions) -> bool:
@@ -93,7 +98,7 @@ def validates(options: TrainOptions) -> bool:
     return options.training.solver is None
 
 
-def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
+def continued(path: str, options: TrainOptions, start: str) -> Prepared:
     """Rows in the encoding of a model that training continues from."""
     reading = options.reading
     if is_tabular(start):
@@ -115,14 +120,17 @@ def _continued(path: str, options: TrainOptions, start: str) -> Prepared:
             f"{abbreviated(preprocessing.target.classes)}"
         )
     rng = np.random.default_rng(options.training.seed)
+    arranged = arrangement_of(table, rows, options)
+    labels = y if preprocessing.target.classes else None
     train, validation, test = split(
-        path, y, preprocessing.target.task, options, rng, validates=validates(options)
+        path, len(y), labels, options, rng, arranged, validates(options)
     )
     X, weight = preprocessing.matrix(table)[rows], None
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
     prepared = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
-    return _completed(prepared, options, table, list(table.notes))
+    notes = [*table.notes, *arranged.notes(test, validation)]
+    return _completed(prepared, options, table, notes)
 
 
 def _completed(
@@ -175,7 +183,7 @@ def fitted(found: TrainingTable, options: TrainOptions) -> TablePreprocessing:
     return TablePreprocessing(
         found.table.has_header, found.table.names, tuple(options.reading.missing), inputs, target,
         numbers=styles_of(found.table, found.uses, target), readings=tuple(readings),
-        dates=tuple(dates),
+        dates=tuple(dates), ranges=ranges_of({f.name: v[train] for f, _, v in used(found.uses)}),
     )  # fmt: skip
 
 

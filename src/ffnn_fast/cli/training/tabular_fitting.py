@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ffnn_fast.cli.evaluation.stored_scores import summarised
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.table_layout import Targets
 from ffnn_fast.cli.tabular_layout import TABLE_KEY, TabularLayout
 from ffnn_fast.cli.trained_models import TabularModel
 from ffnn_fast.cli.training.examining import use_table, used
-from ffnn_fast.cli.training.fitting import library_errors, summarised
+from ffnn_fast.cli.training.fitting import library_errors
 from ffnn_fast.cli.training.preparing import rows_line, target_line
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.cli.training.training_table import (
@@ -23,6 +25,8 @@ from ffnn_fast.cli.training.training_table import (
     unscaled,
     weighted_by_class,
 )
+from ffnn_fast.cli.unseen import ranges_of
+from ffnn_fast.preprocessing import TargetEncoder
 
 if TYPE_CHECKING:
     from ffnn_fast.tabular import TabularClassifier, TabularRegressor
@@ -68,23 +72,25 @@ class TabularRows:
 
 def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
     """The rows of a table, and those of ``--test``, as typed columns."""
-    target, reading = unscaled(found.target), options.reading
+    target, y, unknown = _of_training(found)
+    reading = options.reading
     inputs = used(found.uses)
     layout = TabularLayout(
         found.table.has_header, found.table.names, tuple(reading.missing), target,
         tuple(reading for _, reading, _ in inputs),
         styles_of(found.table, found.uses, target),
         {use.name: _shown(use.feature.use, use.feature.note) for use in found.uses},
+        ranges=ranges_of({one.name: v[found.rows[found.train]] for one, _, v in inputs}),
     )  # fmt: skip
-    y, train, test = target.encode(found.values), found.train, found.test
+    train, test = found.train, found.test
     weight = weighted_by_class(options.columns.class_weight, found.weight, target, y, train)
-    notes, unknown = list(found.notes), tuple[str, ...]()
+    notes = list(found.notes)
     if options.split.test:
         path = options.split.test
         table = layout.read(path, **reading.given())
         drop_missing = reading.drop_missing_target or not options.columns.strict
         targets = layout.targets(table, drop_missing=drop_missing)
-        columns = {name: v[targets.rows] for name, v in layout.inputs(table).items()}
+        columns = {name: v[targets.rows] for name, v in layout.typed(table).items()}
         y_others, unknown = targets.y, targets.unknown
         notes += [f"{note} (in {table.path})" for note in table.notes if note not in notes]
         notes += note_unknown(targets, target, path)
@@ -92,10 +98,16 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
         rows = test if len(test) else train
         columns = {feature.name: v[found.rows[rows]] for feature, _, v in inputs}
         y_others = y[rows]
+        notes += note_unknown(Targets(rows, y_others, unknown), target, found.table.path)
     held = len(y_others) if options.split.test else len(test)
     left_out = len(found.table) - len(found.rows)
     if left_out:
         notes.insert(0, f"note: left out {left_out} rows without a target")
+    if options.split.time_column or options.split.group_column:
+        notes.append(
+            "note: the bag is chosen and calibrated on random folds of the training rows, across "
+            "times and groups; only the held-out rows are apart"
+        )
     first = rows_line(found.table.path, (len(train), 0, held, left_out))
     return TabularRows(
         layout,
@@ -109,6 +121,24 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
         [f"{first}; {target_line(target)}", *notes],
         use_table(found.uses),
     )
+
+
+def _of_training(found: TrainingTable) -> tuple[TargetEncoder, Array, tuple[str, ...]]:
+    """The target with the classes of the training rows, the encoded targets, and the classes that
+    only held-out rows have, as in `Targets`.
+    """
+    target = unscaled(found.target)
+    trained = set(found.values[found.train].tolist()) if target.classes else set()
+    unknown = tuple(name for name in target.classes if name not in trained)
+    if not unknown:
+        return target, target.encode(found.values), ()
+    target = replace(target, classes=tuple(name for name in target.classes if name in trained))
+    if len(target.classes) < 2:
+        raise CommandError(
+            f"all training rows have the class {target.classes[0]!r}; hold out other rows"
+        )
+    place = {name: label for label, name in enumerate((*target.classes, *unknown))}
+    return target, np.array([place[name] for name in found.values.tolist()]), unknown
 
 
 def _shown(use: str, note: str) -> str:

@@ -181,7 +181,11 @@ class Training:
         "layers 1, 2, ... that are not trained",
         metavar="K,K",
     )
-    no_shuffle: bool = option(Switch(), "keep the order of the rows", default=False)
+    no_shuffle: bool = option(
+        Switch(),
+        "keep the order of the rows: hold out the last ones, and take those of each step in order",
+        default=False,
+    )
     seed: int = option(
         Integer(0),
         "of the split, the weights and the order of the rows (default: {default})",
@@ -242,7 +246,7 @@ class Reporting:
     """Reports and logs."""
 
     about: ClassVar[str] = (
-        "of the plain model, but for --report and --no-report, which both models have"
+        "of the plain model, but for --report, --no-report and --baseline, which both models have"
     )
 
     report: str | None = option(
@@ -252,6 +256,13 @@ class Reporting:
         metavar="FILE",
     )
     no_report: bool = option(Switch(), "write no report", default=False)
+    baseline: tuple[str, ...] = option(
+        Names(OneOf(("linear", "hgb", "none"))),
+        "models to compare with, beside the best constant: linear (logistic regression or ridge), "
+        "hgb (HistGradientBoosting of scikit-learn), or none; may be repeated (default: linear)",
+        default=("linear",),
+        metavar="{linear,hgb,none}",
+    )
     metrics: tuple[str, ...] | None = option(
         Names(),
         f"metrics of each epoch: {', '.join(METRICS)}, top_<k> (default: accuracy or r2)",
@@ -292,10 +303,11 @@ class Runtime:
 class TrainOptions:
     """All options of ``ffnn-fast train``."""
 
-    data: str | None = argument(Text(), FORMATS, default=None)
+    data: str | None = argument(Text(), f"required, here or in --config: {FORMATS}", default=None)
     target: str | None = option(
         ColumnName(),
-        "the column to predict: its name, or its number (1 is the first, -1 the last)",
+        "the column to predict, required without --start: its name, or its number (1 is the first, "
+        "-1 the last)",
         metavar="COLUMN",
     )
     output: str | None = option(

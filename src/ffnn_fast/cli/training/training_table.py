@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._training.sampling import class_weights, hold_out
+from ffnn_fast._training.sampling import class_weights
 from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.column_reading import NUMBER
 from ffnn_fast.cli.output import CommandError
@@ -16,14 +16,13 @@ from ffnn_fast.cli.table import Table, abbreviated, read_table
 from ffnn_fast.cli.table_layout import Targets
 from ffnn_fast.cli.training.column_types import Target, target_column
 from ffnn_fast.cli.training.examining import ColumnOptions, ColumnUse, examine, used
+from ffnn_fast.cli.training.splitting import arrangement_of, split
 from ffnn_fast.cli.training.telling import telling_notes
-from ffnn_fast.cli.training.train_options import Stopping, Training, TrainOptions
+from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
-VALIDATED = 0.15  # share of the training rows on which the epoch of a plain model is chosen
-LEAST_VALIDATED = 20  # training rows; of fewer none validate by default
 OF_CLASSES_TOO = ("squared_error", "half_squared_error")  # losses for values and for classes
 
 
@@ -81,11 +80,14 @@ def read_training_table(path: str, options: TrainOptions, *, validates: bool) ->
     values, weight = column.values[rows], None
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
-    train, validation, test = split(path, values, column.task, options, rng, validates=validates)
     classifies = column.task == "classification"
+    arranged = arrangement_of(table, rows, options)
+    labels = values if classifies else None
+    train, validation, test = split(path, len(rows), labels, options, rng, arranged, validates)
     notes = [
         *table.notes,
         *column.notes,
+        *arranged.notes(test, validation),
         *telling_notes(uses, rows, target.encode(values), classifies),
     ]
     return TrainingTable(table, uses, target, rows, values, weight, train, validation, test, notes)
@@ -96,9 +98,9 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
     columns, words = options.columns, options.reading.missing
     problems: list[str] = []
 
-    def found(option: str, given: Sequence[str]) -> list[str]:
+    def found(option: str, given: Iterable[str]) -> list[str]:
         names = []
-        for one in table.whole_names(given):
+        for one in table.whole_names(list(given)):
             try:
                 names.append(table.find(one))
             except CommandError as error:
@@ -108,6 +110,7 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
     dropped, categorical = found("drop", columns.drop), found("categorical", columns.categorical)
     kept = found("use", columns.use)
     weights = found("weights", [columns.weights] if columns.weights else [])
+    groups = found("group_column", filter(None, [options.split.group_column]))
     targets = found("target", [options.target or ""])
     name = targets[0] if targets else ""
     if name in dropped:
@@ -120,6 +123,7 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
         except CommandError as error:
             problems.append(str(error))
     reserved = dict.fromkeys(dropped, "--drop")
+    reserved |= dict.fromkeys({*groups} - {*kept, *categorical}, "--group-column")
     reserved |= dict.fromkeys(weights, "weights of the rows") | dict.fromkeys(targets, "")
     chosen = ColumnOptions(reserved, tuple(categorical), tuple(kept), tuple(words), columns.strict)
     uses, refused = examine(table, chosen)
@@ -137,7 +141,8 @@ def _named(options: TrainOptions) -> tuple[str, ...]:
     """The columns that options name."""
     columns = options.columns
     lists = (*columns.drop, *columns.categorical, *columns.use)
-    return tuple(name for name in (options.target, columns.weights, *lists) if name)
+    split = (options.split.time_column, options.split.group_column)
+    return tuple(name for name in (options.target, columns.weights, *split, *lists) if name)
 
 
 def styles_of(table: Table, uses: Sequence[ColumnUse], target: TargetEncoder) -> dict[str, Any]:
@@ -178,54 +183,6 @@ def row_weights(table: Table, name: str, words: Sequence[str]) -> Array:
     if not values.any():
         raise CommandError(f"{table.path}: all weights in column {name!r} are 0")
     return values
-
-
-def needs_validation(stopping: Stopping, training: Training) -> bool:
-    """Whether figures of the validation rows decide when training stops or how the rate changes."""
-    monitoring = [stopping.early_stopping.settings] if stopping.early_stopping else []
-    if training.schedule and training.schedule.name == "plateau":
-        monitoring.append(training.schedule.settings)
-    return any(str(one.get("monitor", "val_loss")).startswith("val_") for one in monitoring)
-
-
-def split(
-    path: str, targets: Array, task: str, options: TrainOptions, rng: np.random.Generator,
-    *, validates: bool,
-) -> tuple[Array, Array, Array]:  # fmt: skip
-    """Training, validation and test rows; stratified by class in classification.
-
-    `validates` is whether some rows choose the epoch where no option determines it.
-    """
-    classes = targets if task == "classification" else None
-    held = 0.0 if options.split.test else options.split.test_fraction
-    train, test = hold_out(len(targets), held, rng, classes)
-    validated = needs_validation(options.stopping, options.training)
-    followed = options.split.validation_fraction
-    if followed is None:
-        chosen = validated or (validates and len(train) >= LEAST_VALIDATED)
-        followed = VALIDATED if chosen else 0.0
-    rest, validation = hold_out(
-        len(train), followed, rng, None if classes is None else classes[train]
-    )
-    if validated and not len(validation):
-        raise CommandError(
-            "--early-stopping and --schedule plateau need validation rows: give a larger "
-            "--validation-fraction, or the setting monitor=loss"
-        )
-    if len(rest) < 2:
-        raise CommandError(f"{path} leaves {len(rest)} rows to train on; at least 2 are needed")
-    _check_share("--test-fraction", held, len(targets), len(test))
-    _check_share("--validation-fraction", followed, len(train), len(validation))
-    return train[rest], train[validation], test
-
-
-def _check_share(name: str, fraction: float, n: int, count: int) -> None:
-    """CommandError if a fraction of n rows that is not 0 comes to no row."""
-    if fraction and not count:
-        raise CommandError(
-            f"{name} {fraction:g} of {n} rows comes to no row (every class keeps one to train on); "
-            "give a larger fraction, or 0"
-        )
 
 
 def weighted_by_class(

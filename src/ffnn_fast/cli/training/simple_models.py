@@ -1,0 +1,149 @@
+"""Simple models beside a network: constants, linear models, and boosted trees by scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ffnn_fast.cli.evaluation.scoring import ScoredRows
+from ffnn_fast.cli.training.baselines import logistic_regression, ridge
+from ffnn_fast.preprocessing import CategoricalColumn, TableEncoder
+
+Array = np.ndarray
+LARGEST = 20_000_000  # entries of X in a linear model; of more rows a part is taken
+MOST_ROWS = 50_000  # that are fitted, as a dense matrix
+WIDEST = 2000  # inputs
+LINEAR, HGB = "linear model", "gradient boosting"
+NAMES = {"linear": LINEAR, "hgb": HGB}  # by the words of --baseline
+FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # a model less, no more
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Predictions of a simple model for the evaluated rows.
+
+    Attributes
+    ----------
+    predicted : array of shape (n,)
+        Labels or values in the target's units.
+    proba : array of shape (n, k) or None
+        Probabilities of the classes.
+    """
+
+    predicted: Array
+    proba: Array | None = None
+
+
+class EncodedRows(NamedTuple):
+    """Rows in the encoding of the plain model.
+
+    Attributes
+    ----------
+    X : array of shape (m, d)
+        Of rows that train.
+    y : array of shape (m,)
+        Their labels, or values in the target's units.
+    others : array of shape (n, d)
+        Of the rows that are evaluated.
+    inputs : TableEncoder
+        Which columns of X are the levels of one category.
+    n_classes : int
+        0 for values.
+    """
+
+    X: Array
+    y: Array
+    others: Array
+    inputs: TableEncoder
+    n_classes: int
+
+
+def some_rows(n: int) -> Array:
+    """The rows 0 .. n - 1, sorted, or MOST_ROWS of them at random."""
+    if n <= MOST_ROWS:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).choice(n, MOST_ROWS, replace=False))
+
+
+def constants(y: Array, evaluation: ScoredRows) -> dict[str, Baseline]:
+    """The constant that fits the targets y of the training rows best: labels or values."""
+    n = len(evaluation.truth)
+    if not evaluation.is_classification:
+        return {"mean of the training rows": Baseline(np.full(n, y.mean()))}
+    k = len(evaluation.target.classes) - evaluation.n_unknown
+    share = np.bincount(y, minlength=k) / len(y)
+    most = Baseline(np.full(n, share.argmax()), np.tile(share, (n, 1)))
+    return {"most frequent class": most}
+
+
+def simple_models(
+    kinds: Sequence[str], n_inputs: int, encoded: Callable[[], EncodedRows]
+) -> tuple[dict[str, Baseline], list[str]]:
+    """The predictions of each of the models, and notes on those that are left out.
+
+    `encoded` makes rows of `n_inputs` inputs.
+    """
+    if not kinds:
+        return {}, []
+    names = " and ".join(NAMES[kind] for kind in kinds)
+    if n_inputs > WIDEST:
+        return {}, [f"note: no {names}: {n_inputs} inputs are more than {WIDEST}"]
+    fits = {"linear": linear, "hgb": boosted}
+    found, notes = {}, []
+    try:
+        rows = encoded()
+        for kind in kinds:
+            try:
+                found[NAMES[kind]] = fits[kind](rows)
+            except FAILURES as error:
+                notes.append(f"note: no {NAMES[kind]}: {error}")
+    except FAILURES as error:
+        notes.append(f"note: no {names}: {error}")
+    return found, notes
+
+
+def linear(rows: EncodedRows) -> Baseline:
+    """Logistic regression, or ridge for values."""
+    X, y, most = rows.X, rows.y, LARGEST // max(1, rows.X.shape[1])
+    if len(X) > most:
+        part = np.random.default_rng(0).choice(len(X), most, replace=False)
+        X, y = X[part], y[part]
+    if not rows.n_classes:
+        return Baseline(ridge(X, y, 1.0)(rows.others))
+    proba = logistic_regression(X, y, rows.n_classes)(rows.others)
+    return Baseline(proba.argmax(axis=1), proba)
+
+
+def boosted(rows: EncodedRows) -> Baseline:
+    """HistGradientBoosting of scikit-learn with its defaults, without early stopping."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    options: dict[str, Any] = {"random_state": 0, "early_stopping": False}
+    X, is_category = with_codes(rows.X, rows.inputs)
+    others, _ = with_codes(rows.others, rows.inputs)
+    options["categorical_features"] = is_category
+    if not rows.n_classes:
+        model = HistGradientBoostingRegressor(**options).fit(X, rows.y)
+        return Baseline(np.asarray(model.predict(others)))
+    model = HistGradientBoostingClassifier(**options).fit(X, rows.y)
+    proba = np.zeros((len(others), rows.n_classes))
+    proba[:, model.classes_] = model.predict_proba(others)
+    return Baseline(proba.argmax(axis=1), proba)
+
+
+def with_codes(X: Array, inputs: TableEncoder) -> tuple[Array, Array]:
+    """X with one column for each category, its level's code or NaN; and which columns these are."""
+    parts, is_category, begin = [], [], 0
+    for column in inputs.columns:
+        end = begin + len(column.feature_names)
+        part = X[:, begin:end]
+        if isinstance(column, CategoricalColumn):
+            known = part.any(axis=1)
+            part = np.where(known, part.argmax(axis=1), np.nan)[:, None]
+        parts.append(part)
+        is_category += [isinstance(column, CategoricalColumn)] * part.shape[1]
+        begin = end
+    return np.concatenate(parts, axis=1), np.array(is_category)
