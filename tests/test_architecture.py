@@ -58,6 +58,7 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "joblib": {"sklearn"},
     "torch": {"interchange", "_bench"},
     "tqdm": {"callbacks"},
+    "mpi4py": {"_training"},
     "jinja2": {"cli"},
     "pyarrow": {"cli", "blocks"},
     "openpyxl": {"cli"},

@@ -1,5 +1,7 @@
 """What fit refuses, before anything has changed."""
 
+import sys
+
 import numpy as np
 import pytest
 from support.fits import classes, network
@@ -128,3 +130,9 @@ def test_none_is_no_bound_and_no_frozen_layer():
     net = Network([2, 3, 1], output="identity", seed=0)
     fit = net.levenberg_marquardt(np.eye(2), [1.0, 2.0], frozen=None, max_iterations=2)
     assert fit.params.shape == (13,)
+
+
+def test_ranks_without_mpi4py_name_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "ffnn_fast\[mpi\]"'):
+        network().fit(X, Y, comm=object())

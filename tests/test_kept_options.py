@@ -30,7 +30,7 @@ def test_every_argument_of_a_fit_counts_when_options_are_kept():
     read = {
         *("rows", "validation_rows", "validation_data", "validation_fraction"),
         *("sample_weight", "class_weight"),
-        *("derivatives", "missing_derivatives", "rng", "resume"),
+        *("derivatives", "missing_derivatives", "rng", "resume", "comm"),
     }
     assert compared | read == set(fields)
     assert not compared & read

@@ -103,6 +103,7 @@ NOT_CHECKED = {
     *("logistic_cross_entropy_gradient", "softmax_binary_cross_entropy_gradient"),
     *("Trace", "GradientCheck", "Evaluation", "Objective", "SolverHistory", "RateCurve"),
     *(
+        "Distributed",  # needs a communicator of MPI: in test_mpi.py
         "Interval",
         "LeastSquaresFit",
         "ManyProgress",

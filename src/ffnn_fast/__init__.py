@@ -23,6 +23,7 @@ from ffnn_fast._solvers.minimizers import Evaluation, Objective, SolverHistory
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint, CheckpointError
 from ffnn_fast._training.many import ManyProgress
+from ffnn_fast._training.ranks import Distributed
 from ffnn_fast._training.rate_finder import RateCurve
 from ffnn_fast._training.stepper import Stepper
 from ffnn_fast._training.stopping import EarlyStopping
@@ -45,6 +46,7 @@ __all__ = [
     "CFunction",
     "Checkpoint",
     "CheckpointError",
+    "Distributed",
     "DivergedWarning",
     "EarlyStopping",
     "Ensemble",

@@ -43,6 +43,7 @@ from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
 from ffnn_fast._training.fit_request import FitRequest, RateFinderRequest
 from ffnn_fast._training.many import Job
+from ffnn_fast._training.ranks import ending_all
 from ffnn_fast._training.stepper import Stepper
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast._training.types import (
@@ -961,7 +962,7 @@ class Network:
         rate_factors: Factors | None = None, decay_factors: Factors | None = None,
         epsilon_factors: Factors | None = None,
         checkpoint: PathLike | Checkpoint | None = None, resume: PathLike | bool = False,
-        on_interrupt: str = "raise",
+        on_interrupt: str = "raise", comm: Any = None,
     ) -> History:  # fmt: skip
         """Train on minibatches for a number of epochs.
 
@@ -1054,6 +1055,16 @@ class Network:
         on_interrupt : {"raise", "return"}, default "raise"
             After Ctrl-C the parameters are those of the last whole step; then raise
             KeyboardInterrupt (``net.history`` holds the history), or return.
+        comm : mpi4py.MPI.Intracomm or Distributed, optional
+            Train on several machines: every rank of this communicator calls `fit` with rows of its
+            own and the same options, and all end with the same parameters. It is the fit of all
+            rows, those of rank 0 first, with the same batches of `batch_size` rows; a rank computes
+            the gradient of those rows of a batch that it has. The start, the generator,
+            `validation_data`, `checkpoint` and `resume` are those of rank 0, which also decides
+            when to stop. Metrics gather the predictions for all rows in rank 0; there is no
+            ``gradient_norm``. Dropout draws other masks for another number of ranks, unless the
+            reduction is ordered. An exception on one rank is printed and ends all. Not with
+            `validation_fraction`, `derivatives`, `diagnostics` and ``on_interrupt="return"``.
 
         Returns
         -------
@@ -1092,11 +1103,12 @@ class Network:
             averaging=averaging, clip_value=clip_value, clip_norm=clip_norm, max_norm=max_norm,
             frozen=frozen, rate_factors=rate_factors, decay_factors=decay_factors,
             epsilon_factors=epsilon_factors, checkpoint=checkpoint, resume=resume,
-            on_interrupt=on_interrupt,
+            on_interrupt=on_interrupt, comm=comm,
         )  # fmt: skip
-        state = fitting.prepare(self._bound, self.rng, X, y, request)
-        self.history = state.history
-        loop.fit(state)
+        with ending_all(comm):
+            state = fitting.prepare(self._bound, self.rng, X, y, request)
+            self.history = state.history
+            loop.fit(state)
         return state.history
 
     def partial_fit(

@@ -18,7 +18,7 @@ from ffnn_fast._training.many import ProgressCallback
 from ffnn_fast.history import History
 from ffnn_fast.network import Network
 
-FOR_ALL = ("on_interrupt",)  # options of the call as a whole
+FOR_ALL = ("on_interrupt", "comm")  # options of the call as a whole, or of single fits
 
 
 def fit_many(

@@ -67,7 +67,7 @@ class DivergenceGuard:
         Interrupts are held at the beginning, and during each step.
         """
         batch_size = state.options.batch_size
-        work = state.bound.workspace(batch_size)
+        work = state.bound.take_workspace(batch_size)
         self._restore_arrays(state)
         state.t, state.position, state.loss_sum = self.t, self.position, self.loss_sum
         rows = order[:0]
@@ -114,7 +114,8 @@ class DivergenceGuard:
 
 def _first_layer_not_finite(state: FitState, rows: Array, after: Array) -> int:
     """The first layer k with a value that is not finite: forward, backward, or in θ `after`."""
-    samples = state.train.rows(rows[:MAX_TRACED_ROWS]).dense()
+    own = state.ranks.own_rows(rows)[:MAX_TRACED_ROWS]
+    samples = state.train.rows(own if len(own) else np.zeros(1, dtype=np.int64)).dense()
     traced = ignoring("all", trace, state.spec, state.params, samples.X, samples.Y)
     for name, value in {**traced, **state.spec.named(after)}.items():
         number = name.rpartition("_")[2]

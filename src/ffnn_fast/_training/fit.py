@@ -27,11 +27,13 @@ from ffnn_fast._scalars import as_bool, as_choice, as_float, as_generator, as_in
 from ffnn_fast._training import checkpoint_files, resuming
 from ffnn_fast._training.averaging import as_averaging
 from ffnn_fast._training.checkpoint import Checkpoint, as_checkpoint
+from ffnn_fast._training.distributed import DistributedNetwork, refuse_options
 from ffnn_fast._training.fit_data import FitData, as_fit_data
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.hyper_schedules import as_hyper_schedules
+from ffnn_fast._training.ranks import Ranks, as_ranks
 from ffnn_fast._training.stopping import EarlyStopping, stop_below
 from ffnn_fast._training.types import PathLike
 from ffnn_fast.callbacks import as_callback
@@ -80,6 +82,8 @@ class CheckedFit:
         bound = bound.taking(self.data.samples.X)
         if self.data.samples.derivatives is not None:
             bound = SobolevNetwork.of(bound)
+        if isinstance(self.data.ranks, Ranks):
+            bound = _shared(bound, self.options, self.rng, self.data.ranks)
         return _start(bound, self.data, self.options, self.rng, self.resume)
 
 
@@ -87,18 +91,56 @@ def checked(
     bound: BoundNetwork, net_rng: np.random.Generator, samples: Samples, request: FitRequest
 ) -> CheckedFit:
     """The arguments of a fit on checked samples; errors as `prepare`."""
-    spec = bound.spec
-    data = as_fit_data(spec, samples, request)
+    spec, ranks = bound.spec, as_ranks(request.comm)
+    if isinstance(ranks, Ranks):
+        refuse_options(request)
+        _check_weights(request, ranks)
+        ranks.take_shares(len(samples.X))
+    data = as_fit_data(spec, samples, request, ranks)
     options = _checked_options(bound, data, request)
     bound.taking(data.samples.X)  # raises for rows that the network cannot take
     if data.samples.derivatives is not None:
         bound.spec.require_plain("fit with derivatives")
         options = replace(options, derivative_weight=data.samples.derivative_weight)
-    if options.checkpoint:
+    if isinstance(ranks, Ranks):
+        options = replace(options, gradient_norm=False)
+    if options.checkpoint and ranks.is_first:
         spec.to_dict()  # raises if the description cannot be written
         checkpoint_files.check_target(options.checkpoint.path)
     rng = net_rng if request.rng is None else as_generator(request.rng, "rng")
     return CheckedFit(data, options, rng, request.resume)
+
+
+def _check_weights(request: FitRequest, ranks: Ranks) -> None:
+    """RuntimeError if not all ranks give weights, or other options of `Distributed`."""
+    options = ranks.options
+    ranks.check_same(
+        {
+            "sample_weight": "None" if request.sample_weight is None else "given",
+            "class_weight": request.class_weight,
+            "reduction": (options.reduction, options.parts, options.accumulate),
+            "check_every": options.check_every,
+        }
+    )
+
+
+def _shared(
+    bound: BoundNetwork, options: FitOptions, rng: np.random.Generator, ranks: Ranks
+) -> BoundNetwork:
+    """The network with the parameters and the generator's state of the first rank.
+
+    RuntimeError if ranks have other networks or options.
+    """
+    spec, metrics = bound.spec, [metric.name for metric in options.metrics]
+    ranks.check_same(
+        {"layer_sizes": spec.layer_sizes, "n_params": spec.n_params, "dtype": spec.dtype}
+        | {"loss": spec.loss, "dropout": spec.dropout, "engine": bound.backend.__name__}
+        | {"epochs": options.epochs, "metrics": metrics}
+        | {**options.described(), "drop_last": options.drop_last}
+    )
+    ranks.broadcast(bound.params)
+    rng.bit_generator.state = ranks.from_first(rng.bit_generator.state)
+    return DistributedNetwork.of(bound, ranks)
 
 
 def _checked_options(bound: BoundNetwork, data: FitData, request: FitRequest) -> FitOptions:
@@ -175,20 +217,22 @@ def _start(
     resume: PathLike | bool,
 ) -> FitState:
     """The state of a fit at its start, or that of a checkpoint."""
-    content, before = _content(resume, options.checkpoint), rng.bit_generator.state
+    ranks = data.ranks
+    content = ranks.from_first(_content(resume, options.checkpoint) if ranks.is_first else None)
+    before = rng.bit_generator.state
     if content is not None:
         rng.bit_generator.state = resuming.rng_at_start(content, rng)
     start = before if content is None else rng.bit_generator.state
     try:
         train, validation = data.split(rng, checkpoint_files.draw_of(content))
-        if options.batch_size > train.n:
-            options = replace(options, batch_size=train.n)
+        n = ranks.count(train.n)
+        options = replace(options, batch_size=n) if options.batch_size > n else options
         seed = (
             draw_dropout_seed(data.spec, rng) if content is None else resuming.dropout_seed(content)
         )
         if seed:
             options = replace(options, rule=replace(options.rule, seed=seed))
-        state = FitState.new(bound, train, validation, options, rng, History())
+        state = FitState.new(bound, train, validation, options, rng, History(), ranks)
         if options.schedules:
             ignoring("over invalid", state.check_schedules)
         state.rng_at_start = start

@@ -17,6 +17,7 @@ from ffnn_fast._model.sparse_rows import SparseRows
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._scalars import as_float
 from ffnn_fast._training.fit_request import FitRequest
+from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast._training.sampling import class_weights, hold_out
 
 Array = np.ndarray
@@ -29,7 +30,8 @@ class FitData:
 
     ``weight`` (n,) holds the weights of the samples times those of their classes, or is None;
     ``rows`` the indices of the samples that count, or None for all; ``fraction`` is the share of
-    them to hold out, ``validation_rows`` are others that validate.
+    them to hold out, ``validation_rows`` are others that validate. With several ranks, n and the
+    weights are those of all, and ``validates`` is whether the first has validation samples.
     """
 
     spec: NetworkSpec
@@ -39,17 +41,19 @@ class FitData:
     validation: Samples | None
     validation_rows: Array | None
     fraction: float
+    ranks: Alone = ALONE
+    validates: bool = False
 
     @property
     def n(self) -> int:
         """The number of samples to train on and to hold out."""
-        return len(self.samples.X) if self.rows is None else len(self.rows)
+        return self.ranks.count(len(self.samples.X) if self.rows is None else len(self.rows))
 
     @property
     def has_validation(self) -> bool:
         """Whether there are validation samples, given or to be held out."""
         given = self.validation is not None or self.validation_rows is not None
-        return given or self.fraction > 0
+        return given or self.fraction > 0 or self.validates
 
     def split(
         self, rng: np.random.Generator, draw: Callable[..., tuple[Array, Array]] = hold_out
@@ -95,29 +99,35 @@ class FitData:
                 weight = np.zeros(len(weight), self.spec.dtype)
                 weight[which] = scaled
             else:
-                weight = scaled
+                weight = self.ranks.own(scaled)
         return replace(samples, sample_weight=weight, order=which)
 
 
-def as_fit_data(spec: NetworkSpec, samples: Samples, request: FitRequest) -> FitData:
+def as_fit_data(
+    spec: NetworkSpec, samples: Samples, request: FitRequest, ranks: Alone = ALONE
+) -> FitData:
     """The samples of `ffnn_fast.Network.fit`; TypeError or ValueError if they are not valid."""
     samples = with_derivatives(spec, samples, request.derivatives, request.missing_derivatives)
     n = len(samples.X)
     rows = as_row_indices(request.rows, n, "rows")
     weight = None
     if request.sample_weight is not None:
-        check = as_factors if spec.signed_weights else checked_weights
-        weight = check(request.sample_weight, n)
+        weight = ranks.all_rows(as_factors(request.sample_weight, n))
+        weight = weight if spec.signed_weights else checked_weights(weight, len(weight))
     if request.class_weight is not None:
-        weight = _times_class_weight(spec, samples.Y, rows, weight, request.class_weight)
+        classes = ranks.all_rows(_classes(spec, samples.Y))
+        weight = _times_class_weight(classes, rows, weight, request.class_weight)
     validation = None
-    if request.validation_data is not None:
+    if request.validation_data is not None and ranks.is_first:
         validation = as_samples(
             spec, *_as_triple(request.validation_data), "validation ", sparse=True
         )
     fraction = as_float(request.validation_fraction, "validation_fraction", 0, 1, "left")
     validation_rows = as_row_indices(request.validation_rows, n, "validation_rows")
-    data = FitData(spec, samples, weight, rows, validation, validation_rows, fraction)
+    validates = ranks.from_first(validation is not None)
+    data = FitData(
+        spec, samples, weight, rows, validation, validation_rows, fraction, ranks, validates
+    )
     given = [("validation_data", validation), ("validation_rows", validation_rows)]
     names = [name for name, value in given if value is not None]
     names += ["validation_fraction"] if fraction else []
@@ -155,16 +165,16 @@ def as_row_indices(rows: Any, n: int, name: str) -> Array | None:
 
 
 def _times_class_weight(
-    spec: NetworkSpec, Y: Array, rows: Array | None, weight: Array | None, given: Any
+    classes: Array, rows: Array | None, weight: Array | None, given: Any
 ) -> Array:
     """The weights (n,) times those of the classes; of rows that do not count times 1."""
-    classes, by_class = _classes(spec, Y), np.ones(len(Y))
-    which = np.arange(len(Y)) if rows is None else rows
+    by_class = np.ones(len(classes))
+    which = np.arange(len(classes)) if rows is None else rows
     which = which[classes[which] != MISSING]
     by_class[which] = class_weights(given, classes[which])
     name = "class_weight" if weight is None else "sample_weight times class_weight"
     product = by_class if weight is None else weight * by_class
-    checked_weights(product, len(Y), name)
+    checked_weights(product, len(product), name)
     return product
 
 

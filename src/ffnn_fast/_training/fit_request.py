@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -59,6 +59,7 @@ class FitRequest(NamedTuple):
     checkpoint: PathLike | Checkpoint | None
     resume: PathLike | bool
     on_interrupt: str
+    comm: Any
 
 
 @dataclass(frozen=True, kw_only=True)

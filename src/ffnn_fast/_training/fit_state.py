@@ -13,6 +13,7 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.hyper_schedules import HyperSchedules, Steps
+from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.history import History
 from ffnn_fast.schedules import Memory, Schedule
 
@@ -71,6 +72,8 @@ class FitState:
         The number of steps that the schedule counts before the first of `t`.
     together : FitsTogether or None
         What the fits that run at the same time share.
+    ranks : Alone or Ranks
+        The processes of the fit; numbers of rows are those of all ranks.
     rng_at_start, rng_at_epoch : mapping
         States of the generator before the fit, and before the current epoch.
     """
@@ -94,6 +97,7 @@ class FitState:
     swa_epochs: int = 0
     steps_before: int = 0
     together: FitsTogether | None = field(default=None, repr=False)
+    ranks: Alone = field(default=ALONE, repr=False)
     rng_at_start: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rng_at_epoch: Mapping[str, Any] = field(default_factory=dict, repr=False)
     schedule: Schedule = field(init=False, repr=False)
@@ -113,13 +117,14 @@ class FitState:
         options: FitOptions,
         rng: np.random.Generator,
         history: History,
+        ranks: Alone = ALONE,
     ) -> FitState:
         """A fit at its start."""
         optimizer_state = np.zeros((options.rule.slots, len(bound.params)), bound.spec.dtype)
         return cls(
             bound, train, validation, options, rng, history, optimizer_state,
             schedule_memory=options.schedule.new_memory(),
-            stopping_memory=[rule.new_memory() for rule in options.stopping],
+            stopping_memory=[rule.new_memory() for rule in options.stopping], ranks=ranks,
         )  # fmt: skip
 
     @property
@@ -135,7 +140,7 @@ class FitState:
     @property
     def n_rows(self) -> int:
         """The number of training rows."""
-        return self.train.n
+        return self.ranks.count(self.train.n)
 
     @property
     def rows_per_epoch(self) -> int:

@@ -17,6 +17,7 @@ from ffnn_fast._training.checkpoint_files import CheckpointWriter
 from ffnn_fast._training.diagnostics import epoch_figures
 from ffnn_fast._training.divergence import DivergenceGuard
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.history import Record
 from ffnn_fast.metrics import Metric
@@ -50,7 +51,7 @@ def _fit(state: FitState, interrupts: Interrupts) -> None:
     loop = _Loop(state, interrupts)
     try:
         loop.notify("on_train_begin")
-        while state.epoch <= state.options.epochs and not state.history.stopped:
+        while state.epoch <= state.options.epochs and not loop.is_stopped():
             loop.epoch()
         state.stop("epochs")
         if state.history.stopped != "diverged":
@@ -75,10 +76,11 @@ class _Loop:
         self.deadline = perf_counter() + options.max_time
         self.work = state.bound.take_workspace(options.batch_size)
         self.divergence = DivergenceGuard(state, interrupts)
-        self.checkpoints = CheckpointWriter(options.checkpoint)
+        self.checkpoints = CheckpointWriter(options.checkpoint if state.ranks.is_first else None)
         self.per_batch = [callback for callback in options.callbacks if callback.per_batch]
         steps = state.bound.steps_in(CHUNK, options.rule, options.batch_size)
-        self.chunk = options.batch_size * (1 if self.per_batch else steps)
+        chunk = options.batch_size * (1 if self.per_batch else steps)
+        self.chunk = state.ranks.from_first(chunk)
         constant = isinstance(state.schedule, Constant) and not options.schedules
         self.hyper = state.hyper(0, 1) if constant else None
         rows = state.train.order
@@ -89,6 +91,12 @@ class _Loop:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
         self.divergence.keep_scratch(self.state)
         self.state.bound.keep_scratch(self.work)
+
+    def is_stopped(self) -> bool:
+        """Whether the fit is to end, as the first rank has decided."""
+        history = self.state.history
+        history.stopped = self.state.ranks.from_first(history.stopped)
+        return bool(history.stopped)
 
     def notify(self, hook: str, *args: object, to: list[Callback] | None = None) -> None:
         """Call a hook of all callbacks, or of those in `to`."""
@@ -115,8 +123,10 @@ class _Loop:
         record = run(options.batch_size, ignoring, "over invalid", self._steps_and_figures)
         if record is None:
             return
+        record = state.ranks.from_first(record)
         state.history.records.append(record)
         self.notify("on_epoch_end", record)
+        record.update(state.ranks.from_first(record))  # with figures of callbacks
         self.interrupts.hold()
         try:
             _observe(state, record)
@@ -166,16 +176,16 @@ class _Loop:
         self.state.check_cancelled()
         if perf_counter() > self.deadline:
             self.state.stop("max_time")
-        if not self.state.history.stopped:
+        if not self.is_stopped():
             self.checkpoints.within_epoch(self.state)
         return bool(self.state.history.stopped)
 
     def _figures(self) -> Record:
-        """The figures of an epoch other than its loss."""
+        """The figures of an epoch other than its loss; metrics and validation of the first rank."""
         state, options = self.state, self.state.options
         params = state.evaluated_params()
         network = state.bound if params is state.params else state.bound.on(params)
-        record = _metrics(network, state.train, options.metrics)
+        record = _metrics(network, state.train, options.metrics, ranks=state.ranks)
         if state.validation is not None:
             record["val_loss"] = network.loss(state.validation)
             record |= _metrics(network, state.validation, options.metrics, "val_")
@@ -191,13 +201,21 @@ class _Loop:
 
 
 def _metrics(
-    network: BoundNetwork, samples: Samples, metrics: Sequence[Metric], prefix: str = ""
+    network: BoundNetwork,
+    samples: Samples,
+    metrics: Sequence[Metric],
+    prefix: str = "",
+    ranks: Alone = ALONE,
 ) -> Record:
-    """The metrics on the samples; no forward pass where there are none."""
+    """The metrics on the samples of all ranks; no forward pass where there are none."""
     if not metrics:
         return {}
-    y_hat = network.forward(samples.X, samples.order)
-    return metric_values(network.spec, y_hat, samples.targets, metrics, prefix)
+    y_hat, targets = network.forward(samples.X, samples.order), samples.targets
+    y_hat, Y, weight = ranks.gathered(y_hat, targets.Y, targets.sample_weight)
+    if not ranks.is_first:
+        return {}
+    of_all = Samples(targets.X, Y, weight)
+    return metric_values(network.spec, y_hat, of_all, metrics, prefix)
 
 
 def _average_epoch(state: FitState) -> None:

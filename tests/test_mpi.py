@@ -1,0 +1,147 @@
+"""Training by the ranks of an MPI communicator: the fit of one process on all rows."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TOLERANCES
+from support import fits_of_ranks
+from support.fits_of_ranks import FIGURES, SIZES, cases, of_case, stopping
+
+MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
+SCRIPT = fits_of_ranks.__file__
+HANGS = 120  # s; a fit of ranks that takes so long waits for ever
+
+if find_spec("mpi4py") is None or MPIEXEC is None:
+    reason = "needs mpi4py and mpiexec: pip install mpi4py mpich"
+    pytest.skip(reason, allow_module_level=True)
+
+
+def run(n, *args):
+    """The ended process of mpiexec with n ranks that run the script."""
+    command = [MPIEXEC, "-n", str(n), sys.executable, "-m", "mpi4py", SCRIPT, *args]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run(
+        [str(part) for part in command],
+        capture_output=True, text=True, timeout=HANGS, check=False, env=env,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the ranks have written θ and the histories of all cases."""
+    folder = tmp_path_factory.mktemp("ranks")
+    ended = run(max(SIZES), "values", folder)
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return {size: np.load(folder / f"{size}.npz") for size in SIZES}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", [name for name in cases() if "masks" not in name])
+def test_a_fit_by_ranks_is_that_of_all_rows(name, size, found):
+    params, history = of_case(name)
+    tolerance = TOLERANCES[str(params.dtype)]
+    np.testing.assert_allclose(
+        found[size][f"{name}/params"], params, rtol=tolerance, atol=tolerance, strict=True
+    )
+    for figure in FIGURES:
+        shown = found[size][f"{name}/{figure}"]
+        np.testing.assert_allclose(shown, history[figure], rtol=10 * tolerance, err_msg=figure)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", [*cases(), "stopping"])
+def test_all_ranks_end_with_the_same(name, size, found):
+    assert found[size][f"{name}/same"]
+
+
+@pytest.mark.parametrize("name", [name for name in cases() if "ordered" in name])
+def test_ordered_sums_have_the_same_bits_on_any_number_of_ranks(name, found):
+    bits = {found[size][f"{name}/params"].tobytes() for size in SIZES}
+    losses = {found[size][f"{name}/loss"].tobytes() for size in SIZES}
+    assert len(bits) == len(losses) == 1
+
+
+def test_masks_differ_between_the_parts_of_a_batch(found):
+    """One seed for all would drop the same units in the first row of every part."""
+    alone, _ = of_case("ordered masks")
+    assert not np.allclose(found[1]["ordered masks/params"], alone, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_first_rank_decides_when_to_stop(size, found):
+    params, history = stopping()
+    assert 3 < len(history) < 50
+    assert found[size]["stopping/epochs"] == len(history)
+    assert found[size]["stopping/reason"] == history.stopped
+    np.testing.assert_allclose(found[size]["stopping/params"], params, rtol=1e-11, atol=1e-12)
+
+
+def test_any_number_of_ranks_resumes_a_checkpoint(folder):
+    """Of 2 epochs by 1, 2 or 4 ranks, 3 more by 1, 2 or 4, to the same bits."""
+    resumed = [np.load(folder / f"of{m}on{n}.npy") for m in SIZES for n in SIZES]
+    assert len({params.tobytes() for params in resumed}) == 1
+    assert not np.array_equal(resumed[0], np.load(folder / "1.npz")["ordered masks/params"])
+
+
+def test_options_that_ranks_do_not_share_are_refused(folder):
+    refused = np.load(folder / "refused.npz")
+    assert "validation_data" in str(refused["fraction"])
+    assert "diagnostics" in str(refused["diagnostics"])
+    assert "derivatives" in str(refused["derivatives"])
+    assert "on_interrupt" in str(refused["interrupt"])
+    assert "must be a communicator of mpi4py or a Distributed, got 3" in str(
+        refused["communicator"]
+    )
+    assert "power of two, got 3" in str(refused["parts"])
+    assert "check_every must be at least 1, got 0" in str(refused["check_every"])
+    assert "accumulate must be an integer, got 1.5" in str(refused["whole"])
+    assert not str(refused["none"])
+    assert "one after another already" in str(refused["accumulate"])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("exception", "ZeroDivisionError: in the callback of one rank"),
+        ("changed", "the parameters after step 22 of rank 1 is"),
+        ("options", "the batch_size of rank 1 is '16', of rank 0 '32'"),
+        ("weights", "the sample_weight of rank 1 is 'given', of rank 0 'None'"),
+        ("rows", "X must be finite in float64, got nan in row 101"),
+        ("share", "must have rows 0 to 101 of 203, it has 0 to 150; Distributed.share gives them"),
+    ],
+)
+def test_an_error_on_one_rank_ends_all(name, message, tmp_path):
+    ended = run(2, "failure", name, tmp_path)
+    assert ended.returncode != 0
+    assert message in ended.stderr
+    assert "of 2 ends all:" in ended.stderr
+
+
+def test_a_killed_rank_ends_all_and_the_checkpoint_loads(tmp_path):
+    ended = run(2, "failure", "killed", tmp_path)
+    assert ended.returncode != 0
+    X, y, _ = fits_of_ranks.rows()
+    net = fits_of_ranks.network("float64", {})
+    history = net.fit(X, y, epochs=4, resume=tmp_path / "checkpoint")
+    assert history["epoch"] == [1, 2, 3, 4]
+    unbroken = fits_of_ranks.network("float64", {})
+    unbroken.fit(X, y, epochs=4)
+    np.testing.assert_allclose(net.params, unbroken.params, rtol=1e-12, atol=1e-12)
+
+
+def test_a_fit_by_ranks_that_diverges_stops_before_that_step(tmp_path):
+    ended = run(2, "failure", "diverged", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("diverged True") == 2
+    assert "training diverged" in ended.stderr
