@@ -105,3 +105,24 @@ def test_ranges():
     for bad in ([], {"a": 1}, {"a": [1]}, {"a": ["1", 2]}, {"a": [True, 2]}):
         with pytest.raises(ValueError, match="ranges"):
             ranges_from_dict(bad)
+
+
+@pytest.mark.parametrize("kind", [PLAIN, TABULAR], ids=["plain", "tabular"])
+def test_words_of_truth_are_numbers_only_where_training_had_0_and_1(kind, tmp_path, capsys):
+    rows = [f"{i % 2},{i / 7},{i % 2 + i / 100}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["flag,size,y", *rows]) + "\n")
+    train(kind)
+    found = []
+    for rows in ("1,2.5\n0,3.5", "yes,2.5\nno,3.5"):
+        (tmp_path / "new.csv").write_text(f"flag,size\n{rows}\n")
+        capsys.readouterr()
+        assert main(["predict", "M", "new.csv"]) == 0
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+    for command, table in (
+        ("predict", "flag,size\n1,yes\n"),
+        ("evaluate", "flag,size,y\n1,2,yes\n"),
+    ):
+        (tmp_path / "new.csv").write_text(table)
+        assert main([command, "M", "new.csv"]) == 2
+        assert "'yes' is not a number" in capsys.readouterr().err

@@ -47,12 +47,13 @@ class ColumnReading:
 
     def read(
         self, table: Table, place: str, missing: Sequence[str],
-        known: Sequence[str | None] = (), style: NumberStyle | None = None,
+        known: Sequence[str | None] = (), style: NumberStyle | None = None, *, truths: bool = False,
     ) -> np.ndarray:  # fmt: skip
         """The column `place` of a table: (n,) float64, object of str, or datetime64[us].
 
-        Missing values are NaN, None or NaT. `known` are texts whose spelling is taken over, and
-        `style` is how the numbers of the training table were written.
+        Missing values are NaN, None or NaT. `known` are texts whose spelling is taken over, `style`
+        is how the numbers of the training table were written, and `truths` holds if they were 0
+        and 1 only, for which words of true and false are read too.
 
         Raises
         ------
@@ -61,7 +62,7 @@ class ColumnReading:
         """
         words = (*missing, *self.words)
         if self.kind == NUMBER:
-            values, bad = table.numbers(place, words, style or NumberStyle(), truths=True)
+            values, bad = table.numbers(place, words, style or NumberStyle(), truths=truths)
             table.check_cells(place, bad, words, "")
             return values
         texts = table.texts(place, words, known or self.known)

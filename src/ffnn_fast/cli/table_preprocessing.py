@@ -17,7 +17,7 @@ from ffnn_fast.cli.column_reading import NUMBER, TEXT, ColumnReading
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import NumberStyle, Table
 from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
-from ffnn_fast.cli.unseen import Range, ranges_from_dict
+from ffnn_fast.cli.unseen import TRUTHS, Range, ranges_from_dict
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
@@ -99,8 +99,9 @@ class TablePreprocessing(TableLayout):
             known = () if isinstance(column, NumericColumn) else column.levels
             name = place[column.name]
             found[column.name] = reading.read(
-                table, name, self.missing, known, self.numbers.get(column.name)
-            )
+                table, name, self.missing, known, self.numbers.get(column.name),
+                truths=self.ranges.get(column.name) == TRUTHS,
+            )  # fmt: skip
         return found
 
     def encoded(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from ffnn_fast.cli.column_reading import ColumnReading
 from ffnn_fast.cli.table import NumberStyle, Table
 from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
-from ffnn_fast.cli.unseen import Range, ranges_from_dict
+from ffnn_fast.cli.unseen import TRUTHS, Range, ranges_from_dict
 from ffnn_fast.preprocessing import TargetEncoder
 
 TABLE_KEY = "table"  # of the file's header
@@ -58,7 +58,11 @@ class TabularLayout(TableLayout):
         place = self.places(table, [reading.name for reading in self.readings])
         return {
             one.name: one.read(
-                table, place[one.name], self.missing, style=self.numbers.get(one.name)
+                table,
+                place[one.name],
+                self.missing,
+                style=self.numbers.get(one.name),
+                truths=self.ranges.get(one.name) == TRUTHS,
             )
             for one in self.readings
         }

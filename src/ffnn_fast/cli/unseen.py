@@ -12,6 +12,7 @@ from ffnn_fast.cli.table import abbreviated
 Array = np.ndarray
 Range = tuple[float, float]
 MARGIN = 0.5  # of the range's width: numbers further outside are far
+TRUTHS: Range = (0.0, 1.0)  # of a column that may be one of true and false
 SHOWN = 5  # unknown levels in a note
 
 

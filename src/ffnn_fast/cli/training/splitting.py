@@ -191,5 +191,5 @@ def _check_share(name: str, fraction: float, n: int, count: int) -> None:
     if fraction and not count:
         raise CommandError(
             f"{name} {fraction:g} of {n} rows comes to no row (every class keeps one to train on); "
-            "give a larger fraction, or 0"
+            f"use {name} 0, which holds out none"
         )

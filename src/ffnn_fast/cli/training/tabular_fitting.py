@@ -184,7 +184,7 @@ def fit_tabular(rows: TabularRows, options: TrainOptions) -> FittedTabular:
     }
     if options.stopping.max_time:
         training["max time"] = f"{options.stopping.max_time:g} s"
-    limit = f"; within --max-time {training['max time']}" if "max time" in training else ""
+    limit = f"; --max-time {training['max time']}" if "max time" in training else ""
     ended = f"{len(counts)} networks, {epochs} epochs in {spent:.1f} s{limit}"
     return FittedTabular(TabularModel(estimator, layout), training, ended)
 
