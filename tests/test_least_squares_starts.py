@@ -113,7 +113,7 @@ class TestStarts:
         rng, losses = np.random.default_rng(5), {}
         X, y, _ = taught(120, rng, 1)
         net = Network([3, 6, 1], output="identity", dtype="float64", seed=6, n_threads=n_threads)
-        first = net.loss(X, y)
+        first, before = net.loss(X, y), set(threading.enumerate())
 
         def callback(record):
             losses.setdefault(record["start"], []).append(record["loss"])
@@ -123,9 +123,8 @@ class TestStarts:
         with pytest.raises(KeyboardInterrupt):
             net.levenberg_marquardt(X, y, n_starts=4, callback=callback)
         left = net.params.copy()
-        for thread in threading.enumerate():
-            if thread is not threading.main_thread():
-                thread.join(10)
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10)
         np.testing.assert_array_equal(net.params, left)
         best = min(min(values) for values in losses.values())
         assert net.loss(X, y) <= best * (1 + 1e-12) < first

@@ -21,6 +21,7 @@ NOT_EQUIVALENT = {
 }
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [TabularClassifier(**QUICK), TabularRegressor(**QUICK)],
     expected_failed_checks=lambda estimator: NOT_EQUIVALENT,

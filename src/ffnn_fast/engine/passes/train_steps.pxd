@@ -228,7 +228,8 @@ cdef inline void train_steps(
     cdef batch_t batch, following
     cdef step_t step = outputs_only()
     cdef floating eta
-    cdef double total = 0, objective = 0
+    cdef double total = epoch.total[0] if team.thread == 0 else 0.0
+    cdef double objective = 0
     step.train, step.seed = True, optimizer.rule.seed
     while start < n:
         size = min(n - start, batch_size)
@@ -271,6 +272,6 @@ cdef inline void train_steps(
         if rare(contention is not NULL) and start >= contention.stop:
             break
     if team.thread == 0:
-        epoch.total[0] += total
+        epoch.total[0] = total
         epoch.start = start
         shared.rates = optimizer.rates
