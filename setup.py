@@ -37,7 +37,9 @@ DIRECTIVES = {
 LOOPS = [
     *("-ftree-vectorize", "-fvect-cost-model=dynamic", "-ftree-partial-pre"),
     *("-fpredictive-commoning", "-ftree-loop-distribution", "-fsplit-paths"),
-    *("-finline-functions", "-fgcse-after-reload"),
+    "-fgcse-after-reload",
+    # Loops inline what they need by attribute; other copies of functions only make calls larger.
+    *("--param=max-inline-insns-single=10", "--param=max-inline-insns-auto=5"),
 ]
 FLAGS = ["-O2", *LOOPS, "-g0", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-fno-asynchronous-unwind-tables"]  # nothing unwinds C
@@ -65,9 +67,8 @@ ONCE_A_CALL = re.compile(
     re.MULTILINE,
 )
 
-# Processors without AVX2 are older than 2013: half of the size is worth more there than the speed.
 X86_LEVELS = {
-    "v2": ["-march=x86-64-v2", "-Os"],
+    "v2": ["-march=x86-64-v2"],
     "v3": ["-march=x86-64-v3"],
     "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
