@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -20,6 +21,7 @@ QUOTED = r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\""
 ATTRIBUTE = re.compile(rf"@attribute\s+(?:{QUOTED}|(\S+))\s+(.+)", re.I)
 FIELD = re.compile(rf"\s*(?:{QUOTED}|([^,'\"][^,]*?|))\s*(?:,|$)")
 ESCAPE = re.compile(r"\\(.)")
+BLOCK = 1024  # rows between two transfers to the columns
 
 
 def read_arff(source: Source, conventions: Conventions) -> Table:
@@ -43,22 +45,18 @@ def read_arff(source: Source, conventions: Conventions) -> Table:
             elif keyword != "@relation":
                 raise CommandError(f"{source.name}, line {line}: {keyword!r} is not ARFF")
         builders = [ColumnBuilder(conventions.marks) for _ in names]
-        lines = []
-        for line, content in numbered:
-            fields = _fields(source.name, line, content)
-            if len(fields) != len(names):
-                raise CommandError(
-                    f"{source.name}, line {line}: {len(fields)} fields, but there are "
-                    f"{len(names)} attributes"
-                )
-            lines.append(line)
-            for builder, cell in zip(builders, fields, strict=True):
-                builder.add([cell])
+        lines: list[int] = []
+        rows = _rows(source.name, numbered, len(names))
+        while block := list(islice(rows, BLOCK)):
+            lines += [line for line, _ in block]
+            columns = zip(*(fields for _, fields in block), strict=True)
+            for builder, cells in zip(builders, columns, strict=True):
+                builder.add(cells)
     heading = heading_of(names)
     remarks = (*filter(None, [found.remark]), *(f"{source.name}: {r}" for r in heading.remarks))
-    cells = {name: b.finish() for name, b in zip(heading.names, builders, strict=True)}
+    finished = {name: b.finish() for name, b in zip(heading.names, builders, strict=True)}
     return Table(
-        source.name, heading.names, cells, np.array(lines, np.int64), has_header=True,
+        source.name, heading.names, finished, np.array(lines, np.int64), has_header=True,
         marks=conventions.marks, remarks=remarks,
     )  # fmt: skip
 
@@ -69,6 +67,19 @@ def _numbered(text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
         stripped = content.strip()
         if stripped and not stripped.startswith("%"):
             yield line, stripped
+
+
+def _rows(
+    path: str, numbered: Iterator[tuple[int, str]], width: int
+) -> Iterator[tuple[int, list[str]]]:
+    """The line and the cells of each row."""
+    for line, content in numbered:
+        fields = _fields(path, line, content)
+        if len(fields) != width:
+            raise CommandError(
+                f"{path}, line {line}: {len(fields)} fields, but there are {width} attributes"
+            )
+        yield line, fields
 
 
 def _name(path: str, line: int, content: str) -> str:
