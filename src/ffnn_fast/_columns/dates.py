@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
+from ffnn_fast._columns.frames import NAT, TIME, in_utc
+
 Array = np.ndarray
-TIME = "datetime64[us]"
 ISO = "ISO 8601"
 CLOCK = (
     r"(?:(?:,? +|T)(?P<H>\d{1,2}):(?P<M>\d\d)(?::(?P<S>\d\d)(?:\.\d+)?)?"
@@ -50,8 +51,7 @@ def dates_of(texts: Array, name: str) -> tuple[Array, Array]:
     Missing ones, and those that are no dates of the format `name`, become NaT.
     """
     found = {text: _date(text, name) for text in dict.fromkeys(texts) if text is not None}
-    gap = np.datetime64("NaT")
-    out = np.array([found.get(text) or gap for text in texts], dtype=TIME)
+    out = np.array([found.get(text) or NAT for text in texts], dtype=TIME)
     bad = np.fromiter((text is not None and not found[text] for text in texts), bool, len(texts))
     return out, bad
 
@@ -70,8 +70,8 @@ def _date(text: str, name: str) -> datetime | None:
 def _iso(text: str) -> datetime | None:
     if len(text) < 8 or not text[:4].isdigit() or "-" not in text[:8]:
         return None
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+    time: datetime = in_utc(datetime.fromisoformat(text))
+    return time
 
 
 def _of_parts(part: dict[str, str | None]) -> datetime:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from ffnn_fast._columns.frames import TIME, Table, level_of
+from ffnn_fast._columns.frames import NAT, Table, levels_of
 
 Array = np.ndarray
 NUMBER, CATEGORY, DATE, LEFT_OUT = "number", "category", "date", "left out"
@@ -25,7 +24,8 @@ COUNTER = re.compile(  # names of columns that number the rows: pandas, R, datab
 )
 DATE_PARTS = ("year", "month", "weekday", "hour", "elapsed")
 DAY = np.timedelta64(1, "D")
-BOOLS: dict[str | None, str] = {"0": "False", "1": "True"}  # levels of bools that come as numbers
+# Levels of bools that come as numbers.
+BOOLS: dict[str | None, str | None] = {"0": "False", "1": "True"}
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ class Feature:
         unknown; (n,) int64.
         """
         place: dict[str | None, int] = {level: code for code, level in enumerate(self.levels, 1)}
-        names = BOOLS if set(self.levels) <= set(BOOLS.values()) else None
-        code = {value: place.get(level, 0) for value, level in _levels(values, names).items()}
+        names = BOOLS if set(self.levels) <= set(BOOLS.values()) else {}
+        levels = levels_of(values)
+        code = {value: place.get(names.get(level, level), 0) for value, level in levels.items()}
         found = (code.get(value, 0) for value in values)  # no key is NaN
         return np.fromiter(found, np.int64, len(values))
 
@@ -143,7 +144,7 @@ def aligned(feature: Feature, values: Array) -> Array:
         raise ValueError(_mismatch(feature, values, "numbers"))
     if feature.use == DATE and kind != "M":
         if empty:
-            return np.full(len(values), np.datetime64("NaT"), dtype=TIME)
+            return np.full(len(values), NAT)
         raise ValueError(_mismatch(feature, values, "dates"))
     return values
 
@@ -211,7 +212,7 @@ def _date(name: str, values: Array) -> Feature:
 
 
 def _category(name: str, values: Array, chosen: bool) -> Feature:
-    level_of_value = _levels(values)
+    level_of_value = levels_of(values)
     counts: dict[str, int] = {}
     for value, count in Counter(values).items():
         level = level_of_value.get(value)  # no key is NaN
@@ -227,14 +228,6 @@ def _category(name: str, values: Array, chosen: bool) -> Feature:
     rare = len(counts) - len(frequent)
     note = f"{len(counts)} levels" + (f", the {rare} rarest taken together" if rare else "")
     return Feature(name, CATEGORY, note, levels=tuple(sorted(frequent)))
-
-
-def _levels(values: Array, names: Mapping[str | None, str] | None = None) -> dict[Any, str | None]:
-    """The level of each different value, None where it is missing; `names` has others for some."""
-    levels = {value: level_of(value) for value in dict.fromkeys(values)}
-    if names:
-        levels = {value: names.get(level, level) for value, level in levels.items()}
-    return levels
 
 
 def _mismatch(feature: Feature, values: Array, expected: str) -> str:

@@ -156,6 +156,11 @@ def level_of(value: Any) -> str | None:
     return str(value.astype(TIME)) if isinstance(value, np.datetime64) else str(value)
 
 
+def levels_of(values: Array) -> dict[Any, str | None]:
+    """`level_of` each different value of a column, (n,); no key is NaN."""
+    return {value: level_of(value) for value in dict.fromkeys(values)}
+
+
 class _Categories(list[Any]):
     """A column of a type that says that it holds categories."""
 
@@ -179,7 +184,7 @@ def _are_categories(values: Any) -> bool:
 
 def _as_levels(array: Array) -> Array:
     """Values as levels of a category, None where missing, (n,) object."""
-    levels = {value: level_of(value) for value in dict.fromkeys(array)}
+    levels = levels_of(array)
     out = np.empty(len(array), dtype=object)
     out[:] = [levels.get(value) for value in array]  # no key is NaN
     return out
@@ -260,8 +265,8 @@ def _of_objects(array: Array, what: str) -> Array:
         out[~missing] = [_as_float(value, what) for value in known]
         return _finite(out, what)
     if kinds == {"time"}:
-        times = np.full(len(array), np.datetime64("NaT"), dtype=TIME)
-        times[~missing] = [np.datetime64(_in_utc(value)) for value in known]
+        times = np.full(len(array), NAT)
+        times[~missing] = [np.datetime64(in_utc(value)) for value in known]
         return times
     if "other" in kinds:
         value = next(value for value in known if _kind(value) == "other")
@@ -335,7 +340,7 @@ def _time(text: str) -> np.datetime64 | None:
         return None
 
 
-def _in_utc(time: Any) -> Any:
+def in_utc(time: Any) -> Any:
     """A time with a zone as the same in UTC, without one."""
     if getattr(time, "tzinfo", None) is None:
         return time
