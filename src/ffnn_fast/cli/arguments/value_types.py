@@ -298,16 +298,6 @@ class ClassWeights(ValueType):
 
     def from_text(self, text: str, name: str) -> Any:
         """The word, or a dict of weights by class."""
-        return self.from_texts([text], name)
-
-    def from_texts(self, texts: Sequence[str], name: str) -> Any:
-        """The word, or one dict of all texts' weights."""
-        if len(texts) > 1:
-            found = [self.from_texts([one], name) for one in texts]
-            if "balanced" in found:
-                raise ValueError(f"{name} is balanced, or the weights of classes; got both")
-            return {label: weight for one in found for label, weight in one.items()}
-        text = texts[0]
         if text.strip() == "balanced":
             return "balanced"
         weights = {}
@@ -320,6 +310,15 @@ class ClassWeights(ValueType):
                 )
             weights[label.strip()] = Number(0).from_text(weight, name)
         return weights
+
+    def from_texts(self, texts: Sequence[str], name: str) -> Any:
+        """The word, or one dict of all texts' weights."""
+        found = [self.from_text(text, name) for text in texts]
+        if len(found) == 1:
+            return found[0]
+        if "balanced" in found:
+            raise ValueError(f"{name} is balanced, or the weights of classes; got both")
+        return {label: weight for one in found for label, weight in one.items()}
 
     def check(self, value: Any, name: str) -> str | dict[str, float]:
         """The word, or a table of weights >= 0 by class."""
