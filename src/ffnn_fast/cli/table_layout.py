@@ -9,7 +9,7 @@ import numpy as np
 
 from ffnn_fast.cli.column_reading import NUMBER, ColumnReading
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import NumberMarks, NumberStyle, Table, abbreviated, read_table
+from ffnn_fast.cli.table import NO_MARKS, NumberMarks, NumberStyle, Table, abbreviated, read_table
 from ffnn_fast.cli.unseen import Range
 from ffnn_fast.preprocessing import TargetEncoder
 
@@ -63,7 +63,7 @@ class TableLayout:
 
     def read(
         self, path: str, header: str = "auto", delimiter: str = "auto", *, encoding: str = "auto",
-        marks: NumberMarks | None = None,
+        marks: NumberMarks = NO_MARKS,
     ) -> Table:  # fmt: skip
         """The table in a file, by `read_table`; "auto": a header if the training table had one."""
         return read_table(

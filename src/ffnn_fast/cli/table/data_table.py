@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import itertools
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import numpy as np
 
 from ffnn_fast.cli.arguments.name_lists import join_names, split_names
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table.coded_texts import EXACT, MISSING, CodedTexts, spelled
+from ffnn_fast.cli.table.coded_texts import MISSING, CodedTexts, spelled
 from ffnn_fast.cli.table.number_styles import (
     NO_MARKS,
     PLAIN,
@@ -23,8 +24,6 @@ from ffnn_fast.cli.table.number_styles import (
     shown_decimal,
 )
 from ffnn_fast.cli.table.spellings import one_spelling, respelled, truth
-
-__all__ = ["DEFAULT_MISSING", "EXACT", "Table", "abbreviated", "is_number"]
 
 DEFAULT_MISSING = MISSING  # besides the empty field
 SAMPLE = 1000  # numbers of a column in which a fraction shows that the point is the decimal mark
@@ -195,9 +194,7 @@ class Table:
             found = np.where(missing, np.nan, cells) if missing.any() else cells.view()
             found.flags.writeable = False  # the table's own
             return found, ~missing & ~np.isfinite(found)
-        nothing = {"", *words}
-        levels = [text for text in cells.levels if text not in nothing]
-        used = cells.counts[[text not in nothing for text in cells.levels]]
+        levels, used = _known_levels(cells, words)
         meant = [truth(text) for text in levels] if truths and cells.values is None else [None]
         by_text = dict(zip(levels, meant, strict=False))
         if not levels or None in meant:
@@ -223,9 +220,7 @@ class Table:
         cells, missing = self._column(name), self.missing(name, words)
         if not isinstance(cells, CodedTexts):
             cells = CodedTexts.of(spelled(cells).tolist())
-        nothing = {"", *words}
-        levels = [text for text in cells.levels if text not in nothing]
-        counts = cells.counts[[text not in nothing for text in cells.levels]]
+        levels, counts = _known_levels(cells, words)
         spelling = respelled(levels, known) if known else one_spelling(levels, counts)
         by_text = dict(zip(levels, spelling, strict=True))
         changed = {a: b for a, b in by_text.items() if a != b and truth(a, digits=True) is not None}
@@ -334,6 +329,13 @@ def abbreviated(names: Sequence[str], most: int = 20) -> str:
     """Up to `most` names, separated by commas; if there are more, their count."""
     more = f", ... ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _known_levels(cells: CodedTexts, words: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The texts of a column that mark no missing value, and how many cells have each."""
+    nothing = {"", *words}
+    known = [text not in nothing for text in cells.levels]
+    return list(itertools.compress(cells.levels, known)), cells.counts[known]
 
 
 def _splits(name: str) -> bool:

@@ -15,7 +15,7 @@ from ffnn_fast.cli.table.excel import read_excel
 from ffnn_fast.cli.table.foreign import check_not_foreign
 from ffnn_fast.cli.table.json_records import read_json
 from ffnn_fast.cli.table.npz import read_npy, read_npz
-from ffnn_fast.cli.table.number_styles import NumberMarks
+from ffnn_fast.cli.table.number_styles import NO_MARKS, NumberMarks
 from ffnn_fast.cli.table.parquet import MAGIC, read_parquet
 from ffnn_fast.cli.table.sources import Source, decompressed, open_source
 from ffnn_fast.cli.table.text import read_text
@@ -41,7 +41,7 @@ def read_table(
     *,
     assumed: str = "auto",
     encoding: str = "auto",
-    marks: NumberMarks | None = None,
+    marks: NumberMarks = NO_MARKS,
     named: Sequence[str] = (),
     fewest: int = 2,
 ) -> Table:
@@ -75,9 +75,7 @@ def read_table(
     OSError
         If it cannot be read.
     """
-    conventions = Conventions(
-        header, delimiter, encoding, assumed, marks or NumberMarks(), tuple(named), fewest
-    )
+    conventions = Conventions(header, delimiter, encoding, assumed, marks, tuple(named), fewest)
     return _read(open_source(path), conventions)
 
 

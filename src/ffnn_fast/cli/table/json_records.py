@@ -99,9 +99,5 @@ def _column(name: str, values: Sequence[Any]) -> Column:
         numbers = np.array([np.nan if value is None else value for value in values], np.float64)
         return Column(name, "number", numbers, missing)
     texts = np.empty(len(values), dtype=object)
-    texts[:] = ["" if value is None else _text(value) for value in values]
+    texts[:] = ["" if value is None else str(value) for value in values]
     return Column(name, "text", texts, missing)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else str(value)

@@ -64,22 +64,21 @@ def _read(
         blocks = numbered_blocks(source.name, text, layout)
         start = _start(source.name, next(blocks, None), layout, conventions, head)
         _check_width(source.name, start.width, conventions.fewest)
-        columns, lines = None, None
+        made = None
         if start.in_order:
             made = add_with_arrow(source, found, layout, start.before, start.width, conventions)
-            if made is not None:
-                columns, lines = made
-        if columns is None or lines is None:
+        if made is None:
             rows = _Rows(source.name, start, conventions, found.n_breaks)
             with shown_progress(source) as progress:
                 for block in blocks:
                     rows.add(block)
                     progress.show(raw.tell())
-            columns, lines = rows.finish()
-    names, remarks = start.heading.names, start.heading.remarks
+            made = rows.finish()
+    columns, lines = made
+    names = start.heading.names
     cells = dict(zip(names, columns, strict=False))
-    remarks = tuple(f"{source.name}: {remark}" for remark in remarks)
-    if start.empty_end and columns:
+    remarks = tuple(f"{source.name}: {remark}" for remark in start.heading.remarks)
+    if start.empty_end:
         remarks = (*remarks, f"{source.name}: left out the empty field at the end of each line")
     return Table(
         source.name, names, cells, lines, start.has_header,
@@ -270,8 +269,7 @@ class _Rows:
             line, n_fields = self.ragged[0]
             others = [f"{at} ({count})" for at, count in self.ragged[1:LISTED]]
             more = len(self.ragged) - 1 - len(others)
-            listed = f"; so do lines {', '.join(others)}" if others else ""
-            listed = listed.replace("so do lines", "other lengths have lines")
+            listed = f"; other lengths have lines {', '.join(others)}" if others else ""
             raise CommandError(
                 f"{self.name}, line {line}: {n_fields} fields where line {self.start.first} has "
                 f"{self.start.width}{listed}{f' and {more} more' if more else ''}; correct "

@@ -9,7 +9,7 @@ import numpy as np
 
 from ffnn_fast.cli.table.coded_texts import EXACT, CodedTexts
 from ffnn_fast.cli.table.data_table import Table
-from ffnn_fast.cli.table.number_styles import NumberMarks
+from ffnn_fast.cli.table.number_styles import NO_MARKS, NumberMarks
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Column:
 
 def make_table(
     path: str, columns: Sequence[Column], n_rows: int, *, row_names: Sequence[str] = (),
-    marks: NumberMarks | None = None,
+    marks: NumberMarks = NO_MARKS,
 ) -> Table:  # fmt: skip
     """The table of n rows with these columns; `row_names` are columns that name the rows."""
     cells = {column.name: _cells(column) for column in columns}
@@ -49,7 +49,7 @@ def make_table(
         unit="row",
         unusable={c.name: c.type for c in columns if cells[c.name] is None},
         row_names=tuple(name for name in row_names if name in cells),
-        marks=marks or NumberMarks(),
+        marks=marks,
     )
 
 
