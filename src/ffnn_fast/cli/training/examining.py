@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ffnn_fast._columns.dates import date_format
+from ffnn_fast._columns.dates import date_format, dates_of
 from ffnn_fast._columns.features import LEFT_OUT, Feature, feature_of
 from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.column_reading import DATE, NUMBER, TEXT, ColumnReading
@@ -160,8 +160,7 @@ def _of_texts(
                 f"--drop {keep}, or keep it with --categorical {keep}"
             )
     elif found := date_format(levels):
-        reading = ColumnReading(name, DATE, found)
-        return reading, reading.read(table, name, options.missing), ""
+        return ColumnReading(name, DATE, found), dates_of(texts, found)[0], ""
     return ColumnReading(name, TEXT), texts, ""
 
 

@@ -7,9 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from ffnn_fast._columns.dates import date_format
+from ffnn_fast._columns.dates import date_format, dates_of
 from ffnn_fast._training.sampling import hold_out
-from ffnn_fast.cli.column_reading import DATE, ColumnReading
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import Table
 from ffnn_fast.cli.training.train_options import Stopping, Training, TrainOptions
@@ -118,7 +117,7 @@ def _times(table: Table, name: str, rows: Array, words: tuple[str, ...]) -> Arra
             f"--time-column: column {name!r} holds neither numbers nor dates of one format, but "
             f"{texts[int(np.argmax(bad))]!r}"
         )
-    return ColumnReading(name, DATE, found).read(table, name, words)[rows]
+    return dates_of(texts, found)[0][rows]
 
 
 def _last(times: Array, fraction: float) -> tuple[Array, Array]:
