@@ -98,13 +98,11 @@ def _of_tabular(options: ExportOptions, kind: str, path: str) -> int:
 
 
 def _bag_to_onnx(loaded: TabularModel, path: str, dtype: str | None) -> int:
-    from ffnn_fast.cli.onnx_comparison import TOLERANCE, compare_tabular
+    from ffnn_fast.cli.onnx_comparison import compare_tabular
     from ffnn_fast.onnx import to_onnx
 
     model = to_onnx(loaded.estimator, path, dtype=dtype)
-    found = compare_tabular(path, loaded)
-    _report_onnx(path, model, found, found.difference <= TOLERANCE)
-    return 0 if found.difference <= TOLERANCE else 1
+    return _report_onnx(path, model, compare_tabular(path, loaded))
 
 
 def _bag_to_c(loaded: TabularModel, path: str, dtype: str | None) -> int:
@@ -116,8 +114,11 @@ def _bag_to_c(loaded: TabularModel, path: str, dtype: str | None) -> int:
     return _report_c(path, name, [header], sizes["INPUTS"], sizes["OUTPUTS"])
 
 
-def _report_onnx(path: str, model: Any, found: Comparison, passed: bool) -> None:
-    """The inputs and outputs of a file, and how it was checked."""
+def _report_onnx(path: str, model: Any, found: Comparison) -> int:
+    """Show the inputs and outputs of a file, and how it was checked; returns the exit code."""
+    from ffnn_fast.cli.onnx_comparison import TOLERANCE
+
+    passed = found.difference <= TOLERANCE
     verdict = f"{found.difference:.1e} of the largest output  {'ok' if passed else 'FAILED'}"
     _report(
         path,
@@ -126,6 +127,7 @@ def _report_onnx(path: str, model: Any, found: Comparison, passed: bool) -> None
         ("check", [f"{found.n_rows} random rows, by {found.runtime}"]),
         ("difference", [verdict]),
     )
+    return 0 if passed else 1
 
 
 def _kind(to: str | None, output: str | None) -> str:
@@ -143,7 +145,7 @@ def _kind(to: str | None, output: str | None) -> str:
 def _to_onnx(
     network: Network, preprocessing: TablePreprocessing | None, path: str, dtype: str
 ) -> int:
-    from ffnn_fast.cli.onnx_comparison import TOLERANCE, compare
+    from ffnn_fast.cli.onnx_comparison import compare
     from ffnn_fast.onnx import check_preprocessing, to_onnx
 
     given = None if preprocessing is None else preprocessing.to_json()
@@ -159,10 +161,7 @@ def _to_onnx(
         model = to_onnx(network, path, preprocessing=given, dtype=dtype)
     except (ImportError, ValueError) as error:
         raise CommandError(str(error)) from error
-    found = compare(path, network, preprocessing, dtype)
-    passed = found.difference <= TOLERANCE
-    _report_onnx(path, model, found, passed)
-    return 0 if passed else 1
+    return _report_onnx(path, model, compare(path, network, preprocessing, dtype))
 
 
 def _to_c(

@@ -100,8 +100,7 @@ def compare_tabular(path: str, model: TabularModel) -> Comparison:
         feed |= {name: part[:, None] for name, part in feature.numbers(values).items()}
     expected, found = model.outputs(columns), run(feed)[-1]
     if model.layout.target.classes:
-        place = {str(name): i for i, name in enumerate(model.estimator.classes_)}
-        found = found[:, [place[name] for name in model.layout.target.classes]]
+        found = model.in_order(found)
     return Comparison(runtime, ROWS, _difference(found, expected))
 
 

@@ -121,7 +121,6 @@ class TabularModel:
         target, dtype = self.layout.target, self.network.spec.dtype
         y_hat = self.outputs(columns)
         if proba:
-            self.check_probabilities()
             values = (_probability(one, dtype) for one in y_hat.T)
             return dict(zip(target.classes, values, strict=True))
         if target.classes:
@@ -162,9 +161,13 @@ class TabularModel:
         try:
             if self.layout.target.task == "regression":
                 return np.asarray(model.predict(columns))[:, None]
-            proba = np.asarray(model.predict_proba(columns))
+            return self.in_order(np.asarray(model.predict_proba(columns)))
         except (TypeError, ValueError) as error:
             raise CommandError(str(error)) from error
+
+    def in_order(self, proba: Array) -> Array:
+        """Probabilities of the estimator's classes, (n, k), in the order of the target's."""
+        model: Any = self.estimator
         place = {str(name): i for i, name in enumerate(model.classes_)}
         return proba[:, [place[name] for name in self.layout.target.classes]]
 
