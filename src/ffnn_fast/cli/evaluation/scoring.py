@@ -51,6 +51,11 @@ class ScoredRows:
     interval: tuple[Array, Array] | None = None
 
     @property
+    def n_known(self) -> int:
+        """How many of the target's classes the model has."""
+        return len(self.target.classes) - self.n_unknown
+
+    @property
     def is_classification(self) -> bool:
         """Whether the target is a class."""
         return self.target.task == "classification"
@@ -111,14 +116,18 @@ def scores(evaluation: ScoredRows) -> dict[str, float]:
     if not evaluation.is_classification:
         return found | {name: share for name, (_, share) in coverage(evaluation).items()}
     if spec.gives_probabilities:
-        known = truth < len(evaluation.target.classes) - evaluation.n_unknown
-        if known.any():
-            found["log_loss"] = log_loss(truth[known], evaluation.y_hat[known])
+        found |= known_log_loss(evaluation, evaluation.y_hat)
     if len(evaluation.target.classes) == 2:
         is_second, score = evaluation.positive_class()
         if 0 < is_second.sum() < len(is_second):
             found["roc_auc"] = roc_auc(is_second, score)
     return found
+
+
+def known_log_loss(evaluation: ScoredRows, proba: Array) -> dict[str, float]:
+    """The ``log_loss`` of probabilities over the rows of classes that the model has; {} without."""
+    known = evaluation.truth < evaluation.n_known
+    return {"log_loss": log_loss(evaluation.truth[known], proba[known])} if known.any() else {}
 
 
 def point_scores(target: TargetEncoder, truth: Array, predicted: Array) -> dict[str, float]:

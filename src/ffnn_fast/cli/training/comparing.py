@@ -6,27 +6,30 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ffnn_fast.cli.evaluation.scoring import ScoredRows, as_cells, point_scores, scores
+from ffnn_fast.cli.evaluation.scoring import (
+    ScoredRows,
+    as_cells,
+    known_log_loss,
+    point_scores,
+    scores,
+)
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.training.simple_models import Baseline
-from ffnn_fast.metrics import log_loss, roc_auc
+from ffnn_fast.metrics import roc_auc
 
 Array = np.ndarray
 RISE, SMALLEST = 0.05, 1e-3  # of a held-out loss: a smaller rise is no difference
 MARGIN, LEAST = 1e-3, 0.005  # of an RMSE, and of a log loss or accuracy: less is no difference
 
 
-def results_table(
-    evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline] | None = None
-) -> Table:
+def results_table(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) -> Table:
     """A table of the model's scores, and those of simple models on the same rows."""
-    found = scores(evaluation)
-    names, values = as_cells(found)
-    table: Table = [(f"on {on}", *names), ("network", *values)]
-    for name, baseline in (baselines or {}).items():
-        figures = _scores_of(baseline, evaluation)
+    found = all_scores(evaluation, baselines)
+    names, _ = as_cells(found["network"])
+    table: Table = [(f"on {on}", *names)]
+    for model, figures in found.items():
         cells = dict(zip(*as_cells(figures), strict=True))
-        table.append((name, *(cells.get(one, "") for one in names)))
+        table.append((model, *(cells.get(one, "") for one in names)))
     return table
 
 
@@ -40,15 +43,15 @@ def all_scores(
 
 def verdict(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) -> list[str]:
     """A sentence for each simple model that predicts the rows better than the network."""
-    found = scores(evaluation)
+    others = all_scores(evaluation, baselines)
+    found = others.pop("network")
     figure = "rmse" if "rmse" in found else "log_loss" if "log_loss" in found else "accuracy"
     shown = {"rmse": "RMSE", "log_loss": "log loss", "accuracy": "accuracy"}[figure]
     sentences = []
-    for name, baseline in baselines.items():
-        others = _scores_of(baseline, evaluation)
-        if figure not in others:
+    for name, figures in others.items():
+        if figure not in figures:
             continue
-        mine, theirs = found[figure], others[figure]
+        mine, theirs = found[figure], figures[figure]
         sign = -1 if figure == "accuracy" else 1
         least = MARGIN * abs(theirs) if figure == "rmse" else LEAST
         if sign * (mine - theirs) > least:
@@ -65,9 +68,7 @@ def _scores_of(baseline: Baseline, evaluation: ScoredRows) -> dict[str, float]:
     found = point_scores(evaluation.target, truth, baseline.predicted)
     if proba is None:
         return found
-    known = truth < len(evaluation.target.classes) - evaluation.n_unknown
-    if known.any():
-        found["log_loss"] = log_loss(truth[known], proba[known])
+    found |= known_log_loss(evaluation, proba)
     if len(evaluation.target.classes) == proba.shape[1] == 2 and 0 < truth.sum() < len(truth):
         found["roc_auc"] = roc_auc(truth == 1, proba[:, 1])
     return found

@@ -73,8 +73,7 @@ def constants(y: Array, evaluation: ScoredRows) -> dict[str, Baseline]:
     n = len(evaluation.truth)
     if not evaluation.is_classification:
         return {"mean of the training rows": Baseline(np.full(n, y.mean()))}
-    k = len(evaluation.target.classes) - evaluation.n_unknown
-    share = np.bincount(y, minlength=k) / len(y)
+    share = np.bincount(y, minlength=evaluation.n_known) / len(y)
     most = Baseline(np.full(n, share.argmax()), np.tile(share, (n, 1)))
     return {"most frequent class": most}
 
