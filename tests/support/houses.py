@@ -7,6 +7,7 @@ from ffnn_fast import Network
 from ffnn_fast.cli import main
 from ffnn_fast.cli.command_line import parse
 from ffnn_fast.cli.training import preparing
+from ffnn_fast.cli.training.training_table import read_training_table
 
 PLAIN = ["--model", "plain"]
 
@@ -38,4 +39,5 @@ def prepared(*options, target="price", drop="dear,weight"):
     """The rows as the command sees them."""
     common = ["train", "houses.csv", "--target", target, "-o", "m", "--drop", drop, *PLAIN]
     _, parsed = parse([*common, *options])
-    return preparing.prepare(parsed.data, parsed)
+    found = read_training_table(parsed.data, parsed, validates=preparing.validates(parsed))
+    return preparing.prepared(found, parsed)

@@ -18,8 +18,7 @@ from ffnn_fast.cli.training.splitting import arrangement_of, split
 from ffnn_fast.cli.training.train_options import Model, TrainOptions
 from ffnn_fast.cli.training.training_table import (
     TrainingTable,
-    note_unknown,
-    read_training_table,
+    read_other_table,
     row_weights,
     styles_of,
     unscaled,
@@ -75,15 +74,8 @@ class Prepared:
         return self.train, f"the {len(self.train)} training rows"
 
 
-def prepare(path: str, options: TrainOptions) -> Prepared:
-    """Read the tables, split the rows, and fit the encoding to the training rows."""
-    if options.network.start:
-        return continued(path, options, options.network.start)
-    return prepared(read_training_table(path, options, validates=validates(options)), options)
-
-
 def prepared(found: TrainingTable, options: TrainOptions) -> Prepared:
-    """The rows of a table that was read."""
+    """The rows of a table that was read, and those of ``--test``."""
     preprocessing = fitted(found, options)
     X = preprocessing.matrix(found.table)[found.rows]
     rows = Prepared(
@@ -112,8 +104,7 @@ def continued(path: str, options: TrainOptions, start: str) -> Prepared:
         raise CommandError(
             f"{start} predicts {preprocessing.target.name!r}, not {options.target!r}"
         )
-    drop_missing = reading.drop_missing_target or not options.columns.strict
-    rows, y, unknown, _ = preprocessing.targets(table, drop_missing=drop_missing)
+    rows, y, unknown, _ = preprocessing.targets(table, drop_missing=options.drops_missing_targets)
     if unknown:
         raise CommandError(
             f"{path} has classes that {start} has not: {abbreviated(unknown)}; its classes: "
@@ -137,24 +128,23 @@ def _completed(
     prepared: Prepared, options: TrainOptions, table: Table, notes: list[str]
 ) -> Prepared:
     """With the rows of ``--test``, the weights of classes, and the notes."""
-    reading, preprocessing = options.reading, prepared.preprocessing
+    preprocessing = prepared.preprocessing
     X, y, weight, test = prepared.X, prepared.y, prepared.weight, prepared.test
     unknown: tuple[str, ...] = ()
     if options.split.test:
-        others = preprocessing.read(options.split.test, **reading.given())
-        drop_missing = reading.drop_missing_target or not options.columns.strict
-        found = preprocessing.targets(others, drop_missing=drop_missing)
+        others, columns, found, read = read_other_table(
+            options.split.test, preprocessing, options, notes
+        )
         test, unknown = np.arange(len(X), len(X) + len(found.rows)), found.unknown
-        X = np.concatenate([X, preprocessing.matrix(others)[found.rows]])
+        X = np.concatenate([X, preprocessing.matrix_of(others, columns)[found.rows]])
         y = np.concatenate([y, found.y])
         weight = None if weight is None else np.concatenate([weight, np.ones(len(found.rows))])
-        read = [f"{note} (in {others.path})" for note in others.notes if note not in notes]
-        notes = [*notes, *read, *note_unknown(found, preprocessing.target, options.split.test)]
+        notes = [*notes, *read]
     class_weight = options.columns.class_weight
     weight = weighted_by_class(class_weight, weight, preprocessing.target, y, prepared.train)
+    line = rows_line(table.path, len(prepared.train), len(prepared.validation), len(test))
     left_out = len(table) - len(prepared.y)
-    counts = (len(prepared.train), len(prepared.validation), len(test), left_out)
-    notes = [*_notes(table.path, preprocessing, counts), *notes]
+    notes = [*_notes(line, preprocessing, left_out), *notes]
     return replace(prepared, X=X, y=y, weight=weight, test=test, notes=notes, unknown=unknown)
 
 
@@ -208,14 +198,12 @@ def _target(found: TrainingTable, model: Model) -> TargetEncoder:
     return unscaled(found.target) if keeps else found.target
 
 
-def _notes(
-    path: str, preprocessing: TablePreprocessing, counts: tuple[int, int, int, int]
-) -> list[str]:
-    """Lines to print; counts: rows to train, to validate, held out, and without a target."""
+def _notes(line: str, preprocessing: TablePreprocessing, left_out: int) -> list[str]:
+    """Lines to print after `rows_line`; `left_out` rows have no target."""
     columns = preprocessing.inputs.columns
     numeric = [column for column in columns if isinstance(column, NumericColumn)]
     first = (
-        f"{rows_line(path, counts)}; {len(numeric)} numeric and {len(columns) - len(numeric)} "
+        f"{line}; {len(numeric)} numeric and {len(columns) - len(numeric)} "
         f"categorical columns make {len(preprocessing.inputs.feature_names)} inputs; "
         f"{target_line(preprocessing.target)}"
     )
@@ -226,15 +214,18 @@ def _notes(
             "note: missing values become the mean of the training rows, and an additional input "
             f"marks them: {abbreviated(marked)}"
         )
-    if counts[3]:
-        notes.append(f"note: left out {counts[3]} rows without a target")
-    return notes
+    return notes + left_out_note(left_out)
 
 
-def rows_line(path: str, counts: tuple[int, int, int, int]) -> str:
+def rows_line(path: str, n_train: int, n_validation: int, n_test: int) -> str:
     """How many rows there are for each purpose."""
-    followed = f"{counts[1]} to validate, " if counts[1] else ""
-    return f"{path}: {counts[0]} rows to train on, {followed}{counts[2]} held out"
+    followed = f"{n_validation} to validate, " if n_validation else ""
+    return f"{path}: {n_train} rows to train on, {followed}{n_test} held out"
+
+
+def left_out_note(n: int) -> list[str]:
+    """A line about n rows without a target, if there are any."""
+    return [f"note: left out {n} rows without a target"] if n else []
 
 
 def target_line(target: TargetEncoder) -> str:

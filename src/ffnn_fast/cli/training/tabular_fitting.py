@@ -16,11 +16,12 @@ from ffnn_fast.cli.tabular_layout import TABLE_KEY, TabularLayout
 from ffnn_fast.cli.trained_models import TabularModel
 from ffnn_fast.cli.training.examining import use_table, used
 from ffnn_fast.cli.training.fitting import library_errors
-from ffnn_fast.cli.training.preparing import rows_line, target_line
+from ffnn_fast.cli.training.preparing import left_out_note, rows_line, target_line
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.cli.training.training_table import (
     TrainingTable,
     note_unknown,
+    read_other_table,
     styles_of,
     unscaled,
     weighted_by_class,
@@ -73,10 +74,9 @@ class TabularRows:
 def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
     """The rows of a table, and those of ``--test``, as typed columns."""
     target, y, unknown = _of_training(found)
-    reading = options.reading
     inputs = used(found.uses)
     layout = TabularLayout(
-        found.table.has_header, found.table.names, tuple(reading.missing), target,
+        found.table.has_header, found.table.names, tuple(options.reading.missing), target,
         tuple(reading for _, reading, _ in inputs),
         styles_of(found.table, found.uses, target),
         {use.name: _shown(use.feature.use, use.feature.note) for use in found.uses},
@@ -84,31 +84,24 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
     )  # fmt: skip
     train, test = found.train, found.test
     weight = weighted_by_class(options.columns.class_weight, found.weight, target, y, train)
-    notes = list(found.notes)
+    notes = [*left_out_note(len(found.table) - len(found.rows)), *found.notes]
     if options.split.test:
-        path = options.split.test
-        table = layout.read(path, **reading.given())
-        drop_missing = reading.drop_missing_target or not options.columns.strict
-        targets = layout.targets(table, drop_missing=drop_missing)
-        columns = {name: v[targets.rows] for name, v in layout.typed(table).items()}
+        _, typed, targets, read = read_other_table(options.split.test, layout, options, notes)
+        columns = {name: v[targets.rows] for name, v in typed.items()}
         y_others, unknown = targets.y, targets.unknown
-        notes += [f"{note} (in {table.path})" for note in table.notes if note not in notes]
-        notes += note_unknown(targets, target, path)
+        notes += read
     else:
         rows = test if len(test) else train
         columns = {feature.name: v[found.rows[rows]] for feature, _, v in inputs}
         y_others = y[rows]
         notes += note_unknown(Targets(rows, y_others, unknown), target, found.table.path)
     held = len(y_others) if options.split.test else len(test)
-    left_out = len(found.table) - len(found.rows)
-    if left_out:
-        notes.insert(0, f"note: left out {left_out} rows without a target")
     if options.split.time_column or options.split.group_column:
         notes.append(
             "note: the bag is chosen and calibrated on random folds of the training rows, across "
             "times and groups; only the held-out rows are apart"
         )
-    first = rows_line(found.table.path, (len(train), 0, held, left_out))
+    first = rows_line(found.table.path, len(train), 0, held)
     return TabularRows(
         layout,
         {feature.name: values[found.rows[train]] for feature, _, values in inputs},

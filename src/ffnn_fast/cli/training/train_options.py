@@ -333,3 +333,8 @@ class TrainOptions:
     checkpoints: Checkpoints = group(Checkpoints)
     reporting: Reporting = group(Reporting)
     runtime: Runtime = group(Runtime)
+
+    @property
+    def drops_missing_targets(self) -> bool:
+        """Whether rows without a target are left out, and not refused."""
+        return self.reading.drop_missing_target or not self.columns.strict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ffnn_fast.cli.column_reading import NUMBER
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import Table, abbreviated, read_table
 from ffnn_fast.cli.table_layout import Targets
+from ffnn_fast.cli.table_preprocessing import TablePreprocessing
+from ffnn_fast.cli.tabular_layout import TabularLayout
 from ffnn_fast.cli.training.column_types import Target, target_column
 from ffnn_fast.cli.training.examining import ColumnOptions, ColumnUse, examine, used
 from ffnn_fast.cli.training.splitting import arrangement_of, split
@@ -59,6 +61,37 @@ class TrainingTable:
     notes: list[str]
 
 
+class OtherTable(NamedTuple):
+    """The table of ``--test``.
+
+    Attributes
+    ----------
+    table : Table
+    columns : dict of str to array of shape (n,)
+        Its typed columns.
+    targets : Targets
+    notes : list of str
+    """
+
+    table: Table
+    columns: dict[str, Array]
+    targets: Targets
+    notes: list[str]
+
+
+def read_other_table(
+    path: str, layout: TablePreprocessing | TabularLayout, options: TrainOptions,
+    noted: Sequence[str],
+) -> OtherTable:  # fmt: skip
+    """Read the table of ``--test``; its notes leave out those that are `noted` already."""
+    table = layout.read(path, **options.reading.given())
+    targets = layout.targets(table, drop_missing=options.drops_missing_targets)
+    columns = layout.typed(table)
+    notes = [f"{note} (in {table.path})" for note in table.notes if note not in noted]
+    notes += note_unknown(targets, layout.target, path)
+    return OtherTable(table, columns, targets, notes)
+
+
 def read_training_table(path: str, options: TrainOptions, *, validates: bool) -> TrainingTable:
     """Read, examine and split a table; `validates` as in `split`.
 
@@ -71,8 +104,7 @@ def read_training_table(path: str, options: TrainOptions, *, validates: bool) ->
     table = read_table(path, **reading.given(), named=_named(options))
     rng = np.random.default_rng(options.training.seed)
     column, name, uses = _examined(table, options)
-    strict = options.columns.strict and not reading.drop_missing_target
-    rows = table.known(column.missing, drop_missing=not strict)
+    rows = table.known(column.missing, drop_missing=options.drops_missing_targets)
     try:
         target = TargetEncoder.fit(name, column.values[~column.missing], column.task)
     except ValueError as error:
