@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from ffnn_fast.cli.unseen import Range
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
+RANGES = "ranges"  # an entry of files since the notes on numbers far outside
 
 
 class Targets(NamedTuple):
@@ -60,6 +62,24 @@ class TableLayout:
     target: TargetEncoder
     numbers: Mapping[str, NumberStyle]
     ranges: Mapping[str, Range]
+
+    def json_text(self, entries: Mapping[str, Any]) -> str:
+        """A JSON object of these entries, after those of both kinds, and of the ranges."""
+        plain: dict[str, Any] = {
+            "version": 1,
+            "header": self.header,
+            "columns": list(self.columns),
+            "missing": list(self.missing),
+            **entries,
+        }
+        if self.ranges:
+            plain[RANGES] = {name: list(pair) for name, pair in self.ranges.items()}
+        return json.dumps(plain, ensure_ascii=False)
+
+    def check_columns(self, sources: Iterable[str]) -> None:
+        """Raise ValueError if the sources of the inputs, or the target, are not in the table."""
+        if not {*sources, self.target.name} <= set(self.columns):
+            raise ValueError("its inputs and target are not among its columns")
 
     def read(
         self, path: str, header: str = "auto", delimiter: str = "auto", *, encoding: str = "auto",
@@ -153,6 +173,19 @@ def _with_known_classes(texts: Array, classes: tuple[str, ...]) -> tuple[Array, 
 
 def _plain(text: str) -> str:
     return text.strip().removesuffix(".").casefold()
+
+
+def parsed(text: str) -> Any:
+    """The value of JSON text; raises ValueError if it is none."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def styles_to_dict(styles: Mapping[str, NumberStyle]) -> dict[str, Any]:
+    """The styles of numbers by column as plain JSON values."""
+    return {name: style.to_dict() for name, style in styles.items()}
 
 
 def styles_from_dict(plain: Any) -> dict[str, NumberStyle]:

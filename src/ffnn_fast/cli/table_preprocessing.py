@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from ffnn_fast._text import quoted
 from ffnn_fast.cli.column_reading import NUMBER, TEXT, ColumnReading
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import NumberStyle, Table
-from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
+from ffnn_fast.cli.table_layout import RANGES, TableLayout, parsed, styles_from_dict, styles_to_dict
 from ffnn_fast.cli.unseen import TRUTHS, Range, ranges_from_dict
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
@@ -25,7 +24,6 @@ KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
 PIECE = 1 << 16  # rows that are encoded at a time
 FURTHER = {"readings", "dates"}  # entries of version 2
-RANGES = "ranges"  # an entry of files since the notes on numbers far outside
 NUMBERS = "numbers"  # an entry of files whose tables have numbers that are not written plainly
 
 
@@ -134,34 +132,25 @@ class TablePreprocessing(TableLayout):
 
     def to_json(self) -> str:
         """The preprocessing as JSON text."""
-        plain: dict[str, Any] = {
-            "version": 1,
-            "header": self.header,
-            "columns": list(self.columns),
-            "missing": list(self.missing),
+        entries: dict[str, Any] = {
             "inputs": self.inputs.to_dict(),
             "target": self.target.to_dict(),
             "summary": self.summary,
         }
         if self.readings or self.dates:
-            plain |= {
+            entries |= {
                 "version": 2,
                 "readings": [reading.to_dict() for reading in self.readings],
                 "dates": [date.to_dict() for date in self.dates],
             }
         if self.numbers:
-            plain[NUMBERS] = {name: style.to_dict() for name, style in self.numbers.items()}
-        if self.ranges:
-            plain[RANGES] = {name: list(pair) for name, pair in self.ranges.items()}
-        return json.dumps(plain, ensure_ascii=False)
+            entries[NUMBERS] = styles_to_dict(self.numbers)
+        return self.json_text(entries)
 
     @classmethod
     def from_json(cls, text: str) -> TablePreprocessing:
         """The inverse of `to_json`; raises ValueError for anything else."""
-        try:
-            plain = json.loads(text)
-        except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
+        plain = parsed(text)
         if not isinstance(plain, dict) or plain.keys() - FURTHER - {NUMBERS, RANGES} != ENTRIES:
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
         version = 2 if plain.keys() & FURTHER else 1
@@ -182,9 +171,7 @@ class TablePreprocessing(TableLayout):
             tuple(_date_from_dict(one) for one in _list(plain, "dates")),
             ranges_from_dict(plain.get(RANGES, {})),
         )
-        used = {*preprocessing.sources, preprocessing.target.name}
-        if not used <= set(preprocessing.columns):
-            raise ValueError("its inputs and target are not among its columns")
+        preprocessing.check_columns(preprocessing.sources)
         if not {d.name for d in preprocessing.dates} <= {r.name for r in preprocessing.readings}:
             raise ValueError("a date has no reading")
         return preprocessing

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ffnn_fast.cli.column_reading import ColumnReading
 from ffnn_fast.cli.table import NumberStyle, Table
-from ffnn_fast.cli.table_layout import TableLayout, styles_from_dict
+from ffnn_fast.cli.table_layout import RANGES, TableLayout, parsed, styles_from_dict, styles_to_dict
 from ffnn_fast.cli.unseen import TRUTHS, Range, ranges_from_dict
 from ffnn_fast.preprocessing import TargetEncoder
 
 TABLE_KEY = "table"  # of the file's header
 LISTS = ("columns", "missing", "readings")
 OBJECTS = ("target", "numbers", "uses", "summary")
-RANGES = "ranges"  # an entry of newer files
 
 
 @dataclass(frozen=True)
@@ -69,28 +66,19 @@ class TabularLayout(TableLayout):
 
     def to_json(self) -> str:
         """The layout as JSON text."""
-        plain: dict[str, Any] = {
-            "version": 1,
-            "header": self.header,
-            "columns": list(self.columns),
-            "missing": list(self.missing),
+        entries = {
             "readings": [reading.to_dict() for reading in self.readings],
             "target": self.target.to_dict(),
-            "numbers": {name: style.to_dict() for name, style in self.numbers.items()},
+            "numbers": styles_to_dict(self.numbers),
             "uses": dict(self.uses),
             "summary": dict(self.summary),
         }
-        if self.ranges:
-            plain[RANGES] = {name: list(pair) for name, pair in self.ranges.items()}
-        return json.dumps(plain, ensure_ascii=False)
+        return self.json_text(entries)
 
     @classmethod
     def from_json(cls, text: str) -> TabularLayout:
         """The inverse of `to_json`; raises ValueError for anything else."""
-        try:
-            plain = json.loads(text)
-        except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
+        plain = parsed(text)
         if not isinstance(plain, dict) or plain.keys() - {RANGES} != {
             *("version", "header", *LISTS, *OBJECTS)
         }:
@@ -112,6 +100,5 @@ class TabularLayout(TableLayout):
             {str(name): str(value) for name, value in plain["summary"].items()},
             ranges_from_dict(plain.get(RANGES, {})),
         )
-        if not {layout.target.name, *(r.name for r in layout.readings)} <= set(layout.columns):
-            raise ValueError("its inputs and target are not among its columns")
+        layout.check_columns(reading.name for reading in layout.readings)
         return layout
