@@ -30,8 +30,9 @@ MEGABYTE = 1 << 20
 class _Rows(Protocol):
     """Rows with their targets that can be read in part."""
 
-    lengths: list[int]  # of parts that are read as a whole, or [number of rows]
+    lengths: list[int]  # of the parts
     width: int  # numbers of a row, with its target
+    whole: bool  # whether each part is read as a whole
 
     def read(self, start: int, end: int) -> tuple[Array, Array]:
         """Rows start..end-1 and their targets, new arrays."""
@@ -146,10 +147,9 @@ class RowBlocks:
     def _plan(self) -> list[list[tuple[int, int]]]:
         """The segments (start, end) of each block of a pass."""
         segments, start = [], 0
-        whole = len(self._rows.lengths) > 1 or isinstance(self._rows, _ParquetRows)
         step = max(1, self.block_rows // SEGMENTS)
         for length in self._rows.lengths:
-            size = max(1, length) if whole else step
+            size = max(1, length) if self._rows.whole else step
             segments += [
                 (start + at, start + min(at + size, length)) for at in range(0, length, size)
             ]
@@ -196,7 +196,9 @@ class _Part(NamedTuple):
 
 
 class _Pairs:
-    """Rows and targets, each in parts of their own."""
+    """Rows and targets, each in parts of their own, read as one part."""
+
+    whole = False
 
     def __init__(self, X: list[_Part], y: list[_Part]) -> None:
         self._columns = X, y
@@ -273,6 +275,8 @@ def _npy_part(path: str) -> _Part:
 
 class _ParquetRows:
     """Columns of Parquet files, in row groups."""
+
+    whole = True
 
     def __init__(self, paths: list[str], target: list[str], columns: Sequence[str] | None) -> None:
         try:

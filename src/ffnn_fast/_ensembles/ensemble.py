@@ -262,10 +262,7 @@ class Ensemble:
         ndarray of shape (n, n_L), or (n, T) for gaussian_nll
             0 for one network.
         """
-        outputs = self.outputs(X).astype(np.float64)
-        if self.spec.loss == "gaussian_nll":
-            return np.sqrt(mixtures.moments(outputs)[1])
-        return outputs.std(axis=0, ddof=min(1, len(outputs) - 1))
+        return np.sqrt(self.mean_and_variance(X)[1])
 
     def mean_and_variance(self, X: ArrayLike) -> tuple[Array, Array]:
         """Mean and variance of the prediction: of the mixture for ``gaussian_nll``, else over the

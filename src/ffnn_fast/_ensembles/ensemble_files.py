@@ -14,9 +14,10 @@ import numpy as np
 
 from ffnn_fast._c_code import CExportOptions, export_mean
 from ffnn_fast._model.model_files import (
+    ENSEMBLE,
     ModelFileError,
+    check_format,
     named_tensors,
-    other_kind,
     packed,
     parsed,
     regular_file,
@@ -25,11 +26,10 @@ from ffnn_fast._model.model_files import (
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.tensor_files import TensorFile, TensorFileError
 from ffnn_fast._scalars import as_path
-from ffnn_fast._text import quoted
 from ffnn_fast.network import Network
 
 Array = np.ndarray
-FORMAT, FORMAT_VERSION = "ffnn_fast ensemble", "1"
+FORMAT_VERSION = "1"
 MOST = 100_000  # networks of a file
 
 
@@ -46,7 +46,7 @@ def save(path: Any, networks: Sequence[Network]) -> None:
         for name, tensor in named_tensors(net.spec, net.params).items():
             tensors[f"{m}.{name}"] = np.ascontiguousarray(tensor)
     metadata = {
-        "format": FORMAT,
+        "format": ENSEMBLE,
         "format_version": FORMAT_VERSION,
         "library_version": version("ffnn_fast"),
         "specs": json.dumps(specs),
@@ -60,14 +60,7 @@ def load(path: Any, n_threads: int | None) -> list[Network]:
     try:
         with TensorFile(path) as file:
             metadata = file.metadata
-            if metadata.get("format") != FORMAT:
-                held = other_kind(metadata) or "is not a file of an Ensemble"
-                raise ModelFileError(f"{path!r} {held}")
-            if metadata.get("format_version") != FORMAT_VERSION:
-                raise ModelFileError(
-                    f"{path!r} has the format version {quoted(metadata.get('format_version'))}; "
-                    f"this version of ffnn_fast reads {FORMAT_VERSION}"
-                )
+            check_format(path, metadata, ENSEMBLE, FORMAT_VERSION, "an Ensemble")
             specs = parsed(metadata, "specs")
             if not 1 <= len(specs) <= min(MOST, len(file.tensors)):
                 raise ValueError(f"it describes {len(specs)} networks")

@@ -171,13 +171,14 @@ def as_output_weight(weight: Any, spec: NetworkSpec, name: str = "output_weight"
     """
     if weight is None:
         return None
-    largest = float(checked_weights(weight, spec.n_outputs, name).max())
+    weight = checked_weights(weight, spec.n_outputs, name)
+    largest = float(weight.max())
     if not 1 / MOST_WEIGHT <= largest <= MOST_WEIGHT:
         raise ValueError(
             f"the largest of {name} must lie between {1 / MOST_WEIGHT:g} and {MOST_WEIGHT:g}, got "
             f"{largest:g}; divide all by it: without a penalty only their ratios matter"
         )
-    return np.ascontiguousarray(checked_weights(weight, spec.n_outputs, name), dtype=spec.dtype)
+    return np.ascontiguousarray(weight, dtype=spec.dtype)
 
 
 def as_factors(weight: Any, n: int, name: str = "sample_weight", dtype: str = "float64") -> Array:

@@ -39,11 +39,12 @@ FORMAT = "ffnn_fast"
 FORMAT_VERSION = "2"
 READABLE = ("1", FORMAT_VERSION)  # version 1 lacks newer keys, which have defaults
 TRAINING, STATE = "training", "training.state"  # an entry of the header, a tensor; both optional
+ENSEMBLE, TABULAR = "ffnn_fast ensemble", "ffnn_fast.tabular"  # formats of other files
 HOLDS = {
     FORMAT: ("a network", "ffnn_fast.Network"),
-    "ffnn_fast ensemble": ("an ensemble", "ffnn_fast.Ensemble"),
+    ENSEMBLE: ("an ensemble", "ffnn_fast.Ensemble"),
 }
-TABULAR, ESTIMATORS = "ffnn_fast.tabular", ("TabularClassifier", "TabularRegressor")
+ESTIMATORS = ("TabularClassifier", "TabularRegressor")
 MAX_PARTS = 100  # lists, objects and entries of objects in a description
 
 
@@ -257,6 +258,19 @@ def other_kind(metadata: Mapping[str, Any]) -> str:
     if given == TABULAR and kind in ESTIMATORS:
         held = f"a {kind}", f"ffnn_fast.tabular.{kind}"
     return f"holds {held[0]}; load it with {held[1]}.load" if held else ""
+
+
+def check_format(
+    path: str, metadata: Mapping[str, str], expected: str, readable: str, what: str
+) -> None:
+    """ModelFileError unless the header is that of this format and version, a file of `what`."""
+    if metadata.get("format") != expected:
+        raise ModelFileError(f"{path!r} {other_kind(metadata) or f'is not a file of {what}'}")
+    if metadata.get("format_version") != readable:
+        raise ModelFileError(
+            f"{path!r} has the format version {quoted(metadata.get('format_version'))}; "
+            f"this version of ffnn_fast reads {readable}"
+        )
 
 
 def _read(file: TensorFile) -> ModelFile:

@@ -300,10 +300,7 @@ def _chunks(
         raise TypeError(f"X must be an array when y is given, got {type(X).__name__}")
     if is_sparse(X):
         X = as_sparse_rows(X, spec.n_inputs, spec.dtype)
-    elif np.ndim(X) == 1:
-        yield (X, y) if weight is None else (X, y, weight)
-        return
-    if len(X) != len(y):
+    if np.ndim(X) == 1 or len(X) != len(y):
         yield (X, y) if weight is None else (X, y, weight)
         return
     entries = X.entries_per_row if isinstance(X, SparseRows) else spec.n_inputs

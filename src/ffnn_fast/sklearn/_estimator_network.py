@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -106,14 +106,12 @@ class EstimatorNetwork:
 
     def forward(self, X: Any) -> Array:
         """ŷ, (n, n_L), of checked rows."""
-        return self._of_rows(self.bound.forward, X)
+        return self.bound.forward(as_checked_rows(X, self.spec.dtype))
 
     def log_proba(self, X: Any) -> Array:
         """Logarithms of probabilities, (n, n_L), or (n, 2) for one output, of checked rows."""
-        return self._of_rows(self.bound.log_proba, X)
-
-    def _of_rows(self, function: Callable[[Array], Array], X: Any) -> Array:
-        return function(as_checked_rows(X, self.spec.dtype))
+        log_proba: Array = self.bound.log_proba(as_checked_rows(X, self.spec.dtype))
+        return log_proba
 
 
 @contextmanager

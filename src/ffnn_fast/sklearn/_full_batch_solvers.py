@@ -25,7 +25,7 @@ from ffnn_fast._solvers.levenberg_marquardt import (
 from ffnn_fast._solvers.minimizers import MinimizeOptions
 from ffnn_fast._user_line import stacklevel
 from ffnn_fast.sklearn._epochs import TrainingRows
-from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_dense
+from ffnn_fast.sklearn._estimator_network import EstimatorNetwork, as_checked_rows, as_dense
 
 Array = np.ndarray
 MAX_BYTES = 2e9  # of the matrices of Levenberg-Marquardt
@@ -84,7 +84,7 @@ def _in_double(
     spec = replace(net.spec, dtype="float64", l2=alpha / S)
     bound = net.settings.bind(spec, aligned_copy(net.params, spec.dtype))
     Y = samples.Y if samples.Y.ndim == 1 else samples.Y.astype(np.float64, copy=False)
-    X = samples.X.astype("float64") if sparse else as_dense(samples.X, "float64")
+    X = (as_checked_rows if sparse else as_dense)(samples.X, spec.dtype)
     return bound.taking(X), Samples(X, Y, weight), alpha / S
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.model_files import (
+    TABULAR,
     ModelFileError,
+    check_format,
     other_kind,
     packed,
     parsed,
@@ -21,11 +23,10 @@ from ffnn_fast._model.model_files import (
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.tensor_files import TensorFile, TensorFileError, bytes_of
 from ffnn_fast._scalars import as_path
-from ffnn_fast._text import quoted
 from ffnn_fast.network import Network
 
 Array = np.ndarray
-FORMAT, FORMAT_VERSION = "ffnn_fast.tabular", "1"
+FORMAT_VERSION = "1"
 
 
 def write(
@@ -52,7 +53,7 @@ def write(
     tensors |= {f"arrays.{name}": np.ascontiguousarray(one) for name, one in arrays.items()}
     metadata = {
         **extra,
-        "format": FORMAT,
+        "format": TABULAR,
         "format_version": FORMAT_VERSION,
         "library_version": version("ffnn_fast"),
         "kind": kind,
@@ -77,14 +78,7 @@ def read(path: Any, kind: str) -> tuple[dict[str, Any], list[Network], dict[str,
     try:
         with TensorFile(path) as file:
             metadata = file.metadata
-            if metadata.get("format") != FORMAT:
-                held = other_kind(metadata) or "is not a file of ffnn_fast.tabular"
-                raise ModelFileError(f"{path!r} {held}")
-            if metadata.get("format_version") != FORMAT_VERSION:
-                raise ModelFileError(
-                    f"{path!r} has the format version {quoted(metadata.get('format_version'))}; "
-                    f"this version of ffnn_fast reads {FORMAT_VERSION}"
-                )
+            check_format(path, metadata, TABULAR, FORMAT_VERSION, "ffnn_fast.tabular")
             tensors = {name: file.read(name) for name in file.tensors}
             if metadata.pop("sha256", None) != _checksum(metadata, tensors):
                 raise ModelFileError(f"{path!r} is damaged: its checksum is that of other content")

@@ -30,11 +30,9 @@ def folds_of(
     return [np.sort(order[fold::n_folds]) for fold in range(n_folds)]
 
 
-def one_split(
-    n: int, share: float, rng: np.random.Generator, strata: Array | None = None
-) -> tuple[Array, Array]:
-    """Indices to train on, and the others, about `share` of all, stratified by `strata`."""
-    held = folds_of(n, max(2, round(1 / share)), rng, strata)[0]
+def one_split(n: int, share: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Indices to train on, and the others, about `share` of all."""
+    held = folds_of(n, max(2, round(1 / share)), rng)[0]
     return np.setdiff1d(np.arange(n), held, assume_unique=True), held
 
 

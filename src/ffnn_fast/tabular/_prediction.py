@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from ffnn_fast._runtime.predict_functions import PredictFunction
+from ffnn_fast._runtime.worker_threads import run_each
 from ffnn_fast.network import Network
 
 Array = np.ndarray
@@ -84,19 +84,11 @@ class Bag:
             The most threads that may be used; called for more than one block.
         """
 
-        def block(start: int) -> Array:
-            stop = min(n, start + BLOCK)
+        def block(i: int) -> Array:
+            start, stop = i * BLOCK, min(n, (i + 1) * BLOCK)
             predicted = combine(self.outputs(encode(start, stop)))
             return np.asarray(np.add.reduce(predicted, axis=0) / len(self.networks))
 
-        starts = range(0, n, BLOCK)
-        if len(starts) == 1:
+        if n <= BLOCK:
             return block(0)
-        n_threads = min(count_threads(), len(starts))
-        if n_threads == 1:
-            return np.concatenate([block(start) for start in starts])
-        pool = ThreadPoolExecutor(n_threads, "ffnn_fast prediction")
-        try:
-            return np.concatenate(list(pool.map(block, starts)))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        return np.concatenate(run_each(block, range(-(-n // BLOCK)), count_threads()))

@@ -182,7 +182,7 @@ class BaseTabular(BaseEstimator):
     def feature_importances_(self) -> npt.NDArray[np.float64]:
         """Permutation importances out of fold, (d,); they sum to 1, and are >= 0."""
         check_is_fitted(self)
-        names = [feature.name for feature in self._inputs.features]
+        names = self._inputs.names
         raised = np.array([max(0.0, self.importances_.get(name, 0.0)) for name in names])
         total = raised.sum()
         return raised / total if total > 0 else np.full(len(names), 1 / len(names))
@@ -251,7 +251,7 @@ class BaseTabular(BaseEstimator):
     def _explained(self, X: Any, function: OfOutputs) -> Explanation:
         """The contributions of the columns to f(ŷ), the mean over the networks."""
         encode, n = self._encoded(X)
-        inputs, names = self._inputs, [feature.name for feature in self._inputs.features]
+        inputs, names = self._inputs, self._inputs.names
         by_column, predictions = np.zeros((n, len(names))), np.zeros(n)
         places = [names.index(source) for source in inputs.sources]
         share = 1 / len(self.networks_)
@@ -304,7 +304,7 @@ class BaseTabular(BaseEstimator):
             check_is_fitted(self, "networks_")
         inputs = self._inputs
         numbers = matrix_of(X, inputs, by_place=not hasattr(self, "feature_names_in_"))
-        if numbers is not None and len(numbers):
+        if numbers is not None:
             return lambda a, b: inputs.transform_numbers(numbers[a:b], a), len(numbers)
         table = self._table(X, reset=False)
         if not table.n_rows:
