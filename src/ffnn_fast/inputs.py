@@ -51,6 +51,7 @@ __all__ = ["EMBEDDINGS", "Feature", "InputBlock"]
 EMBEDDINGS = ("plain", "periodic", "piecewise")
 # Of features; their places are the codes of the engine.
 KINDS = ("plain", "periodic", "table", "one_hot", "signed", "piecewise")
+EMBEDDED = ("periodic", "piecewise")  # kinds of numbers with an embedding
 MOST_FREQUENCIES, MOST_OUTPUTS = 64, 16
 
 
@@ -354,7 +355,9 @@ class InputBlock:
         plain["categories"] = [value for pair in self.counts for value in pair]
         plain["embedded"] = None if self.embedded is None else list(self.embedded)
         plain["edges"] = [[column, *edges] for column, edges in self.binned]
-        return plain if self.edges else {n: v for n, v in plain.items() if n != "edges"}
+        if not self.edges:
+            del plain["edges"]
+        return plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> InputBlock:

@@ -229,12 +229,3 @@ class Bag:
         spec = replace(net.spec, dtype="float64")
         theta = net.params.astype(np.float64)
         return reference.forward_propagation(reference.Plan(spec), theta, X)[1][-1]
-
-
-def is_bag(model: Any) -> bool:
-    """Whether it is an estimator for tables; ValueError if it is one that is not fitted."""
-    if not hasattr(type(model), "columns_") or not hasattr(type(model), "explain"):
-        return False
-    if not hasattr(model, "networks_"):
-        raise ValueError(f"{type(model).__name__} is not fitted; call fit before to_c")
-    return True

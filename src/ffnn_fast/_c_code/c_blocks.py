@@ -12,8 +12,9 @@ from typing import cast
 import numpy as np
 
 from ffnn_fast._c_code.c_layers import Network
+from ffnn_fast._c_code.c_maths import SUFFIXES
 from ffnn_fast._c_code.c_text import array, lines, literal
-from ffnn_fast.inputs import Feature, InputBlock
+from ffnn_fast.inputs import EMBEDDED, Feature, InputBlock
 
 CODE = """
 /* x where it is a whole number in 1..count, else 0 */
@@ -38,7 +39,6 @@ WAVES = {
         "slope[f] = share >= 0 && share < 1 ? bins[i][2 * f + 1] : 0;",
     ],
 }
-EMBEDDED = tuple(WAVES)
 
 
 def block_source(net: Network, jacobian: bool) -> str:
@@ -121,7 +121,7 @@ def _number_arrays(net: Network, numbers: list[Feature], embedding: np.ndarray) 
 def _numbers(net: Network, numbers: list[Feature], jacobian: bool) -> list[str]:
     """A loop over all numbers with an embedding."""
     block, real = cast(InputBlock, net.spec.inputs), net.real
-    F, M, suffix = block.n_waves, block.outputs, "f32" if real == "float" else "f64"
+    F, M, suffix = block.n_waves, block.outputs, SUFFIXES[real]
     if block.embedding == "periodic":
         net.maths |= {"sin", "sin_slope"} if jacobian else {"sin_slope"}
     turn = literal(float(net.params.dtype.type(2 * math.pi)), real)

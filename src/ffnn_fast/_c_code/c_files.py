@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._c_code.c_bags import Bag, is_bag
+from ffnn_fast._c_code.c_bags import Bag
 from ffnn_fast._c_code.c_check import main_program, vectors
 from ffnn_fast._c_code.c_columns import Columns, columns_of
 from ffnn_fast._c_code.c_estimators import network_of
@@ -21,7 +21,7 @@ from ffnn_fast._c_code.c_maths import maths_source
 from ffnn_fast._c_code.c_outputs import Outputs
 from ffnn_fast._c_code.c_text import check_file_name, check_identifier, comment, identifier_of
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.fitted import as_fitted
+from ffnn_fast._model.fitted import as_fitted, is_tabular
 from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
@@ -83,7 +83,7 @@ def export_c(
 ) -> tuple[Path, ...]:
     """See `ffnn_fast.Network.export_c`."""
     columns = columns_of(options.preprocessing, spec)
-    return _write(spec, params, columns, path, options)
+    return export_columns(spec, params, columns, path, options)
 
 
 def export_estimator(model: Any, path: PathLike, options: CExportOptions) -> tuple[Path, ...]:
@@ -92,11 +92,11 @@ def export_estimator(model: Any, path: PathLike, options: CExportOptions) -> tup
         raise ValueError(
             f"preprocessing goes with a Network; {type(model).__name__} has its own steps"
         )
-    if is_bag(model):
+    if is_tabular(model, "to_c"):
         return _write_bag(model, path, options)
     fitted = as_fitted(model, "to_c")
     parts = network_of(fitted, options.dtype or fitted.spec.dtype)
-    return _write(*parts, path, options)
+    return export_columns(*parts, path, options)
 
 
 def export_mean(
@@ -106,20 +106,13 @@ def export_mean(
     outputs = Outputs(spec.n_outputs // members, members=members)
     about = f"The outputs are the means of those of {members} networks, which lie side by side."
     columns = Columns(spec.n_inputs, outputs, description=("", about))
-    return _write(spec, params, columns, path, options)
+    return export_columns(spec, params, columns, path, options)
 
 
 def export_columns(
     spec: NetworkSpec, params: np.ndarray, columns: Columns, path: PathLike, options: CExportOptions
 ) -> tuple[Path, ...]:
     """A network of raw columns, as `ffnn_fast.c.to_c` writes it."""
-    return _write(spec, params, columns, path, options)
-
-
-def _write(
-    spec: NetworkSpec, params: np.ndarray, columns: Columns, path: PathLike, options: CExportOptions
-) -> tuple[Path, ...]:
-    """The files written."""
     source, name = _named(path, options)
     check_activations(spec)
     net = Network(spec, *_parameters(params, options.dtype or spec.dtype))

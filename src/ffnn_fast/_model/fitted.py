@@ -38,6 +38,15 @@ class Fitted:
     target: list[Any]
 
 
+def is_tabular(model: Any, function: str) -> bool:
+    """Whether it is one of `ffnn_fast.tabular`; ValueError if it is one that is not fitted."""
+    if not hasattr(type(model), "columns_") or not hasattr(type(model), "explain"):
+        return False
+    if not hasattr(model, "networks_"):
+        raise ValueError(f"{type(model).__name__} is not fitted; call fit before {function}")
+    return True
+
+
 def as_fitted(model: Any, function: str) -> Fitted:
     """An estimator, a pipeline that ends with one, or a search or target transformation around it.
 

@@ -12,10 +12,9 @@ import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import activation_of
-from ffnn_fast.inputs import Feature, InputBlock
+from ffnn_fast.inputs import EMBEDDED, Feature, InputBlock
 
 Array = np.ndarray
-EMBEDDED = ("periodic", "piecewise")  # kinds of numbers with an embedding
 
 
 def input_units(spec: NetworkSpec, params: Array, X: Array) -> Array:

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 
 cimport numpy as cnp
 
-from ffnn_fast.engine.passes.batch cimport batch_t, row_of
+from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only, row_of
 from ffnn_fast.engine.passes.optimizer_rates cimport rates_t
 from ffnn_fast.engine.passes.sparse_rows cimport GROUP, group_count, sparse_t
 from ffnn_fast.engine.plan cimport plan_t
@@ -177,7 +177,6 @@ cdef inline batch_t batch_of_sparse(
     const plan_t* plan, X, int typenum, sparse_t* rows
 ) except *:
     """The sparse rows X, a `SparseRows`, without targets; `rows` is what the batch points to"""
-    cdef batch_t batch
     cdef Py_ssize_t n = len(X), count = len(X.values)
     rows.start = <const int64_t*>vector(X.starts, cnp.NPY_INT64, n + 1, "X.starts")
     rows.column = <const int32_t*>vector(X.columns, cnp.NPY_INT32, count, "X.columns")
@@ -187,9 +186,7 @@ cdef inline batch_t batch_of_sparse(
         is_ascending(rows.start, n) and columns_fit(rows.column, count, plan.n[0]), "X.columns"
     )
     rows.rows, rows.W, rows.done = n, NULL, NULL
-    batch.X, batch.n, batch.first = rows, n, 0
-    batch.Y, batch.labels, batch.weight, batch.order = NULL, NULL, NULL, NULL
-    return batch
+    return inputs_only(rows, n)
 
 
 cdef inline bint is_ascending(const int64_t* values, Py_ssize_t n) noexcept nogil:

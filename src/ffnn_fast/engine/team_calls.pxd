@@ -29,8 +29,8 @@ cdef inline team_t timed_member(
     int thread, int threads, contention_t* contention
 ) noexcept nogil:
     """The same of a team whose waiting is timed"""
-    cdef team_t team
-    team.thread, team.threads, team.contention = thread, threads, contention
+    cdef team_t team = member(thread, threads)
+    team.contention = contention
     return team
 
 
@@ -115,9 +115,10 @@ cdef inline void run_training(
         run_sparse_training(plan, params, rows, epoch, optimizer, scratch, threads)
         return
     if threads > 1:
-        contention = contention_of(plan.machine)
         alone.contention = &contention
     while epoch.start < rows.n:
+        if threads > 1:
+            contention = contention_of(plan.machine)
         if threads == 1 or not allows_a_team(&contention):
             train_steps(plan, params, rows, epoch, optimizer, scratch, alone)
         else:
@@ -126,7 +127,6 @@ cdef inline void run_training(
                     plan, params, rows, epoch, optimizer, scratch,
                     timed_member(threadid(), threads, &contention),
                 )
-        contention = contention_of(plan.machine)
 
 
 cdef inline double run_normal_equations(

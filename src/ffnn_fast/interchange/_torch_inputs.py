@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast.inputs import InputBlock
-
-EMBEDDED = ("periodic", "piecewise")  # kinds of numbers
+from ffnn_fast.inputs import EMBEDDED, InputBlock
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ffnn_fast._ensembles.ensemble import Ensemble
-from ffnn_fast._model.fitted import as_fitted
+from ffnn_fast._model.fitted import as_fitted, is_tabular
 from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.network import Network
@@ -26,7 +26,7 @@ from ffnn_fast.onnx._graph import Graph
 from ffnn_fast.onnx._input_blocks import add_block, blend
 from ffnn_fast.onnx._mean import add_mean
 from ffnn_fast.onnx._operators import activate, activate_heads, checked_activations
-from ffnn_fast.onnx._tabular import add_tabular, is_tabular
+from ffnn_fast.onnx._tabular import add_tabular
 from ffnn_fast.onnx._transformers import Transformers
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def to_onnx(
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     if isinstance(net, Ensemble):
         graph, text = _ensemble_graph(net, dtype)
-    elif is_tabular(net):
+    elif is_tabular(net, "to_onnx"):
         graph, text = _tabular_graph(net, dtype)
     else:
         graph, text = _graph(net, given, dtype)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ffnn_fast.inputs import Feature, InputBlock
+from ffnn_fast.inputs import EMBEDDED, Feature, InputBlock
 from ffnn_fast.network import Network
 from ffnn_fast.onnx._graph import Graph
 
@@ -25,7 +25,7 @@ def add_block(graph: Graph, net: Network, x: str) -> str:
         by_kind.setdefault(feature.kind, []).append(feature)
     named, parts, order = spec.block_views(net.params), [], []
     for kind, some in by_kind.items():
-        if kind in ("periodic", "piecewise"):
+        if kind in EMBEDDED:
             parts.append(_embedded(graph, block, named["embedding"], some, x))
         elif kind == "plain":
             parts.append(_columns(graph, x, [feature.column for feature in some]))

@@ -21,15 +21,6 @@ SMALLEST = 1e-30  # a probability of which the logarithm is taken
 Layers = Callable[[Network, str], str]  # ŷ of a network from its inputs
 
 
-def is_tabular(model: Any) -> bool:
-    """Whether it is one of `ffnn_fast.tabular`; ValueError if it is one that is not fitted."""
-    if not hasattr(type(model), "columns_") or not hasattr(type(model), "explain"):
-        return False
-    if not hasattr(model, "networks_"):
-        raise ValueError(f"{type(model).__name__} is not fitted; call fit before to_onnx")
-    return True
-
-
 def add_tabular(graph: Graph, model: Any, layers: Layers) -> None:
     """Add inputs for the columns, and the outputs that the estimator predicts."""
     x = _encoded(graph, model._inputs)
