@@ -17,6 +17,7 @@
 #ifndef FFNN_FAST_VECMATH_H
 #define FFNN_FAST_VECMATH_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 

@@ -88,8 +88,7 @@ VM_INLINE real vm(gated_slope)(real x, real v, real low, real dv)
 /* x logistic(x) */
 VM_INLINE real vm(silu)(real x)
 {
-    real a = vm(abs)(x);
-    return vm(ramp)(x, vm(logistic_tail)(a, a), a);
+    return vm(gated)(x, vm(abs)(x), 0);
 }
 VM_INLINE real vm(silu_slope)(real x)
 {
@@ -159,3 +158,19 @@ VM_INLINE real vm(hard_sigmoid)(real x)
     y = y < 0 ? 0 : y;
     return y > 1 ? 1 : y;
 }
+
+/* h := g(a), a := g'(a), n numbers: the compiler computes what the two share once */
+#define VM_PAIR(g)                                                                              \
+    static inline void vm(g##_pair)(ptrdiff_t n, real *restrict a, real *restrict h)            \
+    {                                                                                           \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                     \
+            const real x = a[i];                                                                \
+            h[i] = vm(g)(x);                                                                    \
+            a[i] = vm(g##_slope)(x);                                                            \
+        }                                                                                       \
+    }
+VM_PAIR(gelu)
+VM_PAIR(gelu_tanh)
+VM_PAIR(silu)
+VM_PAIR(mish)
+#undef VM_PAIR

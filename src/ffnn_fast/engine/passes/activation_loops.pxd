@@ -8,15 +8,16 @@ from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.maths.vecmath cimport (
-    LEAKY_SLOPE, vm_elu_f32, vm_elu_f64, vm_elu_slope_f32, vm_elu_slope_f64, vm_exp_f32,
-    vm_exp_f64, vm_expm1_f32, vm_expm1_f64, vm_gelu_f32, vm_gelu_f64, vm_gelu_slope_f32,
-    vm_gelu_slope_f64, vm_gelu_tanh_f32, vm_gelu_tanh_f64, vm_gelu_tanh_slope_f32,
-    vm_gelu_tanh_slope_f64, vm_hard_sigmoid_f32, vm_hard_sigmoid_f64, vm_logistic_f32,
-    vm_logistic_f64, vm_mish_f32, vm_mish_f64, vm_mish_slope_f32, vm_mish_slope_f64, vm_selu_f32,
-    vm_selu_f64, vm_selu_slope_f32, vm_selu_slope_f64, vm_silu_f32, vm_silu_f64, vm_silu_slope_f32,
-    vm_silu_slope_f64, vm_sin_f32, vm_sin_f64, vm_sin_slope_f32, vm_sin_slope_f64, vm_softplus_f32,
-    vm_softplus_f64, vm_softsign_f32, vm_softsign_f64, vm_softsign_slope_f32,
-    vm_softsign_slope_f64, vm_tanh_f32, vm_tanh_f64,
+    LEAKY_SLOPE, vm_elu_f32, vm_elu_f64, vm_elu_slope_f32, vm_elu_slope_f64, vm_exp_f32, vm_exp_f64,
+    vm_expm1_f32, vm_expm1_f64, vm_gelu_f32, vm_gelu_f64, vm_gelu_pair_f32, vm_gelu_pair_f64,
+    vm_gelu_slope_f32, vm_gelu_slope_f64, vm_gelu_tanh_f32, vm_gelu_tanh_f64, vm_gelu_tanh_pair_f32,
+    vm_gelu_tanh_pair_f64, vm_gelu_tanh_slope_f32, vm_gelu_tanh_slope_f64, vm_hard_sigmoid_f32,
+    vm_hard_sigmoid_f64, vm_logistic_f32, vm_logistic_f64, vm_mish_f32, vm_mish_f64,
+    vm_mish_pair_f32, vm_mish_pair_f64, vm_mish_slope_f32, vm_mish_slope_f64, vm_selu_f32,
+    vm_selu_f64, vm_selu_slope_f32, vm_selu_slope_f64, vm_silu_f32, vm_silu_f64, vm_silu_pair_f32,
+    vm_silu_pair_f64, vm_silu_slope_f32, vm_silu_slope_f64, vm_sin_f32, vm_sin_f64,
+    vm_sin_slope_f32, vm_sin_slope_f64, vm_softplus_f32, vm_softplus_f64, vm_softsign_f32,
+    vm_softsign_f64, vm_softsign_slope_f32, vm_softsign_slope_f64, vm_tanh_f32, vm_tanh_f64,
 )
 from ffnn_fast.engine.plan cimport (
     ELU, EXP, GELU, GELU_TANH, HARD_SIGMOID, LEAKY_RELU, LOGISTIC, MISH, RELU, SELU, SILU, SIN,
@@ -173,11 +174,30 @@ cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexc
             a[i] = vm_sin_slope_f32(a[i]) if floating is float else vm_sin_slope_f64(a[i])
 
 
+cdef inline bint value_and_slope_together(
+    Py_ssize_t g, floating* a, floating* h, Py_ssize_t n
+) noexcept nogil:
+    """h := g(a), a := g'(a), for the activations that have a loop for both; else False"""
+    if g == GELU:
+        vm_gelu_pair_f32(n, a, h) if floating is float else vm_gelu_pair_f64(n, a, h)
+    elif g == GELU_TANH:
+        vm_gelu_tanh_pair_f32(n, a, h) if floating is float else vm_gelu_tanh_pair_f64(n, a, h)
+    elif g == SILU:
+        vm_silu_pair_f32(n, a, h) if floating is float else vm_silu_pair_f64(n, a, h)
+    elif g == MISH:
+        vm_mish_pair_f32(n, a, h) if floating is float else vm_mish_pair_f64(n, a, h)
+    else:
+        return False
+    return True
+
+
 cdef inline void value_and_slope(
     Py_ssize_t g, floating* a, floating* h, Py_ssize_t n
 ) noexcept nogil:
     """h := g(a), a := g'(a), for any activation"""
     cdef Py_ssize_t i
+    if value_and_slope_together(g, a, h, n):
+        return
     memcpy(h, a, n * sizeof(floating))
     activate_any(g, h, n)
     if derivative_from_input(g):
