@@ -196,8 +196,11 @@ def test_hundred_steps_of_training(engine, pair, activation, batch_size, dtype, 
 
 @pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (1025, 8), (64, 128, 3)])
 @pytest.mark.parametrize("kind", ["labels", "dense"])
-def test_online_steps_that_put_the_first_layer_off(engine, sizes, kind, dtype, rtol, rng):
-    spec = NetworkSpec(sizes, "tanh", dtype=dtype)
+@pytest.mark.parametrize("l2", [0.0, 0.01, (0.3,), 60.0])  # the last: W_1 changes its sign
+def test_online_steps_that_put_the_first_layer_off(engine, sizes, kind, l2, dtype, rtol, rng):
+    if isinstance(l2, tuple):
+        l2 = (*l2, *[0.0] * (len(sizes) - 2))
+    spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=l2)
     problem = random_problem(spec, 75, rng, kind, weighted=True)
     ours, theirs = twins(spec, random_params(spec, rng), engine)
     order = np.concatenate([rng.permutation(75), rng.integers(0, 75, 26)])
@@ -206,14 +209,16 @@ def test_online_steps_that_put_the_first_layer_off(engine, sizes, kind, dtype, r
     assert relative_error(ours.params, theirs.params) <= rtol
 
 
-def test_an_online_epoch_may_be_cut_at_panels(engine, dtype, rng):
-    spec = NetworkSpec((784, 40, 5), "relu", dtype=dtype)
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+def test_an_online_epoch_may_be_cut_at_panels(engine, l2, dtype, rng):
+    spec = NetworkSpec((784, 40, 5), "relu", dtype=dtype, l2=l2)
     problem, order = random_problem(spec, 100, rng), rng.permutation(100)
     whole, cut = bound_networks(spec, random_params(spec, rng), engine, engine)
-    train(whole, problem, order, 1, 0.01)
-    for part in (order[:64], order[64:96], order[96:]):
-        train(cut, problem, part, 1, 0.01)
+    loss = train(whole, problem, order, 1, 0.01)
+    parts = (order[:64], order[64:96], order[96:])
+    losses = [train(cut, problem, part, 1, 0.01) for part in parts]
     np.testing.assert_array_equal(whole.params, cut.params)
+    assert loss == pytest.approx(np.dot(losses, [64, 32, 4]) / 100, rel=1e-14)
 
 
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 150])
