@@ -1,7 +1,14 @@
 """Fixtures and tolerances that all tests share."""
 
+# ruff: noqa: E402  (OpenMP and BLAS read the environment when they are loaded)
 import os
 from pathlib import Path
+
+# Workers of pytest-xdist share the CPUs: more threads than CPUs wait for one another.  This is a
+# default only; tests of threads ask for several.
+N_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if N_WORKERS > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // N_WORKERS)))
 
 import numpy as np
 import pytest
