@@ -13,6 +13,7 @@ if N_WORKERS > 1:
 import numpy as np
 import pytest
 from hypothesis import settings
+from support.cases import TOLERANCES
 
 from ffnn_fast.engine import isa
 
@@ -21,7 +22,6 @@ settings.load_profile("steady")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
-TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
 
 
 def exact_empty(n, dtype):

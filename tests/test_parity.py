@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cases import TOLERANCES, each
 from support.problems import (
     HIDDEN,
     PAIRS,
@@ -110,6 +111,7 @@ def test_one_hidden_layer_of_exponentials(engine, dtype, rtol, rng):
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
+@each(dtype=TOLERANCES)
 def test_every_output_and_loss(engine, output, loss, dtype, rtol, rng):
     for activation, options in (("tanh", {}), ("gelu", options_of(output, loss))):
         spec = NetworkSpec((5, 7, 3, 4), activation, output, loss, dtype, loss_options=options)
