@@ -1,11 +1,19 @@
 """Fixtures and tolerances that all tests share."""
 
+# ruff: noqa: E402  (OpenMP and BLAS read the environment when they are loaded)
 import os
 from pathlib import Path
+
+# Workers of pytest-xdist share the CPUs: more threads than CPUs wait for one another.  This is a
+# default only; tests of threads ask for several.
+N_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if N_WORKERS > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // N_WORKERS)))
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from support.cases import TOLERANCES
 
 from ffnn_fast.engine import isa
 
@@ -14,7 +22,6 @@ settings.load_profile("steady")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
-TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
 
 
 def exact_empty(n, dtype):

@@ -81,7 +81,8 @@ FREE = {
 }  # fmt: skip
 
 
-def test_any_entry_may_be_anything(written, tmp_path):
+@pytest.mark.parametrize("n_values", [3, pytest.param(6, marks=pytest.mark.slow)])
+def test_any_entry_may_be_anything(written, tmp_path, n_values):
     """Every entry at every depth, missing or of another type or value."""
     fit, (tensors, metadata) = written
     parts = ("spec", "options", "progress", "history")
@@ -89,7 +90,7 @@ def test_any_entry_may_be_anything(written, tmp_path):
     parsed = {key: metadata[key] for key in parts}
     chance, refused, resumed = random.Random(3), 0, []
     for place in forged.places(parsed):
-        for value in chance.sample(forged.VALUES, 6):
+        for value in chance.sample(forged.VALUES, n_values):
             changed = others | forged.replaced(parsed, place, value)
             if changed == metadata:
                 continue
@@ -99,7 +100,7 @@ def test_any_entry_may_be_anything(written, tmp_path):
             else:
                 refused += 1
                 assert 20 < len(message) < 2000
-    assert refused > 300
+    assert refused > 50 * n_values
     strange = {at for at in resumed if at[0] not in ("spec", "options") and not FREE & set(at)}
     assert strange <= {("progress", "schedule")}  # a constant rate has no state
 

@@ -1,8 +1,10 @@
 """The real command, run as a person would: it learns, predicts the same again, and explains."""
 
+import contextlib
 import csv
 import gzip
 import importlib.metadata
+import io
 import os
 import pty
 import re
@@ -23,8 +25,24 @@ PLAIN, TABULAR = ("--model", "plain"), ("--model", "tabular")
 HANGS = 240  # seconds; a process that has not ended by then never does
 
 
-def run(*args, cwd, code=0):
-    """Run the command; returns what it wrote to standard output."""
+def run(*args, cwd):
+    """Run the command in this process; returns what it wrote to standard output."""
+    out, errors = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+    ):
+        code = main([*map(str, args)])
+    out.seek(0)
+    shown = out.read()
+    assert code == 0, f"{args}\n{shown}\n{errors.getvalue()}"
+    assert errors.getvalue() == ""
+    return shown
+
+
+def run_process(*args, cwd, code=0):
+    """Run the command as a process; returns what it wrote to standard output."""
     ran = subprocess.run(
         [*COMMAND, *map(str, args)], cwd=cwd, capture_output=True, text=True, check=False
     )
@@ -77,7 +95,7 @@ def prices(tmp_path):
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    return folder, run("demo", "--out", "out", cwd=folder)
+    return folder, run_process("demo", "--out", "out", cwd=folder)
 
 
 def test_demo_beats_its_baselines(demo):
@@ -116,7 +134,7 @@ def test_demo_leaves_models_that_predict(demo):
 
 def test_train_writes_model_and_report(people):
     options = ["--target", "tall", "--epochs", "60", *PLAIN]
-    shown = run("train", "people.csv", *options, "-o", "tall.safetensors", cwd=people)
+    shown = run_process("train", "people.csv", *options, "-o", "tall.safetensors", cwd=people)
     network, baseline = score(shown, "network")[0], score(shown, "most frequent class")[0]
     assert network > 0.85 > baseline
     assert "missing values become the mean" in shown
@@ -132,7 +150,7 @@ def test_train_writes_model_and_report(people):
 def test_predict_from_raw_rows(people):
     options = ["--target", "-1", "--no-report", "--epochs", "5", "--seed", "7", *PLAIN]
     run("train", "people.csv", *options, "-o", "m.safetensors", cwd=people)
-    shown = run("predict", "m.safetensors", "people.csv", cwd=people)
+    shown = run_process("predict", "m.safetensors", "people.csv", cwd=people)
     rows = read_csv(people / "people.csv")
     shuffled = [[row[2], "extra", row[1], row[0]] for row in rows]  # no target, another order
     write_csv(people / "new.csv", shuffled)
@@ -205,7 +223,7 @@ def test_adult(shared_data, tmp_path):
 
 
 def test_doctor(tmp_path):
-    shown = run("doctor", cwd=tmp_path)
+    shown = run_process("doctor", cwd=tmp_path)
     for fact in (__version__, "ISA level", "BLAS", "threads", "CPU features", "pyarrow"):
         assert fact in shown
     assert re.search(r"compiled against reference engine: .* ok$", shown, re.MULTILINE)

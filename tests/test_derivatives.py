@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.cases import TOLERANCES, each
 from support.problems import (
     HIDDEN,
     PAIRS,
@@ -52,7 +53,7 @@ def compare_vjp(engine, spec, n, rng, tolerance, mask=None):
 
 @pytest.mark.engine
 @pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize("output", OUTPUTS)
+@each(output=OUTPUTS, dtype=TOLERANCES)
 def test_vjp_of_every_activation_and_output(engine, activation, output, dtype, rtol, rng):
     spec = NetworkSpec((5, 7, 3, 4), activation, output, "squared_error", dtype)
     for n in ROWS:
@@ -96,6 +97,7 @@ def test_vjp_where_blas_computes_other_products(engine, n, dtype, rtol, rng):
 
 @pytest.mark.engine
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
+@each(dtype=TOLERANCES)
 def test_input_gradient_of_every_output_and_loss(engine, output, loss, dtype, rtol, rng):
     options = options_of(output, loss)
     spec = NetworkSpec((5, 7, 3, 4), "tanh", output, loss, dtype, loss_options=options)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.cases import each
 from support.problems import (
     HIDDEN,
     PAIRS,
@@ -41,7 +42,7 @@ def test_every_activation(backend, activation, output, rng):
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
-@pytest.mark.parametrize("missing", ["refuse", "ignore"])
+@each(missing=["refuse", "ignore"])
 def test_every_output_and_loss(backend, output, loss, missing, rng):
     spec = NetworkSpec(
         (3, 5, 4), "tanh", output, loss, "float64", 0.05, missing_targets=missing,

@@ -122,11 +122,21 @@ def test_layers_start_as_without_a_block_beside_them():
     np.testing.assert_array_equal(plain.params, further.params[: plain.params.size])
 
 
-@pytest.mark.parametrize("backend", ["compiled", "reference"])
-def test_gradients_are_central_differences(options, backend, rng):
+MANY = {"largest", "wide tables"}  # so many parameters that differences by NumPy take long
+DIFFERENCES = [
+    pytest.param(
+        name, backend, marks=[pytest.mark.slow] * (backend == "reference" and name in MANY)
+    )
+    for name in NETWORKS
+    for backend in ("compiled", "reference")
+]
+
+
+@pytest.mark.parametrize(("name", "backend"), DIFFERENCES)
+def test_gradients_are_central_differences(name, backend, rng):
     net = Network(
         [5, 7, 6, 2], activation=["tanh", "mish"], output="identity", engine=backend, seed=0,
-        **options,
+        **NETWORKS[name],
     )  # fmt: skip
     net.params[:] += rng.normal(0, 0.1, net.params.shape)
     check = net.check_gradients(rows(30, rng), rng.normal(size=(30, 2)))

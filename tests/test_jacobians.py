@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.cases import TOLERANCES, each
 from support.problems import HIDDEN, random_params, relative_error, twins
 
 from ffnn_fast import Network, NetworkSpec, reference
@@ -38,7 +39,7 @@ def compare(engine, spec, n, rng, tolerance):
 
 @pytest.mark.engine
 @pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize("output", OUTPUTS)
+@each(output=OUTPUTS, dtype=TOLERANCES)
 def test_every_activation_and_output(engine, activation, output, dtype, rtol, rng):
     spec = NetworkSpec((5, 7, 3, 4), activation, output, "squared_error", dtype)
     for n in ROWS:
@@ -99,7 +100,7 @@ def test_same_bits_for_any_number_of_threads(engine, sizes, dtype, rng):
 
 @pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
 @pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize("output", OUTPUTS)
+@each(output=OUTPUTS)
 def test_central_differences(backend, activation, output, rng):
     spec = NetworkSpec((4, 5, 6, 3), activation, output, "squared_error", "float64")
     params, X = random_params(spec, rng), rng.normal(size=(6, 4))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import optimize
+from support.cases import TOLERANCES, each
 from support.problems import random_params, random_problem, relative_error, smooth, taught, twins
 
 from ffnn_fast import Network, NetworkSpec, reference
@@ -55,8 +56,7 @@ def test_normal_equations_of_both_twins(engine, sizes, n, weighted, dtype, rtol,
 
 
 @pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize("output", ELEMENTWISE)
-@pytest.mark.parametrize("loss", CURVATURE)
+@each(output=ELEMENTWISE, loss=CURVATURE, dtype=TOLERANCES)
 def test_every_activation_output_and_loss(engine, activation, output, loss, dtype, rtol, rng):
     spec = NetworkSpec((4, 6, 5, 2), activation, output, loss, dtype)
     compare(engine, spec, random_problem(spec, 19, rng, weighted=True), rng, rtol)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.cases import TOLERANCES, each
 from support.problems import PAIRS, options_of, random_params, random_targets, twins
 
 from ffnn_fast import Loss, Network, NetworkSpec
@@ -88,7 +89,7 @@ def test_every_loss_has_a_value_by_hand():
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
-@pytest.mark.parametrize("n", [1, 5, 40])
+@each(n=[1, 5, 40], dtype=TOLERANCES)
 def test_missing_targets_are_passed_over(output, loss, n, dtype, rtol, rng):
     """As a sum over what is there, and with no share in the gradient."""
     spec = NetworkSpec(

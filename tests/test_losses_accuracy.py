@@ -5,6 +5,7 @@ from functools import cache
 import mpmath
 import numpy as np
 import pytest
+from support.cases import TOLERANCES, each
 from support.problems import PAIRS, bound_networks
 
 from ffnn_fast import NetworkSpec, reference
@@ -172,6 +173,7 @@ def test_log_cosh_of_small_and_large_residuals(engine, dtype, rng):
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
+@each(dtype=TOLERANCES)
 def test_no_loss_of_finite_logits_is_not_a_number(engine, output, loss, dtype):
     """Values may overflow; parity where they do not."""
     if output in ("exp", "sin") or (output == "hard_sigmoid" and "entropy" in loss):

@@ -1,11 +1,13 @@
 """The compiled engine equals the reference: signatures, values, gradients, trajectories."""
 
 import inspect
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cases import TOLERANCES, each
 from support.problems import (
     HIDDEN,
     PAIRS,
@@ -110,6 +112,7 @@ def test_one_hidden_layer_of_exponentials(engine, dtype, rtol, rng):
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
+@each(dtype=TOLERANCES)
 def test_every_output_and_loss(engine, output, loss, dtype, rtol, rng):
     for activation, options in (("tanh", {}), ("gelu", options_of(output, loss))):
         spec = NetworkSpec((5, 7, 3, 4), activation, output, loss, dtype, loss_options=options)
@@ -181,9 +184,21 @@ def test_any_network(sizes, n, pair, hidden, seed):
     compare(isa.engine, spec, problem, rng, 1e-11)
 
 
-@pytest.mark.parametrize("batch_size", [1, 5, 32])
-@pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize("pair", [("softmax", "cross_entropy"), ("identity", "squared_error")])
+CANONICAL = [("softmax", "cross_entropy"), ("identity", "squared_error")]
+BATCH_SIZES = [1, 5, 32]
+# Half of the product, with every two of its values together; the slow tests run the other half.
+TRAININGS = [
+    pytest.param(
+        *(CANONICAL[i], HIDDEN[j], BATCH_SIZES[k], dtype),
+        marks=[pytest.mark.slow] * ((i + j + k + m) % 2),
+    )
+    for i, j, k, (m, dtype) in product(
+        range(2), range(len(HIDDEN)), range(3), enumerate(TOLERANCES)
+    )
+]
+
+
+@pytest.mark.parametrize(("pair", "activation", "batch_size", "dtype"), TRAININGS)
 def test_hundred_steps_of_training(engine, pair, activation, batch_size, dtype, rtol, rng):
     spec = NetworkSpec((9, 11, 6, 3), activation, *pair, dtype=dtype, l2=1e-3)
     problem = random_problem(spec, 45, rng, weighted=True)

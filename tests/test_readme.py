@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -74,3 +75,11 @@ def houses(tmp_path):
 def test_shell_lines_run(houses):
     assert any(line.startswith("ffnn-fast") for line in SHELL_LINES)
     run_shell(PAGE, houses)
+
+
+def test_the_installed_command_runs(tmp_path):
+    command = shutil.which("ffnn-fast", path=Path(sys.executable).parent)
+    if command is None:
+        pytest.skip("the package is not installed beside this Python")
+    ran = subprocess.run([command, "doctor"], cwd=tmp_path, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr

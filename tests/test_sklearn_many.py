@@ -192,8 +192,9 @@ def threads_in_a_worker():
     return net.n_threads, os.environ.get("OMP_NUM_THREADS")
 
 
-def test_workers_of_joblib_need_no_advice():
+def test_workers_of_joblib_need_no_advice(monkeypatch):
     """loky gives each process its share of the CPUs, which Network and fit_many keep to."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     n_jobs = 2
     most = max(1, joblib.cpu_count() // n_jobs)
     found = joblib.Parallel(n_jobs=n_jobs)(joblib.delayed(threads_in_a_worker)() for _ in range(2))

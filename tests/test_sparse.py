@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import sparse
+from support.cases import each
 from support.problems import (
     DEFAULTS,
     HIDDEN,
@@ -57,9 +58,8 @@ def text_like(n=300, width=2000, dtype=np.float64, seed=0):
     return X, (np.arange(n) * 7 % 3)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kind", ["dense", "labels"])
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
+@each(kind=["dense", "labels"], dtype=["float32", "float64"])
 def test_values_and_gradients(engine, output, loss, kind, dtype):
     rng = np.random.default_rng(len(output) + len(loss))
     options = options_of(output, loss)

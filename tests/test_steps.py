@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.cases import TOLERANCES, each
 from support.problems import random_params, random_problem, relative_error, take_steps, twins
 
 from ffnn_fast import NetworkSpec, reference
@@ -75,8 +76,7 @@ def test_every_rule(engine, name, batch_size, dtype, rtol, rng):
 
 @pytest.mark.parametrize("matmul", ["own", "blas"])
 @pytest.mark.parametrize("batch_size", [1, 5, 32, 1100])
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@each(options=OPTIONS, optimizer=["sgd", "adam"], dtype=TOLERANCES)
 def test_every_option(engine, optimizer, options, batch_size, matmul, dtype, rtol, rng):
     spec = NetworkSpec(SIZES, "tanh", dtype=dtype, **PENALTIES)
     n = max(40, batch_size)

@@ -197,8 +197,16 @@ def test_a_team_on_one_busy_core_gives_the_same_bits():
     assert done.stdout == "same\n", done.stderr
 
 
+@pytest.fixture
+def two_blas_threads():
+    with threadpool_limits(limits=2, user_api="blas"):
+        yield
+
+
+@pytest.mark.usefixtures("two_blas_threads")
 def test_blas_limit_is_restored_by_the_last_to_leave():
     before = blas_threads()
+    assert set(before) == {2}
 
     def nested():
         assert set(one_blas_thread(blas_threads)) == {1}

@@ -57,12 +57,18 @@ ACTIVATIONS = {
 DERIVATIVES = {"second_derivative", "third_derivative"}
 
 
-def kernels_source(root, tmp_path, module, extra):
-    """Functions of a .pxd file as Cython turns it into C, in both types."""
-    pytest.importorskip("Cython")
+KERNELS = {
+    "optimizer_rules": RULES,
+    "activation_loops": ACTIVATIONS,
+    "derivative_loops": DERIVATIVES,
+}
+
+
+def calls_of_kernels(root, module):
+    """Cython code that calls the functions of a .pxd file in both types."""
     text = (root / f"src/ffnn_fast/engine/passes/{module}.pxd").read_text("utf-8")
     names = re.findall(r"^cdef inline void (\w+)\([^)]*floating\*", text, re.MULTILINE)
-    lines = [*extra, f"from ffnn_fast.engine.passes.{module} cimport {', '.join(names)}"]
+    lines = [f"from ffnn_fast.engine.passes.{module} cimport {', '.join(names)}"]
     for name in names:
         head = re.search(rf"^cdef inline void {name}\((.*?)\) noexcept", text, re.M | re.S)[1]
         arguments = re.findall(r"(?:const )?\w+\*? \w+", head)
@@ -71,36 +77,38 @@ def kernels_source(root, tmp_path, module, extra):
             passed = ", ".join(a.split()[-1] for a in arguments)
             lines.append(f"cdef public void {name}_{real}({given}) noexcept nogil:")
             lines.append(f"    {name}[{real}]({passed})")
-    (tmp_path / "loops.pyx").write_text("\n".join(lines) + "\n")
+    return lines
+
+
+@pytest.fixture(scope="module")
+def kernels_source(root, tmp_path_factory):
+    """All kernels as Cython turns them into C."""
+    pytest.importorskip("Cython")
+    folder = tmp_path_factory.mktemp("kernels")
+    lines = [RATES, *(line for module in KERNELS for line in calls_of_kernels(root, module))]
+    (folder / "loops.pyx").write_text("\n".join(lines) + "\n")
     subprocess.run(
         [sys.executable, "-m", "cython", "-3", "-X", "cdivision=True", "-X", "wraparound=False",
          "-I", str(root / "src"), "loops.pyx"],
-        cwd=tmp_path, capture_output=True, check=True,
+        cwd=folder, capture_output=True, check=True,
     )  # fmt: skip
-    return (tmp_path / "loops.c").read_text("utf-8")
+    return (folder / "loops.c").read_text("utf-8")
 
 
 @pytest.mark.parametrize("level", WIDTHS)
-@pytest.mark.parametrize(
-    ("module", "extra", "names"),
-    [
-        ("optimizer_rules", [RATES], RULES),
-        ("activation_loops", [], ACTIVATIONS),
-        ("derivative_loops", [], DERIVATIVES),
-    ],
-)
-def test_every_kernel_is_vectorised(root, tmp_path, module, extra, names, level):
-    source = kernels_source(root, tmp_path, module, extra)
-    report, _ = compiled(tmp_path, source, level)
+def test_every_kernel_is_vectorised(kernels_source, tmp_path, level):
+    report, _ = compiled(tmp_path, kernels_source, level)
     inside, loops = None, {}
-    for line, text in enumerate(source.splitlines(), start=1):
-        if begins := re.match(rf"static .*__pyx_fuse_\d__pyx_f_\w+?\d{module}_(\w+)\(.*{{$", text):
-            inside = begins[1]
+    head = re.compile(rf"static .*__pyx_fuse_\d__pyx_f_\w+?\d({'|'.join(KERNELS)})_(\w+)\(.*{{$")
+    for line, text in enumerate(kernels_source.splitlines(), start=1):
+        if begins := head.match(text):
+            inside = begins.groups()
         if inside and re.match(r"\s+for \(", text):
             found = re.search(
                 rf"loops\.c:{line}:.*loop vectorized using {WIDTHS[level]} byte", report
             )
             loops.setdefault(inside, []).append(bool(found))
         inside = None if text.startswith("}") else inside
-    assert set(loops) >= names
-    assert all(len(loops[name]) >= 2 and all(loops[name]) for name in names), loops
+    expected = {(module, name) for module, names in KERNELS.items() for name in names}
+    assert set(loops) >= expected
+    assert all(len(loops[name]) >= 2 and all(loops[name]) for name in expected), loops

@@ -6,15 +6,14 @@ A page is one program: its ``python`` blocks share one namespace. A ``text`` blo
 
 import contextlib
 import io
-import os
 import re
 import shlex
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from ffnn_fast.cli import main
 
 FENCE = re.compile(r"^```([\w+-]+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"\A---\n(?:.*\n)*?needs: *(.+)\n")
@@ -69,19 +68,20 @@ def run_python(page, folder):
 
 
 def run_shell(page, folder):
-    """Run the ``ffnn-fast`` lines of a page in a folder; the other lines install or build."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    """Run the ``ffnn-fast`` lines of a page in a folder, all in this process; the other lines
+    install or build.
+    """
     for line in shell_lines(page):
         if line.startswith("ffnn-fast"):
-            ran = subprocess.run(
-                shlex.split(line),
-                cwd=folder,
-                env={**os.environ, "PATH": path},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert ran.returncode == 0, f"{line}\n{ran.stdout}\n{ran.stderr}"
+            written = io.TextIOWrapper(io.BytesIO(), "utf-8")
+            with (
+                contextlib.chdir(folder),
+                contextlib.redirect_stdout(written),
+                contextlib.redirect_stderr(written),
+            ):
+                code = main(shlex.split(line)[1:])
+            written.seek(0)
+            assert code == 0, f"{line}\n{written.read()}"
 
 
 def shell_lines(page):
