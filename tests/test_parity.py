@@ -209,45 +209,6 @@ def test_hundred_steps_of_training(engine, pair, activation, batch_size, dtype, 
     assert relative_error(ours.params, theirs.params) <= rtol
 
 
-@pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (1025, 8), (64, 128, 3)])
-@pytest.mark.parametrize("kind", ["labels", "dense"])
-@pytest.mark.parametrize("l2", [0.0, 0.01, (0.3,), 60.0])  # the last: W_1 changes its sign
-def test_online_steps_that_put_the_first_layer_off(engine, sizes, kind, l2, dtype, rtol, rng):
-    if isinstance(l2, tuple):
-        l2 = (*l2, *[0.0] * (len(sizes) - 2))
-    spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=l2)
-    problem = random_problem(spec, 75, rng, kind, weighted=True)
-    ours, theirs = twins(spec, random_params(spec, rng), engine)
-    order = np.concatenate([rng.permutation(75), rng.integers(0, 75, 26)])
-    losses = [train(m, problem, order, 1, 0.02) for m in (ours, theirs)]
-    assert losses[0] == pytest.approx(losses[1], rel=rtol)
-    assert relative_error(ours.params, theirs.params) <= rtol
-
-
-@pytest.mark.parametrize("l2", [0.0, 0.01])
-def test_an_online_epoch_may_be_cut_at_panels(engine, l2, dtype, rng):
-    spec = NetworkSpec((784, 40, 5), "relu", dtype=dtype, l2=l2)
-    problem, order = random_problem(spec, 100, rng), rng.permutation(100)
-    whole, cut = bound_networks(spec, random_params(spec, rng), engine, engine)
-    loss = train(whole, problem, order, 1, 0.01)
-    parts = (order[:64], order[64:96], order[96:])
-    losses = [train(cut, problem, part, 1, 0.01) for part in parts]
-    np.testing.assert_array_equal(whole.params, cut.params)
-    assert loss == pytest.approx(np.dot(losses, [64, 32, 4]) / 100, rel=1e-14)
-
-
-@pytest.mark.parametrize("n", [1, 63, 64, 65, 150])
-def test_losses_of_online_steps_whose_logarithms_are_taken_together(engine, n, dtype, rng):
-    spec = NetworkSpec((4, 6, 3), dtype=dtype)
-    problem, order = random_problem(spec, 40, rng, kind="labels"), rng.integers(0, 40, n)
-    params = random_params(spec, rng)
-    together, alone = bound_networks(spec, params, engine, engine)
-    loss = train(together, problem, order, 1, 0.1)
-    each = [train(alone, problem, order[i : i + 1], 1, 0.1) for i in range(n)]
-    assert loss == pytest.approx(np.mean(each), rel=1e-14)
-    np.testing.assert_array_equal(together.params, alone.params)
-
-
 def test_train_epoch_takes_rows_in_order_and_a_short_last_batch(engine, dtype, rtol, rng):
     spec = NetworkSpec((4, 6, 3), dtype=dtype)
     problem = random_problem(spec, 50, rng, kind="labels")

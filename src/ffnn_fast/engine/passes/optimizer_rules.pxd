@@ -4,6 +4,8 @@
 # either: an entry has the same bits in a vector and in the rest of a loop, wherever ranges begin.
 # n entries; state vectors of a rule in order: v; s; s, v; s, u; m, v; m, u; m, v, most;
 # previous gradient, size.
+# A new number is kept in a variable: the compiler would load it again after stores, and a vector
+# that crosses lines of the cache, as state vectors do, is not forwarded from a store.
 
 from libc.math cimport sqrt as sqrt_f64
 from libc.math cimport sqrtf as sqrt_f32
@@ -57,11 +59,12 @@ cdef inline void adagrad(
     const rates_t* rates, floating* params, const floating* grad, floating* s, Py_ssize_t n
 ) noexcept nogil:
     """s := s + grad², params := params − eta grad / (√s + epsilon)"""
-    cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
+    cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon, new_s
     cdef Py_ssize_t i
     for i in range(n):
-        s[i] += grad[i] * grad[i]
-        params[i] -= eta * grad[i] / (root_of(s[i]) + epsilon)
+        new_s = s[i] + grad[i] * grad[i]
+        s[i] = new_s
+        params[i] -= eta * grad[i] / (root_of(new_s) + epsilon)
 
 
 cdef inline void rmsprop(
@@ -69,11 +72,12 @@ cdef inline void rmsprop(
 ) noexcept nogil:
     """s := s + (1 − rho) (grad² − s), params := params − eta grad / (√s + epsilon)"""
     cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
-    cdef floating new = <floating>rates.new_2
+    cdef floating new = <floating>rates.new_2, new_s
     cdef Py_ssize_t i
     for i in range(n):
-        s[i] += new * (grad[i] * grad[i] - s[i])
-        params[i] -= eta * grad[i] / (root_of(s[i]) + epsilon)
+        new_s = s[i] + new * (grad[i] * grad[i] - s[i])
+        s[i] = new_s
+        params[i] -= eta * grad[i] / (root_of(new_s) + epsilon)
 
 
 cdef inline void rmsprop_momentum(
@@ -82,12 +86,13 @@ cdef inline void rmsprop_momentum(
 ) noexcept nogil:
     """s as above, v := momentum v + grad / (√s + epsilon), params := params − eta v"""
     cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
-    cdef floating new = <floating>rates.new_2, keep = <floating>rates.momentum
+    cdef floating new = <floating>rates.new_2, keep = <floating>rates.momentum, new_s, new_v
     cdef Py_ssize_t i
     for i in range(n):
-        s[i] += new * (grad[i] * grad[i] - s[i])
-        v[i] = keep * v[i] + grad[i] / (root_of(s[i]) + epsilon)
-        params[i] -= eta * v[i]
+        new_s = s[i] + new * (grad[i] * grad[i] - s[i])
+        new_v = keep * v[i] + grad[i] / (root_of(new_s) + epsilon)
+        s[i], v[i] = new_s, new_v
+        params[i] -= eta * new_v
 
 
 cdef inline void adadelta(
@@ -99,11 +104,12 @@ cdef inline void adadelta(
     params := params − eta d
     """
     cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
-    cdef floating new = <floating>rates.new_2, d
+    cdef floating new = <floating>rates.new_2, d, new_s
     cdef Py_ssize_t i
     for i in range(n):
-        s[i] += new * (grad[i] * grad[i] - s[i])
-        d = root_of(u[i] + epsilon) / root_of(s[i] + epsilon) * grad[i]
+        new_s = s[i] + new * (grad[i] * grad[i] - s[i])
+        s[i] = new_s
+        d = root_of(u[i] + epsilon) / root_of(new_s + epsilon) * grad[i]
         u[i] += new * (d * d - u[i])
         params[i] -= eta * d
 
@@ -114,13 +120,14 @@ cdef inline void adam(
 ) noexcept nogil:
     """m, v := means of grad, grad²; params := params − eta m / (root √v + epsilon)"""
     cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
-    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2
+    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2, new_m, new_v
     cdef floating root = <floating>rates.root
     cdef Py_ssize_t i
     for i in range(n):
-        m[i] += new_1 * (grad[i] - m[i])
-        v[i] += new_2 * (grad[i] * grad[i] - v[i])
-        params[i] -= eta * m[i] / (root * root_of(v[i]) + epsilon)
+        new_m = m[i] + new_1 * (grad[i] - m[i])
+        new_v = v[i] + new_2 * (grad[i] * grad[i] - v[i])
+        m[i], v[i] = new_m, new_v
+        params[i] -= eta * new_m / (root * root_of(new_v) + epsilon)
 
 
 cdef inline void nadam(
@@ -129,13 +136,14 @@ cdef inline void nadam(
 ) noexcept nogil:
     """m, v as above; params := params − eta (grad + momentum m) / (root √v + epsilon)"""
     cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
-    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2
+    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2, new_m, new_v
     cdef floating root = <floating>rates.root, ahead = <floating>rates.momentum
     cdef Py_ssize_t i
     for i in range(n):
-        m[i] += new_1 * (grad[i] - m[i])
-        v[i] += new_2 * (grad[i] * grad[i] - v[i])
-        params[i] -= eta * (grad[i] + ahead * m[i]) / (root * root_of(v[i]) + epsilon)
+        new_m = m[i] + new_1 * (grad[i] - m[i])
+        new_v = v[i] + new_2 * (grad[i] * grad[i] - v[i])
+        m[i], v[i] = new_m, new_v
+        params[i] -= eta * (grad[i] + ahead * new_m) / (root * root_of(new_v) + epsilon)
 
 
 cdef inline void adamw(
@@ -144,13 +152,14 @@ cdef inline void adamw(
 ) noexcept nogil:
     """m, v as above; params := keep params − eta m / (root √v + epsilon)"""
     cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
-    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2
+    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2, new_m, new_v
     cdef floating root = <floating>rates.root, keep = <floating>rates.keep
     cdef Py_ssize_t i
     for i in range(n):
-        m[i] += new_1 * (grad[i] - m[i])
-        v[i] += new_2 * (grad[i] * grad[i] - v[i])
-        params[i] = keep * params[i] - eta * m[i] / (root * root_of(v[i]) + epsilon)
+        new_m = m[i] + new_1 * (grad[i] - m[i])
+        new_v = v[i] + new_2 * (grad[i] * grad[i] - v[i])
+        m[i], v[i] = new_m, new_v
+        params[i] = keep * params[i] - eta * new_m / (root * root_of(new_v) + epsilon)
 
 
 cdef inline void adamax(
@@ -159,14 +168,15 @@ cdef inline void adamax(
 ) noexcept nogil:
     """m as above, u := max(keep u, |grad| + epsilon); params := params − eta m / u"""
     cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
-    cdef floating new_1 = <floating>rates.new_1, keep = <floating>rates.keep, old, new
+    cdef floating new_1 = <floating>rates.new_1, keep = <floating>rates.keep, old, new_m, new_u
     cdef Py_ssize_t i
     for i in range(n):
-        m[i] += new_1 * (grad[i] - m[i])
+        new_m = m[i] + new_1 * (grad[i] - m[i])
         old = keep * u[i]
-        new = (grad[i] if grad[i] > 0 else -grad[i]) + epsilon
-        u[i] = old if old > new else new
-        params[i] -= eta * m[i] / u[i]
+        new_u = (grad[i] if grad[i] > 0 else -grad[i]) + epsilon
+        new_u = old if old > new_u else new_u
+        m[i], u[i] = new_m, new_u
+        params[i] -= eta * new_m / new_u
 
 
 cdef inline void amsgrad(
@@ -175,14 +185,16 @@ cdef inline void amsgrad(
 ) noexcept nogil:
     """m, v as above, most := max(most, v); params := params − eta m / (root √most + epsilon)"""
     cdef floating eta = <floating>rates.eta, epsilon = <floating>rates.epsilon
-    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2
-    cdef floating root = <floating>rates.root
+    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2, new_m, new_v
+    cdef floating root = <floating>rates.root, larger
     cdef Py_ssize_t i
     for i in range(n):
-        m[i] += new_1 * (grad[i] - m[i])
-        v[i] += new_2 * (grad[i] * grad[i] - v[i])
-        most[i] = most[i] if most[i] > v[i] else v[i]
-        params[i] -= eta * m[i] / (root * root_of(most[i]) + epsilon)
+        new_m = m[i] + new_1 * (grad[i] - m[i])
+        new_v = v[i] + new_2 * (grad[i] * grad[i] - v[i])
+        m[i], v[i] = new_m, new_v
+        larger = most[i] if most[i] > new_v else new_v
+        most[i] = larger
+        params[i] -= eta * new_m / (root * root_of(larger) + epsilon)
 
 
 cdef inline void unrectified(
@@ -191,12 +203,13 @@ cdef inline void unrectified(
 ) noexcept nogil:
     """m, v as above; params := params − eta m"""
     cdef floating eta = <floating>rates.eta
-    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2
+    cdef floating new_1 = <floating>rates.new_1, new_2 = <floating>rates.new_2, new_m, new_v
     cdef Py_ssize_t i
     for i in range(n):
-        m[i] += new_1 * (grad[i] - m[i])
-        v[i] += new_2 * (grad[i] * grad[i] - v[i])
-        params[i] -= eta * m[i]
+        new_m = m[i] + new_1 * (grad[i] - m[i])
+        new_v = v[i] + new_2 * (grad[i] * grad[i] - v[i])
+        m[i], v[i] = new_m, new_v
+        params[i] -= eta * new_m
 
 
 cdef inline void rprop(

@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport (
-    MK_ROWS, bias_gradient, online_gradient, sum_of_squares, weight_gradient,
+    MK_ROWS, bias_gradient, forward_one_layer, online_gradient, sum_of_squares, weight_gradient,
 )
 from ffnn_fast.engine.passes.batch_panels cimport (
     da_panel, extras_of, h_rows, panel_count, thread_scratch,
@@ -24,6 +24,10 @@ from ffnn_fast.engine.passes.parametric cimport add_parts
 from ffnn_fast.engine.passes.penalty cimport add_signs
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport TABLE, plan_t, step_t
+
+cdef struct sample_t:  # inputs (n_0,), of the plan's dtype
+    const void* x
+    const void* following  # of the sample whose step comes next; NULL: its a_1 is not wanted
 
 cdef enum:
     CLIPPED = 512       # entries of ∇θ that are clipped at a time
@@ -255,10 +259,13 @@ cdef inline void panels_to_updates(
 
 
 cdef inline void sample_to_updates(
-    const plan_t* plan, const step_t* step, const optimizer_t* optimizer, const floating* x,
+    const plan_t* plan, const step_t* step, const optimizer_t* optimizer, const sample_t* sample,
     floating* params, floating* grad, floating* work, bint store,
 ) noexcept nogil:
-    """From ∇a_L of one sample x one step on, or ∇θ into grad if `store`; see online.pxd"""
+    """From ∇a_L of one sample one step on, or ∇θ into grad if `store`; see online.pxd
+
+    Then, while rows of W_1 are in cache, a_1 of the following sample, unless that is NULL.
+    """
     cdef Py_ssize_t k, r, rows, i, o
     cdef const floating* h
     cdef floating* da
@@ -266,7 +273,8 @@ cdef inline void sample_to_updates(
     cdef floating* dW
     for k in range(plan.L, 0, -1):
         i, o, r = plan.n[k - 1], plan.n[k], 0
-        da, h = da_one(plan, work, k), x if k == 1 else h_one(plan, work, k - 1)
+        da = da_one(plan, work, k)
+        h = <const floating*>sample.x if k == 1 else h_one(plan, work, k - 1)
         dh = NULL if k == 1 else da_one(plan, work, k - 1)
         while r < o:
             rows = min(block_of(i, IN_L1, ROWS_AT_ONCE), o - r)
@@ -280,6 +288,11 @@ cdef inline void sample_to_updates(
                 add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
             if not store:
                 update_units(plan, optimizer, k, r, rows, params, dW, da + r)
+            if k == 1 and sample.following is not NULL:
+                forward_one_layer(
+                    rows, i, params + plan.W[1] + r * i, params + plan.b[1] + r,
+                    <const floating*>sample.following, h_one(plan, work, 1) + r,
+                )
             r += rows
         if store:
             memcpy(grad + plan.b[k], da, o * sizeof(floating))

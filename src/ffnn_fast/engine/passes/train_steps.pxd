@@ -24,12 +24,13 @@ from ffnn_fast.engine.passes.sparse_rows cimport (
     add_entries, share_transposed, sparse_of, start_gradient, transpose_in_place,
 )
 from ffnn_fast.engine.passes.step_update cimport (
-    further_gradient, norm_scale, panels_to_updates, sample_to_updates, square_units, update_all,
+    further_gradient, norm_scale, panels_to_updates, sample_t, sample_to_updates, square_units,
+    update_all,
 )
 from ffnn_fast.engine.passes.team cimport (
     UNIT_GRAIN, meet, one_thread, share_end, share_start, team_t,
 )
-from ffnn_fast.engine.plan cimport outputs_only, plan_t, step_t
+from ffnn_fast.engine.plan cimport drops, outputs_only, plan_t, step_t
 
 cdef struct epoch_t:  # consecutive batches of the rows of an epoch
     Py_ssize_t batch_size
@@ -118,23 +119,37 @@ cdef inline void loss_and_gradient(
         objective[0] = total
 
 
+cdef inline const void* following_sample(
+    const plan_t* plan, const step_t* step, const rule_t* rule, const batch_t* rows,
+    Py_ssize_t r,
+) noexcept nogil:
+    """Row r of the rows, if its a_1 can be computed in the sweep of the step before; else NULL"""
+    if r >= rows.n or not plan.own_products or drops(plan, step, 0) or rule.clip_norm < INFINITY:
+        return NULL
+    return <const char*>rows.X + row_of(rows, r) * plan.n[0] * plan.itemsize
+
+
 cdef inline double step_on_sample(
     const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
-    optimizer_t* optimizer, const scratch_t* scratch,
+    optimizer_t* optimizer, const scratch_t* scratch, sample_t* sample,
 ) noexcept nogil:
-    """A step of any rule on a batch of one row; returns the objective before it"""
+    """A step of any rule on a batch of one row; returns the objective before it
+
+    sample: x, not NULL if a_1 has been computed, and what follows.
+    """
     cdef floating* work = <floating*>scratch.work + sums_size(plan, 1)
     cdef floating* grad = <floating*>scratch.grad
     cdef const floating* X = <const floating*>batch.X
-    cdef const floating* x = input_one(plan, step, X + row_of(batch, 0) * plan.n[0], work)
     cdef const rule_t* rule = optimizer.rule
     cdef floating* z
     cdef bint store = rule.clip_norm < INFINITY
     cdef double objective = penalty_of(plan, params)
-    forward_first(plan, params, x, work)
+    if sample.x is NULL:
+        sample.x = input_one(plan, step, X + row_of(batch, 0) * plan.n[0], work)
+        forward_first(plan, params, <const floating*>sample.x, work)
     z = forward_rest(plan, step, params, work)
     objective = add_loss(objective, plan, batch, 0, z, 1, True, z + plan.n[plan.L])
-    sample_to_updates(plan, step, optimizer, x, params, grad, work, store)
+    sample_to_updates(plan, step, optimizer, sample, params, grad, work, store)
     if store:
         square_units(plan, rule, grad, scratch.parts, one_thread())
         optimizer.rates.scale = norm_scale(plan, rule, scratch.parts)
@@ -226,11 +241,13 @@ cdef inline void train_steps(
     cdef bint in_panels = plan.extended or plan.sparse
     cdef bint plain = optimizer.rule.plain and not plan.has_l1 and not in_panels
     cdef batch_t batch, following
+    cdef sample_t sample
     cdef step_t step = outputs_only()
     cdef floating eta
     cdef double total = epoch.total[0] if team.thread == 0 else 0.0
     cdef double objective = 0
     step.train, step.seed = True, optimizer.rule.seed
+    sample.x = sample.following = NULL
     while start < n:
         size = min(n - start, batch_size)
         t += 1
@@ -262,7 +279,15 @@ cdef inline void train_steps(
                     plan, &step, params, &batch, &optimizer, scratch, team
                 )
             elif team.thread == 0:
-                objective = step_on_sample(plan, &step, params, &batch, &optimizer, scratch)
+                sample.x = sample.following  # NULL unless the step before was on a sample too
+                sample.following = NULL
+                if batch_size == 1:
+                    sample.following = following_sample(
+                        plan, &step, optimizer.rule, rows, start + 1
+                    )
+                objective = step_on_sample(
+                    plan, &step, params, &batch, &optimizer, scratch, &sample
+                )
             total += size * objective
         if rare(contention is not NULL) and team.thread == 0:
             end_step(contention, team.threads, start + size)
