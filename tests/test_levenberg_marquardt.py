@@ -1,5 +1,6 @@
 """Levenberg-Marquardt: its normal equations, its minimum, what it refuses."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -270,3 +271,20 @@ def test_a_start_that_is_not_finite_is_refused(rng):
         net.levenberg_marquardt(*smooth(10, rng))
     with pytest.raises(TypeError, match="callable"):
         net.levenberg_marquardt(*smooth(10, rng), callback=3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_float64_form_that_is_kept_follows_the_parameters(dtype):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 2))
+    used = Network([2, 3, 1], output="identity", dtype=dtype, seed=0)
+    start = used.params.copy()
+    used.levenberg_marquardt(X, X[:, 0], max_iterations=2)
+    for theta in (start, 0.5 * start):
+        alike = Network.from_params(used.spec, theta)
+        for net in (used, alike):
+            net.params[:] = theta
+        copied = pickle.loads(pickle.dumps(used))
+        ends = [n.levenberg_marquardt(X, X[:, 0], max_iterations=3) for n in (used, alike, copied)]
+        for end in ends[1:]:
+            np.testing.assert_array_equal(end.params, ends[0].params)

@@ -1,7 +1,10 @@
 """Network.predictor: the same ŷ, no allocation, safe against arrays that do not fit."""
 
+import pickle
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from itertools import repeat
 from pathlib import Path
 
@@ -122,6 +125,90 @@ def test_arrays_of_any_shape_that_have_the_elements_fit(engine, matrix):
     x, out = np.ones((2, 3), np.float32), np.empty((2, 2), np.float32)
     x.flags.writeable = False
     assert net.predictor(2)(x if matrix else x.ravel(), out if matrix else out.ravel()).size == 4
+
+
+ROW = np.array([0.5, -1.5, 2.0], np.float32)
+
+
+@pytest.mark.parametrize("given", ["float32", "float64"])
+@pytest.mark.parametrize("row", [ROW, ROW[None]], ids=["vector", "matrix"])
+def test_a_finite_row_is_predicted_as_forward_does(engine, dtype, given, row):
+    net = Network([3, 4, 2], dtype=dtype, seed=0, engine=engine)
+    X = row.astype(given) + np.finfo(given).eps
+    found = net.predictor().of_row(X)
+    assert (found.shape, found.dtype) == ((1, 2), dtype)
+    expected = net.forward(np.vstack([X.reshape(1, 3)] * 2).astype(dtype))[:1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert net.forward(X).tobytes() == found.tobytes()
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [0.5, -1.5, 2.0],
+        ROW.astype(int),
+        ROW.astype(np.float16),
+        ROW.astype(">f4"),
+        ROW[:2],
+        np.repeat(ROW, 2)[::2],
+        ROW[:, None],
+        ROW[None, None],
+        np.float32(1),
+        np.ma.array(ROW, mask=[1, 0, 0]),
+        ROW.view(np.recarray),
+        np.full(3, np.nan, np.float32),
+        ROW * np.float32(np.inf),
+        ROW.astype(float) * 1e300,
+    ],
+)
+def test_what_is_no_finite_row_as_it_is_gives_none(engine, X):
+    net = Network([3, 2], seed=0, engine=engine)
+    assert net.predictor().of_row(X) is None
+
+
+def test_no_row_for_several(engine):
+    with pytest.raises(ValueError, match="a row does not fit"):
+        Network([1, 2], seed=0, engine=engine).predictor(2).of_row(np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            np.array([1.0, 1e300, 0.0]),
+            r"finite in float32, got 1e\+300 in row 0, column 1",
+        ),
+        (np.array([[1, np.nan, 0]]), "got nan in row 0, column 1"),
+        (np.zeros((3, 1)), r"X must have shape \(n, 3\) or \(3,\), got \(3, 1\)"),
+    ],
+)
+def test_rows_that_do_not_fit_are_described(engine, X, message):
+    net = Network([3, 2], seed=0, engine=engine)
+    for call in (net.forward, net.predict, net.predict_proba):
+        with pytest.raises(ValueError, match=message):
+            call(X)
+
+
+def test_predictors_that_are_kept_follow_the_parameters():
+    net = Network([3, 4, 2], seed=0)
+    before = net.forward(ROW)
+    net.params[:] *= 0.5
+    after, alike = net.forward(ROW), Network.from_params(net.spec, net.params)
+    assert not np.array_equal(before, after)
+    for copy in (alike, deepcopy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(copy.forward(ROW), after)
+        copy.params[:] = 0
+        np.testing.assert_array_equal(copy.forward(ROW), [0.5, 0.5])
+    np.testing.assert_array_equal(net.forward(ROW), after)
+
+
+def test_threads_predict_rows_at_the_same_time():
+    net = Network([8, 64, 64, 4], seed=0)
+    X = np.random.default_rng(0).normal(size=(64, 8))
+    expected = [net.forward(x) for x in X]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(net.forward, list(X) * 20))
+    np.testing.assert_array_equal(found, expected * 20)
 
 
 def test_parameters_of_another_length_are_refused_by_both_twins():

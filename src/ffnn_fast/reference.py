@@ -6,8 +6,6 @@ Vocabulary: n rows (samples), n_k units of layer k; a[k], h[k], da[k], dh[k] are
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ffnn_fast._model.dropout_masks import Mask
@@ -24,6 +22,7 @@ from ffnn_fast._reference.group_steps import move, move_groups
 from ffnn_fast._reference.hessian import hessian_product
 from ffnn_fast._reference.input_blocks import further_gradient
 from ffnn_fast._reference.point_functions import PointFunction
+from ffnn_fast._reference.predictors import JacobianPredictor, Predictor
 from ffnn_fast._reference.propagation import (
     Plan,
     back_propagation,
@@ -87,107 +86,6 @@ __all__ = [
 
 Array = np.ndarray
 CLIP_FLOOR = 1e-6  # added to ‖∇θ‖ by torch.nn.utils.clip_grad_norm_
-
-
-class Predictor:
-    """ŷ of `n_rows` rows at a call, into `out` or a new array.
-
-    Parameters
-    ----------
-    plan : Plan
-    params : ndarray of shape (P,)
-        θ; later changes take effect.
-    n_rows : int
-    work : ndarray or None
-        Scratch; not used here.
-
-    Raises
-    ------
-    ValueError
-        If `params` has another length.
-    """
-
-    def __init__(self, plan: Plan, params: Array, n_rows: int, work: Array | None) -> None:
-        spec = plan.spec
-        if params.size != spec.n_params:
-            raise ValueError("params does not fit the network or the rows given")
-        self.plan, self.params, self.n_rows = plan, params, n_rows
-
-    def __call__(self, x: Array, out: Array | None = None) -> Array:
-        """ŷ of x, n_rows · n_0 elements; into `out`, n_rows · n_L elements, or a new array.
-
-        Raises
-        ------
-        ValueError
-            If an array is not C-contiguous, of the network's dtype and of that size, or `out` is
-            read-only.
-        """
-        spec = self.plan.spec
-        taken, given = (self.n_rows, spec.n_inputs), (self.n_rows, spec.n_outputs)
-        if out is None:
-            out = np.empty(given, spec.dtype)
-        if not (
-            _is_plain(x, spec.dtype, math.prod(taken), written=False)
-            and _is_plain(out, spec.dtype, math.prod(given), written=True)
-        ):
-            raise ValueError(
-                f"expected C-contiguous {spec.dtype} arrays: x of {math.prod(taken)} elements, "
-                f"writable out of {math.prod(given)}; got {_described(x)} and {_described(out)}"
-            )
-        forward(self.plan, self.params, x.reshape(taken), out.reshape(given), None)
-        return out
-
-
-class JacobianPredictor:
-    """ŷ and ∂ŷ/∂x of `n_rows` rows at a call, into `out` and `jacobian_out` or new arrays.
-
-    Parameters
-    ----------
-    plan, params, n_rows, work
-        As those of `Predictor`.
-    """
-
-    def __init__(self, plan: Plan, params: Array, n_rows: int, work: Array | None) -> None:
-        self.predict = Predictor(plan, params, n_rows, work)
-
-    def __call__(
-        self, x: Array, out: Array | None = None, jacobian_out: Array | None = None
-    ) -> tuple[Array, Array]:
-        """ŷ of x, n_rows · n_0 elements, n_rows · n_L, and J, n_rows · n_L · n_0 elements.
-
-        Raises
-        ------
-        ValueError
-            As that of `Predictor`.
-        """
-        predict, spec = self.predict, self.predict.plan.spec
-        shape = (predict.n_rows, spec.n_outputs, spec.n_inputs)
-        if jacobian_out is None:
-            jacobian_out = np.empty(shape, spec.dtype)
-        if not _is_plain(jacobian_out, spec.dtype, math.prod(shape), written=True):
-            raise ValueError(
-                f"expected C-contiguous {spec.dtype} arrays: writable jacobian_out of "
-                f"{math.prod(shape)} elements; got {_described(jacobian_out)}"
-            )
-        out = predict(x, out)
-        X, J = x.reshape(predict.n_rows, -1), jacobian_out.reshape(shape)
-        input_jacobian(predict.plan, predict.params, X, None, J, None)
-        return out, jacobian_out
-
-
-def _is_plain(x: object, dtype: str, size: int, written: bool) -> bool:
-    """Whether x is an array of this dtype and size that can be used without a copy."""
-    if not isinstance(x, np.ndarray) or x.dtype != dtype or x.size != size:
-        return False
-    return x.flags.carray if written else x.flags.c_contiguous and x.flags.aligned
-
-
-def _described(x: object) -> str:
-    """Dtype, shape and layout of an array, else the type, for messages."""
-    if not isinstance(x, np.ndarray):
-        return type(x).__name__
-    layout = "" if x.flags.c_contiguous else " not C-contiguous"
-    return f"{x.dtype} {x.shape}{layout}" + ("" if x.flags.writeable else " read-only")
 
 
 def workspace_size(plan: Plan, n: int) -> int:

@@ -169,7 +169,7 @@ class NetworkSpec(FurtherParameters):
         """Columns of dense targets: n_L, but where a loss has several outputs for each."""
         return sum(self.target_widths)
 
-    @property
+    @cached_property
     def mixed(self) -> bool:
         """Whether heads have output functions and losses of their own."""
         return any(isinstance(head, Head) for head in self.heads)
@@ -275,7 +275,7 @@ class NetworkSpec(FurtherParameters):
         classifies = self.output == "softmax" or loss_of(self.loss).classifies
         return "classification" if classifies else "regression"
 
-    @property
+    @cached_property
     def gives_probabilities(self) -> bool:
         """Whether ŷ, or those of a head, are probabilities of classes; scores (hinge) are not."""
         if self.mixed:

@@ -17,6 +17,9 @@ FEWEST = 1 << 20  # numbers in an array that may be converted in blocks
 
 def forward(bound: BoundNetwork, X: Any) -> tuple[Array, bool]:
     """ŷ, (n, n_L), and whether one sample of shape (n_0,) was given; raises as `as_rows`."""
+    y_hat = bound.of_row(X)
+    if y_hat is not None:
+        return y_hat, X.ndim == 1
     spec = bound.spec
     if isinstance(X, np.ndarray) and X.size > FEWEST and _is_worth_blocks(X, spec):
         try:

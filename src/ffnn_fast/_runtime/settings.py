@@ -78,9 +78,13 @@ class Settings:
         )
 
     def bind_double(self, bound: BoundNetwork) -> BoundNetwork:
-        """The same network in float64, on a copy of θ."""
-        spec = replace(bound.spec, dtype="float64")
-        return self.bind(spec, aligned_copy(bound.params, spec.dtype))
+        """The same network in float64, on a copy of θ; all but that is made once."""
+        double = bound if bound.spec.dtype == "float64" else bound.made.get("double")
+        theta = aligned_copy(bound.params, "float64")
+        if double is None:
+            double = self.bind(replace(bound.spec, dtype="float64"), theta)
+            bound.made["double"] = double.on(theta[:0])
+        return double.on(theta)
 
     def _backend(self, spec: NetworkSpec) -> ModuleType:
         if self.engine_name == "reference" or spec.own_functions:

@@ -70,11 +70,17 @@ cdef inline void* stack(
 
 cdef inline bint is_plain(object x, int typenum, Py_ssize_t size, bint written) noexcept:
     """Whether x is an array of this type and size whose memory can be used as it lies"""
+    cdef Py_ssize_t entries = 1
+    cdef int axis
     if not cnp.PyArray_Check(x):
         return False
+    for axis in range(cnp.PyArray_NDIM(<cnp.ndarray>x)):
+        entries *= cnp.PyArray_DIM(<cnp.ndarray>x, axis)
     return (
-        cnp.PyArray_TYPE(x) == typenum and cnp.PyArray_SIZE(x) == size
-        and (cnp.PyArray_ISCARRAY(x) if written else cnp.PyArray_ISCARRAY_RO(x))
+        cnp.PyArray_TYPE(<cnp.ndarray>x) == typenum and entries == size and (
+            cnp.PyArray_ISCARRAY(<cnp.ndarray>x) if written
+            else cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x)
+        )
     )
 
 

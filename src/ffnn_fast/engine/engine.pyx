@@ -40,7 +40,7 @@ from ffnn_fast.engine.passes.sparse_rows cimport sparse_t
 from ffnn_fast.engine.passes.sparse_steps cimport makes_up
 from ffnn_fast.engine.passes.step_update cimport count_of_parts
 from ffnn_fast.engine.passes.stepping cimport (
-    ANY, DISTRIBUTION, ONE_HOT, all_finite, domain_t, keep, kept_t, restored, targets_fit,
+    ANY, DISTRIBUTION, ONE_HOT, domain_t, keep, kept_t, restored, targets_fit,
 )
 from ffnn_fast.engine.passes.taylor cimport TAYLOR_ROWS, taylor_scratch, taylor_t
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t
@@ -49,6 +49,9 @@ from ffnn_fast.engine.plan cimport (
     HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, outputs_only, plan_t, step_t,
 )
 from ffnn_fast.engine.plan_of_spec cimport plan_of_spec, release_plan
+from ffnn_fast.engine.row_calls cimport (
+    converted, described, finite_numbers, is_row, predict_either,
+)
 from ffnn_fast.engine.step_rule cimport read_rule
 from ffnn_fast.engine.team_calls cimport (
     run_forward, run_loss, run_loss_gradient, run_normal_equations, run_training, run_update,
@@ -440,14 +443,6 @@ def update(Plan plan, rule, hyper, params, grad, state, t):
     PyMem_Free(parts)
 
 
-cdef str described(x):
-    """Dtype, shape and layout of an array, else the type, for messages"""
-    if not isinstance(x, cnp.ndarray):
-        return type(x).__name__
-    layout = "" if x.flags.c_contiguous else " not C-contiguous"
-    return f"{x.dtype} {x.shape}{layout}" + ("" if x.flags.writeable else " read-only")
-
-
 cdef class Predictor:
     """ŷ of `n_rows` rows at a call, into `out` or a new array.
 
@@ -455,43 +450,63 @@ cdef class Predictor:
     """
 
     cdef Plan plan
-    cdef object params, work
+    cdef object params, work, row
     cdef void* theta
     cdef void* scratch
-    cdef Py_ssize_t n_rows
+    cdef Py_ssize_t n_rows, inputs, outputs
 
     def __init__(self, Plan plan, params, Py_ssize_t n_rows, work):
-        self.theta = vector(params, plan.typenum, plan.c.P, "params")
+        cdef plan_t* c = &plan.c
+        cdef cnp.npy_intp columns = c.columns
+        self.theta = vector(params, plan.typenum, c.P, "params")
         self.scratch = workspace(work, plan.typenum, workspace_size(plan, n_rows))
         self.plan, self.params, self.work, self.n_rows = plan, params, work, n_rows
+        self.row = cnp.PyArray_EMPTY(1, &columns, plan.typenum, 0)
+        self.inputs, self.outputs = n_rows * c.columns, n_rows * c.n[c.L]
 
     def __call__(self, x, out=None):
         """ŷ of x, n_rows · n_0 elements, in `out`, n_rows · n_L elements, or a new array."""
-        cdef plan_t* c = &self.plan.c
-        cdef Py_ssize_t inputs = self.n_rows * c.columns, outputs = self.n_rows * c.n[c.L]
-        cdef batch_t batch
-        cdef cnp.npy_intp[2] shape
+        cdef int typenum = self.plan.typenum
         if out is None:
-            shape[0], shape[1] = self.n_rows, c.n[c.L]
-            out = cnp.PyArray_EMPTY(2, shape, self.plan.typenum, 0)
-        if not (is_plain(x, self.plan.typenum, inputs, False)
-                and is_plain(out, self.plan.typenum, outputs, True)):
+            out = self.new_outputs()
+        if not (is_plain(x, typenum, self.inputs, False)
+                and is_plain(out, typenum, self.outputs, True)):
             raise ValueError(
-                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
-                f"writable out of {outputs}; got {described(x)} and {described(out)}"
+                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {self.inputs} "
+                f"elements, writable out of {self.outputs}; got {described(x)} and "
+                f"{described(out)}"
             )
-        batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)
-        if self.plan.is_double:
-            run_forward(
-                c, <double*>self.theta, &batch, <double*>cnp.PyArray_DATA(out),
-                <double*>self.scratch, 1,
-            )
-        else:
-            run_forward(
-                c, <float*>self.theta, &batch, <float*>cnp.PyArray_DATA(out),
-                <float*>self.scratch, 1,
-            )
+        self.predict(cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(<cnp.ndarray>out))
         return out
+
+    def of_row(self, X):
+        """ŷ, (1, n_L), of one row X, (1, n_0) or (n_0,); None unless X is a C-contiguous array,
+        not of a subclass, of float32 or float64, and finite in the network's dtype.
+        """
+        require(self.n_rows == 1, "a row")
+        cdef bint same = is_plain(X, self.plan.typenum, self.inputs, False)
+        cdef int other = cnp.NPY_FLOAT if self.plan.is_double else cnp.NPY_DOUBLE
+        cdef const void* x
+        if not (same or is_plain(X, other, self.inputs, False)) or not is_row(<cnp.ndarray>X):
+            return None
+        x = cnp.PyArray_DATA(<cnp.ndarray>X)
+        if not same:
+            x = converted(x, cnp.PyArray_DATA(<cnp.ndarray>self.row), self.inputs, other)
+        if not finite_numbers(&self.plan.c, x, self.inputs):
+            return None
+        out = self.new_outputs()
+        self.predict(x, cnp.PyArray_DATA(<cnp.ndarray>out))
+        return out
+
+    cdef object new_outputs(self):
+        """An array (n_rows, n_L)"""
+        cdef cnp.npy_intp[2] shape
+        shape[0], shape[1] = self.n_rows, self.plan.c.n[self.plan.c.L]
+        return cnp.PyArray_EMPTY(2, shape, self.plan.typenum, 0)
+
+    cdef void predict(self, const void* x, void* out) noexcept:
+        """out (n_rows, n_L) := ŷ of x"""
+        predict_either(&self.plan.c, self.theta, x, self.n_rows, out, self.scratch)
 
 
 cdef class JacobianPredictor:
@@ -828,7 +843,7 @@ cdef class Stepper:
         if not (
             1 <= cnp.PyArray_NDIM(X) <= 2
             and n > 0 and cnp.PyArray_DIM(X, cnp.PyArray_NDIM(X) - 1) == c.columns
-            and self.finite(batch.X, n * c.columns)
+            and finite_numbers(&self.plan.c, batch.X, n * c.columns)
         ):
             _refuse("X")
         if self.takes_labels and _is_readable(Y, cnp.NPY_INT64):
@@ -854,15 +869,9 @@ cdef class Stepper:
             ):
                 _refuse("sample_weight")
             batch.weight = cnp.PyArray_DATA(sample_weight)
-            if not self.finite(batch.weight, n):
+            if not finite_numbers(&self.plan.c, batch.weight, n):
                 _refuse("sample_weight")
         return batch
-
-    cdef bint finite(self, const void* x, Py_ssize_t n) noexcept:
-        """Whether n numbers of the plan's dtype are finite"""
-        if self.plan.is_double:
-            return all_finite(<const double*>x, n)
-        return all_finite(<const float*>x, n)
 
     cdef bint in_domain(self, const void* Y, Py_ssize_t n) noexcept:
         """Whether n rows of dense targets lie in the domain of the loss"""
@@ -983,7 +992,7 @@ cdef class Stepper:
         ):
             _refuse("the gradient")
         cdef void* g = cnp.PyArray_DATA(grad)
-        if not self.finite(g, c.P):
+        if not finite_numbers(&self.plan.c, g, c.P):
             _refuse("the gradient")
         self.set_rate(learning_rate)
         set_rates(&self.rule, self.hyper, self.t[0] + 1, &self.optimizer.rates)
