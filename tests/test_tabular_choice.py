@@ -143,6 +143,27 @@ def test_the_mean_with_the_least_loss_is_chosen(encoded, ends, linear, expected,
     np.testing.assert_allclose(by_fold, np.full((FOLDS, 3, 1), outputs.mean()), atol=1e-6)
 
 
+@pytest.mark.parametrize(("ones", "alone"), [(62, True), (63, False)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_networks_of_values_are_clearly_better(encoded, ones, alone, weighted):
+    """Linear models stay alone unless the loss falls by half of its standard error.
+
+    Linear models predict 0 and networks g, and of 120 values some are 1 and the others −1. A row
+    gains ±2 g − g², on average 2 g times the mean of the values, 0.36 or 0.55 standard errors.
+    """
+    g, n = 1e-3, ROWS // 2
+    y = np.full((ROWS, 1), -9, np.float32)
+    y[:n, 0] = np.where(np.arange(n) < ones, 1, -1)
+    members = members_of(encoded, (5, g), 0)
+    if weighted:
+        rows = Rows(encoded[1], y, (np.arange(ROWS) < n).astype(float))
+    else:
+        rows = Rows(encoded[1][:n], y[:n], None)
+        members = [replace(one, fold=one.fold[one.fold < n]) for one in members]
+    choice = chosen(members, rows, (1,))
+    assert (choice.n_ends == 0) == alone
+
+
 def test_rows_that_none_is_judged_on(encoded):
     """They are NaN and have no part in the choice."""
     rows = Rows(encoded[1], np.zeros((ROWS, 1), np.float32), None)

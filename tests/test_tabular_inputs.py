@@ -10,7 +10,8 @@ pytest.importorskip("sklearn")
 
 from ffnn_fast._columns.features import date_parts, fit_features  # noqa: E402
 from ffnn_fast._columns.frames import table_of  # noqa: E402
-from ffnn_fast.tabular._inputs import RobustScale, TableInputs, smooth_clip  # noqa: E402
+from ffnn_fast.tabular._inputs import TableInputs  # noqa: E402
+from ffnn_fast.tabular._robust_scale import RobustScale, smooth_clip  # noqa: E402
 
 
 def uses(columns):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ COUNTER = re.compile(  # names of columns that number the rows: pandas, R, datab
 DATE_PARTS = ("year", "month", "weekday", "hour", "elapsed")
 DAY = np.timedelta64(1, "D")
 # Levels of bools that come as numbers.
-BOOLS: dict[str | None, str | None] = {"0": "False", "1": "True"}
+BOOLS = {"0": "False", "1": "True"}
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,23 @@ class Feature:
             return {name: found[part] for name, part in parts}
         return {}
 
+    @cached_property
+    def code_of_level(self) -> dict[str, int]:
+        """1 + the place of each level of a category; bools may come as 0 and 1."""
+        place = {level: code for code, level in enumerate(self.levels, 1)}
+        if place and set(place) <= set(BOOLS.values()):
+            place |= {number: place[level] for number, level in BOOLS.items() if level in place}
+        return place
+
     def codes(self, values: Array) -> Array:
         """Of a category: 1 + the place of the level of each value, 0 where it is missing or
         unknown; (n,) int64.
         """
-        place: dict[str | None, int] = {level: code for code, level in enumerate(self.levels, 1)}
-        names = BOOLS if set(self.levels) <= set(BOOLS.values()) else {}
-        levels = levels_of(values)
-        code = {value: place.get(names.get(level, level), 0) for value, level in levels.items()}
+        place = self.code_of_level
+        code = {
+            value: 0 if level is None else place.get(level, 0)
+            for value, level in levels_of(values).items()
+        }
         found = (code.get(value, 0) for value in values)  # no key is NaN
         return np.fromiter(found, np.int64, len(values))
 

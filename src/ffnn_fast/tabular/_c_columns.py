@@ -8,7 +8,8 @@ from ffnn_fast._c_code.c_columns import Columns, level_notes
 from ffnn_fast._c_code.c_inputs import Input, Inputs, Step
 from ffnn_fast._c_code.c_outputs import Classes, Outputs
 from ffnn_fast._columns.features import CATEGORY, DATE, LEFT_OUT, Feature
-from ffnn_fast.tabular._inputs import BEYOND, RobustScale, TableInputs
+from ffnn_fast.tabular._inputs import TableInputs
+from ffnn_fast.tabular._robust_scale import BEYOND, RobustScale
 
 Array = np.ndarray
 

@@ -3,11 +3,14 @@
 Every member has parameters from the ends of the last two cycles of the rate, and its fold a linear
 model. One epoch chosen by one fold would be chosen by few rows; the choice here is made once for
 all members, by all rows: the networks of one end or of both, with linear models as 0 to 8 in 8
-members, or linear models alone.
+members, or linear models alone. Linear models of values stay alone unless the error out of fold is
+smaller by half of its standard error: L. Breiman et al., "Classification and Regression Trees",
+1984, take the simplest model within a whole one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +26,7 @@ from ffnn_fast.tabular._members import Member, Rows, out_of_fold
 Array = np.ndarray
 SMALLEST = 1e-30  # a float32 probability of which the logarithm is taken
 SHARES = (0, 1, 2, 4, 8)  # linear models for each 8 members
+CLEAR = 0.5  # standard errors by which networks must improve on linear models of values
 
 
 class Ends(Callback):
@@ -87,7 +91,8 @@ class _Group:
 
 
 def chosen(members: Sequence[Member], rows: Rows, widths: tuple[int, ...]) -> Choice:
-    """The bag with the least loss out of fold, of equal ones the first.
+    """The bag with the least loss out of fold, of equal ones the first; linear models of values
+    unless it is clearly less than theirs.
 
     Parameters
     ----------
@@ -113,7 +118,10 @@ def chosen(members: Sequence[Member], rows: Rows, widths: tuple[int, ...]) -> Ch
     judged = ~np.isnan(groups[0].y_hat[:, 0])
     part = rows.part(judged)
     means = [_mean(some, groups[-1], count) for some, count in options]
-    best = int(np.argmin([_loss(mean[judged], part, widths) for mean in means]))
+    each = [_losses(mean[judged], part, widths) for mean in means]
+    best = int(np.argmin([np.average(losses, weights=part.weight) for losses in each]))
+    if part.y.dtype.kind != "i" and len(linear) == n and not _clear(each[-1] - each[best], part):
+        best = len(options) - 1
     some, count = options[best]
     found = [member for group in some for member in group.members]
     return Choice(found + groups[-1].members[:count], means[best], n, len(some))
@@ -155,16 +163,27 @@ def _heads(y: Array, widths: tuple[int, ...]) -> list[tuple[slice, Array]]:
     return list(zip(own, y.reshape(len(y), -1).T, strict=True))
 
 
-def _loss(y_hat: Array, rows: Rows, widths: tuple[int, ...]) -> float:
-    """The mean cross-entropy of probabilities, summed over the heads, or the mean squared error."""
+def _losses(y_hat: Array, rows: Rows, widths: tuple[int, ...]) -> Array:
+    """For each row the cross-entropy of probabilities, summed over the heads, or the mean squared
+    error, (n,).
+    """
     if rows.y.dtype.kind != "i":
-        each = ((y_hat - rows.y).astype(np.float64) ** 2).mean(axis=1)
-        return float(np.average(each, weights=rows.weight))
+        squared: Array = ((y_hat - rows.y).astype(np.float64) ** 2).mean(axis=1)
+        return squared
     each = np.zeros(len(y_hat))
     for own, labels in _heads(rows.y, widths):
         true = y_hat[:, own][np.arange(len(labels)), labels]
         each -= np.log(np.maximum(true, SMALLEST), dtype=np.float64)
-    return float(np.average(each, weights=rows.weight))
+    return each
+
+
+def _clear(gains: Array, rows: Rows) -> bool:
+    """Whether the mean of gains, (n,), is at least half of its standard error."""
+    share = np.ones(len(gains)) if rows.weight is None else np.asarray(rows.weight)
+    share = share / share.sum()
+    mean = float(share @ gains)
+    error = math.sqrt(float((share * (gains - mean)) @ (share * (gains - mean))))
+    return mean >= CLEAR * error
 
 
 def _copy(net: Network, params: Array) -> Network:

@@ -1,4 +1,4 @@
-"""Rows of numbers without a look at each column."""
+"""Rows as inputs without a look at each column: few rows, and rows of numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,33 @@ from ffnn_fast.tabular._inputs import TableInputs
 
 Array = np.ndarray
 CHEAP_ROWS = 16  # of a data frame, made into one array of any kind without a look at the columns
+FEW_CELLS = (
+    32  # of an array of numbers, for which arithmetic in Python takes less time than NumPy's
+)
+
+
+def few_rows(X: Any, inputs: TableInputs, by_place: bool) -> Array | None:
+    """A few rows as inputs, (n, n_inputs) float32; None if they have to be converted column by
+    column.
+
+    Parameters
+    ----------
+    X : array, data frame or dict
+        With the columns of the training rows: a data frame of pandas or polars or a dict of lists
+        of fewer than 16 rows, an array of objects of so many, or one of up to 32 numbers.
+    inputs : TableInputs
+    by_place : bool
+        Whether X may be an array, whose columns have no names.
+    """
+    if type(X) is np.ndarray:
+        rows = _rows_of_array(X, len(inputs.features)) if by_place else None
+    elif not inputs.named:
+        rows = None
+    elif type(X) is dict:
+        rows = _rows_of_lists(X, inputs.names)
+    else:
+        rows = _rows_of_frame(X, inputs.names)
+    return inputs.cells.encoded(rows) if rows else None
 
 
 def matrix_of(X: Any, inputs: TableInputs, by_place: bool) -> Array | None:
@@ -43,3 +70,31 @@ def _holds_numbers(frame: Any) -> bool:
     if len(frame) < CHEAP_ROWS:
         return True
     return all(isinstance(d, np.dtype) and d.kind in "fiu" for d in set(frame.dtypes))
+
+
+def _rows_of_array(X: Array, d: int) -> list[Any] | None:
+    """The cells of each row of an array with d columns."""
+    kind = X.dtype.kind
+    few = len(X) < CHEAP_ROWS if kind == "O" else kind in "fiu" and X.size <= FEW_CELLS
+    return X.tolist() if few and X.ndim == 2 and X.shape[1] == d else None
+
+
+def _rows_of_lists(X: dict[Any, Any], names: list[str]) -> list[Any] | None:
+    """The cells of each row of lists of one length."""
+    if list(X) != names and set(X) != set(names):
+        return None
+    lists = [X[name] for name in names]
+    sizes = {len(one) if type(one) is list else CHEAP_ROWS for one in lists}
+    return list(zip(*lists, strict=True)) if len(sizes) == 1 and max(sizes) < CHEAP_ROWS else None
+
+
+def _rows_of_frame(X: Any, names: list[str]) -> list[Any] | None:
+    """The cells of each row of a data frame with these columns in their order."""
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
+        if len(X) >= CHEAP_ROWS or X.columns.tolist() != names:
+            return None
+        array = X.to_numpy()
+        return array.tolist() if array.dtype.kind in "fiubO" else None
+    if hasattr(X, "get_columns") and hasattr(X, "rows") and X.height < CHEAP_ROWS:
+        return list(X.rows()) if X.columns == names else None
+    return None

@@ -16,7 +16,7 @@ from ffnn_fast.network import Network
 from ffnn_fast.tabular._c_columns import raw_columns
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._prediction import Bag
-from ffnn_fast.tabular._rows import matrix_of
+from ffnn_fast.tabular._rows import few_rows, matrix_of
 
 Array = np.ndarray
 
@@ -76,6 +76,9 @@ class Student:
 
     def encode(self, X: Any) -> Array:
         """Rows of a table as inputs of the network, (n, n_0) float32."""
+        few = few_rows(X, self._inputs, by_place=True)
+        if few is not None:
+            return few
         numbers = matrix_of(X, self._inputs, by_place=True)
         if numbers is not None:
             return self._inputs.transform_numbers(numbers)

@@ -37,7 +37,7 @@ from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Rows, out_of_fold
 from ffnn_fast.tabular._prediction import Bag, Encode
 from ffnn_fast.tabular._recipes import PRESETS, Recipe, recipe_of
-from ffnn_fast.tabular._rows import matrix_of
+from ffnn_fast.tabular._rows import few_rows, matrix_of
 from ffnn_fast.tabular._time_plan import Limit
 
 Array = np.ndarray
@@ -303,7 +303,11 @@ class BaseTabular(BaseEstimator):
         if not hasattr(self, "_bag"):
             check_is_fitted(self, "networks_")
         inputs = self._inputs
-        numbers = matrix_of(X, inputs, by_place=not hasattr(self, "feature_names_in_"))
+        by_place = not hasattr(self, "feature_names_in_")
+        few = few_rows(X, inputs, by_place)
+        if few is not None:
+            return lambda a, b: few[a:b], len(few)
+        numbers = matrix_of(X, inputs, by_place)
         if numbers is not None:
             return lambda a, b: inputs.transform_numbers(numbers[a:b], a), len(numbers)
         table = self._table(X, reset=False)
