@@ -43,6 +43,11 @@ class Arrangement:
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, times=times, groups=groups)
 
+    def for_fit(self) -> dict[str, Array]:
+        """The arguments of the fit of a tabular model; none if all rows have one value."""
+        given = {"times": self.times, "groups": self.groups}
+        return {k: v for k, v in given.items() if v is not None and len(np.unique(v)) > 1}
+
     def hold_out(
         self, n: int, fraction: float, rng: np.random.Generator, labels: Array | None
     ) -> tuple[Array, Array]:
