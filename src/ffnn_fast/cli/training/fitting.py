@@ -21,6 +21,7 @@ from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.cli.training import building
 from ffnn_fast.cli.training.choice_settings import LEVENBERG_MARQUARDT
 from ffnn_fast.cli.training.preparing import Prepared
+from ffnn_fast.cli.training.simple_models import quiet_packages
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.history import History
 from ffnn_fast.network import Network
@@ -77,8 +78,10 @@ class Fitted:
 
 @contextmanager
 def library_errors() -> Iterator[None]:
-    """Errors of the library, and a divergence, as CommandErrors."""
-    with warnings.catch_warnings():
+    """Errors of the library, and a divergence, as CommandErrors; no warnings of the packages that
+    it uses, which name no option of the command.
+    """
+    with quiet_packages():
         warnings.simplefilter("error", DivergedWarning)
         warnings.filterwarnings("error", "Unknown solver options")  # SciPy's
         try:

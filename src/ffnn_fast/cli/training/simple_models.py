@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,6 +63,14 @@ class EncodedRows(NamedTuple):
     n_classes: int
 
 
+@contextmanager
+def quiet_packages() -> Iterator[None]:
+    """Without the warnings of scikit-learn and SciPy, such as of many classes, in any thread."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(sklearn|scipy)(\.|$)")
+        yield
+
+
 def some_rows(n: int) -> Array:
     """The rows 0 .. n - 1, sorted, or MOST_ROWS of them at random."""
     if n <= MOST_ROWS:
@@ -96,7 +106,8 @@ def simple_models(
         rows = encoded()
         for kind in kinds:
             try:
-                found[NAMES[kind]] = fits[kind](rows)
+                with quiet_packages():
+                    found[NAMES[kind]] = fits[kind](rows)
             except FAILURES as error:
                 notes.append(f"note: no {NAMES[kind]}: {error}")
     except FAILURES as error:
