@@ -14,6 +14,7 @@ from ffnn_fast.cli.output import (
     CommandError,
     aligned,
     check_output,
+    check_output_folder,
     command_text,
     titled,
     write_line,
@@ -155,6 +156,8 @@ def _check_outputs(options: TrainOptions, inputs: list[str], outputs: list[str |
         if path:
             check_output(path, *needed)
             needed.append(path)
+    if options.reporting.tensorboard:
+        check_output_folder(options.reporting.tensorboard)
 
 
 COMMAND = Command(
