@@ -142,7 +142,9 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
             try:
                 names.append(table.find(one))
             except CommandError as error:
-                problems.append(f"{flag(option)}: {error}")
+                last = option == "target" and not table.has_header
+                hint = "; for the last column, use --target -1" if last else ""
+                problems.append(f"{flag(option)}: {error}{hint}")
         return names
 
     dropped, categorical = found("drop", columns.drop), found("categorical", columns.categorical)
