@@ -66,10 +66,10 @@ class Fitted:
     training: dict[str, str]
     ended: str
 
-    def save(self, path: str, results: Table) -> None:
+    def save(self, path: str, results: Table, baselines: str = "") -> None:
         """Write the model file, with the options and scores of the training in its summary."""
         summary = self.training | summarised(results)
-        preprocessing = replace(self.preprocessing, summary=summary)
+        preprocessing = replace(self.preprocessing, summary=summary, baselines=baselines)
         try:
             self.network.save(path, extra={KEY: preprocessing.to_json()})
         except ValueError as error:

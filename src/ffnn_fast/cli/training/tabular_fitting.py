@@ -165,10 +165,10 @@ class FittedTabular:
     training: dict[str, str]
     ended: str
 
-    def save(self, path: str, results: Table) -> None:
+    def save(self, path: str, results: Table, baselines: str = "") -> None:
         """Write the model file, with the options and scores of the training in its summary."""
         summary = self.training | summarised(results)
-        layout = replace(self.model.layout, summary=summary)
+        layout = replace(self.model.layout, summary=summary, baselines=baselines)
         try:
             self.model.estimator.save(path, extra={TABLE_KEY: layout.to_json()})
         except ValueError as error:
