@@ -89,12 +89,12 @@ class TableLayout:
 
     def read(
         self, path: str, header: str = "auto", delimiter: str = "auto", *, encoding: str = "auto",
-        marks: NumberMarks = NO_MARKS,
+        sheet: str = "", marks: NumberMarks = NO_MARKS,
     ) -> Table:  # fmt: skip
         """The table in a file, by `read_table`; "auto": a header if the training table had one."""
         return read_table(
             path, header, delimiter, assumed="yes" if self.header else "no", encoding=encoding,
-            marks=marks, fewest=1,
+            sheet=sheet, marks=marks, fewest=1,
         )  # fmt: skip
 
     def targets(self, table: Table, *, drop_missing: bool) -> Targets:
