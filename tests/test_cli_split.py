@@ -133,3 +133,13 @@ def test_one_time_only_leaves_random_folds(tmp_path, capsys):
     command = ["train", "two.csv", "--target", "y", "--time-column", "t", "-o", "M"]
     assert main([*command, "--test-fraction", "0.5", *fast]) == 0
     assert "note: all training rows have one value of 't'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("solver", ["l-bfgs-b", "levenberg_marquardt"])
+def test_no_shuffle_beside_a_solver_holds_out_the_end(solver, capsys):
+    command = ["train", "t.csv", "--target", "y", "--no-shuffle", "--solver", solver, "-o", "M"]
+    assert main([*command, "--epochs", "2", "--hidden", "2", "--no-report"]) == 0
+    shown = capsys.readouterr().out
+    assert "note: the test rows are the last of the file" in shown
+    assert "solving  iteration " in shown
+    assert "epoch" not in shown

@@ -38,7 +38,7 @@ SCIPY_REASONS = {  # part of a message of SciPy → what it means
 }
 STEPS_ONLY = (
     *("optimizer", "learning_rate", "schedule", "warm_up", "batch_size", "early_stopping", "tol"),
-    *("max_time", "averaging", "clip_value", "clip_norm", "max_norm", "no_shuffle"),
+    *("max_time", "averaging", "clip_value", "clip_norm", "max_norm"),
     *("diagnostics", "metrics", "log", "tensorboard", "checkpoint", "resume"),
     *("checkpoint_every", "finish_on_interrupt"),
     *("validation_fraction",),
@@ -164,7 +164,7 @@ def _solve(
         )
     X, y, weight = _part(prepared, prepared.train, network.spec.dtype)
     most = options.training.epochs or ITERATIONS
-    with progress("solving", most) as show:
+    with progress("solving", most, unit="iteration") as show:
         history: History
         if name == LEVENBERG_MARQUARDT:
             # The records of several starts interleave, so a bar could not show them.
