@@ -88,7 +88,7 @@ def check_output(path: str, *inputs: str) -> None:
         raise CommandError(f"cannot write {path}: it exists and is not a regular file")
     if path.endswith(("/", os.sep)):
         raise CommandError(f"cannot write {path}: it must be the name of a file, not of a folder")
-    if existing and not os.access(target, os.W_OK):
+    if not os.access(target if existing else folder, os.W_OK):
         raise CommandError(f"cannot write {path}: permission denied")
     _try_to_write(path, folder)
     if any(target == os.path.realpath(other) for other in inputs):
