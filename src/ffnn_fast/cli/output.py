@@ -104,6 +104,8 @@ def check_output_folder(path: str) -> None:
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
         raise CommandError(f"cannot write {path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK):
+        raise CommandError(f"cannot write {path}: permission denied")
     _try_to_write(path, folder)
 
 
