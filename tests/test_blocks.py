@@ -182,3 +182,38 @@ def test_predictions_convert_rows_in_blocks(tmp_path, monkeypatch):
     bad[700, 2] = np.nan
     with pytest.raises(ValueError, match="row 700, column 2"):
         net.forward(bad)
+
+
+ROWS = np.arange(12.0).reshape(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "match"),
+    [
+        ([], ValueError, "X must be an array, a path or a list of paths, got an empty one"),
+        (None, TypeError, "a path or a list of paths, got None"),
+        (ROWS.tolist(), TypeError, "got list of list"),
+        ([ROWS, ROWS], TypeError, "got list of ndarray"),
+        (["a.npy", 3], TypeError, "got list of int and str"),
+        ({"a": ROWS}, TypeError, "a path or a list of paths"),
+        (np.ma.masked_array(ROWS, ROWS > 3), ValueError, "masked"),
+    ],
+)
+def test_what_is_no_array_and_no_path(X, error, match):
+    with pytest.raises(error, match=match):
+        RowBlocks(X, np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "match"),
+    [
+        (([], "y"), ValueError, "paths must be a path or a list of paths, got an empty one"),
+        ((None, "y"), TypeError, "paths must be a path or a list of paths, got None"),
+        (("a.parquet", 3), TypeError, "target must be names of columns, got 3"),
+        (("a.parquet", "y", "abc"), TypeError, "columns must be names of columns, got 'abc'"),
+        (("a.parquet", ["y", 1]), TypeError, "target must be names of columns"),
+    ],
+)
+def test_arguments_for_parquet(given, error, match):
+    with pytest.raises(error, match=match):
+        RowBlocks.of_parquet(*given)

@@ -14,6 +14,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from ffnn_fast.cli import main
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import DEFAULT_MISSING, read_table
 
@@ -78,27 +79,72 @@ def test_the_same_table(tmp_path, content):
     assert table.notes == ()
 
 
-def test_excel(tmp_path, monkeypatch):
+def saved(*sheets):
+    """An Excel file of the sheets s0, s1, ..., as rows of cells."""
     openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for place, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"s{place}")
+        for row in rows:
+            sheet.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
 
-    def saved(*sheets):
-        book = openpyxl.Workbook()
-        book.remove(book.active)
-        for place, rows in enumerate(sheets):
-            sheet = book.create_sheet(f"s{place}")
-            for row in rows:
-                sheet.append(row)
-        content = io.BytesIO()
-        book.save(content)
-        return content.getvalue()
 
+@pytest.mark.parametrize("sheet", ["s2", "S2 ", "3", "-1"])
+def test_sheets_by_name_and_number(tmp_path, sheet):
+    (tmp_path / "t").write_bytes(saved([["x", "y"], [1, 2]], [], [["a", "b"], [1, "x"], [2.5, ""]]))
+    table = read_table(f"{tmp_path}/t", sheet=sheet)
+    check_table(table)
+    assert not any("sheets" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("sheet", "message"),
+    [
+        ("s1", "the sheet s1 of .* has no cells"),
+        ("s4", "has no sheet 's4'; its sheets: s0, s1"),
+        ("3", "has no sheet '3'; its sheets"),
+        ("0", "has no sheet '0'"),
+        ("-3", "has no sheet '-3'"),
+    ],
+)
+def test_refused_sheets(tmp_path, sheet, message):
+    (tmp_path / "t").write_bytes(saved([["x", "y"], [1, 2]], []))
+    with pytest.raises(CommandError, match=message):
+        read_table(f"{tmp_path}/t", sheet=sheet)
+
+
+def test_sheets_of_other_formats(tmp_path):
+    (tmp_path / "t").write_text("a,b\n1,2\n")
+    with pytest.raises(CommandError, match="--sheet 1 applies to Excel files only"):
+        read_table(f"{tmp_path}/t", sheet="1")
+
+
+def test_sheets_of_a_command(tmp_path, monkeypatch, capsys):
+    rows = [["a", "y"], *([i * 7 % 40, i * 0.3] for i in range(40))]
+    (tmp_path / "t.xlsx").write_bytes(saved([["notes", "more"], ["x", "y"]], rows))
+    monkeypatch.chdir(tmp_path)
+    options = ["--model", "plain", "--epochs", "1", "--no-report", "-o", "M"]
+    assert main(["train", "t.xlsx", "--target", "y", *options]) == 2
+    capsys.readouterr()
+    assert main(["train", "t.xlsx", "--sheet", "s1", "--target", "y", *options]) == 0
+    assert main(["evaluate", "M", "t.xlsx", "--sheet", "2", "--json"]) == 0
+    assert main(["predict", "M", "t.xlsx", "--sheet", "-1", "-o", "p.csv"]) == 0
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 41
+
+
+def test_excel(tmp_path, monkeypatch):
+    pytest.importorskip("openpyxl")
     rows = [["a", "b"], [1, "x"], [2.5, None]]
     table = read(tmp_path, saved(rows))
     check_table(table)
     assert table.where(1) == f"{tmp_path}/t, row 3"
     table = read(tmp_path, saved([], [["Report of 2020"], [], *rows], rows))
     check_table(table)
-    assert "has the sheets s1, s2; the first one was read" in table.notes[0]
+    assert "has the sheets s1, s2; the first one was read; --sheet takes another" in table.notes[0]
     assert "skipped the rows above row 3" in table.notes[1]
     day = datetime.datetime(2020, 1, 2)
     typed = [

@@ -25,6 +25,7 @@ EXAMPLES = {  # of every option of train
     "header": (["yes"], "yes", "yes"),
     "delimiter": ([";"], ";", ";"),
     "encoding": (["cp1252"], "cp1252", "cp1252"),
+    "sheet": (["Sheet 2"], "Sheet 2", "Sheet 2"),
     "decimal": ([","], ",", ","),
     "thousands": (["none"], "none", "none"),
     "missing": (["none,'-'"], ["none", "'-'"], ("none", "'-'")),

@@ -96,9 +96,50 @@ def test_a_tabular_model_knows_no_class_that_only_later_rows_have(tmp_path, caps
     command = ["train", "late.csv", "--target", "kind", "--time-column", "t", "-o", "M", *fast]
     assert main(command) == 0
     shown = capsys.readouterr().out
-    assert "calibrated on random folds" in shown
+    assert "note: the folds that choose and calibrate the bag are blocks of time by 't'" in shown
     assert "note: 6 rows of late.csv have a class that no training row has (late)" in shown
     assert main(["predict", "M", "late.csv", "--proba"]) == 0
     head, *rows = capsys.readouterr().out.split()
     assert head == "x,y"
     assert len(rows) == N
+
+
+@pytest.mark.parametrize(
+    ("option", "given"), [("--time-column", "day"), ("--group-column", "who"), ("--drop", "day")]
+)
+def test_the_folds_of_a_tabular_model_are_of_times_or_groups(option, given, monkeypatch, capsys):
+    tabular = pytest.importorskip("ffnn_fast.tabular")
+    seen = {}
+
+    def fit(self, X, y, weight, **others):
+        seen.update(others, n=len(y))
+        raise ValueError("no fit")
+
+    monkeypatch.setattr(tabular.TabularRegressor, "fit", fit)
+    assert main(["train", "t.csv", "--target", "y", option, given, "-o", "M", "--no-report"]) == 2
+    assert "no fit" in capsys.readouterr().err
+    name = {"--time-column": "times", "--group-column": "groups"}.get(option)
+    assert seen.keys() == {"n", name} - {None}
+    if name:
+        assert len(seen[name]) == seen["n"]
+        assert name == "groups" or (np.diff(seen[name]).astype(int) >= 0).all()
+
+
+def test_one_time_only_leaves_random_folds(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    lines = [f"{i % 7},{2020 + i // 30},{i % 5 + 0.5}" for i in range(60)]
+    (tmp_path / "two.csv").write_text("\n".join(["a,t,y", *lines]) + "\n")
+    fast = ["--preset", "fast", "--epochs", "1", "--networks", "2", "--no-report"]
+    command = ["train", "two.csv", "--target", "y", "--time-column", "t", "-o", "M"]
+    assert main([*command, "--test-fraction", "0.5", *fast]) == 0
+    assert "note: all training rows have one value of 't'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("solver", ["l-bfgs-b", "levenberg_marquardt"])
+def test_no_shuffle_beside_a_solver_holds_out_the_end(solver, capsys):
+    command = ["train", "t.csv", "--target", "y", "--no-shuffle", "--solver", solver, "-o", "M"]
+    assert main([*command, "--epochs", "2", "--hidden", "2", "--no-report"]) == 0
+    shown = capsys.readouterr().out
+    assert "note: the test rows are the last of the file" in shown
+    assert "solving  iteration " in shown
+    assert "epoch" not in shown

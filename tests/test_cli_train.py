@@ -162,7 +162,7 @@ def test_solvers(here, capsys):
         rows = prepared("--solver", "bfgs")
         losses.append(net.loss(rows.X[rows.train], rows.y[rows.train]))
     assert max(losses) < 0.03
-    assert "solving  epoch" in capsys.readouterr().out
+    assert "solving  iteration" in capsys.readouterr().out
     net = small(2, dtype="float64")
     net.levenberg_marquardt(rows.X[rows.train], rows.y[rows.train], max_iterations=3)
     got = train("--solver", "levenberg_marquardt", "--epochs", "3", "--hidden", "8",

@@ -55,7 +55,7 @@ def test_weights_of_rows(refused, tmp_path, weight, message):
         *(("early-stopping", "3"), ("tol", "0.1"), ("max-time", "9"), ("averaging", "ema")),
         *(("clip-value", "1"), ("clip-norm", "1"), ("max-norm", "1")),
         *(("metrics", "mae"), ("log", "l.csv"), ("tensorboard", "board"), ("checkpoint", "c")),
-        *(("no-shuffle", None), ("diagnostics", None), ("finish-on-interrupt", None)),
+        *(("diagnostics", None), ("finish-on-interrupt", None)),
         ("validation-fraction", "0.1"),
     ],
 )

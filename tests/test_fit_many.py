@@ -304,3 +304,20 @@ def test_an_interrupt_ends_the_fits_within_their_epochs(rng):
         fit_many(nets, X, X[:, 0], each=each, n_threads=2, metrics=False)
     assert [net.history.stopped for net in nets] == ["interrupted", "interrupted"]
     assert [len(net.history) for net in nets] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"each": [1, {}]}, r"each\[0\] must map names of options to values, got 1"),
+        ({"each": [{}, {1: 2}]}, r"each\[1\] must map names of options"),
+        ({"each": ["ab", {}]}, r"each\[0\] must map names of options"),
+        ({"progress": 3}, "progress must be callable, got 3"),
+    ],
+)
+def test_arguments_of_wrong_types_change_nothing(given, match):
+    nets = [Network([2, 3, 1], output="identity", seed=i) for i in range(2)]
+    before = [net.params.copy() for net in nets]
+    with pytest.raises(TypeError, match=match):
+        fit_many(nets, np.zeros((4, 2)), np.arange(4.0), epochs=1, **given)
+    assert all(np.array_equal(net.params, old) for net, old in zip(nets, before, strict=True))

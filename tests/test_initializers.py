@@ -117,8 +117,8 @@ def test_function_with_a_wrong_result_is_refused(result, message):
 
 
 def test_unknown_name_and_wrong_types_are_refused():
-    with pytest.raises(ValueError, match=r"one of auto, glorot_uniform.*got 'xavier'"):
-        drawn("xavier")
+    with pytest.raises(ValueError, match=r"one of auto, glorot_uniform.*got 'xaviour'"):
+        drawn("xaviour")
     with pytest.raises(TypeError, match="name or a function"):
         drawn(3)
     with pytest.raises(TypeError, match=r"numpy.random.Generator, got int"):

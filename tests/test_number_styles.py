@@ -1,5 +1,7 @@
 """Numbers as people write them: the style of a whole column, and what is left a text."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -153,6 +155,53 @@ def test_a_cell_among_styled_ones_is_named(tmp_path):
 def test_amounts_are_no_classes(tmp_path, cells):
     _, table = column(tmp_path, cells)
     assert target_column(table, "a", "auto", DEFAULT_MISSING).task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["$1.2M", "$900K", "$5"], [1.2e6, 9e5, 5]),
+        (["$3.3M", "$7M"], [3.3e6, 7e6]),
+        (["3.4k", "2bn", "0"], [3400, 2e9, 0]),
+        (["$1,200K", "$3.5bn", "0"], [1.2e6, 3.5e9, 0]),
+        (["€ 3,4 Mn", "€ 500 k"], [3.4e6, 5e5]),
+        (["-$1.2M", "($3K)"], [-1.2e6, -3e3]),
+    ],
+)
+def test_amounts_with_k_and_m(tmp_path, cells, expected):
+    values, table = column(tmp_path, cells)
+    assert values == expected
+    style = table.styles["a"]
+    assert "K, M and B as thousands, millions and billions" in style.described()
+    assert NumberStyle.from_dict(json.loads(json.dumps(style.to_dict()))) == style
+    assert target_column(table, "a", "auto", DEFAULT_MISSING).task == "regression"
+    assert np.isnan(style.value("oops"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["12M", "15M"], [12, 15]),  # a unit, perhaps megabytes
+        (["3.4k", "2bn", "7"], None),
+        (["$1.2M", "€3M"], None),
+        (["36B", "34C"], None),
+        (["$3M", "oops"], None),
+        (["1.2e3K", "3M"], None),
+        (["5 kg", "3 k"], None),
+    ],
+)
+def test_letters_that_are_no_factors(tmp_path, cells, expected):
+    values, table = column(tmp_path, cells)
+    assert values == expected
+    assert "a" not in table.styles or not table.styles["a"].scaled
+
+
+def test_files_of_before_have_no_factors():
+    plain = NumberStyle(",", ".").to_dict()
+    assert "scaled" not in plain
+    assert NumberStyle.from_dict(plain) == NumberStyle(",", ".")
+    with pytest.raises(ValueError, match="entries"):
+        NumberStyle.from_dict(plain | {"scaled": 1})
 
 
 def test_classes_with_a_unit_keep_their_names(tmp_path):

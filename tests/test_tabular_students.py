@@ -257,3 +257,13 @@ def test_no_c_code_of_dates(tmp_path):
     student = distill(teacher, X, VALUE, **QUICK)
     with pytest.raises(ValueError, match="no form for dates, such as column 'day'"):
         to_c(student, tmp_path / "m.c")
+
+
+@pytest.mark.parametrize("y", [["a", "b"] * 20, [0, 1, 2, 1] * 10, [0.5, 0.0] * 20, [None, 1] * 20])
+def test_targets_that_are_no_classes_of_the_teacher(y):
+    from sklearn.linear_model import LogisticRegression
+
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    teacher = LogisticRegression().fit(X, X[:, 0] > 0)
+    with pytest.raises(ValueError, match="y must hold classes of the teacher, such as"):
+        distill(teacher, X, y, epochs=1, folds=2)

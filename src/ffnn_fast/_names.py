@@ -1,4 +1,4 @@
-"""Hints for names that are not known: another spelling, another library's name, a misprint."""
+"""Names in another spelling or of another library, and hints for those that are not known."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from ffnn_fast._text import quoted
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 Class = TypeVar("Class", bound=type)
 MOST_LETTERS = 80  # of a name that may be a misprint
 # What other libraries and papers call a thing, in small letters and digits: the names here, of
-# which the first that is known where the name is used is suggested.
+# which the first that is known where the name is used is taken or suggested.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     # losses and metrics
     "mse": ("squared_error", "rmse"),
     "meansquarederror": ("squared_error", "rmse"),
     "mseloss": ("squared_error",),
     "rootmeansquarederror": ("rmse",),
-    "mae": ("absolute", "mae"),
-    "meanabsoluteerror": ("absolute", "mae"),
+    "mae": ("absolute", "absolute_error", "mae"),
+    "meanabsoluteerror": ("absolute", "absolute_error", "mae"),
     "absoluteerror": ("absolute", "mae"),
-    "l1loss": ("absolute",),
+    "l1loss": ("absolute", "absolute_error"),
     "smoothl1": ("huber",),
     "smoothl1loss": ("huber",),
     "pinball": ("quantile",),
@@ -143,6 +144,14 @@ def synonym(given: str, known: Iterable[str]) -> str | None:
     plain = _plain(given)
     candidates = [plain, *map(_plain, SYNONYMS.get(plain, ()))]
     return next((by_plain[name] for name in candidates if name in by_plain), None)
+
+
+def known_name(given: T, known: Iterable[str]) -> T | str:
+    """The known name that `synonym` finds; `given` itself if there is none, or it is no string."""
+    choices = list(known)
+    if not isinstance(given, str) or given in choices:
+        return given
+    return synonym(given, choices) or given
 
 
 def hint(given: str, known: Iterable[str]) -> str:

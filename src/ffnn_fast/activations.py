@@ -26,7 +26,7 @@ from ffnn_fast._activation_derivatives import (
 )
 from ffnn_fast._conversion import as_numbers
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._names import unknown
+from ffnn_fast._names import known_name, unknown
 from ffnn_fast._scalars import as_bool, as_choice, convert_fields, described
 from ffnn_fast._text import quoted
 
@@ -522,7 +522,8 @@ def _resolve(name: str | Activation, known: dict, what: str) -> str | Activation
         return name
     if not isinstance(name, str):
         raise TypeError(f"{what} must be a name or an Activation, got {quoted(name)}")
-    standard = ALIASES.get(name, name)
+    standard = known_name(name, [*known, *ALIASES])
+    standard = ALIASES.get(standard, standard)
     if standard not in known:
         raise ValueError(unknown(what, name, [*known, *ALIASES]))
     return standard

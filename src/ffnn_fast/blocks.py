@@ -15,7 +15,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ffnn_fast._conversion import check_unmasked
 from ffnn_fast._scalars import as_bool, as_generator, as_int
+from ffnn_fast._text import quoted
 
 __all__ = ["RowBlocks"]
 
@@ -116,8 +118,13 @@ class RowBlocks:
             If columns are missing, or do not hold real numbers without null.
         """
         blocks = cls.__new__(cls)
-        names = [target] if isinstance(target, str) else list(target)
-        rows = _ParquetRows(_files(paths, ".parquet"), names, columns)
+        names = [target] if isinstance(target, str) else target
+        for name, value in (("target", names), ("columns", () if columns is None else columns)):
+            several = np.iterable(value) and not isinstance(value, str)
+            if not several or not all(isinstance(one, str) for one in value):
+                raise TypeError(f"{name} must be names of columns, got {quoted(value)}")
+        names = list(names)
+        rows = _ParquetRows(_files(paths, ".parquet", "paths must be"), names, columns)
         blocks._set(rows, memory, shuffle, seed)
         return blocks
 
@@ -231,22 +238,30 @@ def _read_across(parts: list[_Part], starts: list[int], start: int, end: int) ->
     return found[0] if len(found) == 1 else np.concatenate(found)
 
 
-def _files(paths: Any, suffix: str) -> list[str]:
+def _files(paths: Any, suffix: str, what: str) -> list[str]:
     """A path, those of a folder, or several, as text."""
     if isinstance(paths, (str, os.PathLike)):
         folder = Path(paths)
         paths = sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else [folder]
         if not paths:
             raise ValueError(f"{str(folder)!r} has no {suffix} files")
+    several = isinstance(paths, (list, tuple))
+    if not several or not all(isinstance(path, (str, os.PathLike)) for path in paths):
+        kinds = sorted({type(path).__name__ for path in paths}) if several else []
+        given = f"{type(paths).__name__} of {' and '.join(kinds)}" if kinds else quoted(paths)
+        raise TypeError(f"{what} a path or a list of paths, got {given}")
+    if not paths:
+        raise ValueError(f"{what} a path or a list of paths, got an empty one")
     return [os.fspath(path) for path in paths]
 
 
 def _parts(given: Any, name: str) -> list[_Part]:
     """The parts of X or y, which must fit one another."""
+    check_unmasked(**{name: given})
     if isinstance(given, np.ndarray):
         parts = [_Part(given, "", 0, given.dtype, given.shape)]
     else:
-        parts = [_npy_part(path) for path in _files(given, ".npy")]
+        parts = [_npy_part(path) for path in _files(given, ".npy", f"{name} must be an array,")]
     for part in parts:
         where = f"{name}, {part.path!r}," if part.path else name
         if part.dtype.kind not in NUMBERS:

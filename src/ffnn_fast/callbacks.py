@@ -228,6 +228,8 @@ class ProgressBar(Callback):
         What the bar and each line begin with.
     lines : int, default 10
         About how many plain lines to write; the last epoch always has one.
+    unit : str, default "epoch"
+        What is counted, such as ``"iteration"`` of a solver.
 
     Examples
     --------
@@ -242,9 +244,14 @@ class ProgressBar(Callback):
     """
 
     def __init__(
-        self, file: IO[str] | None = None, *, description: str = "", lines: int = LINES
+        self,
+        file: IO[str] | None = None,
+        *,
+        description: str = "",
+        lines: int = LINES,
+        unit: str = "epoch",
     ) -> None:
-        self.description, self.lines = description, lines
+        self.description, self.lines, self.unit = description, lines, unit
         self._given = file
         self._epochs, self._began = 0, 0.0
         self._bar: Any = None
@@ -265,7 +272,7 @@ class ProgressBar(Callback):
             How many are already done.
         """
         self._epochs, self._began, self._unwritten = epochs, perf_counter(), None
-        self._bar = _tqdm_bar(self._file, self.description, epochs, done)
+        self._bar = _tqdm_bar(self._file, self.description, self.unit, epochs, done)
 
     def show(self, record: Record) -> None:
         """Show the record of an epoch or iteration."""
@@ -289,7 +296,7 @@ class ProgressBar(Callback):
     def _write(self, record: Record) -> None:
         self._unwritten = None
         begin = f"{self.description}  " if self.description else ""
-        counted = f"epoch {record['epoch']:.0f}/{self._epochs}"
+        counted = f"{self.unit} {record['epoch']:.0f}/{self._epochs}"
         passed = f"{perf_counter() - self._began:.1f} s"
         self._file.write(f"{begin}{counted}  {_scores(record)}  {passed}\n")
         self._file.flush()
@@ -307,7 +314,7 @@ class ProgressBar(Callback):
         self.close()
 
 
-def _tqdm_bar(file: IO[str], description: str, epochs: int, done: int) -> Any:
+def _tqdm_bar(file: IO[str], description: str, unit: str, epochs: int, done: int) -> Any:
     """A bar, or None where there is neither a terminal nor a notebook, or no tqdm."""
     in_notebook = type(file).__module__.startswith("ipykernel")
     if not (in_notebook or file.isatty()):
@@ -324,7 +331,7 @@ def _tqdm_bar(file: IO[str], description: str, epochs: int, done: int) -> Any:
         total=epochs,
         initial=done,
         file=file,
-        unit="epoch",
+        unit=unit,
         miniters=1,
         ncols=None if in_notebook else size.columns,
         nrows=None if in_notebook else size.lines,

@@ -31,7 +31,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ffnn_fast._names import unknown
+from ffnn_fast._names import known_name, unknown
 from ffnn_fast.activations import Activation, activation_of
 
 __all__ = ["INITIALIZERS", "VARIANCES", "Initializer", "Layout", "initialize"]
@@ -131,11 +131,11 @@ def _rule(initializer: str | Initializer, activation: str | Activation) -> Initi
         return initializer
     if not isinstance(initializer, str):
         raise TypeError(f"initializer must be a name or a function, got {initializer!r}")
-    if initializer == "auto":
-        initializer = activation_of(activation).initializer
-    if initializer not in INITIALIZERS:
-        raise ValueError(unknown("initializer", initializer, ["auto", *INITIALIZERS]))
-    return INITIALIZERS[initializer]
+    known = ["auto", *INITIALIZERS]
+    name = known_name(initializer, known)
+    if name not in known:
+        raise ValueError(unknown("initializer", initializer, known))
+    return INITIALIZERS[activation_of(activation).initializer if name == "auto" else name]
 
 
 def _drawn(

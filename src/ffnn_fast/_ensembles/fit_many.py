@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ffnn_fast._names import hint
 from ffnn_fast._runtime.threads import resolve
 from ffnn_fast._scalars import as_choice
+from ffnn_fast._text import quoted
 from ffnn_fast._training import many
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.many import ProgressCallback
@@ -100,6 +101,8 @@ def fit_many(
     nets = _as_networks(networks)
     requests = _requests(len(nets), rows, each, options)
     returns = as_choice(on_interrupt, "on_interrupt", ("raise", "return")) == "return"
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, got {quoted(progress)}")
     jobs = [net._fit_job(request) for net, request in zip(nets, requests, strict=True)]
     try:
         many.fit_many(jobs, X, y, resolve(n_threads), progress)
@@ -123,7 +126,11 @@ def _as_networks(networks: Any) -> list[Network]:
 
 def _requests(n: int, rows: Any, each: Any, options: Mapping[str, Any]) -> list[FitRequest]:
     """The options of each fit."""
-    given = [dict(own) for own in _one_for_each(each, n, "each", {})]
+    given = []
+    for i, own in enumerate(_one_for_each(each, n, "each", {})):
+        if not isinstance(own, Mapping) or not all(isinstance(name, str) for name in own):
+            raise TypeError(f"each[{i}] must map names of options to values, got {quoted(own)}")
+        given.append(dict(own))
     for i, part in enumerate(_one_for_each(rows, n, "rows", None)):
         if part is not None and "rows" in given[i]:
             raise ValueError(f"the rows of networks[{i}] are given in rows and in each")

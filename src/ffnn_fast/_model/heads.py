@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._names import known_name
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_choice, as_float, as_int
 from ffnn_fast._text import MOST, quoted, shortened
@@ -77,7 +78,7 @@ def checked_outputs(
     if loss in (None, "auto"):
         loss = CANONICAL_LOSS.get(str(output), "squared_error")
     if not isinstance(loss, Loss):
-        loss = as_choice(loss, "loss", LOSSES)
+        loss = as_choice(known_name(loss, LOSSES), "loss", LOSSES)
     options = as_options(loss_of(loss), options)
     if output == "softmax" and width < 2:
         raise ValueError(

@@ -220,9 +220,8 @@ def write_atomically(target: str, parts: Iterable[Buffer], previous: str | None 
     else:
         temporary = os.path.join(folder, f".{os.path.basename(target)}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    descriptor = os.open(temporary, flags, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
             for part in parts:
                 file.write(part)
             file.flush()
@@ -232,9 +231,11 @@ def write_atomically(target: str, parts: Iterable[Buffer], previous: str | None 
         if previous is not None and os.path.exists(target):
             os.replace(target, previous)
         os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+    except BaseException as error:
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = target, None
         raise
     _sync_folder(folder)
 

@@ -15,7 +15,7 @@ import numpy as np
 from ffnn_fast._errstate import ignoring, isolated
 from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples
-from ffnn_fast._names import unknown
+from ffnn_fast._names import known_name, unknown
 from ffnn_fast._public import public
 from ffnn_fast._reference.hessian import has_curvature
 from ffnn_fast._runtime import taylor_calls
@@ -254,11 +254,13 @@ class MinimizeOptions:
     def __post_init__(self) -> None:
         if not isinstance(self.method, str):
             raise TypeError(f"method must be the name of a SciPy minimiser, got {self.method!r}")
+        put = object.__setattr__  # a frozen dataclass has no other way
+        if self.method.lower() not in METHODS:
+            put(self, "method", known_name(self.method, METHODS))
         if self.method.lower() not in METHODS:
             raise ValueError(unknown("method", self.method, METHODS))
         _check_options(self.options)
         check_callback(self.callback)
-        put = object.__setattr__  # a frozen dataclass has no other way
         put(self, "max_iterations", as_int(self.max_iterations, "max_iterations"))
         put(self, "tol", None if self.tol is None else as_float(self.tol, "tol"))
 

@@ -6,6 +6,7 @@ A command declares its options as a dataclass in its own module (`train` in
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -73,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report_error(str(error), BAD_INPUT)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            where = f"cannot write {error.filename or 'the standard output'}: "
         return _report_error(f"{where}{error.strerror or error}", BAD_INPUT)
     except KeyboardInterrupt:
         return _report_error("interrupted", INTERRUPTED)

@@ -46,6 +46,8 @@ def run(options: EvaluateOptions) -> int:
     from ffnn_fast.cli.evaluation.stored_scores import stored_scores
     from ffnn_fast.cli.evaluation.tables import tables
     from ffnn_fast.cli.trained_models import load_trained
+    from ffnn_fast.cli.training import comparing
+    from ffnn_fast.cli.training.simple_models import stored_models
     from ffnn_fast.cli.training.training_table import note_unknown
 
     if options.report:
@@ -59,17 +61,21 @@ def run(options: EvaluateOptions) -> int:
     write_notes([*table.notes, *model.unseen(columns)])
     n_rows = len(targets.rows)
     found = scoring.scores(evaluation)
-    names, values = scoring.as_cells(found)
+    rows = {name: values[targets.rows] for name, values in columns.items()}
+    baselines = stored_models(model, rows, n_rows)
     on = f"{n_rows} rows of {os.path.basename(options.data)}"
-    results: list[tuple[str, ...]] = [(f"on {on}", *names), ("network", *values)]
+    results = comparing.results_table(evaluation, on, baselines)
     if options.json:
-        write_line(json.dumps(_plain(evaluation, found)))
+        others = comparing.all_scores(evaluation, baselines)
+        write_line(json.dumps(_plain(evaluation, found, others)))
     else:
         for note in note_unknown(targets, target, options.data):
             write_line(note)
         _show(results, tables(evaluation), len(table) - n_rows)
         if stored := stored_scores(model.summary):
             write_line(f"\n{aligned(stored)}")
+        for sentence in comparing.verdict(evaluation, f"the {on}", baselines):
+            write_line(f"\n{sentence}")
     if options.report:
         title = f"{target.name}: {os.path.basename(options.model)}"
         facts = _facts(options, model, n_rows)
@@ -91,17 +97,25 @@ def _show(results: Table, tables: list[tuple[str, Table]], left_out: int) -> Non
         write_line(titled(title, rows))
 
 
-def _plain(evaluation: ScoredRows, found: dict[str, float]) -> dict[str, Any]:
+def _plain(
+    evaluation: ScoredRows, found: dict[str, float], others: dict[str, dict[str, float]]
+) -> dict[str, Any]:
     """What --json shows; a score that is not finite is null."""
     plain: dict[str, Any] = {
         "target": evaluation.target.name,
         "rows": len(evaluation.truth),
-        "scores": {name: value if math.isfinite(value) else None for name, value in found.items()},
+        "scores": _finite(found),
     }
+    if len(others) > 1:
+        plain["baselines"] = {k: _finite(v) for k, v in others.items() if k != "network"}
     if evaluation.is_classification:
         plain["classes"] = list(evaluation.target.classes)
         plain["confusion_matrix"] = evaluation.confusion.tolist()
     return plain
+
+
+def _finite(scores: dict[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
 def _facts(options: EvaluateOptions, model: TrainedModel, n_rows: int) -> list[tuple[str, str]]:

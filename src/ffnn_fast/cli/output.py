@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
@@ -72,16 +74,57 @@ def check_output(path: str, *inputs: str) -> None:
 
     `inputs` are files that must not be overwritten by it.
     """
-    target = os.path.realpath(path)
+    try:
+        target = os.path.realpath(path)
+        existing = os.lstat(target)
+    except FileNotFoundError:
+        existing = None
+    except (OSError, ValueError) as error:
+        raise CommandError(f"cannot write {path}: {_reason(error)}") from error
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
         raise CommandError(f"cannot write {path}: there is no folder {os.path.dirname(path)}")
-    if os.path.exists(target) and not os.path.isfile(target):
+    if existing and not stat.S_ISREG(existing.st_mode):
         raise CommandError(f"cannot write {path}: it exists and is not a regular file")
-    if not os.access(target if os.path.exists(target) else folder, os.W_OK):
+    if path.endswith(("/", os.sep)):
+        raise CommandError(f"cannot write {path}: it must be the name of a file, not of a folder")
+    if not os.access(target if existing else folder, os.W_OK):
         raise CommandError(f"cannot write {path}: permission denied")
+    _try_to_write(path, folder)
     if any(target == os.path.realpath(other) for other in inputs):
         raise CommandError(f"cannot write {path}: the command needs that file; choose another")
+
+
+def check_output_folder(path: str) -> None:
+    """Refuse a folder in which no files can be written; if there is none, it must be possible to
+    make it.
+    """
+    folder = os.path.realpath(path)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        raise CommandError(f"cannot write {path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK):
+        raise CommandError(f"cannot write {path}: permission denied")
+    _try_to_write(path, folder)
+
+
+def _try_to_write(path: str, folder: str) -> None:
+    """Make a file in a folder and remove it; a folder may be read-only although it has not this
+    mode.
+    """
+    name = os.path.join(folder, f".ffnn_fast-{secrets.token_hex(8)}.tmp")
+    try:
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.unlink(name)
+    except OSError as error:
+        why = f"no file can be made in {folder} ({_reason(error)})"
+        raise CommandError(f"cannot write {path}: {why}") from error
+
+
+def _reason(error: OSError | ValueError) -> str:
+    reason = getattr(error, "strerror", None) or str(error)
+    return reason[:1].lower() + reason[1:]
 
 
 def write_file(path: str, content: bytes) -> None:

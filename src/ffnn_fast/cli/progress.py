@@ -11,7 +11,9 @@ from ffnn_fast.history import Record
 
 
 @contextlib.contextmanager
-def progress(label: str, epochs: int, lines: int = 10) -> Iterator[Callable[[Record], None]]:
+def progress(
+    label: str, epochs: int, lines: int = 10, unit: str = "epoch"
+) -> Iterator[Callable[[Record], None]]:
     """A callback for `Network.fit` and the solvers that shows each epoch or iteration.
 
     Parameters
@@ -22,8 +24,10 @@ def progress(label: str, epochs: int, lines: int = 10) -> Iterator[Callable[[Rec
         The number of records to come.
     lines : int, default 10
         About how many plain lines to write without a terminal or without tqdm.
+    unit : str, default "epoch"
+        What is counted.
     """
-    bar = ProgressBar(sys.stdout, description=label, lines=lines)
+    bar = ProgressBar(sys.stdout, description=label, lines=lines, unit=unit)
     bar.start(epochs)
     try:
         yield bar.show

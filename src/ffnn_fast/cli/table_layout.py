@@ -15,6 +15,7 @@ from ffnn_fast.cli.unseen import Range
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
+BASELINES = "baselines"  # an entry of files with simple models
 RANGES = "ranges"  # an entry of files since the notes on numbers far outside
 
 
@@ -54,6 +55,8 @@ class TableLayout:
         Column → how its numbers were written, for those that were not written plainly.
     ranges : mapping of str to (float, float)
         Column of numbers → the least and the greatest of the training rows.
+    baselines : str
+        Simple models of the same rows, by `stored_baselines`; may be empty.
     """
 
     header: bool
@@ -62,6 +65,7 @@ class TableLayout:
     target: TargetEncoder
     numbers: Mapping[str, NumberStyle]
     ranges: Mapping[str, Range]
+    baselines: str
 
     def json_text(self, entries: Mapping[str, Any]) -> str:
         """A JSON object of these entries, after those of both kinds, and of the ranges."""
@@ -74,6 +78,8 @@ class TableLayout:
         }
         if self.ranges:
             plain[RANGES] = {name: list(pair) for name, pair in self.ranges.items()}
+        if self.baselines:
+            plain[BASELINES] = self.baselines
         return json.dumps(plain, ensure_ascii=False)
 
     def check_columns(self, sources: Iterable[str]) -> None:
@@ -83,12 +89,12 @@ class TableLayout:
 
     def read(
         self, path: str, header: str = "auto", delimiter: str = "auto", *, encoding: str = "auto",
-        marks: NumberMarks = NO_MARKS,
+        sheet: str = "", marks: NumberMarks = NO_MARKS,
     ) -> Table:  # fmt: skip
         """The table in a file, by `read_table`; "auto": a header if the training table had one."""
         return read_table(
             path, header, delimiter, assumed="yes" if self.header else "no", encoding=encoding,
-            marks=marks, fewest=1,
+            sheet=sheet, marks=marks, fewest=1,
         )  # fmt: skip
 
     def targets(self, table: Table, *, drop_missing: bool) -> Targets:

@@ -15,7 +15,14 @@ from ffnn_fast._text import quoted
 from ffnn_fast.cli.column_reading import NUMBER, TEXT, ColumnReading
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import NumberStyle, Table
-from ffnn_fast.cli.table_layout import RANGES, TableLayout, parsed, styles_from_dict, styles_to_dict
+from ffnn_fast.cli.table_layout import (
+    BASELINES,
+    RANGES,
+    TableLayout,
+    parsed,
+    styles_from_dict,
+    styles_to_dict,
+)
 from ffnn_fast.cli.unseen import TRUTHS, Range, ranges_from_dict
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
@@ -33,7 +40,7 @@ class TablePreprocessing(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target, numbers, ranges
+    header, columns, missing, target, numbers, ranges, baselines
         As in `TableLayout`.
     inputs : TableEncoder
     summary : dict of str to str
@@ -54,6 +61,7 @@ class TablePreprocessing(TableLayout):
     readings: tuple[ColumnReading, ...] = ()
     dates: tuple[Feature, ...] = ()
     ranges: Mapping[str, Range] = field(default_factory=dict)
+    baselines: str = ""
 
     def matrix(self, table: Table, dtype: Any = np.float64) -> np.ndarray:
         """The input matrix, (n, d) of a dtype, of a table; other columns than the inputs are
@@ -151,7 +159,10 @@ class TablePreprocessing(TableLayout):
     def from_json(cls, text: str) -> TablePreprocessing:
         """The inverse of `to_json`; raises ValueError for anything else."""
         plain = parsed(text)
-        if not isinstance(plain, dict) or plain.keys() - FURTHER - {NUMBERS, RANGES} != ENTRIES:
+        if (
+            not isinstance(plain, dict)
+            or plain.keys() - FURTHER - {NUMBERS, RANGES, BASELINES} != ENTRIES
+        ):
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
         version = 2 if plain.keys() & FURTHER else 1
         if plain["version"] != version:
@@ -170,6 +181,7 @@ class TablePreprocessing(TableLayout):
             tuple(ColumnReading.from_dict(one) for one in _list(plain, "readings")),
             tuple(_date_from_dict(one) for one in _list(plain, "dates")),
             ranges_from_dict(plain.get(RANGES, {})),
+            str(plain.get(BASELINES, "")),
         )
         preprocessing.check_columns(preprocessing.sources)
         if not {d.name for d in preprocessing.dates} <= {r.name for r in preprocessing.readings}:

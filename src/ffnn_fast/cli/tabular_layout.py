@@ -9,7 +9,14 @@ import numpy as np
 
 from ffnn_fast.cli.column_reading import ColumnReading
 from ffnn_fast.cli.table import NumberStyle, Table
-from ffnn_fast.cli.table_layout import RANGES, TableLayout, parsed, styles_from_dict, styles_to_dict
+from ffnn_fast.cli.table_layout import (
+    BASELINES,
+    RANGES,
+    TableLayout,
+    parsed,
+    styles_from_dict,
+    styles_to_dict,
+)
 from ffnn_fast.cli.unseen import TRUTHS, Range, ranges_from_dict
 from ffnn_fast.preprocessing import TargetEncoder
 
@@ -24,7 +31,7 @@ class TabularLayout(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target, numbers, ranges
+    header, columns, missing, target, numbers, ranges, baselines
         As in `TableLayout`; the target is not scaled.
     readings : tuple of ColumnReading
         The inputs.
@@ -43,6 +50,7 @@ class TabularLayout(TableLayout):
     uses: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, Range] = field(default_factory=dict)
+    baselines: str = ""
 
     def typed(self, table: Table) -> dict[str, np.ndarray]:
         """The columns of a table by their names in the training table; others are ignored.
@@ -79,7 +87,7 @@ class TabularLayout(TableLayout):
     def from_json(cls, text: str) -> TabularLayout:
         """The inverse of `to_json`; raises ValueError for anything else."""
         plain = parsed(text)
-        if not isinstance(plain, dict) or plain.keys() - {RANGES} != {
+        if not isinstance(plain, dict) or plain.keys() - {RANGES, BASELINES} != {
             *("version", "header", *LISTS, *OBJECTS)
         }:
             raise ValueError("it must be an object with the keys that ffnn-fast train writes")
@@ -99,6 +107,7 @@ class TabularLayout(TableLayout):
             {str(name): str(use) for name, use in plain["uses"].items()},
             {str(name): str(value) for name, value in plain["summary"].items()},
             ranges_from_dict(plain.get(RANGES, {})),
+            str(plain.get(BASELINES, "")),
         )
         layout.check_columns(reading.name for reading in layout.readings)
         return layout

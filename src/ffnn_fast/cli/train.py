@@ -14,6 +14,7 @@ from ffnn_fast.cli.output import (
     CommandError,
     aligned,
     check_output,
+    check_output_folder,
     command_text,
     titled,
     write_line,
@@ -53,7 +54,7 @@ def run(options: TrainOptions) -> int:
     train = outcome.train_tabular if kind == TABULAR else outcome.train_plain
     trained = train(data, options, _announce)
     results = trained.results({})
-    trained.save(output, results)
+    trained.save(output, results, "")
     write_line(f"{trained.ended}\n")
     baselines, left_out = trained.baselines(options.reporting.baseline)
     results = trained.results(baselines)
@@ -64,7 +65,7 @@ def run(options: TrainOptions) -> int:
         )
         trained.training[f"{judged[0][0]}, {row[0]}"] = text
     if baselines or judged:
-        trained.save(output, results)
+        trained.save(output, results, trained.stored(baselines))
     _show(trained, results)
     if judged:
         write_line(f"\n{aligned(judged)}")
@@ -155,6 +156,8 @@ def _check_outputs(options: TrainOptions, inputs: list[str], outputs: list[str |
         if path:
             check_output(path, *needed)
             needed.append(path)
+    if options.reporting.tensorboard:
+        check_output_folder(options.reporting.tensorboard)
 
 
 COMMAND = Command(

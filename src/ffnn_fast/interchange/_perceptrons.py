@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._model.target_units import layer_in_units
+from ffnn_fast._names import known_name
 from ffnn_fast.interchange._layers import Layer, spec_and_params
 from ffnn_fast.network import Network
 
@@ -103,7 +104,8 @@ def _loss(estimator: Any) -> str:
     """The loss with which the network has the estimator's task."""
     loss = getattr(estimator, "loss", "auto")
     if not hasattr(estimator, "classes_"):
-        return LOSSES.get(loss, "auto")
+        return LOSSES.get(known_name(loss, LOSSES), "auto")
     # A classifier's squared error is not halved; with logistic outputs it would be a regressor's.
     softmax = estimator.out_activation_ == "softmax"
-    return "squared_error" if loss == "squared_error" and softmax else "auto"
+    squared = known_name(loss, ("log_loss", "squared_error")) == "squared_error"
+    return "squared_error" if squared and softmax else "auto"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ffnn_fast._names import hints_keywords, unknown
+from ffnn_fast._names import hints_keywords, known_name, unknown
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_float, as_int, convert_fields
 
@@ -749,9 +749,10 @@ def as_optimizer(value: Any, learning_rate: float | None = None) -> Optimizer:
             )
         return value
     if isinstance(value, str):
-        if value not in OPTIMIZERS:
+        name = known_name(value, OPTIMIZERS)
+        if name not in OPTIMIZERS:
             raise ValueError(unknown("optimizer", value, OPTIMIZERS))
-        value = OPTIMIZERS[value]
+        value = OPTIMIZERS[name]
     if isinstance(value, type) and issubclass(value, Optimizer):
         return value(**given)
     raise TypeError(f"optimizer must be a name, an Optimizer or a class of them, got {value!r}")

@@ -118,7 +118,7 @@ class BaseMLP(CheckedParameters):
             validation = None
             if X_val is not None:
                 validation = self._validation_samples(net, X_val, y_val, sample_weight_val)
-            if self.solver in FULL_BATCH:
+            if self._solver in FULL_BATCH:
                 train = full_batch_fit(self, net, self._training_rows(net, data, None), rng)
             else:
                 train = self._stochastic_fit(net, data, validation, rng, monitor, fresh)
@@ -383,7 +383,7 @@ class BaseMLP(CheckedParameters):
         return net, X
 
     def _check_solver(self) -> bool:
-        if self.solver in FULL_BATCH:
+        if self._solver in FULL_BATCH:
             raise AttributeError(
                 "partial_fit is only available for stochastic optimizers. "
                 f"{self.solver} is not stochastic."

@@ -36,6 +36,7 @@ from ffnn_fast.sklearn._base import ANY, SAME, BaseMLP, Callbacks
 from ffnn_fast.sklearn._class_weight import check_class_weight
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
 from ffnn_fast.sklearn._label_columns import MULTIOUTPUT
+from ffnn_fast.sklearn._parameters import Names
 
 Array = np.ndarray
 MULTICLASS, MULTILABEL = "multiclass", "multilabel"
@@ -141,7 +142,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"log_loss", "squared_error"})],
+        "loss": [Names({"log_loss", "squared_error"})],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
     _y_numeric = False
@@ -358,7 +359,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return replace(spec, heads=label_columns.widths_of(self.classes_))
 
     def _engine_loss(self) -> str:
-        if self.loss == "squared_error":
+        if self._loss_name == "squared_error":
             return "squared_error"
         softmax = self.out_activation_ == "softmax"
         return "cross_entropy" if softmax else "binary_cross_entropy"

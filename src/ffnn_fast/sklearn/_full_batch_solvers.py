@@ -45,9 +45,9 @@ def full_batch_fit(
     It works in float64 and sets ``loss_`` and ``n_iter_``. The generator draws the further starts
     of Levenberg-Marquardt.
     """
-    bound, samples, l2 = _in_double(net, rows.samples, rows.alpha, est.solver == "lbfgs")
+    bound, samples, l2 = _in_double(net, rows.samples, rows.alpha, est._solver == "lbfgs")
     solve = _lbfgs
-    if est.solver != "lbfgs":
+    if est._solver != "lbfgs":
         check_least_squares(bound.spec, MAX_BYTES)
         solve = partial(_lm, [net.drawn(rng()) for _ in range(est.n_starts - 1)])
     return partial(_fit, est, net, rows, bound, samples, l2, solve)

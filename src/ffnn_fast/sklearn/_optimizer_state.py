@@ -158,7 +158,7 @@ def new_optimizer_state(estimator: Any, spec: NetworkSpec, seed: int) -> Optimiz
         metric = estimator._monitor().metric
         known = {} if metric is None else {metric.name: metric.larger_is_better}
         schedule = as_schedule(schedule).with_mode(known)
-    elif estimator.solver != "sgd":
+    elif estimator._solver != "sgd":
         schedule = "constant"
     named = isinstance(estimator.solver, str)
     rate = float(estimator.learning_rate_init) if named else hyper[0]
@@ -169,7 +169,7 @@ def new_optimizer_state(estimator: Any, spec: NetworkSpec, seed: int) -> Optimiz
         schedule,
         initial_rate=rate,
         power_t=float(estimator.power_t),
-        scales_epsilon=estimator.solver == "adam",
+        scales_epsilon=estimator._solver == "adam",
         vectors=np.zeros((optimizer.slots, spec.n_params), spec.dtype),
         rate=rate,
         memory=schedule.new_memory() if isinstance(schedule, Schedule) else {},
@@ -179,7 +179,7 @@ def new_optimizer_state(estimator: Any, spec: NetworkSpec, seed: int) -> Optimiz
 
 def _optimizer(estimator: Any) -> tuple[Optimizer, tuple[float, ...]]:
     """The optimizer and its hyperparameters."""
-    solver = estimator.solver
+    solver = estimator._solver
     if isinstance(solver, Optimizer):
         return solver, solver.hyper
     if solver == "sgd":

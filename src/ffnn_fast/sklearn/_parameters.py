@@ -15,19 +15,34 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-from ffnn_fast._names import hint
+from ffnn_fast._names import hint, known_name
 from ffnn_fast._scalars import as_int
 from ffnn_fast.activations import ACTIVATIONS, ALIASES, Activation
 from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import OPTIMIZERS, Optimizer
 from ffnn_fast.schedules import Schedule
 
+
+class Names(StrOptions):
+    """Names, also in another spelling or of another library."""
+
+    def standard(self, value: Any) -> Any:
+        """The one of the names that is meant; anything else as it is."""
+        if not isinstance(value, str) or value in self.options:
+            return value
+        return known_name(value, sorted(self.options))
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether one of the names is meant."""
+        return bool(super().is_satisfied_by(self.standard(val)))
+
+
 FULL_BATCH = ("lbfgs", "lm", "levenberg_marquardt")  # the last two are one
 STOCHASTIC = {*OPTIMIZERS} - {"momentum", "nesterov"}  # those two are forms of solver="sgd"
 CONSTRAINTS: dict[str, Any] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions({*ACTIVATIONS, *ALIASES}), list, tuple, Activation],
-    "solver": [StrOptions({*FULL_BATCH, *STOCHASTIC}), Optimizer],
+    "activation": [Names({*ACTIVATIONS, *ALIASES}), list, tuple, Activation],
+    "solver": [Names({*FULL_BATCH, *STOCHASTIC}), Optimizer],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), Schedule, callable],
@@ -67,6 +82,23 @@ class CheckedParameters(BaseEstimator):
         except InvalidParameterError as error:
             text = str(error)
             raise InvalidParameterError(f"{text}{self._parameter_hint(text)}") from None
+
+    def _standard(self, parameter: str) -> Any:
+        """The standard name where a checked parameter is one of `Names`, else its value."""
+        value = getattr(self, parameter)
+        for one in self._parameter_constraints[parameter]:
+            value = one.standard(value) if isinstance(one, Names) else value
+        return value
+
+    @property
+    def _solver(self) -> Any:
+        """The standard name of the parameter `solver`, or the optimizer."""
+        return self._standard("solver")
+
+    @property
+    def _loss_name(self) -> str:
+        """The standard name of the parameter `loss`."""
+        return str(self._standard("loss"))
 
     def _parameter_hint(self, message: str) -> str:
         """What is meant by the value of the parameter that the message is about."""

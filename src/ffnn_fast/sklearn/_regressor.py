@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import available_if
 
 from ffnn_fast._conversion import check_unmasked
@@ -27,6 +27,7 @@ from ffnn_fast.optimizers import Optimizer
 from ffnn_fast.schedules import Schedule
 from ffnn_fast.sklearn._base import ANY, BaseMLP, Callbacks
 from ffnn_fast.sklearn._estimator_network import EstimatorNetwork
+from ffnn_fast.sklearn._parameters import Names
 from ffnn_fast.sklearn._target_scaling import TargetScaling
 
 Array = np.ndarray
@@ -144,7 +145,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({*LOSSES})],
+        "loss": [Names({*LOSSES})],
         "scale_target": ["boolean"],
         "n_starts": [Interval(Integral, 1, None, closed="left")],
     }
@@ -270,10 +271,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ValueError
             If `return_std` is set and the loss is not ``gaussian_nll``.
         """
-        if return_std and self.loss != "gaussian_nll":
+        if return_std and self._loss_name != "gaussian_nll":
             raise ValueError(f"return_std needs loss='gaussian_nll', got {self.loss!r}")
         y_hat = self._forward(X)
-        if self.loss != "gaussian_nll":
+        if self._loss_name != "gaussian_nll":
             return _narrow(self._in_units(y_hat))
         mean, log_variance = np.hsplit(y_hat, 2)
         mean = _narrow(self._in_units(mean))
@@ -306,10 +307,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         )
 
     def _output(self) -> str:
-        return "exp" if self.loss == "poisson" else "identity"
+        return "exp" if self._loss_name == "poisson" else "identity"
 
     def _engine_loss(self) -> str:
-        return LOSSES[self.loss]
+        return LOSSES[self._loss_name]
 
     def _count_outputs(self, Y: Array) -> int:
         return Y.shape[1] * loss_of(self._engine_loss()).heads(**self._options())
@@ -342,7 +343,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         for name in {"target_mean_", "target_scale_"} & set(vars(self)):
             delattr(self, name)
         if self.scale_target:
-            if self.loss == "poisson":
+            if self._loss_name == "poisson":
                 raise ValueError(
                     "scale_target=True does not apply to loss='poisson', whose targets are >= 0"
                 )
@@ -354,7 +355,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> Array:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if self.loss == "poisson" and (y < 0).any():
+        if self._loss_name == "poisson" and (y < 0).any():
             raise ValueError("loss='poisson' needs y >= 0")
         Y = y.reshape(len(y), -1)
         if classes == ANY or "coefs_" not in vars(self):
@@ -367,7 +368,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _quickly_encoded(self, y: Any, net: EstimatorNetwork, n: int) -> Array | None:
         plain = type(y) is np.ndarray and y.shape == (n,) and y.dtype.kind in "fiu"
-        if not plain or net.spec.n_targets != 1 or self.loss == "poisson":
+        if not plain or net.spec.n_targets != 1 or self._loss_name == "poisson":
             return None
         Y = y.reshape(n, 1)
         Y = (Y if self._scaling is None else self._scaling.scaled(Y)).astype(net.spec.dtype)
@@ -391,12 +392,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _constant(self, Y: Array) -> Array | None:
         """y log y − y of each row, summed over targets: what completes the Poisson deviance."""
-        if self.loss != "poisson":
+        if self._loss_name != "poisson":
             return None
         return (Y * np.log(np.where(Y > 0, Y, 1)) - Y).sum(axis=1)
 
     def _loss_divisor(self, net: EstimatorNetwork) -> int:
-        return net.spec.n_targets if self.loss == "squared_error" else 1
+        return net.spec.n_targets if self._loss_name == "squared_error" else 1
 
     def _validation_score(self, y_hat: Array, samples: Samples) -> float:
         """R², the mean over targets; NaN if ŷ is not finite."""

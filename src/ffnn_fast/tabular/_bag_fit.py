@@ -8,7 +8,7 @@ import numpy as np
 
 from ffnn_fast.callbacks import ProgressBar
 from ffnn_fast.network import Network
-from ffnn_fast.tabular._folds import folds_of, random_split
+from ffnn_fast.tabular._folds import Units, folds_of, random_split
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._linear import linear_network
 from ffnn_fast.tabular._members import Member, Rows, Stop, train_members
@@ -82,11 +82,20 @@ class BagFit:
                 bar.close()
 
 
-def splits_of(recipe: Recipe, y: Array, weight: Array | None, rng: np.random.Generator) -> Splits:
-    """For each member the rows to train on and those to be judged on, of those with a weight."""
+def splits_of(
+    recipe: Recipe, y: Array, weight: Array | None, rng: np.random.Generator,
+    units: Units | None = None,
+) -> Splits:  # fmt: skip
+    """For each member the rows to train on and those to be judged on, of those with a weight.
+
+    No member is trained on a row of a unit that it is judged on.
+    """
     counted = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
-    splits = _splits(recipe, len(counted), rng, y[counted])
-    return [(counted[kept], counted[fold]) for kept, fold in splits]
+    if units is None:
+        splits = _splits(recipe, len(counted), rng, y[counted])
+        return [(counted[kept], counted[fold]) for kept, fold in splits]
+    splits = _splits_of_units(recipe, units.part(counted), rng)
+    return [(counted[rng.permutation(kept)], counted[fold]) for kept, fold in splits]
 
 
 def _splits(recipe: Recipe, n: int, rng: np.random.Generator, y: Array) -> Splits:
@@ -95,11 +104,25 @@ def _splits(recipe: Recipe, n: int, rng: np.random.Generator, y: Array) -> Split
     if recipe.published:
         return [random_split(n, recipe.validation, rng) for _ in range(recipe.n_networks)]
     n_folds = max(2, min(recipe.n_networks, n // ROWS_PER_FOLD))
-    everything = np.arange(n)
     n_networks = max(recipe.n_networks, n_folds)
     rounds = [folds_of(n, n_folds, rng, strata) for _ in range(-(-n_networks // n_folds))]
-    folds = [fold for one in rounds for fold in one][:n_networks]
-    return [(np.setdiff1d(everything, fold, assume_unique=True), fold) for fold in folds]
+    return _without_each([fold for one in rounds for fold in one][:n_networks], n)
+
+
+def _splits_of_units(recipe: Recipe, units: Units, rng: np.random.Generator) -> Splits:
+    """The same with folds of whole units."""
+    if recipe.published:
+        return [units.split(recipe.validation, rng) for _ in range(recipe.n_networks)]
+    n = len(units.codes)
+    n_folds, folds = max(2, min(recipe.n_networks, n // ROWS_PER_FOLD)), list[Array]()
+    while len(folds) < max(2, recipe.n_networks):
+        folds += units.folds(n_folds, rng)
+    return _without_each(folds[: max(2, recipe.n_networks)], n)
+
+
+def _without_each(folds: list[Array], n: int) -> Splits:
+    """For each fold the other rows of 0 .. n - 1, and the fold."""
+    return [(np.setdiff1d(np.arange(n), fold, assume_unique=True), fold) for fold in folds]
 
 
 def _judged(fold: Array, plan: Plan, seed: int) -> Array:

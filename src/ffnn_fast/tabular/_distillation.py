@@ -135,6 +135,14 @@ def _check(teacher: Any, table: Table, y: Array, folds: int) -> None:
         raise ValueError(f"the teacher must predict one column of targets, {name} predicts several")
     if y.shape != (table.n_rows,):
         raise ValueError(f"y must have shape ({table.n_rows},), one entry a row, got {y.shape}")
+    if classifies:
+        known = np.asarray(teacher.classes_)
+        strange = [one for one in dict.fromkeys(y.tolist()) if one not in known.tolist()]
+        if strange:
+            raise ValueError(
+                f"y must hold classes of the teacher, such as {quoted(known[0])}, got "
+                f"{quoted(strange[0])}"
+            )
     if folds > table.n_rows:
         raise ValueError(f"folds must be at most the number of rows, {table.n_rows}; got {folds}")
 

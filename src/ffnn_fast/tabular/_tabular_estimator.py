@@ -33,6 +33,7 @@ from ffnn_fast.tabular._explanation import (
     input_units,
     permutation_importances,
 )
+from ffnn_fast.tabular._folds import Units
 from ffnn_fast.tabular._inputs import TableInputs
 from ffnn_fast.tabular._members import Rows, out_of_fold
 from ffnn_fast.tabular._prediction import Bag, Encode
@@ -80,7 +81,9 @@ class BaseTabular(BaseEstimator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, times: Any = None
+    ) -> Self:
         """Train the bag on the rows of a table.
 
         Parameters
@@ -93,6 +96,13 @@ class BaseTabular(BaseEstimator):
             one type in each column.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0, two of them at least > 0.
+        groups : array-like of shape (n,), optional
+            Rows of one group, such as a patient, are in one fold: no network is judged on a group
+            that it is trained on.
+        times : array-like of shape (n,), optional
+            Numbers or dates, instead of groups: each fold is a block of consecutive times, not
+            random rows; rows of equal time are in one fold. With a published preset the last rows
+            judge the epochs.
 
         Returns
         -------
@@ -109,14 +119,14 @@ class BaseTabular(BaseEstimator):
         """
         before = self.__dict__.copy()
         try:
-            self._fit(X, y, sample_weight)
+            self._fit(X, y, sample_weight, groups, times)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, times: Any) -> None:
         """Set the attributes of a fitted estimator."""
         if y is None:
             raise ValueError(
@@ -125,6 +135,7 @@ class BaseTabular(BaseEstimator):
         limit = Limit(self.max_time)
         table = self._table(X, reset=True)
         weight = _checked_weight(sample_weight, table.n_rows)
+        units = Units.of(groups, times, table.n_rows)
         targets = self._fitted_targets(y, table.n_rows, weight)
         if table.n_rows < LEAST_ROWS:
             raise ValueError(f"fit needs at least {LEAST_ROWS} rows, got n_samples=1")
@@ -134,7 +145,7 @@ class BaseTabular(BaseEstimator):
         )
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         recipe = self._recipe()
-        splits = splits_of(recipe, targets, weight, rng)
+        splits = splits_of(recipe, targets, weight, rng, units)
         scaled_by: Array | slice = slice(None)
         if recipe.published and len(splits) == 1:
             scaled_by = splits[0][0]

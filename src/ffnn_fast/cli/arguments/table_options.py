@@ -40,6 +40,13 @@ class ReadingOptions:
         default="auto",
         metavar="NAME",
     )
+    sheet: str = option(
+        Text(),
+        "the sheet of an Excel file: its name, or its number (1 is the first, -1 the last; "
+        "default: the first that has cells)",
+        default="",
+        metavar="SHEET",
+    )
     decimal: str = option(
         OneOf(("auto", ".", ",")),
         "the decimal mark of numbers in texts (default: inferred from whole columns)",
@@ -58,6 +65,7 @@ class ReadingOptions:
             "header": self.header,
             "delimiter": self.delimiter,
             "encoding": self.encoding,
+            "sheet": self.sheet,
             "marks": NumberMarks(self.decimal, thousands),
         }
 

@@ -14,6 +14,7 @@ class Conventions:
     header: str = "auto"
     delimiter: str = "auto"
     encoding: str = "auto"
+    sheet: str = ""
     assumed: str = "auto"
     marks: NumberMarks = NO_MARKS
     named: tuple[str, ...] = ()

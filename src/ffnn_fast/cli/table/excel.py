@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import zipfile
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._names import hint
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table.coded_texts import ColumnBuilder
 from ffnn_fast.cli.table.conventions import Conventions
@@ -22,12 +24,13 @@ TITLES = 10  # the most rows of one cell above a table
 
 
 def read_excel(source: Source, conventions: Conventions) -> Table:
-    """The table in the first sheet of an Excel file that has cells; error values are missing.
+    """The table in a sheet of an Excel file, the first that has cells where none is named; error
+    values are missing.
 
     Raises
     ------
     CommandError
-        If openpyxl is not installed, or the file is damaged or has no cells.
+        If openpyxl is not installed, or the file is damaged, has no cells, or not this sheet.
     """
     try:
         import openpyxl
@@ -42,16 +45,36 @@ def read_excel(source: Source, conventions: Conventions) -> Table:
         raise CommandError(
             f"{source.name} is damaged, or an Excel file that openpyxl cannot read: {error}"
         ) from error
+    if conventions.sheet:
+        title = _named(source.name, list(sheets), conventions.sheet)
+        if not sheets[title]:
+            raise CommandError(f"the sheet {title} of {source.name} has no cells")
+        return _table(source.name, sheets[title], conventions, [])
     used = [title for title, rows in sheets.items() if rows]
     if not used:
         raise CommandError(f"{source.name} has no cells")
     remarks = []
     if len(used) > 1:
         remarks.append(
-            f"{source.name} has the sheets {abbreviated(used)}; the first one was read; save "
-            "another as a file of its own to read it"
+            f"{source.name} has the sheets {abbreviated(used)}; the first one was read; --sheet "
+            "takes another, by its name or number"
         )
     return _table(source.name, sheets[used[0]], conventions, remarks)
+
+
+def _named(name: str, titles: list[str], given: str) -> str:
+    """The title of the sheet that is called `given`, or has this number."""
+    if given in titles:
+        return given
+    alike = [title for title in titles if title.strip().casefold() == given.strip().casefold()]
+    if alike:
+        return alike[0]
+    with contextlib.suppress(ValueError, IndexError):
+        place = int(given)
+        return titles[place - 1 if place > 0 else place if place < 0 else len(titles)]
+    raise CommandError(
+        f"{name} has no sheet {given!r}{hint(given, titles)}; its sheets: {abbreviated(titles)}"
+    )
 
 
 def _cells(sheet: Any) -> list[tuple[int, list[str]]]:

@@ -26,6 +26,8 @@ FORMATS = (
 )
 ARFF = re.compile(rb"(\s*%[^\n]*\n|\s*\n)*\s*@relation\b", re.I)
 JSON = re.compile(rb"\s*(\{\s*(\"|\}|$)|\[\s*([\[{\"\d\]-]|$))")
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+WORKBOOK = "xl/workbook.xml"  # an entry of a zip file that is an Excel file
 NAMED_ZIPS = {  # an entry that a zip file of this format has
     "word/document.xml": "a Word document",
     "ppt/presentation.xml": "a presentation",
@@ -41,6 +43,7 @@ def read_table(
     *,
     assumed: str = "auto",
     encoding: str = "auto",
+    sheet: str = "",
     marks: NumberMarks = NO_MARKS,
     named: Sequence[str] = (),
     fewest: int = 2,
@@ -60,6 +63,8 @@ def read_table(
         What "auto" means for `header`; "auto": inferred from the first rows and `named`.
     encoding : str
         The encoding of a text; "auto": UTF-8, UTF-16 with a mark, or else Windows-1252.
+    sheet : str
+        The name or the number of the sheet of an Excel file; empty: the first that has cells.
     marks : NumberMarks, optional
         The decimal mark and the thousands separator of numbers in texts.
     named : sequence of str
@@ -70,20 +75,26 @@ def read_table(
     Raises
     ------
     CommandError
-        If the file is of another format, damaged, empty or ragged, or if `header` or `delimiter`
-        is given for a format that has neither.
+        If the file is of another format, damaged, empty or ragged, or if `header`, `delimiter` or
+        `sheet` is given for a format that has none.
     OSError
         If it cannot be read.
     """
-    conventions = Conventions(header, delimiter, encoding, assumed, marks, tuple(named), fewest)
+    conventions = Conventions(
+        header, delimiter, encoding, sheet, assumed, marks, tuple(named), fewest
+    )
     return _read(open_source(path), conventions)
 
 
 def _read(source: Source, conventions: Conventions) -> Table:
     start = source.head(4096)
+    if conventions.sheet and not (start.startswith(ZIP) and WORKBOOK.encode() in source.read()):
+        raise CommandError(
+            f"--sheet {conventions.sheet} applies to Excel files only, but {source.name} is none"
+        )
     if start.startswith(MAGIC):
         return _typed("Parquet", read_parquet, source, conventions)
-    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if start.startswith(ZIP):
         return _read_zip(source, conventions)
     if start.startswith(b"\x93NUMPY"):
         return _typed("npy", read_npy, source, conventions)
@@ -103,7 +114,7 @@ def _read_zip(source: Source, conventions: Conventions) -> Table:
                 name for name in archive.namelist()
                 if not name.endswith("/") and "__MACOSX" not in name
             ]  # fmt: skip
-            if "xl/workbook.xml" in entries:
+            if WORKBOOK in entries:
                 return read_excel(source, conventions)
             for entry, kind in NAMED_ZIPS.items():
                 if any(name.endswith(entry) for name in entries):

@@ -7,6 +7,8 @@ A style is inferred from all cells of a column together, never from one cell. Th
 - Where each comma may be either (``1,234`` in every cell), it is what other columns of the file
   show; where none does, the decimal mark in a file whose delimiter is ``;``, else the separator.
 - A currency or percent sign or a unit must be the same in the whole column. ``37%`` is 37.
+- K, M and B are factors, not units, where every amount has a currency (``$1.2M``), or where every
+  number but 0 has one and there are two of them (``3.4k``, ``2bn``).
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ PATTERN = re.compile(
     r"(?P<suffix>[^\W\d_][^\d,;:()\[\]{}<>=+-]{0,14}|[%‰°$€£¥₹₽₩₺₪₫฿₴₦₱][^\W\d_]{0,3})?\s*(?P<close>\))?"
 )
 PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+SCALES = {"k": 3, "K": 3, "M": 6, "mn": 6, "Mn": 6, "B": 9, "bn": 9, "Bn": 9}  # powers of ten
 SAMPLE = 1000  # texts of a column from which the decimal mark of a file is inferred
 
 
@@ -75,6 +78,8 @@ class NumberStyle:
         Whether numbers in parentheses, or with a typographic minus, are negative.
     ambiguous : bool
         Whether the cells could as well be read with another decimal mark.
+    scaled : bool
+        Whether K, M and B after a number are factors.
 
     Raises
     ------
@@ -88,6 +93,7 @@ class NumberStyle:
     suffix: str = ""
     signs: bool = False
     ambiguous: bool = False
+    scaled: bool = False
 
     def __post_init__(self) -> None:
         if (self.decimal, self.thousands) not in MARKS:
@@ -121,9 +127,12 @@ class NumberStyle:
         if not _core_pattern(self.decimal, self.thousands, False).fullmatch(core):
             return np.nan
         digits = re.sub(GROUPS[self.thousands], "", core) if self.thousands else core
-        number = float(digits.replace(self.decimal, ".") + (found["exponent"] or ""))
+        power, unit = _scale(found) if self.scaled else (0, _unit(found))
+        exponent = f"e{power}" if power else found["exponent"] or ""
+        number = float(digits.replace(self.decimal, ".") + exponent)
         bare = not found["prefix"] and not found["suffix"]
-        if (found["prefix"] or "", _unit(found)) != (self.prefix, self.suffix) and not (
+        unscaled = self.scaled and not self.prefix and not power
+        if (unscaled or (found["prefix"] or "", unit) != (self.prefix, self.suffix)) and not (
             bare and number == 0
         ):
             return np.nan
@@ -148,18 +157,22 @@ class NumberStyle:
             "decimal comma" if self.decimal == "," else "",
             f"thousands separated by {self.thousands!r}" if self.thousands else "",
             f"{kind} {self.affix!r}" if self.affix else "",
+            "K, M and B as thousands, millions and billions" if self.scaled else "",
             "negative ones in parentheses or with a typographic minus" if self.signs else "",
         ]
         return ", ".join(filter(None, words))
 
     def to_dict(self) -> dict[str, Any]:
         """The style as plain JSON values."""
-        return asdict(self)
+        plain = asdict(self)
+        return plain if self.scaled else {k: v for k, v in plain.items() if k != "scaled"}
 
     @classmethod
     def from_dict(cls, plain: Any) -> NumberStyle:
         """The inverse of `to_dict`; raises ValueError for anything else."""
         kinds = {name: type(value) for name, value in asdict(cls()).items()}
+        if isinstance(plain, Mapping):
+            plain = {"scaled": False, **plain}
         if not isinstance(plain, Mapping) or {k: type(v) for k, v in plain.items()} != kinds:
             raise ValueError(f"a style of numbers has the entries {sorted(kinds)}")
         return cls(**plain)
@@ -211,14 +224,17 @@ def infer_style(
     found = [m for m, is_like in zip(matches, like, strict=True) if is_like and m]
     cores = [m["core"].rstrip() for m in found]
     affixes = _affix(found, cores, counts[like])
+    scaled = bool(like.all()) and _are_scaled(found, cores)
+    if scaled:
+        affixes = (affixes[0], "")
     decimal, thousands, ambiguous = _marks_of(cores, counts[like], marks, usual)
     signs = any(m["open"] or m["sign"] in ("−", "–") or m["inner"] == "−" for m in found)
-    style = NumberStyle(decimal, thousands, *affixes, signs, ambiguous)
+    style = NumberStyle(decimal, thousands, *affixes, signs, ambiguous, scaled)
     fits = np.isfinite(style.values(texts))
     share = int(counts[fits].sum())
     all_bracketed = signs and all(m["open"] for m in found)
     phone = thousands == " " and any(m["sign"] == "+" for m in found)
-    refused = share < total if style.has_unit else share * 2 <= total
+    refused = share < total if style.has_unit or scaled else share * 2 <= total
     if refused or all_bracketed or phone or share < int(counts[plain].sum()):
         return PLAIN
     return style
@@ -253,6 +269,25 @@ def _affix(
 
 def _unit(match: re.Match[str]) -> str:
     return (match["suffix"] or "").strip()
+
+
+def _scale(match: re.Match[str]) -> tuple[int, str]:
+    """The power of ten that a suffix is, or 0, and what else the suffix is."""
+    unit = _unit(match)
+    return (SCALES[unit], "") if unit in SCALES and not match["exponent"] else (0, unit)
+
+
+def _are_scaled(found: Sequence[re.Match[str]], cores: Sequence[str]) -> bool:
+    """Whether the suffixes of all cells of a column are factors."""
+    pairs = zip(found, cores, strict=True)
+    nonzero = [match for match, core in pairs if core.strip("0.,") or match["suffix"]]
+    units = {_unit(match) for match in nonzero}
+    if not units & SCALES.keys() or units - SCALES.keys() - {""}:
+        return False
+    currencies = {match["prefix"] for match in nonzero}
+    if None not in currencies:
+        return len(currencies) == 1
+    return len(currencies) == 1 and "" not in units and len({SCALES[one] for one in units}) > 1
 
 
 def _is_currency(text: str) -> bool:

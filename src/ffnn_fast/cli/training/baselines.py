@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ffnn_fast.cli.stored_baselines import FARTHEST, LinearModel
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import is_constant
 
 Array = np.ndarray
 ITERATIONS = 100
-FARTHEST = 20.0  # deviations: values beyond them count as these
 STRENGTHS = tuple(10.0**power for power in range(-3, 4))
 
 
-def ridge(X: Array, y: Array, strength: float) -> Callable[[Array], Array]:
+def ridge(X: Array, y: Array, strength: float) -> LinearModel:
     """The linear model that minimises ``‖y − Z w − c‖² + strength ‖w‖²``, Z standardised X.
 
     Parameters
@@ -26,15 +26,14 @@ def ridge(X: Array, y: Array, strength: float) -> Callable[[Array], Array]:
 
     Returns
     -------
-    function
-        From rows (m, d) to predictions (m,) or (m, k).
+    LinearModel
     """
     centre, spread = X.mean(axis=0), X.std(axis=0)
     spread = np.where(is_constant(X), 1.0, spread)
     Z, mean = (X - centre) / spread, y.mean(axis=0)
     gram = Z.T @ Z + strength * np.eye(Z.shape[1])
     w = np.linalg.solve(gram, Z.T @ (y - mean))
-    return lambda rows: (rows - centre) / spread @ w + mean
+    return LinearModel(centre, spread, w, np.asarray(mean))
 
 
 def tuned_ridge(X: Array, y: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
@@ -51,22 +50,16 @@ def tuned_ridge(X: Array, y: Array, rng: np.random.Generator) -> Callable[[Array
     return ridge(X, y, min(STRENGTHS, key=error))
 
 
-def logistic_regression(X: Array, labels: Array, n_classes: int) -> Callable[[Array], Array]:
-    """Softmax of a linear map of standardised X; penalty ``‖W‖² / 2`` beside the sum of losses.
-
-    Returns a function from rows, (m, d), to probabilities, (m, n_classes).
-    """
+def logistic_regression(X: Array, labels: Array, n_classes: int) -> LinearModel:
+    """Softmax of a linear map of standardised X; penalty ``‖W‖² / 2`` beside the sum of losses."""
     centre, spread = X.mean(axis=0), np.where(is_constant(X), 1.0, X.std(axis=0))
-
-    def standardised(rows: Array) -> Array:
-        return np.clip((rows - centre) / spread, -FARTHEST, FARTHEST)
-
+    Z = np.clip((X - centre) / spread, -FARTHEST, FARTHEST)
     net = Network(
         [X.shape[1], n_classes], output="softmax", loss="cross_entropy", dtype="float64",
         l2=1 / len(X), initializer="zeros", seed=0, n_threads=1,
     )  # fmt: skip
-    net.minimize(standardised(X), labels, "L-BFGS-B", max_iterations=ITERATIONS)
-    return lambda rows: net.forward(standardised(rows))
+    net.minimize(Z, labels, "L-BFGS-B", max_iterations=ITERATIONS)
+    return LinearModel(centre, spread, net.weights[0].T.copy(), net.biases[0].copy(), classes=True)
 
 
 def nearest_mean(X: Array, labels: Array, n_classes: int) -> Callable[[Array], Array]:

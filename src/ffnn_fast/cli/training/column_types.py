@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ffnn_fast._columns.dates import date_format
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import EXACT, Table
 
@@ -36,9 +37,11 @@ def target_column(
     """
     missing = table.missing(name, words)
     values, bad = table.numbers(name, words)
-    known, notes = values[~missing], tuple[str, ...]()
-    if task == "auto" and int(bad.sum()) * 2 > int((~missing).sum()):
-        task = "classification"
+    known, notes, dates = values[~missing], tuple[str, ...](), None
+    if task != "classification" and int(bad.sum()) * 2 > int((~missing).sum()):
+        dates = date_format(table.texts(name, words)[~missing])
+        if task == "auto":
+            task, notes = "classification", _date_note(name, dates)
     if task == "auto":
         table.check_cells(name, bad, words, CLASS_ADVICE)
         style = table.styles.get(name)
@@ -46,6 +49,8 @@ def target_column(
         values_only = of_values or amounts
         task, notes = ("regression", ()) if values_only else _task_of_numbers(name, known)
     if task == "regression":
+        if dates:
+            raise CommandError(_of_dates(table, name, dates))
         table.check_cells(name, bad, words, CLASS_ADVICE)
         return Target(task, values, missing, notes)
     texts = table.texts(name, words)
@@ -54,11 +59,31 @@ def target_column(
         texts[~missing] = [f"{value:.17g}" for value in known]
     n_classes = len(set(texts[~missing]))
     if n_classes > max(2, len(known) / 2):
+        if dates:
+            raise CommandError(_of_dates(table, name, dates))
         raise CommandError(
             f"{table.path}: target {name!r} has {n_classes} classes in {len(known)} rows; choose "
             "another --target, or use --task regression if it holds numbers"
         )
     return Target(task, texts, missing, notes)
+
+
+def _date_note(name: str, dates: str | None) -> tuple[str, ...]:
+    """That dates are taken as classes."""
+    if not dates:
+        return ()
+    return (
+        f"note: the target {name!r} holds dates ({dates}), each of which is taken as a class; to "
+        "predict a time, replace them by numbers, such as days",
+    )
+
+
+def _of_dates(table: Table, name: str, dates: str) -> str:
+    """What to do about a target of dates that are too many classes, or no values."""
+    return (
+        f"{table.path}: target {name!r} holds dates ({dates}), which are not values that can be "
+        "predicted; replace them by numbers, such as days, or choose another --target"
+    )
 
 
 def _task_of_numbers(name: str, known: np.ndarray) -> tuple[str, tuple[str, ...]]:

@@ -82,10 +82,10 @@ class Split:
     test: str | None = option(
         Text(), "evaluate on the rows of this file, and train on all others", metavar="FILE"
     )
-    test_fraction: float = option(
+    test_fraction: float | None = option(
         Number(0, 1),
-        "share of the rows held out for evaluation where there is no --test (default: {default})",
-        default=0.2,
+        "share of the rows held out for evaluation where there is no --test (default: 0.2, or 0 of "
+        "fewer than 6 rows)",
         metavar="F",
     )
     cv: int | None = option(

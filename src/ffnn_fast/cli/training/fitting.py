@@ -21,6 +21,7 @@ from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.cli.training import building
 from ffnn_fast.cli.training.choice_settings import LEVENBERG_MARQUARDT
 from ffnn_fast.cli.training.preparing import Prepared
+from ffnn_fast.cli.training.simple_models import quiet_packages
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.history import History
 from ffnn_fast.network import Network
@@ -37,7 +38,7 @@ SCIPY_REASONS = {  # part of a message of SciPy → what it means
 }
 STEPS_ONLY = (
     *("optimizer", "learning_rate", "schedule", "warm_up", "batch_size", "early_stopping", "tol"),
-    *("max_time", "averaging", "clip_value", "clip_norm", "max_norm", "no_shuffle"),
+    *("max_time", "averaging", "clip_value", "clip_norm", "max_norm"),
     *("diagnostics", "metrics", "log", "tensorboard", "checkpoint", "resume"),
     *("checkpoint_every", "finish_on_interrupt"),
     *("validation_fraction",),
@@ -65,10 +66,10 @@ class Fitted:
     training: dict[str, str]
     ended: str
 
-    def save(self, path: str, results: Table) -> None:
+    def save(self, path: str, results: Table, baselines: str = "") -> None:
         """Write the model file, with the options and scores of the training in its summary."""
         summary = self.training | summarised(results)
-        preprocessing = replace(self.preprocessing, summary=summary)
+        preprocessing = replace(self.preprocessing, summary=summary, baselines=baselines)
         try:
             self.network.save(path, extra={KEY: preprocessing.to_json()})
         except ValueError as error:
@@ -77,8 +78,10 @@ class Fitted:
 
 @contextmanager
 def library_errors() -> Iterator[None]:
-    """Errors of the library, and a divergence, as CommandErrors."""
-    with warnings.catch_warnings():
+    """Errors of the library, and a divergence, as CommandErrors; no warnings of the packages that
+    it uses, which name no option of the command.
+    """
+    with quiet_packages():
         warnings.simplefilter("error", DivergedWarning)
         warnings.filterwarnings("error", "Unknown solver options")  # SciPy's
         try:
@@ -161,7 +164,7 @@ def _solve(
         )
     X, y, weight = _part(prepared, prepared.train, network.spec.dtype)
     most = options.training.epochs or ITERATIONS
-    with progress("solving", most) as show:
+    with progress("solving", most, unit="iteration") as show:
         history: History
         if name == LEVENBERG_MARQUARDT:
             # The records of several starts interleave, so a bar could not show them.

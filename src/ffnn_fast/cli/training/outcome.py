@@ -13,12 +13,15 @@ from ffnn_fast.cli.evaluation.report import Report
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.output import CommandError, write_line
+from ffnn_fast.cli.stored_baselines import MOST, StoredBaselines
 from ffnn_fast.cli.training import building, comparing, fitting, folds, preparing
 from ffnn_fast.cli.training.fitting import library_errors
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.simple_models import (
+    LINEAR,
     Baseline,
     EncodedRows,
+    constant_of,
     constants,
     simple_models,
     some_rows,
@@ -44,7 +47,7 @@ class Outcome:
     network : Network
         The model, or the first of its bag.
     save : callable
-        ``save(path, results)`` writes the model file.
+        ``save(path, results, baselines)`` writes the model file.
     training : dict of str to str
         How it was trained, by name.
     ended : str
@@ -61,12 +64,14 @@ class Outcome:
     importances : dict of str to float
     losses : list of float
         The held-out loss after each epoch, if the parameters are those of the last epoch.
+    encoding : callable
+        ``encoding()`` is the preprocessing of the simple models as JSON text; empty: the model's.
     fold_outcomes : callable
         ``fold_outcomes()`` trains a model for each fold of ``--cv``.
     """
 
     network: Network
-    save: Callable[[str, Table], None]
+    save: Callable[[str, Table, str], None]
     training: dict[str, str]
     ended: str
     history: History
@@ -77,6 +82,7 @@ class Outcome:
     columns: list[tuple[str, ...]]
     importances: Mapping[str, float]
     losses: Sequence[float] = ()
+    encoding: Callable[[], str] = str
     fold_outcomes: Callable[[], Iterator[Outcome]] = lambda: iter(())
 
     def baselines(self, kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
@@ -85,6 +91,17 @@ class Outcome:
             return {}, []
         found, notes = self.simple(tuple(dict.fromkeys(kinds)))
         return found | constants(self.known, self.evaluation), notes
+
+    def stored(self, baselines: Mapping[str, Baseline]) -> str:
+        """The constant and the linear model as JSON text, for the model file."""
+        if not baselines:
+            return ""
+        constant, model = constant_of(self.known, self.evaluation), None
+        if LINEAR in baselines:
+            model = baselines[LINEAR].model
+        if model is None or model.W.size > MOST:
+            return StoredBaselines(constant).to_json()
+        return StoredBaselines(constant, model.to_dict(), self.encoding()).to_json()
 
     def results(self, baselines: Mapping[str, Baseline]) -> Table:
         """The scores of the model and of the baselines."""
@@ -194,6 +211,7 @@ def _tabular(found: TrainingTable, options: TrainOptions, announce: Announce) ->
         model.network, fitted.save, fitted.training, fitted.ended, model.estimator.histories_[0],
         evaluation, rows.on, rows.y, partial(_simple, found, rows, options),
         rows.uses, model.importances,
+        encoding=lambda: preparing.fitted(found, options).to_json(),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from ffnn_fast.cli.table import Table, abbreviated
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.trained_models import is_tabular, load_plain
 from ffnn_fast.cli.training.examining import MANY_LEVELS, use_table, used
-from ffnn_fast.cli.training.splitting import arrangement_of, split
+from ffnn_fast.cli.training.splitting import arrangement_of, not_held_out, split
 from ffnn_fast.cli.training.train_options import Model, TrainOptions
 from ffnn_fast.cli.training.training_table import (
     TrainingTable,
@@ -120,7 +120,8 @@ def continued(path: str, options: TrainOptions, start: str) -> Prepared:
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
     prepared = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
-    notes = [*table.notes, *arranged.notes(test, validation)]
+    unjudged = not_held_out(options, len(y), test)
+    notes = [*table.notes, *unjudged, *arranged.notes(test, validation)]
     return _completed(prepared, options, table, notes)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
+from ffnn_fast.cli.stored_baselines import LinearModel, StoredBaselines, linear_outputs
+from ffnn_fast.cli.table_preprocessing import TablePreprocessing
+from ffnn_fast.cli.trained_models import TrainedModel
 from ffnn_fast.cli.training.baselines import logistic_regression, ridge
 from ffnn_fast.preprocessing import CategoricalColumn, TableEncoder
 
@@ -31,10 +37,13 @@ class Baseline:
         Labels or values in the target's units.
     proba : array of shape (n, k) or None
         Probabilities of the classes.
+    model : LinearModel or None
+        The linear model, which is stored.
     """
 
     predicted: Array
     proba: Array | None = None
+    model: LinearModel | None = None
 
 
 class EncodedRows(NamedTuple):
@@ -61,6 +70,43 @@ class EncodedRows(NamedTuple):
     n_classes: int
 
 
+@contextmanager
+def quiet_packages() -> Iterator[None]:
+    """Without the warnings of scikit-learn and SciPy, such as of many classes, in any thread."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(sklearn|scipy)(\.|$)")
+        yield
+
+
+def stored_models(model: TrainedModel, columns: Mapping[str, Array], n: int) -> dict[str, Baseline]:
+    """The predictions of the simple models in a model file for n rows of typed columns.
+
+    Raises
+    ------
+    ModelFileError
+        If they are damaged.
+    """
+    layout = model.layout
+    if not layout.baselines:
+        return {}
+    k = len(layout.target.classes)
+    try:
+        stored = StoredBaselines.from_json(layout.baselines, k)
+        found = {}
+        if stored.linear is not None:
+            text, own = stored.encoding, layout
+            encoding = TablePreprocessing.from_json(text) if text else own
+            if not isinstance(encoding, TablePreprocessing):
+                raise ValueError("the linear model has no encoding")
+            d = len(encoding.inputs.feature_names)
+            linear = LinearModel.from_dict(stored.linear, d, k)
+            outputs = linear_outputs(linear, encoding.encoded, columns, n)
+            found[LINEAR] = of_classes(outputs) if k else Baseline(outputs)
+    except (KeyError, ValueError) as error:
+        raise ModelFileError(f"the baselines in the model file are damaged: {error}") from error
+    return found | of_constant(stored.constant, n)
+
+
 def some_rows(n: int) -> Array:
     """The rows 0 .. n - 1, sorted, or MOST_ROWS of them at random."""
     if n <= MOST_ROWS:
@@ -70,12 +116,26 @@ def some_rows(n: int) -> Array:
 
 def constants(y: Array, evaluation: ScoredRows) -> dict[str, Baseline]:
     """The constant that fits the targets y of the training rows best: labels or values."""
-    n = len(evaluation.truth)
+    return of_constant(constant_of(y, evaluation), len(evaluation.truth))
+
+
+def constant_of(y: Array, evaluation: ScoredRows) -> Array:
+    """The mean of values, or the share of each class among labels."""
     if not evaluation.is_classification:
-        return {"mean of the training rows": Baseline(np.full(n, y.mean()))}
-    share = np.bincount(y, minlength=evaluation.n_known) / len(y)
-    most = Baseline(np.full(n, share.argmax()), np.tile(share, (n, 1)))
-    return {"most frequent class": most}
+        return np.asarray(y.mean())
+    return np.bincount(y, minlength=evaluation.n_known) / len(y)
+
+
+def of_constant(constant: Array, n: int) -> dict[str, Baseline]:
+    """The predictions of `constant_of` for n rows."""
+    if not constant.ndim:
+        return {"mean of the training rows": Baseline(np.full(n, float(constant)))}
+    return {"most frequent class": of_classes(np.tile(constant, (n, 1)))}
+
+
+def of_classes(proba: Array, model: LinearModel | None = None) -> Baseline:
+    """Predictions by probabilities of classes."""
+    return Baseline(proba.argmax(axis=1), proba, model)
 
 
 def simple_models(
@@ -96,7 +156,8 @@ def simple_models(
         rows = encoded()
         for kind in kinds:
             try:
-                found[NAMES[kind]] = fits[kind](rows)
+                with quiet_packages():
+                    found[NAMES[kind]] = fits[kind](rows)
             except FAILURES as error:
                 notes.append(f"note: no {NAMES[kind]}: {error}")
     except FAILURES as error:
@@ -111,9 +172,10 @@ def linear(rows: EncodedRows) -> Baseline:
         part = np.random.default_rng(0).choice(len(X), most, replace=False)
         X, y = X[part], y[part]
     if not rows.n_classes:
-        return Baseline(ridge(X, y, 1.0)(rows.others))
-    proba = logistic_regression(X, y, rows.n_classes)(rows.others)
-    return Baseline(proba.argmax(axis=1), proba)
+        values = ridge(X, y, 1.0)
+        return Baseline(values(rows.others), model=values)
+    proba = logistic_regression(X, y, rows.n_classes)
+    return of_classes(proba(rows.others), proba)
 
 
 def boosted(rows: EncodedRows) -> Baseline:

@@ -15,6 +15,8 @@ from ffnn_fast.cli.training.train_options import Stopping, Training, TrainOption
 
 Array = np.ndarray
 SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+HELD_OUT = 0.2  # share of the rows on which the model is evaluated
+LEAST_HELD_OUT = 6  # rows; of fewer none are held out by default
 VALIDATED = 0.15  # share of the training rows on which the epoch of a plain model is chosen
 LEAST_VALIDATED = 20  # training rows; of fewer none validate by default
 
@@ -42,6 +44,11 @@ class Arrangement:
         times = None if self.times is None else self.times[rows]
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, times=times, groups=groups)
+
+    def for_fit(self) -> dict[str, Array]:
+        """The arguments of the fit of a tabular model; none if all rows have one value."""
+        given = {"times": self.times, "groups": self.groups}
+        return {k: v for k, v in given.items() if v is not None and len(np.unique(v)) > 1}
 
     def hold_out(
         self, n: int, fraction: float, rng: np.random.Generator, labels: Array | None
@@ -163,7 +170,9 @@ def split(
 
     `validates` is whether some rows choose the epoch where no option determines it.
     """
-    held = 0.0 if options.split.test else options.split.test_fraction
+    given = options.split.test_fraction
+    held = HELD_OUT if n >= LEAST_HELD_OUT else 0.0
+    held = 0.0 if options.split.test else held if given is None else given
     train, test = arranged.hold_out(n, held, rng, labels)
     validated = needs_validation(options.stopping, options.training)
     followed = options.split.validation_fraction
@@ -180,9 +189,22 @@ def split(
         )
     if len(rest) < 2:
         raise CommandError(f"{path} leaves {len(rest)} rows to train on; at least 2 are needed")
-    _check_share("--test-fraction", held, n, len(test))
-    _check_share("--validation-fraction", followed, len(train), len(validation))
+    if given is not None:
+        _check_share("--test-fraction", held, n, len(test))
+    if options.split.validation_fraction is not None:
+        _check_share("--validation-fraction", followed, len(train), len(validation))
     return train[rest], train[validation], test
+
+
+def not_held_out(options: TrainOptions, n: int, test: Array) -> list[str]:
+    """A sentence if no rows of n are held out although no option determines it."""
+    if len(test) or options.split.test or options.split.test_fraction is not None:
+        return []
+    why = f"{n} rows are too few" if n < LEAST_HELD_OUT else "all rows must stay together"
+    return [
+        f"note: no rows are held out, as {why}: the scores are those of rows that the model was "
+        "trained on"
+    ]
 
 
 def _check_share(name: str, fraction: float, n: int, count: int) -> None:

@@ -17,6 +17,7 @@ from ffnn_fast.cli.trained_models import TabularModel
 from ffnn_fast.cli.training.examining import use_table, used
 from ffnn_fast.cli.training.fitting import library_errors
 from ffnn_fast.cli.training.preparing import left_out_note, rows_line, target_line
+from ffnn_fast.cli.training.splitting import Arrangement
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.cli.training.training_table import (
     TrainingTable,
@@ -57,6 +58,8 @@ class TabularRows:
     notes : list of str
     uses : list of tuple of str
         How each column is used, for `output.aligned`.
+    arranged : Arrangement
+        What keeps the rows that train together, or in order.
     """
 
     layout: TabularLayout
@@ -69,6 +72,7 @@ class TabularRows:
     on: str
     notes: list[str]
     uses: list[tuple[str, ...]]
+    arranged: Arrangement
 
 
 def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
@@ -96,11 +100,8 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
         y_others = y[rows]
         notes += note_unknown(Targets(rows, y_others, unknown), target, found.table.path)
     held = len(y_others) if options.split.test else len(test)
-    if options.split.time_column or options.split.group_column:
-        notes.append(
-            "note: the bag is chosen and calibrated on random folds of the training rows, across "
-            "times and groups; only the held-out rows are apart"
-        )
+    arranged = found.arranged.part(train)
+    notes += _of_folds(arranged)
     first = rows_line(found.table.path, len(train), 0, held)
     return TabularRows(
         layout,
@@ -113,7 +114,25 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
         f"the {len(y_others)} {'held-out' if held else 'training'} rows",
         [f"{first}; {target_line(target)}", *notes],
         use_table(found.uses),
+        arranged,
     )
+
+
+def _of_folds(arranged: Arrangement) -> list[str]:
+    """A sentence about the folds within the training rows, if these are not random."""
+    if arranged.times is not None and len(np.unique(arranged.times)) > 1:
+        return [
+            f"note: the folds that choose and calibrate the bag are blocks of time by "
+            f"{arranged.shown!r}"
+        ]
+    if arranged.groups is not None and len(np.unique(arranged.groups)) > 1:
+        return ["note: the folds that choose and calibrate the bag hold whole groups"]
+    if arranged.times is None and arranged.groups is None:
+        return []
+    return [
+        f"note: all training rows have one value of {arranged.shown!r}, so that the bag is chosen "
+        "and calibrated on random folds of them"
+    ]
 
 
 def _of_training(found: TrainingTable) -> tuple[TargetEncoder, Array, tuple[str, ...]]:
@@ -146,10 +165,10 @@ class FittedTabular:
     training: dict[str, str]
     ended: str
 
-    def save(self, path: str, results: Table) -> None:
+    def save(self, path: str, results: Table, baselines: str = "") -> None:
         """Write the model file, with the options and scores of the training in its summary."""
         summary = self.training | summarised(results)
-        layout = replace(self.model.layout, summary=summary)
+        layout = replace(self.model.layout, summary=summary, baselines=baselines)
         try:
             self.model.estimator.save(path, extra={TABLE_KEY: layout.to_json()})
         except ValueError as error:
@@ -164,7 +183,7 @@ def fit_tabular(rows: TabularRows, options: TrainOptions) -> FittedTabular:
     if layout.target.task == "classification":
         y = layout.target.decode(rows.y)
     with library_errors():
-        estimator.fit(rows.columns, y, rows.weight)
+        estimator.fit(rows.columns, y, rows.weight, **rows.arranged.for_fit())
     spent = perf_counter() - began
     counts = [len(history) for history in estimator.histories_]
     epochs = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{counts[0]}"

@@ -18,7 +18,7 @@ from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.tabular_layout import TabularLayout
 from ffnn_fast.cli.training.column_types import Target, target_column
 from ffnn_fast.cli.training.examining import ColumnOptions, ColumnUse, examine, used
-from ffnn_fast.cli.training.splitting import arrangement_of, split
+from ffnn_fast.cli.training.splitting import Arrangement, arrangement_of, not_held_out, split
 from ffnn_fast.cli.training.telling import telling_notes
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.losses import LOSSES
@@ -47,6 +47,8 @@ class TrainingTable:
     train, validation, test : arrays of int
         Indices below m.
     notes : list of str
+    arranged : Arrangement
+        What keeps the rows together, or in order.
     """
 
     table: Table
@@ -59,6 +61,7 @@ class TrainingTable:
     validation: Array
     test: Array
     notes: list[str]
+    arranged: Arrangement
 
 
 class OtherTable(NamedTuple):
@@ -119,10 +122,13 @@ def read_training_table(path: str, options: TrainOptions, *, validates: bool) ->
     notes = [
         *table.notes,
         *column.notes,
+        *not_held_out(options, len(rows), test),
         *arranged.notes(test, validation),
         *telling_notes(uses, rows, target.encode(values), classifies),
     ]
-    return TrainingTable(table, uses, target, rows, values, weight, train, validation, test, notes)
+    return TrainingTable(
+        table, uses, target, rows, values, weight, train, validation, test, notes, arranged
+    )
 
 
 def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[ColumnUse]]:
@@ -136,7 +142,9 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
             try:
                 names.append(table.find(one))
             except CommandError as error:
-                problems.append(f"{flag(option)}: {error}")
+                last = option == "target" and not table.has_header
+                hint = "; for the last column, use --target -1" if last else ""
+                problems.append(f"{flag(option)}: {error}{hint}")
         return names
 
     dropped, categorical = found("drop", columns.drop), found("categorical", columns.categorical)
