@@ -25,6 +25,7 @@ from ffnn_fast.engine import isa
 
 pytestmark = pytest.mark.engine
 FUNCTIONS = (
+    "first_layer_digest",
     "forward",
     "forward_many",
     "loss",
