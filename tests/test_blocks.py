@@ -182,3 +182,11 @@ def test_predictions_convert_rows_in_blocks(tmp_path, monkeypatch):
     bad[700, 2] = np.nan
     with pytest.raises(ValueError, match="row 700, column 2"):
         net.forward(bad)
+
+
+def test_calls_other_than_partial_fit_refuse_them():
+    X = np.zeros((9, 3), np.float32)
+    net, blocks = Network([3, 2], seed=0), RowBlocks(X, np.arange(9) % 2)
+    for call in (lambda: net.fit(blocks, None), lambda: net.predict(blocks)):
+        with pytest.raises(TypeError, match="X is RowBlocks, which only"):
+            call()
