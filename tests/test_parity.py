@@ -119,6 +119,13 @@ def test_every_output_and_loss(engine, output, loss, dtype, rtol, rng):
                 compare(engine, spec, random_problem(spec, n, rng, kind), rng, rtol)
 
 
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+def test_every_loss_of_weighted_samples_in_several_panels(engine, output, loss, dtype, rtol, rng):
+    spec = NetworkSpec((3, 5, 4), "tanh", output, loss, dtype)
+    for kind in ("labels", "dense"):
+        compare(engine, spec, random_problem(spec, 71, rng, kind, weighted=True), rng, rtol)
+
+
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("n", [1, 2, 31, 64, 1025])
 def test_odd_sizes_with_weights_and_penalty(engine, sizes, n, dtype, rtol, rng):

