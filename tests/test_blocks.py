@@ -217,3 +217,11 @@ def test_what_is_no_array_and_no_path(X, error, match):
 def test_arguments_for_parquet(given, error, match):
     with pytest.raises(error, match=match):
         RowBlocks.of_parquet(*given)
+
+
+def test_calls_other_than_partial_fit_refuse_them():
+    X = np.zeros((9, 3), np.float32)
+    net, blocks = Network([3, 2], seed=0), RowBlocks(X, np.arange(9) % 2)
+    for call in (lambda: net.fit(blocks, None), lambda: net.predict(blocks)):
+        with pytest.raises(TypeError, match="X is RowBlocks, which only"):
+            call()

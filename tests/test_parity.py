@@ -27,33 +27,13 @@ from ffnn_fast.engine import isa
 
 pytestmark = pytest.mark.engine
 FUNCTIONS = (
-    "forward",
-    "forward_many",
-    "loss",
-    "loss_gradient",
-    "loss_many",
-    "train_epoch",
-    "update",
-    "workspace_size",
-    "normal_equations",
-    "normal_workspace_size",
-    "vjp",
-    "vjp_workspace_size",
-    "input_gradient",
-    "input_jacobian",
-    "jvp",
-    "parameter_jacobian",
-    "jacobian_workspace_size",
-    "JacobianPredictor",
-    "taylor",
-    "taylor_gradient",
-    "taylor_jacobian",
-    "taylor_workspace_size",
-    "hessian_product",
-    "Plan",
-    "PointFunction",
+    "first_layer_digest", "forward", "forward_many", "loss", "loss_gradient", "loss_many",
+    "train_epoch", "update", "workspace_size", "normal_equations", "normal_workspace_size", "vjp",
+    "vjp_workspace_size", "input_gradient", "input_jacobian", "jvp", "parameter_jacobian",
+    "jacobian_workspace_size", "JacobianPredictor", "taylor", "taylor_gradient",
+    "taylor_jacobian", "taylor_workspace_size", "hessian_product", "Plan", "PointFunction",
     "Predictor",
-)
+)  # fmt: skip
 SIZES = [(1, 2), (3, 1, 5), (7, 13, 3), (17, 33, 9, 4), (65, 31, 2)]
 
 

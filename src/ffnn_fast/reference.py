@@ -18,6 +18,7 @@ from ffnn_fast._reference.derivatives import (
     vjp,
     vjp_workspace_size,
 )
+from ffnn_fast._reference.digests import digest_of, with_transposed
 from ffnn_fast._reference.group_steps import move, move_groups
 from ffnn_fast._reference.hessian import hessian_product
 from ffnn_fast._reference.input_blocks import further_gradient
@@ -33,6 +34,7 @@ from ffnn_fast._reference.propagation import (
     matrix_product,
     output_gradient,
     outputs_gradient,
+    penalty,
 )
 from ffnn_fast._reference.taylor import (
     taylor,
@@ -88,7 +90,7 @@ Array = np.ndarray
 CLIP_FLOOR = 1e-6  # added to ‖∇θ‖ by torch.nn.utils.clip_grad_norm_
 
 
-def workspace_size(plan: Plan, n: int) -> int:
+def workspace_size(plan: Plan, n: int, forward_only: bool = False) -> int:
     """Elements of scratch that a call on `n` rows needs: none."""
     return 0
 
@@ -123,22 +125,22 @@ def losses_of_head(plan: Plan, y: Array, a_L: Array, y_hat: Array) -> Array:
     return losses.sum(axis=1) if losses.ndim == 2 else losses
 
 
-def penalty(plan: Plan, params: Array) -> float:
-    """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|; biases are not penalised."""
-    spec, total = plan.spec, 0.0
-    for W, l1, l2 in zip(spec.weights(params), spec.layer_l1, spec.layer_l2, strict=True):
-        if l2 != 0:
-            total += 0.5 * l2 * float((W.astype(np.float64) ** 2).sum())
-        if l1 != 0:
-            total += l1 * float(np.abs(W).sum(dtype=np.float64))
-    return total
+def first_layer_digest(plan: Plan, params: Array) -> int:
+    """A number that differs, but for a chance of 2⁻⁶⁴, when W_1 does."""
+    return digest_of(plan.spec.weights(params)[0])
 
 
 def forward(
-    plan: Plan, params: Array, X: Array, out: Array, work: Array | None, order: Array | None = None
-) -> None:
-    """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,)."""
+    plan: Plan, params: Array, X: Array, out: Array, work: Array | None,
+    order: Array | None = None, transposed: Array | None = None, is_current: bool = False,
+) -> None:  # fmt: skip
+    """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,).
+
+    `transposed` (n_0, n_1) := W_1ᵀ, for sparse rows, which read it, unless it holds that already.
+    """
     rows = X if order is None else X[order]
+    if transposed is not None:
+        params = with_transposed(plan.spec, params, transposed, is_current)
     out[...] = forward_propagation(plan, params, rows)[1][-1]
 
 

@@ -41,6 +41,10 @@ def as_rows(X: Any, spec: NetworkSpec, name: str = "X", sparse: bool = False) ->
     """
     if sparse and spec.inputs is None and is_sparse(X):
         return as_sparse_rows(X, spec.n_inputs, spec.dtype, name), False
+    if hasattr(X, "block_rows"):
+        raise TypeError(
+            f"{name} is {type(X).__name__}, which only Network.partial_fit takes: one pass a call"
+        )
     rows = as_numbers(X, name)
     single = rows.ndim == 1
     if single:

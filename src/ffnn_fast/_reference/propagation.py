@@ -184,6 +184,17 @@ def back_propagation(
     return da, dh, dW, db
 
 
+def penalty(plan: Plan, params: Array) -> float:
+    """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|; biases are not penalised."""
+    spec, total = plan.spec, 0.0
+    for W, l1, l2 in zip(spec.weights(params), spec.layer_l1, spec.layer_l2, strict=True):
+        if l2 != 0:
+            total += 0.5 * l2 * float((W.astype(np.float64) ** 2).sum())
+        if l1 != 0:
+            total += l1 * float(np.abs(W).sum(dtype=np.float64))
+    return total
+
+
 def matrix_product(A: Array, B: Array) -> Array:
     """A @ B, without NumPy's warning of an invalid value, as in the compiled engine.
 

@@ -24,7 +24,7 @@ from ffnn_fast._runtime.durations import LONG_CALL, Durations
 from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._runtime.predict_functions import JacobianFunction, PredictFunction
 from ffnn_fast._runtime.reference_stepper import ReferenceStepper
-from ffnn_fast._runtime.sparse_plans import for_sparse_rows
+from ffnn_fast._runtime.sparse_plans import for_sparse_rows, forward_transposed, reads_transposed
 from ffnn_fast._runtime.threads import openmp_limit
 from ffnn_fast._scalars import LARGEST
 from ffnn_fast.optimizers import StepRule
@@ -163,8 +163,11 @@ class BoundNetwork:
         if n == 1 and self._keeps_predictors:
             return self._forward_of_one(X if order is None else X[order])
         out = np.empty((n, self.spec.n_outputs), dtype=self.spec.dtype)
+        if self.compiled and isinstance(X, SparseRows) and reads_transposed(self.spec, X, n):
+            forward_transposed(self, X, order, out)
+            return out
         size, options = self.backend.workspace_size, () if order is None else (order,)
-        self._scratched(size, self.backend.forward, 1, (X, out), options, n)
+        self.scratched(size, self.backend.forward, 1, (X, out), options, n)
         return out
 
     def of_row(self, X: Any) -> Array | None:
@@ -229,7 +232,7 @@ class BoundNetwork:
         if work is not None:
             return self._call(self.backend.loss, samples.n, 1, X, Y, weight, work, *options)
         size, function = self.backend.workspace_size, self.backend.loss
-        return self._scratched(size, function, 1, (X, Y, weight), options, samples.n)
+        return self.scratched(size, function, 1, (X, Y, weight), options, samples.n)
 
     def loss_gradient(
         self,
@@ -249,7 +252,7 @@ class BoundNetwork:
         options = () if mask is None else (mask,)
         function, size = self.backend.loss_gradient, self.backend.workspace_size
         if work is None:
-            value = self._scratched(size, function, 3, (X, Y, weight, grad), options)
+            value = self.scratched(size, function, 3, (X, Y, weight, grad), options)
         else:
             value = self._call(function, len(X), 3, X, Y, weight, grad, work, *options)
         return value, grad
@@ -264,7 +267,7 @@ class BoundNetwork:
         grad = aligned_empty(len(self.params), self.spec.dtype)
         size = self.backend.vjp_workspace_size
         given = () if mask is None else (mask,)
-        self._scratched(size, self.backend.vjp, 3, (X, grad_y_hat, y_hat, grad, grad_X), given)
+        self.scratched(size, self.backend.vjp, 3, (X, grad_y_hat, y_hat, grad, grad_X), given)
         return y_hat, grad, grad_X
 
     def input_gradient(self, samples: Samples) -> Array:
@@ -272,7 +275,7 @@ class BoundNetwork:
         X, Y, weight = samples.X, samples.Y, samples.sample_weight
         grad_X = np.empty_like(X)
         size = self.backend.vjp_workspace_size
-        self._scratched(size, self.backend.input_gradient, 2, (X, Y, weight, grad_X))
+        self.scratched(size, self.backend.input_gradient, 2, (X, Y, weight, grad_X))
         return grad_X
 
     def jacobian(self, X: Array) -> Array:
@@ -281,14 +284,14 @@ class BoundNetwork:
         J = np.empty((n, spec.n_outputs, spec.n_inputs), dtype=spec.dtype)
         passes = 1 + min(spec.n_outputs, spec.n_inputs if self.compiled else spec.n_outputs)
         size = self.backend.jacobian_workspace_size
-        self._scratched(size, self.backend.input_jacobian, passes, (X, None, J))
+        self.scratched(size, self.backend.input_jacobian, passes, (X, None, J))
         return J
 
     def jvp(self, X: Array, V: Array) -> tuple[Array, Array]:
         """ŷ and (∂ŷ_i/∂x_i) v_i for the rows v_i of V, both (n, n_L)."""
         y_hat, out = (np.empty((len(X), self.spec.n_outputs), self.spec.dtype) for _ in range(2))
         size = self.backend.jacobian_workspace_size
-        self._scratched(size, self.backend.jvp, 2, (X, V, y_hat, out))
+        self.scratched(size, self.backend.jvp, 2, (X, V, y_hat, out))
         return y_hat, out
 
     def parameter_jacobian(self, X: Array) -> Array:
@@ -297,10 +300,10 @@ class BoundNetwork:
         J = np.empty((n, spec.n_outputs, spec.n_params), dtype=spec.dtype)
         # To write an entry to a new page of J takes as long as a hundred operations.
         size, passes = self.backend.jacobian_workspace_size, 1 + 100 * spec.n_outputs
-        self._scratched(size, self.backend.parameter_jacobian, passes, (X, J))
+        self.scratched(size, self.backend.parameter_jacobian, passes, (X, J))
         return J
 
-    def _scratched(
+    def scratched(
         self,
         size: Callable[[Any, int], int],
         function: Any,

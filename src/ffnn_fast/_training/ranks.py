@@ -98,14 +98,25 @@ class Distributed:
         return slice(rank * n // size, (rank + 1) * n // size)
 
 
-def _check_communicator(comm: Any) -> None:
-    """ModuleNotFoundError without mpi4py; TypeError for anything but a communicator of it."""
+def world() -> Any:
+    """The communicator of all ranks that the launcher has started."""
+    return _mpi().COMM_WORLD
+
+
+def _mpi() -> Any:
+    """The module MPI; ModuleNotFoundError without mpi4py."""
     try:
         from mpi4py import MPI
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
             'training on several machines needs mpi4py and an MPI: pip install "ffnn_fast[mpi]"'
         ) from None
+    return MPI
+
+
+def _check_communicator(comm: Any) -> None:
+    """ModuleNotFoundError without mpi4py; TypeError for anything but a communicator of it."""
+    MPI = _mpi()
     if not isinstance(comm, MPI.Intracomm):
         raise TypeError(f"comm must be a communicator of mpi4py or a Distributed, got {comm!r}")
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ffnn_fast.cli.arguments.declaration import flag
@@ -33,26 +34,28 @@ MOST_COLUMNS = 40  # that are listed
 
 def run(options: TrainOptions) -> int:
     """Train and write the model; returns the exit code."""
-    data = _check(options)
-    from ffnn_fast.cli.evaluation import report_files
-    from ffnn_fast.cli.training.model_choice import TABULAR, model_of
+    from ffnn_fast.cli.training import by_ranks
 
-    kind, note = model_of(options)
+    if not by_ranks.launched():
+        return _run(options)
+    return by_ranks.run_by_ranks(options, partial(_run, options, launched=True))
+
+
+def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False) -> int:
+    """The same by one process, or by the ranks of a launcher, of which the first writes."""
+    data = _check(options)
+    kind, note = _kind(options, launched=launched)
     output = options.output or default_output(data, options.target or "model")
-    given = options.reporting.report
-    page = None if options.reporting.no_report else given or f"{os.path.splitext(output)[0]}.html"
-    if given:
-        report_files.check_report(given)
-    elif page and (missing := report_files.missing_packages(page)):
-        write_line(f'note: no report without {" and ".join(missing)}: pip install "ffnn_fast[cli]"')
-        page = None
+    page = _page(options.reporting, output)
     _check_outputs(options, [data], [output, page])
     if note:
         write_line(note)
     from ffnn_fast.cli.training import outcome
 
-    train = outcome.train_tabular if kind == TABULAR else outcome.train_plain
+    train = outcome.train_tabular if kind == "tabular" else outcome.train_plain
     trained = train(data, options, _announce)
+    if not is_first:
+        return 0
     results = trained.results({})
     trained.save(output, results, "")
     write_line(f"{trained.ended}\n")
@@ -76,11 +79,40 @@ def run(options: TrainOptions) -> int:
         write_line(f"\n{remark}")
     write_line(f"\nmodel   {output}")
     if page:
+        from ffnn_fast.cli.evaluation import report_files
+
         facts = [("command", command_text()), ("data", data), *trained.training.items()]
         title = f"{trained.evaluation.target.name}, from {os.path.basename(data)}"
         report_files.write_report(trained.report(title, facts, results, remarks, judged), page)
         write_line(f"report  {page}")
     return 0
+
+
+def _kind(options: TrainOptions, *, launched: bool) -> tuple[str, str]:
+    """The kind of the model, and a note; CommandError for one that no ranks train together."""
+    from ffnn_fast.cli.training.model_choice import TABULAR, model_of
+
+    kind, note = model_of(options)
+    if launched and kind == TABULAR:
+        raise CommandError(
+            "a tabular model is trained by one process: give --model plain, which the ranks of "
+            "mpiexec train together, or leave out mpiexec"
+        )
+    return kind, note
+
+
+def _page(options: Reporting, output: str) -> str | None:
+    """The file of the report, if one is to be written."""
+    from ffnn_fast.cli.evaluation import report_files
+
+    given = options.report
+    page = None if options.no_report else given or f"{os.path.splitext(output)[0]}.html"
+    if given:
+        report_files.check_report(given)
+    elif page and (missing := report_files.missing_packages(page)):
+        write_line(f'note: no report without {" and ".join(missing)}: pip install "ffnn_fast[cli]"')
+        return None
+    return page
 
 
 def _announce(notes: list[str], columns: list[tuple[str, ...]], network: str) -> None:

@@ -151,6 +151,18 @@ cdef inline int put_in_order(batch_t* batch, order) except -1:
     return 0
 
 
+cdef inline bint put_transposed(
+    const plan_t* plan, sparse_t* rows, transposed, bint is_current, int typenum
+) except -1:
+    """The sparse rows read `transposed` (n_0, n_1), W_1ᵀ, unless it is None; whether they do"""
+    if transposed is None:
+        return False
+    require(plan.sparse, "transposed")
+    rows.W = matrix(transposed, typenum, plan.n[0], plan.n[1], "transposed", True)
+    rows.is_current = is_current
+    return True
+
+
 cdef inline batch_t batch_of_arrays(
     const plan_t* plan, X, Y, sample_weight, order, int typenum
 ) except *:
@@ -191,7 +203,7 @@ cdef inline batch_t batch_of_sparse(
     require(
         is_ascending(rows.start, n) and columns_fit(rows.column, count, plan.n[0]), "X.columns"
     )
-    rows.rows, rows.W, rows.done = n, NULL, NULL
+    rows.rows, rows.W, rows.is_current, rows.done = n, NULL, False, NULL
     return inputs_only(rows, n)
 
 

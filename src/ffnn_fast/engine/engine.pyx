@@ -8,21 +8,22 @@ past its end.
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, isfinite
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 cimport numpy as cnp
 
 from ffnn_fast.c_api cimport network_t
 from ffnn_fast.engine.arguments cimport (
     all_below, batch_of_arrays, batch_of_inputs, batch_of_sparse, batch_with_targets, check_array,
-    checked_dropout, hyperparameters, is_plain, matrix, memory_for_gradient, put_in_order, require,
-    require_plain, stack, vector, workspace,
+    checked_dropout, hyperparameters, is_plain, matrix, memory_for_gradient, put_in_order,
+    put_transposed, require, require_plain, stack, vector, workspace,
 )
 from ffnn_fast.engine.derivatives cimport (
     input_jacobians_of_arrays, jacobian_of_arrays, jacobian_scratch, parameter_jacobians_of_arrays,
     pull_arrays_back, run_either_jacobian, tangent_of_arrays, wanted_of_arrays,
 )
 from ffnn_fast.engine.kernels.compiler cimport seconds
+from ffnn_fast.engine.kernels.digest cimport digest_of
 from ffnn_fast.engine.machine cimport machine_t
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
@@ -152,12 +153,15 @@ cdef step_t _masked_step(Plan plan, mask, bint train) except *:
     return step
 
 
-def workspace_size(Plan plan, Py_ssize_t n):
-    """Elements of scratch for calls on `n` rows: activations and errors of a block, and ∇θ."""
+def workspace_size(Plan plan, Py_ssize_t n, bint forward_only=False):
+    """Elements of scratch for calls on `n` rows: activations and errors of a block, and ∇θ.
+
+    With `forward_only` it is that of `forward` with `transposed`.
+    """
     cdef Py_ssize_t size = plan.grad_start(n) + plan.c.P
     if plan.c.sparse:  # W_1ᵀ
         size = padded(size) + plan.c.n[0] * plan.c.n[1]
-    return size
+    return plan.parts_start(n) if forward_only else size
 
 
 cdef void _outputs(
@@ -184,15 +188,29 @@ cdef double _objective(
     return run_loss(&plan.c, step, <const float*>theta, batch, <float*>scratch, threads)
 
 
-def forward(Plan plan, params, X, out, work, order=None):
-    """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,)."""
+def first_layer_digest(Plan plan, params):
+    """A number that differs, but for a chance of 2⁻⁶⁴, when W_1 does."""
+    cdef char* theta = <char*>vector(params, plan.typenum, plan.c.P, "params")
+    cdef Py_ssize_t size = plan.c.n[0] * plan.c.n[1] * plan.c.itemsize
+    cdef uint64_t digest
+    with nogil:
+        digest = digest_of(size, theta + plan.c.W[1] * plan.c.itemsize)
+    return digest
+
+
+def forward(Plan plan, params, X, out, work, order=None, transposed=None, bint is_current=False):
+    """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,).
+
+    `transposed` (n_0, n_1) := W_1ᵀ, for sparse rows, which read it, unless it holds that already.
+    """
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
     cdef sparse_t sparse
     cdef batch_t batch = _inputs(plan, X, &sparse)
     put_in_order(&batch, order)
     cdef void* y = matrix(out, plan.typenum, batch.n, c.n[c.L], "out", True)
-    cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
+    cdef bint given = put_transposed(c, &sparse, transposed, is_current, plan.typenum)
+    cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n, given))
     cdef int threads = _threads_for_outputs(plan, &batch, scratch)
     with nogil:
         _outputs(plan, <char*>theta, &batch, <char*>y, scratch, threads)
@@ -210,7 +228,7 @@ cdef int _threads_for_outputs(Plan plan, const batch_t* batch, void* scratch) no
     cdef sparse_t* sparse = <sparse_t*>batch.X
     if not plan.c.sparse:
         return plan.threads_for(batch.n, 2)
-    if sparse.start[batch.n] > plan.c.n[0] // 8:
+    if sparse.W is NULL and sparse.start[batch.n] > plan.c.n[0] // 8:
         sparse.W = plan.transposed(scratch, batch.n)
     return plan.threads_for_sparse(batch, batch.n, 2)
 

@@ -19,6 +19,7 @@ from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.cli.training import building
+from ffnn_fast.cli.training.by_ranks import together
 from ffnn_fast.cli.training.choice_settings import LEVENBERG_MARQUARDT
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.simple_models import quiet_packages
@@ -135,14 +136,18 @@ def _step(
     if prepared.unknown:  # classes that the network has not have no loss
         followed = followed[prepared.y[followed] < network.spec.n_outputs]
     held = _part(prepared, followed, network.spec.dtype)
+    comm = together()
+    own = slice(None) if comm is None else comm.share(len(X))
+    first = comm is None or comm.comm.rank == 0
     with progress("training", arguments["epochs"]) as show:
         history = network.fit(
-            X,
-            y,
-            sample_weight=weight,
+            X[own],
+            y[own],
+            sample_weight=None if weight is None else weight[own],
             validation_data=held[: 2 if weight is None else 3] if len(followed) else None,
             rng=options.training.seed if prepared.start is not None else None,
-            callbacks=[show, *building.callbacks(options.reporting)],
+            callbacks=[show, *building.callbacks(options.reporting)] if first else [],
+            comm=comm,
             **arguments,
         )
     return history, building.described(options, len(X), task, rate)

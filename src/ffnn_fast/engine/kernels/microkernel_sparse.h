@@ -1,10 +1,14 @@
 /* Sums of rows of a matrix, as sparse rows need them, scaling and transposition. Part of microkernel.h. */
 
+/* Entries from the row of W in use to that which is fetched. */
+#undef MK_ROWS_AHEAD
+#define MK_ROWS_AHEAD 16
+
 /* V vectors of a := a + sum over entries of x W[index], the first `columns` elements of them unless
- * `whole`; V, `whole` constant */
-MK_INLINE void fn(sum_strip)(const int V, const int whole, ptrdiff_t count, const real *x,
-                             const int32_t *index, ptrdiff_t n, const real *W, ptrdiff_t columns,
-                             real *a)
+ * `whole`; V, `whole` constant. Rows of W are fetched ahead, those of the first `known` entries. */
+MK_INLINE void fn(sum_strip)(const int V, const int whole, ptrdiff_t count, ptrdiff_t known,
+                             const real *x, const int32_t *index, ptrdiff_t n, const real *W,
+                             ptrdiff_t columns, real *a)
 {
 #define MK_LOAD(p, v) ((whole || (v) + 1 < V) && V > 1 ? vfn(load)((p) + (v) * LANES) \
                        : vfn(load_some)((p) + (v) * LANES, columns - (v) * LANES))
@@ -12,9 +16,9 @@ MK_INLINE void fn(sum_strip)(const int V, const int whole, ptrdiff_t count, cons
     MK_UNROLL for (int v = 0; v < V; v++) acc[v] = MK_LOAD(a, v);
     for (ptrdiff_t e = 0; e < count; e++) {
         const real *w = W + index[e] * n;
-        if (e + 4 < count)
+        if (e + MK_ROWS_AHEAD < known)
             MK_UNROLL for (int v = 0; v < V; v++)
-                __builtin_prefetch(W + index[e + 4] * n + v * LANES);
+                __builtin_prefetch(W + index[e + MK_ROWS_AHEAD] * n + v * LANES, 0, 2);
         MK_UNROLL for (int v = 0; v < V; v++) acc[v] += x[e] * MK_LOAD(w, v);
     }
     MK_UNROLL for (int v = 0; v < V; v++) {
@@ -24,11 +28,13 @@ MK_INLINE void fn(sum_strip)(const int V, const int whole, ptrdiff_t count, cons
 #undef MK_LOAD
 }
 
-/* a (n,) := a + sum over `count` entries, in order, of x W[index],  W (., n) */
-MK_APART void fn(sum_rows)(ptrdiff_t count, const real *x, const int32_t *index, ptrdiff_t n,
-                           const real *W, real *a)
+/* a (n,) := a + sum over `count` entries, in order, of x W[index],  W (., n); `known` >= count
+ * entries have an index */
+MK_APART void fn(sum_rows)(ptrdiff_t count, ptrdiff_t known, const real *x, const int32_t *index,
+                           ptrdiff_t n, const real *W, real *a)
 {
-#define MK_STRIP(V, whole) fn(sum_strip)(V, whole, count, x, index, n, W + i, n - i, a + i)
+#define MK_STRIP(V, whole) \
+    fn(sum_strip)(V, whole, count, known, x, index, n, W + i, n - i, a + i)
     ptrdiff_t i = 0;
     for (; n - i > 7 * LANES; i += 8 * LANES) {
         if (n - i >= 8 * LANES) MK_STRIP(8, 1);

@@ -61,10 +61,10 @@ cdef extern from "kernels/microkernel.h" nogil:
                              ptrdiff_t lda, const float* W, float* C, ptrdiff_t ldc)
     void mk_rows_product_f64(ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const double* A,
                              ptrdiff_t lda, const double* W, double* C, ptrdiff_t ldc)
-    void mk_sum_rows_f32(ptrdiff_t count, const float* x, const int32_t* index, ptrdiff_t n,
-                         const float* W, float* a)
-    void mk_sum_rows_f64(ptrdiff_t count, const double* x, const int32_t* index, ptrdiff_t n,
-                         const double* W, double* a)
+    void mk_sum_rows_f32(ptrdiff_t count, ptrdiff_t known, const float* x, const int32_t* index,
+                         ptrdiff_t n, const float* W, float* a)
+    void mk_sum_rows_f64(ptrdiff_t count, ptrdiff_t known, const double* x, const int32_t* index,
+                         ptrdiff_t n, const double* W, double* a)
     void mk_turn_f32(ptrdiff_t rows, ptrdiff_t columns, const float* A, ptrdiff_t lda, float* B,
                      ptrdiff_t ldb)
     void mk_turn_f64(ptrdiff_t rows, ptrdiff_t columns, const double* A, ptrdiff_t lda,
@@ -78,14 +78,14 @@ cdef extern from "kernels/microkernel.h" nogil:
 
 
 cdef inline void sum_rows(
-    Py_ssize_t count, const floating* x, const int32_t* index, Py_ssize_t n, const floating* W,
-    floating* a,
+    Py_ssize_t count, Py_ssize_t known, const floating* x, const int32_t* index, Py_ssize_t n,
+    const floating* W, floating* a,
 ) noexcept nogil:
-    """a (n,) := a + Σ_e x_e W[index_e], in the order of the entries; W (·, n)"""
+    """a (n,) := a + Σ_e x_e W[index_e], in the order of the entries; W (·, n); index (known,)"""
     if floating is float:
-        mk_sum_rows_f32(count, x, index, n, W, a)
+        mk_sum_rows_f32(count, known, x, index, n, W, a)
     else:
-        mk_sum_rows_f64(count, x, index, n, W, a)
+        mk_sum_rows_f64(count, known, x, index, n, W, a)
 
 
 cdef inline void turn(

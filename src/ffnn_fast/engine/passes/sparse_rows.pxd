@@ -30,6 +30,7 @@ cdef struct sparse_t:  # X of a batch_t where plan.sparse
     const void* value        # of each entry, of the plan's dtype
     Py_ssize_t rows          # of all
     void* W                  # W_1ᵀ (n_0, n_1); NULL: W_1 is read where it lies
+    bint is_current          # W holds W_1ᵀ already
     # For ∇W_1. Each thread sorts the entries of a block of rows in its groups by column.
     Py_ssize_t most          # entries of a block of rows
     int32_t* place           # (n_0,) where the entries of a column end; 0 between blocks of rows
@@ -86,10 +87,9 @@ cdef inline void share_transposed(
     const plan_t* plan, const floating* params, const batch_t* batch, team_t team
 ) noexcept nogil:
     """W_1ᵀ for sparse rows that read it, by all threads"""
-    if rare(plan.sparse) and sparse_of(batch).W is not NULL:
-        transpose(
-            plan.n[1], plan.n[0], params + plan.W[1], <floating*>sparse_of(batch).W, team
-        )
+    cdef const sparse_t* X = sparse_of(batch)
+    if rare(plan.sparse) and X.W is not NULL and not X.is_current:
+        transpose(plan.n[1], plan.n[0], params + plan.W[1], <floating*>X.W, team)
         meet(team)
 
 
@@ -113,13 +113,13 @@ cdef inline uint64_t key_of(const plan_t* plan, const step_t* step, Py_ssize_t r
 
 cdef inline void add_row(
     const plan_t* plan, const floating* params, const sparse_t* X, Py_ssize_t count,
-    const floating* x, const int32_t* column, floating* a,
+    Py_ssize_t known, const floating* x, const int32_t* column, floating* a,
 ) noexcept nogil:
-    """a (n_1,) := a + W_1 x for `count` entries x of a row, in these columns"""
+    """a (n_1,) := a + W_1 x for `count` entries x of a row, in these columns; column (known,)"""
     cdef const floating* W = params + plan.W[1]
     cdef Py_ssize_t i, e
     if X.W is not NULL:
-        sum_rows(count, x, column, plan.n[1], <const floating*>X.W, a)
+        sum_rows(count, known, x, column, plan.n[1], <const floating*>X.W, a)
         return
     for i in range(plan.n[1]):
         for e in range(count):
@@ -134,18 +134,19 @@ cdef inline void sparse_row(
     """a (n_1,) := b_1 + W_1 x for row r of those at hand"""
     cdef const sparse_t* X = sparse_of(batch)
     cdef Py_ssize_t at = row_of(batch, r), e = X.start[at], end = X.start[at + 1], some, i
+    cdef Py_ssize_t all = X.start[X.rows]
     cdef const floating* x = <const floating*>X.value
     cdef uint64_t key = key_of(plan, step, batch.first + r)
     cdef floating[MASKED] masked
     memcpy(a, params + plan.b[1], plan.n[1] * sizeof(floating))
     if not drops(plan, step, 0):
-        add_row(plan, params, X, end - e, x + e, X.column + e, a)
+        add_row(plan, params, X, end - e, all - e, x + e, X.column + e, a)
         return
     while e < end:
         some = min(end - e, <Py_ssize_t>MASKED)
         for i in range(some):
             masked[i] = value_of(plan, step, x[e + i], X.column[e + i], key)
-        add_row[floating](plan, params, X, some, masked, X.column + e, a)
+        add_row[floating](plan, params, X, some, all - e, masked, X.column + e, a)
         e += some
 
 
@@ -231,10 +232,11 @@ cdef inline void add_group(
 
     The entries are forgotten.
     """
-    cdef Py_ssize_t most = X.most * team.thread, j, at = X.first[group]
+    cdef Py_ssize_t most = X.most * team.thread, j, at = X.first[group], count
     cdef const floating* entry = <const floating*>X.entry + most
     for j in range(group * GROUP, end_of_group(plan, group)):
-        sum_rows(X.place[j] - at, entry + at, X.row + most + at, plan.n[1], da, total)
+        count = X.place[j] - at
+        sum_rows(count, count, entry + at, X.row + most + at, plan.n[1], da, total)
         at, X.place[j] = X.place[j], 0
         total += plan.n[1]
     X.count[group] = 0

@@ -1,0 +1,106 @@
+"""Training of the plain model by the ranks of an MPI launcher: ``mpiexec -n 4 ffnn-fast train``.
+
+Every rank reads the table, so that all have the same encoding, and trains on its share of the rows.
+Rank 0 prints and writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+from ffnn_fast._training.ranks import Distributed, world
+from ffnn_fast.cli.arguments.declaration import flag
+from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.training.train_options import TrainOptions
+
+# Of Open MPI, of MPICH, Intel MPI and Slurm's PMI, and of MVAPICH: the number of ranks.
+SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+BAD_INPUT = 2
+_COMM: ContextVar[Any] = ContextVar("comm", default=None)
+
+
+class _OfAnotherRank(Exception):
+    """An error that another rank reports."""
+
+
+def launched() -> bool:
+    """Whether an MPI launcher has started several processes of this command."""
+    return any(os.environ.get(name, "1") not in ("", "1") for name in SIZES)
+
+
+def run_by_ranks(options: TrainOptions, run: Callable[[bool], int]) -> int:
+    """``run(is_first)`` on every rank; returns the exit code.
+
+    Raises
+    ------
+    CommandError
+        If mpi4py is missing, or an option is for one process. An error before the training is
+        raised on the lowest rank that has it, and the others return its exit code.
+    """
+    try:
+        comm = world()
+    except ModuleNotFoundError as error:
+        raise CommandError(str(error)) from None
+    with contextlib.ExitStack() as stack:
+        if comm.rank > 0:
+            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(nowhere))
+        start = _Start(comm)
+        token = _COMM.set(start)
+        stack.callback(_COMM.reset, token)
+        try:
+            return _run(options, partial(run, comm.rank == 0), start)
+        except _OfAnotherRank:
+            return BAD_INPUT
+
+
+def _run(options: TrainOptions, run: Callable[[], int], start: _Start) -> int:
+    try:
+        _check(options)
+        return run()
+    except _OfAnotherRank:
+        raise
+    except Exception as error:
+        if not start.begun:
+            start.agree(error)
+        raise
+
+
+def together() -> Distributed | None:
+    """The ranks that train together, once all have come so far; None: this process alone."""
+    start = _COMM.get()
+    if start is None:
+        return None
+    start.agree(None)
+    return Distributed(start.comm)
+
+
+class _Start:
+    """The ranks before their training begins."""
+
+    def __init__(self, comm: Any) -> None:
+        self.comm, self.begun = comm, False
+
+    def agree(self, error: Exception | None) -> None:
+        """Wait for all ranks; raise _OfAnotherRank unless this one is to go on or to report."""
+        self.begun = True
+        failed = [rank for rank, bad in enumerate(self.comm.allgather(error is not None)) if bad]
+        if failed and self.comm.rank != failed[0]:
+            raise _OfAnotherRank
+
+
+def _check(options: TrainOptions) -> None:
+    """Refuse what one process does alone."""
+    alone = {
+        "solver": options.training.solver, "cv": options.split.cv,
+        "diagnostics": options.reporting.diagnostics,
+        "finish_on_interrupt": options.checkpoints.finish_on_interrupt,
+    }  # fmt: skip
+    for name, value in alone.items():
+        if value:
+            raise CommandError(f"{flag(name)} is for one process: leave it out, or mpiexec")

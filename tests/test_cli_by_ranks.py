@@ -1,0 +1,112 @@
+"""``mpiexec -n N ffnn-fast train``: one plain network, trained by all ranks."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ffnn_fast import Network
+from ffnn_fast.cli.command_line import main
+from ffnn_fast.cli.training.by_ranks import launched
+
+MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
+HANGS = 120  # s; ranks that take so long wait for ever
+needs_mpi = pytest.mark.skipif(
+    find_spec("mpi4py") is None or MPIEXEC is None,
+    reason="needs mpi4py and mpiexec: pip install mpi4py mpich",
+)
+PLAIN = ("--model", "plain", "--epochs", "3", "--hidden", "5", "--baseline", "none", "--no-report")
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(203, 3))
+    y = 2 * X[:, 0] - X[:, 1] + 0.1 * rng.normal(size=len(X))
+    path = tmp_path / "table.csv"
+    np.savetxt(path, np.c_[X, y], delimiter=",", header="a,b,c,y", comments="")
+    return path
+
+
+def by_ranks(n, *args, folder):
+    command = [MPIEXEC, "-n", str(n), sys.executable, "-m", "ffnn_fast", "train", *args]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run(
+        [str(part) for part in command],
+        capture_output=True, text=True, timeout=HANGS, check=False, env=env, cwd=folder,
+    )  # fmt: skip
+
+
+@needs_mpi
+@pytest.mark.parametrize("n", [2, 3])
+def test_ranks_train_the_network_of_one_process(table, tmp_path, n):
+    model, alone, log = (tmp_path / name for name in ("model", "alone", "log.csv"))
+    common = [table, "--target", "y", *PLAIN, "--dtype", "float64"]
+    ended = by_ranks(n, *common, "-o", model, "--log", log, folder=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("held-out rows") == 1
+    assert ended.stdout.count(f"model   {model}") == 1
+    assert len(log.read_text().splitlines()) == 4
+    assert main(["train", *map(str, common), "-o", str(alone)]) == 0
+    params = [Network.load(path).params for path in (model, alone)]
+    np.testing.assert_allclose(*params, rtol=1e-9, atol=1e-12)
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--target", "y"], "a tabular model is trained by one process: give --model plain"),
+        (["--target", "nix", *PLAIN], "has no column 'nix'"),
+        (["--target", "y", *PLAIN, "--cv", "3"], "--cv is for one process"),
+        (["--target", "y", *PLAIN, "--diagnostics"], "--diagnostics is for one process"),
+        (["--target", "y", "--model", "plain", "--solver", "bfgs"], "--solver is for one"),
+    ],
+)
+def test_an_error_of_all_ranks_is_one_line(table, tmp_path, options, message):
+    ended = by_ranks(2, table, *options, folder=tmp_path)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert ended.stderr.count("ffnn-fast: error:") == 1
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@needs_mpi
+def test_an_error_of_one_rank_ends_all(table, tmp_path):
+    """The second rank has no table: a file system that only some machines have."""
+    script = tmp_path / "rank.py"
+    script.write_text(
+        "import sys\nfrom mpi4py import MPI\nfrom ffnn_fast.cli.command_line import main\n"
+        "path = sys.argv[1] if MPI.COMM_WORLD.rank == 0 else 'nowhere.csv'\n"
+        "sys.exit(main(['train', path, *sys.argv[2:]]))\n"
+    )
+    command = [MPIEXEC, "-n", "2", sys.executable, script, table, "--target", "y", *PLAIN]
+    ended = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True, text=True, timeout=HANGS, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "nowhere.csv" in ended.stderr
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"])
+def test_launchers(monkeypatch, name):
+    for known in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"):
+        monkeypatch.delenv(known, raising=False)
+    assert not launched()
+    for size, several in (("1", False), ("4", True)):
+        monkeypatch.setenv(name, size)
+        assert launched() is several
+
+
+def test_a_launcher_without_mpi4py(table, monkeypatch, capsys):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    assert main(["train", str(table), "--target", "y", *PLAIN]) == 2
+    assert 'needs mpi4py and an MPI: pip install "ffnn_fast[mpi]"' in capsys.readouterr().err
