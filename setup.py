@@ -36,7 +36,7 @@ DIRECTIVES = {
 # -O2 with those passes of -O3 that the loops need: as fast, of two thirds the size, sooner built.
 LOOPS = [
     *("-ftree-vectorize", "-fvect-cost-model=dynamic", "-ftree-partial-pre"),
-    *("-fpredictive-commoning", "-ftree-loop-distribution", "-fsplit-paths"),
+    *("-fpredictive-commoning", "-ftree-loop-distribution"),
     "-fgcse-after-reload",
     # Loops inline what they need by attribute; other copies of functions only make calls larger.
     *("--param=max-inline-insns-single=10", "--param=max-inline-insns-auto=5"),

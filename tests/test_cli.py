@@ -1,8 +1,8 @@
 """The real command, run as a person would: it learns, predicts the same again, and explains."""
 
+import bz2
 import contextlib
 import csv
-import gzip
 import importlib.metadata
 import io
 import os
@@ -119,7 +119,7 @@ def test_demo_leaves_models_that_predict(demo):
     assert {path.name for path in (folder / "out").iterdir()} == {
         *("digits.safetensors", "digits.png", "movies.safetensors", "movies.png")
     }
-    raw = gzip.decompress(data.joinpath("digits.csv.gz").read_bytes())
+    raw = bz2.decompress(data.joinpath("digits.csv.bz2").read_bytes())
     (folder / "digits.csv").write_bytes(raw)
     (folder / "movies.csv").write_bytes(data.joinpath("fandango_score_comparison.csv").read_bytes())
     run("predict", "out/digits.safetensors", "digits.csv", "-o", "labels.csv", cwd=folder)

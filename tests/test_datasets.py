@@ -1,7 +1,7 @@
 """The data that come with the package are those of their sources, unchanged and credited."""
 
+import bz2
 import csv
-import gzip
 import hashlib
 import io
 from importlib.resources import files
@@ -13,7 +13,7 @@ from ffnn_fast.datasets import load_digits, load_movie_ratings
 
 DATA = files("ffnn_fast").joinpath("_dataset_files")
 SHA256 = {
-    "digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
+    "digits.csv.bz2": "a96ab5387644411f4eaac9a41275b7c6db6a101772b7dea6567edb5e72a7e363",
     "fandango_score_comparison.csv": (
         "f7d626fe7bf22f65f7e862e0aad68c9f228cb05951ce24d862b1638bf70f51f1"
     ),
@@ -44,7 +44,7 @@ def test_digits():
     assert digits.y.dtype == np.int64
     assert np.bincount(digits.y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert len(digits.feature_names) == 64
-    first = gzip.decompress(DATA.joinpath("digits.csv.gz").read_bytes()).split()[0].decode()
+    first = bz2.decompress(DATA.joinpath("digits.csv.bz2").read_bytes()).split()[0].decode()
     assert [*digits.X[0], digits.y[0]] == [float(value) for value in first.split(",")]
 
 

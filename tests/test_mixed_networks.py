@@ -227,7 +227,7 @@ def test_heads_that_do_not_fit_are_refused(change, error, message):
         ({"width": 0}, ValueError, "the width of a head must be at least 1, got 0"),
         ({"width": 1}, ValueError, "a softmax output needs at least 2"),
         ({"width": 1, "output": "tanhh"}, ValueError, "tanh"),
-        ({"width": 3, "loss": "mse"}, ValueError, "squared_error"),
+        ({"width": 3, "loss": "squared_eror"}, ValueError, "squared_error"),
         ({"width": 3, "output": "identity", "loss": "gaussian_nll"}, ValueError, "2 outputs for"),
         ({"width": 2, "loss_options": {"delta": 1}}, ValueError, "label_smoothing; got delta"),
         (

@@ -144,7 +144,7 @@ def test_another_format_version(path, version):
         described(layer_sizes=[3, -5, 4, 2]),
         described(layer_sizes="3542"),
         described(layer_sizes=None),
-        described(activations=["tanh", "swish"]),
+        described(activations=["tanh", "swoosh"]),
         described(activations=[["tanh"], "relu"]),
         described(activations={"a": 1}),
         described(output=None),

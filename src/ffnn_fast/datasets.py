@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
@@ -63,7 +64,7 @@ def load_digits() -> Dataset:
         ``X`` (1797, 64) holds pixels 0 to 16, row by row (``X.reshape(-1, 8, 8)`` are the images);
         ``y`` (1797,) the digits 0 to 9.
     """
-    table = np.loadtxt(io.BytesIO(gzip.decompress(_read("digits.csv.gz"))), delimiter=",")
+    table = np.loadtxt(io.BytesIO(bz2.decompress(_read("digits.csv.bz2"))), delimiter=",")
     names = tuple(f"pixel_{row}_{column}" for row in range(8) for column in range(8))
     return Dataset(table[:, :64].copy(), table[:, 64].astype(np.int64), names, "digit")
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
+from ffnn_fast._public import public
 from ffnn_fast._reference.derivatives import input_jacobian
 from ffnn_fast._reference.propagation import Plan, forward_propagation
 
 Array = np.ndarray
 
 
+@public("ffnn_fast.reference")
 class Predictor:
     """ŷ of `n_rows` rows at a call, into `out` or a new array.
 
@@ -84,6 +86,7 @@ class Predictor:
         return self(row) if np.isfinite(row).all() else None
 
 
+@public("ffnn_fast.reference")
 class JacobianPredictor:
     """ŷ and ∂ŷ/∂x of `n_rows` rows at a call, into `out` and `jacobian_out` or new arrays.
 

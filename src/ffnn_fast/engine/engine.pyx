@@ -50,9 +50,7 @@ from ffnn_fast.engine.plan cimport (
     HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, outputs_only, plan_t, step_t,
 )
 from ffnn_fast.engine.plan_of_spec cimport plan_of_spec, release_plan
-from ffnn_fast.engine.row_calls cimport (
-    converted, described, finite_numbers, is_row, predict_either,
-)
+from ffnn_fast.engine.row_calls cimport converted, described, finite_numbers, is_row, predict_either
 from ffnn_fast.engine.step_rule cimport read_rule
 from ffnn_fast.engine.team_calls cimport (
     run_forward, run_loss, run_loss_gradient, run_normal_equations, run_training, run_update,
@@ -158,10 +156,10 @@ def workspace_size(Plan plan, Py_ssize_t n, bint forward_only=False):
 
     With `forward_only` it is that of `forward` with `transposed`.
     """
+    if forward_only:
+        return plan.parts_start(n)
     cdef Py_ssize_t size = plan.grad_start(n) + plan.c.P
-    if plan.c.sparse:  # W_1ᵀ
-        size = padded(size) + plan.c.n[0] * plan.c.n[1]
-    return plan.parts_start(n) if forward_only else size
+    return padded(size) + plan.c.n[0] * plan.c.n[1] if plan.c.sparse else size  # W_1ᵀ
 
 
 cdef void _outputs(
@@ -191,10 +189,10 @@ cdef double _objective(
 def first_layer_digest(Plan plan, params):
     """A number that differs, but for a chance of 2⁻⁶⁴, when W_1 does."""
     cdef char* theta = <char*>vector(params, plan.typenum, plan.c.P, "params")
-    cdef Py_ssize_t size = plan.c.n[0] * plan.c.n[1] * plan.c.itemsize
+    cdef Py_ssize_t size = plan.c.itemsize
     cdef uint64_t digest
     with nogil:
-        digest = digest_of(size, theta + plan.c.W[1] * plan.c.itemsize)
+        digest = digest_of(plan.c.n[0] * plan.c.n[1] * size, theta + plan.c.W[1] * size)
     return digest
 
 
@@ -484,15 +482,13 @@ cdef class Predictor:
 
     def __call__(self, x, out=None):
         """ŷ of x, n_rows · n_0 elements, in `out`, n_rows · n_L elements, or a new array."""
-        cdef int typenum = self.plan.typenum
         if out is None:
             out = self.new_outputs()
-        if not (is_plain(x, typenum, self.inputs, False)
-                and is_plain(out, typenum, self.outputs, True)):
+        if not (is_plain(x, self.plan.typenum, self.inputs, False)
+                and is_plain(out, self.plan.typenum, self.outputs, True)):
             raise ValueError(
-                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {self.inputs} "
-                f"elements, writable out of {self.outputs}; got {described(x)} and "
-                f"{described(out)}"
+                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {self.inputs} elements,"
+                f" writable out of {self.outputs}; got {described(x)} and {described(out)}"
             )
         self.predict(cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(<cnp.ndarray>out))
         return out

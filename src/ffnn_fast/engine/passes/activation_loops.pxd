@@ -10,14 +10,13 @@ from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.maths.vecmath cimport (
     LEAKY_SLOPE, vm_elu_f32, vm_elu_f64, vm_elu_slope_f32, vm_elu_slope_f64, vm_exp_f32, vm_exp_f64,
     vm_expm1_f32, vm_expm1_f64, vm_gelu_f32, vm_gelu_f64, vm_gelu_pair_f32, vm_gelu_pair_f64,
-    vm_gelu_slope_f32, vm_gelu_slope_f64, vm_gelu_tanh_f32, vm_gelu_tanh_f64, vm_gelu_tanh_pair_f32,
-    vm_gelu_tanh_pair_f64, vm_gelu_tanh_slope_f32, vm_gelu_tanh_slope_f64, vm_hard_sigmoid_f32,
-    vm_hard_sigmoid_f64, vm_logistic_f32, vm_logistic_f64, vm_mish_f32, vm_mish_f64,
-    vm_mish_pair_f32, vm_mish_pair_f64, vm_mish_slope_f32, vm_mish_slope_f64, vm_selu_f32,
-    vm_selu_f64, vm_selu_slope_f32, vm_selu_slope_f64, vm_silu_f32, vm_silu_f64, vm_silu_pair_f32,
-    vm_silu_pair_f64, vm_silu_slope_f32, vm_silu_slope_f64, vm_sin_f32, vm_sin_f64,
-    vm_sin_slope_f32, vm_sin_slope_f64, vm_softplus_f32, vm_softplus_f64, vm_softsign_f32,
-    vm_softsign_f64, vm_softsign_slope_f32, vm_softsign_slope_f64, vm_tanh_f32, vm_tanh_f64,
+    vm_gelu_tanh_f32, vm_gelu_tanh_f64, vm_gelu_tanh_pair_f32, vm_gelu_tanh_pair_f64,
+    vm_hard_sigmoid_f32, vm_hard_sigmoid_f64, vm_logistic_f32, vm_logistic_f64, vm_mish_f32,
+    vm_mish_f64, vm_mish_pair_f32, vm_mish_pair_f64, vm_selu_f32, vm_selu_f64, vm_selu_slope_f32,
+    vm_selu_slope_f64, vm_silu_f32, vm_silu_f64, vm_silu_pair_f32, vm_silu_pair_f64, vm_sin_f32,
+    vm_sin_f64, vm_sin_slope_f32, vm_sin_slope_f64, vm_softplus_f32, vm_softplus_f64,
+    vm_softsign_f32, vm_softsign_f64, vm_softsign_slope_f32, vm_softsign_slope_f64, vm_tanh_f32,
+    vm_tanh_f64,
 )
 from ffnn_fast.engine.plan cimport (
     ELU, EXP, GELU, GELU_TANH, HARD_SIGMOID, LEAKY_RELU, LOGISTIC, MISH, RELU, SELU, SILU, SIN,
@@ -141,39 +140,6 @@ cdef inline void apply_any_derivative(
         apply_derivative(g, h, d, n)
 
 
-cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexcept nogil:
-    """a := g'(a), for activations whose derivative is written in a"""
-    cdef Py_ssize_t i
-    if g == ELU:
-        for i in range(n):
-            a[i] = vm_elu_slope_f32(a[i]) if floating is float else vm_elu_slope_f64(a[i])
-    elif g == SELU:
-        for i in range(n):
-            a[i] = vm_selu_slope_f32(a[i]) if floating is float else vm_selu_slope_f64(a[i])
-    elif g == SOFTSIGN:
-        for i in range(n):
-            a[i] = (
-                vm_softsign_slope_f32(a[i]) if floating is float else vm_softsign_slope_f64(a[i])
-            )
-    elif g == GELU:
-        for i in range(n):
-            a[i] = vm_gelu_slope_f32(a[i]) if floating is float else vm_gelu_slope_f64(a[i])
-    elif g == GELU_TANH:
-        for i in range(n):
-            a[i] = (
-                vm_gelu_tanh_slope_f32(a[i]) if floating is float else vm_gelu_tanh_slope_f64(a[i])
-            )
-    elif g == SILU:
-        for i in range(n):
-            a[i] = vm_silu_slope_f32(a[i]) if floating is float else vm_silu_slope_f64(a[i])
-    elif g == MISH:
-        for i in range(n):
-            a[i] = vm_mish_slope_f32(a[i]) if floating is float else vm_mish_slope_f64(a[i])
-    elif g == SIN:
-        for i in range(n):
-            a[i] = vm_sin_slope_f32(a[i]) if floating is float else vm_sin_slope_f64(a[i])
-
-
 cdef inline bint value_and_slope_together(
     Py_ssize_t g, floating* a, floating* h, Py_ssize_t n
 ) noexcept nogil:
@@ -189,6 +155,25 @@ cdef inline bint value_and_slope_together(
     else:
         return False
     return True
+
+
+cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexcept nogil:
+    """a := g'(a), for the other activations whose derivative is written in a"""
+    cdef Py_ssize_t i
+    if g == ELU:
+        for i in range(n):
+            a[i] = vm_elu_slope_f32(a[i]) if floating is float else vm_elu_slope_f64(a[i])
+    elif g == SELU:
+        for i in range(n):
+            a[i] = vm_selu_slope_f32(a[i]) if floating is float else vm_selu_slope_f64(a[i])
+    elif g == SOFTSIGN:
+        for i in range(n):
+            a[i] = (
+                vm_softsign_slope_f32(a[i]) if floating is float else vm_softsign_slope_f64(a[i])
+            )
+    elif g == SIN:
+        for i in range(n):
+            a[i] = vm_sin_slope_f32(a[i]) if floating is float else vm_sin_slope_f64(a[i])
 
 
 cdef inline void value_and_slope(

@@ -1,9 +1,9 @@
 # Second and third derivatives of activations in loops, for the Taylor passes.
 
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.maths.vecmath cimport vm_exp_f32, vm_exp_f64
+from ffnn_fast.engine.passes.activation_loops cimport activate_any
 from ffnn_fast.engine.plan cimport (
     ELU, EXP, GELU, GELU_TANH, LOGISTIC, MISH, SELU, SILU, SIN, SOFTPLUS, SOFTSIGN, TANH,
 )
@@ -82,8 +82,8 @@ cdef inline void second_derivative(
                 else vm_softsign_second_f64(a[i])
             )
     elif g == EXP:
-        for i in range(n):
-            out[i] = vm_exp_f32(a[i]) if floating is float else vm_exp_f64(a[i])
+        memcpy(out, a, n * sizeof(floating))
+        activate_any(g, out, n)
     elif g == GELU:
         for i in range(n):
             out[i] = vm_gelu_second_f32(a[i]) if floating is float else vm_gelu_second_f64(a[i])
@@ -120,27 +120,12 @@ cdef inline void third_derivative(
     elif g == TANH:
         for i in range(n):
             out[i] = vm_tanh_third_f32(a[i]) if floating is float else vm_tanh_third_f64(a[i])
-    elif g == ELU:
-        for i in range(n):
-            out[i] = vm_elu_second_f32(a[i]) if floating is float else vm_elu_second_f64(a[i])
-    elif g == SELU:
-        for i in range(n):
-            out[i] = vm_selu_second_f32(a[i]) if floating is float else vm_selu_second_f64(a[i])
-    elif g == SOFTPLUS:
-        for i in range(n):
-            out[i] = (
-                vm_logistic_second_f32(a[i]) if floating is float
-                else vm_logistic_second_f64(a[i])
-            )
     elif g == SOFTSIGN:
         for i in range(n):
             out[i] = (
                 vm_softsign_third_f32(a[i]) if floating is float
                 else vm_softsign_third_f64(a[i])
             )
-    elif g == EXP:
-        for i in range(n):
-            out[i] = vm_exp_f32(a[i]) if floating is float else vm_exp_f64(a[i])
     elif g == GELU:
         for i in range(n):
             out[i] = vm_gelu_third_f32(a[i]) if floating is float else vm_gelu_third_f64(a[i])
@@ -159,5 +144,7 @@ cdef inline void third_derivative(
     elif g == SIN:
         for i in range(n):
             out[i] = vm_sin_third_f32(a[i]) if floating is float else vm_sin_third_f64(a[i])
-    else:
-        memset(out, 0, n * sizeof(floating))
+    elif g == SOFTPLUS:
+        second_derivative(LOGISTIC, a, out, n)
+    else:  # of exponentials, and of straight lines
+        second_derivative(g, a, out, n)

@@ -10,7 +10,7 @@ from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.maths.vecmath cimport POISSON_FLOOR, exp, expm1, log, log1p, tanh
 from ffnn_fast.engine.passes.activation_loops cimport (
-    activate_any, apply_any_derivative, magnitude, scale_row, slopes_of_inputs, softmax_row,
+    magnitude, softmax_row, value_and_slope,
 )
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of
 from ffnn_fast.engine.passes.logit_losses cimport (
@@ -19,8 +19,8 @@ from ffnn_fast.engine.passes.logit_losses cimport (
 )
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
-    LINEAR, LOGISTIC, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, derivative_from_input,
-    head_t, plan_t,
+    LINEAR, LOGISTIC, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, head_t,
+    plan_t,
 )
 
 
@@ -189,32 +189,22 @@ cdef inline double general_loss(
     floating scale, bint delta, floating* spare,
 ) noexcept nogil:
     """ℓ from ŷ = O(a_L); z := scale J_Oᵀ ∇ŷ (for softmax, J = diag(ŷ) − ŷ ŷᵀ)"""
-    cdef Py_ssize_t j, O = head.output
+    cdef Py_ssize_t j
     cdef floating dot = 0
     cdef double total
-    if delta and derivative_from_input(O):
-        memcpy(spare, z, k * sizeof(floating))
-        slopes_of_inputs(O, spare, k)
-    if O == SOFTMAX:
-        softmax_row(z, k)
-    else:
-        activate_any(O, z, k)
-    if delta and not derivative_from_input(O):
-        memcpy(spare, z, k * sizeof(floating))
-    total = loss_and_slopes(head, z, y, label, k, delta)
-    if not delta:
+    if head.output != SOFTMAX:
+        value_and_slope(head.output, z, spare, k)
+        total = loss_and_slopes(head, spare, y, label, k, delta)
+        for j in range(k):
+            z[j] = scale * spare[j] * z[j]
         return total
-    if O == SOFTMAX:
-        for j in range(k):
-            dot += spare[j] * z[j]
-        for j in range(k):
-            z[j] = scale * spare[j] * (z[j] - dot)
-    elif derivative_from_input(O):
-        for j in range(k):
-            z[j] = scale * z[j] * spare[j]
-    else:
-        scale_row(z, k, scale)
-        apply_any_derivative(O, spare, z, k)
+    softmax_row(z, k)
+    memcpy(spare, z, k * sizeof(floating))
+    total = loss_and_slopes(head, z, y, label, k, delta)
+    for j in range(k):
+        dot += spare[j] * z[j]
+    for j in range(k):
+        z[j] = scale * spare[j] * (z[j] - dot)
     return total
 
 

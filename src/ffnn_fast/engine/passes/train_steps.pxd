@@ -30,7 +30,7 @@ from ffnn_fast.engine.passes.step_update cimport (
 from ffnn_fast.engine.passes.team cimport (
     UNIT_GRAIN, meet, one_thread, share_end, share_start, team_t,
 )
-from ffnn_fast.engine.plan cimport drops, outputs_only, plan_t, step_t
+from ffnn_fast.engine.plan cimport outputs_only, plan_t, step_t
 
 cdef struct epoch_t:  # consecutive batches of the rows of an epoch
     Py_ssize_t batch_size
@@ -120,11 +120,14 @@ cdef inline void loss_and_gradient(
 
 
 cdef inline const void* following_sample(
-    const plan_t* plan, const step_t* step, const rule_t* rule, const batch_t* rows,
-    Py_ssize_t r,
+    const plan_t* plan, const rule_t* rule, const batch_t* rows, Py_ssize_t r
 ) noexcept nogil:
-    """Row r of the rows, if its a_1 can be computed in the sweep of the step before; else NULL"""
-    if r >= rows.n or not plan.own_products or drops(plan, step, 0) or rule.clip_norm < INFINITY:
+    """Row r of the rows, if its a_1 can be computed in the sweep of the step before; else NULL
+
+    Dropped inputs have another mask by then, and a norm needs all of ∇θ before W_1 changes.
+    """
+    if r >= rows.n or not plan.own_products or plan.threshold[0] != 0 \
+            or rule.clip_norm < INFINITY:
         return NULL
     return <const char*>rows.X + row_of(rows, r) * plan.n[0] * plan.itemsize
 
@@ -282,9 +285,7 @@ cdef inline void train_steps(
                 sample.x = sample.following  # NULL unless the step before was on a sample too
                 sample.following = NULL
                 if batch_size == 1:
-                    sample.following = following_sample(
-                        plan, &step, optimizer.rule, rows, start + 1
-                    )
+                    sample.following = following_sample(plan, optimizer.rule, rows, start + 1)
                 objective = step_on_sample(
                     plan, &step, params, &batch, &optimizer, scratch, &sample
                 )
