@@ -111,6 +111,7 @@ def generated():
             emit_linenums=COVERAGE,
             include_path=["src"],
             force=True,
+            nthreads=len(modules),  # processes, which also end sooner than this one with all trees
         )
     return {name: smaller(BUILD / ENGINE / f"{name}.c") for name in names}
 
