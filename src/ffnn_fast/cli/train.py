@@ -51,8 +51,9 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     if note:
         write_line(note)
     from ffnn_fast.cli.training import outcome
+    from ffnn_fast.cli.training.model_choice import TABULAR
 
-    train = outcome.train_tabular if kind == "tabular" else outcome.train_plain
+    train = outcome.train_tabular if kind == TABULAR else outcome.train_plain
     trained = train(data, options, _announce)
     if not is_first:
         return 0
