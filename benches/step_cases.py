@@ -20,6 +20,7 @@ class StepCase:
     sizes : tuple of int
         The widths n_0..n_L.
     batch_size, rows : int
+        Rows of a step, and of an epoch.
     network, fit : dict
         Further arguments of `Network` and of `Network.fit`.
     share : float or None

@@ -1,4 +1,4 @@
-"""Which share of a core's peak do steps of many kinds reach, at each instruction set level?"""
+"""What share of a core's peak do steps of many kinds reach, at each instruction set level?"""
 
 from statistics import median
 
@@ -8,7 +8,7 @@ from benches.step_cases import CASES
 from ffnn_fast._bench.processes import FFNN_FAST, Library, WorkerProcess, environment
 from ffnn_fast.engine import isa
 
-LEVELS = ("v4", "v3")  # of which a machine without the first has the second alone
+LEVELS = ("v4", "v3")  # those of them that the CPU has are measured
 NEAR_RELU = 1.1  # of the time of relu, which gelu and silu may take
 DROPOUT = 1.05  # of the time without
 ADAM_FULL_BATCH = 55e9  # operations a second of all rows of 4-32-16-4
@@ -83,5 +83,5 @@ def tables(records):
 
 
 def plots(records):
-    """None."""
+    """No pictures."""
     return {}

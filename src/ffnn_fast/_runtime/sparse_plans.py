@@ -38,7 +38,7 @@ def _made(bound: Any, entries: float) -> Any:
 
 
 def reads_transposed(spec: NetworkSpec, X: SparseRows, n: int) -> bool:
-    """Whether n of the rows have so many entries that `forward_transposed` pays."""
+    """Whether n of the rows have so many entries that `forward_transposed` saves time."""
     n_0, n_1 = spec.layer_sizes[:2]
     kept = n_0 * n_1 * np.dtype(spec.dtype).itemsize
     return X.entries_per_row * n > n_0 // 8 and kept <= MOST_TRANSPOSED

@@ -91,7 +91,10 @@ class _Start:
         self.comm, self.begun = comm, False
 
     def agree(self, error: Exception | None) -> None:
-        """Wait for all ranks; raise _OtherRankError unless this one is to go on or to report."""
+        """Wait for all ranks; raise _OtherRankError if another one reports an error.
+
+        The lowest rank with an error reports it.
+        """
         self.begun = True
         failed = [rank for rank, bad in enumerate(self.comm.allgather(error is not None)) if bad]
         if failed and self.comm.rank != failed[0]:
@@ -99,7 +102,7 @@ class _Start:
 
 
 def _check(options: TrainOptions) -> None:
-    """Refuse what one process does alone."""
+    """CommandError if an option is given that works in one process only."""
     alone = {
         "solver": options.training.solver, "cv": options.split.cv,
         "diagnostics": options.reporting.diagnostics,
@@ -107,4 +110,6 @@ def _check(options: TrainOptions) -> None:
     }  # fmt: skip
     for name, value in alone.items():
         if value:
-            raise CommandError(f"{flag(name)} is for one process: leave it out, or mpiexec")
+            raise CommandError(
+                f"{flag(name)} is for one process: leave it out, or start without mpiexec"
+            )
