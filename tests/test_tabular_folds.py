@@ -1,5 +1,6 @@
 """Folds of whole groups, or of blocks of time, in the tabular estimators."""
 
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
@@ -131,6 +132,7 @@ def test_folds_are_at_least_two_and_in_order(sizes, n_folds):
         ({"groups": np.array([*([{}] * (N - 1)), 1], object)}, TypeError, "must be hashable"),
         ({"groups": np.array([None, 1] * 45)}, ValueError, "groups must not have missing"),
         ({"groups": [pd.NA, "a", "b"] * 30}, ValueError, "groups must not have missing"),
+        ({"groups": [Decimal("NaN"), 1, 2] * 30}, ValueError, "groups must not have missing"),
         ({"times": [pd.NA, 1, 2] * 30}, ValueError, "times must not have missing"),
         (
             {"groups": np.ma.array(np.arange(N), mask=np.arange(N) == 3)},

@@ -84,7 +84,7 @@ class Units:
         if values.shape != (n,):
             raise ValueError(f"{name} must have shape ({n},), one entry a row, got {values.shape}")
         objects = values.dtype.kind == "O"
-        if np.any([is_missing(v) for v in values] if objects else values != values):
+        if np.any([is_missing(v) or v != v for v in values] if objects else values != values):
             raise ValueError(f"{name} must not have missing values")
         return cls(_places(values) if times is None else _ranks(values), times is not None)
 
