@@ -67,7 +67,7 @@ ONCE_A_CALL = re.compile(
 )
 
 X86_LEVELS = {
-    # Old machines: what makes this level a sixteenth smaller and sooner built costs them 1 to 2 %.
+    # For old machines: without these passes code is 6 % smaller, sooner built and 1 to 2 % slower.
     "v2": [
         "-march=x86-64-v2",
         "-fno-schedule-insns2",
@@ -91,7 +91,7 @@ def isa_levels():
 def is_current(file):
     """Whether a C file is newer than all that Cython reads.
 
-    Cython's own check takes 2 s, and a frontend of builds runs this script three times.
+    Cython's own check takes 2 s, and a build runs this script three times.
     """
     read = (Path(__file__), *Path("src").rglob("*.pyx"), *Path("src").rglob("*.pxd"))
     return file.exists() and all(path.stat().st_mtime < file.stat().st_mtime for path in read)
@@ -111,7 +111,7 @@ def generated():
             emit_linenums=COVERAGE,
             include_path=["src"],
             force=True,
-            nthreads=len(modules),  # processes, which also end sooner than this one with all trees
+            nthreads=len(modules),  # a process for each file
         )
     return {name: smaller(BUILD / ENGINE / f"{name}.c") for name in names}
 

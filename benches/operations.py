@@ -61,6 +61,12 @@ class Operations(worker.Operations):
                 calls += 1
         return (process_time() - began) / (calls * steps)
 
+    def step_time(self, name):
+        """CPU seconds of a step of a case of `step_cases`."""
+        from benches import step_cases
+
+        return step_cases.CASES[name].seconds()
+
     def peak_memory(self, problem, epochs):
         """Bytes of the process before a fit, and bytes that the fit needs beyond them."""
         from benches.memory import peak_resident, resident

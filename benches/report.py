@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 QUESTIONS = [
-    "step", "latency", "scaling", "roofline", "fit", "solvers", "estimators", "footprint",
+    "step", "latency", "scaling", "roofline", "shares", "fit", "solvers", "estimators", "footprint",
     "initializers", "derivatives", "many",
 ]  # fmt: skip
 RELATIVE = "relative to ffnn_fast"

@@ -4,8 +4,8 @@
 import os
 from pathlib import Path
 
-# Workers of pytest-xdist share the CPUs: more threads than CPUs wait for one another.  This is a
-# default only; tests of threads ask for several.
+# Workers of pytest-xdist share the CPUs: more threads than CPUs wait for one another. This is a
+# default only; tests of threads pass n_threads.
 N_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if N_WORKERS > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // N_WORKERS)))

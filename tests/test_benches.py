@@ -307,3 +307,24 @@ def test_compare_on_the_command_line(root, copy, tmp_path):
     )
     assert refused.returncode == 1
     assert "--rows no such row: no such row; there are:\nfit 16-32-4" in refused.stderr
+
+
+def test_shares_of_steps(benches, monkeypatch):
+    cases, question = benches("step_cases"), benches("questions.shares")
+    small = cases.StepCase((3, 4, 2), 5, 10, {"output": "linear", "loss": "half_squared_error"})
+    assert small.products == 2 * 5 * (2 * 3 * 4 + 3 * 4 * 2)
+    monkeypatch.setitem(cases.CASES, str(small), small)
+    monkeypatch.setattr(cases, "FITTED", 1e-5)
+    assert 0 < small.seconds() < 1
+    records = [
+        {"case": name, "level": "v4", "seconds": 1e-6 * (1 + (", gelu" in name)), "gflops": 60,
+         "share": 0.81}
+        for name in cases.CASES
+    ]  # fmt: skip
+    outcomes = {o["what"]: o for o in question.compare_with_targets(records)}
+    relu, gelu = (f"54-200-200-7, batch 100, {g}, float32" for g in ("relu", "gelu"))
+    relative = outcomes[f"{gelu}, v4, relative to {relu}"]
+    assert (relative["got"], relative["met"]) == (2, False)
+    assert outcomes["784-128-10, batch 1, tanh, float32, v4: µs"]["met"]
+    assert not outcomes["784-128-10, batch 32, tanh, float32, v4: share of the peak"]["met"]
+    assert outcomes["300-100-5, batch 48, tanh, float32, v4: share of the peak"]["met"]

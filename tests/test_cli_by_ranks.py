@@ -15,7 +15,7 @@ from ffnn_fast.cli.command_line import main
 from ffnn_fast.cli.training.by_ranks import launched
 
 MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
-HANGS = 120  # s; ranks that take so long wait for ever
+HANGS = 120  # s; ranks that take so long do not end
 needs_mpi = pytest.mark.skipif(
     find_spec("mpi4py") is None or MPIEXEC is None,
     reason="needs mpi4py and mpiexec: pip install mpi4py mpich",

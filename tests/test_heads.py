@@ -116,7 +116,7 @@ def test_steps_of_training(engine, matmul, loss, dtype, rtol, rng):
 
 
 @pytest.mark.engine
-def test_online_steps_that_put_the_first_layer_off(engine, dtype, rtol, rng):
+def test_online_steps_that_defer_the_first_layer(engine, dtype, rtol, rng):
     spec = described((3, 2, 6), dtype=dtype, body=(130, 70, 11), missing_targets="ignore")
     problem, params = random_problem(spec, 40, rng, weighted=True), random_params(spec, rng)
     ours, theirs = twins(spec, params, engine)

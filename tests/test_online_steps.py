@@ -26,7 +26,7 @@ def engine(request):
 @pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (1025, 8), (64, 128, 3)])
 @pytest.mark.parametrize("kind", ["labels", "dense"])
 @pytest.mark.parametrize("l2", [0.0, 0.01, (0.3,), 60.0])  # the last: W_1 changes its sign
-def test_online_steps_that_put_the_first_layer_off(engine, sizes, kind, l2, dtype, rtol, rng):
+def test_online_steps_that_defer_the_first_layer(engine, sizes, kind, l2, dtype, rtol, rng):
     if isinstance(l2, tuple):
         l2 = (*l2, *[0.0] * (len(sizes) - 2))
     spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=l2)

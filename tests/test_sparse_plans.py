@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.cases import TOLERANCES
 from support.problems import random_params, relative_error
 from support.sparse_problems import sparse_problem, text_like
 
@@ -10,7 +11,6 @@ from ffnn_fast._runtime.bound_network import aligned_empty
 from ffnn_fast.engine import isa
 
 pytestmark = pytest.mark.engine
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
 
 @pytest.fixture(params=isa.available())
@@ -61,7 +61,7 @@ def test_transposed_weights_of_both_engines(engine, dtype):
         np.testing.assert_array_equal(W, spec.weights(params)[0].T)
         np.testing.assert_array_equal(found[0], found[1])
         expected = Network.from_params(spec, params).forward(dense.X)
-        assert relative_error(found[0], expected) < TOLERANCE[dtype]
+        assert relative_error(found[0], expected) < TOLERANCES[dtype]
 
 
 def test_outputs_follow_changes_of_the_weights():

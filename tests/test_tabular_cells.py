@@ -140,7 +140,7 @@ def test_tables_that_are_read_by_column(change):
 
 
 def test_estimators_take_that_path(monkeypatch):
-    """One row needs no look at the columns, and has the prediction that it has among others."""
+    """One row, without a pass over the columns, has the prediction that it has among others."""
     data = frame()
     model = TabularRegressor("fast", n_networks=2, epochs=2, random_state=0).fit(data, data["x"])
     expected = model.predict(data)

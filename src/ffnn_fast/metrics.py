@@ -461,7 +461,7 @@ def mode_of(monitor: str, larger_is_better: Mapping[str, bool | None] | None = N
     Returns
     -------
     str
-        Empty if neither the mapping nor this library knows the figure.
+        Empty if the figure is neither in the mapping nor a metric of this library.
     """
     name = monitor.removeprefix("val_")
     larger = (larger_is_better or {}).get(name)

@@ -172,7 +172,7 @@ def levels_of(values: Array) -> dict[Any, str | None]:
 
 
 class _Categories(list[Any]):
-    """A column of a type that says that it holds categories."""
+    """A column of a categorical type."""
 
 
 def _of_arrow(column: Any) -> Any:

@@ -41,9 +41,9 @@ def as_rows(X: Any, spec: NetworkSpec, name: str = "X", sparse: bool = False) ->
     """
     if sparse and spec.inputs is None and is_sparse(X):
         return as_sparse_rows(X, spec.n_inputs, spec.dtype, name), False
-    if hasattr(X, "block_rows"):
+    if hasattr(X, "block_rows"):  # RowBlocks
         raise TypeError(
-            f"{name} is {type(X).__name__}, which only Network.partial_fit takes: one pass a call"
+            f"{name} is {type(X).__name__}, which only Network.partial_fit takes: one pass per call"
         )
     rows = as_numbers(X, name)
     single = rows.ndim == 1

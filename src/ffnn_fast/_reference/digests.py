@@ -12,17 +12,19 @@ FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 def digest_of(x: Array) -> int:
-    """The digest of a C-contiguous array: words of 8 bytes, zeros behind the last ones; word w goes
-    to lane w % LANES, the lanes and the size are mixed in the end.
+    """A digest of 64 bits of the bytes of an array.
+
+    The bytes are words of 8, padded with zeros. Word w is mixed into lane w % LANES; in the end the
+    lanes are mixed into the number of bytes.
     """
-    bytes_ = np.ascontiguousarray(x).reshape(-1).view(np.uint8)
+    content = np.ascontiguousarray(x).reshape(-1).view(np.uint8)
     size = 8 * LANES
-    words = np.zeros((len(bytes_) // size + 1) * size, np.uint8)
-    words[: len(bytes_)] = bytes_
+    padded = np.zeros((len(content) // size + 1) * size, np.uint8)
+    padded[: len(content)] = content
     lanes = np.zeros(LANES, np.uint64)
-    for row in words.view(np.uint64).reshape(-1, LANES):
+    for row in padded.view(np.uint64).reshape(-1, LANES):
         lanes = _mixed(lanes, row)
-    digest = np.array([len(bytes_)], np.uint64)
+    digest = np.array([len(content)], np.uint64)
     for lane in lanes[:, None]:
         digest = _mixed(digest, lane)
     return int(digest[0])

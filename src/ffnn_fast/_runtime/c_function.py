@@ -35,7 +35,7 @@ KINDS = {
 class CFunction:
     """ŷ of one sample, and its Jacobian, as C functions; from `Network.c_function`.
 
-    With T for ``float`` or ``double``, as `dtype` says::
+    With T for ``float`` or ``double``, by `dtype`::
 
         void value(const T *x, T *y, void *data);
         void value_and_jacobian(const T *x, T *y, T *J, void *data);

@@ -78,12 +78,12 @@ class Settings:
         )
 
     def bind_double(self, bound: BoundNetwork) -> BoundNetwork:
-        """The same network in float64, on a copy of θ; all but that is made once."""
+        """The same network in float64, on a copy of θ; everything else is made once."""
         double = bound if bound.spec.dtype == "float64" else bound.made.get("double")
         theta = aligned_copy(bound.params, "float64")
         if double is None:
             double = self.bind(replace(bound.spec, dtype="float64"), theta)
-            bound.made["double"] = double.on(theta[:0])
+            bound.made["double"] = double.on(theta[:0])  # which does not keep θ in memory
         return double.on(theta)
 
     def _backend(self, spec: NetworkSpec) -> ModuleType:

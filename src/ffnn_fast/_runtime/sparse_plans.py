@@ -38,21 +38,21 @@ def _made(bound: Any, entries: float) -> Any:
 
 
 def reads_transposed(spec: NetworkSpec, X: SparseRows, n: int) -> bool:
-    """Whether n of the rows have so many entries that `forward_transposed` pays."""
+    """Whether n of the rows have so many entries that `forward_transposed` saves time."""
     n_0, n_1 = spec.layer_sizes[:2]
     kept = n_0 * n_1 * np.dtype(spec.dtype).itemsize
     return X.entries_per_row * n > n_0 // 8 and kept <= MOST_TRANSPOSED
 
 
 def forward_transposed(bound: Any, X: SparseRows, order: Array | None, out: Array) -> None:
-    """out := ŷ, from a W_1ᵀ that is kept for later calls, while W_1 stays as it is."""
+    """out := ŷ, by a W_1ᵀ that is kept for later calls until W_1 changes."""
     made, backend, params = bound.dense.made, bound.backend, bound.params
     digest = backend.first_layer_digest(bound.plan, params)
     known, W = made.get("transposed", (None, None))
     is_current = known == digest
     if not is_current:
         made.pop("transposed", None)
-        W = np.empty(bound.spec.layer_sizes[:2], bound.spec.dtype)  # known W_1ᵀ may be in use
+        W = np.empty(bound.spec.layer_sizes[:2], bound.spec.dtype)  # new: a thread may read the old
     size = partial(backend.workspace_size, forward_only=True)
     bound.scratched(size, backend.forward, 1, (X, out), (order, W, is_current), len(out))
     # Another thread may have changed W_1 meanwhile.

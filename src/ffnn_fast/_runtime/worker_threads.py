@@ -28,7 +28,7 @@ def run_each(
     """``[function(0), ..., function(n - 1)]``, at most `n_threads` of them at a time.
 
     With one thread, or one call, the calling thread makes them. What the others call starts no
-    threads of its own unless it is told how many.
+    threads of its own unless it is called with their number.
 
     Parameters
     ----------

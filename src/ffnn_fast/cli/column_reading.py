@@ -41,7 +41,7 @@ class ColumnReading:
     known: tuple[str, ...] = ()
 
     def of_training(self, values: np.ndarray) -> ColumnReading:
-        """The reading that knows the texts of the training table, (n,), where that matters."""
+        """The reading with the texts of the training table, (n,), where they are respelled."""
         texts = set(values.tolist()) - {None} if self.kind == TEXT else set()
         return replace(self, known=tuple(sorted(texts))) if is_respelled(texts) else self
 

@@ -12,11 +12,14 @@ from contextvars import ContextVar
 
 from ffnn_fast._model.model_files import write_atomically
 
+BAD_INPUT = 2  # the exit code after a CommandError
 _ARGUMENTS: ContextVar[tuple[str, ...]] = ContextVar("arguments", default=())
 
 
 class CommandError(Exception):
-    """Bad input or usage: the command writes this text as one line and exits with code 2."""
+    """Bad input or usage: the command writes this text as one line and exits with
+    code `BAD_INPUT`.
+    """
 
 
 def store_command(argv: Sequence[str]) -> None:
@@ -96,9 +99,7 @@ def check_output(path: str, *inputs: str) -> None:
 
 
 def check_output_folder(path: str) -> None:
-    """Refuse a folder in which no files can be written; if there is none, it must be possible to
-    make it.
-    """
+    """CommandError unless files can be written in a folder, which need not exist yet."""
     folder = os.path.realpath(path)
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
@@ -110,8 +111,9 @@ def check_output_folder(path: str) -> None:
 
 
 def _try_to_write(path: str, folder: str) -> None:
-    """Make a file in a folder and remove it; a folder may be read-only although it has not this
-    mode.
+    """CommandError unless a file can be made in a folder, and removed.
+
+    `os.access` does not find every reason: the superuser passes it in read-only mounts and /proc.
     """
     name = os.path.join(folder, f".ffnn_fast-{secrets.token_hex(8)}.tmp")
     try:

@@ -42,7 +42,7 @@ def run(options: TrainOptions) -> int:
 
 
 def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False) -> int:
-    """The same by one process, or by the ranks of a launcher, of which the first writes."""
+    """Train in this process, one of several ranks if `launched`, of which the first writes."""
     data = _check(options)
     kind, note = _kind(options, launched=launched)
     output = options.output or default_output(data, options.target or "model")
@@ -51,8 +51,9 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     if note:
         write_line(note)
     from ffnn_fast.cli.training import outcome
+    from ffnn_fast.cli.training.model_choice import TABULAR
 
-    train = outcome.train_tabular if kind == "tabular" else outcome.train_plain
+    train = outcome.train_tabular if kind == TABULAR else outcome.train_plain
     trained = train(data, options, _announce)
     if not is_first:
         return 0
@@ -89,14 +90,14 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
 
 
 def _kind(options: TrainOptions, *, launched: bool) -> tuple[str, str]:
-    """The kind of the model, and a note; CommandError for one that no ranks train together."""
+    """The kind of the model, and a note; CommandError for a tabular model of several ranks."""
     from ffnn_fast.cli.training.model_choice import TABULAR, model_of
 
     kind, note = model_of(options)
     if launched and kind == TABULAR:
         raise CommandError(
             "a tabular model is trained by one process: give --model plain, which the ranks of "
-            "mpiexec train together, or leave out mpiexec"
+            "mpiexec train together, or start without mpiexec"
         )
     return kind, note
 

@@ -24,16 +24,16 @@ from ffnn_fast.schedules import Schedule
 
 
 class Names(StrOptions):
-    """Names, also in another spelling or of another library."""
+    """A constraint: one of these names, in any spelling, or another library's name of it."""
 
     def standard(self, value: Any) -> Any:
-        """The one of the names that is meant; anything else as it is."""
+        """The name that `value` stands for; `value` itself if there is none."""
         if not isinstance(value, str) or value in self.options:
             return value
         return known_name(value, sorted(self.options))
 
     def is_satisfied_by(self, val: Any) -> bool:
-        """Whether one of the names is meant."""
+        """Whether `val` stands for one of the names."""
         return bool(super().is_satisfied_by(self.standard(val)))
 
 

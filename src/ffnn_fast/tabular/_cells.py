@@ -1,8 +1,8 @@
 """Few rows as inputs of a network, cell by cell.
 
-A pass over each column has a fixed cost of its own, in pandas above all, that a few cells do not
-repay. The results are those of the columns, to the bits: what a cell by itself does not tell, such
-as texts with blanks around them, is left to them.
+A pass over a column has a fixed cost, above all in pandas, which exceeds that of a few cells. The
+results are those of a pass over the columns, to the bits. Cells whose value depends on the rest of
+their column, such as texts with blanks around them, are left to that pass.
 """
 
 from __future__ import annotations

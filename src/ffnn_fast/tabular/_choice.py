@@ -178,7 +178,9 @@ def _losses(y_hat: Array, rows: Rows, widths: tuple[int, ...]) -> Array:
 
 
 def _clear(gains: Array, rows: Rows) -> bool:
-    """Whether the mean of gains, (n,), is at least half of its standard error."""
+    """Whether the weighted mean of gains, (n,), is at least CLEAR of its standard errors,
+    √(Σ p_i² (g_i − mean)²) with the shares p_i of the weights.
+    """
     share = np.ones(len(gains)) if rows.weight is None else np.asarray(rows.weight)
     share = share / share.sum()
     mean = float(share @ gains)

@@ -73,7 +73,8 @@ class Units:
         Raises
         ------
         TypeError, ValueError
-            If they are not as described there.
+            If both are given, or one has another shape, missing values, groups that are not
+            hashable, or times that are not numbers or dates.
         """
         if groups is not None and times is not None:
             raise ValueError("give groups or times, not both")
@@ -129,7 +130,7 @@ class Units:
 
     @staticmethod
     def _middles(sizes: Array) -> Array:
-        """Of consecutive units, as shares of all rows."""
+        """Where the middle of each of consecutive units lies, as a share of all rows, (K,)."""
         return np.asarray((np.cumsum(sizes) - sizes / 2) / sizes.sum())
 
 

@@ -1,4 +1,4 @@
-"""Rows as inputs without a look at each column: few rows, and rows of numbers."""
+"""Rows as inputs without a pass over each column: few rows, and rows of numbers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import numpy as np
 from ffnn_fast.tabular._inputs import TableInputs
 
 Array = np.ndarray
-CHEAP_ROWS = 16  # of a data frame, made into one array of any kind without a look at the columns
-FEW_CELLS = (
-    32  # of an array of numbers, for which arithmetic in Python takes less time than NumPy's
-)
+CHEAP_ROWS = 16  # of a data frame: fewer are made into one array, whatever the types of columns
+FEW_CELLS = 32  # of an array of numbers: so many take less time in Python than in NumPy
 
 
 def few_rows(X: Any, inputs: TableInputs, by_place: bool) -> Array | None:

@@ -34,8 +34,8 @@ def _rounded(values: Array, mean: float, scale: float) -> Array:
     for places in (most, most - 1, most - 2, most - 3):
         shorter = _to_places(exact, places)
         same = ((shorter - mean) / scale).astype(np.float32) == z
-        tells = (np.abs(shorter - exact) < step / 2) & (same | (shown > np.abs(z)))
-        found = np.where(tells, shorter, found)
+        suffices = (np.abs(shorter - exact) < step / 2) & (same | (shown > np.abs(z)))
+        found = np.where(suffices, shorter, found)
     return found
 
 

@@ -30,7 +30,8 @@ def read_excel(source: Source, conventions: Conventions) -> Table:
     Raises
     ------
     CommandError
-        If openpyxl is not installed, or the file is damaged, has no cells, or not this sheet.
+        If openpyxl is not installed, or the file is damaged, has no cells, or lacks the sheet that
+        is named.
     """
     try:
         import openpyxl

@@ -90,7 +90,7 @@ def _read(source: Source, conventions: Conventions) -> Table:
     start = source.head(4096)
     if conventions.sheet and not (start.startswith(ZIP) and WORKBOOK.encode() in source.read()):
         raise CommandError(
-            f"--sheet {conventions.sheet} applies to Excel files only, but {source.name} is none"
+            f"--sheet {conventions.sheet} applies to Excel files only, but {source.name} is not one"
         )
     if start.startswith(MAGIC):
         return _typed("Parquet", read_parquet, source, conventions)

@@ -161,7 +161,7 @@ def _start(
 
 
 def _as_written(row: list[str], line: str, layout: Layout) -> list[str]:
-    """The fields of a row with the blanks before them, if that can be told from its line."""
+    """The fields of a row with the blanks before them, if its line shows them."""
     if layout.delimiter == " ":
         return row
     fields = next(csv.reader([line.rstrip("\r\n")], delimiter=layout.delimiter, **layout.quoting))

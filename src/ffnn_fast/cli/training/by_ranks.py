@@ -15,16 +15,15 @@ from typing import Any
 
 from ffnn_fast._training.ranks import Distributed, world
 from ffnn_fast.cli.arguments.declaration import flag
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import BAD_INPUT, CommandError
 from ffnn_fast.cli.training.train_options import TrainOptions
 
 # Of Open MPI, of MPICH, Intel MPI and Slurm's PMI, and of MVAPICH: the number of ranks.
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
-BAD_INPUT = 2
 _COMM: ContextVar[Any] = ContextVar("comm", default=None)
 
 
-class _OfAnotherRank(Exception):
+class _OtherRankError(Exception):
     """An error that another rank reports."""
 
 
@@ -55,7 +54,7 @@ def run_by_ranks(options: TrainOptions, run: Callable[[bool], int]) -> int:
         stack.callback(_COMM.reset, token)
         try:
             return _run(options, partial(run, comm.rank == 0), start)
-        except _OfAnotherRank:
+        except _OtherRankError:
             return BAD_INPUT
 
 
@@ -63,7 +62,7 @@ def _run(options: TrainOptions, run: Callable[[], int], start: _Start) -> int:
     try:
         _check(options)
         return run()
-    except _OfAnotherRank:
+    except _OtherRankError:
         raise
     except Exception as error:
         if not start.begun:
@@ -72,7 +71,7 @@ def _run(options: TrainOptions, run: Callable[[], int], start: _Start) -> int:
 
 
 def together() -> Distributed | None:
-    """The ranks that train together, once all have come so far; None: this process alone."""
+    """The ranks that train together, after a wait for all of them; None if there is one process."""
     start = _COMM.get()
     if start is None:
         return None
@@ -81,21 +80,29 @@ def together() -> Distributed | None:
 
 
 class _Start:
-    """The ranks before their training begins."""
+    """The ranks before their training begins.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Intracomm
+    """
 
     def __init__(self, comm: Any) -> None:
         self.comm, self.begun = comm, False
 
     def agree(self, error: Exception | None) -> None:
-        """Wait for all ranks; raise _OfAnotherRank unless this one is to go on or to report."""
+        """Wait for all ranks; raise _OtherRankError if another one reports an error.
+
+        The lowest rank with an error reports it.
+        """
         self.begun = True
         failed = [rank for rank, bad in enumerate(self.comm.allgather(error is not None)) if bad]
         if failed and self.comm.rank != failed[0]:
-            raise _OfAnotherRank
+            raise _OtherRankError
 
 
 def _check(options: TrainOptions) -> None:
-    """Refuse what one process does alone."""
+    """CommandError if an option is given that works in one process only."""
     alone = {
         "solver": options.training.solver, "cv": options.split.cv,
         "diagnostics": options.reporting.diagnostics,
@@ -103,4 +110,6 @@ def _check(options: TrainOptions) -> None:
     }  # fmt: skip
     for name, value in alone.items():
         if value:
-            raise CommandError(f"{flag(name)} is for one process: leave it out, or mpiexec")
+            raise CommandError(
+                f"{flag(name)} is for one process: leave it out, or start without mpiexec"
+            )

@@ -1,4 +1,4 @@
-"""The scores of a model beside those of simple models, and a verdict where one of them wins."""
+"""The scores of a model beside those of simple models; a warning if one of them is better."""
 
 from __future__ import annotations
 

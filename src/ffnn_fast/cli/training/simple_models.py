@@ -72,7 +72,9 @@ class EncodedRows(NamedTuple):
 
 @contextmanager
 def quiet_packages() -> Iterator[None]:
-    """Without the warnings of scikit-learn and SciPy, such as of many classes, in any thread."""
+    """A context that ignores the warnings of scikit-learn and SciPy, such as that of many classes,
+    in all threads.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(sklearn|scipy)(\.|$)")
         yield
@@ -94,8 +96,8 @@ def stored_models(model: TrainedModel, columns: Mapping[str, Array], n: int) -> 
         stored = StoredBaselines.from_json(layout.baselines, k)
         found = {}
         if stored.linear is not None:
-            text, own = stored.encoding, layout
-            encoding = TablePreprocessing.from_json(text) if text else own
+            text = stored.encoding
+            encoding = TablePreprocessing.from_json(text) if text else layout
             if not isinstance(encoding, TablePreprocessing):
                 raise ValueError("the linear model has no encoding")
             d = len(encoding.inputs.feature_names)

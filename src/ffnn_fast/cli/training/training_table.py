@@ -17,9 +17,9 @@ from ffnn_fast.cli.table_layout import Targets
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.tabular_layout import TabularLayout
 from ffnn_fast.cli.training.column_types import Target, target_column
+from ffnn_fast.cli.training.determining import determining_notes
 from ffnn_fast.cli.training.examining import ColumnOptions, ColumnUse, examine, used
 from ffnn_fast.cli.training.splitting import Arrangement, arrangement_of, not_held_out, split
-from ffnn_fast.cli.training.telling import telling_notes
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.preprocessing import TargetEncoder
@@ -124,7 +124,7 @@ def read_training_table(path: str, options: TrainOptions, *, validates: bool) ->
         *column.notes,
         *not_held_out(options, len(rows), test),
         *arranged.notes(test, validation),
-        *telling_notes(uses, rows, target.encode(values), classifies),
+        *determining_notes(uses, rows, target.encode(values), classifies),
     ]
     return TrainingTable(
         table, uses, target, rows, values, weight, train, validation, test, notes, arranged

@@ -1,4 +1,4 @@
-"""Columns that alone tell the target: often they are known only after it is."""
+"""Columns that alone determine the target: often they are known only after it is."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from ffnn_fast.cli.training.examining import ColumnUse, quoted_names, used
 Array = np.ndarray
 LEAST_ROWS = 50
 ROWS_PER_LEVEL = 5  # more distinct values are ordered, not grouped
-LEFT = 0.01  # of what is to be told: the most that a telling column leaves open
+LEFT = 0.01  # the share of the target that such a column leaves open at most
 
 
-def telling_notes(uses: Sequence[ColumnUse], rows: Array, y: Array, classifies: bool) -> list[str]:
-    """A sentence for each column that alone tells the target y, (m,), of these rows, (m,)."""
+def determining_notes(
+    uses: Sequence[ColumnUse], rows: Array, y: Array, classifies: bool
+) -> list[str]:
+    """A sentence for each column that alone determines the target y, (m,), of these rows, (m,)."""
     if len(rows) < LEAST_ROWS:
         return []
     left_open = _open_labels if classifies else _open_variance
@@ -25,8 +27,8 @@ def telling_notes(uses: Sequence[ColumnUse], rows: Array, y: Array, classifies: 
         if left_open(_as_numbers(values[rows]), y) <= LEFT
     ]
     return [
-        f"note: column {name!r} alone tells the target almost perfectly; if it is not known when "
-        f"you predict, leave it out: --drop {quoted_names([name])}"
+        f"note: column {name!r} alone determines the target almost perfectly; if it is not known "
+        f"when you predict, leave it out: --drop {quoted_names([name])}"
         for name in names
     ]
 
