@@ -123,6 +123,29 @@ def test_options_of_fit(net, options, error):
         net.fit(X, Y, **options)
 
 
+def unaligned(values):
+    """A copy whose addresses are odd, as those of a column in a file may be."""
+    copy = np.empty(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    assert not copy.flags.aligned
+    return copy
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 4])
+def test_unaligned_arrays_count_as_others(dtype, n):
+    rows, labels, weight = X[:n].astype(dtype), Y[:n], np.arange(1.0, 1 + n).astype(dtype)
+    one, other = (Network([3, 5, 3], seed=0, dtype=dtype) for _ in range(2))
+    assert (one.forward(unaligned(rows)) == other.forward(rows)).all()
+    assert (one.forward(unaligned(rows)[0]) == other.forward(rows[0])).all()
+    assert one.loss(unaligned(rows), unaligned(labels)) == other.loss(rows, labels)
+    one.fit(unaligned(rows), unaligned(labels), sample_weight=unaligned(weight), epochs=2)
+    other.fit(rows, labels, sample_weight=weight, epochs=2)
+    one.partial_fit(unaligned(rows), unaligned(labels))
+    other.partial_fit(rows, labels)
+    assert (one.params == other.params).all()
+
+
 def test_integers_and_lists_are_welcome(net):
     assert net.predict(X.astype(np.int16)).shape == (4,)
     assert net.predict(X.tolist()).shape == (4,)

@@ -110,7 +110,7 @@ def test_arrays(dtype):
     [
         {"x": "1.5"}, {"x": np.inf}, {"x": 1e308}, {"x": True}, {"x": "text"},
         {"count": Decimal(2)}, {"x": np.longdouble(1)}, {"town": " north"}, {"town": ""},
-        {"code": 2**60 + 1},
+        {"code": 2**60 + 1}, {"code": np.inf}, {"town": "-1e400"},
         {"town": date(2024, 1, 1)}, {"day": "2024-01-01"}, {"day": 3.0},
         {"day": datetime(2024, 1, 1, tzinfo=UTC)}, {"day": datetime(1, 1, 1)},
         {"day": np.datetime64("2024-01-01")}, {"gaps": 10**400}, {"flag": b"True"},

@@ -1,15 +1,17 @@
 """Folds of whole groups, or of blocks of time, in the tabular estimators."""
 
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+pd = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 
-from ffnn_fast.tabular import TabularClassifier, TabularRegressor
-from ffnn_fast.tabular import _tabular_estimator as estimator_module
-from ffnn_fast.tabular._folds import Units
+from ffnn_fast.tabular import TabularClassifier, TabularRegressor  # noqa: E402
+from ffnn_fast.tabular import _tabular_estimator as estimator_module  # noqa: E402
+from ffnn_fast.tabular._folds import Units  # noqa: E402
 
 QUICK = {"epochs": 1, "random_state": 0, "n_threads": 1}
 N = 90
@@ -129,6 +131,20 @@ def test_folds_are_at_least_two_and_in_order(sizes, n_folds):
         ({"times": np.array([1j, 1] * 45, object)}, TypeError, "of one type"),
         ({"groups": np.array([*([{}] * (N - 1)), 1], object)}, TypeError, "must be hashable"),
         ({"groups": np.array([None, 1] * 45)}, ValueError, "groups must not have missing"),
+        ({"groups": [pd.NA, "a", "b"] * 30}, ValueError, "groups must not have missing"),
+        ({"groups": [Decimal("NaN"), 1, 2] * 30}, ValueError, "groups must not have missing"),
+        ({"times": [pd.NA, 1, 2] * 30}, ValueError, "times must not have missing"),
+        (
+            {"groups": np.ma.array(np.arange(N), mask=np.arange(N) == 3)},
+            ValueError,
+            "groups must not have missing",
+        ),
+        (
+            {"times": np.ma.array(np.arange(N), mask=np.arange(N) == 3)},
+            ValueError,
+            "times must not have missing",
+        ),
+        ({"times": [True, False] * 45}, TypeError, "got dtype bool such as True"),
     ],
 )
 def test_refusals(given, error, match):

@@ -165,6 +165,9 @@ def test_numbers(values, expected):
         (["1", "1e999"], ValueError, "infinity in row 1"),
         ([[1, 2], [3, 4]], TypeError, "of type list"),
         ([{}, {}], TypeError, "of type dict"),
+        (2.5, TypeError, "got 2.5; for one row give a list"),
+        ("north", TypeError, "got 'north'; for one row give a list"),
+        (None, TypeError, "got None"),
     ],
 )
 def test_refused_values(values, error, text):

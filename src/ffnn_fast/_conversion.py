@@ -16,7 +16,7 @@ NUMBERS = "fiub"  # kinds of NumPy's real numbers
 
 
 def as_numbers(values: Any, name: str) -> Array:
-    """`values` as an array of real numbers; not copied if it is one.
+    """`values` as an array of real numbers; not copied if it is one whose addresses are aligned.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def as_numbers(values: Any, name: str) -> Array:
         If `values` is not rectangular, or an entry is missing; see `as_numbers_and_missing`.
     """
     if type(values) is np.ndarray and values.dtype.kind in NUMBERS:
-        return values
+        return values if values.flags.aligned else values.copy()
     array, missing = as_numbers_and_missing(values, name)
     if missing is not None:
         raise _refusal(missing, name, "masked, None or NA")
@@ -67,6 +67,7 @@ def as_numbers_and_missing(values: Any, name: str) -> tuple[Array, Array | None]
         if columns:
             return _from_columns(columns, values, name)
         array = np.asarray(values)
+        array = array if array.flags.aligned else array.copy()
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array: {error}") from error
     if array.dtype == object and array.ndim:

@@ -94,6 +94,7 @@ def column_of(values: Any, what: str) -> Array:
     TypeError, ValueError
         As `table_of`.
     """
+    _check_sequence(values, what)
     array = array_of(values)
     if array.ndim != 1:
         raise ValueError(f"{what} must be one-dimensional, got shape {array.shape}")
@@ -120,6 +121,15 @@ def column_of(values: Any, what: str) -> Array:
     raise TypeError(
         f"{what} of X must hold numbers, texts, bools or times, got dtype {array.dtype}"
     )
+
+
+def _check_sequence(values: Any, what: str) -> None:
+    """TypeError if a column is one value, or a text, whose letters would be values."""
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        raise TypeError(
+            f"{what} of X must be a sequence with a value for each row, got {quoted(values)}; for "
+            "one row give a list of one value"
+        )
 
 
 def _named_columns(X: Any) -> list[tuple[Any, Any]] | None:

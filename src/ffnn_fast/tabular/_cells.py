@@ -24,6 +24,7 @@ NAN = float("nan")
 EXACT = 2**53  # integers up to it are float64
 EPOCH = date(1970, 1, 1).toordinal()
 DAY, HOUR = 86_400_000_000, 3.6e9  # microseconds
+INFINITE = ("inf", "-inf")  # levels of numbers that are refused, and of texts
 NUMBERS = (float, int, np.float64)  # types of cells that are numbers
 
 
@@ -147,6 +148,8 @@ def _code(cell: Any, column: Column) -> int:
         _missing(cell)
         return 0
     level = level_of(cell)
+    if level in INFINITE:
+        raise _OtherCellError
     return 0 if level is None or column.codes is None else column.codes.get(level, 0)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._columns.frames import array_of, is_missing
 from ffnn_fast._text import quoted
 
 Array = np.ndarray
@@ -80,11 +81,11 @@ class Units:
         if groups is None and times is None:
             return None
         name, given = ("groups", groups) if times is None else ("times", times)
-        values = np.asarray(given)
+        values = array_of(given) if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
         if values.shape != (n,):
             raise ValueError(f"{name} must have shape ({n},), one entry a row, got {values.shape}")
         objects = values.dtype.kind == "O"
-        if np.any([v is None or v != v for v in values] if objects else values != values):
+        if np.any([is_missing(v) or v != v for v in values] if objects else values != values):
             raise ValueError(f"{name} must not have missing values")
         return cls(_places(values) if times is None else _ranks(values), times is not None)
 
@@ -149,7 +150,9 @@ def _ranks(times: Array) -> Array:
     """The place of each time among the different ones, in their order."""
     texts = times.dtype.kind == "O" and any(isinstance(time, (str, bytes)) for time in times)
     if texts or times.dtype.kind not in "iufMmO":
-        raise TypeError(f"times must be numbers or dates, got texts such as {quoted(times[0])}")
+        kind = "texts" if texts or times.dtype.kind in "SUT" else f"dtype {times.dtype}"
+        first = quoted(times.item(0))
+        raise TypeError(f"times must be numbers or dates, got {kind} such as {first}")
     try:
         return np.unique(times, return_inverse=True)[1]
     except TypeError as error:
