@@ -101,6 +101,18 @@ def test_every_output_and_loss(engine, output, loss, dtype, rtol, rng):
                 compare(engine, spec, random_problem(spec, n, rng, kind), rng, rtol)
 
 
+@pytest.mark.parametrize(
+    ("output", "loss"), [("hard_sigmoid", "binary_cross_entropy"), ("softplus", "cross_entropy")]
+)
+def test_cross_entropies_of_outputs_without_a_formula_of_their_own(engine, output, loss, dtype):
+    rng = np.random.default_rng(5)
+    spec = NetworkSpec((5, 7, 3), "tanh", output, loss, dtype)
+    for n in (1, 40):
+        for kind in ("labels", "dense"):
+            problem = random_problem(spec, n, rng, kind)
+            compare(engine, spec, problem, rng, 1e-5 if dtype == "float32" else 1e-12)
+
+
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
 def test_every_loss_of_weighted_samples_in_several_panels(engine, output, loss, dtype, rtol, rng):
     spec = NetworkSpec((3, 5, 4), "tanh", output, loss, dtype)
