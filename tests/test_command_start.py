@@ -20,8 +20,10 @@ sys.exit(main(["--version"]) if sys.argv[1] == "ffnn_fast.cli" else main(["info"
 """
 
 
-def run(program, module):
-    source = f"import sys; sys.argv[0] = {program!r}\n{INTERRUPTED_IMPORT}"
+def run(program, module, named="ffnn_fast"):
+    """The import as Python makes it for the program, or for ``-m named``."""
+    start = f"sys.argv[0] = {program!r}; sys.orig_argv = ['python', '-m', {named!r}]"
+    source = f"import sys; {start}\n{INTERRUPTED_IMPORT}"
     command = [sys.executable, "-c", source, module]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -38,7 +40,11 @@ def test_a_command_module_that_is_interrupted_is_reported_alike():
     assert (found.returncode, found.stderr) == (130, "ffnn-fast: error: interrupted\n")
 
 
-def test_other_programs_get_an_exception():
-    found = run("train.py", "ffnn_fast.network")
+@pytest.mark.parametrize(
+    ("program", "named"), [("train.py", "ffnn_fast"), ("-m", "tool"), ("-m", "ffnn_fast_tool")]
+)
+def test_other_programs_get_an_exception(program, named):
+    """Also one whose package imports this one while Python looks for ``-m tool``."""
+    found = run(program, "ffnn_fast.network", named)
     assert found.returncode not in (0, 130) or "KeyboardInterrupt" in found.stderr
     assert "Traceback" in found.stderr

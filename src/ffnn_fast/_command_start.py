@@ -19,7 +19,12 @@ def _exit(signum: int, frame: object) -> None:
 def _is_command() -> bool:
     """Whether the package is imported for ``ffnn-fast`` or ``python -m ffnn_fast``."""
     name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    return name == "-m" or os.path.splitext(name)[0] == "ffnn-fast"
+    if name != "-m":
+        return os.path.splitext(name)[0] == "ffnn-fast"
+    # While Python looks for the module of -m, which may import this package as any other does.
+    given = sys.orig_argv
+    module = given[given.index("-m") + 1 :][:1] if "-m" in given else []
+    return module in (["ffnn_fast"], ["ffnn_fast.__main__"])
 
 
 def end() -> None:
