@@ -41,7 +41,7 @@ class EvaluateOptions(ModelAndData):
 
 def run(options: EvaluateOptions) -> int:
     """Evaluate the model and show the results; returns the exit code."""
-    from ffnn_fast.cli.evaluation import report_files, scoring
+    from ffnn_fast.cli.evaluation import report_files
     from ffnn_fast.cli.evaluation.report import Report
     from ffnn_fast.cli.evaluation.stored_scores import stored_scores
     from ffnn_fast.cli.evaluation.tables import tables
@@ -60,21 +60,20 @@ def run(options: EvaluateOptions) -> int:
     evaluation = model.evaluate(table, columns, targets)
     write_notes([*table.notes, *model.unseen(columns)])
     n_rows = len(targets.rows)
-    found = scoring.scores(evaluation)
     rows = {name: values[targets.rows] for name, values in columns.items()}
     baselines = stored_models(model, rows, n_rows)
     on = f"{n_rows} rows of {os.path.basename(options.data)}"
-    results = comparing.results_table(evaluation, on, baselines)
+    found = comparing.all_scores(evaluation, baselines)
+    results = comparing.results_table(found, on)
     if options.json:
-        others = comparing.all_scores(evaluation, baselines)
-        write_line(json.dumps(_plain(evaluation, found, others)))
+        write_line(json.dumps(_plain(evaluation, found)))
     else:
         for note in note_unknown(targets, target, options.data):
             write_line(note)
         _show(results, tables(evaluation), len(table) - n_rows)
         if stored := stored_scores(model.summary):
             write_line(f"\n{aligned(stored)}")
-        for sentence in comparing.verdict(evaluation, f"the {on}", baselines):
+        for sentence in comparing.verdict(found, f"the {on}"):
             write_line(f"\n{sentence}")
     if options.report:
         title = f"{target.name}: {os.path.basename(options.model)}"
@@ -97,17 +96,15 @@ def _show(results: Table, tables: list[tuple[str, Table]], left_out: int) -> Non
         write_line(titled(title, rows))
 
 
-def _plain(
-    evaluation: ScoredRows, found: dict[str, float], others: dict[str, dict[str, float]]
-) -> dict[str, Any]:
+def _plain(evaluation: ScoredRows, found: dict[str, dict[str, float]]) -> dict[str, Any]:
     """What --json shows; a score that is not finite is null."""
     plain: dict[str, Any] = {
         "target": evaluation.target.name,
         "rows": len(evaluation.truth),
-        "scores": _finite(found),
+        "scores": _finite(found["network"]),
     }
-    if len(others) > 1:
-        plain["baselines"] = {k: _finite(v) for k, v in others.items() if k != "network"}
+    if len(found) > 1:
+        plain["baselines"] = {k: _finite(v) for k, v in found.items() if k != "network"}
     if evaluation.is_classification:
         plain["classes"] = list(evaluation.target.classes)
         plain["confusion_matrix"] = evaluation.confusion.tolist()

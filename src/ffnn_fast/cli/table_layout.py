@@ -11,12 +11,13 @@ import numpy as np
 from ffnn_fast.cli.column_reading import NUMBER, ColumnReading
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import NO_MARKS, NumberMarks, NumberStyle, Table, abbreviated, read_table
-from ffnn_fast.cli.unseen import Range
+from ffnn_fast.cli.unseen import Range, ranges_from_dict
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
 BASELINES = "baselines"  # an entry of files with simple models
 RANGES = "ranges"  # an entry of files since the notes on numbers far outside
+OPTIONAL = {RANGES, BASELINES}  # entries of both kinds that a file may lack
 
 
 class Targets(NamedTuple):
@@ -81,6 +82,14 @@ class TableLayout:
         if self.baselines:
             plain[BASELINES] = self.baselines
         return json.dumps(plain, ensure_ascii=False)
+
+    @staticmethod
+    def optional_entries(plain: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of the entries in `OPTIONAL`; raises ValueError for wrong ranges."""
+        return {
+            RANGES: ranges_from_dict(plain.get(RANGES, {})),
+            BASELINES: str(plain.get(BASELINES, "")),
+        }
 
     def check_columns(self, sources: Iterable[str]) -> None:
         """Raise ValueError if the sources of the inputs, or the target, are not in the table."""

@@ -16,14 +16,13 @@ from ffnn_fast.cli.column_reading import NUMBER, TEXT, ColumnReading
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import NumberStyle, Table
 from ffnn_fast.cli.table_layout import (
-    BASELINES,
-    RANGES,
+    OPTIONAL,
     TableLayout,
     parsed,
     styles_from_dict,
     styles_to_dict,
 )
-from ffnn_fast.cli.unseen import TRUTHS, Range, ranges_from_dict
+from ffnn_fast.cli.unseen import TRUTHS, Range
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
@@ -159,10 +158,7 @@ class TablePreprocessing(TableLayout):
     def from_json(cls, text: str) -> TablePreprocessing:
         """The inverse of `to_json`; raises ValueError for anything else."""
         plain = parsed(text)
-        if (
-            not isinstance(plain, dict)
-            or plain.keys() - FURTHER - {NUMBERS, RANGES, BASELINES} != ENTRIES
-        ):
+        if not isinstance(plain, dict) or plain.keys() - FURTHER - {NUMBERS} - OPTIONAL != ENTRIES:
             raise ValueError(f"it must be an object with exactly the keys {sorted(ENTRIES)}")
         version = 2 if plain.keys() & FURTHER else 1
         if plain["version"] != version:
@@ -180,8 +176,7 @@ class TablePreprocessing(TableLayout):
             styles_from_dict(plain.get(NUMBERS, {})),
             tuple(ColumnReading.from_dict(one) for one in _list(plain, "readings")),
             tuple(_date_from_dict(one) for one in _list(plain, "dates")),
-            ranges_from_dict(plain.get(RANGES, {})),
-            str(plain.get(BASELINES, "")),
+            **cls.optional_entries(plain),
         )
         preprocessing.check_columns(preprocessing.sources)
         if not {d.name for d in preprocessing.dates} <= {r.name for r in preprocessing.readings}:

@@ -10,14 +10,13 @@ import numpy as np
 from ffnn_fast.cli.column_reading import ColumnReading
 from ffnn_fast.cli.table import NumberStyle, Table
 from ffnn_fast.cli.table_layout import (
-    BASELINES,
-    RANGES,
+    OPTIONAL,
     TableLayout,
     parsed,
     styles_from_dict,
     styles_to_dict,
 )
-from ffnn_fast.cli.unseen import TRUTHS, Range, ranges_from_dict
+from ffnn_fast.cli.unseen import TRUTHS, Range
 from ffnn_fast.preprocessing import TargetEncoder
 
 TABLE_KEY = "table"  # of the file's header
@@ -87,7 +86,7 @@ class TabularLayout(TableLayout):
     def from_json(cls, text: str) -> TabularLayout:
         """The inverse of `to_json`; raises ValueError for anything else."""
         plain = parsed(text)
-        if not isinstance(plain, dict) or plain.keys() - {RANGES, BASELINES} != {
+        if not isinstance(plain, dict) or plain.keys() - OPTIONAL != {
             *("version", "header", *LISTS, *OBJECTS)
         }:
             raise ValueError("it must be an object with the keys that ffnn-fast train writes")
@@ -106,8 +105,7 @@ class TabularLayout(TableLayout):
             styles_from_dict(plain["numbers"]),
             {str(name): str(use) for name, use in plain["uses"].items()},
             {str(name): str(value) for name, value in plain["summary"].items()},
-            ranges_from_dict(plain.get(RANGES, {})),
-            str(plain.get(BASELINES, "")),
+            **cls.optional_entries(plain),
         )
         layout.check_columns(reading.name for reading in layout.readings)
         return layout

@@ -57,11 +57,12 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     trained = train(data, options, _announce)
     if not is_first:
         return 0
-    results = trained.results({})
+    results = trained.results(trained.scores({}))
     trained.save(output, results, "")
     write_line(f"{trained.ended}\n")
     baselines, left_out = trained.baselines(options.reporting.baseline)
-    results = trained.results(baselines)
+    scores = trained.scores(baselines)
+    results = trained.results(scores)
     judged = trained.cross_validation(options.reporting.baseline)
     for row in judged[1:]:
         text = ", ".join(
@@ -75,7 +76,7 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
         write_line(f"\n{aligned(judged)}")
     for note in left_out:
         write_line(f"\n{note}")
-    remarks = trained.remarks(baselines)
+    remarks = trained.remarks(scores)
     for remark in remarks:
         write_line(f"\n{remark}")
     write_line(f"\nmodel   {output}")

@@ -22,9 +22,8 @@ RISE, SMALLEST = 0.05, 1e-3  # of a held-out loss: a smaller rise is no differen
 MARGIN, LEAST = 1e-3, 0.005  # of an RMSE, and of a log loss or accuracy: less is no difference
 
 
-def results_table(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) -> Table:
-    """A table of the model's scores, and those of simple models on the same rows."""
-    found = all_scores(evaluation, baselines)
+def results_table(found: Mapping[str, Mapping[str, float]], on: str) -> Table:
+    """A table of the scores by model, as `all_scores` returns them."""
     names, _ = as_cells(found["network"])
     table: Table = [(f"on {on}", *names)]
     for model, figures in found.items():
@@ -41,15 +40,16 @@ def all_scores(
     return {"network": scores(evaluation), **others}
 
 
-def verdict(evaluation: ScoredRows, on: str, baselines: Mapping[str, Baseline]) -> list[str]:
-    """A sentence for each simple model that predicts the rows better than the network."""
-    others = all_scores(evaluation, baselines)
-    found = others.pop("network")
+def verdict(by_model: Mapping[str, Mapping[str, float]], on: str) -> list[str]:
+    """A sentence for each simple model that predicts the rows better than the network, from the
+    scores that `all_scores` returns.
+    """
+    found = by_model["network"]
     figure = "rmse" if "rmse" in found else "log_loss" if "log_loss" in found else "accuracy"
     shown = {"rmse": "RMSE", "log_loss": "log loss", "accuracy": "accuracy"}[figure]
     sentences = []
-    for name, figures in others.items():
-        if figure not in figures:
+    for name, figures in by_model.items():
+        if name == "network" or figure not in figures:
             continue
         mine, theirs = found[figure], figures[figure]
         sign = -1 if figure == "accuracy" else 1

@@ -103,24 +103,27 @@ class Outcome:
             return StoredBaselines(constant).to_json()
         return StoredBaselines(constant, model.to_dict(), self.encoding()).to_json()
 
-    def results(self, baselines: Mapping[str, Baseline]) -> Table:
-        """The scores of the model and of the baselines."""
-        return comparing.results_table(self.evaluation, self.on, baselines)
+    def scores(self, baselines: Mapping[str, Baseline]) -> dict[str, dict[str, float]]:
+        """The scores of the model, "network", and of the baselines."""
+        return comparing.all_scores(self.evaluation, baselines)
+
+    def results(self, scores: Mapping[str, Mapping[str, float]]) -> Table:
+        """A table of those scores."""
+        return comparing.results_table(scores, self.on)
 
     def cross_validation(self, kinds: Sequence[str]) -> Table:
         """The scores of models and baselines over the folds of ``--cv``; empty without it."""
         found = []
         for one in self.fold_outcomes():
             simple, _ = one.baselines(kinds)
-            found.append(comparing.all_scores(one.evaluation, simple))
+            found.append(one.scores(simple))
         return folds.scores_table(found) if found else []
 
-    def remarks(self, baselines: Mapping[str, Baseline]) -> list[str]:
+    def remarks(self, scores: Mapping[str, Mapping[str, float]]) -> list[str]:
         """Warnings where a baseline predicts better, or the held-out loss has risen."""
         if "held-out" not in self.on:
             return []
-        verdict = comparing.verdict(self.evaluation, self.on, baselines)
-        return [*verdict, *comparing.rising(self.losses)]
+        return [*comparing.verdict(scores, self.on), *comparing.rising(self.losses)]
 
     def report(
         self, title: str, facts: list[tuple[str, str]], results: Table, remarks: list[str],
