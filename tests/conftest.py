@@ -79,6 +79,12 @@ def dtype(request) -> str:
     return request.param
 
 
+@pytest.fixture(params=isa.available())
+def engine(request):
+    """Each engine module that this CPU can run."""
+    return isa.load(request.param)
+
+
 @pytest.fixture
 def rtol(dtype) -> float:
     """The relative tolerance that goes with `dtype`."""

@@ -24,12 +24,6 @@ from ffnn_fast.engine import isa
 ROWS = (1, 2, 4, 19, 33)
 
 
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
-
-
 def random_rows(spec, n, rng):
     """Inputs, and a vector for each output."""
     X = rng.normal(size=(n, spec.n_inputs)).astype(spec.dtype)

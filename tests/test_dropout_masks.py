@@ -14,12 +14,6 @@ pytestmark = pytest.mark.engine
 RATES = (0.2, 0.5, 0.3)
 
 
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
-
-
 def test_splitmix_has_the_published_outputs():
     """The first outputs for the start 1234567, as in the rosetta code of the generator"""
     start, i = np.array([1234567], np.uint64), np.arange(3, dtype=np.uint64)

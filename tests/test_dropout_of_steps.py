@@ -8,17 +8,10 @@ from support.problems import random_params, random_problem, relative_error
 
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast._runtime.bound_network import aligned_copy, aligned_empty
-from ffnn_fast.engine import isa
 from ffnn_fast.optimizers import SGD, Adam, AdamW, StepRule
 
 pytestmark = pytest.mark.engine
 RATES = np.array([0.3, 0.0, 0.8, 0.05, 0.0, 0.5, 0.99])
-
-
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
 
 
 def spec_of(dtype, dropout, activation="tanh"):

@@ -5,15 +5,8 @@ import pytest
 from support.problems import random_params, random_problem, train, twins
 
 from ffnn_fast import NetworkSpec
-from ffnn_fast.engine import isa
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
 
 
 def test_shapes_that_do_not_fit_are_refused(engine, rng):

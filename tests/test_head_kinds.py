@@ -19,7 +19,6 @@ from support.problems import (
 from ffnn_fast import Head, Network, NetworkSpec, reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast.engine import isa
 
 MIXTURES = mixtures(3, np.random.default_rng(7))
 SMOOTH = (
@@ -32,12 +31,6 @@ SMOOTH = (
     Head(1, "exp", "poisson"),
     Head(2, "gelu", "log_cosh"),
 )
-
-
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
 
 
 def described(heads, dtype="float64", body=(5, 7), activation="tanh", **options):

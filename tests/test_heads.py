@@ -23,17 +23,10 @@ from ffnn_fast._model.arrays import as_targets
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast.activations import by_head
-from ffnn_fast.engine import isa
 from ffnn_fast.interchange import from_torch, to_torch
 
 LOSSES = ("cross_entropy", "squared_error", "half_squared_error", "absolute", "hinge")
 HEADS = [(2, 3), (5, 2, 9), (17, 3, 2, 2, 33)]
-
-
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
 
 
 def described(heads, loss="cross_entropy", dtype="float64", body=(5, 7), **options):

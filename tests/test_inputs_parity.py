@@ -9,7 +9,6 @@ from support.problems import bound_networks, relative_error, take_steps, twins
 
 from ffnn_fast import reference
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast.engine import isa
 from ffnn_fast.optimizers import SGD, Adam, AdamW, Factors, NAdam, StepRule
 
 pytestmark = pytest.mark.engine
@@ -24,12 +23,6 @@ RULES = [
         decay_factors=Factors(0.5, 0, scale=36),
     ),
 ]
-
-
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
 
 
 @pytest.fixture(params=NETWORKS)

@@ -17,12 +17,6 @@ SIZES = [(1, 2), (40, 5), (3, 1, 5), (3, 9, 7, 40), (17, 33, 9, 4), (65, 31, 30)
 BACKENDS = {"reference": reference, "engine": isa.engine}
 
 
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
-
-
 def results(bound, X, V):
     """The three Jacobians, and ŷ, of the rows of X in the directions V."""
     y_hat, out = bound.jvp(X, V)

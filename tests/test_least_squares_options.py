@@ -17,12 +17,6 @@ pytestmark = pytest.mark.engine
 SIZES = [(3, 1, 2), (7, 13, 3), (17, 33, 9, 4)]
 
 
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
-
-
 def normal(bound, problem, output_weight):
     """½ Σ r², the lower triangle of JᵀJ and Jᵀr."""
     P, backend, dtype = bound.spec.n_params, bound.backend, bound.spec.dtype

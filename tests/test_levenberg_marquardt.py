@@ -22,12 +22,6 @@ HIDDEN = [name for name in ELEMENTWISE if name not in ("identity", "exp")]  # e^
 SIZES = [(1, 1), (3, 1, 5), (7, 13, 3), (17, 33, 9, 4), (5, 90, 5)]
 
 
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
-
-
 def normal(bound, problem):
     """JᵀJ with NaN above the diagonal, Jᵀr and ½ Σ r²."""
     P, backend, dtype = bound.spec.n_params, bound.backend, bound.spec.dtype

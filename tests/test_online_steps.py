@@ -12,15 +12,8 @@ from support.problems import (
 )
 
 from ffnn_fast import NetworkSpec
-from ffnn_fast.engine import isa
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
 
 
 @pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (1025, 8), (64, 128, 3)])

@@ -37,12 +37,6 @@ FUNCTIONS = (
 SIZES = [(1, 2), (3, 1, 5), (7, 13, 3), (17, 33, 9, 4), (65, 31, 2)]
 
 
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
-
-
 def compare(engine, spec, problem, rng, tolerance):
     """Forward, loss and gradient of both twins agree."""
     ours, theirs = twins(spec, random_params(spec, rng), engine)

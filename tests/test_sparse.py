@@ -19,7 +19,6 @@ from support.sparse_problems import sparse_problem, text_like
 
 from ffnn_fast import Network, NetworkSpec
 from ffnn_fast._model.sparse_rows import SparseRows, as_sparse_rows
-from ffnn_fast.engine import isa
 from ffnn_fast.inputs import InputBlock
 from ffnn_fast.losses import loss_of
 from ffnn_fast.optimizers import OPTIMIZERS
@@ -27,12 +26,6 @@ from ffnn_fast.optimizers import OPTIMIZERS
 pytestmark = pytest.mark.engine
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 SIZES = [(1, 2), (3, 1, 5), (41, 13, 3), (70, 33, 9, 4), (130, 67, 2)]
-
-
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)

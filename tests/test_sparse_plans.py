@@ -8,15 +8,8 @@ from support.sparse_problems import sparse_problem, text_like
 
 from ffnn_fast import Network, NetworkSpec, reference
 from ffnn_fast._runtime.bound_network import aligned_empty
-from ffnn_fast.engine import isa
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

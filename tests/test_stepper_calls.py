@@ -36,12 +36,6 @@ LOSSES = [
 ]
 
 
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
-
-
 def twins(engine, spec, rule, rng, size=9):
     """The engine's Stepper and its twin, each with θ, state and counter of its own."""
     params, made = random_params(spec, rng), []

@@ -8,7 +8,6 @@ from support.problems import random_params, random_problem, relative_error, take
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast.engine import isa
 from ffnn_fast.optimizers import OPTIMIZERS, SGD, Adam, RMSprop, Rprop, StepRule, as_optimizer
 
 pytestmark = pytest.mark.engine
@@ -32,12 +31,6 @@ OPTIONS = {
 }  # fmt: skip
 PENALTIES = {"l2": (0.1, 0.0, 0.01), "l1": (0.0, 0.01, 0.003)}
 SIZES = (9, 26, 15, 3)
-
-
-@pytest.fixture(params=isa.available())
-def engine(request):
-    """Each engine module that this CPU can run."""
-    return isa.load(request.param)
 
 
 def both(engine, spec, problem, order, batch_size, rule, rng, rtol, matmul="own"):
