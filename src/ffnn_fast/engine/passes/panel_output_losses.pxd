@@ -18,7 +18,7 @@ from ffnn_fast.engine.plan cimport (
     LOGISTIC, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, head_t, plan_t,
 )
 
-cdef struct outputs_t:  # of one output of a panel, S samples each
+cdef struct sample_targets_t:  # the targets of the samples of a panel
     const void* target[MAX_S]  # where the targets of the sample begin, of the plan's dtype
     Py_ssize_t label[MAX_S]    # instead of them
 
@@ -31,7 +31,7 @@ cdef inline bint sums_over_outputs(const head_t* head) noexcept nogil:
 
 
 cdef inline void targets_of_output(
-    const head_t* head, const outputs_t* rows, Py_ssize_t n, Py_ssize_t j, floating* y
+    const head_t* head, const sample_targets_t* rows, Py_ssize_t n, Py_ssize_t j, floating* y
 ) noexcept nogil:
     """y_s := the target of output j, smoothed, of n <= S samples; 0 in the other lanes"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s
@@ -148,7 +148,7 @@ cdef inline double losses_over_outputs(
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s, row, n = batch.n
     cdef const floating* Y = <const floating*>batch.Y
     cdef const floating* weight = <const floating*>batch.weight
-    cdef outputs_t rows
+    cdef sample_targets_t rows
     cdef floating y[MAX_S]
     cdef floating w[MAX_S]
     cdef double total[MAX_S]
