@@ -241,14 +241,10 @@ def all_finite(array: Array) -> bool:
         return bool(np.count_nonzero(np.isfinite(array)) == array.size)  # `all` takes 1 µs more
     flat = array.reshape(-1)
     return all(
-        ignoring("over invalid", _has_finite_sum, block) or bool(np.isfinite(block).all())
+        math.isfinite(extreme.reduce(block))  # NaN if an entry is; as fast as the memory is read
         for block in (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))
+        for extreme in (np.minimum, np.maximum)
     )
-
-
-def _has_finite_sum(block: Array) -> bool:
-    """A finite sum proves that all entries are finite; einsum is three times as fast as sum."""
-    return bool(np.isfinite(np.einsum("i->", block)))
 
 
 def _converted(array: Array, dtype: str | None) -> Array:
@@ -320,7 +316,9 @@ def _labels(given: Array, missing: Array | None, spec: NetworkSpec, name: str) -
             f"{name} must be integer class labels 0..{k - 1} of shape ({len(given)},) or targets "
             f"of shape ({len(given)}, {k}), got {given.dtype} of shape {given.shape}"
         )
-    bad = (given < 0) | (given >= k)
+    # Of an int64 < 0 the same bits are an uint64 above every label.
+    whole = given.dtype == np.int64
+    bad = given.view(np.uint64) >= k if whole else (given < 0) | (given >= k)
     if np.count_nonzero(bad):
         row = int(np.argmax(bad))
         raise ValueError(
