@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.cases import TOLERANCES, each
 from support.input_blocks import NETWORKS, params_of, problem_of, rows, spec_of
 from support.problems import bound_networks, relative_error, take_steps, twins
 
@@ -35,8 +36,7 @@ def tolerance(dtype):
     return 1e-11 if dtype == "float64" else 3e-5
 
 
-@pytest.mark.parametrize("matmul", ["own", "blas"])
-@pytest.mark.parametrize("n", [1, 3, 70, 1100])
+@each(matmul=["own", "blas"], n=[1, 3, 70, 1100], dtype=TOLERANCES)
 def test_outputs_and_gradients(engine, options, dtype, matmul, n, rng):
     spec = spec_of(options, dtype)
     params, problem = params_of(spec, rng), problem_of(spec, n, rng)
@@ -52,7 +52,7 @@ def test_outputs_and_gradients(engine, options, dtype, matmul, n, rng):
         assert relative_error(spec.named(grad)[name], part) < 10 * most, name
 
 
-@pytest.mark.parametrize("n", [1, 3, 70, 1100])
+@each(n=[1, 3, 70, 1100], dtype=TOLERANCES)
 def test_vector_jacobian_products(engine, options, dtype, n, rng):
     spec = spec_of(options, dtype)
     params, problem = params_of(spec, rng), problem_of(spec, n, rng)

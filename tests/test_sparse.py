@@ -28,9 +28,9 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 SIZES = [(1, 2), (3, 1, 5), (41, 13, 3), (70, 33, 9, 4), (130, 67, 2)]
 
 
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-@each(kind=["dense", "labels"], dtype=["float32", "float64"])
-def test_values_and_gradients(engine, output, loss, kind, dtype):
+@each(pair=PAIRS, kind=["dense", "labels"], dtype=["float32", "float64"])
+def test_values_and_gradients(engine, pair, kind, dtype):
+    output, loss = pair
     rng = np.random.default_rng(len(output) + len(loss))
     options = options_of(output, loss)
     each = loss_of(loss).heads(**{**DEFAULTS.get(loss, {}), **options})
