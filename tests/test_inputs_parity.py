@@ -1,6 +1,7 @@
 """Input blocks and parametric activations: the engine equals the reference, for any threads."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -78,9 +79,21 @@ def test_activations(engine, activation, rng):
     assert relative_error(grad, expected) < 1e-11
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.optimizer.name} {rule.frozen}")
-@pytest.mark.parametrize("batch_size", [1, 32, 1500])
-def test_trajectories(engine, options, rule, batch_size, rng):
+TRAININGS = [  # a third of them has every pair of a network, a rule and a batch size
+    pytest.param(
+        name, rule, batch_size,
+        marks=[pytest.mark.slow] * bool((i + j + k) % 3),
+        id=f"{name}-{batch_size}-{rule.optimizer.name} {rule.frozen}",
+    )
+    for (i, name), (j, rule), (k, batch_size) in product(
+        enumerate(NETWORKS), enumerate(RULES), enumerate([1, 32, 1500])
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "rule", "batch_size"), TRAININGS)
+def test_trajectories(engine, name, rule, batch_size, rng):
+    options = NETWORKS[name]
     if "parametric" not in options and rule.rate_factors is not None:
         rule = replace(rule, rate_factors=replace(rule.rate_factors, alpha=1))
     spec = spec_of(options)
