@@ -68,6 +68,8 @@ class Outcome:
         ``encoding()`` is the preprocessing of the simple models as JSON text; empty: the model's.
     fold_outcomes : callable
         ``fold_outcomes()`` trains a model for each fold of ``--cv``.
+    parts : str
+        What the folds hold, if they are not random.
     """
 
     network: Network
@@ -84,6 +86,7 @@ class Outcome:
     losses: Sequence[float] = ()
     encoding: Callable[[], str] = str
     fold_outcomes: Callable[[], Iterator[Outcome]] = lambda: iter(())
+    parts: str = ""
 
     def baselines(self, kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
         """Simple models for the same rows, the best constant too, and notes on those left out."""
@@ -133,6 +136,7 @@ class Outcome:
         return Report(
             title, facts, self.network, results, self.evaluation, self.history, self.on,
             self.columns, dict(self.importances), remarks, cross_validation,
+            self.parts,
         )  # fmt: skip
 
 
@@ -152,19 +156,21 @@ def _with_folds(
     announce: Announce,
 ) -> Outcome:
     """The model of all training rows, and a function that trains those of the folds."""
-    k, seed = options.split.cv, options.training.seed
-    if not k:
+    if not options.split.cv:
         return train(found, options, announce)
-    folds.check_folds(found, k)
+    parts = folds.folds(found, options)
+    described = folds.described(found, parts)
+    if described:
+        note = f"note: --cv {options.split.cv}: {described}"
+        found = replace(found, notes=[*found.notes, note])
     trained = train(found, options, announce)
 
     def outcomes() -> Iterator[Outcome]:
-        parts = folds.folds(found, k, seed)
         for i, part in enumerate(parts, 1):
-            write_line(f"fold {i} of {len(parts)}")
+            write_line(f"fold {i} of {len(parts)}: {folds.shown(part)}")
             yield train(part, folds.of_folds(options), lambda *_: None)
 
-    return replace(trained, fold_outcomes=outcomes)
+    return replace(trained, fold_outcomes=outcomes, parts=described)
 
 
 def _plain_of(found: TrainingTable, options: TrainOptions, announce: Announce) -> Outcome:
