@@ -18,6 +18,7 @@ from ffnn_fast.cli.training import building, comparing, fitting, folds, preparin
 from ffnn_fast.cli.training.fitting import library_errors
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.simple_models import (
+    HGB,
     LINEAR,
     Baseline,
     EncodedRows,
@@ -96,15 +97,19 @@ class Outcome:
         return found | constants(self.known, self.evaluation), notes
 
     def stored(self, baselines: Mapping[str, Baseline]) -> str:
-        """The constant and the linear model as JSON text, for the model file."""
+        """The constant, the linear model and the trees as JSON text, for the model file."""
         if not baselines:
             return ""
-        constant, model = constant_of(self.known, self.evaluation), None
-        if LINEAR in baselines:
-            model = baselines[LINEAR].model
-        if model is None or model.W.size > MOST:
-            return StoredBaselines(constant).to_json()
-        return StoredBaselines(constant, model.to_dict(), self.encoding()).to_json()
+        kept = {
+            name: one.model.to_dict()
+            for name, one in baselines.items()
+            if one.model is not None and one.model.size <= MOST
+        }
+        constant, encoding = (
+            constant_of(self.known, self.evaluation),
+            self.encoding() if kept else "",
+        )
+        return StoredBaselines(constant, kept.get(LINEAR), encoding, kept.get(HGB)).to_json()
 
     def scores(self, baselines: Mapping[str, Baseline]) -> dict[str, dict[str, float]]:
         """The scores of the model, "network", and of the baselines."""
