@@ -51,8 +51,8 @@ class DivergenceGuard:
     def rolls_back(self, state: FitState, part: Part, loss: float) -> bool:
         """Whether the fit has diverged in the steps with this mean loss, and was rolled back.
 
-        Then the fit is at the last finite step and is stopped, and a `DivergedWarning` has been
-        given. Parameters are checked at the end of the part, and before a snapshot.
+        Then the fit is at the last finite step and is stopped, and the first rank has given a
+        `DivergedWarning`. Parameters are checked at the end of the part, and before a snapshot.
         """
         whole = state.position == part.end
         due = whole or state.t - self.t >= STEPS_PER_SNAPSHOT
@@ -102,7 +102,7 @@ class DivergenceGuard:
         )
         if state.together is not None:
             state.together.warnings.append((state, message))
-        else:
+        elif state.ranks.is_first:
             warnings.warn(message, DivergedWarning, stacklevel=stacklevel())
 
     def _copy_arrays(self, state: FitState) -> None:
