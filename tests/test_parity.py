@@ -32,7 +32,7 @@ FUNCTIONS = (
     "vjp_workspace_size", "input_gradient", "input_jacobian", "jvp", "parameter_jacobian",
     "jacobian_workspace_size", "JacobianPredictor", "taylor", "taylor_gradient",
     "taylor_jacobian", "taylor_workspace_size", "hessian_product", "Plan", "PointFunction",
-    "Predictor",
+    "Predictor", "shuffle",
 )  # fmt: skip
 SIZES = [(1, 2), (3, 1, 5), (7, 13, 3), (17, 33, 9, 4), (65, 31, 2)]
 

@@ -297,6 +297,11 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     return moves
 
 
+def shuffle(rng: np.random.Generator, rows: Array) -> None:
+    """``rng.shuffle(rows)``, rows (n,) int64: the same draws and order."""
+    rng.shuffle(rows)
+
+
 def train_epoch(
     plan: Plan,
     params: Array,

@@ -111,11 +111,12 @@ class _Loop:
             state.rng_at_epoch = state.rng.bit_generator.state
         # One batch of all rows is the same in any order.
         if options.shuffle and options.batch_size < state.n_rows:
-            shuffle, n = state.rng.permutation, state.n_rows
-            many = n > MANY_ROWS
-            order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
-            order = order[: state.rows_per_epoch]
-            self.order = order if state.train.order is None else self.rows[order]
+            shuffle, order = state.bound.backend.shuffle, self.rows.copy()
+            if len(order) > MANY_ROWS:
+                in_background(shuffle, state.rng, order, exit_waits=False)
+            else:
+                shuffle(state.rng, order)
+            self.order = order[: state.rows_per_epoch]
         if state.position == 0:
             self.notify("on_epoch_begin")
         self.divergence.take_snapshot(state)
