@@ -58,6 +58,7 @@ def _fit(state: FitState, interrupts: Interrupts) -> None:
             loop.checkpoints.write(state)
         _set_final_params(state)
         loop.keep_scratch()
+        state.ranks.end()
     except KeyboardInterrupt:
         state.history.stopped = "interrupted"
         loop.checkpoints.write(state)

@@ -284,13 +284,13 @@ def loss_many(Plan plan, params, X, Y, sample_weight, values, work):
             )
 
 
-def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None):
+def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None, order=None):
     """The same value, and grad := ∇θ, (P,), laid out like params."""
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
     cdef sparse_t sparse
     cdef batch_t batch = _inputs(plan, X, &sparse)
-    batch = batch_with_targets(c, batch, Y, sample_weight, None, plan.typenum)
+    batch = batch_with_targets(c, batch, Y, sample_weight, order, plan.typenum)
     cdef step_t step = _masked_step(plan, mask, True)
     cdef void* g = vector(grad, plan.typenum, c.P, "grad", True)
     cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
