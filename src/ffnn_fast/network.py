@@ -888,7 +888,7 @@ class Network:
         TypeError, ValueError
             If an argument is not as described; nothing has been changed then.
         """
-        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        bounds = streaming.Bounds(clip_value, clip_norm, max_norm, frozen).given(self.spec)
         return streaming.step(self._bound, self.rng, (X, y), learning_rate, bounds)
 
     def initialize(
@@ -1173,16 +1173,9 @@ epsilon_factors : optional
             If an argument is not as described, or the learning rate counts in shares of a fit. The
             network has then been trained on the chunks before an invalid one.
         """
-        bounds = streaming.given_bounds(
-            self.spec,
-            clip_value,
-            clip_norm,
-            max_norm,
-            frozen,
-            rate_factors,
-            decay_factors,
-            epsilon_factors,
-        )
+        bounds = streaming.Bounds(
+            clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors, epsilon_factors
+        ).given(self.spec)
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
         data = (X, y, sample_weight)
         mean, self.stream = streaming.partial_fit(
@@ -1238,16 +1231,9 @@ decay_factors, epsilon_factors : optional
         >>> losses[-1] < 0.1 * losses[0]
         True
         """
-        bounds = streaming.given_bounds(
-            self.spec,
-            clip_value,
-            clip_norm,
-            max_norm,
-            frozen,
-            rate_factors,
-            decay_factors,
-            epsilon_factors,
-        )
+        bounds = streaming.Bounds(
+            clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors, epsilon_factors
+        ).given(self.spec)
         request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
         made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream
