@@ -10,7 +10,7 @@ import numpy as np
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._training.class_factors import ClassFactors
-from ffnn_fast._training.epoch_rows import Part
+from ffnn_fast._training.epoch_rows import Part, Shuffle
 from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.blocks import Block, RowBlocks, reading_ahead
 
@@ -49,7 +49,7 @@ class BlockRows:
         self._no_rows = self._weighted(first).rows(none)
         self._plan: list[Block] = []
 
-    def draw(self, rng: np.random.Generator, shuffle: bool) -> None:
+    def draw(self, rng: np.random.Generator, shuffle: Shuffle | None) -> None:
         """Draw the blocks of an epoch, from the generator of `RowBlocks`, which `rng` is."""
         self._plan = self._blocks.plan()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._training.ranks import ALONE, Alone
 
 Array = np.ndarray
+Shuffle = Callable[[np.random.Generator, Array], None]  # changes the array in place
 MANY_ROWS = 1_000_000  # whose permutation takes some 10 ms
 
 
@@ -45,8 +46,8 @@ class EpochRows(Protocol):
     def n(self) -> int:
         """Their number, those of all ranks."""
 
-    def draw(self, rng: np.random.Generator, shuffle: bool) -> None:
-        """Draw the order of an epoch, unless the rows do not change places."""
+    def draw(self, rng: np.random.Generator, shuffle: Shuffle | None) -> None:
+        """Draw the order of an epoch; without `shuffle` the rows do not change places."""
 
     def parts(self, first: int, end: int, batch_size: int) -> Generator[Part, None, None]:
         """The parts of the epoch's rows up to `end`, from that with row `first` on."""
@@ -59,18 +60,24 @@ class RowsInMemory:
         self.samples, self.n = samples, ranks.count(samples.n)
         self._drawn: Array | None = None
 
-    def draw(self, rng: np.random.Generator, shuffle: bool) -> None:
+    def draw(self, rng: np.random.Generator, shuffle: Shuffle | None) -> None:
         """Draw the order of an epoch."""
-        if not shuffle:
+        if shuffle is None:
             return
-        many = self.n > MANY_ROWS
-        permuted, rows = rng.permutation, self.samples.order
-        order = in_background(permuted, self.n, exit_waits=False) if many else permuted(self.n)
-        self._drawn = order if rows is None else rows[order]
+        order = self._rows().copy()
+        if self.n > MANY_ROWS:
+            in_background(shuffle, rng, order, exit_waits=False)
+        else:
+            shuffle(rng, order)
+        self._drawn = order
 
     def parts(self, first: int, end: int, batch_size: int) -> Generator[Part, None, None]:
         """All of them."""
         if self._drawn is None:
-            rows = self.samples.order
-            self._drawn = np.arange(self.n, dtype=np.int64) if rows is None else rows
+            self._drawn = self._rows()
         yield Part(self.samples, self._drawn[:end])
+
+    def _rows(self) -> Array:
+        """Their numbers, as they lie."""
+        rows = self.samples.order
+        return np.arange(self.n, dtype=np.int64) if rows is None else rows

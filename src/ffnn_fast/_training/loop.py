@@ -55,6 +55,7 @@ def _fit(state: FitState, interrupts: Interrupts) -> None:
             loop.checkpoints.write(state)
         _set_final_params(state)
         loop.keep_scratch()
+        state.ranks.end()
     except KeyboardInterrupt:
         state.history.stopped = "interrupted"
         loop.checkpoints.write(state)
@@ -104,7 +105,8 @@ class _Loop:
         if options.checkpoint:
             state.rng_at_epoch = state.rng.bit_generator.state
         # One batch of all rows is the same in any order.
-        state.rows.draw(state.rng, options.shuffle and options.batch_size < state.n_rows)
+        shuffles = options.shuffle and options.batch_size < state.n_rows
+        state.rows.draw(state.rng, state.bound.backend.shuffle if shuffles else None)
         if state.position == 0:
             self.notify("on_epoch_begin")
         run = state.bound.run
