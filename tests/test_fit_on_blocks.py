@@ -1,5 +1,8 @@
 """`fit` on RowBlocks: the fit of arrays in the order of the passes, with a block in memory."""
 
+import os
+import signal
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -199,6 +202,31 @@ def test_metrics_cut_short_are_computed_when_the_fit_resumes(call, tmp_path):
     assert figures(history) == figures(expected)
 
 
+@pytest.mark.parametrize("number", [1, 2, 5, 11])
+def test_ctrl_c_while_a_block_is_read(number, tmp_path):
+    """The signal arrives while the thread reads the block; the main one waits or trains."""
+    given, path = {"epochs": 2, "batch_size": 48, "optimizer": "adam"}, tmp_path / "checkpoint"
+    unbroken, net, resumed = network(), network(), network()
+    expected = unbroken.fit(blocks(130), **given)
+    data, reads = blocks(130), []
+    read = data._rows.read
+
+    def interrupted(start, end):
+        reads.append(start)
+        if len(reads) == 1 + 8 * number:  # the first row, then 8 segments of each block
+            os.kill(os.getpid(), signal.SIGINT)
+        return read(start, end)
+
+    data._rows.read = interrupted
+    history = net.fit(data, checkpoint=path, on_interrupt="return", **given)
+    assert history.stopped == "interrupted"
+    assert np.isfinite(net.params).all()
+    found = resumed.fit(blocks(130), resume=path, **given)
+    np.testing.assert_array_equal(resumed.params, unbroken.params)
+    assert figures(found) == figures(expected)
+    assert not [thread for thread in threading.enumerate() if "blocks" in thread.name]
+
+
 def test_a_checkpoint_of_other_blocks_is_refused(tmp_path):
     path = tmp_path / "checkpoint"
     network().fit(blocks(130), epochs=2, checkpoint=path)
@@ -331,6 +359,9 @@ def test_rows_that_do_not_fit_are_refused():
         net.fit(*rows(), validation_data=blocks())
     with pytest.raises(TypeError, match=r"only Network.fit and Network.partial_fit take"):
         fit_many([net], blocks(), None)
+    for call in (net.minimize, net.find_learning_rate, net.score, net.gradient):
+        with pytest.raises(TypeError, match=r"its blocks one by one: for X, y in blocks"):
+            call(blocks(), None)
     X, y = rows()
     X[900, 2] = np.nan
     with pytest.raises(ValueError, match=r"block's X must be finite .*column 2"):
