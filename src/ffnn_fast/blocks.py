@@ -51,7 +51,7 @@ class _Rows(Protocol):
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a pass, which is not in memory yet.
+    """A block of a pass, which is not in memory yet; made by `RowBlocks.plan`.
 
     Attributes
     ----------
@@ -342,7 +342,7 @@ def _files(paths: Any, suffix: str, what: str) -> list[str]:
         if folder.is_dir():
             paths = sorted(folder.glob(f"*{suffix}"))
         elif not folder.exists() and any(sign in str(folder) for sign in PATTERN):
-            paths = sorted(glob.glob(str(folder)))
+            paths = sorted(glob.glob(str(folder), recursive=True))
         else:
             paths = [folder]
         if not paths:

@@ -16,7 +16,9 @@ CASES = {
     "weights": {"batch_size": 48, "class_weight": "balanced"},
     "slices": {"batch_size": 64, "optimizer": "adam"},
     "short": {"batch_size": 70, "drop_last": True},
+    "one block": {"batch_size": 32, "class_weight": "balanced"},
 }
+SIZE_OF = {name: N if name == "one block" else SIZE for name in CASES}
 
 
 def rows():
@@ -48,7 +50,7 @@ def counting(data):
 
 
 def of_case(name, comm):
-    net, data = network(), blocks(seed=7 if comm.rank == 0 else 8)
+    net, data = network(), blocks(SIZE_OF[name], seed=7 if comm.rank == 0 else 8)
     if comm.rank > 0:
         net.params[:] = 0  # those of rank 0 count, and the state of its generator
     accumulate = 3 if name == "slices" else 1
