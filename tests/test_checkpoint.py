@@ -26,7 +26,6 @@ from ffnn_fast import (
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._training import checkpoint_files
 from ffnn_fast._training.fit_options import FitOptions
-from ffnn_fast.callbacks import Callback
 from ffnn_fast.optimizers import OPTIMIZERS
 from ffnn_fast.schedules import (
     Cosine,
@@ -114,29 +113,6 @@ def test_every_part_of_a_fit_is_resumed(tmp_path, given):
     net, history = interrupted(tmp_path / "fit", 17, **given)
     np.testing.assert_array_equal(net.params, whole.params)
     assert losses(history) == losses(expected)
-
-
-class StopBeforeSteps(Callback):
-    """Ctrl-C after the order of an epoch is drawn, before its first step."""
-
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_epoch_begin(self, run):
-        if run.epoch == self.epoch:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_an_order_that_is_drawn_before_an_interrupt_is_drawn_again(tmp_path, epoch):
-    X, y = classes()
-    whole, first, second = network(), network(), network(seed=99)
-    whole.fit(X, y, **options())
-    given = {"checkpoint": tmp_path / "fit", **options()}
-    with pytest.raises(KeyboardInterrupt):
-        first.fit(X, y, callbacks=[StopBeforeSteps(epoch)], **given)
-    second.fit(X, y, resume=True, **given)
-    np.testing.assert_array_equal(second.params, whole.params)
 
 
 def test_the_reference_engine_resumes_too(tmp_path):

@@ -38,12 +38,12 @@ def network():
 
 
 def counting(data):
-    """A list of the numbers of rows that are read from now on."""
+    """A list of the numbers of rows whose inputs are read from now on."""
     read, found = data._rows.read, []
 
-    def counted(start, end):
-        found.append(end - start)
-        return read(start, end)
+    def counted(start, end, *, inputs=True):
+        found.append(end - start if inputs else 0)
+        return read(start, end, inputs=inputs)
 
     data._rows.read = counted
     return found
