@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from time import perf_counter
 
@@ -52,7 +53,7 @@ def _fit(state: FitState, interrupts: Interrupts) -> None:
     try:
         loop.notify("on_train_begin")
         while state.epoch <= state.options.epochs and not loop.is_stopped():
-            loop.epoch()
+            loop.epochs()
         state.stop("epochs")
         if state.history.stopped != "diverged":
             loop.checkpoints.write(state)
@@ -87,6 +88,7 @@ class _Loop:
         rows = state.train.order
         self.rows = np.arange(state.n_rows, dtype=np.int64) if rows is None else rows
         self.order = self.rows[: state.rows_per_epoch]
+        self.together = steps // state.steps_per_epoch if self._is_unobserved() else 1
 
     def keep_scratch(self) -> None:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
@@ -104,20 +106,84 @@ class _Loop:
         for callback in self.state.options.callbacks if to is None else to:
             getattr(callback, hook)(self.state, *args)
 
+    def _is_unobserved(self) -> bool:
+        """Whether nothing but their losses is recorded of epochs, and nothing depends on them."""
+        state, options = self.state, self.state.options
+        observers = (
+            options.callbacks, options.metrics, options.stopping, options.checkpoint,
+            options.gradient_norm, options.diagnostics, options.averaging, state.validation,
+        )  # fmt: skip
+        constant = self.hyper is not None and state.ranks is ALONE
+        return constant and type(state.bound) is BoundNetwork and not any(observers)
+
+    def epochs(self) -> None:
+        """Train one epoch; or as many together as take the time of a chunk, if nothing observes
+        them: threads of several fits then hold the GIL for less.
+        """
+        state = self.state
+        n = min(self.together, state.options.epochs + 1 - state.epoch)
+        if n < 2 or state.position > 0:
+            self.epoch()
+            return
+        state.check_cancelled()
+        self.divergence.take_snapshot(state)
+        at_start = state.rng.bit_generator.state
+        try:
+            run = state.bound.run
+            records = run(state.options.batch_size, ignoring, "over invalid", self._unobserved, n)
+            if len(records) == n and all_finite(state.params):
+                state.history.records += records
+                state.t += n * state.steps_per_epoch
+                state.epoch += n
+            else:  # one by one, to find the step
+                self.divergence.restore(state)
+                state.rng.bit_generator.state = at_start
+                self.together = 1
+        finally:
+            self.interrupts.release()
+        if perf_counter() > self.deadline:
+            state.stop("max_time")
+
+    def _unobserved(self, n: int) -> list[Record]:
+        """The records of n epochs, or of those before a loss that is not finite."""
+        state, options, hold = self.state, self.state.options, self.interrupts.hold
+        rows, hyper = state.rows_per_epoch, state.hyper(0, 1)
+        rate = float(hyper[0, 0])
+        records: list[Record] = []
+        for i in range(n):
+            self._shuffle()
+            began = perf_counter()
+            loss = state.bound.train(
+                state.train, self.order, options.batch_size, options.rule, hyper,
+                state.optimizer_state, state.t + i * state.steps_per_epoch, self.work, hold,
+            )  # fmt: skip
+            seconds = perf_counter() - began
+            if not math.isfinite(loss):
+                break
+            record = {"epoch": state.epoch + i, "loss": rows * loss / rows, "learning_rate": rate}
+            speed = rows / max(seconds, 1e-9)
+            records.append(record | {"seconds": seconds, "samples_per_second": speed})
+        return records
+
+    def _shuffle(self) -> None:
+        """The order of an epoch. One batch of all rows is the same in any order."""
+        state, options = self.state, self.state.options
+        if not (options.shuffle and options.batch_size < state.n_rows):
+            return
+        shuffle, order = state.bound.backend.shuffle, self.rows.copy()
+        if len(order) > MANY_ROWS:
+            in_background(shuffle, state.rng, order, exit_waits=False)
+        else:
+            shuffle(state.rng, order)
+        self.order = order[: state.rows_per_epoch]
+
     def epoch(self) -> None:
         """Train one epoch, or the rest of it, and record it."""
         state, options = self.state, self.state.options
         state.check_cancelled()
         if options.checkpoint:
             state.rng_at_epoch = state.rng.bit_generator.state
-        # One batch of all rows is the same in any order.
-        if options.shuffle and options.batch_size < state.n_rows:
-            shuffle, order = state.bound.backend.shuffle, self.rows.copy()
-            if len(order) > MANY_ROWS:
-                in_background(shuffle, state.rng, order, exit_waits=False)
-            else:
-                shuffle(state.rng, order)
-            self.order = order[: state.rows_per_epoch]
+        self._shuffle()
         if state.position == 0:
             self.notify("on_epoch_begin")
         self.divergence.take_snapshot(state)
