@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 
 from ffnn_fast import DivergedWarning, Network
+from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._training import loop
 from ffnn_fast.callbacks import Callback
 
@@ -46,13 +47,13 @@ def assert_same(one, other):
 @pytest.fixture
 def together(monkeypatch):
     """How many epochs were trained together, call by call."""
-    found, unobserved = [], loop._Loop._unobserved
+    found, train_together = [], loop.train_together
 
-    def counted(self, n):
+    def counted(state, n, *args):
         found.append(n)
-        return unobserved(self, n)
+        return train_together(state, n, *args)
 
-    monkeypatch.setattr(loop._Loop, "_unobserved", counted)
+    monkeypatch.setattr(loop, "train_together", counted)
     return found
 
 
@@ -73,7 +74,7 @@ def test_sparse_rows(data, together):
 
 def test_a_chunk_bounds_the_epochs_together(data, together, monkeypatch):
     whole = fitted(data, True, epochs=7)
-    monkeypatch.setattr(Network([2, 2])._bound.__class__, "steps_in", lambda *_: 3 * 6 + 5)
+    monkeypatch.setattr(BoundNetwork, "steps_in", lambda *_: 3 * 6 + 5)
     assert_same(fitted(data, False, epochs=7), whole)
     assert together == [3, 3]  # and one alone
 

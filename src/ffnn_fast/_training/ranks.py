@@ -127,6 +127,10 @@ class Alone:
     """One process, which holds all rows."""
 
     is_first = True
+    rank, size = 0, 1
+
+    def take_counts(self, counts: Array) -> None:
+        """Take the numbers of rows of all processes, one for each."""
 
     def count(self, n: int) -> int:
         """The number of rows of all processes, of which this one has n."""
@@ -163,7 +167,7 @@ ALONE = Alone()
 class Ranks(Alone):
     """The ranks of a communicator; the rows of all are those of rank 0, then of rank 1, and so on.
 
-    Every method but `own` and `own_rows` must be called by all ranks.
+    Every method but `own`, `own_rows` and `take_counts` must be called by all ranks.
     """
 
     options: Distributed
@@ -183,7 +187,7 @@ class Ranks(Alone):
         ValueError
             If the reduction is ordered and this rank has other rows than `Distributed.share`.
         """
-        self.starts = np.cumsum([0, *self.comm.allgather(n)], dtype=np.int64)
+        self.take_counts(self.comm.allgather(n))
         total = int(self.starts[-1])
         if self.options.reduction == "ordered":
             share = self.options.share(total)
@@ -193,6 +197,10 @@ class Ranks(Alone):
                     f"{share.start} to {share.stop} of {total}, it has {self._start} to "
                     f"{self._end}; Distributed.share gives them"
                 )
+
+    def take_counts(self, counts: Array) -> None:
+        """Take the numbers of rows of all processes, one for each."""
+        self.starts = np.cumsum([0, *counts], dtype=np.int64)
 
     def count(self, n: int) -> int:
         """The number of rows of all ranks."""
