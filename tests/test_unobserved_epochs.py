@@ -99,16 +99,10 @@ def test_divergence_is_found_at_the_same_step(rate, data, together):
         {"tol": 1e-9},
         {"learning_rate": lambda t: 0.1 / (1 + t)},
         {"diagnostics": True},
+        {"max_time": 100.0},
     ],
     ids=str,
 )
 def test_what_observes_epochs_has_them_one_by_one(options, data, together):
     fitted(data, False, **options)
     assert together == []
-
-
-def test_the_time_ends_a_fit_between_calls(data, together):
-    _, records, stopped, _ = fitted(data, False, epochs=10**6, max_time=1e-9)
-    assert stopped == "max_time"
-    assert len(together) == 1
-    assert len(records) == together[0] < 10**6
