@@ -46,7 +46,11 @@ def write_notes(notes: Iterable[str]) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
-    """Rows of texts as indented lines; columns after the first are aligned to the right."""
+    """Rows of texts as indented lines; columns after the first are aligned to the right.
+
+    A line break in a text becomes a blank.
+    """
+    rows = [[" ".join(cell.splitlines()) for cell in row] for row in rows]
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
     lines = []
     for row in rows:
