@@ -39,7 +39,7 @@ def test_folds_of_classes(here):
     (here / "houses.csv").write_text("\n".join(lines))
     found = table_of("--target", "dear", "--test-fraction", "0")
     parts = folds(found, 5, 1)
-    odd = np.flatnonzero(found.values == "odd")
+    odd = np.flatnonzero(found.values[:, 0] == "odd")
     assert len(odd) == 1
     for part in parts:
         assert odd[0] in part.train
@@ -71,7 +71,7 @@ def test_a_plain_model(here, capsys):
     whole = read_training_table("houses.csv", parsed, validates=True)
     errors = []
     for part in folds(whole, 3, 0):
-        one = outcome._plain_of(part, parsed, lambda *_: None).evaluation
+        one = outcome._plain_of(part, parsed, lambda *_: None).evaluations[0]
         errors.append(metrics.rmse(one.truth, one.predicted))
     shown_rmse = f"{np.mean(errors):.6g} ± {np.std(errors, ddof=1):.6g}"
     assert shown_rmse in found[1]

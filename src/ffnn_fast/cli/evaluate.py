@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
-from ffnn_fast.cli.output import aligned, command_text, titled, write_line, write_notes
+from ffnn_fast.cli.output import blocks, command_text, titled, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import ScoredRows
-    from ffnn_fast.cli.evaluation.tables import Table
     from ffnn_fast.cli.trained_models import TrainedModel
+    from ffnn_fast.cli.training.comparing import ByModel, Scores
 
 
 @dataclass(frozen=True)
@@ -44,42 +45,48 @@ def run(options: EvaluateOptions) -> int:
     from ffnn_fast.cli.evaluation import report_files
     from ffnn_fast.cli.evaluation.report import Report
     from ffnn_fast.cli.evaluation.stored_scores import stored_scores
-    from ffnn_fast.cli.evaluation.tables import tables
+    from ffnn_fast.cli.evaluation.tables import all_tables
     from ffnn_fast.cli.trained_models import load_trained
     from ffnn_fast.cli.training import comparing
+    from ffnn_fast.cli.training.preparing import left_out_note
     from ffnn_fast.cli.training.simple_models import stored_models
     from ffnn_fast.cli.training.training_table import note_unknown
 
     if options.report:
         report_files.check_report(options.report, options.model, options.data)
     model = load_trained(options.model).with_missing(options.missing)
-    target = model.layout.target
+    layout = model.layout
     table = model.layout.read(options.data, **options.reading.given())
-    targets = model.layout.targets(table, drop_missing=options.reading.drop_missing_target)
-    columns = model.layout.typed(table)
-    evaluation = model.evaluate(table, columns, targets)
+    known = layout.known_targets(table, drop_missing=options.reading.drop_missing_target)
+    columns = layout.typed(table)
+    evaluations = model.evaluate(table, columns, known)
     write_notes([*table.notes, *model.unseen(columns)])
-    n_rows = len(targets.rows)
-    rows = {name: values[targets.rows] for name, values in columns.items()}
+    n_rows = len(known.rows)
+    rows = {name: values[known.rows] for name, values in columns.items()}
     baselines = stored_models(model, rows, n_rows)
     on = f"{n_rows} rows of {os.path.basename(options.data)}"
-    found = comparing.all_scores(evaluation, baselines)
-    results = comparing.results_table(found, on)
+    found = comparing.all_scores(evaluations, baselines)
+    results = found.tables(on)
     if options.json:
-        write_line(json.dumps(_plain(evaluation, found)))
+        write_line(json.dumps(_plain(evaluations, found)))
     else:
-        for note in note_unknown(targets, target, options.data):
+        for note in note_unknown(known, layout.targets, options.data):
             write_line(note)
-        _show(results, tables(evaluation), len(table) - n_rows)
-        if stored := stored_scores(model.summary):
-            write_line(f"\n{aligned(stored)}")
+        for note in left_out_note(layout.targets, len(table) - n_rows, known.missing):
+            write_line(f"{note}\n")
+        write_line(blocks(results))
+        for title, cells in all_tables(evaluations):
+            write_line(titled(title, cells))
+        names = comparing.titles_of(layout.targets.names)
+        if stored := stored_scores(model.summary, names):
+            write_line(f"\n{blocks(stored)}")
         for sentence in comparing.verdict(found, f"the {on}"):
             write_line(f"\n{sentence}")
     if options.report:
-        title = f"{target.name}: {os.path.basename(options.model)}"
+        title = f"{layout.targets.shown}: {os.path.basename(options.model)}"
         facts = _facts(options, model, n_rows)
         contents = Report(
-            title, facts, model.network, results, evaluation, None, f"the {on}",
+            title, facts, model.network, results, evaluations, None, f"the {on}",
             importances=model.importances,
         )  # fmt: skip
         report_files.write_report(contents, options.report)
@@ -88,16 +95,18 @@ def run(options: EvaluateOptions) -> int:
     return 0
 
 
-def _show(results: Table, tables: list[tuple[str, Table]], left_out: int) -> None:
-    if left_out:
-        write_line(f"note: left out {left_out} rows without a target\n")
-    write_line(aligned(results))
-    for title, rows in tables:
-        write_line(titled(title, rows))
-
-
-def _plain(evaluation: ScoredRows, found: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _plain(evaluations: Sequence[ScoredRows], found: Scores) -> dict[str, Any]:
     """What --json shows; a score that is not finite is null."""
+    pairs = zip(evaluations, found.of_targets.values(), strict=True)
+    each = [_of_target(one, scores) for one, scores in pairs]
+    if len(each) == 1:
+        return each[0]
+    mean = {model: _finite(scores) for model, scores in found.mean().items()}
+    return {"rows": len(evaluations[0].truth), "targets": each, "mean": mean}
+
+
+def _of_target(evaluation: ScoredRows, found: ByModel) -> dict[str, Any]:
+    """The same of one target."""
     plain: dict[str, Any] = {
         "target": evaluation.target.name,
         "rows": len(evaluation.truth),
@@ -123,7 +132,7 @@ def _facts(options: EvaluateOptions, model: TrainedModel, n_rows: int) -> list[t
         ("command", command_text()),
         ("model", options.model),
         ("data", f"{options.data}, {n_rows} rows"),
-        ("target", model.layout.target.name),
+        ("target", model.layout.targets.shown),
         ("loss", loss_of(model.network.spec.loss).name),
         *trained,
     ]

@@ -167,7 +167,9 @@ def _to_onnx(
 def _to_c(
     network: Network, preprocessing: TablePreprocessing | None, path: str, options: ExportOptions
 ) -> int:
-    encoders = None if preprocessing is None else (preprocessing.inputs, preprocessing.target)
+    encoders = (
+        None if preprocessing is None else (preprocessing.inputs, preprocessing.targets.each[0])
+    )
     name = _c_name(path)
     try:
         written = network.export_c(

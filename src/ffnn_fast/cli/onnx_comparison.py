@@ -61,15 +61,16 @@ def compare(
     outputs = run(inputs)
     X = preprocessing.inputs.transform(columns).astype(network.spec.dtype)
     y_hat = network.forward(X)
-    if preprocessing.target.task == "regression":
-        values = (outputs[0] - preprocessing.target.mean) / preprocessing.target.scale
+    (target,) = preprocessing.targets
+    if target.task == "regression":
+        values = (outputs[0] - target.mean) / target.scale
         return Comparison(runtime, ROWS, _difference(values, y_hat))
     labels, shares = outputs
     y_hat = class_probabilities(y_hat)
     difference = _difference(shares, y_hat)
     best = np.sort(y_hat, axis=1)
     clear = best[:, -1] - best[:, -2] > 2 * TOLERANCE * np.abs(y_hat).max()
-    if (labels != preprocessing.target.decode(network.predict(X)))[clear].any():
+    if (labels != target.decode(network.predict(X)))[clear].any():
         difference = np.inf
     return Comparison(runtime, ROWS, difference)
 
@@ -98,9 +99,9 @@ def compare_tabular(path: str, model: TabularModel) -> Comparison:
             feed[feature.name] = values[:, None]
         columns[feature.name] = values
         feed |= {name: part[:, None] for name, part in feature.numbers(values).items()}
-    expected, found = model.outputs(columns), run(feed)[-1]
-    if model.layout.target.classes:
-        found = model.in_order(found)
+    expected, found = model.outputs(columns)[0], run(feed)[-1]
+    if model.layout.targets.classifies:
+        found = model.in_order([found])[0]
     return Comparison(runtime, ROWS, _difference(found, expected))
 
 

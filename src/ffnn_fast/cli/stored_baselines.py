@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,51 +77,66 @@ class StoredBaselines:
 
     Attributes
     ----------
-    constant : array of shape () or (k,)
-        The mean, or the share of each class.
-    linear : dict or None
-        `LinearModel.to_dict`; None if there is none, or it is too large.
+    constants : tuple of array of shape () or (k,)
+        Of each target the mean, or the share of each class.
+    linear : tuple of dict, or None
+        `LinearModel.to_dict` of each target; None if there are none, or they are too large.
     encoding : str
-        The preprocessing whose inputs the linear model takes, as JSON text; empty: the model's.
+        The preprocessing whose inputs the linear models take, as JSON text; empty: the model's.
     """
 
-    constant: Array
-    linear: dict[str, Any] | None = None
+    constants: tuple[Array, ...]
+    linear: tuple[dict[str, Any], ...] | None = None
     encoding: str = ""
 
     def to_json(self) -> str:
-        """The models as JSON text."""
+        """The models as JSON text; those of several targets are lists."""
+        constants = [one.tolist() for one in self.constants]
+        linear = None if self.linear is None else list(self.linear)
+        one = len(constants) == 1
         plain = {
-            "constant": self.constant.tolist(), "linear": self.linear, "encoding": self.encoding,
-        }  # fmt: skip
+            "constant": constants[0] if one else constants,
+            "linear": linear[0] if one and linear else linear,
+            "encoding": self.encoding,
+        }
         return json.dumps(plain)
 
     @classmethod
-    def from_json(cls, text: str, n_classes: int) -> StoredBaselines:
-        """The inverse of `to_json`; raises ValueError for anything else."""
+    def from_json(cls, text: str, n_classes: tuple[int, ...]) -> StoredBaselines:
+        """The inverse of `to_json`, for the number of classes of each target, 0 for values; raises
+        ValueError for anything else.
+        """
         plain = json.loads(text)
         if not isinstance(plain, dict) or plain.keys() != KEYS:
             raise ValueError(f"the baselines must have the keys {sorted(KEYS)}")
+        given, linear, T = plain["constant"], plain["linear"], len(n_classes)
+        if T == 1:
+            given, linear = [given], None if linear is None else [linear]
+        for one in (given, linear):
+            if one is not None and not (isinstance(one, list) and len(one) == T):
+                raise ValueError(f"the baselines must be those of {T} targets")
         try:
-            constant = np.array(plain["constant"], np.float64)
+            constants = tuple(np.array(one, np.float64) for one in given)
         except TypeError as error:
             raise ValueError(f"the constant is damaged: {error}") from error
-        if constant.shape != ((n_classes,) if n_classes else ()) or not np.isfinite(constant).all():
-            raise ValueError("the constant does not fit the target")
+        for constant, k in zip(constants, n_classes, strict=True):
+            if constant.shape != ((k,) if k else ()) or not np.isfinite(constant).all():
+                raise ValueError("the constant does not fit the target")
         if not isinstance(plain["encoding"], str):
             raise ValueError("the encoding must be text")
-        return cls(constant, plain["linear"], plain["encoding"])
+        return cls(constants, None if linear is None else tuple(linear), plain["encoding"])
 
 
 def linear_outputs(
-    model: LinearModel,
+    models: Sequence[LinearModel],
     encoded: Callable[[Mapping[str, Array]], Array],
     columns: Mapping[str, Array],
     n: int,
-) -> Array:
-    """What a linear model gives for n rows of typed columns, some encoded at a time."""
+) -> list[Array]:
+    """What each linear model gives for n rows of typed columns, some encoded at a time."""
     parts = []
     for start in range(0, n, PIECE):
         rows = slice(start, start + PIECE)
-        parts.append(model(encoded({name: values[rows] for name, values in columns.items()})))
-    return np.concatenate(parts)
+        X = encoded({name: values[rows] for name, values in columns.items()})
+        parts.append([model(X) for model in models])
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]

@@ -14,6 +14,7 @@ from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.output import (
     CommandError,
     aligned,
+    blocks,
     check_output,
     check_output_folder,
     command_text,
@@ -25,6 +26,7 @@ from ffnn_fast.cli.training.train_options import Checkpoints, Reporting, TrainOp
 from ffnn_fast.metrics import as_metric
 
 if TYPE_CHECKING:
+    from ffnn_fast.cli.evaluation.tables import Titled
     from ffnn_fast.cli.training.outcome import Outcome
 
 NAME = re.compile(r"[^\w.-]+")  # what a default name of a file does not take over
@@ -57,23 +59,19 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     trained = train(data, options, _announce)
     if not is_first:
         return 0
-    results = trained.results(trained.scores({}))
+    results = trained.scores({}).tables(trained.on)
     trained.save(output, results, "")
     write_line(f"{trained.ended}\n")
     baselines, left_out = trained.baselines(options.reporting.baseline)
     scores = trained.scores(baselines)
-    results = trained.results(scores)
+    results = scores.tables(trained.on)
     judged = trained.cross_validation(options.reporting.baseline)
-    for row in judged[1:]:
-        text = ", ".join(
-            f"{name} {value}" for name, value in zip(judged[0][1:], row[1:], strict=True)
-        )
-        trained.training[f"{judged[0][0]}, {row[0]}"] = text
+    trained.training.update(_summarised_folds(judged))
     if baselines or judged:
         trained.save(output, results, trained.stored(baselines))
     _show(trained, results)
     if judged:
-        write_line(f"\n{aligned(judged)}")
+        write_line(f"\n{blocks(judged)}")
     for note in left_out:
         write_line(f"\n{note}")
     remarks = trained.remarks(scores)
@@ -84,7 +82,8 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
         from ffnn_fast.cli.evaluation import report_files
 
         facts = [("command", command_text()), ("data", data), *trained.training.items()]
-        title = f"{trained.evaluation.target.name}, from {os.path.basename(data)}"
+        names = ", ".join(one.target.name for one in trained.evaluations)
+        title = f"{names}, from {os.path.basename(data)}"
         report_files.write_report(trained.report(title, facts, results, remarks, judged), page)
         write_line(f"report  {page}")
     return 0
@@ -131,11 +130,22 @@ def _announce(notes: list[str], columns: list[tuple[str, ...]], network: str) ->
     write_line(f"\n{network}\n")
 
 
-def _show(trained: Outcome, results: list[tuple[str, ...]]) -> None:
-    from ffnn_fast.cli.evaluation.tables import tables
+def _summarised_folds(judged: Titled) -> dict[str, str]:
+    """The scores over folds of each model in one text."""
+    found = {}
+    for title, (head, *rows) in judged:
+        start = f"{title}: " if title else ""
+        for model, *values in rows:
+            scores = (f"{name} {value}" for name, value in zip(head[1:], values, strict=True))
+            found[f"{start}{head[0]}, {model}"] = ", ".join(scores)
+    return found
 
-    write_line(aligned(results))
-    for heading, table in tables(trained.evaluation):
+
+def _show(trained: Outcome, results: Titled) -> None:
+    from ffnn_fast.cli.evaluation.tables import all_tables
+
+    write_line(blocks(results))
+    for heading, table in all_tables(trained.evaluations):
         write_line(titled(heading, table))
 
 

@@ -5,25 +5,43 @@ from __future__ import annotations
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.predictions import predict_one
+from ffnn_fast._model.predictions import predict_one, split_heads
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.losses import loss_of
 from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
 
 
+def by_target(
+    spec: NetworkSpec, targets: TargetEncoders, y_hat: Array
+) -> list[tuple[NetworkSpec, TargetEncoder, Array]]:
+    """Each target with the network of its outputs alone, and these, (n, k), of ŷ, (n, n_L)."""
+    if len(targets) == 1:
+        return [(spec, targets.each[0], y_hat)]
+    if targets.classifies:
+        return list(zip(spec.head_specs, targets, split_heads(spec, y_hat), strict=True))
+    n, T = len(y_hat), len(targets)
+    blocked = loss_of(spec.loss).blocked
+    shape, axis = ((n, -1, T), 2) if blocked else ((n, T, -1), 1)
+    outputs = np.moveaxis(y_hat.reshape(shape), axis, 0)
+    return [(spec, target, own) for target, own in zip(targets, outputs, strict=True)]
+
+
 def as_columns(
     spec: NetworkSpec, target: TargetEncoder, y_hat: Array, *, proba: bool = False
 ) -> dict[str, Array]:
-    """The predictions of a network with one target.
+    """The predictions of a target.
 
     Parameters
     ----------
     spec : NetworkSpec
+        Of its outputs.
     target : TargetEncoder
-    y_hat : array of shape (n, n_L)
+    y_hat : array of shape (n, k)
+        Its outputs.
     proba : bool, default False
         The probability of each class rather than the predicted class.
 
@@ -41,7 +59,7 @@ def as_columns(
         If `proba` is True and the network gives no probabilities.
     """
     if proba:
-        check_probabilities(spec, target)
+        check_probabilities(spec, target.task, target.name)
         return dict(zip(target.classes, class_probabilities(y_hat).T, strict=True))
     if target.task == "regression" and spec.loss == "quantile":
         levels = spec.loss_options["quantiles"]
@@ -73,10 +91,10 @@ def _deviation(y_hat: Array, scale: float) -> Array:
     return np.exp(y_hat[:, 1].astype(np.float64) / 2) * scale
 
 
-def check_probabilities(spec: NetworkSpec, target: TargetEncoder) -> None:
-    """Raise CommandError if the network gives no probabilities of classes."""
-    if target.task == "regression":
-        raise CommandError(f"--proba is for classes, but {target.name!r} has values")
+def check_probabilities(spec: NetworkSpec, task: str, shown: str) -> None:
+    """Raise CommandError if the network gives no probabilities of the classes of a target."""
+    if task == "regression":
+        raise CommandError(f"--proba is for classes, but {shown!r} has values")
     if not spec.gives_probabilities:
         raise CommandError(
             f"--proba: a network with loss {spec.loss} gives scores, not probabilities"

@@ -13,6 +13,7 @@ from ffnn_fast.callbacks import Callback, CSVLog, JSONLog
 from ffnn_fast.cli.arguments.declaration import flag, values_of
 from ffnn_fast.cli.arguments.named_settings import Choice
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.training.choice_settings import SCHEDULES
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.train_options import (
@@ -26,7 +27,6 @@ from ffnn_fast.cli.training.train_options import (
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.network import Network
 from ffnn_fast.optimizers import OPTIMIZERS, AdamW, Optimizer
-from ffnn_fast.preprocessing import TargetEncoder
 from ffnn_fast.schedules import Schedule, WarmUp
 
 ACTIVATION = "silu"
@@ -89,8 +89,7 @@ def build_network(prepared: Prepared, options: TrainOptions) -> Network:
             n_threads=runtime.threads,
             matmul=runtime.matmul,
         )
-    target = prepared.preprocessing.target
-    output, width, loss = _output(target, model)
+    output, width, loss = _output(prepared.preprocessing.targets, model)
     hidden = (64, 64) if model.hidden is None else model.hidden
     return Network(
         (len(prepared.preprocessing.inputs.feature_names), *hidden, width),
@@ -110,33 +109,37 @@ def build_network(prepared: Prepared, options: TrainOptions) -> Network:
     )
 
 
-def _output(target: TargetEncoder, model: Model) -> tuple[str, int, Choice]:
-    """Output activation, number of outputs and loss for a target."""
-    k, default = len(target.classes), "cross_entropy" if target.classes else "squared_error"
-    loss = model.loss or Choice(default)
+def _output(targets: TargetEncoders, model: Model) -> tuple[str, int, Choice]:
+    """Output activation, number of outputs and loss for the targets."""
+    loss = model.loss or Choice("cross_entropy" if targets.classifies else "squared_error")
     classifies = LOSSES[loss.name].classifies
     if loss.name == "linear":
         raise CommandError("--loss linear gives no predictions; use Network in Python")
-    if target.task == "regression":
+    if not targets.classifies:
         if classifies:
             raise CommandError(
-                f"--loss {loss.name} is for classification, but {target.name!r} has values"
+                f"--loss {loss.name} is for classification, but {targets.shown!r} has values"
             )
         heads = LOSSES[loss.name].heads(**_with_defaults(loss))
         output = "exp" if loss.name == "poisson" else "identity"
-        return model.output_activation or output, heads, loss
+        return model.output_activation or output, heads * len(targets), loss
     if model.output_activation:
         raise CommandError(
-            f"--output-activation is for regression, but {target.name!r} has classes"
+            f"--output-activation is for regression, but {targets.shown!r} has classes"
         )
+    (k,) = targets.n_classes
     if loss.name == "binary_cross_entropy":
         if k != 2:
-            raise CommandError(f"--loss {loss.name} needs two classes, but {target.name!r} has {k}")
+            raise CommandError(
+                f"--loss {loss.name} needs two classes, but {targets.shown!r} has {k}"
+            )
         return "logistic", 1, loss
     if loss.name == "hinge":
         return "identity", k, loss
     if not classifies and loss.name not in ("squared_error", "half_squared_error"):
-        raise CommandError(f"--loss {loss.name} is for regression, but {target.name!r} has classes")
+        raise CommandError(
+            f"--loss {loss.name} is for regression, but {targets.shown!r} has classes"
+        )
     return "softmax", k, loss
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from ffnn_fast._training.sampling import hold_out
 from ffnn_fast.cli.evaluation.scoring import as_cells
-from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.evaluation.tables import Table, Titled
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.training.comparing import Scores
 from ffnn_fast.cli.training.train_options import Checkpoints, TrainOptions
 from ffnn_fast.cli.training.training_table import TrainingTable
 
@@ -44,7 +45,7 @@ def folds(found: TrainingTable, k: int, seed: int) -> list[TrainingTable]:
     rng = np.random.default_rng(seed)
     rows = np.sort(np.concatenate([found.train, found.validation]))
     share = len(found.validation) / len(rows)
-    labels = found.values if found.target.task == "classification" else None
+    labels = found.strata
     order = rng.permutation(len(rows))
     if labels is not None:
         _, codes = np.unique(labels[rows], return_inverse=True)
@@ -60,6 +61,12 @@ def folds(found: TrainingTable, k: int, seed: int) -> list[TrainingTable]:
         train, validation = hold_out(len(rest), share, rng, of_class)
         made.append(replace(found, train=rest[train], validation=rest[validation], test=test))
     return [one for one in made if len(one.test)]
+
+
+def scores_tables(found: Sequence[Scores]) -> Titled:
+    """`scores_table` of each section of the scores of folds."""
+    sections = zip(*(one.sections() for one in found), strict=True)
+    return [(each[0][0], scores_table([scores for _, scores in each])) for each in sections]
 
 
 def scores_table(found: Sequence[Mapping[str, Mapping[str, float]]]) -> Table:

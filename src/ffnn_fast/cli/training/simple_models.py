@@ -29,7 +29,7 @@ FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # a model l
 
 @dataclass(frozen=True)
 class Baseline:
-    """Predictions of a simple model for the evaluated rows.
+    """Predictions of a simple model for the evaluated rows; of one target.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Baseline:
 
 
 class EncodedRows(NamedTuple):
-    """Rows in the encoding of the plain model.
+    """Rows in the encoding of the plain model, with one target.
 
     Attributes
     ----------
@@ -80,8 +80,11 @@ def quiet_packages() -> Iterator[None]:
         yield
 
 
-def stored_models(model: TrainedModel, columns: Mapping[str, Array], n: int) -> dict[str, Baseline]:
-    """The predictions of the simple models in a model file for n rows of typed columns.
+def stored_models(
+    model: TrainedModel, columns: Mapping[str, Array], n: int
+) -> dict[str, tuple[Baseline, ...]]:
+    """The predictions of each target by the simple models in a model file, for n rows of typed
+    columns.
 
     Raises
     ------
@@ -91,9 +94,9 @@ def stored_models(model: TrainedModel, columns: Mapping[str, Array], n: int) -> 
     layout = model.layout
     if not layout.baselines:
         return {}
-    k = len(layout.target.classes)
+    n_classes = layout.targets.n_classes
     try:
-        stored = StoredBaselines.from_json(layout.baselines, k)
+        stored = StoredBaselines.from_json(layout.baselines, n_classes)
         found = {}
         if stored.linear is not None:
             text = stored.encoding
@@ -101,12 +104,16 @@ def stored_models(model: TrainedModel, columns: Mapping[str, Array], n: int) -> 
             if not isinstance(encoding, TablePreprocessing):
                 raise ValueError("the linear model has no encoding")
             d = len(encoding.inputs.feature_names)
-            linear = LinearModel.from_dict(stored.linear, d, k)
-            outputs = linear_outputs(linear, encoding.encoded, columns, n)
-            found[LINEAR] = of_classes(outputs) if k else Baseline(outputs)
+            pairs = zip(stored.linear, n_classes, strict=True)
+            models = [LinearModel.from_dict(plain, d, k) for plain, k in pairs]
+            outputs = linear_outputs(models, encoding.encoded, columns, n)
+            found[LINEAR] = tuple(
+                of_classes(own) if k else Baseline(own)
+                for own, k in zip(outputs, n_classes, strict=True)
+            )
     except (KeyError, ValueError) as error:
         raise ModelFileError(f"the baselines in the model file are damaged: {error}") from error
-    return found | of_constant(stored.constant, n)
+    return found | of_constants(stored.constants, n)
 
 
 def some_rows(n: int) -> Array:
@@ -116,23 +123,19 @@ def some_rows(n: int) -> Array:
     return np.sort(np.random.default_rng(0).choice(n, MOST_ROWS, replace=False))
 
 
-def constants(y: Array, evaluation: ScoredRows) -> dict[str, Baseline]:
-    """The constant that fits the targets y of the training rows best: labels or values."""
-    return of_constant(constant_of(y, evaluation), len(evaluation.truth))
-
-
 def constant_of(y: Array, evaluation: ScoredRows) -> Array:
-    """The mean of values, or the share of each class among labels."""
+    """The mean of values, (n,), or the share of each class among labels."""
     if not evaluation.is_classification:
         return np.asarray(y.mean())
     return np.bincount(y, minlength=evaluation.n_known) / len(y)
 
 
-def of_constant(constant: Array, n: int) -> dict[str, Baseline]:
-    """The predictions of `constant_of` for n rows."""
-    if not constant.ndim:
-        return {"mean of the training rows": Baseline(np.full(n, float(constant)))}
-    return {"most frequent class": of_classes(np.tile(constant, (n, 1)))}
+def of_constants(constants: Sequence[Array], n: int) -> dict[str, tuple[Baseline, ...]]:
+    """The predictions of `constant_of` each target for n rows."""
+    if not constants[0].ndim:
+        each = tuple(Baseline(np.full(n, float(one))) for one in constants)
+        return {"mean of the training rows": each}
+    return {"most frequent class": tuple(of_classes(np.tile(one, (n, 1))) for one in constants)}
 
 
 def of_classes(proba: Array, model: LinearModel | None = None) -> Baseline:
@@ -141,11 +144,11 @@ def of_classes(proba: Array, model: LinearModel | None = None) -> Baseline:
 
 
 def simple_models(
-    kinds: Sequence[str], n_inputs: int, encoded: Callable[[], EncodedRows]
-) -> tuple[dict[str, Baseline], list[str]]:
-    """The predictions of each of the models, and notes on those that are left out.
+    kinds: Sequence[str], n_inputs: int, encoded: Callable[[], Sequence[EncodedRows]]
+) -> tuple[dict[str, tuple[Baseline, ...]], list[str]]:
+    """The predictions of each target by each of the models, and notes on those that are left out.
 
-    `encoded` makes rows of `n_inputs` inputs.
+    `encoded` makes rows of `n_inputs` inputs, with each target.
     """
     if not kinds:
         return {}, []
@@ -153,13 +156,14 @@ def simple_models(
     if n_inputs > WIDEST:
         return {}, [f"note: no {names}: {n_inputs} inputs are more than {WIDEST}"]
     fits = {"linear": linear, "hgb": boosted}
-    found, notes = {}, []
+    found: dict[str, tuple[Baseline, ...]] = {}
+    notes = []
     try:
-        rows = encoded()
+        targets = encoded()
         for kind in kinds:
             try:
                 with quiet_packages():
-                    found[NAMES[kind]] = fits[kind](rows)
+                    found[NAMES[kind]] = tuple(fits[kind](rows) for rows in targets)
             except FAILURES as error:
                 notes.append(f"note: no {NAMES[kind]}: {error}")
     except FAILURES as error:
