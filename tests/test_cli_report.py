@@ -3,11 +3,11 @@
 import base64
 import re
 import sys
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from support.html_page import Page
 from support.small_models import PRICE
 
 from ffnn_fast import Network
@@ -22,34 +22,6 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 SVG = "data:image/svg+xml;base64,"
 EVIL = ("<script>alert(1)</script>", '$\\frac id="x"', "的>& xlink:href")
-VOID = {"meta", "br", "link", "img", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """The tags of a page with their attributes, its words, and the tags that stay open."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.words = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    def named(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def classes(names=EVIL, *, hidden=(6,), **options):

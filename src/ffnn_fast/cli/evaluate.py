@@ -101,8 +101,8 @@ def _plain(evaluations: Sequence[ScoredRows], found: Scores) -> dict[str, Any]:
     each = [_of_target(one, scores) for one, scores in pairs]
     if len(each) == 1:
         return each[0]
-    mean = {model: _finite(scores) for model, scores in found.mean().items()}
-    return {"rows": len(evaluations[0].truth), "targets": each, "mean": mean}
+    n_rows = len(evaluations[0].truth)
+    return {"rows": n_rows, "targets": each, "mean": _scores(found.mean())}
 
 
 def _of_target(evaluation: ScoredRows, found: ByModel) -> dict[str, Any]:
@@ -110,13 +110,19 @@ def _of_target(evaluation: ScoredRows, found: ByModel) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "target": evaluation.target.name,
         "rows": len(evaluation.truth),
-        "scores": _finite(found["network"]),
+        **_scores(found),
     }
-    if len(found) > 1:
-        plain["baselines"] = {k: _finite(v) for k, v in found.items() if k != "network"}
     if evaluation.is_classification:
         plain["classes"] = list(evaluation.target.classes)
         plain["confusion_matrix"] = evaluation.confusion.tolist()
+    return plain
+
+
+def _scores(found: ByModel) -> dict[str, Any]:
+    """The scores of the network, and those of the baselines if there are any."""
+    plain: dict[str, Any] = {"scores": _finite(found["network"])}
+    if len(found) > 1:
+        plain["baselines"] = {k: _finite(v) for k, v in found.items() if k != "network"}
     return plain
 
 

@@ -65,7 +65,8 @@ def titled(title: str, rows: Sequence[Sequence[str]]) -> str:
 
 def blocks(tables: Iterable[tuple[str, Sequence[Sequence[str]]]]) -> str:
     """Tables below each other, each below its title if it has one."""
-    return "\n".join(titled(title, rows) if title else aligned(rows) for title, rows in tables)
+    each = (titled(title, rows) if title else aligned(rows) for title, rows in tables)
+    return "\n".join(each).removeprefix("\n")
 
 
 def seconds(value: float) -> str:

@@ -162,10 +162,11 @@ class TableLayout:
         for expected in (list(self.columns), inputs):
             if len(table.names) == len(expected):
                 return dict(zip(expected, table.names, strict=True))
+        plural = "s" if len(targets) > 1 else ""
         raise CommandError(
             f"{table.path} has {len(table.names)} columns; without column names, the model "
             f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
-            f"without the target{'s' * (len(targets) > 1)} (column {self.targets.shown})"
+            f"without the target{plural} (column{plural} {self.targets.shown})"
         )
 
 

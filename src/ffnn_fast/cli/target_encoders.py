@@ -59,6 +59,11 @@ class TargetEncoders:
         """The names in one text."""
         return ", ".join(self.names)
 
+    def holding(self, what: str) -> str:
+        """That they hold `what`, as ``'y' has values`` or ``'y' and 'z' have values``."""
+        verb = "has" if len(self) == 1 else "have"
+        return f"{' and '.join(map(repr, self.names))} {verb} {what}"
+
     @property
     def task(self) -> str:
         """``"classification"`` or ``"regression"``."""

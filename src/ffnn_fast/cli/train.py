@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import textwrap
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[^\w.-]+")  # what a default name of a file does not take over
 SUFFIXES = re.compile(r"(\.(csv|tsv|txt|data|parquet|npz|gz|zip|xlsx|json|jsonl|arff))+$", re.I)
 MOST_COLUMNS = 40  # that are listed
+MOST_NAMES = 3  # targets in the default name of a file
 
 
 def run(options: TrainOptions) -> int:
@@ -47,7 +49,7 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     """Train in this process, one of several ranks if `launched`, of which the first writes."""
     data = _check(options)
     kind, note = _kind(options, launched=launched)
-    output = options.output or default_output(data, options.target or "model")
+    output = options.output or default_output(data, options.target or ("model",))
     page = _page(options.reporting, output)
     _check_outputs(options, [data], [output, page])
     if note:
@@ -149,10 +151,14 @@ def _show(trained: Outcome, results: Titled) -> None:
         write_line(titled(heading, table))
 
 
-def default_output(data: str, target: str) -> str:
-    """The name of the model file that no option gives: those of the table and the target."""
+def default_output(data: str, targets: Sequence[str]) -> str:
+    """The name of the model file that no option gives: those of the table and the targets, or of
+    many the first and the number of others.
+    """
     table = "model" if data == "-" else SUFFIXES.sub("", os.path.basename(data))
-    names = [NAME.sub("-", name).strip("-.") for name in (table, target)]
+    if len(targets) > MOST_NAMES:
+        targets = [targets[0], f"and-{len(targets) - 1}-more"]
+    names = [NAME.sub("-", name).strip("-.") for name in (table, *targets)]
     return f"{'-'.join(filter(None, names)) or 'model'}.safetensors"
 
 
@@ -160,7 +166,7 @@ def _check(options: TrainOptions) -> str:
     """The table; raises CommandError if options are missing or contradictory."""
     if not options.data:
         raise CommandError("train needs a table (see ffnn-fast train --help)")
-    if not options.target and not options.network.start:
+    if not any(options.target) and not options.network.start:
         raise CommandError(
             "train needs --target, the column to predict (see ffnn-fast train --help)"
         )
@@ -209,8 +215,8 @@ COMMAND = Command(
     TrainOptions,
     run,
     description=textwrap.fill(
-        "Trains a model to predict one column of a table from the others, and writes a "
-        "model file that predicts from raw rows (ffnn-fast predict). Every column is examined "
+        "Trains a model to predict one column of a table, or several, from the others, and writes "
+        "a model file that predicts from raw rows (ffnn-fast predict). Every column is examined "
         "first, and the use of each is shown."
     ),
     epilog="example: ffnn-fast train houses.csv --target price\n\n" + described_settings(),

@@ -13,9 +13,11 @@ from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.tensor_files import TensorFile, TensorFileError
 from ffnn_fast.cli.evaluation.digits import rounded
 from ffnn_fast.cli.evaluation.prediction_columns import (
+    add_columns,
     as_columns,
     by_target,
     check_probabilities,
+    probability_names,
 )
 from ffnn_fast.cli.evaluation.scoring import COVERAGE, ScoredRows, evaluate, with_unknown
 from ffnn_fast.cli.output import CommandError
@@ -53,8 +55,7 @@ class PlainModel:
 
     def check_probabilities(self) -> None:
         """Raise CommandError if the model gives no probabilities of classes."""
-        targets = self.layout.targets
-        check_probabilities(self.network.spec, targets.task, targets.shown)
+        check_probabilities(self.network.spec, self.layout.targets)
 
     def predictions(
         self, table: Table, columns: Mapping[str, Array], *, proba: bool
@@ -64,13 +65,16 @@ class PlainModel:
         """
         dtype = self.network.spec.dtype
         y_hat = self.network.forward(self.layout.matrix_of(table, columns, dtype))
-        found = {}
-        for spec, target, own in by_target(self.network.spec, self.layout.targets, y_hat):
-            for name, values in as_columns(spec, target, own, proba=proba).items():
+        found: dict[str, Array] = {}
+        targets = self.layout.targets
+        for spec, target, own in by_target(self.network.spec, targets, y_hat):
+            columns = as_columns(spec, target, own, proba=proba, alone=len(targets) == 1)
+            for name, values in columns.items():
                 if target.classes:
-                    found[name] = _probability(values, dtype)
+                    columns[name] = _probability(values, dtype)
                 else:
-                    found[name] = rounded(values, dtype, target.mean, target.scale)
+                    columns[name] = rounded(values, dtype, target.mean, target.scale)
+            add_columns(found, columns)
         return found
 
     def unseen(self, columns: Mapping[str, Array]) -> list[str]:
@@ -115,8 +119,7 @@ class TabularModel:
 
     def check_probabilities(self) -> None:
         """Raise CommandError if the model gives no probabilities of classes."""
-        targets = self.layout.targets
-        check_probabilities(self.network.spec, targets.task, targets.shown)
+        check_probabilities(self.network.spec, self.layout.targets)
 
     def predictions(
         self, table: Table, columns: Mapping[str, Array], *, proba: bool
@@ -130,8 +133,9 @@ class TabularModel:
             zip(self.layout.targets, self.outputs(columns), strict=True)
         ):
             if proba:
+                names = probability_names(target, alone=len(self.layout.targets) == 1)
                 shares = (_probability(one, dtype) for one in y_hat.T)
-                found |= dict(zip(target.classes, shares, strict=True))
+                add_columns(found, dict(zip(names, shares, strict=True)))
             elif target.classes:
                 found[target.name] = target.decode(y_hat.argmax(axis=1))
             else:

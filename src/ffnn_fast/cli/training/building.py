@@ -24,6 +24,7 @@ from ffnn_fast.cli.training.train_options import (
     Training,
     TrainOptions,
 )
+from ffnn_fast.cli.training.training_table import OF_CLASSES_TOO
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.network import Network
 from ffnn_fast.optimizers import OPTIMIZERS, AdamW, Optimizer
@@ -89,7 +90,8 @@ def build_network(prepared: Prepared, options: TrainOptions) -> Network:
             n_threads=runtime.threads,
             matmul=runtime.matmul,
         )
-    output, width, loss = _output(prepared.preprocessing.targets, model)
+    targets = prepared.preprocessing.targets
+    output, width, loss = _output(targets, model)
     hidden = (64, 64) if model.hidden is None else model.hidden
     return Network(
         (len(prepared.preprocessing.inputs.feature_names), *hidden, width),
@@ -97,6 +99,7 @@ def build_network(prepared: Prepared, options: TrainOptions) -> Network:
         output=output,
         loss=loss.name,
         loss_options=loss.settings,
+        heads=targets.n_classes if targets.classifies and len(targets) > 1 else (),
         dropout=model.dropout or 0.0,
         dtype=model.dtype or "float32",
         initializer=model.initializer or "auto",
@@ -117,30 +120,27 @@ def _output(targets: TargetEncoders, model: Model) -> tuple[str, int, Choice]:
         raise CommandError("--loss linear gives no predictions; use Network in Python")
     if not targets.classifies:
         if classifies:
-            raise CommandError(
-                f"--loss {loss.name} is for classification, but {targets.shown!r} has values"
-            )
+            values = targets.holding("values")
+            raise CommandError(f"--loss {loss.name} is for classification, but {values}")
         heads = LOSSES[loss.name].heads(**_with_defaults(loss))
         output = "exp" if loss.name == "poisson" else "identity"
         return model.output_activation or output, heads * len(targets), loss
+    k, classes = sum(targets.n_classes), targets.holding("classes")
     if model.output_activation:
+        raise CommandError(f"--output-activation is for regression, but {classes}")
+    if not classifies and loss.name not in OF_CLASSES_TOO:
+        raise CommandError(f"--loss {loss.name} is for regression, but {classes}")
+    if len(targets) > 1 and loss.name != "cross_entropy":
         raise CommandError(
-            f"--output-activation is for regression, but {targets.shown!r} has classes"
+            f"--loss {loss.name} is for one target of classes; for several, leave out --loss"
         )
-    (k,) = targets.n_classes
     if loss.name == "binary_cross_entropy":
         if k != 2:
             raise CommandError(
-                f"--loss {loss.name} needs two classes, but {targets.shown!r} has {k}"
+                f"--loss {loss.name} needs two classes, but {targets.holding(str(k))}"
             )
         return "logistic", 1, loss
-    if loss.name == "hinge":
-        return "identity", k, loss
-    if not classifies and loss.name not in ("squared_error", "half_squared_error"):
-        raise CommandError(
-            f"--loss {loss.name} is for regression, but {targets.shown!r} has classes"
-        )
-    return "softmax", k, loss
+    return ("identity" if loss.name == "hinge" else "softmax"), k, loss
 
 
 def _with_defaults(loss: Choice) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from ffnn_fast.cli.training.training_table import (
     TrainingTable,
     read_other_table,
     row_weights,
-    strata_of,
     styles_of,
     weighted_by_class,
 )
@@ -103,9 +102,10 @@ def continued(path: str, options: TrainOptions, start: str) -> Prepared:
     network, preprocessing = load_plain(start, engine=options.runtime.engine)
     table = preprocessing.read(path, **reading.given())
     targets = preprocessing.targets
-    places = [preprocessing.target_place(table, name) for name in targets.names]
-    if options.target and [table.find(options.target)] != places:
-        raise CommandError(f"{start} predicts {targets.shown!r}, not {options.target!r}")
+    places = {preprocessing.target_place(table, name) for name in targets.names}
+    if options.target and {table.find(name) for name in options.target} != places:
+        asked = ", ".join(options.target)
+        raise CommandError(f"{start} predicts {targets.shown!r}, not {asked!r}")
     known = preprocessing.known_targets(table, drop_missing=options.drops_missing_targets)
     rows, y = known.rows, known.y
     for target, unknown in zip(targets, known.unknown, strict=True):
@@ -116,7 +116,7 @@ def continued(path: str, options: TrainOptions, start: str) -> Prepared:
             )
     rng = np.random.default_rng(options.training.seed)
     arranged = arrangement_of(table, rows, options)
-    labels = strata_of(y) if targets.classifies else None
+    labels = y if targets.classifies else None
     train, validation, test = split(
         path, len(y), labels, options, rng, arranged, validates(options)
     )

@@ -163,7 +163,8 @@ def _with_classes_of(
     target = replace(target, classes=tuple(name for name in target.classes if name in trained))
     if len(target.classes) < 2:
         raise CommandError(
-            f"all training rows have the class {target.classes[0]!r}; hold out other rows"
+            f"all training rows have the class {target.classes[0]!r} of target {target.name!r}; "
+            "hold out other rows"
         )
     place = {name: label for label, name in enumerate((*target.classes, *unknown))}
     return target, np.array([place[name] for name in values.tolist()]), unknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,10 +18,16 @@ from ffnn_fast.cli.table_layout import KnownTargets, known_rows
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.tabular_layout import TabularLayout
 from ffnn_fast.cli.target_encoders import TargetEncoders
-from ffnn_fast.cli.training.column_types import Target, target_column
+from ffnn_fast.cli.training.column_types import Target, mixture_problems, target_column
 from ffnn_fast.cli.training.determining import determining_notes
 from ffnn_fast.cli.training.examining import ColumnOptions, ColumnUse, examine, used
-from ffnn_fast.cli.training.splitting import Arrangement, arrangement_of, not_held_out, split
+from ffnn_fast.cli.training.splitting import (
+    Arrangement,
+    arrangement_of,
+    not_held_out,
+    split,
+    strata_of,
+)
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.preprocessing import TargetEncoder
@@ -124,7 +131,7 @@ def read_training_table(path: str, options: TrainOptions, *, validates: bool) ->
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
     arranged = arrangement_of(table, rows, options)
-    labels = strata_of(values) if targets.classifies else None
+    labels = values if targets.classifies else None
     train, validation, test = split(path, len(rows), labels, options, rng, arranged, validates)
     notes = [
         *table.notes,
@@ -153,11 +160,6 @@ def _encoders(table: Table, columns: Mapping[str, Target], rows: Array) -> Targe
         raise CommandError(f"{table.path}: {error}") from error
 
 
-def strata_of(classes: Array) -> Array:
-    """What rows with these classes, (m, T), are stratified by, (m,): the classes of one target."""
-    return classes[:, 0]
-
-
 def _examined(table: Table, options: TrainOptions) -> tuple[dict[str, Target], list[ColumnUse]]:
     """The targets by name, and the uses of the other columns."""
     columns, words = options.columns, options.reading.missing
@@ -165,12 +167,11 @@ def _examined(table: Table, options: TrainOptions) -> tuple[dict[str, Target], l
 
     def found(option: str, given: Iterable[str]) -> list[str]:
         names = []
-        for one in table.whole_names(list(given)):
+        for one in given if option == "target" else table.whole_names(list(given)):
             try:
                 names.append(table.find(one))
             except CommandError as error:
-                last = option == "target" and not table.has_header
-                hint = "; for the last column, use --target -1" if last else ""
+                hint = _target_hint(table, one) if option == "target" else ""
                 problems.append(f"{flag(option)}: {error}{hint}")
         return names
 
@@ -178,15 +179,22 @@ def _examined(table: Table, options: TrainOptions) -> tuple[dict[str, Target], l
     kept = found("use", columns.use)
     weights = found("weights", [columns.weights] if columns.weights else [])
     groups = found("group_column", filter(None, [options.split.group_column]))
-    targets = found("target", [options.target or ""])
-    problems += [f"--drop names the target {name!r}" for name in targets if name in dropped]
+    targets = found("target", options.target)
+    problems += _repeated(targets)
+    problems += [
+        f"--drop names the target {name!r}" for name in dict.fromkeys(targets) if name in dropped
+    ]
     found_targets: dict[str, Target] = {}
-    for name in targets:
+    for name in dict.fromkeys(targets):
         try:
             task, of_values = columns.task, implies_values(options)
-            found_targets[name] = target_column(table, name, task, words, of_values=of_values)
+            alone = len(targets) == 1
+            found_targets[name] = target_column(
+                table, name, task, words, of_values=of_values, alone=alone
+            )
         except CommandError as error:
             problems.append(str(error))
+    problems += mixture_problems(table, found_targets, words)
     reserved = dict.fromkeys(dropped, "--drop")
     reserved |= dict.fromkeys({*groups} - {*kept, *categorical}, "--group-column")
     reserved |= dict.fromkeys(weights, "weights of the rows") | dict.fromkeys(targets, "")
@@ -202,12 +210,27 @@ def _examined(table: Table, options: TrainOptions) -> tuple[dict[str, Target], l
     return found_targets, uses
 
 
+def _target_hint(table: Table, given: str) -> str:
+    """What to do about a target that is no column: one of several in a list, or without a name."""
+    parts = [table.named(part.strip()) for part in given.split(",")]
+    if len(parts) > 1 and None not in parts:
+        options = " ".join(f"--target {shlex.quote(part)}" for part in parts if part)
+        return f"; for several targets repeat the option: {options}"
+    return "" if table.has_header else "; for the last column, use --target -1"
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    """A sentence if a target is given twice."""
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    return [f"--target names the column {name!r} twice" for name in twice]
+
+
 def _named(options: TrainOptions) -> tuple[str, ...]:
     """The columns that options name."""
     columns = options.columns
     lists = (*columns.drop, *columns.categorical, *columns.use)
     split = (options.split.time_column, options.split.group_column)
-    return tuple(name for name in (options.target, columns.weights, *split, *lists) if name)
+    return tuple(name for name in (*options.target, columns.weights, *split, *lists) if name)
 
 
 def styles_of(table: Table, uses: Sequence[ColumnUse], targets: TargetEncoders) -> dict[str, Any]:
@@ -261,26 +284,38 @@ def weighted_by_class(
     if class_weight is None:
         return weight
     if not targets.classifies:
-        raise CommandError(
-            f"--class-weight is for classification, but {targets.shown!r} has values"
-        )
+        values = targets.holding("values")
+        raise CommandError(f"--class-weight is for classification, but {values}")
+    if not isinstance(class_weight, str):
+        _check_class_weight(class_weight, targets)
     whole = np.ones(len(y)) if weight is None else weight.copy()
     for target, labels in zip(targets, y[train].T, strict=True):
         whole[train] *= class_weights(_by_label(class_weight, target), labels)
     return whole
 
 
+def _check_class_weight(class_weight: dict[str, float], targets: TargetEncoders) -> None:
+    """CommandError unless each name is a class of one target."""
+    known = [name for target in targets for name in target.classes]
+    for name in class_weight:
+        if name not in known:
+            raise CommandError(
+                f"--class-weight: there is no class {name!r}; classes: {abbreviated(known)}"
+            )
+        if known.count(name) > 1:
+            which = [repr(target.name) for target in targets if name in target.classes]
+            raise CommandError(
+                f"--class-weight: the targets {' and '.join(which)} both have a class {name!r}; "
+                "use --class-weight balanced"
+            )
+
+
 def _by_label(class_weight: str | dict[str, float], target: TargetEncoder) -> Any:
     """The weights by label of a target."""
-    classes = target.classes
     if isinstance(class_weight, str):
         return class_weight
-    unknown = [name for name in class_weight if name not in classes]
-    if unknown:
-        raise CommandError(
-            f"--class-weight: there is no class {unknown[0]!r}; classes: {abbreviated(classes)}"
-        )
-    return {classes.index(name): value for name, value in class_weight.items()}
+    classes = target.classes
+    return {classes.index(name): value for name, value in class_weight.items() if name in classes}
 
 
 def note_unknown(known: KnownTargets, targets: TargetEncoders, path: str) -> list[str]:
