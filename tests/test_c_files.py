@@ -208,34 +208,6 @@ def test_preprocessing(target, dtype, rtol, tmp_path):
         assert "Outputs: probabilities of the classes 0 = c, 1 = b, 2 = a" in text
 
 
-def test_several_targets(dtype, rtol, tmp_path):
-    """Values in the units of each, and where the probabilities of the classes of each begin."""
-    width = len(INPUTS.feature_names)
-    values = tuple(TargetEncoder(f"y{t}", "regression", (), 10.0**t, 2.0 + t) for t in range(3))
-    net = network((width, 8, 3), dtype, output="identity")
-    source, header = net.export_c(tmp_path / "v.c", preprocessing=(INPUTS, values))
-    assert "ok" in run_main(source, "v")
-    assert "Outputs, the targets, in their own units:\n *   y[0]: y0\n" in header.read_text()
-    raw = np.array([[90.0, 0, 3, -2.5, 1], [130, 1, 2, -2, 1]], dtype)
-    towns = np.array(["Köln", "south"], object)
-    names = [column.name for column in INPUTS.columns]
-    columns = dict(zip(names, [raw[:, 0], towns, *raw[:, 2:].T], strict=True))
-    predicted = net.forward(INPUTS.transform(columns))
-    expected = [one.decode(part) for one, part in zip(values, predicted.T, strict=True)]
-    found = Library(source, "v", dtype, (5, 3)).forward(raw)
-    np.testing.assert_allclose(found, np.transpose(expected), rtol=10 * rtol)
-    kinds = (
-        TargetEncoder("kind", "classification", ("c", "b", "a")),
-        TargetEncoder("state", "classification", ("x", "y")),
-    )
-    net = Network((width, 8, 5), heads=(3, 2), dtype=dtype, seed=0)
-    source, header = net.export_c(tmp_path / "k.c", preprocessing=(INPUTS, kinds))
-    assert "y[0], ...: kind, 0 = c, 1 = b, 2 = a" in header.read_text()
-    assert "y[3], ...: state, 0 = x, 1 = y" in header.read_text()
-    found = Library(source, "k", dtype, (5, 5)).forward(raw)
-    np.testing.assert_allclose(found, net.forward(INPUTS.transform(columns)), rtol=10 * rtol)
-
-
 def test_names(tmp_path):
     net = network((2, 3, 1), output="identity")
     source, header = net.export_c(tmp_path / "2 of-them.c")
@@ -366,10 +338,6 @@ def test_a_target_that_does_not_fit_is_refused(tmp_path):
     target = TargetEncoder("kind", "classification", ("b", "a"))
     with pytest.raises(ValueError, match="the target has 2 classes"):
         net.export_c(tmp_path / "net.c", preprocessing=(INPUTS, target))
-    with pytest.raises(ValueError, match="the 2 targets have 2 and 2 classes"):
-        net.export_c(tmp_path / "net.c", preprocessing=(INPUTS, (target, target)))
-    with pytest.raises(TypeError, match="with a tuple of encoders; got"):
-        net.export_c(tmp_path / "net.c", preprocessing=(INPUTS, [target]))
 
 
 def test_the_headers_have_what_activations_need():

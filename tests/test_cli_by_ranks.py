@@ -77,6 +77,17 @@ def test_an_error_of_all_ranks_is_one_line(table, tmp_path, options, message):
 
 
 @needs_mpi
+def test_a_divergence_is_one_line(table, tmp_path):
+    options = ("--optimizer", "sgd", "--learning-rate", "1e6", "--activation", "relu")
+    ended = by_ranks(3, table, "--target", "y", *PLAIN, *options, folder=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.count("training diverged") == 1
+    assert "try a smaller --learning-rate" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@needs_mpi
 def test_an_error_of_one_rank_ends_all(table, tmp_path):
     """The second rank has no table: a file system that only some machines have."""
     script = tmp_path / "rank.py"

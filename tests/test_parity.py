@@ -32,9 +32,24 @@ FUNCTIONS = (
     "vjp_workspace_size", "input_gradient", "input_jacobian", "jvp", "parameter_jacobian",
     "jacobian_workspace_size", "JacobianPredictor", "taylor", "taylor_gradient",
     "taylor_jacobian", "taylor_workspace_size", "hessian_product", "Plan", "PointFunction",
-    "Predictor",
+    "Predictor", "shuffle",
 )  # fmt: skip
 SIZES = [(1, 2), (3, 1, 5), (7, 13, 3), (17, 33, 9, 4), (65, 31, 2)]
+
+
+def test_losses_and_gradients_of_rows_in_an_order(engine, rng):
+    """Those of the rows alone, bit for bit, by either twin."""
+    spec = NetworkSpec([3, 5, 2], dropout=0.3)
+    X, Y = rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 2, 40)
+    weight, order = rng.random(40).astype(np.float32), rng.permutation(40)[:33]
+    for backend in (engine, reference):
+        plan, theta = backend.Plan(spec), random_params(spec, rng)
+        work = aligned_empty(backend.workspace_size(plan, 40), "float32")
+        one, other = np.empty_like(theta), np.empty_like(theta)
+        loss = backend.loss_gradient(plan, theta, X, Y, weight, one, work, (1, 1), order)
+        rows = X[order], Y[order], weight[order]
+        assert backend.loss_gradient(plan, theta, *rows, other, work, (1, 1)) == loss
+        np.testing.assert_array_equal(one, other)
 
 
 def compare(engine, spec, problem, rng, tolerance):

@@ -1,4 +1,5 @@
-"""Rows of files larger than memory, in shuffled blocks, for `ffnn_fast.Network.partial_fit`.
+"""Rows of files larger than memory, in shuffled blocks, for `ffnn_fast.Network.fit` and
+`partial_fit`.
 
 The rows are cut into segments of neighbours. A block is several segments from anywhere in the
 files, its rows in random order; while one block is used, a thread reads the next.
@@ -6,10 +7,13 @@ files, its rows in random order; while one block is used, a thread reads the nex
 
 from __future__ import annotations
 
+import glob
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -19,13 +23,14 @@ from ffnn_fast._conversion import check_unmasked
 from ffnn_fast._scalars import as_bool, as_generator, as_int
 from ffnn_fast._text import quoted
 
-__all__ = ["RowBlocks"]
+__all__ = ["Block", "RowBlocks", "reading_ahead"]
 
 Array = np.ndarray
 SEGMENTS = 8  # of a block
 AT_ONCE = 4  # blocks: in use, converted, read, shuffled
 NUMBER = 8  # bytes of a number, at most
 NUMBERS = "fiub"  # kinds of real numbers
+PATTERN = "*?["  # signs of one, in a path
 MEGABYTE = 1 << 20
 
 
@@ -33,11 +38,79 @@ class _Rows(Protocol):
     """Rows with their targets that can be read in part."""
 
     lengths: list[int]  # of the parts
-    width: int  # numbers of a row, with its target
+    n_inputs: int  # numbers of a row
+    width: int  # the same with its target
     whole: bool  # whether each part is read as a whole
 
     def read(self, start: int, end: int) -> tuple[Array, Array]:
         """Rows start..end-1 and their targets, new arrays."""
+
+    def read_targets(self, start: int, end: int) -> Array:
+        """The targets alone, a new array."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a pass, which is not in memory yet.
+
+    Attributes
+    ----------
+    n_rows : int
+        The number of its rows.
+    """
+
+    n_rows: int
+    _rows: _Rows = field(repr=False)
+    _segments: tuple[tuple[int, int], ...] = field(repr=False)
+    _seed: int | None = field(repr=False)
+
+    def read(self) -> tuple[Array, Array]:
+        """Its rows X and targets y, new arrays, in the order of the pass."""
+        n, start = self.n_rows, 0
+        places = np.arange(n)
+        if self._seed is not None:
+            places[np.random.default_rng(self._seed).permutation(n)] = np.arange(n)
+        arrays: list[Array] = []
+        for segment in self._segments:
+            at = places[start : start + segment[1] - segment[0]]
+            found = self._rows.read(*segment)
+            if not arrays:
+                arrays = [np.empty((n, *part.shape[1:]), part.dtype) for part in found]
+            arrays = [_placed(*pair, at) for pair in zip(arrays, found, strict=True)]
+            start += len(at)
+        X, y = arrays
+        return X, y
+
+    def read_targets(self) -> Array:
+        """Its targets alone, as they lie."""
+        return np.concatenate([self._rows.read_targets(*segment) for segment in self._segments])
+
+
+def _placed(array: Array, rows: Array, at: Array) -> Array:
+    """The array with these rows at their places, of a dtype that both have in common."""
+    common = np.result_type(array, rows)
+    if common != array.dtype:
+        array = array.astype(common)
+    array[at] = rows
+    return array
+
+
+def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, Array], None, None]:
+    """Rows and targets of each block; a thread reads the next one while one is used.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+        Such as those of `RowBlocks.plan`, or every second of them.
+    """
+    with ThreadPoolExecutor(1, "ffnn_fast-blocks") as reader:
+        submitted: deque[Future[tuple[Array, Array]]] = deque()
+        for block in blocks:
+            submitted.append(reader.submit(block.read))
+            if len(submitted) > 1:
+                yield submitted.popleft().result()  # of which nothing is kept here
+        if submitted:
+            yield submitted.popleft().result()
 
 
 class RowBlocks:
@@ -46,13 +119,14 @@ class RowBlocks:
     Parameters
     ----------
     X : array of shape (n, n_0), path, or list of paths
-        An array, which may be memory-mapped; a ``.npy`` file, or a folder of them in the order of
-        their names; or several such files. Of real numbers of any dtype.
+        An array, which may be memory-mapped; a ``.npy`` file, a folder of them or a pattern such as
+        ``"rows/part-*.npy"``, in the order of their names; or several such files. Of real numbers
+        of any dtype.
     y : array of shape (n,) or (n, T), path, or list of paths
         The targets in the same forms.
     memory : int, default 64
         Megabytes (2²⁰ bytes) that all blocks together take at most, with their conversion to the
-        network's dtype.
+        network's dtype. `ffnn_fast.Network.fit` takes those of up to four batches more.
     shuffle : bool, default True
         Whether each pass has another order; else the rows come as they lie.
     seed : int or numpy.random.Generator, optional
@@ -62,8 +136,13 @@ class RowBlocks:
     ----------
     n_rows : int
         The number of rows.
+    n_inputs : int
+        The numbers of a row, n_0.
     block_rows : int
         The most rows of a block; of Parquet files about so many, in whole row groups.
+    shuffle : bool
+    rng : numpy.random.Generator
+        Of the orders; each pass draws from it.
 
     Raises
     ------
@@ -98,7 +177,8 @@ class RowBlocks:
         Parameters
         ----------
         paths : path or list of paths
-            A file, a folder of ``.parquet`` files in the order of their names, or several files.
+            A file, a folder of ``.parquet`` files or a pattern, in the order of their names, or
+            several files.
         target : str or sequence of str
             The columns of targets.
         columns : sequence of str, optional
@@ -130,28 +210,49 @@ class RowBlocks:
 
     def _set(self, rows: _Rows, memory: int, shuffle: bool, seed: Any) -> None:
         size = as_int(memory, "memory") * MEGABYTE
-        self._rows, self.n_rows = rows, sum(rows.lengths)
+        self._rows, self.n_rows, self.n_inputs = rows, sum(rows.lengths), rows.n_inputs
         self.block_rows = max(1, size // (AT_ONCE * NUMBER * rows.width))
-        self._shuffle, self._rng = as_bool(shuffle, "shuffle"), as_generator(seed, "seed")
+        self.shuffle, self.rng = as_bool(shuffle, "shuffle"), as_generator(seed, "seed")
         if self.n_rows == 0:
             raise ValueError("the files have no rows")
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         """The blocks (X, y) of one pass over all rows."""
-        blocks = self._plan()
-        seeds: Any = [None] * len(blocks)
-        if self._shuffle:
-            seeds = self._rng.integers(2**63, size=len(blocks))
-        with ThreadPoolExecutor(1, "ffnn_fast-blocks") as reader:
-            following = reader.submit(self._read, blocks[0], seeds[0])
-            for number in range(len(blocks)):
-                block = following.result()
-                if number + 1 < len(blocks):
-                    following = reader.submit(self._read, blocks[number + 1], seeds[number + 1])
-                yield block
-                del block
+        return reading_ahead(self.plan())
 
-    def _plan(self) -> list[list[tuple[int, int]]]:
+    def first_rows(self) -> tuple[Array, Array]:
+        """At least one row with its target, from the beginning of the files."""
+        return self._rows.read(0, 1)
+
+    def memory_for(self, rows: int) -> int:
+        """The least `memory` with which blocks have so many rows."""
+        return -(-as_int(rows, "rows") * AT_ONCE * NUMBER * self._rows.width // MEGABYTE)
+
+    def plan(self, shuffle: bool | None = None) -> list[Block]:
+        """The blocks of the next pass, none of which is read yet.
+
+        Parameters
+        ----------
+        shuffle : bool, optional
+            Default: that of the object. False draws nothing from `rng`.
+
+        Returns
+        -------
+        list of Block
+            Processes that each read some of them, such as ``plan()[rank::size]`` with the same
+            `seed`, read all rows once together.
+        """
+        shuffled = self.shuffle if shuffle is None else as_bool(shuffle, "shuffle")
+        parts = self._segments(shuffled)
+        seeds: list[Any] = [None] * len(parts)
+        if shuffled:
+            seeds = self.rng.integers(2**63, size=len(parts)).tolist()
+        return [
+            Block(sum(end - start for start, end in part), self._rows, tuple(part), seed)
+            for part, seed in zip(parts, seeds, strict=True)
+        ]
+
+    def _segments(self, shuffled: bool) -> list[list[tuple[int, int]]]:
         """The segments (start, end) of each block of a pass."""
         segments, start = [], 0
         step = max(1, self.block_rows // SEGMENTS)
@@ -161,8 +262,8 @@ class RowBlocks:
                 (start + at, start + min(at + size, length)) for at in range(0, length, size)
             ]
             start += length
-        if self._shuffle:
-            segments = [segments[i] for i in self._rng.permutation(len(segments))]
+        if shuffled:
+            segments = [segments[i] for i in self.rng.permutation(len(segments))]
         blocks: list[list[tuple[int, int]]] = []
         used = self.block_rows
         for first, end in segments:
@@ -172,15 +273,6 @@ class RowBlocks:
             blocks[-1].append((first, end))
             used += end - first
         return blocks
-
-    def _read(self, segments: list[tuple[int, int]], seed: Any) -> tuple[Array, Array]:
-        parts = [self._rows.read(*segment) for segment in segments]
-        X, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        del parts
-        if seed is None:
-            return X, y
-        order = np.random.default_rng(seed).permutation(len(X))
-        return X[order], y[order]
 
 
 class _Part(NamedTuple):
@@ -216,7 +308,8 @@ class _Pairs:
             np.cumsum([0, *(part.shape[0] for part in parts)]).tolist() for parts in self._columns
         ]
         self.lengths = counts[:1]
-        self.width = sum(int(np.prod(parts[0].shape[1:])) for parts in self._columns)
+        self.n_inputs, targets = (int(np.prod(parts[0].shape[1:])) for parts in self._columns)
+        self.width = self.n_inputs + targets
 
     def read(self, start: int, end: int) -> tuple[Array, Array]:
         """Rows start..end-1 and their targets."""
@@ -225,6 +318,10 @@ class _Pairs:
             for parts, starts in zip(self._columns, self._starts, strict=True)
         )
         return X, y
+
+    def read_targets(self, start: int, end: int) -> Array:
+        """The targets alone."""
+        return _read_across(self._columns[1], self._starts[1], start, end)
 
 
 def _read_across(parts: list[_Part], starts: list[int], start: int, end: int) -> Array:
@@ -242,7 +339,12 @@ def _files(paths: Any, suffix: str, what: str) -> list[str]:
     """A path, those of a folder, or several, as text."""
     if isinstance(paths, (str, os.PathLike)):
         folder = Path(paths)
-        paths = sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else [folder]
+        if folder.is_dir():
+            paths = sorted(folder.glob(f"*{suffix}"))
+        elif not folder.exists() and any(sign in str(folder) for sign in PATTERN):
+            paths = sorted(glob.glob(str(folder)))
+        else:
+            paths = [folder]
         if not paths:
             raise ValueError(f"{str(folder)!r} has no {suffix} files")
     several = isinstance(paths, (list, tuple))
@@ -311,15 +413,25 @@ class _ParquetRows:
         self._groups = [(file, i) for file in self._files for i in range(file.num_row_groups)]
         self.lengths = [file.metadata.row_group(i).num_rows for file, i in self._groups]
         self._starts = np.cumsum([0, *self.lengths]).tolist()
-        self.width = len(self._inputs) + len(target)
+        self.n_inputs, self.width = len(self._inputs), len(self._inputs) + len(target)
 
     def read(self, start: int, end: int) -> tuple[Array, Array]:
         """A row group, which starts at row `start`."""
-        file, i = self._groups[bisect_right(self._starts, start) - 1]
-        table = file.read_row_group(i, columns=[*self._inputs, *self._target])
+        table = self._table(start, [*self._inputs, *self._target])
         X = np.stack([self._column(table, name) for name in self._inputs], axis=1)
+        return X, self._targets_of(table)
+
+    def read_targets(self, start: int, end: int) -> Array:
+        """The targets alone, of which only the columns are read."""
+        return self._targets_of(self._table(start, self._target))
+
+    def _table(self, start: int, columns: list[str]) -> Any:
+        file, i = self._groups[bisect_right(self._starts, start) - 1]
+        return file.read_row_group(i, columns=columns)
+
+    def _targets_of(self, table: Any) -> Array:
         y = [self._column(table, name) for name in self._target]
-        return X, y[0] if len(y) == 1 else np.stack(y, axis=1)
+        return y[0] if len(y) == 1 else np.stack(y, axis=1)
 
     @staticmethod
     def _column(table: Any, name: str) -> Array:

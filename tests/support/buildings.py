@@ -1,6 +1,7 @@
 """Loads of buildings: a table with two targets of values and two of classes, and its models."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -84,3 +85,16 @@ def trained(here, capsys):
         return name, log.read_text()
 
     return train
+
+
+def table_below(shown, title):
+    """The scores by model of the table below a title, by name."""
+    lines = shown.split(f"\n  {title}\n", 1)[1].splitlines()
+    heads = re.split(r" {2,}", lines[0].strip())[1:]
+    found = {}
+    for line in lines[1:]:
+        if not line.strip():
+            break
+        name, *cells = re.split(r" {2,}", line.strip())
+        found[name] = dict(zip(heads, map(float, cells), strict=False))
+    return found

@@ -19,6 +19,7 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
 from ffnn_fast._scalars import LARGEST, as_float, as_int
 from ffnn_fast._training import loop
+from ffnn_fast._training.epoch_rows import RowsInMemory
 from ffnn_fast._training.fit import (
     as_frozen_layers,
     as_group_factors,
@@ -142,7 +143,7 @@ def _train_once(
         shuffle=False,
     )
     here = bound.taking(samples.X)
-    state = FitState.new(here, samples, None, options, rng, History())
+    state = FitState.new(here, RowsInMemory(samples), None, options, rng, History())
     state.optimizer_state, state.schedule_memory = stream.state_for(bound), stream.schedule_memory
     state.t, state.steps_before = stream.t, stream.steps_before
     try:

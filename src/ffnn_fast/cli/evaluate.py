@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def run(options: EvaluateOptions) -> int:
     found = comparing.all_scores(evaluations, baselines)
     results = found.tables(on)
     if options.json:
-        write_line(json.dumps(_plain(evaluations, found)))
+        write_line(json.dumps(_plain(evaluations, found, model.summary)))
     else:
         for note in note_unknown(known, layout.targets, options.data):
             write_line(note)
@@ -95,18 +95,27 @@ def run(options: EvaluateOptions) -> int:
     return 0
 
 
-def _plain(evaluations: Sequence[ScoredRows], found: Scores) -> dict[str, Any]:
+def _plain(
+    evaluations: Sequence[ScoredRows], found: Scores, summary: Mapping[str, str]
+) -> dict[str, Any]:
     """What --json shows; a score that is not finite is null."""
-    pairs = zip(evaluations, found.of_targets.values(), strict=True)
-    each = [_of_target(one, scores) for one, scores in pairs]
-    if len(each) == 1:
-        return each[0]
-    n_rows = len(evaluations[0].truth)
-    return {"rows": n_rows, "targets": each, "mean": _scores(found.mean())}
+    from ffnn_fast.cli.evaluation.stored_scores import of_title, plain_scores
+
+    sections = [
+        _of_target(*pair) for pair in zip(evaluations, found.of_targets.values(), strict=True)
+    ]
+    sections += [_scores(found.mean())] * (len(evaluations) > 1)
+    for (title, _), plain in zip(found.sections(), sections, strict=True):
+        if in_training := plain_scores(of_title(summary, title)):
+            plain["training"] = in_training
+    if len(evaluations) == 1:
+        return sections[0]
+    *each, mean = sections
+    return {"rows": len(evaluations[0].truth), "targets": each, "mean": mean}
 
 
 def _of_target(evaluation: ScoredRows, found: ByModel) -> dict[str, Any]:
-    """The same of one target."""
+    """What it shows of one target."""
     plain: dict[str, Any] = {
         "target": evaluation.target.name,
         "rows": len(evaluation.truth),

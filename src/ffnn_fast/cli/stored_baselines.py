@@ -1,4 +1,4 @@
-"""The linear model and the constant beside a model, in its file: they score other rows too."""
+"""The simple models beside a model, in its file: they score other rows too."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
-MOST = 100_000  # coefficients that a file holds
+MOST = 100_000  # coefficients, and nodes of trees, that a file holds
 FARTHEST = 20.0  # deviations: values beyond them count as these, in a model of classes
 PIECE = 1 << 16  # rows that are encoded at a time
-KEYS = {"linear", "constant", "encoding"}
+KEYS, TREES = {"linear", "constant", "encoding"}, "trees"  # the last in files that have them
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class LinearModel:
         a -= a.max(axis=1, keepdims=True)
         np.exp(a, out=a)
         return np.asarray(a / a.sum(axis=1, keepdims=True))
+
+    @property
+    def size(self) -> int:
+        """The number of coefficients."""
+        return self.W.size
 
     def to_dict(self) -> dict[str, Any]:
         """The model as plain JSON values."""
@@ -82,23 +87,25 @@ class StoredBaselines:
     linear : tuple of dict, or None
         `LinearModel.to_dict` of each target; None if there are none, or they are too large.
     encoding : str
-        The preprocessing whose inputs the linear models take, as JSON text; empty: the model's.
+        The preprocessing whose inputs these models take, as JSON text; empty: the model's.
+    trees : tuple of dict, or None
+        `BoostedTrees.to_dict` of each target; None if there are none, or too many.
     """
 
     constants: tuple[Array, ...]
     linear: tuple[dict[str, Any], ...] | None = None
     encoding: str = ""
+    trees: tuple[dict[str, Any], ...] | None = None
 
     def to_json(self) -> str:
         """The models as JSON text; those of several targets are lists."""
-        constants = [one.tolist() for one in self.constants]
-        linear = None if self.linear is None else list(self.linear)
-        one = len(constants) == 1
-        plain = {
-            "constant": constants[0] if one else constants,
-            "linear": linear[0] if one and linear else linear,
+        plain: dict[str, Any] = {
+            "constant": _to_plain([one.tolist() for one in self.constants]),
+            "linear": _to_plain(self.linear),
             "encoding": self.encoding,
         }
+        if self.trees is not None:
+            plain[TREES] = _to_plain(self.trees)
         return json.dumps(plain)
 
     @classmethod
@@ -107,15 +114,12 @@ class StoredBaselines:
         ValueError for anything else.
         """
         plain = json.loads(text)
-        if not isinstance(plain, dict) or plain.keys() != KEYS:
+        if not isinstance(plain, dict) or plain.keys() - {TREES} != KEYS:
             raise ValueError(f"the baselines must have the keys {sorted(KEYS)}")
-        given, linear, T = plain["constant"], plain["linear"], len(n_classes)
-        if T == 1:
-            given, linear = [given], None if linear is None else [linear]
-        for one in (given, linear):
-            if one is not None and not (isinstance(one, list) and len(one) == T):
-                raise ValueError(f"the baselines must be those of {T} targets")
+        T = len(n_classes)
+        linear, trees = (_from_plain(plain.get(key), T) for key in ("linear", TREES))
         try:
+            given = _from_plain(plain["constant"], T) or ()
             constants = tuple(np.array(one, np.float64) for one in given)
         except TypeError as error:
             raise ValueError(f"the constant is damaged: {error}") from error
@@ -124,16 +128,29 @@ class StoredBaselines:
                 raise ValueError("the constant does not fit the target")
         if not isinstance(plain["encoding"], str):
             raise ValueError("the encoding must be text")
-        return cls(constants, None if linear is None else tuple(linear), plain["encoding"])
+        return cls(constants, linear, plain["encoding"], trees)
 
 
-def linear_outputs(
-    models: Sequence[LinearModel],
+def _to_plain(each: Sequence[Any] | None) -> Any:
+    """The value of one target alone, else a list."""
+    return each if each is None else each[0] if len(each) == 1 else list(each)
+
+
+def _from_plain(plain: Any, T: int) -> tuple[Any, ...] | None:
+    """The inverse of `_to_plain`."""
+    each = [plain] if T == 1 and plain is not None else plain
+    if each is not None and not (isinstance(each, list) and len(each) == T):
+        raise ValueError(f"the baselines must be those of {T} targets")
+    return None if each is None else tuple(each)
+
+
+def outputs(
+    models: Sequence[Callable[[Array], Array]],
     encoded: Callable[[Mapping[str, Array]], Array],
     columns: Mapping[str, Array],
     n: int,
 ) -> list[Array]:
-    """What each linear model gives for n rows of typed columns, some encoded at a time."""
+    """What each simple model gives for n rows of typed columns, some encoded at a time."""
     parts = []
     for start in range(0, n, PIECE):
         rows = slice(start, start + PIECE)

@@ -54,6 +54,7 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     _check_outputs(options, [data], [output, page])
     if note:
         write_line(note)
+    from ffnn_fast.cli.evaluation import stored_scores
     from ffnn_fast.cli.training import outcome
     from ffnn_fast.cli.training.model_choice import TABULAR
 
@@ -68,7 +69,7 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     scores = trained.scores(baselines)
     results = scores.tables(trained.on)
     judged = trained.cross_validation(options.reporting.baseline)
-    trained.training.update(_summarised_folds(judged))
+    trained.training.update(stored_scores.summarised_folds(judged, trained.parts))
     if baselines or judged:
         trained.save(output, results, trained.stored(baselines))
     _show(trained, results)
@@ -130,17 +131,6 @@ def _announce(notes: list[str], columns: list[tuple[str, ...]], network: str) ->
         if len(shown) < len(rows):
             write_line(f"  and {len(rows) - len(shown)} more columns, which the report lists")
     write_line(f"\n{network}\n")
-
-
-def _summarised_folds(judged: Titled) -> dict[str, str]:
-    """The scores over folds of each model in one text."""
-    found = {}
-    for title, (head, *rows) in judged:
-        start = f"{title}: " if title else ""
-        for model, *values in rows:
-            scores = (f"{name} {value}" for name, value in zip(head[1:], values, strict=True))
-            found[f"{start}{head[0]}, {model}"] = ", ".join(scores)
-    return found
 
 
 def _show(trained: Outcome, results: Titled) -> None:

@@ -38,6 +38,7 @@ def html_report(report: Report) -> str:
         results=report.results,
         remarks=report.remarks,
         cross_validation=report.cross_validation,
+        parts=report.parts,
         columns=_columns(report),
         figures={section: figures[section, ""] for section in SECTIONS},
         targets=[_target(report, one, figures) for one in report.evaluations],

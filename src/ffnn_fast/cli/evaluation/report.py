@@ -51,6 +51,8 @@ class Report:
         Sentences below the results.
     cross_validation : list of (str, table)
         Tables of scores over folds; may be empty.
+    parts : str
+        What the folds hold, if they are not random.
     """
 
     title: str
@@ -64,6 +66,7 @@ class Report:
     importances: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     cross_validation: Titled = field(default_factory=list)
+    parts: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ffnn_fast.cli.training.comparing import Scores
 from ffnn_fast.cli.training.fitting import library_errors
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.simple_models import (
+    HGB,
     LINEAR,
     Baseline,
     EncodedRows,
@@ -70,6 +71,8 @@ class Outcome:
         ``encoding()`` is the preprocessing of the simple models as JSON text; empty: the model's.
     fold_outcomes : callable
         ``fold_outcomes()`` trains a model for each fold of ``--cv``.
+    parts : str
+        What the folds hold, if they are not random.
     """
 
     network: Network
@@ -86,6 +89,7 @@ class Outcome:
     losses: Sequence[float] = ()
     encoding: Callable[[], str] = str
     fold_outcomes: Callable[[], Iterator[Outcome]] = lambda: iter(())
+    parts: str = ""
 
     def baselines(self, kinds: Sequence[str]) -> tuple[Baselines, list[str]]:
         """Simple models for the same rows, the best constant too, and notes on those left out."""
@@ -102,14 +106,17 @@ class Outcome:
         return tuple(constant_of(y, one) for y, one in pairs)
 
     def stored(self, baselines: Mapping[str, Sequence[Baseline]]) -> str:
-        """The constants and the linear models as JSON text, for the model file."""
+        """The constants, the linear models and the trees as JSON text, for the model file."""
         if not baselines:
             return ""
-        models = [one.model for one in baselines.get(LINEAR, ()) if one.model is not None]
-        if not models or sum(model.W.size for model in models) > MOST:
-            return StoredBaselines(self._constants).to_json()
-        linear = tuple(model.to_dict() for model in models)
-        return StoredBaselines(self._constants, linear, self.encoding()).to_json()
+        kept = {}
+        for name, each in baselines.items():
+            models = [one.model for one in each if one.model is not None]
+            if len(models) == len(each) and sum(model.size for model in models) <= MOST:
+                kept[name] = tuple(model.to_dict() for model in models)
+        encoding = self.encoding() if kept else ""
+        stored = StoredBaselines(self._constants, kept.get(LINEAR), encoding, kept.get(HGB))
+        return stored.to_json()
 
     def scores(self, baselines: Mapping[str, Sequence[Baseline]]) -> Scores:
         """The scores of the model, "network", and of the baselines."""
@@ -137,6 +144,7 @@ class Outcome:
         return Report(
             title, facts, self.network, results, self.evaluations, self.history, self.on,
             self.columns, dict(self.importances), remarks, cross_validation,
+            self.parts,
         )  # fmt: skip
 
 
@@ -156,19 +164,21 @@ def _with_folds(
     announce: Announce,
 ) -> Outcome:
     """The model of all training rows, and a function that trains those of the folds."""
-    k, seed = options.split.cv, options.training.seed
-    if not k:
+    if not options.split.cv:
         return train(found, options, announce)
-    folds.check_folds(found, k)
+    parts = folds.folds(found, options)
+    described = folds.described(found, parts)
+    if described:
+        note = f"note: --cv {options.split.cv}: {described}"
+        found = replace(found, notes=[*found.notes, note])
     trained = train(found, options, announce)
 
     def outcomes() -> Iterator[Outcome]:
-        parts = folds.folds(found, k, seed)
         for i, part in enumerate(parts, 1):
-            write_line(f"fold {i} of {len(parts)}")
+            write_line(f"fold {i} of {len(parts)}: {folds.shown(part)}")
             yield train(part, folds.of_folds(options), lambda *_: None)
 
-    return replace(trained, fold_outcomes=outcomes)
+    return replace(trained, fold_outcomes=outcomes, parts=described)
 
 
 def _plain_of(found: TrainingTable, options: TrainOptions, announce: Announce) -> Outcome:

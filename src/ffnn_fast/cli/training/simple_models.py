@@ -6,13 +6,15 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ffnn_fast._model.model_files import ModelFileError
+from ffnn_fast.cli.boosted_trees import BoostedTrees, exported
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
-from ffnn_fast.cli.stored_baselines import LinearModel, StoredBaselines, linear_outputs
+from ffnn_fast.cli.stored_baselines import LinearModel, StoredBaselines, outputs
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.trained_models import TrainedModel
 from ffnn_fast.cli.training.baselines import logistic_regression, ridge
@@ -22,6 +24,7 @@ Array = np.ndarray
 LARGEST = 20_000_000  # entries of X in a linear model; of more rows a part is taken
 MOST_ROWS = 50_000  # that are fitted, as a dense matrix
 WIDEST = 2000  # inputs
+CHECKED = 1000  # rows for which stored trees must give what scikit-learn gives
 LINEAR, HGB = "linear model", "gradient boosting"
 NAMES = {"linear": LINEAR, "hgb": HGB}  # by the words of --baseline
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # a model less, no more
@@ -37,13 +40,13 @@ class Baseline:
         Labels or values in the target's units.
     proba : array of shape (n, k) or None
         Probabilities of the classes.
-    model : LinearModel or None
-        The linear model, which is stored.
+    model : LinearModel or BoostedTrees or None
+        What is stored.
     """
 
     predicted: Array
     proba: Array | None = None
-    model: LinearModel | None = None
+    model: LinearModel | BoostedTrees | None = None
 
 
 class EncodedRows(NamedTuple):
@@ -97,23 +100,42 @@ def stored_models(
     n_classes = layout.targets.n_classes
     try:
         stored = StoredBaselines.from_json(layout.baselines, n_classes)
-        found = {}
-        if stored.linear is not None:
+        found: dict[str, tuple[Baseline, ...]] = {}
+        if stored.linear is not None or stored.trees is not None:
             text = stored.encoding
             encoding = TablePreprocessing.from_json(text) if text else layout
             if not isinstance(encoding, TablePreprocessing):
-                raise ValueError("the linear model has no encoding")
-            d = len(encoding.inputs.feature_names)
-            pairs = zip(stored.linear, n_classes, strict=True)
-            models = [LinearModel.from_dict(plain, d, k) for plain, k in pairs]
-            outputs = linear_outputs(models, encoding.encoded, columns, n)
-            found[LINEAR] = tuple(
-                of_classes(own) if k else Baseline(own)
-                for own, k in zip(outputs, n_classes, strict=True)
-            )
+                raise ValueError("the simple models have no encoding")
+            for name, simple in _loaded(stored, encoding.inputs, n_classes).items():
+                each = zip(outputs(simple, encoding.encoded, columns, n), n_classes, strict=True)
+                found[name] = tuple(of_classes(own) if k else Baseline(own) for own, k in each)
     except (KeyError, ValueError) as error:
         raise ModelFileError(f"the baselines in the model file are damaged: {error}") from error
     return found | of_constants(stored.constants, n)
+
+
+def _loaded(
+    stored: StoredBaselines, inputs: TableEncoder, n_classes: tuple[int, ...]
+) -> dict[str, list[Callable[[Array], Array]]]:
+    """The stored models of each target by name, from encoded rows to values or the probabilities of
+    k classes.
+    """
+    found: dict[str, list[Callable[[Array], Array]]] = {}
+    d = len(inputs.feature_names)
+    if stored.linear is not None:
+        linear = zip(stored.linear, n_classes, strict=True)
+        found[LINEAR] = [LinearModel.from_dict(plain, d, k) for plain, k in linear]
+    if stored.trees is not None:
+        n_codes = len(with_codes(np.zeros((0, d)), inputs)[1])
+        trees = zip(stored.trees, n_classes, strict=True)
+        each = [BoostedTrees.from_dict(plain, n_codes, k) for plain, k in trees]
+        found[HGB] = [partial(_of_codes, one, inputs) for one in each]
+    return found
+
+
+def _of_codes(trees: BoostedTrees, inputs: TableEncoder, X: Array) -> Array:
+    """What trees give for encoded rows."""
+    return trees(with_codes(X, inputs)[0])
 
 
 def some_rows(n: int) -> Array:
@@ -138,7 +160,7 @@ def of_constants(constants: Sequence[Array], n: int) -> dict[str, tuple[Baseline
     return {"most frequent class": tuple(of_classes(np.tile(one, (n, 1))) for one in constants)}
 
 
-def of_classes(proba: Array, model: LinearModel | None = None) -> Baseline:
+def of_classes(proba: Array, model: LinearModel | BoostedTrees | None = None) -> Baseline:
     """Predictions by probabilities of classes."""
     return Baseline(proba.argmax(axis=1), proba, model)
 
@@ -194,11 +216,19 @@ def boosted(rows: EncodedRows) -> Baseline:
     options["categorical_features"] = is_category
     if not rows.n_classes:
         model = HistGradientBoostingRegressor(**options).fit(X, rows.y)
-        return Baseline(np.asarray(model.predict(others)))
+        values = np.asarray(model.predict(others))
+        return Baseline(values, model=_same(exported(model, 0), others, values))
     model = HistGradientBoostingClassifier(**options).fit(X, rows.y)
     proba = np.zeros((len(others), rows.n_classes))
     proba[:, model.classes_] = model.predict_proba(others)
-    return Baseline(proba.argmax(axis=1), proba)
+    return of_classes(proba, _same(exported(model, rows.n_classes), others, proba))
+
+
+def _same(trees: BoostedTrees | None, X: Array, outputs: Array) -> BoostedTrees | None:
+    """The trees, if there are any and they give the outputs of the fitted model."""
+    if trees is None or not np.allclose(trees(X[:CHECKED]), outputs[:CHECKED], rtol=1e-9):
+        return None
+    return trees
 
 
 def with_codes(X: Array, inputs: TableEncoder) -> tuple[Array, Array]:

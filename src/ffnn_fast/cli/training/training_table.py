@@ -21,13 +21,7 @@ from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.training.column_types import Target, mixture_problems, target_column
 from ffnn_fast.cli.training.determining import determining_notes
 from ffnn_fast.cli.training.examining import ColumnOptions, ColumnUse, examine, used
-from ffnn_fast.cli.training.splitting import (
-    Arrangement,
-    arrangement_of,
-    not_held_out,
-    split,
-    strata_of,
-)
+from ffnn_fast.cli.training.splitting import Arrangement, arrangement_of, not_held_out, split
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.preprocessing import TargetEncoder
@@ -73,11 +67,6 @@ class TrainingTable:
     test: Array
     notes: list[str]
     arranged: Arrangement
-
-    @property
-    def strata(self) -> Array | None:
-        """What the split of the rows is stratified by, (m,); None for values."""
-        return strata_of(self.values) if self.targets.classifies else None
 
 
 class OtherTable(NamedTuple):
