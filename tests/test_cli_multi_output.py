@@ -38,7 +38,7 @@ __all__ = ["folder", "here", "trained"]  # fixtures
 @pytest.mark.parametrize("model", MODELS)
 class TestValues:
     def test_scores_are_those_of_scikit_learn_for_each_target(self, trained, model, capsys):
-        name, _ = trained(model, VALUES)
+        name, shown = trained(model, VALUES)
         found = json.loads(run(capsys, "evaluate", name, "new.csv", "--json"))
         given, columns = predicted(capsys, name, "new.csv"), buildings(1)
         assert list(given) == ["heating", "cooling"]
@@ -54,7 +54,15 @@ class TestValues:
             mae = metrics.mean_absolute_error(truth, values)
             assert own["mae"] == pytest.approx(mae, rel=1e-4)
             scores.append(own["r2"])
+            in_training = one["training"]["scores"]
+            assert in_training.keys() == {"network", *one["baselines"]}
+            of_training = table_below(shown, one["target"])
+            for name, figures in in_training.items():
+                assert figures["r2"] == of_training[name]["R2"]
         assert found["mean"]["scores"]["r2"] == pytest.approx(np.mean(scores))
+        mean = table_below(shown, "mean over the targets")
+        in_training = found["mean"]["training"]["scores"]
+        assert in_training["linear model"]["r2"] == mean["linear model"]["R2"]
         assert "rmse" not in found["mean"]["scores"]  # units differ
         assert found["rows"] == N
 

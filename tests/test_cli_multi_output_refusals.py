@@ -127,6 +127,23 @@ class TestRefusals:
         assert "t.csv has no row with every target" in message
 
 
+def test_columns_that_determine_some_targets(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    head, *rows = buildings(0)
+    heating, cooling = head.index("heating"), head.index("cooling")
+    doubles = [[*row, 2 * float(row[heating])] for row in rows]
+    write(tmp_path / "t.csv", [[*head, "double"], *doubles])
+    command = ["train", "t.csv", *TestRefusals.FAST, *VALUES]
+    shown = run(capsys, *command)
+    assert "column 'double' alone determines the target 'heating' almost perfectly" in shown
+    assert shown.count("alone determines") == 1
+    for row in doubles:
+        row[cooling] = row[heating]
+    write(tmp_path / "t.csv", [[*head, "double"], *doubles])
+    shown = run(capsys, *command)
+    assert "column 'double' alone determines the targets 'heating' and 'cooling' almost" in shown
+
+
 class TestClassWeights:
     def weights(self, *options):
         from ffnn_fast.cli.training.preparing import prepared

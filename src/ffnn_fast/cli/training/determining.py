@@ -29,8 +29,9 @@ def determining_notes(
             name for name, own in zip(targets.names, y.T, strict=True) if left_open(x, own) <= LEFT
         ]
         if names:
-            which = " and ".join(map(repr, names)) if len(targets) > 1 else ""
-            found.append(_sentence(feature.name, f"target {which}".rstrip()))
+            what = "targets" if len(names) > 1 else "target"
+            which = f" {' and '.join(map(repr, names))}" if len(targets) > 1 else ""
+            found.append(_sentence(feature.name, what + which))
     return found
 
 
