@@ -221,6 +221,18 @@ def test_max_time(monkeypatch, rows, epochs):
     assert history.stopped == "max_time"
 
 
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_a_later_fit_starts_with_a_new_state_of_the_optimizer(optimizer):
+    X, y = classes(64)
+    net, ends = network(), []
+    start = net.params.copy()
+    for _ in range(3):
+        net.params[:] = start
+        net.fit(X, y, optimizer=optimizer, epochs=2, rng=0)
+        ends.append(net.params.tobytes())
+    assert len(set(ends)) == 1
+
+
 def test_ema_is_the_average_after_each_step():
     X, y = classes(64)
     net, plain, mean = network(dtype="float64"), network(dtype="float64"), None
