@@ -15,11 +15,12 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ffnn_fast._conversion import check_unmasked
+from ffnn_fast._row_files import ParquetRows, Part, npy_part
 from ffnn_fast._scalars import as_bool, as_generator, as_int
 from ffnn_fast._text import quoted
 
@@ -80,6 +81,11 @@ class Block:
             start += len(at)
         X, y = arrays
         return X, y
+
+    def segments(self) -> Iterator[tuple[int, Array, Array]]:
+        """Its rows and targets as they lie in the files: the number of the first, X and y."""
+        for start, end in self._segments:
+            yield start, *self._rows.read(start, end)
 
     def read_targets(self) -> Array:
         """Its targets alone, as they lie."""
@@ -204,7 +210,7 @@ class RowBlocks:
             if not several or not all(isinstance(one, str) for one in value):
                 raise TypeError(f"{name} must be names of columns, got {quoted(value)}")
         names = list(names)
-        rows = _ParquetRows(_files(paths, ".parquet", "paths must be"), names, columns)
+        rows = ParquetRows(_files(paths, ".parquet", "paths must be"), names, columns)
         blocks._set(rows, memory, shuffle, seed)
         return blocks
 
@@ -275,31 +281,12 @@ class RowBlocks:
         return blocks
 
 
-class _Part(NamedTuple):
-    """Rows of an array, or of a file from the byte `offset` on."""
-
-    array: Array | None
-    path: str
-    offset: int
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    def read(self, start: int, end: int) -> Array:
-        """Rows start..end-1, a new array."""
-        if self.array is not None:
-            return np.array(self.array[start:end])
-        count = int(np.prod(self.shape[1:]))
-        at = self.offset + start * count * self.dtype.itemsize
-        flat = np.fromfile(self.path, self.dtype, (end - start) * count, offset=at)
-        return flat.reshape(end - start, *self.shape[1:])
-
-
 class _Pairs:
     """Rows and targets, each in parts of their own, read as one part."""
 
     whole = False
 
-    def __init__(self, X: list[_Part], y: list[_Part]) -> None:
+    def __init__(self, X: list[Part], y: list[Part]) -> None:
         self._columns = X, y
         counts = [sum(part.shape[0] for part in parts) for parts in self._columns]
         if counts[0] != counts[1]:
@@ -324,7 +311,7 @@ class _Pairs:
         return _read_across(self._columns[1], self._starts[1], start, end)
 
 
-def _read_across(parts: list[_Part], starts: list[int], start: int, end: int) -> Array:
+def _read_across(parts: list[Part], starts: list[int], start: int, end: int) -> Array:
     """Rows start..end-1 of the parts one after another."""
     found = []
     while start < end:
@@ -357,13 +344,13 @@ def _files(paths: Any, suffix: str, what: str) -> list[str]:
     return [os.fspath(path) for path in paths]
 
 
-def _parts(given: Any, name: str) -> list[_Part]:
+def _parts(given: Any, name: str) -> list[Part]:
     """The parts of X or y, which must fit one another."""
     check_unmasked(**{name: given})
     if isinstance(given, np.ndarray):
-        parts = [_Part(given, "", 0, given.dtype, given.shape)]
+        parts = [Part(given, "", 0, given.dtype, given.shape)]
     else:
-        parts = [_npy_part(path) for path in _files(given, ".npy", f"{name} must be an array,")]
+        parts = [npy_part(path) for path in _files(given, ".npy", f"{name} must be an array,")]
     for part in parts:
         where = f"{name}, {part.path!r}," if part.path else name
         if part.dtype.kind not in NUMBERS:
@@ -375,70 +362,3 @@ def _parts(given: Any, name: str) -> list[_Part]:
                 f"{where} must have rows of shape {parts[0].shape[1:]}, got {part.shape[1:]}"
             )
     return parts
-
-
-def _npy_part(path: str) -> _Part:
-    """The rows of a ``.npy`` file, of which only the header is read."""
-    with open(path, "rb") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0
-        if version != (1, 0):
-            read = np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-        if fortran and len(shape) > 1:
-            raise ValueError(f"{path!r} must be C-contiguous, got Fortran order; save it again")
-        return _Part(None, path, file.tell(), dtype, shape)
-
-
-class _ParquetRows:
-    """Columns of Parquet files, in row groups."""
-
-    whole = True
-
-    def __init__(self, paths: list[str], target: list[str], columns: Sequence[str] | None) -> None:
-        try:
-            from pyarrow.parquet import ParquetFile
-        except ImportError as error:
-            raise ImportError(
-                "Parquet files need pyarrow; pip install 'ffnn_fast[parquet]'"
-            ) from error
-        self._files = [ParquetFile(path) for path in paths]
-        names = self._files[0].schema_arrow.names
-        self._target = target
-        self._inputs = [n for n in names if n not in target] if columns is None else list(columns)
-        for path, file in zip(paths, self._files, strict=True):
-            missing = {*self._inputs, *target} - {*file.schema_arrow.names}
-            if missing:
-                raise ValueError(f"{path!r} has no columns {sorted(missing)}")
-        self._groups = [(file, i) for file in self._files for i in range(file.num_row_groups)]
-        self.lengths = [file.metadata.row_group(i).num_rows for file, i in self._groups]
-        self._starts = np.cumsum([0, *self.lengths]).tolist()
-        self.n_inputs, self.width = len(self._inputs), len(self._inputs) + len(target)
-
-    def read(self, start: int, end: int) -> tuple[Array, Array]:
-        """A row group, which starts at row `start`."""
-        table = self._table(start, [*self._inputs, *self._target])
-        X = np.stack([self._column(table, name) for name in self._inputs], axis=1)
-        return X, self._targets_of(table)
-
-    def read_targets(self, start: int, end: int) -> Array:
-        """The targets alone, of which only the columns are read."""
-        return self._targets_of(self._table(start, self._target))
-
-    def _table(self, start: int, columns: list[str]) -> Any:
-        file, i = self._groups[bisect_right(self._starts, start) - 1]
-        return file.read_row_group(i, columns=columns)
-
-    def _targets_of(self, table: Any) -> Array:
-        y = [self._column(table, name) for name in self._target]
-        return y[0] if len(y) == 1 else np.stack(y, axis=1)
-
-    @staticmethod
-    def _column(table: Any, name: str) -> Array:
-        column = table.column(name)
-        if column.null_count:
-            raise ValueError(f"column {name!r} must have no null, got {column.null_count}")
-        values: Array = column.to_numpy()
-        if values.dtype.kind not in NUMBERS:
-            raise TypeError(f"column {name!r} must hold real numbers, got {column.type}")
-        return values

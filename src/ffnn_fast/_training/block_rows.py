@@ -7,12 +7,13 @@ from itertools import accumulate
 
 import numpy as np
 
-from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._training.block_samples import samples_of
 from ffnn_fast._training.class_factors import ClassFactors
 from ffnn_fast._training.epoch_rows import Part, Shuffle
 from ffnn_fast._training.ranks import ALONE, Alone
-from ffnn_fast.blocks import Block, RowBlocks, reading_ahead
+from ffnn_fast.blocks import Block, RowBlocks
 
 Array = np.ndarray
 
@@ -81,14 +82,14 @@ class BlockRows:
             reading.close()
 
     def _reading(self, blocks: list[Block]) -> Generator[Samples, None, None]:
-        """The samples of each block."""
-        reading = reading_ahead(blocks)
+        """The samples of each block, weighted."""
+        reading = samples_of(self._spec, blocks)
         try:
-            for X, y in reading:
-                samples = self._weighted(as_samples(self._spec, X, y, prefix="block's "))
-                del X, y
-                yield samples
-                del samples  # before the next is read
+            for samples in reading:
+                weighted = self._weighted(samples)
+                del samples
+                yield weighted
+                del weighted  # before the next is read
         finally:
             reading.close()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.arrays import as_targets
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._training.block_samples import targets_of
 from ffnn_fast._training.fit_data import MISSING, classes_of
 from ffnn_fast._training.sampling import weights_of_classes
 from ffnn_fast.blocks import RowBlocks
@@ -42,8 +42,10 @@ def class_factors(spec: NetworkSpec, blocks: RowBlocks, given: Any) -> ClassFact
         As `ffnn_fast.Network.fit` for targets and `class_weight`.
     """
     counted: Counter[int] = Counter()
+    start = 0
     for block in blocks.plan(shuffle=False):
-        Y = as_targets(block.read_targets(), spec, block.n_rows)
+        Y = targets_of(spec, block, start)
+        start += block.n_rows
         counted.update(dict(zip(*_counts(classes_of(spec, Y)), strict=True)))
     classes = np.array(sorted(counted))
     counts = np.array([counted[label] for label in classes.tolist()])
