@@ -327,7 +327,7 @@ def test_rows_that_do_not_fit_are_refused():
         net.fit(RowBlocks(np.zeros((9, 3)), np.zeros(9, int)))
     with pytest.raises(TypeError, match="fit needs y, unless X is RowBlocks"):
         net.fit(np.zeros((9, 5)))
-    with pytest.raises(TypeError, match=r"validation_data must be \(X, y\)"):
+    with pytest.raises(TypeError, match="a fit on RowBlocks also takes RowBlocks; got RowBlocks"):
         net.fit(*rows(), validation_data=blocks())
     with pytest.raises(TypeError, match=r"only Network.fit and Network.partial_fit take"):
         fit_many([net], blocks(), None)

@@ -122,6 +122,9 @@ def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, Array], Non
 class RowBlocks:
     """Blocks of rows (X, y), each time in another order.
 
+    Files are opened for each read, and must keep their size: a pass over files of another size
+    raises ValueError. Several threads may read the same object, and it can be pickled.
+
     Parameters
     ----------
     X : array of shape (n, n_0), path, or list of paths
@@ -201,7 +204,7 @@ class RowBlocks:
         ImportError
             If pyarrow is not installed: ``pip install ffnn_fast[parquet]``.
         TypeError, ValueError
-            If columns are missing, or do not hold real numbers without null.
+            If columns are missing, or do not hold real numbers; nulls are found when they are read.
         """
         blocks = cls.__new__(cls)
         names = [target] if isinstance(target, str) else target
