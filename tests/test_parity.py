@@ -82,11 +82,11 @@ def test_twins_export_the_same_functions_with_the_same_signatures(engine):
     assert public == {*FUNCTIONS, *others}
 
 
-@pytest.mark.parametrize("activation", HIDDEN)
 @pytest.mark.parametrize(
     ("output", "loss"),
     [("softmax", "cross_entropy"), ("logistic", "squared_error"), ("identity", "huber")],
 )
+@each(activation=HIDDEN, dtype=TOLERANCES)
 def test_every_activation(engine, activation, output, loss, dtype, rtol, rng):
     spec = NetworkSpec((5, 7, 3, 4), activation, output, loss, dtype)
     for n in (1, 2, 19):
@@ -100,9 +100,9 @@ def test_one_hidden_layer_of_exponentials(engine, dtype, rtol, rng):
         compare(engine, spec, random_problem(spec, n, rng), rng, rtol)
 
 
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-@each(dtype=TOLERANCES)
-def test_every_output_and_loss(engine, output, loss, dtype, rtol, rng):
+@each(pair=PAIRS, dtype=TOLERANCES)
+def test_every_output_and_loss(engine, pair, dtype, rtol, rng):
+    output, loss = pair
     for activation, options in (("tanh", {}), ("gelu", options_of(output, loss))):
         spec = NetworkSpec((5, 7, 3, 4), activation, output, loss, dtype, loss_options=options)
         for n in (1, 2, 19):
@@ -122,8 +122,9 @@ def test_cross_entropies_of_outputs_without_a_formula_of_their_own(engine, outpu
             compare(engine, spec, problem, rng, 1e-5 if dtype == "float32" else 1e-12)
 
 
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-def test_every_loss_of_weighted_samples_in_several_panels(engine, output, loss, dtype, rtol, rng):
+@each(pair=PAIRS, dtype=TOLERANCES)
+def test_every_loss_of_weighted_samples_in_several_panels(engine, pair, dtype, rtol, rng):
+    output, loss = pair
     spec = NetworkSpec((3, 5, 4), "tanh", output, loss, dtype)
     for kind in ("labels", "dense"):
         compare(engine, spec, random_problem(spec, 71, rng, kind, weighted=True), rng, rtol)

@@ -70,23 +70,31 @@ class ParquetRows:
 
     whole = True
 
-    def __init__(self, paths: list[str], target: list[str], columns: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        paths: list[str],
+        target: list[str],
+        columns: Sequence[str] | None,
+        weight: str | None,
+    ) -> None:
         try:
             from pyarrow.parquet import ParquetFile
         except ImportError as error:
             raise ImportError(
                 "Parquet files need pyarrow; pip install 'ffnn_fast[parquet]'"
             ) from error
-        self._target = target
+        self._target, self._weight = target, [] if weight is None else [weight]
+        self.weighted = weight is not None
+        others = [*target, *self._weight]
         self._files: list[_ParquetPart] = []
         for path in paths:
             with _reading(path), ParquetFile(path) as file:
                 schema = {field.name: field.type for field in file.schema_arrow}
                 self._files.append(_ParquetPart(path, os.path.getsize(path), file.metadata))
             if len(self._files) == 1:
-                rest = [name for name in schema if name not in target]
+                rest = [name for name in schema if name not in others]
                 self._inputs = rest if columns is None else list(columns)
-            _check_columns(path, schema, [*self._inputs, *target])
+            _check_columns(path, schema, [*self._inputs, *others])
         for what, chosen in (("columns", self._inputs), ("target", target)):
             if not chosen:
                 raise ValueError(f"{what} must name at least one column, got none")
@@ -95,34 +103,32 @@ class ParquetRows:
         ]
         self.lengths = [file.metadata.row_group(i).num_rows for file, i in self._groups]
         self._starts = np.cumsum([0, *self.lengths]).tolist()
-        self.n_inputs, self.width = len(self._inputs), len(self._inputs) + len(target)
+        self.n_inputs = len(self._inputs)
+        self.width = self.n_inputs + len(others)
 
-    def read(self, start: int, end: int) -> tuple[Array, Array]:
-        """A row group, which starts at row `start`."""
-        columns = self._columns(start, [*self._inputs, *self._target])
-        d = len(self._inputs)
-        return np.stack(columns[:d], axis=1), _as_targets(columns[d:])
-
-    def read_targets(self, start: int, end: int) -> Array:
-        """The targets alone, of which only the columns are read."""
-        return _as_targets(self._columns(start, self._target))
-
-    def _columns(self, start: int, names: list[str]) -> list[Array]:
-        """The columns of a row group."""
+    def read(self, start: int, end: int, *, inputs: bool = True) -> tuple[Array, ...]:
+        """A row group, which starts at row `start`; of its columns only those that are needed."""
         file, i = self._groups[bisect_right(self._starts, start) - 1]
-        table = file.read(i, names)
-        nulls = {name: table.column(name).null_count for name in names}
-        for name, count in nulls.items():
-            if count:
-                raise ValueError(
-                    f"column {name!r} of {file.path!r} must have no null, got {count} in row "
-                    f"group {i}"
-                )
-        return [table.column(name).to_numpy() for name in names]
+        chosen = self._inputs if inputs else []
+        table = file.read(i, [*chosen, *self._target, *self._weight])
+        y = [_column(table, name, file.path, i) for name in self._target]
+        targets = y[0] if len(y) == 1 else np.stack(y, axis=1)
+        found = targets, *(_column(table, name, file.path, i) for name in self._weight)
+        if not inputs:
+            return found
+        return np.stack([_column(table, name, file.path, i) for name in chosen], axis=1), *found
 
 
-def _as_targets(columns: list[Array]) -> Array:
-    return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+def _column(table: Any, name: str, path: str, i: int) -> Array:
+    """A column of row group i."""
+    column = table.column(name)
+    if column.null_count:
+        raise ValueError(
+            f"column {name!r} of {path!r} must have no null, got {column.null_count} in row group "
+            f"{i}"
+        )
+    values: Array = column.to_numpy()
+    return values
 
 
 class _ParquetPart(NamedTuple):

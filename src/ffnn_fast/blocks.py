@@ -32,6 +32,7 @@ AT_ONCE = 4  # blocks: in use, converted, read, shuffled
 NUMBER = 8  # bytes of a number, at most
 NUMBERS = "fiub"  # kinds of real numbers
 PATTERN = "*?["  # signs of one, in a path
+DIMENSIONS = {"X": (2,), "y": (1, 2), "sample_weight": (1,)}
 MEGABYTE = 1 << 20
 
 
@@ -42,17 +43,17 @@ class _Rows(Protocol):
     n_inputs: int  # numbers of a row
     width: int  # the same with its target
     whole: bool  # whether each part is read as a whole
+    weighted: bool  # whether rows have weights
 
-    def read(self, start: int, end: int) -> tuple[Array, Array]:
-        """Rows start..end-1 and their targets, new arrays."""
-
-    def read_targets(self, start: int, end: int) -> Array:
-        """The targets alone, a new array."""
+    def read(self, start: int, end: int, *, inputs: bool = True) -> tuple[Array, ...]:
+        """Rows start..end-1, their targets, and their weights if they have some, new arrays;
+        without `inputs` the targets and weights alone.
+        """
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a pass, which is not in memory yet.
+    """A block of a pass, which is not in memory yet; made by `RowBlocks.plan`.
 
     Attributes
     ----------
@@ -65,8 +66,10 @@ class Block:
     _segments: tuple[tuple[int, int], ...] = field(repr=False)
     _seed: int | None = field(repr=False)
 
-    def read(self) -> tuple[Array, Array]:
-        """Its rows X and targets y, new arrays, in the order of the pass."""
+    def read(self) -> tuple[Array, ...]:
+        """Its rows X, targets y and, if there are some, weights: new arrays, in the order of the
+        pass.
+        """
         n, start = self.n_rows, 0
         places = np.arange(n)
         if self._seed is not None:
@@ -79,17 +82,17 @@ class Block:
                 arrays = [np.empty((n, *part.shape[1:]), part.dtype) for part in found]
             arrays = [_placed(*pair, at) for pair in zip(arrays, found, strict=True)]
             start += len(at)
-        X, y = arrays
-        return X, y
+        return tuple(arrays)
 
-    def segments(self) -> Iterator[tuple[int, Array, Array]]:
-        """Its rows and targets as they lie in the files: the number of the first, X and y."""
+    def segments(self) -> Iterator[tuple[int, tuple[Array, ...]]]:
+        """Its rows, targets and weights as they lie in the files, after the number of the first."""
         for start, end in self._segments:
-            yield start, *self._rows.read(start, end)
+            yield start, self._rows.read(start, end)
 
-    def read_targets(self) -> Array:
-        """Its targets alone, as they lie."""
-        return np.concatenate([self._rows.read_targets(*segment) for segment in self._segments])
+    def read_targets(self) -> tuple[Array, ...]:
+        """The targets and, if there are some, weights of its rows, as they lie."""
+        found = [self._rows.read(*segment, inputs=False) for segment in self._segments]
+        return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
 
 
 def _placed(array: Array, rows: Array, at: Array) -> Array:
@@ -101,8 +104,8 @@ def _placed(array: Array, rows: Array, at: Array) -> Array:
     return array
 
 
-def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, Array], None, None]:
-    """Rows and targets of each block; a thread reads the next one while one is used.
+def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, ...], None, None]:
+    """The arrays of each block, of `Block.read`; a thread reads the next while one is used.
 
     Parameters
     ----------
@@ -110,7 +113,7 @@ def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, Array], Non
         Such as those of `RowBlocks.plan`, or every second of them.
     """
     with ThreadPoolExecutor(1, "ffnn_fast-blocks") as reader:
-        submitted: deque[Future[tuple[Array, Array]]] = deque()
+        submitted: deque[Future[tuple[Array, ...]]] = deque()
         for block in blocks:
             submitted.append(reader.submit(block.read))
             if len(submitted) > 1:
@@ -120,7 +123,7 @@ def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, Array], Non
 
 
 class RowBlocks:
-    """Blocks of rows (X, y), each time in another order.
+    """Blocks of rows (X, y) or (X, y, sample_weight), each time in another order.
 
     Files are opened for each read, and must keep their size: a pass over files of another size
     raises ValueError. Several threads may read the same object, and it can be pickled.
@@ -133,6 +136,9 @@ class RowBlocks:
         of any dtype.
     y : array of shape (n,) or (n, T), path, or list of paths
         The targets in the same forms.
+    sample_weight : array of shape (n,), path, or list of paths, optional
+        Weights of the rows in the same forms. `ffnn_fast.Network.fit` scales those of all rows to
+        mean 1, `ffnn_fast.Network.partial_fit` those of each block.
     memory : int, default 64
         Megabytes (2²⁰ bytes) that all blocks together take at most, with their conversion to the
         network's dtype. `ffnn_fast.Network.fit` takes those of up to four batches more.
@@ -149,6 +155,8 @@ class RowBlocks:
         The numbers of a row, n_0.
     block_rows : int
         The most rows of a block; of Parquet files about so many, in whole row groups.
+    weighted : bool
+        Whether the rows have weights.
     shuffle : bool
     rng : numpy.random.Generator
         Of the orders; each pass draws from it.
@@ -164,11 +172,15 @@ class RowBlocks:
         X: Any,
         y: Any,
         *,
+        sample_weight: Any = None,
         memory: int = 64,
         shuffle: bool = True,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        self._set(_Pairs(_parts(X, "X"), _parts(y, "y")), memory, shuffle, seed)
+        given = {"X": X, "y": y}
+        given |= {} if sample_weight is None else {"sample_weight": sample_weight}
+        columns = {name: _parts(value, name) for name, value in given.items()}
+        self._set(_Columns(columns), memory, shuffle, seed)
 
     @classmethod
     def of_parquet(
@@ -177,6 +189,7 @@ class RowBlocks:
         target: str | Sequence[str],
         columns: Sequence[str] | None = None,
         *,
+        sample_weight: str | None = None,
         memory: int = 64,
         shuffle: bool = True,
         seed: int | np.random.Generator | None = None,
@@ -192,6 +205,8 @@ class RowBlocks:
             The columns of targets.
         columns : sequence of str, optional
             Those of X. Default: all others.
+        sample_weight : str, optional
+            The column of weights.
         memory, shuffle, seed
             As above; a block has at least one row group, however large.
 
@@ -212,8 +227,10 @@ class RowBlocks:
             several = np.iterable(value) and not isinstance(value, str)
             if not several or not all(isinstance(one, str) for one in value):
                 raise TypeError(f"{name} must be names of columns, got {quoted(value)}")
-        names = list(names)
-        rows = ParquetRows(_files(paths, ".parquet", "paths must be"), names, columns)
+        if not (sample_weight is None or isinstance(sample_weight, str)):
+            raise TypeError(f"sample_weight must be the name of a column, got {sample_weight!r}")
+        files = _files(paths, ".parquet", "paths must be")
+        rows = ParquetRows(files, list(names), columns, sample_weight)
         blocks._set(rows, memory, shuffle, seed)
         return blocks
 
@@ -222,15 +239,16 @@ class RowBlocks:
         self._rows, self.n_rows, self.n_inputs = rows, sum(rows.lengths), rows.n_inputs
         self.block_rows = max(1, size // (AT_ONCE * NUMBER * rows.width))
         self.shuffle, self.rng = as_bool(shuffle, "shuffle"), as_generator(seed, "seed")
+        self.weighted = rows.weighted
         if self.n_rows == 0:
             raise ValueError("the files have no rows")
 
-    def __iter__(self) -> Iterator[tuple[Array, Array]]:
-        """The blocks (X, y) of one pass over all rows."""
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        """The blocks (X, y), or (X, y, sample_weight), of one pass over all rows."""
         return reading_ahead(self.plan())
 
-    def first_rows(self) -> tuple[Array, Array]:
-        """At least one row with its target, from the beginning of the files."""
+    def first_rows(self) -> tuple[Array, ...]:
+        """At least one row, as `Block.read` returns it, from the beginning of the files."""
         return self._rows.read(0, 1)
 
     def memory_for(self, rows: int) -> int:
@@ -284,34 +302,29 @@ class RowBlocks:
         return blocks
 
 
-class _Pairs:
-    """Rows and targets, each in parts of their own, read as one part."""
+class _Columns:
+    """Rows, targets and weights, each in parts of their own, read as one part."""
 
     whole = False
 
-    def __init__(self, X: list[Part], y: list[Part]) -> None:
-        self._columns = X, y
-        counts = [sum(part.shape[0] for part in parts) for parts in self._columns]
-        if counts[0] != counts[1]:
-            raise ValueError(f"X and y must have as many rows, got {counts[0]} and {counts[1]}")
-        self._starts = [
-            np.cumsum([0, *(part.shape[0] for part in parts)]).tolist() for parts in self._columns
-        ]
-        self.lengths = counts[:1]
-        self.n_inputs, targets = (int(np.prod(parts[0].shape[1:])) for parts in self._columns)
-        self.width = self.n_inputs + targets
+    def __init__(self, columns: dict[str, list[Part]]) -> None:
+        starts = {
+            name: np.cumsum([0, *(part.shape[0] for part in parts)]).tolist()
+            for name, parts in columns.items()
+        }
+        n = starts["X"][-1]
+        for name, of_parts in starts.items():
+            if of_parts[-1] != n:
+                raise ValueError(f"X and {name} must have as many rows, got {n} and {of_parts[-1]}")
+        self._columns = list(zip(columns.values(), starts.values(), strict=True))
+        self.lengths, self.weighted = [n], "sample_weight" in columns
+        widths = [int(np.prod(parts[0].shape[1:])) for parts in columns.values()]
+        self.n_inputs, self.width = widths[0], sum(widths)
 
-    def read(self, start: int, end: int) -> tuple[Array, Array]:
-        """Rows start..end-1 and their targets."""
-        X, y = (
-            _read_across(parts, starts, start, end)
-            for parts, starts in zip(self._columns, self._starts, strict=True)
-        )
-        return X, y
-
-    def read_targets(self, start: int, end: int) -> Array:
-        """The targets alone."""
-        return _read_across(self._columns[1], self._starts[1], start, end)
+    def read(self, start: int, end: int, *, inputs: bool = True) -> tuple[Array, ...]:
+        """Rows start..end-1, their targets and weights."""
+        columns = self._columns if inputs else self._columns[1:]
+        return tuple(_read_across(parts, starts, start, end) for parts, starts in columns)
 
 
 def _read_across(parts: list[Part], starts: list[int], start: int, end: int) -> Array:
@@ -332,7 +345,7 @@ def _files(paths: Any, suffix: str, what: str) -> list[str]:
         if folder.is_dir():
             paths = sorted(folder.glob(f"*{suffix}"))
         elif not folder.exists() and any(sign in str(folder) for sign in PATTERN):
-            paths = sorted(glob.glob(str(folder)))
+            paths = sorted(glob.glob(str(folder), recursive=True))
         else:
             paths = [folder]
         if not paths:
@@ -348,7 +361,7 @@ def _files(paths: Any, suffix: str, what: str) -> list[str]:
 
 
 def _parts(given: Any, name: str) -> list[Part]:
-    """The parts of X or y, which must fit one another."""
+    """The parts of X, y or the weights, which must fit one another."""
     check_unmasked(**{name: given})
     if isinstance(given, np.ndarray):
         parts = [Part(given, "", 0, given.dtype, given.shape)]
@@ -358,7 +371,7 @@ def _parts(given: Any, name: str) -> list[Part]:
         where = f"{name}, {part.path!r}," if part.path else name
         if part.dtype.kind not in NUMBERS:
             raise TypeError(f"{where} must hold real numbers, got dtype {part.dtype}")
-        if len(part.shape) not in ((2,) if name == "X" else (1, 2)):
+        if len(part.shape) not in DIMENSIONS[name]:
             raise ValueError(f"{where} must have a row for each sample, got shape {part.shape}")
         if part.shape[1:] != parts[0].shape[1:]:
             raise ValueError(

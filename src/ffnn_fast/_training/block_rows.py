@@ -10,7 +10,7 @@ import numpy as np
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._training.block_samples import samples_of
-from ffnn_fast._training.class_factors import ClassFactors
+from ffnn_fast._training.block_weights import BlockWeights, with_weights
 from ffnn_fast._training.epoch_rows import Part, Shuffle
 from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.blocks import Block, RowBlocks
@@ -32,8 +32,6 @@ class BlockRows:
     ----------
     first : Samples
         At least one sample, for the types of arrays of no rows.
-    factors : ClassFactors or None
-        The weights of the classes.
     """
 
     def __init__(
@@ -41,13 +39,12 @@ class BlockRows:
         spec: NetworkSpec,
         blocks: RowBlocks,
         first: Samples,
-        factors: ClassFactors | None = None,
+        weights: BlockWeights | None = None,
         ranks: Alone = ALONE,
     ) -> None:
         self.n = blocks.n_rows
-        self._spec, self._blocks, self._factors, self._ranks = spec, blocks, factors, ranks
-        none = np.zeros(0, dtype=np.int64)
-        self._no_rows = self._weighted(first).rows(none)
+        self._spec, self._blocks, self._weights, self._ranks = spec, blocks, weights, ranks
+        self._no_rows = with_weights(spec, first, weights).rows(np.zeros(0, dtype=np.int64))
         self._plan: list[Block] = []
 
     def draw(self, rng: np.random.Generator, shuffle: Shuffle | None) -> None:
@@ -60,7 +57,7 @@ class BlockRows:
         rounds = _rounds(self._plan, ranks.size)
         begin, start, skipped = _position(rounds, first, batch_size)
         own = [of_all[ranks.rank] for of_all in rounds[begin:] if len(of_all) > ranks.rank]
-        reading = self._reading(own)
+        reading = samples_of(self._spec, own, self._weights)
         owners, kept = np.zeros(0, dtype=np.int64), self._no_rows
         try:
             for number in range(begin, len(rounds)):
@@ -80,24 +77,6 @@ class BlockRows:
                 del samples  # before the next block is converted
         finally:
             reading.close()
-
-    def _reading(self, blocks: list[Block]) -> Generator[Samples, None, None]:
-        """The samples of each block, weighted."""
-        reading = samples_of(self._spec, blocks)
-        try:
-            for samples in reading:
-                weighted = self._weighted(samples)
-                del samples
-                yield weighted
-                del weighted  # before the next is read
-        finally:
-            reading.close()
-
-    def _weighted(self, samples: Samples) -> Samples:
-        if self._factors is None:
-            return samples
-        weight = self._factors.of(self._spec, samples.Y)
-        return Samples(samples.X, samples.Y, weight.astype(self._spec.dtype))
 
 
 def _rounds(blocks: list[Block], size: int) -> list[list[Block]]:

@@ -12,6 +12,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._training.block_samples import samples_of
+from ffnn_fast._training.block_weights import BlockWeights
 from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.blocks import RowBlocks
 from ffnn_fast.history import Record
@@ -24,10 +25,12 @@ class ValidationBlocks:
 
     spec: NetworkSpec
     blocks: RowBlocks
+    weights: BlockWeights | None
 
     def samples(self) -> Iterator[Samples]:
         """The rows of each block."""
-        return samples_of(self.spec, self.blocks.plan(shuffle=False), "validation ")
+        plan = self.blocks.plan(shuffle=False)
+        return samples_of(self.spec, plan, self.weights, "validation ")
 
 
 Validation = Samples | ValidationBlocks
