@@ -29,6 +29,7 @@ pytestmark = pytest.mark.engine
 FUNCTIONS = (
     "first_layer_digest", "forward", "forward_many", "loss", "loss_gradient", "loss_many",
     "train_epoch", "update", "workspace_size", "normal_equations", "normal_workspace_size", "vjp",
+    "all_finite",
     "vjp_workspace_size", "input_gradient", "input_jacobian", "jvp", "parameter_jacobian",
     "jacobian_workspace_size", "JacobianPredictor", "taylor", "taylor_gradient",
     "taylor_jacobian", "taylor_workspace_size", "hessian_product", "Plan", "PointFunction",

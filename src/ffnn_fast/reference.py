@@ -252,6 +252,11 @@ def normal_equations(
     return 0.5 * float((r.astype(np.float64) ** 2).sum())
 
 
+def all_finite(plan: Plan, params: Array) -> bool:
+    """Whether no entry of θ is NaN or infinite."""
+    return bool(np.isfinite(params).all())
+
+
 def update(
     plan: Plan, rule: StepRule, hyper: Array, params: Array, grad: Array, state: Array, t: int
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ffnn_fast import reference
+from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.dropout_masks import Mask
 from ffnn_fast._model.predictions import log_probabilities, logarithms
 from ffnn_fast._model.samples import Samples
@@ -142,14 +143,19 @@ class BoundNetwork:
         BLAS is limited to one thread meanwhile if the compiled backend calls it, or if the
         reference multiplies small matrices.
         """
-        small = not self.compiled and n * len(self.params) in SMALL_PRODUCTS
-        if self.calls_blas or small:
+        if self.calls_blas or (not self.compiled and n * len(self.params) in SMALL_PRODUCTS):
             return one_blas_thread(function, *args)
         return function(*args)
 
+    def has_finite_params(self) -> bool:
+        """Whether no entry of θ is NaN or infinite."""
+        if len(self.params) > MOST_PREDICTED:  # in blocks, between which signals are handled
+            return all_finite(self.params)
+        return bool(self.backend.all_finite(self.plan, self.params))
+
     def workspace(self, n: int) -> Array:
         """Scratch for calls on n rows."""
-        return self._scratch(self.backend.workspace_size, n)
+        return aligned_empty(self.backend.workspace_size(self.plan, n), self.spec.dtype)
 
     def take_workspace(self, n: int) -> Array:
         """The same, of a former call if there is some; see `keep_scratch`."""
@@ -334,21 +340,17 @@ class BoundNetwork:
         if work.nbytes <= MOST_KEPT:
             self.kept.append(work)
 
-    def _scratch(self, size: Callable[[Any, int], int], n: int) -> Array:
-        """Scratch for calls on n rows of the functions that need so much."""
-        return aligned_empty(size(self.plan, n), self.spec.dtype)
-
     def predictor(self, n_rows: int) -> PredictFunction:
         """See `ffnn_fast.Network.predictor`."""
-        work = self.workspace(n_rows)
-        return self.backend.Predictor(self.plan, self.params, n_rows, work)
+        return self.backend.Predictor(self.plan, self.params, n_rows, self.workspace(n_rows))
 
     def jacobian_predictor(self, n_rows: int) -> JacobianFunction:
         """The same with ∂ŷ/∂x; ValueError if no array can hold it."""
         self.spec.require_plain("predictor(jacobian=True)")
         if 8 * n_rows * self.spec.n_outputs * self.spec.n_inputs > LARGEST:
             raise ValueError(f"the Jacobians of n_rows={n_rows} rows fit no array")
-        work = self._scratch(self.backend.jacobian_workspace_size, n_rows)
+        size = self.backend.jacobian_workspace_size
+        work = aligned_empty(size(self.plan, n_rows), self.spec.dtype)
         return self.backend.JacobianPredictor(self.plan, self.params, n_rows, work)
 
     def in_one_call(self, rule: StepRule, n_steps: int, batch_size: int) -> bool:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ffnn_fast._errstate import ignoring, isolated
-from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._names import known_name, unknown
 from ffnn_fast._public import public
@@ -90,7 +89,7 @@ def _descend(
         before[:] = bound.params
         loss, _ = bound.loss_gradient(samples, grad)
         bound.backend.update(bound.plan, rule, hyper, bound.params, grad, state, t)
-        if not (math.isfinite(loss) and all_finite(bound.params)):
+        if not (math.isfinite(loss) and bound.has_finite_params()):
             bound.params[:] = before
             history.stopped = "diverged"
             what = "a parameter" if math.isfinite(loss) else "the loss"

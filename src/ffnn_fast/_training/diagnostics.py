@@ -60,4 +60,6 @@ def _by_layer(state: FitState, samples: Samples, grad: Array) -> Record:
 
 
 def _norm(array: Array) -> float:
-    return math.sqrt(float(np.square(array, dtype=np.float64).sum()))
+    squares = array.astype(np.float64)
+    squares *= squares
+    return math.sqrt(float(squares.sum()))

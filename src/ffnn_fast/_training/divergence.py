@@ -8,7 +8,6 @@ import warnings
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.diverged import DivergedWarning
 from ffnn_fast._runtime.inspection import trace
@@ -33,14 +32,17 @@ class DivergenceGuard:
 
     def __init__(self, state: FitState, interrupts: Interrupts) -> None:
         self.interrupts = interrupts
-        self._scratch = state.bound.take_scratch(len(state.params))
-        self.params = self._scratch[: len(state.params)]
-        self.optimizer_state = np.empty_like(state.optimizer_state)
+        (slots, n), bound = state.optimizer_state.shape, state.bound
+        self._scratch = bound.take_scratch((1 + slots) * n)
+        self.params = self._scratch[:n]
+        self.optimizer_state = state.optimizer_state  # of no rows, or else a copy
+        if slots:
+            self.optimizer_state = self._scratch[n : (1 + slots) * n].reshape(slots, n)
         self.t = self.position = 0
         self.loss_sum = 0.0
 
     def keep_scratch(self, state: FitState) -> None:
-        """Leave the copy of θ to later calls of the network."""
+        """Leave the copies to later calls of the network."""
         state.bound.keep_scratch(self._scratch)
 
     def take_snapshot(self, state: FitState) -> None:
@@ -61,7 +63,7 @@ class DivergenceGuard:
         """
         whole = state.position == part.end
         due = whole or state.t - self.t >= STEPS_PER_SNAPSHOT
-        if math.isfinite(loss) and not (due and not all_finite(state.params)):
+        if math.isfinite(loss) and not (due and not state.bound.has_finite_params()):
             if due and not whole:
                 self.take_snapshot(state)
             return False
@@ -88,7 +90,7 @@ class DivergenceGuard:
             )  # fmt: skip
             state.t += 1
             state.position += len(rows)
-            if not (math.isfinite(loss) and all_finite(state.params)):
+            if not (math.isfinite(loss) and state.bound.has_finite_params()):
                 break
             state.loss_sum += len(rows) * loss
             self.interrupts.release()
@@ -112,7 +114,8 @@ class DivergenceGuard:
 
     def _copy_arrays(self, state: FitState) -> None:
         self.params[:] = state.params
-        self.optimizer_state[...] = state.optimizer_state
+        if self.optimizer_state is not state.optimizer_state:
+            self.optimizer_state[...] = state.optimizer_state
 
 
 def _first_layer_not_finite(state: FitState, samples: Samples, rows: Array, after: Array) -> int:

@@ -111,6 +111,8 @@ class FitData:
                 weight[which] = scaled
             else:
                 weight = self.ranks.own(scaled)
+        if weight is None and which is None and samples.sample_weight is None:
+            return samples
         return replace(samples, sample_weight=weight, order=which)
 
 

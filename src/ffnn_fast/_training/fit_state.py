@@ -83,6 +83,14 @@ class FitState:
         The processes of the fit; numbers of rows are those of all ranks.
     rng_at_start, rng_at_epoch : mapping
         States of the generator before the fit, and before the current epoch; {} between epochs.
+    scratch : ndarray or None
+        Scratch of the network that holds `optimizer_state`, to be kept when the fit ends.
+    n_rows : int
+        The number of training rows.
+    rows_per_epoch : int
+        The number of rows that the batches of an epoch hold.
+    steps_per_epoch : int
+        The number of batches of an epoch.
     """
 
     bound: BoundNetwork
@@ -109,11 +117,19 @@ class FitState:
     ranks: Alone = field(default=ALONE, repr=False)
     rng_at_start: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rng_at_epoch: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    scratch: Array | None = field(default=None, repr=False)
     schedule: Schedule = field(init=False, repr=False)
     schedules: HyperSchedules = field(init=False, repr=False)
+    n_rows: int = field(init=False)
+    rows_per_epoch: int = field(init=False)
+    steps_per_epoch: int = field(init=False)
 
     def __post_init__(self) -> None:
-        n_steps, options = self.epochs * self.steps_per_epoch, self.options
+        options, n = self.options, self.rows.n
+        size = options.batch_size  # at most n
+        self.n_rows, self.rows_per_epoch = n, n // size * size if options.drop_last else n
+        self.steps_per_epoch = -(-self.rows_per_epoch // size)
+        n_steps = options.epochs * self.steps_per_epoch
         self.schedule = options.schedule.over(n_steps)
         self.schedules = HyperSchedules(options.rule.optimizer, options.schedules).over(n_steps)
 
@@ -127,13 +143,21 @@ class FitState:
         rng: np.random.Generator,
         history: History,
         ranks: Alone = ALONE,
+        optimizer_state: Array | None = None,
     ) -> FitState:
-        """A fit at its start."""
-        optimizer_state = np.zeros((options.rule.slots, len(bound.params)), bound.spec.dtype)
+        """A fit at its start, with a new state of the optimizer unless one is given."""
+        scratch, slots, n = None, options.rule.slots, len(bound.params)
+        if optimizer_state is None and slots:
+            scratch = bound.take_scratch(slots * n)
+            optimizer_state = scratch[: slots * n].reshape(slots, n)
+            optimizer_state[...] = 0
+        elif optimizer_state is None:
+            optimizer_state = np.empty((0, n), bound.spec.dtype)
         return cls(
             bound, rows, validation, options, rng, history, optimizer_state,
             schedule_memory=options.schedule.new_memory(),
             stopping_memory=[rule.new_memory() for rule in options.stopping], ranks=ranks,
+            scratch=scratch,
         )  # fmt: skip
 
     @property
@@ -147,25 +171,9 @@ class FitState:
         return self.bound.params
 
     @property
-    def n_rows(self) -> int:
-        """The number of training rows."""
-        return self.rows.n
-
-    @property
-    def rows_per_epoch(self) -> int:
-        """The number of rows that the batches of an epoch hold."""
-        size = self.options.batch_size  # at most n_rows
-        return self.n_rows // size * size if self.options.drop_last else self.n_rows
-
-    @property
     def epochs(self) -> int:
         """The number of epochs after which the fit ends."""
         return self.options.epochs
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """The number of batches of an epoch."""
-        return -(-self.rows_per_epoch // self.options.batch_size)
 
     @property
     def learning_rate(self) -> float:

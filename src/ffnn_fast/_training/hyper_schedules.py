@@ -67,8 +67,13 @@ class HyperSchedules:
         ValueError
             If a value is out of the bounds of its hyperparameter.
         """
+        if not self.schedules:
+            table = np.empty((len(rates), len(hyper)))
+            table[:] = hyper
+            table[:, 0] = rates
+            return table
         values = {name: self._values(name, steps) for name in self.schedules}
-        rows = max(len(rates), *map(len, values.values())) if values else len(rates)
+        rows = max(len(rates), *map(len, values.values()))
         table = np.empty((rows, len(hyper) + (DROPOUT in values)))
         table[:, : len(hyper)] = hyper
         table[:, 0] = rates

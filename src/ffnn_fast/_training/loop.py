@@ -8,7 +8,6 @@ from time import perf_counter
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.checkpoint_files import CheckpointWriter
@@ -39,7 +38,7 @@ def fit(state: FitState) -> None:
     ValueError
         If θ is not finite at the start.
     """
-    if not all_finite(state.params):
+    if not state.bound.has_finite_params():
         raise ValueError("the network's parameters hold NaN or infinity")
     interrupts = Interrupts()
     interrupts.run(_fit, state, interrupts)
@@ -85,9 +84,15 @@ class _Loop:
         self.together = steps // state.steps_per_epoch if constant and is_unobserved(state) else 1
 
     def keep_scratch(self) -> None:
-        """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
-        self.divergence.keep_scratch(self.state)
-        self.state.bound.keep_scratch(self.work)
+        """Leave the scratch to later calls; only at the end of a fit that was not interrupted.
+
+        Later fits take it in the reverse order.
+        """
+        state = self.state
+        self.divergence.keep_scratch(state)
+        state.bound.keep_scratch(self.work)
+        if state.scratch is not None:
+            state.bound.keep_scratch(state.scratch)
 
     def is_stopped(self) -> bool:
         """Whether the fit is to end, as the first rank has decided."""

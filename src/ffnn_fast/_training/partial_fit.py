@@ -12,7 +12,6 @@ import numpy as np
 
 from ffnn_fast._conversion import row_slice
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.sparse_rows import SparseRows, as_sparse_rows, is_sparse
 from ffnn_fast._model.spec import NetworkSpec
@@ -143,8 +142,9 @@ def _train_once(
         shuffle=False,
     )
     here = bound.taking(samples.X)
-    state = FitState.new(here, RowsInMemory(samples), None, options, rng, History())
-    state.optimizer_state, state.schedule_memory = stream.state_for(bound), stream.schedule_memory
+    vectors, rows = stream.state_for(bound), RowsInMemory(samples)
+    state = FitState.new(here, rows, None, options, rng, History(), optimizer_state=vectors)
+    state.schedule_memory = stream.schedule_memory
     state.t, state.steps_before = stream.t, stream.steps_before
     try:
         loop.fit(state)
@@ -184,7 +184,7 @@ def step(
         n, ignoring, "over invalid",
         here.train, samples, order, n, rule, hyper, optimizer_state, 0, work,
     )  # fmt: skip
-    if not (math.isfinite(loss) and all_finite(bound.params)):
+    if not (math.isfinite(loss) and bound.has_finite_params()):
         bound.params[:] = before
         warn_of_divergence(bound, rng, samples, stream)
     return loss

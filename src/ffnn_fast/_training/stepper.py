@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ffnn_fast._conversion import as_numbers
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.arrays import all_finite, as_finite, as_rows
+from ffnn_fast._model.arrays import as_finite, as_rows
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy, aligned_empty, within
@@ -51,7 +51,7 @@ class Stepper:
     ) -> None:
         self.batch_size = as_int(batch_size, "batch_size")
         self._rollback = as_bool(rollback, "rollback")
-        if not all_finite(bound.params):
+        if not bound.has_finite_params():
             raise ValueError("the network's parameters hold NaN or infinity")
         check_schedule(stream.schedule)
         self._bound, self._stream = bound, stream

@@ -11,7 +11,6 @@ from time import perf_counter
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
-from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.divergence import DivergenceGuard
@@ -55,7 +54,7 @@ def train_together(
         records: list[Record] = state.bound.run(
             state.options.batch_size, ignoring, "over invalid", _trained, state, n, work, interrupts
         )
-        whole = len(records) == n and all_finite(state.params)
+        whole = len(records) == n and state.bound.has_finite_params()
         if whole:
             state.history.records += records
             state.t += n * state.steps_per_epoch

@@ -410,9 +410,8 @@ def train_epoch(
     cdef object _memory = None
     rows = batch_with_targets(c, rows, Y, sample_weight, order, typenum)
     require(size > 0, "batch_size")
-    optimizer.rule, optimizer.state = &numbers, matrix(
-        state, typenum, rule.slots, c.P, "state", True
-    )
+    optimizer.rule = &numbers
+    optimizer.state = matrix(state, typenum, rule.slots, c.P, "state", True)
     epoch.hyper = hyperparameters(hyper, (rows.n + size - 1) // size, H, c.dropout)
     epoch.stride = 0 if hyper.shape[0] == 1 else hyper.shape[1]
     epoch.dropout = 0 if hyper.shape[1] == H else H
@@ -437,6 +436,11 @@ def train_epoch(
     return total / rows.n
 
 
+def all_finite(Plan plan, params):
+    """Whether no entry of θ is NaN or infinite."""
+    return finite_numbers(&plan.c, vector(params, plan.typenum, plan.c.P, "params"), plan.c.P)
+
+
 def update(Plan plan, rule, hyper, params, grad, state, t):
     """One step (module 4.2): params and state (rule.slots, P) change in place; t is from 1."""
     cdef plan_t* c = &plan.c
@@ -448,9 +452,8 @@ def update(Plan plan, rule, hyper, params, grad, state, t):
     cdef void* g = vector(grad, typenum, c.P, "grad")
     cdef void* rates = vector(hyper, cnp.NPY_DOUBLE, len(rule.optimizer.hyper), "hyper")
     cdef double* parts = NULL
-    optimizer.rule, optimizer.state = &numbers, matrix(
-        state, typenum, rule.slots, c.P, "state", True
-    )
+    optimizer.rule = &numbers
+    optimizer.state = matrix(state, typenum, rule.slots, c.P, "state", True)
     optimizer.rates.product_t = 0
     set_rates(&numbers, <double*>rates, t, &optimizer.rates)
     if numbers.clip_norm < INFINITY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class StepRule:
                 "use optimizer='adamw', or l2 of the network"
             )
 
-    @property
+    @cached_property
     def has_factors(self) -> bool:
         """Whether groups have factors of their own."""
         return any(getattr(self, name) is not None for name in FACTORS)

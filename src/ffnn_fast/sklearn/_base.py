@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from ffnn_fast._conversion import check_unmasked
 from ffnn_fast._model.arrays import all_finite, checked_weights, with_mean_one
@@ -36,22 +36,22 @@ from ffnn_fast.sklearn._estimator_network import (
     restored_on_error,
 )
 from ffnn_fast.sklearn._fit_data import InitialWeights, RowWeights, TrainingData
+from ffnn_fast.sklearn._fitted_network import SPARSE, FittedNetwork
 from ffnn_fast.sklearn._full_batch_solvers import full_batch_fit
 from ffnn_fast.sklearn._long_calls import in_background_if_long, seconds_of
 from ffnn_fast.sklearn._monitoring import Monitor, Validation, as_monitor
 from ffnn_fast.sklearn._optimizer_state import OptimizerState, new_optimizer_state
-from ffnn_fast.sklearn._parameters import CONSTRAINTS, FULL_BATCH, CheckedParameters, hidden_sizes
+from ffnn_fast.sklearn._parameters import CONSTRAINTS, FULL_BATCH, hidden_sizes
 from ffnn_fast.sklearn._validation_split import check_weight, split_rows
 
 Array = np.ndarray
 ANY, SAME, KNOWN = "any", "same", "known"  # classes that y may have: any, all known, some known
-SPARSE = ["csr", "csc"]
 FLOATS = (np.float64, np.float32)
 EpochCallback = Callable[[dict[str, float]], object]
 Callbacks = EpochCallback | Sequence[EpochCallback] | None
 
 
-class BaseMLP(CheckedParameters):
+class BaseMLP(FittedNetwork):
     """Parameters and methods of `MLPClassifier` and `MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
@@ -224,41 +224,6 @@ class BaseMLP(CheckedParameters):
         self.coefs_, self.intercepts_ = list(net.coefs), list(net.intercepts)
         return net
 
-    def _new_network(self, sizes: tuple[int, ...], dtype: str) -> EstimatorNetwork:
-        key = self._key(sizes, dtype)
-        return EstimatorNetwork(self._spec(sizes, dtype), self.n_threads, key)
-
-    def _key(self, sizes: tuple[int, ...], dtype: str) -> tuple[Any, ...]:
-        """The values from which the network follows; if one changes, a new one is needed."""
-        return (
-            sizes, dtype, self.out_activation_, self.activation, self.loss, self.loss_options,
-            self.dropout, self.n_threads,
-        )  # fmt: skip
-
-    def _spec(self, sizes: tuple[int, ...], dtype: str) -> NetworkSpec:
-        activation = self.activation
-        several = isinstance(activation, (list, tuple))
-        return NetworkSpec(
-            sizes,
-            tuple(activation) if several else activation,
-            self.out_activation_,
-            self._engine_loss(),
-            dtype,
-            loss_options=self.loss_options or {},
-            dropout=tuple(self.dropout) if isinstance(self.dropout, list) else self.dropout,
-        )
-
-    def _current_network(self) -> EstimatorNetwork:
-        """The fitted network with the current coefs_, intercepts_ and parameters."""
-        coefs = self.coefs_
-        sizes = (coefs[0].shape[0], *(W.shape[1] for W in coefs))
-        dtype = "float32" if coefs[0].dtype == np.float32 else "float64"
-        net: EstimatorNetwork | None = vars(self).get("_network")
-        if net is None or net.key != self._key(sizes, dtype):
-            net = self._network = self._new_network(sizes, dtype)
-        net.set_weights(coefs, self.intercepts_)
-        return net
-
     def __getstate__(self) -> dict[str, Any]:
         """The state that is pickled: parameters, arrays, plain data and public types."""
         state = {**super().__getstate__()}
@@ -365,22 +330,6 @@ class BaseMLP(CheckedParameters):
                 "values and need to be preprocessed."
             )
         return self
-
-    def _forward(self, X: Any) -> Array:
-        """ŷ, (n, n_L), of new rows."""
-        net, rows = self._new_rows(X)
-        return net.forward(rows)
-
-    def _new_rows(self, X: Any) -> tuple[EstimatorNetwork, Any]:
-        """The network, and the checked rows X, which may be sparse."""
-        check_is_fitted(self)
-        net = self._current_network()
-        if not is_plain(self, net, X):
-            check_unmasked(X=X)
-            X = in_background_if_long(
-                seconds_of(X), validate_data, self, X, accept_sparse=SPARSE, reset=False
-            )
-        return net, X
 
     def _check_solver(self) -> bool:
         if self._solver in FULL_BATCH:

@@ -271,12 +271,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Labels; an indicator matrix of 0 and 1 if y was one, sparse (CSR) if y was sparse; for
             several columns of labels one label per column.
         """
-        y_hat = self._forward(X)
-        if self._kind == MULTIOUTPUT:
+        y_hat, kind = self._forward(X), self._kind
+        if kind == MULTIOUTPUT:
             return label_columns.labels_of(y_hat, self.classes_)
-        if self._kind == MULTICLASS:
+        if kind == MULTICLASS:
             return self.classes_.take(y_hat.argmax(axis=1))
-        if self._kind == MULTILABEL:
+        if kind == MULTILABEL:
             return self._label_binarizer.inverse_transform(y_hat)
         second = (y_hat[:, 0] > 0.5).astype(np.intp)
         return self.classes_.take(second if len(self.classes_) > 1 else 0 * second)
@@ -296,7 +296,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y_hat = self._forward(X)
         if self._kind == MULTIOUTPUT:
             return label_columns.by_column(y_hat, self.classes_)
-        return np.hstack([1 - y_hat, y_hat]) if y_hat.shape[1] == 1 else y_hat
+        return np.concatenate([1 - y_hat, y_hat], axis=1) if y_hat.shape[1] == 1 else y_hat
 
     def predict_log_proba(self, X: Any) -> Probabilities:
         """Predict logarithms of the probabilities of the classes.

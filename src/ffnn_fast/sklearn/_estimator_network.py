@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,15 @@ class EstimatorNetwork:
         self.settings = Settings(n_threads=n_threads)
         self.bound = self.settings.bind(spec, self.params)
         self._by_penalty: dict[float, BoundNetwork] = {0.0: self.bound}
+
+    def has_views(self, coefs: Any, intercepts: Any) -> bool:
+        """Whether these are the lists of the views of θ."""
+        n = len(self.coefs)
+        return (
+            len(coefs) == len(intercepts) == n
+            and all(map(is_, coefs, self.coefs))
+            and all(map(is_, intercepts, self.intercepts))
+        )
 
     def set_weights(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> None:
         """Copy weights and biases that are not views of θ into it.

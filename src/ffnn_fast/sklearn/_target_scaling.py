@@ -37,6 +37,7 @@ class TargetScaling:
 
     def unscaled(self, y_hat: Array) -> Array:
         """mean + scale · ŷ, (n, h T) for h values of each target in consecutive columns."""
-        heads = y_hat.shape[1] // len(self.mean)
-        restored = np.repeat(self.mean, heads) + np.repeat(self.scale, heads) * y_hat
-        return restored.astype(y_hat.dtype)
+        heads, mean, scale = y_hat.shape[1] // len(self.mean), self.mean, self.scale
+        if heads > 1:
+            mean, scale = np.repeat(mean, heads), np.repeat(scale, heads)
+        return (mean + scale * y_hat).astype(y_hat.dtype)

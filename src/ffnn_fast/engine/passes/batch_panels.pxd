@@ -15,13 +15,12 @@
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.kernels.products cimport (
-    MK_BYTES, bias_gradient, gather_panel, panel_to_blocks, panel_to_rows, panels_backward,
-    panels_forward, weight_gradient,
+    MK_BYTES, gather_panel, panel_to_blocks, panel_to_rows, panels_backward, panels_forward,
 )
 from ffnn_fast.engine.passes.activation_loops cimport (
     activate_any, apply_any_derivative, multiply, value_and_slope,
 )
-from ffnn_fast.engine.passes.batch cimport batch_t, prefetch_rows, rows_from
+from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
 from ffnn_fast.engine.passes.dropout_masks cimport drop_panel
 from ffnn_fast.engine.passes.input_block cimport (
     clear_lanes, columns_size, d_panel, dh0_panel, expand_panel, extras_size, gather_columns,
@@ -32,13 +31,8 @@ from ffnn_fast.engine.passes.parametric cimport (
     activate_parametric, activate_parametric_panel, alpha_part,
 )
 from ffnn_fast.engine.passes.sparse_rows cimport sparse_units
-from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
+from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport drops, keeps_slope, plan_t, step_t
-
-cdef struct combination_t:  # alpha ∇θ + (keep + decay l2_k) D
-    double alpha
-    double keep
-    double decay
 
 cdef enum:
     GROUP = 16  # panels that go through the layers together, where that is better
@@ -345,43 +339,6 @@ cdef inline void panels_to_deltas(
                     da_panel(plan, work, count, 1, p), sparse_rows_of(plan, work, count, p),
                 )
         first = last
-
-
-cdef inline void panels_to_units(
-    const plan_t* plan, Py_ssize_t n, combination_t combination, const floating* D, floating* C,
-    floating* work, const batch_t* following, team_t team,
-) noexcept nogil:
-    """Phase two, a thread's units: C := alpha ∇θ + (keep + decay l2_k) D; D, C (P,)
-
-    Biases have no l2. ∇θ, that of the losses, is never stored by itself: C may be the gradient, or
-    θ one step on. The rows `following`, if any, come next: they are prefetched meanwhile.
-    """
-    cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, N = count * S, k, r, rows, at, i
-    cdef Py_ssize_t width, strip
-    cdef floating alpha = <floating>combination.alpha, beta
-    cdef const floating* da
-    cdef bint prefetches
-    for k in range(1, plan.L + 1):
-        prefetches = k == 1 and following.n > 0
-        width = plan.n[k - 1]
-        r = share_start(plan.n[k], UNIT_GRAIN, team)
-        rows = share_end(plan.n[k], UNIT_GRAIN, team) - r
-        da = da_panel(plan, work, count, k, 0) + r * S
-        at = plan.W[k] + r * width
-        beta = <floating>(combination.keep + combination.decay * plan.l2[k])
-        strip = S if prefetches else width
-        i = width if k <= plan.sparse else 0  # ∇W_1 of sparse rows: sparse_rows.pxd
-        while i < width:
-            weight_gradient(
-                n, rows, plan.n[k], min(strip, width - i), width, da,
-                h_rows(plan, work, count, k - 1, 0) + i * N, N, alpha, beta, D + at + i,
-                C + at + i,
-            )
-            if prefetches:
-                prefetch_rows(plan, following, i, team)
-            i += strip
-        at = plan.b[k] + r
-        bias_gradient(n, rows, plan.n[k], da, alpha, <floating>combination.keep, D + at, C + at)
 
 
 cdef inline void outputs_of_panels(

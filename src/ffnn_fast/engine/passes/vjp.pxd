@@ -13,8 +13,8 @@ from ffnn_fast.engine.kernels.products cimport (
 )
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_panels cimport (
-    backward_panels, backward_to_block, combination_t, da_panel, extras_of, forward_panels,
-    h_panel, panel_count, panels_to_units, panels_workspace, rows_of_panel, thread_scratch,
+    backward_panels, backward_to_block, da_panel, extras_of, forward_panels, h_panel, panel_count,
+    panels_workspace, rows_of_panel, thread_scratch,
 )
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S, drop_panel, drop_rows
 from ffnn_fast.engine.passes.input_block cimport columns_gradient, dh0_panel, x_panel
@@ -22,6 +22,7 @@ from ffnn_fast.engine.passes.one_sample cimport (
     backward_activation, da_one, forward_first, forward_rest, h_one, input_one, online_size,
 )
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, PANEL_PER_ROW, outputs_and_slopes_row
+from ffnn_fast.engine.passes.panel_gradients cimport combination_t, panels_to_units
 from ffnn_fast.engine.passes.panel_losses cimport losses_panel, outputs_and_slopes_panel
 from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.passes.step_update cimport further_gradient
