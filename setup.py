@@ -16,6 +16,7 @@ from setuptools import Extension, setup
 
 ENGINE = Path("src/ffnn_fast/engine")
 BUILD = Path("build/cython")
+SETTINGS = BUILD / "settings.txt"
 DEBUG = os.environ.get("FFNN_FAST_DEBUG") == "1"
 SANITIZE = os.environ.get("FFNN_FAST_SANITIZE") == "1"
 COVERAGE = os.environ.get("FFNN_FAST_COVERAGE") == "1"
@@ -88,12 +89,20 @@ def isa_levels():
     return {"neon": []} if machine in ("arm64", "aarch64") else {"base": []}
 
 
+def record_settings():
+    """Note in a file what C files and modules depend on beside files: a change makes them old."""
+    text = f"{DIRECTIVES}\n{FLAGS}\n{OPENMP}\n{LINK}\n"
+    if not SETTINGS.exists() or SETTINGS.read_text() != text:
+        SETTINGS.parent.mkdir(parents=True, exist_ok=True)
+        SETTINGS.write_text(text)
+
+
 def is_current(file):
-    """Whether a C file is newer than all that Cython reads.
+    """Whether a C file is newer than the settings and all that Cython reads.
 
     Cython's own check takes 2 s, and a build runs this script three times.
     """
-    read = (Path(__file__), *Path("src").rglob("*.pyx"), *Path("src").rglob("*.pxd"))
+    read = (Path(__file__), SETTINGS, *Path("src").rglob("*.pyx"), *Path("src").rglob("*.pxd"))
     return file.exists() and all(path.stat().st_mtime < file.stat().st_mtime for path in read)
 
 
@@ -142,13 +151,14 @@ def module(name, source, flags):
         f"ffnn_fast.engine.{name}",
         [str(renamed)],
         include_dirs=[str(ENGINE.resolve()), np.get_include()],
-        depends=[str(source), *map(str, ENGINE.rglob("*.h"))],
+        depends=[str(source), str(SETTINGS), *map(str, ENGINE.rglob("*.h"))],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=FLAGS + OPENMP + flags,
         extra_link_args=LINK + OPENMP,
     )
 
 
+record_settings()
 SOURCES = generated()
 MODULES = [
     module(f"engine_{level}", SOURCES["engine"], flags) for level, flags in isa_levels().items()

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402  (OpenMP and BLAS read the environment when they are loaded)
 import os
+import signal
 from pathlib import Path
 
 # Workers of pytest-xdist share the CPUs: more threads than CPUs wait for one another. This is a
@@ -57,6 +58,24 @@ def pytest_collection_modifyitems(items):
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if {level_of(parameter) for parameter in parameters} - {None, isa.level}:
             item.add_marker(pytest.mark.lower_level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def foreground():
+    """Ctrl-C has an effect, as in the foreground of a terminal; a shell's ``&`` ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def sigint(foreground):
+    """A test leaves the handler of Ctrl-C as it was; another would end a later test's process."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    after = signal.getsignal(signal.SIGINT)
+    if after is not before:
+        signal.signal(signal.SIGINT, before)
+        pytest.fail(f"left {after} as the handler of SIGINT, which was {before}")
 
 
 @pytest.fixture(scope="session")

@@ -219,9 +219,41 @@ def test_arguments_for_parquet(given, error, match):
         RowBlocks.of_parquet(*given)
 
 
-def test_calls_other_than_partial_fit_refuse_them():
+def test_calls_other_than_fit_and_partial_fit_refuse_them():
     X = np.zeros((9, 3), np.float32)
     net, blocks = Network([3, 2], seed=0), RowBlocks(X, np.arange(9) % 2)
-    for call in (lambda: net.fit(blocks, None), lambda: net.predict(blocks)):
+    for call in (lambda: net.loss(blocks, None), lambda: net.predict(blocks)):
         with pytest.raises(TypeError, match="X is RowBlocks, which only"):
             call()
+
+
+def test_plans_divide_a_pass_between_processes(files):
+    plans = [in_small_blocks(RowBlocks(files / "X", files / "y", seed=0)).plan() for _ in range(2)]
+    parts = [block.read() for rank in range(2) for block in plans[rank][rank::2]]
+    found = np.concatenate([y for _, y in parts])
+    np.testing.assert_array_equal(np.sort(found), np.arange(1000))
+    assert [block.n_rows for block in plans[0][::2]] == [
+        len(y) for _, y in parts[: len(parts) // 2]
+    ]
+    blocks = in_small_blocks(RowBlocks(files / "X", files / "y", seed=0))
+    state = blocks.rng.bit_generator.state
+    in_order = blocks.plan(shuffle=False)
+    np.testing.assert_array_equal(
+        np.concatenate([block.read_targets()[0] for block in in_order]), np.arange(1000)
+    )
+    assert blocks.rng.bit_generator.state == state
+
+
+def test_patterns_of_names(files):
+    blocks = RowBlocks(files / "X" / "[01].npy", np.arange(301), shuffle=False)
+    assert blocks.n_rows == 301
+    np.testing.assert_array_equal(passes(blocks)[0], np.arange(301))
+    with pytest.raises(ValueError, match=r"no \.npy files"):
+        RowBlocks(files / "X" / "a*.npy", np.zeros(3))
+
+
+def test_memory_for_rows():
+    blocks = RowBlocks(np.zeros((10, 6)), np.zeros(10))
+    needed = blocks.memory_for(50_000)
+    assert RowBlocks(np.zeros((10, 6)), np.zeros(10), memory=needed).block_rows >= 50_000
+    assert RowBlocks(np.zeros((10, 6)), np.zeros(10), memory=needed - 1).block_rows < 50_000

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from support.c_programs import central_differences
+from support.cases import TOLERANCES, each
 from support.problems import random_params
 
 from ffnn_fast import Activation, CFunction, Network, reference
@@ -50,8 +51,7 @@ def call(f, x, jacobian=False):
     return y, J
 
 
-@pytest.mark.parametrize("given", ["float32", "float64"])
-@pytest.mark.parametrize("options", CASES)
+@each(options=CASES, given=["float32", "float64"], dtype=TOLERANCES)
 def test_value_and_jacobian(options, given, dtype, rtol):
     net = network(dtype=dtype, **options)
     f = net.c_function(given)
@@ -98,8 +98,7 @@ def of_both_twins(net, output=0):
     ]
 
 
-@pytest.mark.parametrize("given", ["float32", "float64"])
-@pytest.mark.parametrize("options", CASES[:-1])
+@each(options=CASES[:-1], given=["float32", "float64"], dtype=TOLERANCES)
 def test_the_reference_has_the_same_functions(options, given, dtype, rtol):
     tolerance = max(20 * rtol, 1e-5 if given == "float32" else 0)
     for sizes in [(1, 7), (5, 9, 17, 7), (13, 31, 7), (33, 1, 65, 7)]:

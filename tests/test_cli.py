@@ -16,13 +16,13 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from support.processes import output_at_end
 
 from ffnn_fast import Network, __version__
 from ffnn_fast.cli import doctor, main
 
 COMMAND = [sys.executable, "-W", "error", "-m", "ffnn_fast"]
 PLAIN, TABULAR = ("--model", "plain"), ("--model", "tabular")
-HANGS = 240  # seconds; a process that has not ended by then never does
 
 
 def run(*args, cwd):
@@ -276,7 +276,7 @@ def test_interrupt(people, model):
     )
     ran.stdout.readline()
     ran.send_signal(signal.SIGINT)
-    _, output = ran.communicate(timeout=HANGS)
+    _, output = output_at_end(ran)
     assert (ran.returncode, output) == (130, "ffnn-fast: error: interrupted\n")
     assert [path.name for path in people.iterdir()] == ["people.csv"]
 
@@ -288,9 +288,10 @@ def test_interrupt_and_finish(people):
     ran = subprocess.Popen(command, cwd=people, stdout=subprocess.PIPE, text=True)
     log = people / "l.csv"
     while not (log.exists() and log.read_text().count("\n") > 2):  # under way
+        assert ran.poll() is None
         time.sleep(0.02)
     ran.send_signal(signal.SIGINT)
-    shown, _ = ran.communicate(timeout=HANGS)
+    shown, _ = output_at_end(ran)
     assert ran.returncode == 0
     assert "; interrupted" in shown
     assert score(shown, "network")[0] > 0.8

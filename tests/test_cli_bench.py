@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.processes import output_at_end
 
 from ffnn_fast._bench.libraries import registry
 from ffnn_fast._bench.pinning import cores_available
@@ -195,6 +196,6 @@ def test_interrupted(tmp_path):
         while "load average" not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=120)
+        _, error = output_at_end(process)
     assert process.returncode == 130
     assert error == "ffnn-fast: error: interrupted\n"

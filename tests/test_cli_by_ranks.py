@@ -1,5 +1,6 @@
 """``mpiexec -n N ffnn-fast train``: one plain network, trained by all ranks."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -58,21 +59,59 @@ def test_ranks_train_the_network_of_one_process(table, tmp_path, n):
 
 
 @needs_mpi
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--target", "y"], "a tabular model is trained by one process: give --model plain"),
-        (["--target", "nix", *PLAIN], "has no column 'nix'"),
-        (["--target", "y", *PLAIN, "--cv", "3"], "--cv is for one process"),
-        (["--target", "y", *PLAIN, "--diagnostics"], "--diagnostics is for one process"),
-        (["--target", "y", "--model", "plain", "--solver", "bfgs"], "--solver is for one"),
-    ],
-)
-def test_an_error_of_all_ranks_is_one_line(table, tmp_path, options, message):
-    ended = by_ranks(2, table, *options, folder=tmp_path)
+def test_an_error_of_all_ranks_ends_them(table, tmp_path):
+    ended = by_ranks(2, table, "--target", "nix", *PLAIN, folder=tmp_path)
     assert ended.returncode == 2
-    assert message in ended.stderr
+    assert "has no column 'nix'" in ended.stderr
     assert ended.stderr.count("ffnn-fast: error:") == 1
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+REFUSED = [
+    (["--target", "y"], "a tabular model is trained by one process: give --model plain"),
+    (["--target", "nix", *PLAIN], "has no column 'nix'"),
+    (["--target", "y", *PLAIN, "--cv", "3"], "--cv is for one process"),
+    (["--target", "y", *PLAIN, "--diagnostics"], "--diagnostics is for one process"),
+    (["--target", "y", "--model", "plain", "--solver", "bfgs"], "--solver is for one"),
+]
+
+
+@needs_mpi
+def test_an_error_of_all_ranks_is_one_line(table, tmp_path):
+    """Commands one after another in the same ranks, each of which writes a file of its own."""
+    script = tmp_path / "ranks.py"
+    script.write_text(
+        "import contextlib, json, sys\n"
+        "from mpi4py import MPI\n"
+        "from ffnn_fast.cli.command_line import main\n"
+        "for i, options in enumerate(json.loads(sys.argv[2])):\n"
+        "    path = f'{i} of {MPI.COMM_WORLD.rank}.txt'\n"
+        "    with open(path, 'w') as file, contextlib.redirect_stderr(file):\n"
+        "        print(main(['train', sys.argv[1], *options]), file=file)\n"
+    )
+    command = [MPIEXEC, "-n", "2", sys.executable, script, table]
+    command.append(json.dumps([options for options, _ in REFUSED]))
+    ended = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True, text=True, timeout=HANGS, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    for i, (_, message) in enumerate(REFUSED):
+        shown = [(tmp_path / f"{i} of {rank}.txt").read_text() for rank in range(2)]
+        assert [text.split()[-1] for text in shown] == ["2", "2"]
+        assert message in "".join(shown)
+        assert "".join(shown).count("ffnn-fast: error:") == 1
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@needs_mpi
+def test_a_divergence_is_one_line(table, tmp_path):
+    options = ("--optimizer", "sgd", "--learning-rate", "1e6", "--activation", "relu")
+    ended = by_ranks(3, table, "--target", "y", *PLAIN, *options, folder=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.count("training diverged") == 1
+    assert "try a smaller --learning-rate" in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert not list(tmp_path.glob("*.safetensors"))
 
 

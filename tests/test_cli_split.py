@@ -75,7 +75,6 @@ def test_equal_times_stay_together():
     [
         (["--group-column", "who", "--time-column", "day"], "contradict each other"),
         (["--group-column", "who", "--no-shuffle"], "contradict each other"),
-        (["--cv", "3", "--time-column", "day"], "leave out --time-column or --cv"),
         (["--group-column", "whom"], "--group-column: t.csv has no column 'whom'; did you mean"),
         (["--time-column", "dy"], "has no column 'dy'; did you mean 'day'?"),
         (["--time-column", "who"], "neither numbers nor dates of one format, but"),

@@ -1,6 +1,7 @@
-"""``ffnn-fast evaluate`` scores the linear model and the constant of the training, too."""
+"""``ffnn-fast evaluate`` scores the simple models of the training, too."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from ffnn_fast.cli import main, stored_baselines
 from ffnn_fast.cli.stored_baselines import LinearModel, StoredBaselines
 from ffnn_fast.cli.table_layout import BASELINES
 from ffnn_fast.cli.trained_models import load_trained
-from ffnn_fast.cli.training import outcome
+from ffnn_fast.cli.training import outcome, simple_models
 from ffnn_fast.cli.training.simple_models import stored_models
 
 N = 80
@@ -76,6 +77,52 @@ def test_other_rows(model, capsys):
     rmse = found["baselines"]["mean of the training rows"]["rmse"]
     assert rmse == pytest.approx(np.sqrt(np.mean((y - mean) ** 2)))
     assert found["baselines"]["linear model"]["r2"] > 0.5
+
+
+@pytest.mark.parametrize("target", ["y", "k"])
+@pytest.mark.parametrize("model", MODELS)
+def test_boosted_trees_score_other_rows(target, model, capsys):
+    pytest.importorskip("sklearn")
+    train(target, model, "--test", "new.csv", "--baseline", "linear,hgb")
+    trained = table(capsys.readouterr().out, "on the 30 held-out rows")
+    assert main(["evaluate", "M", "new.csv"]) == 0
+    assert table(capsys.readouterr().out, "on 30 rows of new.csv") == trained
+    assert main(["evaluate", "M", "t.csv", "--json"]) == 0  # better on the rows of the training
+    found = json.loads(capsys.readouterr().out)
+    score, least = ("r2", 0.85) if target == "y" else ("f1", 0.9)
+    assert found["baselines"]["gradient boosting"][score] > least
+    held_out = found["training"]["scores"]["gradient boosting"][score]
+    first, *_ = trained["gradient boosting"]
+    assert held_out == float(first)
+
+
+def test_trees_that_are_not_stored_have_the_scores_of_the_training_only(capsys, monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(simple_models, "exported", lambda model, k: None)
+    train("y", MODELS[0], "--baseline", "hgb")
+    capsys.readouterr()
+    assert main(["evaluate", "M", "new.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert "gradient boosting" not in table(shown, "on 30 rows of new.csv")
+    assert "gradient boosting" in table(shown, "in training, on the 16 held-out rows")
+    assert main(["evaluate", "M", "new.csv", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "gradient boosting" not in found["baselines"]
+    assert found["training"]["rows"] == "the 16 held-out rows"
+    assert "gradient boosting" in found["training"]["scores"]
+
+
+def test_trees_that_differ_are_not_stored(monkeypatch):
+    pytest.importorskip("sklearn")
+    whole = simple_models.exported
+
+    def shifted(model, k):
+        found = whole(model, k)
+        return replace(found, start=found.start + 1e-3)
+
+    monkeypatch.setattr(simple_models, "exported", shifted)
+    train("y", MODELS[0], "--baseline", "hgb")
+    assert StoredBaselines.from_json(load_trained("M").layout.baselines, 0).trees is None
 
 
 def test_a_baseline_that_is_better_is_a_warning(capsys):

@@ -90,9 +90,9 @@ def test_vjp_where_blas_computes_other_products(engine, n, dtype, rtol, rng):
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-@each(dtype=TOLERANCES)
-def test_input_gradient_of_every_output_and_loss(engine, output, loss, dtype, rtol, rng):
+@each(pair=PAIRS, dtype=TOLERANCES)
+def test_input_gradient_of_every_output_and_loss(engine, pair, dtype, rtol, rng):
+    output, loss = pair
     options = options_of(output, loss)
     spec = NetworkSpec((5, 7, 3, 4), "tanh", output, loss, dtype, loss_options=options)
     for n in ROWS:

@@ -33,17 +33,16 @@ def check_on_rows(backend, spec, rng):
         assert check.passed, check
 
 
-@pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize("output", ["softmax", "identity"])
+@each(activation=HIDDEN, output=["softmax", "identity"])
 def test_every_activation(backend, activation, output, rng):
     check_on_rows(
         backend, NetworkSpec((3, 5, 4, 3), activation, output, dtype="float64", l2=0.05), rng
     )
 
 
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-@each(missing=["refuse", "ignore"])
-def test_every_output_and_loss(backend, output, loss, missing, rng):
+@each(pair=PAIRS, missing=["refuse", "ignore"])
+def test_every_output_and_loss(backend, pair, missing, rng):
+    output, loss = pair
     spec = NetworkSpec(
         (3, 5, 4), "tanh", output, loss, "float64", 0.05, missing_targets=missing,
         loss_options=options_of(output, loss),

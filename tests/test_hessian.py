@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from support.cases import each
 from support.problems import (
     HIDDEN,
     PAIRS,
@@ -34,8 +35,9 @@ def difference(bound, samples, v, h=1e-5):
     return (above - below) / (2 * h)
 
 
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-def test_every_output_and_loss(output, loss, rng):
+@each(pair=PAIRS)
+def test_every_output_and_loss(pair, rng):
+    output, loss = pair
     for activation, missing in (("tanh", "refuse"), ("gelu", "ignore")):
         spec = NetworkSpec(
             (4, 6, 3, 4), activation, output, loss, "float64", 0.01,

@@ -1,9 +1,11 @@
 """Input blocks and parametric activations: the engine equals the reference, for any threads."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
+from support.cases import TOLERANCES, each
 from support.input_blocks import NETWORKS, params_of, problem_of, rows, spec_of
 from support.problems import bound_networks, relative_error, take_steps, twins
 
@@ -35,8 +37,7 @@ def tolerance(dtype):
     return 1e-11 if dtype == "float64" else 3e-5
 
 
-@pytest.mark.parametrize("matmul", ["own", "blas"])
-@pytest.mark.parametrize("n", [1, 3, 70, 1100])
+@each(matmul=["own", "blas"], n=[1, 3, 70, 1100], dtype=TOLERANCES)
 def test_outputs_and_gradients(engine, options, dtype, matmul, n, rng):
     spec = spec_of(options, dtype)
     params, problem = params_of(spec, rng), problem_of(spec, n, rng)
@@ -52,7 +53,7 @@ def test_outputs_and_gradients(engine, options, dtype, matmul, n, rng):
         assert relative_error(spec.named(grad)[name], part) < 10 * most, name
 
 
-@pytest.mark.parametrize("n", [1, 3, 70, 1100])
+@each(n=[1, 3, 70, 1100], dtype=TOLERANCES)
 def test_vector_jacobian_products(engine, options, dtype, n, rng):
     spec = spec_of(options, dtype)
     params, problem = params_of(spec, rng), problem_of(spec, n, rng)
@@ -78,9 +79,21 @@ def test_activations(engine, activation, rng):
     assert relative_error(grad, expected) < 1e-11
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.optimizer.name} {rule.frozen}")
-@pytest.mark.parametrize("batch_size", [1, 32, 1500])
-def test_trajectories(engine, options, rule, batch_size, rng):
+TRAININGS = [  # a third of them has every pair of a network, a rule and a batch size
+    pytest.param(
+        name, rule, batch_size,
+        marks=[pytest.mark.slow] * bool((i + j + k) % 3),
+        id=f"{name}-{batch_size}-{rule.optimizer.name} {rule.frozen}",
+    )
+    for (i, name), (j, rule), (k, batch_size) in product(
+        enumerate(NETWORKS), enumerate(RULES), enumerate([1, 32, 1500])
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "rule", "batch_size"), TRAININGS)
+def test_trajectories(engine, name, rule, batch_size, rng):
+    options = NETWORKS[name]
     if "parametric" not in options and rule.rate_factors is not None:
         rule = replace(rule, rate_factors=replace(rule.rate_factors, alpha=1))
     spec = spec_of(options)

@@ -41,9 +41,7 @@ def test_every_activation_and_output(engine, activation, output, dtype, rtol, rn
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("sizes", SIZES)
-@pytest.mark.parametrize("output", ["softmax", "logistic"])
-@pytest.mark.parametrize("n", [1, 2, 70])
+@each(sizes=SIZES, output=["softmax", "logistic"], n=[1, 2, 70], dtype=TOLERANCES)
 def test_odd_sizes_in_either_mode(engine, sizes, output, n, dtype, rtol, rng):
     compare(engine, NetworkSpec(sizes, "tanh", output, "squared_error", dtype), n, rng, rtol)
 

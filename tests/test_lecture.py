@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from support.cases import each
 from support.problems import PAIRS, options_of, random_params, random_problem
 
 from ffnn_fast import Network, NetworkSpec, reference
@@ -89,9 +90,10 @@ def test_trace_names_every_quantity():
     assert "grad_W_2" in repr(trace)
 
 
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-def test_the_gradients_of_outputs_and_inputs_in_a_trace(output, loss, rng):
+@each(pair=PAIRS)
+def test_the_gradients_of_outputs_and_inputs_in_a_trace(pair, rng):
     """∇ŷ by differences of ℓ in ŷ, and J_Oᵀ ∇ŷ = ∇a_L; ∇h_0 by differences of the loss in x."""
+    output, loss = pair
     options = options_of(output, loss)
     spec = NetworkSpec((3, 4, 2), "tanh", output, loss, "float64", loss_options=options)
     net, problem = Network.from_params(spec, random_params(spec, rng)), random_problem(spec, 5, rng)

@@ -42,9 +42,7 @@ def compare(engine, spec, problem, rng, tolerance):
     assert relative_error(ours[2], theirs[2]) <= tolerance
 
 
-@pytest.mark.parametrize("sizes", SIZES)
-@pytest.mark.parametrize("n", [1, 2, 31, 64, 300])
-@pytest.mark.parametrize("weighted", [False, True])
+@each(sizes=SIZES, n=[1, 2, 31, 64, 300], weighted=[False, True], dtype=TOLERANCES)
 def test_normal_equations_of_both_twins(engine, sizes, n, weighted, dtype, rtol, rng):
     spec = NetworkSpec(sizes, "tanh", "identity", dtype=dtype)
     compare(engine, spec, random_problem(spec, n, rng, weighted=weighted), rng, rtol)

@@ -32,9 +32,24 @@ FUNCTIONS = (
     "vjp_workspace_size", "input_gradient", "input_jacobian", "jvp", "parameter_jacobian",
     "jacobian_workspace_size", "JacobianPredictor", "taylor", "taylor_gradient",
     "taylor_jacobian", "taylor_workspace_size", "hessian_product", "Plan", "PointFunction",
-    "Predictor",
+    "Predictor", "shuffle",
 )  # fmt: skip
 SIZES = [(1, 2), (3, 1, 5), (7, 13, 3), (17, 33, 9, 4), (65, 31, 2)]
+
+
+def test_losses_and_gradients_of_rows_in_an_order(engine, rng):
+    """Those of the rows alone, bit for bit, by either twin."""
+    spec = NetworkSpec([3, 5, 2], dropout=0.3)
+    X, Y = rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 2, 40)
+    weight, order = rng.random(40).astype(np.float32), rng.permutation(40)[:33]
+    for backend in (engine, reference):
+        plan, theta = backend.Plan(spec), random_params(spec, rng)
+        work = aligned_empty(backend.workspace_size(plan, 40), "float32")
+        one, other = np.empty_like(theta), np.empty_like(theta)
+        loss = backend.loss_gradient(plan, theta, X, Y, weight, one, work, (1, 1), order)
+        rows = X[order], Y[order], weight[order]
+        assert backend.loss_gradient(plan, theta, *rows, other, work, (1, 1)) == loss
+        np.testing.assert_array_equal(one, other)
 
 
 def compare(engine, spec, problem, rng, tolerance):
@@ -67,11 +82,11 @@ def test_twins_export_the_same_functions_with_the_same_signatures(engine):
     assert public == {*FUNCTIONS, *others}
 
 
-@pytest.mark.parametrize("activation", HIDDEN)
 @pytest.mark.parametrize(
     ("output", "loss"),
     [("softmax", "cross_entropy"), ("logistic", "squared_error"), ("identity", "huber")],
 )
+@each(activation=HIDDEN, dtype=TOLERANCES)
 def test_every_activation(engine, activation, output, loss, dtype, rtol, rng):
     spec = NetworkSpec((5, 7, 3, 4), activation, output, loss, dtype)
     for n in (1, 2, 19):
@@ -85,9 +100,9 @@ def test_one_hidden_layer_of_exponentials(engine, dtype, rtol, rng):
         compare(engine, spec, random_problem(spec, n, rng), rng, rtol)
 
 
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-@each(dtype=TOLERANCES)
-def test_every_output_and_loss(engine, output, loss, dtype, rtol, rng):
+@each(pair=PAIRS, dtype=TOLERANCES)
+def test_every_output_and_loss(engine, pair, dtype, rtol, rng):
+    output, loss = pair
     for activation, options in (("tanh", {}), ("gelu", options_of(output, loss))):
         spec = NetworkSpec((5, 7, 3, 4), activation, output, loss, dtype, loss_options=options)
         for n in (1, 2, 19):
@@ -107,8 +122,9 @@ def test_cross_entropies_of_outputs_without_a_formula_of_their_own(engine, outpu
             compare(engine, spec, problem, rng, 1e-5 if dtype == "float32" else 1e-12)
 
 
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-def test_every_loss_of_weighted_samples_in_several_panels(engine, output, loss, dtype, rtol, rng):
+@each(pair=PAIRS, dtype=TOLERANCES)
+def test_every_loss_of_weighted_samples_in_several_panels(engine, pair, dtype, rtol, rng):
+    output, loss = pair
     spec = NetworkSpec((3, 5, 4), "tanh", output, loss, dtype)
     for kind in ("labels", "dense"):
         compare(engine, spec, random_problem(spec, 71, rng, kind, weighted=True), rng, rtol)

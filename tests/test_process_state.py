@@ -161,8 +161,11 @@ def test_the_exit_does_not_wait_for_a_thread_that_was_ended_before_its_call():
     thread.start()
     thread.join()
     interrupts._awaited[ended] = thread
+    handler = signal.getsignal(signal.SIGINT)
     try:
         interrupts._wait_at_exit()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL  # Ctrl-C ends the wait
     finally:
+        signal.signal(signal.SIGINT, handler)
         del interrupts._awaited[ended]
     assert not ended.is_set()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.cases import each
 from support.fits import classes, network, values
 
 from ffnn_fast import Network
@@ -200,7 +201,7 @@ def bad_values(kinds, argument):
         yield 1.5
 
 
-@pytest.mark.parametrize("full", ARGUMENTS)
+@each(full=ARGUMENTS)
 def test_other_values_are_refused_in_a_sentence(full):
     name, function, parameter, kinds = ARGUMENTS[full]
     for bad in bad_values(kinds, parameter.name):
@@ -210,7 +211,7 @@ def test_other_values_are_refused_in_a_sentence(full):
         assert "got" in str(caught.value) or "must" in str(caught.value)
 
 
-@pytest.mark.parametrize("full", ARGUMENTS)
+@each(full=ARGUMENTS)
 def test_scalars_of_numpy_are_accepted(full):
     name, function, parameter, kinds = ARGUMENTS[full]
     good = GOOD.get(full, REQUIRED.get(name, {}).get(parameter.name, parameter.default))

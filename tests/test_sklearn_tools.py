@@ -14,6 +14,8 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support import search_on_dask
+from support.processes import HANGS
 
 from ffnn_fast import from_sklearn
 from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
@@ -41,6 +43,21 @@ def test_workers_of_joblib_share_the_cores():
     alone = cross_validate(small(), X, y, cv=4, error_score="raise")["test_score"]
     together = cross_validate(small(), X, y, cv=4, n_jobs=2, error_score="raise")["test_score"]
     np.testing.assert_array_equal(alone, together)
+
+
+def test_a_search_on_dask_outlives_a_killed_worker(tmp_path):
+    """A worker that dies changes no result."""
+    pytest.importorskip("distributed", reason="needs dask and distributed")
+    command = [sys.executable, search_on_dask.__file__, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=HANGS, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "killed").exists()
+    found = np.load(tmp_path / "found.npz")
+    alone, digits, labels = search_on_dask.search()
+    alone.fit(digits, labels)
+    np.testing.assert_array_equal(found["scores"], alone.cv_results_["mean_test_score"])
+    assert found["best"] == alone.best_index_
+    np.testing.assert_array_equal(found["predicted"], alone.predict_proba(digits))
 
 
 def test_a_worker_uses_what_it_is_given():

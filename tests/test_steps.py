@@ -54,8 +54,7 @@ def tolerance(rule, dtype, rtol):
     return rtol if dtype == "float64" or not isinstance(rule, Rprop) else 1e-3
 
 
-@pytest.mark.parametrize("batch_size", [1, 5, 32])
-@pytest.mark.parametrize("name", RULES)
+@each(name=RULES, batch_size=[1, 5, 32], dtype=TOLERANCES)
 def test_every_rule(engine, name, batch_size, dtype, rtol, rng):
     spec = NetworkSpec(SIZES, "tanh", dtype=dtype, **PENALTIES)
     problem = random_problem(spec, 50, rng, weighted=True)
@@ -102,8 +101,7 @@ def test_online_learning_through_blas_keeps_slopes(engine, activation, dropout, 
     both(engine, spec, problem, rng.permutation(20), 1, StepRule(rule), rng, rtol, "blas")
 
 
-@pytest.mark.parametrize("optimizer", RULES)
-@pytest.mark.parametrize("batch_size", [1, 33, 300])
+@each(optimizer=RULES, batch_size=[1, 33, 300], dtype=TOLERANCES)
 def test_same_bits_for_any_threads_and_pieces(engine, optimizer, batch_size, dtype, rng):
     spec = NetworkSpec((130, 65, 33, 5), "tanh", dtype=dtype, l2=1e-3, l1=(0.0, 1e-4, 0.0))
     problem = random_problem(spec, 330, rng, kind="labels", weighted=True)

@@ -22,6 +22,7 @@ from ffnn_fast.tabular._recipes import recipe_of  # noqa: E402
 
 QUICK = {"n_networks": 2, "epochs": 4, "random_state": 0, "n_threads": 1}
 FOREVER = 10**8  # epochs
+MANY = 5000  # epochs; a fit that nothing ends makes them in some 20 s
 
 
 def rows(n=200, d=4, seed=0):
@@ -70,7 +71,7 @@ def test_interrupt(n_threads, fitted, monkeypatch):
                 os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(bag_fit, "Stop", Interrupted)
-    model.epochs = before["epochs"] = FOREVER
+    model.epochs = before["epochs"] = MANY
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert vars(model).keys() == before.keys()
@@ -92,7 +93,7 @@ def test_failure_of_a_member(monkeypatch):
         begun.append(net)
         if len(begun) == 2:
             net.fit(train.X, train.y, epochs=1, callbacks=[Failing()])
-        history = net.fit(train.X, train.y, epochs=FOREVER, learning_rate=1e-6, callbacks=[stop])
+        history = net.fit(train.X, train.y, epochs=MANY, learning_rate=1e-6, callbacks=[stop])
         return Member(net, np.arange(1), net.forward(fold.X[:1]), history)
 
     monkeypatch.setattr(bag_fit, "train_network", fail)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.cases import TOLERANCES, each
 from support.problems import HIDDEN, bound_networks, random_params, relative_error, twins
 
 from ffnn_fast import NetworkSpec, reference
@@ -70,8 +71,7 @@ def compare(engine, spec, n, m, rng, tolerance):
 
 @pytest.mark.engine
 @pytest.mark.parametrize("level", isa.available())
-@pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("activation", HIDDEN)
+@each(activation=HIDDEN, output=OUTPUTS, dtype=TOLERANCES)
 def test_twins_agree_for_every_activation(level, activation, output, dtype, rtol, rng):
     spec = NetworkSpec((5, 7, 3, 4), activation, output, "squared_error", dtype)
     for n, m in ((1, 1), (2, None), (19, 2)):

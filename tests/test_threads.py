@@ -319,7 +319,7 @@ def test_interrupt_keeps_whole_steps():
                 sender.start()
 
     with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y, epochs=1000, batch_size=64, metrics=False, callbacks=[Start()])
+        net.fit(X, y, epochs=100, batch_size=64, metrics=False, callbacks=[Start()])
     sender.join()
     assert np.isfinite(net.params).all()
     assert np.isfinite(net.loss(X, y))

@@ -1,6 +1,7 @@
-"""Fits of many networks on the same rows, by each library: functions that fit all once.
+"""Fits of many networks on the same rows, by each library.
 
-SGD on shuffled minibatches, every network from weights of its own.
+Each function returns the function that fits all once: SGD on shuffled minibatches, every network
+from weights of its own.
 """
 
 from functools import partial
@@ -39,14 +40,18 @@ def options(problem):
 
 def one_after_another(problem, X, y):
     """`Network.fit` of each, with one thread."""
-    for net in networks(problem):
-        one = Network.from_params(net.spec, net.params, n_threads=1)
-        one.fit(X, y, rng=0, **options(problem))
+    alone = [Network.from_params(net.spec, net.params, n_threads=1) for net in networks(problem)]
+    return partial(_fit_each, alone, X, y, options(problem))
+
+
+def _fit_each(networks, X, y, options):
+    for net in networks:
+        net.fit(X, y, **options)
 
 
 def together(problem, X, y):
     """`fit_many`."""
-    fit_many(networks(problem), X, y, **options(problem))
+    return partial(fit_many, networks(problem), X, y, **options(problem))
 
 
 def scikit_learn(problem, X, y):
@@ -54,7 +59,8 @@ def scikit_learn(problem, X, y):
     import joblib
 
     fit = joblib.delayed(partial(_fit_estimator, problem))
-    joblib.Parallel(n_jobs=joblib.cpu_count())(fit(X, y, i) for i in range(problem.count))
+    parallel = joblib.Parallel(n_jobs=joblib.cpu_count())
+    return lambda: parallel(fit(X, y, i) for i in range(problem.count))
 
 
 def _fit_estimator(problem, X, y, seed):
@@ -74,8 +80,11 @@ def _fit_estimator(problem, X, y, seed):
 
 def jax(problem, X, y):
     """One compiled `jax.vmap` over the networks; the epochs and the steps are scans within."""
-    run, theta, keys = _compiled(problem)
-    run(theta, keys, X, y)[0][0].block_until_ready()
+    return partial(_run, *_compiled(problem), X, y)
+
+
+def _run(fits, theta, keys, X, y):
+    fits(theta, keys, X, y)[0][0].block_until_ready()
 
 
 _made = {}

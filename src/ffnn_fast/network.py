@@ -36,8 +36,8 @@ from ffnn_fast._runtime.row_initialization import BIASES, initial_params
 from ffnn_fast._runtime.settings import Settings
 from ffnn_fast._scalars import as_bool, as_choice, as_generator, as_int, generator_from
 from ffnn_fast._solvers import minimizers
+from ffnn_fast._training import block_fit, loop, rate_finder, streams
 from ffnn_fast._training import fit as fitting
-from ffnn_fast._training import loop, rate_finder, streams
 from ffnn_fast._training import partial_fit as streaming
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
@@ -55,6 +55,7 @@ from ffnn_fast._training.types import (
     SchedulesLike,
 )
 from ffnn_fast.activations import Activation
+from ffnn_fast.blocks import RowBlocks
 from ffnn_fast.history import History, RecordCallback
 from ffnn_fast.initializers import Initializer, initialize
 from ffnn_fast.inputs import InputBlock
@@ -887,7 +888,7 @@ class Network:
         TypeError, ValueError
             If an argument is not as described; nothing has been changed then.
         """
-        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        bounds = streaming.Bounds(clip_value, clip_norm, max_norm, frozen).given(self.spec)
         return streaming.step(self._bound, self.rng, (X, y), learning_rate, bounds)
 
     def initialize(
@@ -944,13 +945,14 @@ class Network:
         self.stream = None
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, *, epochs: int = 10, batch_size: int | None = 32,
-        optimizer: OptimizerLike = "sgd", learning_rate: RateLike = None,
-        schedules: SchedulesLike = None, rows: ArrayLike | None = None,
-        validation_rows: ArrayLike | None = None,
-        validation_data: Sequence[ArrayLike | None] | None = None, validation_fraction: float = 0.0,
-        sample_weight: ArrayLike | None = None, derivatives: tuple[ArrayLike, float] | None = None,
-        missing_derivatives: str = "refuse", class_weight: str | Mapping[int, float] | None = None,
+        self, X: ArrayLike | RowBlocks, y: ArrayLike | None = None, *, epochs: int = 10,
+        batch_size: int | None = 32, optimizer: OptimizerLike = "sgd",
+        learning_rate: RateLike = None, schedules: SchedulesLike = None,
+        rows: ArrayLike | None = None, validation_rows: ArrayLike | None = None,
+        validation_data: Sequence[ArrayLike | None] | RowBlocks | None = None,
+        validation_fraction: float = 0.0, sample_weight: ArrayLike | None = None,
+        derivatives: tuple[ArrayLike, float] | None = None, missing_derivatives: str = "refuse",
+        class_weight: str | Mapping[int, float] | None = None,
         shuffle: bool = True, drop_last: bool = False,
         rng: int | np.random.Generator | None = None,
         metrics: MetricsLike = True, diagnostics: bool = False,
@@ -968,11 +970,14 @@ class Network:
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n, n_0)
+        X : array-like or sparse matrix of shape (n, n_0), or RowBlocks
             Not copied if it is C-contiguous and of the network's dtype; a memory-mapped file may
-            be.
+            be. Files larger than memory are `ffnn_fast.blocks.RowBlocks`: each epoch is a pass over
+            them, whose order is that of their `seed`, and batches are cut from it also where a
+            block ends. Not with `rows`, `validation_rows`, `validation_fraction` and
+            `derivatives`.
         y : array-like
-            As in `loss`.
+            As in `loss`. Not with RowBlocks, which hold the targets.
         epochs : int, default 10
         batch_size : int or None, default 32
             Rows per step; 1 is online learning, None all rows at once.
@@ -993,13 +998,15 @@ class Network:
             default: all. The result has the bits of a fit on ``X[rows]``, of which no copy is made.
         validation_rows : array-like of shape (m,), optional
             Indices of the rows that stand in place of `validation_data`, with their weights.
-        validation_data : (X, y) or (X, y, sample_weight), optional
-            Rows on which ``val_loss`` and the metrics are computed after each epoch.
+        validation_data : (X, y) or (X, y, sample_weight), or RowBlocks, optional
+            Rows on which ``val_loss`` and the metrics are computed after each epoch. RowBlocks, for
+            a fit on such, are read each time; for metrics the predictions of all are in memory.
         validation_fraction : float, default 0.0
             Share of the rows, in [0, 1), to hold out for that instead: drawn by the generator,
             stratified by class for classifiers.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
+            RowBlocks hold their own.
         derivatives : (dY_dX, weight), optional
             Fit ∂ŷ/∂x to dY_dX too, (n, n_L, n_0), or (n, n_0) for one output. To the objective is
             added ``weight · Σ_jd (∂ŷ_j/∂x_d − dY_dX_jd)² / 2``, weighted by `sample_weight`, as a
@@ -1009,16 +1016,19 @@ class Network:
         missing_derivatives : {"refuse", "ignore"}, default "refuse"
             Whether NaN in dY_dX is an error, or leaves that derivative out.
         class_weight : "balanced" or mapping of label to weight, optional
-            Balanced: inverse to how often the class occurs. Multiplies `sample_weight`.
+            Balanced: inverse to how often the class occurs. Multiplies `sample_weight`. The targets
+            and weights of RowBlocks are read once before the first step.
         shuffle : bool, default True
-            Draw a new order of the rows for each epoch.
+            Draw a new order of the rows for each epoch. RowBlocks have an option of their own.
         drop_last : bool, default False
             Leave out the last batch of an epoch if it is short: no row beyond the last whole batch
             is trained on in that epoch. Fewer rows than one batch make one batch.
         rng : int or Generator, optional
-            For shuffling, holding out and dropout; default: the network's own, ``net.rng``.
+            For shuffling, holding out and dropout; default: the network's own, ``net.rng``. The
+            orders of RowBlocks are drawn from theirs.
         metrics : bool or sequence of str, callable or Metric, default True
-            Metrics to record after each epoch, at the cost of a forward pass over the rows: names
+            Metrics to record after each epoch, at the cost of a forward pass over the rows, of
+            RowBlocks over each block after its steps, whose mean by rows is recorded: names
             of `ffnn_fast.metrics.METRICS`, ``top_<k>``, or functions of (truth, prediction). True:
             accuracy or R². With any metric, the norm of the gradient is recorded too. For several
             heads ``accuracy``, ``f1`` and ``top_<k>`` are means over the heads. With heads of
@@ -1061,10 +1071,13 @@ class Network:
             rows, those of rank 0 first, with the same batches of `batch_size` rows; a rank computes
             the gradient of those rows of a batch that it has. The start, the generator,
             `validation_data`, `checkpoint` and `resume` are those of rank 0, which also decides
-            when to stop. Metrics gather the predictions for all rows in rank 0; there is no
-            ``gradient_norm``. Dropout draws other masks for another number of ranks, unless the
-            reduction is ordered. An exception on one rank is printed and ends all. Not with
-            `validation_fraction`, `derivatives`, `diagnostics` and ``on_interrupt="return"``.
+            when to stop. All pass the same RowBlocks, of which rank r of R reads the blocks r,
+            R + r, ...; a batch has rows of a block of each rank, and a rank that has no block left
+            takes part in the steps without rows. Metrics gather the predictions for all rows in
+            rank 0, of RowBlocks for those of R blocks; there is no ``gradient_norm``. Dropout draws
+            other masks for another number of ranks, unless the reduction is ordered. An exception
+            on one rank is printed and ends all. Not with `validation_fraction`, `derivatives`,
+            `diagnostics` and ``on_interrupt="return"``.
 
         Returns
         -------
@@ -1106,7 +1119,7 @@ class Network:
             on_interrupt=on_interrupt, comm=comm,
         )  # fmt: skip
         with ending_all(comm):
-            state = fitting.prepare(self._bound, self.rng, X, y, request)
+            state = block_fit.prepare(self._bound, self.rng, X, y, request)
             self.history = state.history
             loop.fit(state)
         return state.history
@@ -1161,16 +1174,9 @@ epsilon_factors : optional
             If an argument is not as described, or the learning rate counts in shares of a fit. The
             network has then been trained on the chunks before an invalid one.
         """
-        bounds = streaming.given_bounds(
-            self.spec,
-            clip_value,
-            clip_norm,
-            max_norm,
-            frozen,
-            rate_factors,
-            decay_factors,
-            epsilon_factors,
-        )
+        bounds = streaming.Bounds(
+            clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors, epsilon_factors
+        ).given(self.spec)
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
         data = (X, y, sample_weight)
         mean, self.stream = streaming.partial_fit(
@@ -1226,16 +1232,9 @@ decay_factors, epsilon_factors : optional
         >>> losses[-1] < 0.1 * losses[0]
         True
         """
-        bounds = streaming.given_bounds(
-            self.spec,
-            clip_value,
-            clip_norm,
-            max_norm,
-            frozen,
-            rate_factors,
-            decay_factors,
-            epsilon_factors,
-        )
+        bounds = streaming.Bounds(
+            clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors, epsilon_factors
+        ).given(self.spec)
         request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
         made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream

@@ -159,9 +159,7 @@ def loss(
     `mask`, a seed and a step t >= 1, applies the dropout masks of that step. With `order`, (m,), of
     those rows only, m for n.
     """
-    if order is not None:
-        X, Y = X[order], Y[order]
-        sample_weight = None if sample_weight is None else sample_weight[order]
+    X, Y, sample_weight = _in_order(order, X, Y, sample_weight)
     a, h = forward_propagation(plan, params, X, mask)
     losses = sample_losses(plan, a[-1], h[-1], dense_targets(plan, Y))
     return _weighted_mean(losses, sample_weight) + penalty(plan, params)
@@ -184,9 +182,11 @@ def loss_gradient(
     grad: Array,
     work: Array | None,
     mask: Mask | None = None,
+    order: Array | None = None,
 ) -> float:
     """The same value, and grad := ∇θ, (P,), laid out like params."""
     spec = plan.spec
+    X, Y, sample_weight = _in_order(order, X, Y, sample_weight)
     y = dense_targets(plan, Y)
     a, h = forward_propagation(plan, params, X, mask)
     scale = 1 / len(X) if sample_weight is None else sample_weight[:, None] / len(X)
@@ -297,6 +297,11 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
     return moves
 
 
+def shuffle(rng: np.random.Generator, rows: Array) -> None:
+    """``rng.shuffle(rows)``, rows (n,) int64: the same draws and order."""
+    rng.shuffle(rows)
+
+
 def train_epoch(
     plan: Plan,
     params: Array,
@@ -328,6 +333,15 @@ def train_epoch(
         total += len(rows) * loss_gradient(plan, params, *batch, grad, None, mask)
         update(plan, rule, row[:H], params, grad, state, t)
     return total / len(order)
+
+
+def _in_order(
+    order: Array | None, X: Array, Y: Array, sample_weight: Array | None
+) -> tuple[Array, Array, Array | None]:
+    """X, y and w of the rows in `order` only; None: of all."""
+    if order is None:
+        return X, Y, sample_weight
+    return X[order], Y[order], None if sample_weight is None else sample_weight[order]
 
 
 def _weighted_mean(losses: Array, sample_weight: Array | None) -> float:

@@ -9,10 +9,13 @@ import numpy as np
 import scipy.sparse
 
 from ffnn_fast import Distributed, EarlyStopping, Network
+from ffnn_fast._training import shared_sums
+from ffnn_fast._training.shared_sums import SharedSums
 from ffnn_fast.optimizers import Momentum
 from ffnn_fast.schedules import ReduceOnPlateau
 
 N, SIZES = 203, (1, 2, 4)
+MESSAGES = ("float64", "slices", "ordered", "ordered masks")
 UNEVEN = {1: [0, N], 2: [0, 150, N], 4: [0, 1, 120, 140, N]}
 
 
@@ -77,6 +80,25 @@ def of_case(name, comm=None, resumed=None):
     return net.params.copy(), history
 
 
+def by_messages(comm):
+    """Some cases again, as if ranks shared no memory; and how often their sums were made in it."""
+    sums, total, free_bytes = [], SharedSums.total, shared_sums._free_bytes
+
+    def counted(self):
+        sums.append(1)
+        return total(self)
+
+    SharedSums.total = counted
+    of_case("short", comm)
+    found = {"sums/shared": len(sums)}
+    shared_sums._free_bytes = lambda: 0.0
+    for name in MESSAGES:
+        found[f"{name}/messages"], _ = of_case(name, comm)
+    found["sums/messages"] = len(sums) - found["sums/shared"]
+    SharedSums.total, shared_sums._free_bytes = total, free_bytes
+    return found
+
+
 def stopping(comm=None):
     """A fit that ends early, by the validation loss that rank 0 alone has."""
     X, y, _ = rows()
@@ -122,6 +144,7 @@ def values(folder):
             params, history = of_case(name, comm)
             found |= {f"{name}/params": params, f"{name}/same": same(comm, params, history)}
             found |= {f"{name}/{figure}": history[figure] for figure in FIGURES}
+        found |= by_messages(comm)
         params, history = stopping(comm)
         found |= {"stopping/params": params, "stopping/same": same(comm, params, history)}
         found["stopping/epochs"] = len(history)

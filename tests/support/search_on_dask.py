@@ -33,9 +33,12 @@ def search(scoring=None):
 
 
 def main():
+    import dask
     import joblib
     from dask.distributed import Client, LocalCluster
 
+    # Workers, also those that replace one, are forks of a process that has imported Dask.
+    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
     given = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with LocalCluster(**given) as cluster, Client(cluster):
         found, X, y = search(killing_score)

@@ -20,10 +20,10 @@ from ffnn_fast._c_code.c_layers import Network, parameters
 from ffnn_fast._c_code.c_maths import SUFFIXES
 from ffnn_fast._c_code.c_outputs import Classes, Outputs
 from ffnn_fast._c_code.c_text import array, lines, literal
+from ffnn_fast._model.predictions import LEAST_PROBABILITY
 
 Array = np.ndarray
 CLIP, FARTHEST = 3.0, 1e15  # inputs lie in (−3, 3), where x beyond ±1e15 has the limit
-SMALLEST = 1e-30  # a probability of which the logarithm is taken
 TOLERANCE = 10.0  # times the limit of a single network
 STATIC = re.compile(r"^static (?:inline )?(?:const )?\w+ \*?(\w+)", re.MULTILINE)
 ENCODE = """
@@ -134,7 +134,7 @@ class Bag:
         marks = {
             "@real": real, "@s": SUFFIXES[real], "@numbers": str(len(self.numbers)),
             "@far": literal(FARTHEST, "double"), "@clip": literal(CLIP, "double"),
-            "@least": literal(float(np.float32(SMALLEST)), real),
+            "@least": literal(float(np.float32(LEAST_PROBABILITY)), real),
         }  # fmt: skip
         for mark, given in marks.items():
             text = text.replace(mark, given)

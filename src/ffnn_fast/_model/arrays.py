@@ -43,7 +43,8 @@ def as_rows(X: Any, spec: NetworkSpec, name: str = "X", sparse: bool = False) ->
         return as_sparse_rows(X, spec.n_inputs, spec.dtype, name), False
     if hasattr(X, "block_rows"):  # RowBlocks
         raise TypeError(
-            f"{name} is {type(X).__name__}, which only Network.partial_fit takes: one pass per call"
+            f"{name} is {type(X).__name__}, which only Network.fit and Network.partial_fit take, "
+            "both without y; other calls take its blocks one by one: for X, y in blocks"
         )
     rows = as_numbers(X, name)
     single = rows.ndim == 1

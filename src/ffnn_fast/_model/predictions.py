@@ -22,6 +22,7 @@ from ffnn_fast.metrics import METRICS, Metric, accuracy, r2, top_k_accuracy
 Array = np.ndarray
 SKIP_MISSING = ("rmse", "mae")  # metrics that leave out missing targets themselves
 OF_VALUES = ("r2", "rmse", "mae")  # metrics of regressors; the other built-in ones are of classes
+LEAST_PROBABILITY = 1e-30  # in float32; the logarithm of a smaller one is that of it
 SCORE = Metric("score", lambda truth, predicted: math.nan, larger_is_better=True)
 
 

@@ -244,17 +244,17 @@ class BoundNetwork:
         """The objective and ∇θ, (P,), written to `grad` if given; `mask`, a seed and a step, and a
         rate if it is not the network's, turns dropout on.
         """
-        X, Y, weight = samples.X, samples.Y, samples.sample_weight
+        X, Y, weight, n = samples.X, samples.Y, samples.sample_weight, samples.n
         if isinstance(X, SparseRows) != (self.entries is not None):
             return self.taking(X).loss_gradient(samples, grad, mask)
         if grad is None:
             grad = aligned_empty(len(self.params), self.spec.dtype)
-        options = () if mask is None else (mask,)
+        options = () if mask is None and samples.order is None else (mask, samples.order)
         function, size = self.backend.loss_gradient, self.backend.workspace_size
         if work is None:
-            value = self.scratched(size, function, 3, (X, Y, weight, grad), options)
+            value = self.scratched(size, function, 3, (X, Y, weight, grad), options, n)
         else:
-            value = self._call(function, len(X), 3, X, Y, weight, grad, work, *options)
+            value = self._call(function, n, 3, X, Y, weight, grad, work, *options)
         return value, grad
 
     def vjp(

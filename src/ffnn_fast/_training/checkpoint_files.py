@@ -43,6 +43,7 @@ PROGRESS = {
     *COUNTERS, "n_rows", "seed", "schedule", "stopping", "stopped", "best_epoch", "rng",
     "rng_at_start",
 }  # fmt: skip
+OF_BLOCKS = "metrics"  # of the rows of the epoch before the part in memory; only in its middle
 Content = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
@@ -93,9 +94,11 @@ def save(state: FitState, path: str | os.PathLike[str]) -> None:
         "stopping": state.stopping_memory,
         "stopped": state.history.stopped,
         "best_epoch": state.history.best_epoch,
-        "rng": as_plain(state.rng_at_epoch if state.position else state.rng.bit_generator.state),
+        "rng": as_plain(state.rng_at_epoch or state.rng.bit_generator.state),
         "rng_at_start": as_plain(state.rng_at_start),
     }
+    if state.counted:
+        progress[OF_BLOCKS] = {"rows": state.counted, "sums": state.metric_sums}
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -188,7 +191,7 @@ def _read(name: str) -> Content:
     parsed: dict[str, Any] = dict(metadata)
     for key in ("spec", "options", "progress"):
         parsed[key] = _parsed(name, key, metadata.get(key, ""), dict)
-    if parsed["progress"].keys() != PROGRESS:
+    if parsed["progress"].keys() - {OF_BLOCKS} != PROGRESS:
         odd = sorted(parsed["progress"].keys() ^ PROGRESS)
         raise CheckpointError(f"{name!r} has a 'progress' that lacks or adds {quoted(odd)}")
     parsed["history"] = _parsed(name, "history", tensors.pop("history").tobytes(), list)

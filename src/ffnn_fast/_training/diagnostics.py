@@ -8,6 +8,7 @@ import numpy as np
 
 from ffnn_fast import reference
 from ffnn_fast._model.samples import Samples
+from ffnn_fast._training.epoch_rows import Part
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast.history import Record
 
@@ -15,7 +16,7 @@ Array = np.ndarray
 MAX_ROWS = 1024
 
 
-def epoch_figures(state: FitState, order: Array) -> Record:
+def epoch_figures(state: FitState, part: Part) -> Record:
     """Figures of ∇θ at the end of an epoch, for its record.
 
     ``gradient_norm`` is ‖∇θ‖ at the current θ on the epoch's last batch, of which at most the first
@@ -24,12 +25,14 @@ def epoch_figures(state: FitState, order: Array) -> Record:
     * ``gradient_norm_k``: the norm of ∇W_k and ∇b_k together;
     * ``update_ratio_k``: ‖ΔW_k‖ / ‖W_k‖ of the step that these rows would cause next;
     * ``dead_units_k``, k < L: the share of units of h_k with the same output for all these rows.
+
+    `part` holds the last rows of the epoch.
     """
     options = state.options
     if not (options.gradient_norm or options.diagnostics):
         return {}
-    start = (len(order) - 1) // options.batch_size * options.batch_size
-    samples = state.train.rows(order[start : start + options.batch_size][:MAX_ROWS])
+    start = (len(part.order) - 1) // options.batch_size * options.batch_size
+    samples = part.samples.rows(part.order[start : start + options.batch_size][:MAX_ROWS])
     _, grad = state.bound.loss_gradient(samples)
     record: Record = {"gradient_norm": _norm(grad)}
     if options.diagnostics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -35,16 +35,25 @@ class DistributedNetwork(BoundNetwork):
     """
 
     ranks: Ranks = field(kw_only=True)
+    scratch: list[Array] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def of(cls, bound: BoundNetwork, ranks: Ranks) -> DistributedNetwork:
         """The same network, on the same θ."""
         given = {part.name: getattr(bound, part.name) for part in fields(bound) if part.init}
+        ranks.share_sums(len(bound.params), bound.spec.dtype)
         return cls(**given, ranks=ranks)
 
     def take_workspace(self, n: int) -> Array:
-        """No scratch for whole batches: a rank has a part of them, for which it takes its own."""
+        """No scratch for whole batches: a rank has a part of them, for which it keeps its own."""
         return aligned_empty(0, self.spec.dtype)
+
+    def _scratch_of(self, n: int) -> Array:
+        """Scratch for pieces of n rows, the same in every step until a larger piece comes."""
+        needed = self.backend.workspace_size(self.plan, n)
+        if not self.scratch or len(self.scratch[0]) < needed:
+            self.scratch[:] = [aligned_empty(needed, self.spec.dtype)]
+        return self.scratch[0]
 
     def steps_in(self, seconds: float, rule: StepRule, batch_size: int) -> int:
         """As `BoundNetwork.steps_in`, of the first rank."""
@@ -93,11 +102,15 @@ class DistributedNetwork(BoundNetwork):
         grads: list[Array] = []
         losses = np.zeros(len(pieces))
         for i, piece in enumerate(pieces):
-            grad = aligned_empty(len(self.params), spec.dtype)
+            if ranks.shared is not None and not i:
+                grad = ranks.shared.own
+            else:
+                grad = aligned_empty(len(self.params), spec.dtype)
             if len(piece):
                 own_seed = (seed + (ranks.rank * len(pieces) + i) * GAMMA) % MOST_SEED
                 given: Any = (own_seed, *mask) if any(spec.dropout_rates) else None
-                loss, _ = self.loss_gradient(samples.batch(piece), grad, given)
+                part = replace(samples, order=piece)
+                loss, _ = self.loss_gradient(part, grad, given, self._scratch_of(len(piece)))
                 losses[i] = len(piece) * loss
                 grad *= grad.dtype.type(len(piece) / len(rows))
             else:

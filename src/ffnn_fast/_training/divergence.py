@@ -9,9 +9,11 @@ import numpy as np
 
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
+from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.diverged import DivergedWarning
 from ffnn_fast._runtime.inspection import trace
 from ffnn_fast._runtime.interrupts import Interrupts
+from ffnn_fast._training.epoch_rows import Part
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._user_line import stacklevel
 
@@ -46,37 +48,42 @@ class DivergenceGuard:
         self._copy_arrays(state)
         self.t, self.position, self.loss_sum = state.t, state.position, state.loss_sum
 
-    def rolls_back(self, state: FitState, order: Array, loss: float) -> bool:
+    def restore(self, state: FitState) -> None:
+        """Set θ and the optimizer state to the copy."""
+        state.params[:] = self.params
+        state.optimizer_state[...] = self.optimizer_state
+
+    def rolls_back(self, state: FitState, part: Part, loss: float) -> bool:
         """Whether the fit has diverged in the steps with this mean loss, and was rolled back.
 
-        Then the fit is at the last finite step and is stopped, and a `DivergedWarning` has been
-        given. Parameters are checked at the end of an epoch, (n,) `order`, and before a snapshot.
+        Then the fit is at the last finite step and is stopped, and the first rank has given a
+        `DivergedWarning`. Parameters are checked at the end of the part, and before a snapshot.
         """
-        whole = state.position == len(order)
+        whole = state.position == part.end
         due = whole or state.t - self.t >= STEPS_PER_SNAPSHOT
         if math.isfinite(loss) and not (due and not all_finite(state.params)):
             if due and not whole:
                 self.take_snapshot(state)
             return False
-        self._roll_back(state, order)
+        self._roll_back(state, part)
         return True
 
-    def _roll_back(self, state: FitState, order: Array) -> None:
+    def _roll_back(self, state: FitState, part: Part) -> None:
         """Repeat the steps since the snapshot, and undo the first that is not finite.
 
         Interrupts are held at the beginning, and during each step.
         """
         batch_size = state.options.batch_size
         work = state.bound.take_workspace(batch_size)
-        self._restore_arrays(state)
+        self.restore(state)
         state.t, state.position, state.loss_sum = self.t, self.position, self.loss_sum
-        rows = order[:0]
+        rows = part.order[:0]
         loss = math.nan
-        while state.position < len(order):
-            rows = order[state.position : state.position + batch_size]
+        while state.position < part.end:
+            rows = part.rows(state.position, batch_size)
             self._copy_arrays(state)
             loss = state.bound.train(
-                state.train, rows, batch_size, state.options.rule, state.hyper(state.t, 1),
+                part.samples, rows, batch_size, state.options.rule, state.hyper(state.t, 1),
                 state.optimizer_state, state.t, work, self.interrupts.hold,
             )  # fmt: skip
             state.t += 1
@@ -86,12 +93,12 @@ class DivergenceGuard:
             state.loss_sum += len(rows) * loss
             self.interrupts.release()
         step, after = state.t, state.params.copy()
-        self._restore_arrays(state)
+        self.restore(state)
         state.t -= 1
         state.position -= len(rows)
         state.stop("diverged")
         self.interrupts.release()
-        layer = _first_layer_not_finite(state, rows, after)
+        layer = _first_layer_not_finite(state, part.samples, rows, after)
         what = "a parameter" if math.isfinite(loss) else "the loss"
         message = (
             f"training diverged: {what} is not finite in epoch {state.epoch}, step {step}, layer "
@@ -100,23 +107,21 @@ class DivergenceGuard:
         )
         if state.together is not None:
             state.together.warnings.append((state, message))
-        else:
+        elif state.ranks.is_first:
             warnings.warn(message, DivergedWarning, stacklevel=stacklevel())
 
     def _copy_arrays(self, state: FitState) -> None:
         self.params[:] = state.params
         self.optimizer_state[...] = state.optimizer_state
 
-    def _restore_arrays(self, state: FitState) -> None:
-        state.params[:] = self.params
-        state.optimizer_state[...] = self.optimizer_state
 
-
-def _first_layer_not_finite(state: FitState, rows: Array, after: Array) -> int:
+def _first_layer_not_finite(state: FitState, samples: Samples, rows: Array, after: Array) -> int:
     """The first layer k with a value that is not finite: forward, backward, or in θ `after`."""
     own = state.ranks.own_rows(rows)[:MAX_TRACED_ROWS]
-    samples = state.train.rows(own if len(own) else np.zeros(1, dtype=np.int64)).dense()
-    traced = ignoring("all", trace, state.spec, state.params, samples.X, samples.Y)
+    traced: dict[str, Array] = {}
+    if len(samples.X):  # a rank may have no rows of a part
+        some = samples.rows(own if len(own) else np.zeros(1, dtype=np.int64)).dense()
+        traced = ignoring("all", trace, state.spec, state.params, some.X, some.Y)
     for name, value in {**traced, **state.spec.named(after)}.items():
         number = name.rpartition("_")[2]
         if number.isdigit() and not np.isfinite(value).all():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,21 +19,22 @@ from ffnn_fast._model.predictions import (
     has_score,
     score_metric,
 )
-from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast._runtime.sobolev import SobolevNetwork
 from ffnn_fast._scalars import as_bool, as_choice, as_float, as_generator, as_int
 from ffnn_fast._training import checkpoint_files, resuming
 from ffnn_fast._training.averaging import as_averaging
 from ffnn_fast._training.checkpoint import Checkpoint, as_checkpoint
 from ffnn_fast._training.distributed import DistributedNetwork, refuse_options
-from ffnn_fast._training.fit_data import FitData, as_fit_data
+from ffnn_fast._training.epoch_rows import EpochRows
+from ffnn_fast._training.figures import Validation
+from ffnn_fast._training.fit_data import as_fit_data
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.hyper_schedules import as_hyper_schedules
-from ffnn_fast._training.ranks import Ranks, as_ranks
+from ffnn_fast._training.ranks import Alone, Ranks, as_ranks
 from ffnn_fast._training.stopping import EarlyStopping, stop_below
 from ffnn_fast._training.types import PathLike
 from ffnn_fast.callbacks import as_callback
@@ -49,69 +50,95 @@ _arguments_of_options = attrgetter(
     "clip_value", "clip_norm", "max_norm", "frozen", "rate_factors", "decay_factors",
     "epsilon_factors", "checkpoint", "on_interrupt",
 )  # fmt: skip
+Array = np.ndarray
 IMMUTABLE = frozenset({bool, int, float, str, type(None)})
 
 
-def prepare(
-    bound: BoundNetwork, net_rng: np.random.Generator, X: Any, y: Any, request: FitRequest
-) -> FitState:
-    """The state of a fit at its start, or that of a checkpoint; see `ffnn_fast.Network.fit`.
+class Data(Protocol):
+    """The rows of a fit, checked."""
 
-    `net_rng` is the network's generator, used unless the request has one.
+    @property
+    def n(self) -> int:
+        """The number of rows to train on and to hold out."""
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as described there; nothing has been changed then.
-    """
-    samples = as_samples(bound.spec, X, y, sparse=request.derivatives is None)
-    return checked(bound, net_rng, samples, request).start(bound)
+    @property
+    def ranks(self) -> Alone:
+        """The processes of the fit."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are validation rows."""
+
+    def bound(self, bound: BoundNetwork) -> BoundNetwork:
+        """The network for these rows; TypeError or ValueError if it cannot take them."""
+
+    def split(
+        self, rng: np.random.Generator, draw: Callable[..., tuple[Array, Array]]
+    ) -> tuple[EpochRows, Validation | None]:
+        """Training and validation rows."""
 
 
 @dataclass(frozen=True)
 class CheckedFit:
-    """The arguments of a fit, all checked; nothing has been changed or drawn."""
+    """The arguments of a fit, all checked; nothing has been changed or drawn.
 
-    data: FitData
+    `rng` draws the dropout masks, and the orders of rows unless `order_rng` does.
+    """
+
+    data: Data
     options: FitOptions
     rng: np.random.Generator
     resume: PathLike | bool
+    order_rng: np.random.Generator | None = None
 
     def start(self, bound: BoundNetwork) -> FitState:
         """The state of the fit at its start, or that of a checkpoint."""
-        bound = bound.taking(self.data.samples.X)
-        if self.data.samples.derivatives is not None:
-            bound = SobolevNetwork.of(bound)
-        if isinstance(self.data.ranks, Ranks):
-            bound = _shared(bound, self.options, self.rng, self.data.ranks)
-        return _start(bound, self.data, self.options, self.rng, self.resume)
+        bound, ranks = self.data.bound(bound), self.data.ranks
+        generators = [self.rng, *([] if self.order_rng is None else [self.order_rng])]
+        if isinstance(ranks, Ranks):
+            bound = _shared(bound, self.options, generators, ranks)
+        before = [rng.bit_generator.state for rng in generators]
+        try:
+            return _start(bound, self.data, self.options, self.rng, generators[-1], self.resume)
+        except BaseException:
+            for rng, state in zip(generators, before, strict=True):
+                rng.bit_generator.state = state
+            raise
 
 
 def checked(
     bound: BoundNetwork, net_rng: np.random.Generator, samples: Samples, request: FitRequest
 ) -> CheckedFit:
-    """The arguments of a fit on checked samples; errors as `prepare`."""
-    spec, ranks = bound.spec, as_ranks(request.comm)
+    """The arguments of a fit on checked samples; errors as `ffnn_fast.Network.fit`."""
+    ranks = as_ranks(request.comm)
     if isinstance(ranks, Ranks):
         refuse_options(request)
-        _check_weights(request, ranks)
+        check_weights(request, ranks)
         ranks.take_shares(len(samples.X))
-    data = as_fit_data(spec, samples, request, ranks)
-    options = _checked_options(bound, data, request)
-    bound.taking(data.samples.X)  # raises for rows that the network cannot take
-    if data.samples.derivatives is not None:
-        bound.spec.require_plain("fit with derivatives")
-        options = replace(options, derivative_weight=data.samples.derivative_weight)
+    data = as_fit_data(bound.spec, samples, request, ranks)
+    fit = checked_data(bound, net_rng, data, request)
+    if data.samples.derivatives is None:
+        return fit
+    weight = data.samples.derivative_weight
+    return replace(fit, options=replace(fit.options, derivative_weight=weight))
+
+
+def checked_data(
+    bound: BoundNetwork, net_rng: np.random.Generator, data: Data, request: FitRequest
+) -> CheckedFit:
+    """The arguments of a fit on checked rows."""
+    options, ranks = _checked_options(bound, data, request), data.ranks
+    data.bound(bound)  # raises for rows that the network cannot take
     if isinstance(ranks, Ranks):
         options = replace(options, gradient_norm=False)
     if options.checkpoint and ranks.is_first:
-        spec.to_dict()  # raises if the description cannot be written
+        bound.spec.to_dict()  # raises if the description cannot be written
         checkpoint_files.check_target(options.checkpoint.path)
     rng = net_rng if request.rng is None else as_generator(request.rng, "rng")
     return CheckedFit(data, options, rng, request.resume)
 
 
-def _check_weights(request: FitRequest, ranks: Ranks) -> None:
+def check_weights(request: FitRequest, ranks: Ranks) -> None:
     """RuntimeError if not all ranks give weights, or other options of `Distributed`."""
     options = ranks.options
     ranks.check_same(
@@ -125,9 +152,9 @@ def _check_weights(request: FitRequest, ranks: Ranks) -> None:
 
 
 def _shared(
-    bound: BoundNetwork, options: FitOptions, rng: np.random.Generator, ranks: Ranks
+    bound: BoundNetwork, options: FitOptions, generators: list[np.random.Generator], ranks: Ranks
 ) -> BoundNetwork:
-    """The network with the parameters and the generator's state of the first rank.
+    """The network with the parameters and the generators' states of the first rank.
 
     RuntimeError if ranks have other networks or options.
     """
@@ -139,11 +166,12 @@ def _shared(
         | {**options.described(), "drop_last": options.drop_last}
     )
     ranks.broadcast(bound.params)
-    rng.bit_generator.state = ranks.from_first(rng.bit_generator.state)
+    for rng in generators:
+        rng.bit_generator.state = ranks.from_first(rng.bit_generator.state)
     return DistributedNetwork.of(bound, ranks)
 
 
-def _checked_options(bound: BoundNetwork, data: FitData, request: FitRequest) -> FitOptions:
+def _checked_options(bound: BoundNetwork, data: Data, request: FitRequest) -> FitOptions:
     """The options of a fit; those of the network's last one if all their arguments are equal.
 
     Options are kept only of arguments that cannot change.
@@ -211,36 +239,31 @@ def _as_options(spec: NetworkSpec, n: int, request: FitRequest) -> FitOptions:
 
 def _start(
     bound: BoundNetwork,
-    data: FitData,
+    data: Data,
     options: FitOptions,
     rng: np.random.Generator,
+    order_rng: np.random.Generator,
     resume: PathLike | bool,
 ) -> FitState:
     """The state of a fit at its start, or that of a checkpoint."""
     ranks = data.ranks
     content = ranks.from_first(_content(resume, options.checkpoint) if ranks.is_first else None)
-    before = rng.bit_generator.state
     if content is not None:
-        rng.bit_generator.state = resuming.rng_at_start(content, rng)
-    start = before if content is None else rng.bit_generator.state
-    try:
-        train, validation = data.split(rng, checkpoint_files.draw_of(content))
-        n = ranks.count(train.n)
-        options = replace(options, batch_size=n) if options.batch_size > n else options
-        seed = (
-            draw_dropout_seed(data.spec, rng) if content is None else resuming.dropout_seed(content)
-        )
-        if seed:
-            options = replace(options, rule=replace(options.rule, seed=seed))
-        state = FitState.new(bound, train, validation, options, rng, History(), ranks)
-        if options.schedules:
-            ignoring("over invalid", state.check_schedules)
-        state.rng_at_start = start
-        if content is not None:
-            resuming.restore(state, content)
-    except BaseException:
-        rng.bit_generator.state = before
-        raise
+        order_rng.bit_generator.state = resuming.rng_at_start(content, order_rng)
+    start = order_rng.bit_generator.state
+    rows, validation = data.split(order_rng, checkpoint_files.draw_of(content))
+    options = replace(options, batch_size=rows.n) if options.batch_size > rows.n else options
+    seed = draw_dropout_seed(bound.spec, rng)
+    if content is not None:
+        seed = resuming.dropout_seed(content)
+    if seed:
+        options = replace(options, rule=replace(options.rule, seed=seed))
+    state = FitState.new(bound, rows, validation, options, order_rng, History(), ranks)
+    if options.schedules:
+        ignoring("over invalid", state.check_schedules)
+    state.rng_at_start = start
+    if content is not None:
+        resuming.restore(state, content)
     return state
 
 
@@ -354,7 +377,7 @@ def _as_stopping_rules(
     return tuple(rules)
 
 
-def _check_monitors(options: FitOptions, data: FitData) -> None:
+def _check_monitors(options: FitOptions, data: Data) -> None:
     """ValueError if a rule monitors a figure that will not be recorded."""
     names = [metric.name for metric in options.metrics]
     known = ["loss", *names, "learning_rate", *options.schedules]

@@ -15,7 +15,10 @@ from ffnn_fast._model.predictions import labels
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.sparse_rows import SparseRows
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._runtime.sobolev import SobolevNetwork
 from ffnn_fast._scalars import as_float
+from ffnn_fast._training.epoch_rows import RowsInMemory
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast._training.sampling import class_weights, hold_out
@@ -57,8 +60,8 @@ class FitData:
 
     def split(
         self, rng: np.random.Generator, draw: Callable[..., tuple[Array, Array]] = hold_out
-    ) -> tuple[Samples, Samples | None]:
-        """Training and validation samples; draws from `rng` only if a fraction is held out.
+    ) -> tuple[RowsInMemory, Samples | None]:
+        """Training and validation rows; draws from `rng` only if a fraction is held out.
 
         Raises
         ------
@@ -68,12 +71,12 @@ class FitData:
         spec, rows, training = self.spec, self.rows, "the training rows"
         if self.validation_rows is not None:
             held = self._part(self.validation_rows, "the validation rows")
-            return self._part(rows, training), held
+            return self._training(rows, training), held
         if not self.fraction:
-            return self._part(rows, "" if rows is None else training), self.validation
+            return self._training(rows, "" if rows is None else training), self.validation
         Y = self.samples.Y if rows is None else self.samples.Y[rows]
         single = spec.task == "classification" and (spec.takes_labels or spec.n_outputs == 1)
-        train, out = draw(len(Y), self.fraction, rng, _classes(spec, Y) if single else None)
+        train, out = draw(len(Y), self.fraction, rng, classes_of(spec, Y) if single else None)
         if not len(out):
             by_class = ", since every class keeps a training row" if single else ""
             raise ValueError(
@@ -82,7 +85,15 @@ class FitData:
             )
         if rows is not None:
             train, out = rows[train], rows[out]
-        return self._part(train, training), self._part(out, "the held-out rows")
+        return self._training(train, training), self._part(out, "the held-out rows")
+
+    def bound(self, bound: BoundNetwork) -> BoundNetwork:
+        """The network for these samples; TypeError or ValueError if it cannot take them."""
+        bound = bound.taking(self.samples.X)
+        return bound if self.samples.derivatives is None else SobolevNetwork.of(bound)
+
+    def _training(self, which: Array | None, name: str) -> RowsInMemory:
+        return RowsInMemory(self._part(which, name), self.ranks)
 
     def _part(self, which: Array | None, name: str = "") -> Samples:
         """Some samples, or all, without a copy of X; the mean of their weights is 1."""
@@ -115,12 +126,12 @@ def as_fit_data(
         weight = ranks.all_rows(as_factors(request.sample_weight, n))
         weight = weight if spec.signed_weights else checked_weights(weight, len(weight))
     if request.class_weight is not None:
-        classes = ranks.all_rows(_classes(spec, samples.Y))
+        classes = ranks.all_rows(classes_of(spec, samples.Y))
         weight = _times_class_weight(classes, rows, weight, request.class_weight)
     validation = None
     if request.validation_data is not None and ranks.is_first:
         validation = as_samples(
-            spec, *_as_triple(request.validation_data), "validation ", sparse=True
+            spec, *as_triple(request.validation_data), "validation ", sparse=True
         )
     fraction = as_float(request.validation_fraction, "validation_fraction", 0, 1, "left")
     validation_rows = as_row_indices(request.validation_rows, n, "validation_rows")
@@ -178,13 +189,13 @@ def _times_class_weight(
     return product
 
 
-def _classes(spec: NetworkSpec, Y: Array) -> Array:
+def classes_of(spec: NetworkSpec, Y: Array) -> Array:
     """The class of each sample, (n,); `MISSING` where its target is NaN."""
     classes = labels(spec, Y)
     return classes if Y.ndim == 1 else np.where(np.isnan(Y).any(axis=1), MISSING, classes)
 
 
-def _as_triple(given: Any) -> tuple[Any, Any, Any]:
+def as_triple(given: Any) -> tuple[Any, Any, Any]:
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         raise TypeError("validation_data must be (X, y) or (X, y, sample_weight)")
     return given[0], given[1], given[2] if len(given) == 3 else None

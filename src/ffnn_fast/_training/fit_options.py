@@ -37,6 +37,7 @@ class FitOptions:
     max_time: float = math.inf
     on_interrupt: str = "raise"
     derivative_weight: float | None = None
+    blocks: Mapping[str, int] | None = None
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
 
     def described(self) -> dict[str, Any]:
@@ -49,6 +50,8 @@ class FitOptions:
             given["drop_last"] = True
         if self.derivative_weight is not None:
             given["derivatives"] = self.derivative_weight
+        if self.blocks is not None:
+            given["blocks"] = dict(self.blocks)
         if self.schedules:
             given["schedules"] = {name: described(one) for name, one in self.schedules.items()}
         return given | {

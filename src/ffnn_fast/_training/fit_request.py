@@ -20,6 +20,7 @@ from ffnn_fast._training.types import (
     RateLike,
     SchedulesLike,
 )
+from ffnn_fast.blocks import RowBlocks
 from ffnn_fast.optimizers import Factors
 
 
@@ -33,7 +34,7 @@ class FitRequest(NamedTuple):
     schedules: SchedulesLike
     rows: ArrayLike | None
     validation_rows: ArrayLike | None
-    validation_data: Sequence[ArrayLike | None] | None
+    validation_data: Sequence[ArrayLike | None] | RowBlocks | None
     validation_fraction: float
     sample_weight: ArrayLike | None
     derivatives: tuple[ArrayLike, float] | None

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._training.epoch_rows import EpochRows
+from ffnn_fast._training.figures import Validation
 from ffnn_fast._training.fit_options import FitOptions
 from ffnn_fast._training.hyper_schedules import HyperSchedules, Steps
 from ffnn_fast._training.ranks import ALONE, Alone
@@ -48,6 +49,8 @@ class FitState:
     ----------
     history : History
         The records of the completed epochs.
+    rows : EpochRows
+        The training rows.
     optimizer_state : ndarray of shape (slots, P)
         The state vectors of the step rule.
     schedule : Schedule
@@ -62,6 +65,10 @@ class FitState:
         The number of rows of this epoch that are completed.
     loss_sum : float
         The sum of their losses.
+    counted : int
+        The number of rows of this epoch before the current part.
+    metric_sums : dict of str to float
+        The sums of the metrics of these.
     seconds : float
         The time that their steps took.
     best_params : ndarray of shape (P,) or None
@@ -75,12 +82,12 @@ class FitState:
     ranks : Alone or Ranks
         The processes of the fit; numbers of rows are those of all ranks.
     rng_at_start, rng_at_epoch : mapping
-        States of the generator before the fit, and before the current epoch.
+        States of the generator before the fit, and before the current epoch; {} between epochs.
     """
 
     bound: BoundNetwork
-    train: Samples
-    validation: Samples | None
+    rows: EpochRows
+    validation: Validation | None
     options: FitOptions
     rng: np.random.Generator
     history: History
@@ -89,6 +96,8 @@ class FitState:
     epoch: int = 1
     position: int = 0
     loss_sum: float = 0.0
+    counted: int = 0
+    metric_sums: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     schedule_memory: Memory = field(default_factory=dict)
     stopping_memory: list[Memory] = field(default_factory=list)
@@ -112,8 +121,8 @@ class FitState:
     def new(
         cls,
         bound: BoundNetwork,
-        train: Samples,
-        validation: Samples | None,
+        rows: EpochRows,
+        validation: Validation | None,
         options: FitOptions,
         rng: np.random.Generator,
         history: History,
@@ -122,7 +131,7 @@ class FitState:
         """A fit at its start."""
         optimizer_state = np.zeros((options.rule.slots, len(bound.params)), bound.spec.dtype)
         return cls(
-            bound, train, validation, options, rng, history, optimizer_state,
+            bound, rows, validation, options, rng, history, optimizer_state,
             schedule_memory=options.schedule.new_memory(),
             stopping_memory=[rule.new_memory() for rule in options.stopping], ranks=ranks,
         )  # fmt: skip
@@ -140,7 +149,7 @@ class FitState:
     @property
     def n_rows(self) -> int:
         """The number of training rows."""
-        return self.ranks.count(self.train.n)
+        return self.rows.n
 
     @property
     def rows_per_epoch(self) -> int:
@@ -211,3 +220,4 @@ class FitState:
         """Count the current epoch as completed and recorded."""
         self.epoch += 1
         self.position, self.loss_sum, self.seconds = 0, 0.0, 0.0
+        self.counted, self.metric_sums, self.rng_at_epoch = 0, {}, {}

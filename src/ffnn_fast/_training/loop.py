@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import closing
 from time import perf_counter
 
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.arrays import all_finite
-from ffnn_fast._model.predictions import metric_values
-from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast._runtime.interrupts import Interrupts, in_background
+from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.checkpoint_files import CheckpointWriter
 from ffnn_fast._training.diagnostics import epoch_figures
 from ffnn_fast._training.divergence import DivergenceGuard
+from ffnn_fast._training.epoch_rows import Part
+from ffnn_fast._training.figures import metrics_of, validation_figures
 from ffnn_fast._training.fit_state import FitState
-from ffnn_fast._training.ranks import ALONE, Alone
+from ffnn_fast._training.unobserved_epochs import draw_order, is_unobserved, train_together
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.history import Record
-from ffnn_fast.metrics import Metric
 from ffnn_fast.schedules import Constant
 
 Array = np.ndarray
 CHUNK = 0.05  # seconds of steps, at most, between checks of signals, time limits and checkpoints
-MANY_ROWS = 1_000_000  # whose permutation takes some 10 ms
 
 
 def fit(state: FitState) -> None:
@@ -52,12 +50,13 @@ def _fit(state: FitState, interrupts: Interrupts) -> None:
     try:
         loop.notify("on_train_begin")
         while state.epoch <= state.options.epochs and not loop.is_stopped():
-            loop.epoch()
+            loop.epochs()
         state.stop("epochs")
         if state.history.stopped != "diverged":
             loop.checkpoints.write(state)
         _set_final_params(state)
         loop.keep_scratch()
+        state.ranks.end()
     except KeyboardInterrupt:
         state.history.stopped = "interrupted"
         loop.checkpoints.write(state)
@@ -83,9 +82,7 @@ class _Loop:
         self.chunk = state.ranks.from_first(chunk)
         constant = isinstance(state.schedule, Constant) and not options.schedules
         self.hyper = state.hyper(0, 1) if constant else None
-        rows = state.train.order
-        self.rows = np.arange(state.n_rows, dtype=np.int64) if rows is None else rows
-        self.order = self.rows[: state.rows_per_epoch]
+        self.together = steps // state.steps_per_epoch if constant and is_unobserved(state) else 1
 
     def keep_scratch(self) -> None:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
@@ -103,22 +100,28 @@ class _Loop:
         for callback in self.state.options.callbacks if to is None else to:
             getattr(callback, hook)(self.state, *args)
 
+    def epochs(self) -> None:
+        """Train one epoch, or as many as take the time of a chunk if nothing observes them."""
+        state = self.state
+        n = min(self.together, state.options.epochs + 1 - state.epoch)
+        if n < 2 or state.position > 0:
+            self.epoch()
+            return
+        state.check_cancelled()
+        if not train_together(state, n, self.work, self.divergence, self.interrupts):
+            self.together = 1
+        if perf_counter() > self.deadline:
+            state.stop("max_time")
+
     def epoch(self) -> None:
         """Train one epoch, or the rest of it, and record it."""
         state, options = self.state, self.state.options
         state.check_cancelled()
         if options.checkpoint:
             state.rng_at_epoch = state.rng.bit_generator.state
-        # One batch of all rows is the same in any order.
-        if options.shuffle and options.batch_size < state.n_rows:
-            shuffle, n = state.rng.permutation, state.n_rows
-            many = n > MANY_ROWS
-            order = in_background(shuffle, n, exit_waits=False) if many else shuffle(n)
-            order = order[: state.rows_per_epoch]
-            self.order = order if state.train.order is None else self.rows[order]
+        draw_order(state)
         if state.position == 0:
             self.notify("on_epoch_begin")
-        self.divergence.take_snapshot(state)
         run = state.bound.run
         record = run(options.batch_size, ignoring, "over invalid", self._steps_and_figures)
         if record is None:
@@ -140,31 +143,39 @@ class _Loop:
     def _steps_and_figures(self) -> Record | None:
         """The steps of an epoch, and its record; None if the fit ends before."""
         state, n = self.state, self.state.rows_per_epoch
-        while state.position < n:
-            if self._steps() or (state.position < n and self._is_over()):
-                return None
-        _average_epoch(state)
-        return {"epoch": state.epoch, "loss": state.loss_sum / n} | self._figures()
+        with closing(state.rows.parts(state.counted, n, state.options.batch_size)) as parts:
+            for part in parts:
+                self.divergence.take_snapshot(state)
+                while state.position < part.end:
+                    if self._steps(part) or (state.position < n and self._is_over()):
+                        return None
+                if part.end == n:
+                    _average_epoch(state)
+                    record: Record = {"epoch": state.epoch, "loss": state.loss_sum / n}
+                    return record | self._figures(part)
+                self._add_metrics(part)
+                del part  # which leaves its memory to the next
+        return None
 
-    def _steps(self) -> bool:
+    def _steps(self, part: Part) -> bool:
         """Make a chunk of steps; return whether the fit has diverged."""
         state, options, hold = self.state, self.state.options, self.interrupts.hold
         began = perf_counter()
-        rows = self.order[state.position : state.position + self.chunk]
+        rows = part.rows(state.position, self.chunk)
         n_steps = -(-len(rows) // options.batch_size)
         hyper = self.hyper if self.hyper is not None else state.hyper(state.t, n_steps)
         if self.per_batch:
             self.notify("on_batch_begin", rows, to=self.per_batch)
         try:
             loss = state.bound.train(
-                state.train, rows, options.batch_size, options.rule, hyper,
+                part.samples, rows, options.batch_size, options.rule, hyper,
                 state.optimizer_state, state.t, self.work, hold,
             )  # fmt: skip
             state.loss_sum += len(rows) * loss
             state.t += n_steps
             state.position += len(rows)
             state.seconds += perf_counter() - began
-            diverged = self.divergence.rolls_back(state, self.order, loss)
+            diverged = self.divergence.rolls_back(state, part, loss)
         finally:
             self.interrupts.release()
         if self.per_batch and not diverged:
@@ -180,16 +191,33 @@ class _Loop:
             self.checkpoints.within_epoch(self.state)
         return bool(self.state.history.stopped)
 
-    def _figures(self) -> Record:
+    def _add_metrics(self, part: Part) -> None:
+        """Add the metrics of a part, other than the last, to the sums of the epoch."""
+        state, n = self.state, len(part.order)
+        network, before = state.bound.on(state.evaluated_params()), state.metric_sums
+        found = metrics_of(network, part.samples, state.options.metrics, ranks=state.ranks)
+        self.interrupts.hold()
+        state.metric_sums = {name: before.get(name, 0.0) + n * found[name] for name in found}
+        state.counted = part.end
+        self.interrupts.release()
+
+    def _metrics(self, network: BoundNetwork, part: Part) -> Record:
+        """The metrics of an epoch, whose last part this is: the means over its rows."""
+        state = self.state
+        record = metrics_of(network, part.samples, state.options.metrics, ranks=state.ranks)
+        for name, total in state.metric_sums.items() if state.ranks.is_first else ():
+            record[name] = (total + len(part.order) * record[name]) / part.end
+        return record
+
+    def _figures(self, part: Part) -> Record:
         """The figures of an epoch other than its loss; metrics and validation of the first rank."""
         state, options = self.state, self.state.options
         params = state.evaluated_params()
         network = state.bound if params is state.params else state.bound.on(params)
-        record = _metrics(network, state.train, options.metrics, ranks=state.ranks)
+        record = self._metrics(network, part)
         if state.validation is not None:
-            record["val_loss"] = network.loss(state.validation)
-            record |= _metrics(network, state.validation, options.metrics, "val_")
-        record |= epoch_figures(state, self.order)
+            record |= validation_figures(network, state.validation, options.metrics)
+        record |= epoch_figures(state, part)
         if self.hyper is None:
             record["learning_rate"] = state.learning_rate
             record |= state.scheduled_values()
@@ -198,24 +226,6 @@ class _Loop:
         record["seconds"] = state.seconds
         record["samples_per_second"] = state.rows_per_epoch / max(state.seconds, 1e-9)
         return record
-
-
-def _metrics(
-    network: BoundNetwork,
-    samples: Samples,
-    metrics: Sequence[Metric],
-    prefix: str = "",
-    ranks: Alone = ALONE,
-) -> Record:
-    """The metrics on the samples of all ranks; no forward pass where there are none."""
-    if not metrics:
-        return {}
-    y_hat, targets = network.forward(samples.X, samples.order), samples.targets
-    y_hat, Y, weight = ranks.gathered(y_hat, targets.Y, targets.sample_weight)
-    if not ranks.is_first:
-        return {}
-    of_all = Samples(targets.X, Y, weight)
-    return metric_values(network.spec, y_hat, of_all, metrics, prefix)
 
 
 def _average_epoch(state: FitState) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_choice, as_int, convert_fields
 from ffnn_fast._text import quoted
+from ffnn_fast._training.shared_sums import SharedSums, shares_memory
 
 Array = np.ndarray
 Value = TypeVar("Value")
@@ -35,7 +36,8 @@ class Distributed:
         Each of its ranks calls `Network.fit` with rows of its own.
     reduction : {"fast", "ordered"}, default "fast"
         How the gradients of the ranks are added. "fast": by one ``Allreduce``, in an order that MPI
-        chooses; another number of ranks changes the rounding. "ordered": the rows are divided into
+        chooses, or by all ranks in shared memory if they are on one machine; another number of
+        ranks changes the rounding. "ordered": the rows are divided into
         `parts`, and their gradients are added pairwise in a fixed order; the result has the same
         bits on every number of ranks that divides `parts`.
     parts : int, default 8
@@ -44,7 +46,7 @@ class Distributed:
     accumulate : int, default 1
         For ``reduction="fast"``: the number of slices in which a rank computes the gradient of its
         rows of a batch, one after another, so that only the activations of a slice are in memory.
-        There is one ``Allreduce`` a step in any case.
+        There is one sum over ranks a step in any case.
     check_every : int, default 100
         The number of steps between comparisons of the ranks' parameters.
 
@@ -125,6 +127,10 @@ class Alone:
     """One process, which holds all rows."""
 
     is_first = True
+    rank, size = 0, 1
+
+    def take_counts(self, counts: Array) -> None:
+        """Take the numbers of rows of all processes, one for each."""
 
     def count(self, n: int) -> int:
         """The number of rows of all processes, of which this one has n."""
@@ -150,6 +156,9 @@ class Alone:
         """The value of the first process."""
         return value
 
+    def end(self) -> None:
+        """Return what the processes share, at the end of a fit."""
+
 
 ALONE = Alone()
 
@@ -158,11 +167,12 @@ ALONE = Alone()
 class Ranks(Alone):
     """The ranks of a communicator; the rows of all are those of rank 0, then of rank 1, and so on.
 
-    Every method but `own` and `own_rows` must be called by all ranks.
+    Every method but `own`, `own_rows` and `take_counts` must be called by all ranks.
     """
 
     options: Distributed
     starts: Array = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
+    shared: SharedSums | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.comm = self.options.comm
@@ -177,7 +187,7 @@ class Ranks(Alone):
         ValueError
             If the reduction is ordered and this rank has other rows than `Distributed.share`.
         """
-        self.starts = np.cumsum([0, *self.comm.allgather(n)], dtype=np.int64)
+        self.take_counts(self.comm.allgather(n))
         total = int(self.starts[-1])
         if self.options.reduction == "ordered":
             share = self.options.share(total)
@@ -187,6 +197,10 @@ class Ranks(Alone):
                     f"{share.start} to {share.stop} of {total}, it has {self._start} to "
                     f"{self._end}; Distributed.share gives them"
                 )
+
+    def take_counts(self, counts: Array) -> None:
+        """Take the numbers of rows of all processes, one for each."""
+        self.starts = np.cumsum([0, *counts], dtype=np.int64)
 
     def count(self, n: int) -> int:
         """The number of rows of all ranks."""
@@ -242,13 +256,26 @@ class Ranks(Alone):
         """Set an array to that of the first process."""
         self.comm.Bcast(array)
 
+    def share_sums(self, n: int, dtype: str) -> None:
+        """Add gradients of size n in shared memory from here on, where the ranks can."""
+        if shares_memory(self.comm, n, dtype):
+            self.shared = SharedSums(self.comm, n, dtype)
+
+    def end(self) -> None:
+        """Return shared memory, if there is some, at the end of a fit."""
+        if self.shared is not None:
+            self.shared.free()
+            self.shared = None
+
     def total(self, grads: list[Array]) -> Array:
         """The sum of the gradients of all pieces of all ranks, each of shape (P,).
 
         Ordered: pairwise, neighbours first. A rank's parts are a subtree of that sum, since their
-        number is a power of two.
+        number is a power of two. If the first is ``shared.own``, the sum is made in shared memory.
         """
         grad = pairwise(grads)
+        if self.shared is not None and grad is self.shared.own:
+            return self.shared.total()
         if self.options.reduction == "fast":
             from mpi4py import MPI
 

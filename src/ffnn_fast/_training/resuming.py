@@ -15,7 +15,7 @@ from ffnn_fast._model.arrays import all_finite
 from ffnn_fast._scalars import as_float, as_int, as_real
 from ffnn_fast._text import MOST, quoted, shortened
 from ffnn_fast._training.checkpoint import CheckpointError
-from ffnn_fast._training.checkpoint_files import ARRAYS, COUNTERS, Content, as_plain
+from ffnn_fast._training.checkpoint_files import ARRAYS, COUNTERS, OF_BLOCKS, Content, as_plain
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast.schedules import Memory
 
@@ -62,6 +62,7 @@ def restore(state: FitState, content: Content) -> None:
         best_epoch = _as_best_epoch(progress["best_epoch"], counters["epoch"])
         schedule_memory = _as_schedule_memory(progress["schedule"], counters["t"], state)
         stopping_memory = _as_stopping_memory(progress["stopping"], counters["epoch"], state)
+        counted, sums = _as_metric_sums(progress.get(OF_BLOCKS), counters["position"], state)
     _check_arrays(tensors, state, best_epoch is not None, counters["mean_of"] > 0)
     rng_state = _as_rng_state(progress["rng"], state.rng, "rng")
     start = _as_rng_state(progress["rng_at_start"], state.rng, "rng_at_start")
@@ -73,6 +74,7 @@ def restore(state: FitState, content: Content) -> None:
     for name, attribute in COUNTERS.items():
         setattr(state, attribute, counters[name])
     state.schedule_memory, state.stopping_memory = schedule_memory, stopping_memory
+    state.counted, state.metric_sums = counted, sums
     state.history.records[:] = records
     state.history.best_epoch = best_epoch
     state.history.stopped = "" if stopped in RESUMABLE else stopped
@@ -159,6 +161,21 @@ def _as_records(records: list[Any], epoch: int, state: FitState) -> list[dict[st
         for name in numbers & record.keys():
             as_real(record[name], f"{name} in record {number} of history")
     return records
+
+
+def _as_metric_sums(written: Any, position: int, state: FitState) -> tuple[int, dict[str, float]]:
+    """The sums of the metrics of the parts of an epoch that are done, and their number of rows."""
+    if written is None:
+        return 0, {}
+    if not isinstance(written, dict) or written.keys() != {"rows", "sums"}:
+        raise ValueError(f"{OF_BLOCKS} must have rows and sums, got {quoted(written)}")
+    rows = as_int(written["rows"], f"rows of {OF_BLOCKS}", 0, position)
+    sums = written["sums"]
+    if not isinstance(sums, dict):
+        raise TypeError(f"sums of {OF_BLOCKS} must be an object, got {quoted(sums)}")
+    names = [metric.name for metric in state.options.metrics]
+    _check_same("other metrics, in the middle of an epoch", list(sums), names)
+    return rows, {name: as_real(value, f"{name} of {OF_BLOCKS}") for name, value in sums.items()}
 
 
 def _as_text(value: Any, name: str) -> str:

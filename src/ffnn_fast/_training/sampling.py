@@ -95,8 +95,16 @@ def class_weights(weight: Any, labels: Array) -> Array:
         If `weight` is neither, or has a label that no row has.
     """
     classes, where, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return weights_of_classes(weight, classes, counts)[where]
+
+
+def weights_of_classes(weight: Any, classes: Array, counts: Array) -> Array:
+    """The weight of each class, (c,) float64, of sorted classes with so many rows each.
+
+    `weight` and errors as `class_weights`.
+    """
     if isinstance(weight, str) and weight == "balanced":
-        return (len(labels) / (len(classes) * counts))[where]
+        return counts.sum() / (len(classes) * counts)
     if not isinstance(weight, Mapping):
         raise TypeError(f"class_weight must be 'balanced' or a mapping, got {weight!r}")
     known = set(classes.tolist())
@@ -107,4 +115,4 @@ def class_weights(weight: Any, labels: Array) -> Array:
         as_float(weight.get(label, 1.0), f"class_weight[{label!r}]", closed="left")
         for label in classes.tolist()
     ]
-    return np.array(given)[where]
+    return np.array(given)

@@ -43,7 +43,7 @@ def run(options: EvaluateOptions) -> int:
     """Evaluate the model and show the results; returns the exit code."""
     from ffnn_fast.cli.evaluation import report_files
     from ffnn_fast.cli.evaluation.report import Report
-    from ffnn_fast.cli.evaluation.stored_scores import stored_scores
+    from ffnn_fast.cli.evaluation.stored_scores import plain_scores, stored_scores
     from ffnn_fast.cli.evaluation.tables import tables
     from ffnn_fast.cli.trained_models import load_trained
     from ffnn_fast.cli.training import comparing
@@ -66,7 +66,10 @@ def run(options: EvaluateOptions) -> int:
     found = comparing.all_scores(evaluation, baselines)
     results = comparing.results_table(found, on)
     if options.json:
-        write_line(json.dumps(_plain(evaluation, found)))
+        plain = _plain(evaluation, found)
+        if in_training := plain_scores(model.summary):
+            plain["training"] = in_training
+        write_line(json.dumps(plain))
     else:
         for note in note_unknown(targets, target, options.data):
             write_line(note)

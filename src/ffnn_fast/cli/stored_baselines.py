@@ -1,4 +1,4 @@
-"""The linear model and the constant beside a model, in its file: they score other rows too."""
+"""The simple models beside a model, in its file: they score other rows too."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
-MOST = 100_000  # coefficients that a file holds
+MOST = 100_000  # coefficients, and nodes of trees, that a file holds
 FARTHEST = 20.0  # deviations: values beyond them count as these, in a model of classes
 PIECE = 1 << 16  # rows that are encoded at a time
-KEYS = {"linear", "constant", "encoding"}
+KEYS, TREES = {"linear", "constant", "encoding"}, "trees"  # the last in files that have them
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class LinearModel:
         a -= a.max(axis=1, keepdims=True)
         np.exp(a, out=a)
         return np.asarray(a / a.sum(axis=1, keepdims=True))
+
+    @property
+    def size(self) -> int:
+        """The number of coefficients."""
+        return self.W.size
 
     def to_dict(self) -> dict[str, Any]:
         """The model as plain JSON values."""
@@ -82,25 +87,28 @@ class StoredBaselines:
     linear : dict or None
         `LinearModel.to_dict`; None if there is none, or it is too large.
     encoding : str
-        The preprocessing whose inputs the linear model takes, as JSON text; empty: the model's.
+        The preprocessing whose inputs these models take, as JSON text; empty: the model's.
+    trees : dict or None
+        `BoostedTrees.to_dict`; None if there are none, or too many.
     """
 
     constant: Array
     linear: dict[str, Any] | None = None
     encoding: str = ""
+    trees: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """The models as JSON text."""
-        plain = {
+        plain: dict[str, Any] = {
             "constant": self.constant.tolist(), "linear": self.linear, "encoding": self.encoding,
         }  # fmt: skip
-        return json.dumps(plain)
+        return json.dumps(plain if self.trees is None else plain | {TREES: self.trees})
 
     @classmethod
     def from_json(cls, text: str, n_classes: int) -> StoredBaselines:
         """The inverse of `to_json`; raises ValueError for anything else."""
         plain = json.loads(text)
-        if not isinstance(plain, dict) or plain.keys() != KEYS:
+        if not isinstance(plain, dict) or plain.keys() - {TREES} != KEYS:
             raise ValueError(f"the baselines must have the keys {sorted(KEYS)}")
         try:
             constant = np.array(plain["constant"], np.float64)
@@ -110,16 +118,16 @@ class StoredBaselines:
             raise ValueError("the constant does not fit the target")
         if not isinstance(plain["encoding"], str):
             raise ValueError("the encoding must be text")
-        return cls(constant, plain["linear"], plain["encoding"])
+        return cls(constant, plain["linear"], plain["encoding"], plain.get(TREES))
 
 
-def linear_outputs(
-    model: LinearModel,
+def outputs(
+    model: Callable[[Array], Array],
     encoded: Callable[[Mapping[str, Array]], Array],
     columns: Mapping[str, Array],
     n: int,
 ) -> Array:
-    """What a linear model gives for n rows of typed columns, some encoded at a time."""
+    """What a simple model gives for n rows of typed columns, some encoded at a time."""
     parts = []
     for start in range(0, n, PIECE):
         rows = slice(start, start + PIECE)

@@ -50,6 +50,7 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     _check_outputs(options, [data], [output, page])
     if note:
         write_line(note)
+    from ffnn_fast.cli.evaluation import stored_scores
     from ffnn_fast.cli.training import outcome
     from ffnn_fast.cli.training.model_choice import TABULAR
 
@@ -64,11 +65,8 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     scores = trained.scores(baselines)
     results = trained.results(scores)
     judged = trained.cross_validation(options.reporting.baseline)
-    for row in judged[1:]:
-        text = ", ".join(
-            f"{name} {value}" for name, value in zip(judged[0][1:], row[1:], strict=True)
-        )
-        trained.training[f"{judged[0][0]}, {row[0]}"] = text
+    if judged:
+        trained.training.update(stored_scores.summarised_folds(judged, trained.parts))
     if baselines or judged:
         trained.save(output, results, trained.stored(baselines))
     _show(trained, results)

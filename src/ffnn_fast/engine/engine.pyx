@@ -50,6 +50,7 @@ from ffnn_fast.engine.plan cimport (
     HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, outputs_only, plan_t, step_t,
 )
 from ffnn_fast.engine.plan_of_spec cimport plan_of_spec, release_plan
+from ffnn_fast.engine.random_order cimport shuffle_array
 from ffnn_fast.engine.row_calls cimport converted, described, finite_numbers, is_row, predict_either
 from ffnn_fast.engine.step_rule cimport read_rule
 from ffnn_fast.engine.team_calls cimport (
@@ -283,13 +284,13 @@ def loss_many(Plan plan, params, X, Y, sample_weight, values, work):
             )
 
 
-def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None):
+def loss_gradient(Plan plan, params, X, Y, sample_weight, grad, work, mask=None, order=None):
     """The same value, and grad := ∇θ, (P,), laid out like params."""
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
     cdef sparse_t sparse
     cdef batch_t batch = _inputs(plan, X, &sparse)
-    batch = batch_with_targets(c, batch, Y, sample_weight, None, plan.typenum)
+    batch = batch_with_targets(c, batch, Y, sample_weight, order, plan.typenum)
     cdef step_t step = _masked_step(plan, mask, True)
     cdef void* g = vector(grad, plan.typenum, c.P, "grad", True)
     cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n))
@@ -379,6 +380,11 @@ def parameter_jacobian(Plan plan, params, X, J, work):
     parameter_jacobians_of_arrays(
         c, plan.typenum, params, &batch, J, work, plan.n_threads, threads
     )
+
+
+def shuffle(rng, rows):
+    """``rng.shuffle(rows)``, rows (n,) int64: the same draws and order, without the GIL."""
+    shuffle_array(rng, rows)
 
 
 def train_epoch(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn_fast._model.predictions import LEAST_PROBABILITY
 from ffnn_fast.network import Network
 from ffnn_fast.onnx._estimators import add_label
 from ffnn_fast.onnx._graph import ML, Graph
@@ -17,7 +18,6 @@ from ffnn_fast.onnx._graph import ML, Graph
 DOUBLE = "float64"  # of encoding and calibration
 CLIP = 3.0  # inputs lie in (−3, 3)
 FARTHEST = 1e15  # beyond it clipped inputs have the limit, and a square would overflow
-SMALLEST = 1e-30  # a probability of which the logarithm is taken
 Layers = Callable[[Network, str], str]  # ŷ of a network from its inputs
 
 
@@ -86,7 +86,7 @@ def _codes(graph: Graph, levels: tuple[str, ...], value: str) -> str:
 
 def _probabilities(graph: Graph, model: Any, y_hat: str) -> str:
     """softmax(log ŷ / T) of each column of labels, side by side."""
-    least = graph.constant(np.float32(SMALLEST), DOUBLE)
+    least = graph.constant(np.float32(LEAST_PROBABILITY), DOUBLE)
     logits = graph.add("Log", graph.add("Max", graph.cast(y_hat, DOUBLE), least))
     if not isinstance(model.classes_, list):
         return _softmax(graph, logits, model.temperature_)

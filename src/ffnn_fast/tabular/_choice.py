@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import softmax
 
+from ffnn_fast._model.predictions import LEAST_PROBABILITY
 from ffnn_fast.callbacks import Callback, FitView
 from ffnn_fast.history import Record
 from ffnn_fast.network import Network
@@ -24,7 +25,6 @@ from ffnn_fast.tabular._calibration import temperature_of
 from ffnn_fast.tabular._members import Member, Rows, out_of_fold
 
 Array = np.ndarray
-SMALLEST = 1e-30  # a float32 probability of which the logarithm is taken
 SHARES = (0, 1, 2, 4, 8)  # linear models for each 8 members
 CLEAR = 0.5  # standard errors by which networks must improve on linear models of values
 
@@ -145,7 +145,7 @@ def _group(members: list[Member], rows: Rows, widths: tuple[int, ...]) -> _Group
     if members[0].net.spec.output != "softmax":
         return _Group(members, y_hat)
     known = ~np.isnan(y_hat[:, 0])
-    part, logits = rows.part(known), np.log(np.maximum(y_hat, SMALLEST), dtype=np.float64)
+    part, logits = rows.part(known), np.log(np.maximum(y_hat, LEAST_PROBABILITY), dtype=np.float64)
     T = np.ones(sum(widths))
     for own, labels in _heads(part.y, widths):
         T[own] = temperature_of(logits[known, own], labels, part.weight)
@@ -173,7 +173,7 @@ def _losses(y_hat: Array, rows: Rows, widths: tuple[int, ...]) -> Array:
     each = np.zeros(len(y_hat))
     for own, labels in _heads(rows.y, widths):
         true = y_hat[:, own][np.arange(len(labels)), labels]
-        each -= np.log(np.maximum(true, SMALLEST), dtype=np.float64)
+        each -= np.log(np.maximum(true, LEAST_PROBABILITY), dtype=np.float64)
     return each
 
 

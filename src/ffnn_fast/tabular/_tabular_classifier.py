@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from ffnn_fast._model.predictions import LEAST_PROBABILITY
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_int
 from ffnn_fast._text import quoted
@@ -20,7 +21,6 @@ from ffnn_fast.tabular._members import Rows
 from ffnn_fast.tabular._tabular_estimator import BaseTabular
 
 Array = np.ndarray
-SMALLEST = 1e-30  # a float32 probability of which the logarithm is taken
 Probabilities = Array | list[Array]
 
 
@@ -182,7 +182,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
         With q = softmax(log ŷ / T) of the column's outputs: ∂q_c/∂ŷ_j = q_c (δ_cj − q_j) / (T ŷ_j).
         """
-        y_hat = np.maximum(y_hat, SMALLEST)
+        y_hat = np.maximum(y_hat, LEAST_PROBABILITY)
         q = self._predicted(y_hat)[:, own]
         T = self._temperatures[own][0]
         slopes = np.zeros(y_hat.shape)
@@ -235,7 +235,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return self._labels.widths
 
     def _calibrate(self, y_hat: Array, rows: Rows, of_bag: Array) -> None:
-        logits = self._labels.split(np.log(np.maximum(y_hat, SMALLEST)))
+        logits = self._labels.split(np.log(np.maximum(y_hat, LEAST_PROBABILITY)))
         labels = rows.y.reshape(len(rows.y), -1).T
         self._T = [temperature_of(*pair, rows.weight) for pair in zip(logits, labels, strict=True)]
         self._set_temperatures()
@@ -248,7 +248,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self._temperatures = np.repeat(self._T, self._labels.widths)
 
     def _predicted(self, y_hat: Array) -> Array:
-        logits = np.log(np.maximum(y_hat, SMALLEST), dtype=np.float64)
+        logits = np.log(np.maximum(y_hat, LEAST_PROBABILITY), dtype=np.float64)
         logits /= self._temperatures
         if self._labels.form == ONE:
             return _softmax(logits)

@@ -36,6 +36,7 @@ def html_report(report: Report) -> str:
         results=report.results,
         remarks=report.remarks,
         cross_validation=report.cross_validation,
+        parts=report.parts,
         columns=_columns(report),
         figures=_figures(report),
         per_class=per_class(evaluation) if evaluation.is_classification else None,

@@ -49,6 +49,8 @@ class Report:
         Sentences below the results.
     cross_validation : list of tuple of str
         A table of scores over folds; may be empty.
+    parts : str
+        What the folds hold, if they are not random.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Report:
     importances: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     cross_validation: Table = field(default_factory=list)
+    parts: str = ""
 
 
 @dataclass(frozen=True)

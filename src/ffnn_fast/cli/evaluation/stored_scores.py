@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
+from ffnn_fast.cli.evaluation.scoring import HEADS
 from ffnn_fast.cli.evaluation.tables import Table
 
-BASELINE = re.compile(r"baseline (.+) (on the \d+ (?:held-out|training) rows)")
+WHERE = r"on the \d+ (?:held-out|training) rows"
+BASELINE = re.compile(rf"baseline (.+) ({WHERE})")
+FIGURE = re.compile(rf"(.+) ({WHERE})")
+OF_FOLDS = re.compile(r"(\d+)-fold cross-validation(?:, (.+))?")
+MEAN = re.compile(r"(.+?) (\S+) ± (\S+)(?: \((\d+) folds\))?")
+NAMES = {shown: name for name, shown in HEADS.items()}
 
 
 def summarised(results: Table) -> dict[str, str]:
@@ -15,10 +23,15 @@ def summarised(results: Table) -> dict[str, str]:
     (where, *names), network, *baselines = results
     found = {f"{name} {where}": value for name, value in zip(names, network[1:], strict=True)}
     for baseline, *values in baselines:
-        scores = zip(names, values, strict=True)
-        text = ", ".join(f"{name} {value}" for name, value in scores if value)
-        found[f"baseline {baseline} {where}"] = text
+        found[f"baseline {baseline} {where}"] = _in_one(names, values)
     return found
+
+
+def summarised_folds(judged: Table, parts: str) -> dict[str, str]:
+    """The scores of each model over folds in one text, and what the folds hold."""
+    (head, *names), *rows = judged
+    found = {f"{head}, {model}": _in_one(names, values) for model, *values in rows}
+    return ({head: parts} if parts else {}) | found
 
 
 def stored_scores(summary: Mapping[str, str]) -> Table:
@@ -38,3 +51,50 @@ def stored_scores(summary: Mapping[str, str]) -> Table:
         ("network", *(own[name] for name in names)),
         *((name, *(row.get(one, "") for one in names)) for name, row in rows.items()),
     ]
+
+
+def plain_scores(summary: Mapping[str, str]) -> dict[str, Any]:
+    """The scores of the training for JSON, those over folds too: numbers as the summary has them.
+
+    ``rows`` says which rows they are of; ``scores`` and ``cross_validation`` have them by model.
+    """
+    found: dict[str, Any] = {}
+    scores: dict[str, dict[str, float | None]] = {}
+    folds: dict[str, Any] = {}
+    for key, text in summary.items():
+        if match := BASELINE.fullmatch(key):
+            parts = (one.rpartition(" ") for one in text.split(", "))
+            scores[match[1]] = {NAMES.get(name, name): _number(value) for name, _, value in parts}
+        elif match := FIGURE.fullmatch(key):
+            found["rows"] = match[2].removeprefix("on ")
+            scores.setdefault("network", {})[NAMES.get(match[1], match[1])] = _number(text)
+        elif match := OF_FOLDS.fullmatch(key):
+            folds["folds"] = int(match[1])
+            if match[2]:
+                folds.setdefault("scores", {})[match[2]] = _means(text)
+            else:
+                folds["parts"] = text
+    found |= {"scores": scores} if scores else {}
+    return found | ({"cross_validation": folds} if folds else {})
+
+
+def _number(text: str) -> float | None:
+    """A number; None for one that is not finite, which JSON does not have."""
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def _means(text: str) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation by score."""
+    found = {}
+    for match in filter(None, map(MEAN.fullmatch, text.split(", "))):
+        of_some = {"folds": int(match[4])} if match[4] else {}
+        found[NAMES.get(match[1], match[1])] = {
+            "mean": _number(match[2]), "std": _number(match[3]), **of_some,
+        }  # fmt: skip
+    return found
+
+
+def _in_one(names: list[str], values: list[str]) -> str:
+    """Scores by name in one text, without those that have no value."""
+    return ", ".join(f"{n} {value}" for n, value in zip(names, values, strict=True) if value)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
+from ffnn_fast import DivergedWarning
 from ffnn_fast._training.ranks import Distributed, world
 from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.output import BAD_INPUT, CommandError
@@ -77,6 +79,25 @@ def together() -> Distributed | None:
         return None
     start.agree(None)
     return Distributed(start.comm)
+
+
+@contextlib.contextmanager
+def divergence_of_all(comm: Distributed | None) -> Iterator[None]:
+    """A context in which a divergence, by which the training of all ranks ends, is no error of one
+    of them; at its end rank 0 raises the DivergedWarning, and the others _OtherRankError.
+    """
+    if comm is None:
+        yield
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DivergedWarning)
+        yield
+    diverged = [one for one in caught if issubclass(one.category, DivergedWarning)]
+    for one in caught:
+        if one not in diverged:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if comm.comm.bcast(bool(diverged)):
+        raise DivergedWarning(str(diverged[0].message)) if diverged else _OtherRankError
 
 
 class _Start:

@@ -92,7 +92,8 @@ class Split:
         Integer(2),
         "cross-validation: also train a model for each of K parts of the training rows, without "
         "that part, and show mean and standard deviation of the scores; the model file is that of "
-        "all training rows",
+        "all training rows. With --group-column the parts hold whole groups; with --time-column or "
+        "--no-shuffle each model is trained on the rows before the part",
         metavar="K",
     )
     time_column: str | None = option(

@@ -19,7 +19,7 @@ from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
 from ffnn_fast.cli.training import building
-from ffnn_fast.cli.training.by_ranks import together
+from ffnn_fast.cli.training.by_ranks import divergence_of_all, together
 from ffnn_fast.cli.training.choice_settings import LEVENBERG_MARQUARDT
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.simple_models import quiet_packages
@@ -139,7 +139,7 @@ def _step(
     comm = together()
     own = slice(None) if comm is None else comm.share(len(X))
     first = comm is None or comm.comm.rank == 0
-    with progress("training", arguments["epochs"]) as show:
+    with divergence_of_all(comm), progress("training", arguments["epochs"]) as show:
         history = network.fit(
             X[own],
             y[own],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
-from ffnn_fast._training.sampling import hold_out
 from ffnn_fast.cli.evaluation.scoring import as_cells
 from ffnn_fast.cli.evaluation.tables import Table
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.training.splitting import Arrangement, needs_validation
 from ffnn_fast.cli.training.train_options import Checkpoints, TrainOptions
 from ffnn_fast.cli.training.training_table import TrainingTable
 
@@ -28,38 +29,159 @@ def of_folds(options: TrainOptions) -> TrainOptions:
     )
 
 
-def check_folds(found: TrainingTable, k: int) -> None:
-    """Raise CommandError if there are too few rows."""
-    n = len(found.train) + len(found.validation)
-    if n < LEAST * k:
-        raise CommandError(f"--cv {k} needs at least {LEAST * k} rows to train on, got {n}")
+def folds(found: TrainingTable, options: TrainOptions) -> list[TrainingTable]:
+    """The table K times, each time with another part of its training rows as test rows.
 
+    Random parts are stratified by class; a row whose class no other row has always trains. Groups
+    are not divided. By time, the rows are K + 1 consecutive parts: all but the first are test rows
+    once, and those before them train. The share of the validation rows stays.
 
-def folds(found: TrainingTable, k: int, seed: int) -> list[TrainingTable]:
-    """The table k times, each time with another part of its training rows as test rows.
-
-    The parts are stratified by class; a row whose class no other row has always trains. The share
-    of the validation rows stays.
+    Raises
+    ------
+    CommandError
+        If there are too few rows, groups or times, or a part cannot be trained or judged.
     """
-    rng = np.random.default_rng(seed)
+    k = options.split.cv or 0
+    rng = np.random.default_rng(options.training.seed)
     rows = np.sort(np.concatenate([found.train, found.validation]))
     share = len(found.validation) / len(rows)
-    labels = found.values if found.target.task == "classification" else None
-    order = rng.permutation(len(rows))
+    labels = found.values[rows] if found.target.task == "classification" else None
+    arranged = found.arranged.part(rows)
+    made = []
+    for rest, test in _parts(arranged, len(rows), k, labels, rng):
+        of_class = None if labels is None else labels[rest]
+        train, validation = arranged.part(rest).hold_out(len(rest), share, rng, of_class)
+        train, validation = rest[train], rest[validation]
+        made.append(replace(found, train=rows[train], validation=rows[validation], test=rows[test]))
+    for i, one in enumerate(made, 1):
+        _check(one, f"--cv {k}: part {i} leaves", options)
+    return made
+
+
+def _parts(
+    arranged: Arrangement, n: int, k: int, labels: Array | None, rng: np.random.Generator
+) -> list[tuple[Array, Array]]:
+    """Rows to train on, and to be scored, of n: k times."""
+    times, groups, by = arranged.times, arranged.groups, f" of {arranged.shown!r}"
+    least = LEAST * (k + 1 if times is not None else k)
+    if n < least:
+        raise CommandError(f"--cv {k} needs at least {least} rows to train on, got {n}")
+    if times is not None:
+        _check_number(k, k + 1, len(np.unique(times)), f"different values{by}")
+        return _by_time(times, k)
+    if groups is not None:
+        _check_number(k, k, len(np.unique(groups)), f"groups{by}")
+        return _by_groups(groups, k, rng)
+    return _at_random(n, k, labels, rng)
+
+
+def _check_number(k: int, least: int, n: int, what: str) -> None:
+    """Raise CommandError if the rows to train on have fewer than the least number."""
+    if n >= least:
+        return
+    possible = n - (least - k)
+    use = f"use --cv {possible}" if possible > 1 else "leave out --cv"
+    raise CommandError(
+        f"--cv {k} needs at least {least} {what} in the rows to train on, got {n}; {use}"
+    )
+
+
+def _check(part: TrainingTable, leaves: str, options: TrainOptions) -> None:
+    """Raise CommandError if a model cannot be trained on the rows of a part."""
+    advice = "use another K, or leave out --cv"
+    if len(part.train) < LEAST:
+        raise CommandError(f"{leaves} {len(part.train)} rows to train on; {advice}")
+    if needs_validation(options.stopping, options.training) and not len(part.validation):
+        raise CommandError(f"{leaves} no rows to validate on; {advice}")
+    classes = set(part.values[part.train].tolist()) if part.target.classes else set()
+    if len(classes) == 1:
+        raise CommandError(
+            f"{leaves} rows of the class {min(classes)!r} only to train on; {advice}"
+        )
+
+
+def _at_random(
+    n: int, k: int, labels: Array | None, rng: np.random.Generator
+) -> list[tuple[Array, Array]]:
+    order, every = rng.permutation(n), np.arange(n)
     if labels is not None:
-        _, codes = np.unique(labels[rows], return_inverse=True)
+        _, codes = np.unique(labels, return_inverse=True)
         order = order[np.argsort(codes[order], kind="stable")]
     made = []
     for i in range(k):
-        test = np.sort(rows[order[i::k]])
-        rest = np.setdiff1d(rows, test, assume_unique=True)
+        test = np.sort(order[i::k])
         if labels is not None:
+            rest = np.setdiff1d(every, test, assume_unique=True)
             test = test[np.isin(labels[test], labels[rest])]
-            rest = np.setdiff1d(rows, test, assume_unique=True)
-        of_class = None if labels is None else labels[rest]
-        train, validation = hold_out(len(rest), share, rng, of_class)
-        made.append(replace(found, train=rest[train], validation=rest[validation], test=test))
-    return [one for one in made if len(one.test)]
+        made.append((np.setdiff1d(every, test, assume_unique=True), test))
+    return [(rest, test) for rest, test in made if len(test)]
+
+
+def _by_groups(groups: Array, k: int, rng: np.random.Generator) -> list[tuple[Array, Array]]:
+    """Each group goes to the part with the fewest rows so far, the largest group first."""
+    _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    shuffled = rng.permutation(len(sizes))
+    part_of, counts = np.zeros(len(sizes), np.int64), np.zeros(k, np.int64)
+    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        part_of[group] = counts.argmin()
+        counts[part_of[group]] += sizes[group]
+    of_row = part_of[place]
+    return [(np.flatnonzero(of_row != i), np.flatnonzero(of_row == i)) for i in range(k)]
+
+
+def _by_time(times: Array, k: int) -> list[tuple[Array, Array]]:
+    """k + 1 parts of nearly equal size; equal times are in one part."""
+    _, place, sizes = np.unique(times, return_inverse=True, return_counts=True)
+    before = np.cumsum(sizes) - sizes  # rows before each time
+    ends = [0]
+    for i in range(1, k + 1):
+        possible = np.arange(ends[-1] + 1, len(sizes) - (k - i))
+        distance = np.abs(before[possible] - i * len(times) / (k + 1))
+        ends.append(int(possible[distance.argmin()]))
+    ends.append(len(sizes))
+    return [
+        (np.flatnonzero(place < begin), np.flatnonzero((begin <= place) & (place < end)))
+        for begin, end in pairwise(ends[1:])
+    ]
+
+
+def described(found: TrainingTable, parts: Sequence[TrainingTable]) -> str:
+    """What the parts of rows are, if they are not random, and which rows are never scored."""
+    arranged = found.arranged
+    if arranged.groups is not None:
+        counts = [str(len(np.unique(arranged.groups[one.test]))) for one in parts]
+        return f"the parts hold whole groups of {arranged.shown!r} ({', '.join(counts)} groups)"
+    if arranged.times is None:
+        return ""
+    first = np.concatenate([parts[0].train, parts[0].validation])
+    by = f"by {arranged.shown!r}" if arranged.shown else "in the order of the file"
+    last = int(first[np.argmax(arranged.times[first])])
+    return (
+        f"the parts follow each other {by}, and each model is trained on the rows before the part "
+        f"that it is scored on; the first {len(first)} rows, up to {_moment(found, last)}, are "
+        "never scored"
+    )
+
+
+def shown(part: TrainingTable) -> str:
+    """The rows of one part, in words."""
+    followed = f"{len(part.validation)} to validate, " if len(part.validation) else ""
+    counts = f"{len(part.train)} rows to train on, {followed}{len(part.test)} to score"
+    times = part.arranged.times
+    if times is None:
+        return counts
+    order = part.test[np.argsort(times[part.test], kind="stable")]
+    begin, end = (_moment(part, int(row)) for row in order[[0, -1]])
+    return f"{counts} ({begin}{f' to {end}' if end != begin else ''})"
+
+
+def _moment(found: TrainingTable, row: int) -> str:
+    """The time of a row as the file has it, or its line."""
+    table, place, name = found.table, int(found.rows[row]), found.arranged.shown
+    if not name:
+        return f"{table.unit} {table.lines[place]}"
+    cell = table.cells[name][place]
+    return cell if isinstance(cell, str) else f"{cell:.15g}"
 
 
 def scores_table(found: Sequence[Mapping[str, Mapping[str, float]]]) -> Table:
@@ -77,7 +199,8 @@ def scores_table(found: Sequence[Mapping[str, Mapping[str, float]]]) -> Table:
             if len(values) > 1:
                 _, (mean,) = as_cells({name: float(np.mean(values))})
                 _, (spread,) = as_cells({name: float(np.std(values, ddof=1))})
-                cells.append(f"{mean} ± {spread}")
+                some = f" ({len(values)} folds)" if len(values) < len(found) else ""
+                cells.append(f"{mean} ± {spread}{some}")
             else:
                 cells.append("")
         rows.append((model, *cells))

@@ -18,6 +18,7 @@ from ffnn_fast.cli.training import building, comparing, fitting, folds, preparin
 from ffnn_fast.cli.training.fitting import library_errors
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.simple_models import (
+    HGB,
     LINEAR,
     Baseline,
     EncodedRows,
@@ -68,6 +69,8 @@ class Outcome:
         ``encoding()`` is the preprocessing of the simple models as JSON text; empty: the model's.
     fold_outcomes : callable
         ``fold_outcomes()`` trains a model for each fold of ``--cv``.
+    parts : str
+        What the folds hold, if they are not random.
     """
 
     network: Network
@@ -84,6 +87,7 @@ class Outcome:
     losses: Sequence[float] = ()
     encoding: Callable[[], str] = str
     fold_outcomes: Callable[[], Iterator[Outcome]] = lambda: iter(())
+    parts: str = ""
 
     def baselines(self, kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
         """Simple models for the same rows, the best constant too, and notes on those left out."""
@@ -93,15 +97,19 @@ class Outcome:
         return found | constants(self.known, self.evaluation), notes
 
     def stored(self, baselines: Mapping[str, Baseline]) -> str:
-        """The constant and the linear model as JSON text, for the model file."""
+        """The constant, the linear model and the trees as JSON text, for the model file."""
         if not baselines:
             return ""
-        constant, model = constant_of(self.known, self.evaluation), None
-        if LINEAR in baselines:
-            model = baselines[LINEAR].model
-        if model is None or model.W.size > MOST:
-            return StoredBaselines(constant).to_json()
-        return StoredBaselines(constant, model.to_dict(), self.encoding()).to_json()
+        kept = {
+            name: one.model.to_dict()
+            for name, one in baselines.items()
+            if one.model is not None and one.model.size <= MOST
+        }
+        constant, encoding = (
+            constant_of(self.known, self.evaluation),
+            self.encoding() if kept else "",
+        )
+        return StoredBaselines(constant, kept.get(LINEAR), encoding, kept.get(HGB)).to_json()
 
     def scores(self, baselines: Mapping[str, Baseline]) -> dict[str, dict[str, float]]:
         """The scores of the model, "network", and of the baselines."""
@@ -133,6 +141,7 @@ class Outcome:
         return Report(
             title, facts, self.network, results, self.evaluation, self.history, self.on,
             self.columns, dict(self.importances), remarks, cross_validation,
+            self.parts,
         )  # fmt: skip
 
 
@@ -152,19 +161,21 @@ def _with_folds(
     announce: Announce,
 ) -> Outcome:
     """The model of all training rows, and a function that trains those of the folds."""
-    k, seed = options.split.cv, options.training.seed
-    if not k:
+    if not options.split.cv:
         return train(found, options, announce)
-    folds.check_folds(found, k)
+    parts = folds.folds(found, options)
+    described = folds.described(found, parts)
+    if described:
+        note = f"note: --cv {options.split.cv}: {described}"
+        found = replace(found, notes=[*found.notes, note])
     trained = train(found, options, announce)
 
     def outcomes() -> Iterator[Outcome]:
-        parts = folds.folds(found, k, seed)
         for i, part in enumerate(parts, 1):
-            write_line(f"fold {i} of {len(parts)}")
+            write_line(f"fold {i} of {len(parts)}: {folds.shown(part)}")
             yield train(part, folds.of_folds(options), lambda *_: None)
 
-    return replace(trained, fold_outcomes=outcomes)
+    return replace(trained, fold_outcomes=outcomes, parts=described)
 
 
 def _plain_of(found: TrainingTable, options: TrainOptions, announce: Announce) -> Outcome:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ffnn_fast._model.model_files import ModelFileError
+from ffnn_fast.cli.boosted_trees import BoostedTrees, exported
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
-from ffnn_fast.cli.stored_baselines import LinearModel, StoredBaselines, linear_outputs
+from ffnn_fast.cli.stored_baselines import LinearModel, StoredBaselines, outputs
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.trained_models import TrainedModel
 from ffnn_fast.cli.training.baselines import logistic_regression, ridge
@@ -22,6 +23,7 @@ Array = np.ndarray
 LARGEST = 20_000_000  # entries of X in a linear model; of more rows a part is taken
 MOST_ROWS = 50_000  # that are fitted, as a dense matrix
 WIDEST = 2000  # inputs
+CHECKED = 1000  # rows for which stored trees must give what scikit-learn gives
 LINEAR, HGB = "linear model", "gradient boosting"
 NAMES = {"linear": LINEAR, "hgb": HGB}  # by the words of --baseline
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # a model less, no more
@@ -37,13 +39,13 @@ class Baseline:
         Labels or values in the target's units.
     proba : array of shape (n, k) or None
         Probabilities of the classes.
-    model : LinearModel or None
-        The linear model, which is stored.
+    model : LinearModel or BoostedTrees or None
+        What is stored.
     """
 
     predicted: Array
     proba: Array | None = None
-    model: LinearModel | None = None
+    model: LinearModel | BoostedTrees | None = None
 
 
 class EncodedRows(NamedTuple):
@@ -95,18 +97,31 @@ def stored_models(model: TrainedModel, columns: Mapping[str, Array], n: int) -> 
     try:
         stored = StoredBaselines.from_json(layout.baselines, k)
         found = {}
-        if stored.linear is not None:
+        if stored.linear is not None or stored.trees is not None:
             text = stored.encoding
             encoding = TablePreprocessing.from_json(text) if text else layout
             if not isinstance(encoding, TablePreprocessing):
-                raise ValueError("the linear model has no encoding")
-            d = len(encoding.inputs.feature_names)
-            linear = LinearModel.from_dict(stored.linear, d, k)
-            outputs = linear_outputs(linear, encoding.encoded, columns, n)
-            found[LINEAR] = of_classes(outputs) if k else Baseline(outputs)
+                raise ValueError("the simple models have no encoding")
+            for name, simple in _loaded(stored, encoding.inputs, k).items():
+                values = outputs(simple, encoding.encoded, columns, n)
+                found[name] = of_classes(values) if k else Baseline(values)
     except (KeyError, ValueError) as error:
         raise ModelFileError(f"the baselines in the model file are damaged: {error}") from error
     return found | of_constant(stored.constant, n)
+
+
+def _loaded(
+    stored: StoredBaselines, inputs: TableEncoder, k: int
+) -> dict[str, Callable[[Array], Array]]:
+    """The stored models by name, from encoded rows to values or the probabilities of k classes."""
+    found: dict[str, Callable[[Array], Array]] = {}
+    if stored.linear is not None:
+        found[LINEAR] = LinearModel.from_dict(stored.linear, len(inputs.feature_names), k)
+    if stored.trees is not None:
+        d = len(with_codes(np.zeros((0, len(inputs.feature_names))), inputs)[1])
+        trees = BoostedTrees.from_dict(stored.trees, d, k)
+        found[HGB] = lambda X: trees(with_codes(X, inputs)[0])
+    return found
 
 
 def some_rows(n: int) -> Array:
@@ -135,7 +150,7 @@ def of_constant(constant: Array, n: int) -> dict[str, Baseline]:
     return {"most frequent class": of_classes(np.tile(constant, (n, 1)))}
 
 
-def of_classes(proba: Array, model: LinearModel | None = None) -> Baseline:
+def of_classes(proba: Array, model: LinearModel | BoostedTrees | None = None) -> Baseline:
     """Predictions by probabilities of classes."""
     return Baseline(proba.argmax(axis=1), proba, model)
 
@@ -190,11 +205,19 @@ def boosted(rows: EncodedRows) -> Baseline:
     options["categorical_features"] = is_category
     if not rows.n_classes:
         model = HistGradientBoostingRegressor(**options).fit(X, rows.y)
-        return Baseline(np.asarray(model.predict(others)))
+        values = np.asarray(model.predict(others))
+        return Baseline(values, model=_same(exported(model, 0), others, values))
     model = HistGradientBoostingClassifier(**options).fit(X, rows.y)
     proba = np.zeros((len(others), rows.n_classes))
     proba[:, model.classes_] = model.predict_proba(others)
-    return Baseline(proba.argmax(axis=1), proba)
+    return of_classes(proba, _same(exported(model, rows.n_classes), others, proba))
+
+
+def _same(trees: BoostedTrees | None, X: Array, outputs: Array) -> BoostedTrees | None:
+    """The trees, if there are any and they give the outputs of the fitted model."""
+    if trees is None or not np.allclose(trees(X[:CHECKED]), outputs[:CHECKED], rtol=1e-9):
+        return None
+    return trees
 
 
 def with_codes(X: Array, inputs: TableEncoder) -> tuple[Array, Array]:

@@ -90,9 +90,6 @@ def arrangement_of(table: Table, rows: Array, options: TrainOptions) -> Arrangem
     if group and (time or in_order):
         other = "--time-column" if time else "--no-shuffle"
         raise CommandError(f"--group-column and {other} contradict each other: give one of them")
-    if options.split.cv and (time or group or in_order):
-        other = "--time-column" if time else "--group-column" if group else "--no-shuffle"
-        raise CommandError(f"--cv draws its folds at random: leave out {other} or --cv")
     if group:
         name = table.find(group)
         texts = table.texts(name, options.reading.missing)[rows]

@@ -1,0 +1,44 @@
+# Random orders of rows, with the draws of NumPy's generators.
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int64_t, uint32_t
+
+cimport numpy as cnp
+from numpy.random cimport bitgen_t
+
+from ffnn_fast.engine.arguments cimport vector
+
+
+cdef inline void shuffle_rows(bitgen_t* bits, Py_ssize_t n, int64_t* rows) noexcept nogil:
+    """Fisher and Yates: swap rows[i] and rows[j], j uniform in 0, ..., i, for i = n-1, ..., 1
+
+    As `numpy.random.Generator.shuffle`, j is the first draw of as many low bits as i has that is
+    at most i. A draw above i swaps rows[i] with itself, since a branch would be mispredicted often.
+    """
+    cdef int64_t row
+    cdef uint32_t i = <uint32_t>max(n - 1, 0), j, mask = 0xFFFFFFFF
+    cdef bint found
+    while i > 0:
+        while mask >> 1 >= i:
+            mask >>= 1
+        j = bits.next_uint32(bits.state) & mask
+        found = j <= i
+        j = j if found else i
+        row = rows[i]
+        rows[i] = rows[j]
+        rows[j] = row
+        i -= found
+
+
+cdef inline int shuffle_array(rng, rows) except -1:
+    """The same with the generator's draws, without the GIL; rows (n,) int64"""
+    cdef Py_ssize_t n = rows.shape[0]
+    cdef int64_t* order = <int64_t*>vector(rows, cnp.NPY_INT64, n, "rows", True)
+    cdef object source = rng.bit_generator
+    cdef bitgen_t* bits = <bitgen_t*>PyCapsule_GetPointer(source.capsule, "BitGenerator")
+    if n > 0xFFFFFFFF:  # NumPy draws more bits at a time
+        rng.shuffle(rows)
+        return 0
+    with source.lock, nogil:
+        shuffle_rows(bits, n, order)
+    return 0
