@@ -197,6 +197,8 @@ class Table:
         """
         cells, missing = self._column(name), self.missing(name, words)
         if not isinstance(cells, CodedTexts):
+            if not missing.all():
+                self._note_affix(name, style, PLAIN)
             found = np.where(missing, np.nan, cells) if missing.any() else cells.view()
             found.flags.writeable = False  # the table's own
             return found, ~missing & ~np.isfinite(found)
@@ -204,7 +206,9 @@ class Table:
         meant = [truth(text) for text in levels] if truths and cells.values is None else [None]
         by_text = dict(zip(levels, meant, strict=False))
         if not levels or None in meant:
-            style = self._style_of(cells, levels, used, style)
+            given, style = style, self._style_of(cells, levels, used, style)
+            if levels:
+                self._note_affix(name, given, style)
             self._styles[name] = style
             by_text = dict(zip(levels, style.values(levels).tolist(), strict=True))
         else:
@@ -314,6 +318,14 @@ class Table:
                 shown.add(".")
         shown.discard("")
         return shown.pop() if len(shown) == 1 else ""
+
+    def _note_affix(self, name: str, given: NumberStyle | None, found: NumberStyle) -> None:
+        """Note numbers without the percent sign, currency or unit of the training."""
+        if given is not None and given.affix and not found.affix:
+            self._spelling_notes[name] = (
+                f"the numbers have no {given.affix!r}, as those of the training have; they are "
+                "taken as if they had"
+            )
 
     def _style_note(self, name: str, style: NumberStyle) -> str:
         """What was read in which style, with an example."""
