@@ -151,10 +151,13 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
     kept = found("use", columns.use)
     weights = found("weights", [columns.weights] if columns.weights else [])
     groups = found("group_column", filter(None, [options.split.group_column]))
+    times = found("time_column", filter(None, [options.split.time_column]))
     targets = found("target", [options.target or ""])
     name = targets[0] if targets else ""
-    if name in dropped:
-        problems.append(f"--drop names the target {name!r}")
+    given = {"drop": dropped, "group_column": groups, "time_column": times}
+    problems += [
+        f"{flag(o)} names the target {name!r}" for o, names in given.items() if name in names
+    ]
     column = None
     if targets:
         try:
