@@ -241,6 +241,7 @@ def test_the_style_of_the_training_table_holds_for_others(tmp_path):
     [
         (["0.1", "0.25"], True),
         (["1", "2"], True),
+        (["0.1 ‰", "0.25 ‰"], True),
         (["0.1 %", "0.25 %"], False),
         (["0", "0"], False),
         (["NA", ""], False),
@@ -255,7 +256,8 @@ def test_numbers_without_the_sign_of_the_training_are_noted(
     rows = "".join(f"{cell}\tx\n" for cell in cells)
     table = read(tmp_path, f"a\tb\n{rows}")
     table.numbers("a", DEFAULT_MISSING, style)
-    note = "note: a: the numbers have no '%', as those of the training have; they are taken as if"
+    other = "'‰', not" if "‰" in cells[0] else "no"
+    note = f"note: a: the numbers have {other} '%', as those of the training have; they are taken"
     assert any(one.startswith(note) for one in table.notes) == noted
 
 

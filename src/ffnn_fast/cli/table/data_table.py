@@ -207,7 +207,7 @@ class Table:
         by_text = dict(zip(levels, meant, strict=False))
         if not levels or None in meant:
             given, style = style, self._style_of(cells, levels, used, style)
-            if levels:
+            if not missing.all():
                 self._note_affix(name, given, style)
             self._styles[name] = style
             by_text = dict(zip(levels, style.values(levels).tolist(), strict=True))
@@ -319,12 +319,18 @@ class Table:
         shown.discard("")
         return shown.pop() if len(shown) == 1 else ""
 
+    def note(self, name: str, text: str) -> None:
+        """Add a note about how column `name` was read."""
+        self._spelling_notes[name] = text
+
     def _note_affix(self, name: str, given: NumberStyle | None, found: NumberStyle) -> None:
-        """Note numbers without the percent sign, currency or unit of the training."""
-        if given is not None and given.affix and not found.affix:
-            self._spelling_notes[name] = (
-                f"the numbers have no {given.affix!r}, as those of the training have; they are "
-                "taken as if they had"
+        """Note numbers without the percent sign, currency or unit of the training, or another."""
+        if given is not None and given.affix and given.affix != found.affix:
+            have = f"{found.affix!r}, not" if found.affix else "no"
+            self.note(
+                name,
+                f"the numbers have {have} {given.affix!r}, as those of the training have; they are "
+                "taken as if they had",
             )
 
     def _style_note(self, name: str, style: NumberStyle) -> str:
