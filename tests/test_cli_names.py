@@ -64,7 +64,7 @@ def test_misprints_are_not_taken():
     [
         ["--epochs", "3", "--epochs", "4"],
         ["-o", "a", "--output", "b"],
-        ["--target", "z"],
+        ["--weights", "a", "--weights", "b"],
         ["--config", "a.toml", "--config", "b.toml"],
     ],
 )

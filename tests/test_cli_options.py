@@ -19,7 +19,7 @@ from ffnn_fast.cli.training.train_options import TrainOptions
 TRUE = ([], True, True)  # words on the command line, the value in a file, the option's value
 EXAMPLES = {  # of every option of train
     "data": (["houses.csv"], "houses.csv", "houses.csv"),
-    "target": (["price, net"], "price, net", "price, net"),
+    "target": (["price, net"], "price, net", ("price, net",)),
     "output": (["m.safetensors"], "m.safetensors", "m.safetensors"),
     "model": (["plain"], "plain", "plain"),
     "header": (["yes"], "yes", "yes"),

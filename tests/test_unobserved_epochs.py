@@ -1,5 +1,7 @@
 """Epochs that nothing observes are trained together: the same fit as one by one."""
 
+import signal
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -99,6 +101,7 @@ def test_divergence_is_found_at_the_same_step(rate, data, together):
         {"tol": 1e-9},
         {"learning_rate": lambda t: 0.1 / (1 + t)},
         {"diagnostics": True},
+        {"max_time": 100.0},
     ],
     ids=str,
 )
@@ -107,8 +110,18 @@ def test_what_observes_epochs_has_them_one_by_one(options, data, together):
     assert together == []
 
 
-def test_the_time_ends_a_fit_between_calls(data, together):
-    _, records, stopped, _ = fitted(data, False, epochs=10**6, max_time=1e-9)
-    assert stopped == "max_time"
-    assert len(together) == 1
-    assert len(records) == together[0] < 10**6
+def test_an_interrupt_ends_the_fit_after_the_epochs_at_hand(data, together, monkeypatch):
+    whole = fitted(data, True)
+    train = BoundNetwork.train
+
+    def interrupted(self, samples, order, batch_size, rule, hyper, state, t, *args):
+        if t == 12:
+            signal.raise_signal(signal.SIGINT)
+        return train(self, samples, order, batch_size, rule, hyper, state, t, *args)
+
+    monkeypatch.setattr(BoundNetwork, "train", interrupted)
+    net, records, stopped, _ = fitted(data, False, on_interrupt="return")
+    assert stopped == "interrupted"
+    assert records == whole[1]
+    np.testing.assert_array_equal(net.params, whole[0].params)
+    assert together == [6]

@@ -1636,7 +1636,8 @@ decay_factors, epsilon_factors : optional
         preprocessing : TableEncoder or (TableEncoder, TargetEncoder), optional
             The code then takes raw columns: numbers, NaN where one is missing, and for a
             categorical column the number of its level, which the header lists. With a target
-            encoder a regression gives the target in its own units.
+            encoder a regression gives the target in its own units; for several targets give a
+            tuple of encoders, (TableEncoder, (TargetEncoder, ...)).
 
         Returns
         -------

@@ -110,8 +110,6 @@ class _Loop:
         state.check_cancelled()
         if not train_together(state, n, self.work, self.divergence, self.interrupts):
             self.together = 1
-        if perf_counter() > self.deadline:
-            state.stop("max_time")
 
     def epoch(self) -> None:
         """Train one epoch, or the rest of it, and record it."""

@@ -29,6 +29,7 @@ def is_unobserved(state: FitState) -> bool:
     observers = (
         options.callbacks, options.metrics, options.stopping, options.checkpoint,
         options.gradient_norm, options.diagnostics, options.averaging, state.validation,
+        options.max_time < math.inf,
     )  # fmt: skip
     plain = type(state.bound) is BoundNetwork and isinstance(state.rows, RowsInMemory)
     return plain and state.ranks is ALONE and not any(observers)

@@ -67,6 +67,12 @@ def titled(title: str, rows: Sequence[Sequence[str]]) -> str:
     return f"\n  {title}\n{aligned(rows)}"
 
 
+def blocks(tables: Iterable[tuple[str, Sequence[Sequence[str]]]]) -> str:
+    """Tables below each other, each below its title if it has one."""
+    each = (titled(title, rows) if title else aligned(rows) for title, rows in tables)
+    return "\n".join(each).removeprefix("\n")
+
+
 def seconds(value: float) -> str:
     """A duration with a fitting unit."""
     if value < 1e-6:

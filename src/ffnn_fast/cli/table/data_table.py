@@ -241,24 +241,6 @@ class Table:
         out[missing] = None
         return out
 
-    def known(self, missing: np.ndarray, *, drop_missing: bool) -> np.ndarray:
-        """The rows whose target is known, (m,) int; `missing`, (n,) bool, marks the others.
-
-        Raises
-        ------
-        CommandError
-            If a target is missing and `drop_missing` is False, or no row has a target.
-        """
-        if missing.any() and not drop_missing:
-            raise CommandError(
-                f"{self.where(int(np.argmax(missing)))}: the target is missing ({missing.sum()} "
-                "such rows); use --drop-missing-target to leave them out"
-            )
-        rows = np.flatnonzero(~missing)
-        if not len(rows):
-            raise CommandError(f"{self.path} has no row with a target")
-        return rows
-
     def check_cells(self, name: str, bad: np.ndarray, words: Sequence[str], advice: str) -> None:
         """Raise CommandError for the first row where `bad`, (n,) bool, is True."""
         if not bad.any():
