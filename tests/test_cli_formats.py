@@ -208,6 +208,18 @@ def test_arff_values(tmp_path):
             read(tmp_path, head + rows)
 
 
+@pytest.mark.parametrize(
+    ("attribute", "message"),
+    [
+        ("@attribute a", "line 2: an attribute needs a name and a type"),
+        ("@attribute a relational", "line 2: relational attributes are not read"),
+    ],
+)
+def test_attributes_of_arff_that_are_not_read(tmp_path, attribute, message):
+    with pytest.raises(CommandError, match=message):
+        read(tmp_path, f"@relation r\n{attribute}\n@data\n1\n")
+
+
 def test_an_array_of_numpy(tmp_path):
     content = io.BytesIO()
     np.save(content, np.array([[1, 2], [3, 4]]))
