@@ -43,6 +43,17 @@ class Operations(worker.Operations):
 
         return scripts.run(additional.solvers_and_estimators(self.library).estimators(), name)
 
+    def script_memory(self, name):
+        """Bytes that a script needs beyond the process with the library's estimators."""
+        from benches import scripts
+        from benches.memory import peak_resident, resident
+
+        estimators = additional.solvers_and_estimators(self.library).estimators()
+        scripts.run(estimators, "sgd")  # loads what is loaded at the first use
+        before = resident()
+        scripts.run(estimators, name)
+        return peak_resident() - before
+
     def derivative(self, label, name):
         """What a call of `derivative_calls` computes; None if nothing is compared."""
         from benches import derivative_calls

@@ -1,4 +1,4 @@
-"""What a step by several ranks costs: the Allreduce, the step, and a model for more of them.
+"""What a step by several ranks costs: the sum of gradients, the step, and a model for more of them.
 
 ``mpiexec -n 2 -genv OMP_NUM_THREADS 1 python -m benches.ranks`` from the repository's root, and the
 same with 4. The model has two figures of a network between machines, the latency α of a message and
@@ -21,6 +21,7 @@ from time import perf_counter, process_time
 import numpy as np
 
 from ffnn_fast import Distributed, Network
+from ffnn_fast._training.shared_sums import SharedSums, shares_memory
 
 NETWORKS = ((54, 200, 200, 7), (784, 512, 512, 10), (1024, 2048, 2048, 1000))
 LINKS = {"10 Gbit/s Ethernet": (30e-6, 1.1e9), "100 Gbit/s InfiniBand": (2e-6, 11e9)}  # s, B/s
@@ -31,17 +32,36 @@ BATCH = 512
 REPEATS = 30
 
 
-def allreduce_seconds(comm, size):
-    """The least and the median time of an Allreduce of so many float32, on the slowest rank."""
+def slowest_seconds(comm, function):
+    """The least and the median time of a call by all ranks, on the slowest of them."""
     from mpi4py import MPI
 
-    vector, times = np.zeros(size, dtype=np.float32), []
+    times = []
     for _ in range(REPEATS):
         comm.Barrier()
         began = perf_counter()
-        comm.Allreduce(MPI.IN_PLACE, vector)
+        function()
         times.append(comm.allreduce(perf_counter() - began, op=MPI.MAX))
     return min(times), float(np.median(times))
+
+
+def allreduce_seconds(comm, size):
+    """Those of an Allreduce of so many float32."""
+    from mpi4py import MPI
+
+    vector = np.zeros(size, dtype=np.float32)
+    return slowest_seconds(comm, lambda: comm.Allreduce(MPI.IN_PLACE, vector))
+
+
+def shared_seconds(comm, size):
+    """Those of their sum in memory that the ranks share; NaN if they do not."""
+    if not shares_memory(comm, size, "float32"):
+        return math.nan, math.nan
+    sums = SharedSums(comm, size, "float32")
+    sums.own[:] = 0
+    found = slowest_seconds(comm, sums.total)
+    sums.free()
+    return found
 
 
 def step_seconds(sizes):
@@ -95,14 +115,18 @@ def main():
     comm = MPI.COMM_WORLD
     for sizes in NETWORKS:
         n_params = sum((a + 1) * b for a, b in pairwise(sizes))
-        least, median = allreduce_seconds(comm, n_params)
+        sums = {
+            "Allreduce": allreduce_seconds(comm, n_params),
+            "sum in shared memory": shared_seconds(comm, n_params),
+        }
         alone, together = epoch_seconds(sizes, comm)
         if comm.rank > 0:
             continue
         row, update = step_seconds(sizes)
         print(f"\n{'-'.join(map(str, sizes))}: {4 * n_params / 1e6:.2f} MB a step")
-        print(f"  Allreduce of {comm.size} ranks here: least {1e3 * least:.2f} ms, median "
-              f"{1e3 * median:.2f} ms")  # fmt: skip
+        for name, (least, median) in sums.items():
+            print(f"  {name} of {comm.size} ranks here: least {1e3 * least:.2f} ms, median "
+                  f"{1e3 * median:.2f} ms")  # fmt: skip
         print(f"  two steps of {BATCH} rows here: {1e3 * alone:.1f} ms by one rank, "
               f"{1e3 * together:.1f} ms by {comm.size}, {alone / together:.2f} times")  # fmt: skip
         print(f"  one thread: {1e6 * row:.2f} µs a row, {1e3 * update:.2f} ms an update")

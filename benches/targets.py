@@ -1,5 +1,6 @@
 """Targets: the smallest ratio of a library's time to ffnn_fast's, or the smallest figure."""
 
+from benches.scripts import SPARSE
 from ffnn_fast._bench.problems import ADAM, MINIBATCH, ONLINE, WIDE
 
 CASES = [*ONLINE, *MINIBATCH, WIDE]
@@ -23,7 +24,7 @@ ABOVE_BARE_CALL = 0.5e-6  # seconds
 FIT = {"scikit-learn": 3, "torch": 2, "jax": 1.2}
 SAME_ACCURACY = 0.003
 # scikit-learn / ffnn_fast, the same script
-ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10, "sparse": 3, "sparse predict": 3}
+ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10, **dict.fromkeys(SPARSE, 3)}
 TWO_THREADS = {"products": 1.85, "anywhere": 0.97}  # one thread / two threads
 SHARE_OF_PEAK = {str(MINIBATCH[3]): 0.88}
 SHARE_OF_SWEEP = {str(ONLINE[1]): 0.6}

@@ -239,7 +239,7 @@ def test_plans_divide_a_pass_between_processes(files):
     state = blocks.rng.bit_generator.state
     in_order = blocks.plan(shuffle=False)
     np.testing.assert_array_equal(
-        np.concatenate([block.read_targets() for block in in_order]), np.arange(1000)
+        np.concatenate([block.read_targets()[0] for block in in_order]), np.arange(1000)
     )
     assert blocks.rng.bit_generator.state == state
 

@@ -11,6 +11,7 @@ from support.problems import random_params
 from ffnn_fast import Activation, Network, NetworkSpec
 from ffnn_fast.cli import c_program, export, main
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
 INPUTS = TableEncoder(
@@ -28,7 +29,9 @@ def model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     spec = NetworkSpec((4, 8, 1), "tanh", "identity")
     net = Network.from_params(spec, random_params(spec, np.random.default_rng(1)))
-    preprocessing = TablePreprocessing(True, ("size", "town", "price"), (), INPUTS, TARGET)
+    preprocessing = TablePreprocessing(
+        True, ("size", "town", "price"), (), INPUTS, TargetEncoders.of(TARGET)
+    )
     net.save("houses.safetensors", extra={KEY: preprocessing.to_json()})
     return net
 

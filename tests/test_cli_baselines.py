@@ -138,6 +138,7 @@ def test_stored_scores():
         ("network", "0.5", "0.4"),
         ("most frequent class", "0.25", ""),
     ]
-    summary = {"seed": "0"} | summarised(table)
-    assert stored_scores(summary) == [(f"in training, {table[0][0]}", *table[0][1:]), *table[1:]]
-    assert stored_scores(summarised(table[:2])) == []
+    summary = {"seed": "0"} | summarised([("", table)])
+    expected = [(f"in training, {table[0][0]}", *table[0][1:]), *table[1:]]
+    assert stored_scores(summary, [""]) == [("", expected)]
+    assert stored_scores(summarised([("", table[:2])]), [""]) == []

@@ -10,8 +10,10 @@ from support.tables import write_parquet
 from ffnn_fast.cli import main
 from ffnn_fast.cli.table import DEFAULT_MISSING, read_table
 from ffnn_fast.cli.table_preprocessing import load_model
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.training.determining import determining_notes
 from ffnn_fast.cli.training.examining import ColumnOptions, examine
+from ffnn_fast.preprocessing import TargetEncoder
 
 __all__ = ["refused"]  # a fixture
 N = 60
@@ -206,12 +208,13 @@ def test_columns_that_tell_the_target(tmp_path):
     }  # fmt: skip
     write(tmp_path / "t.csv", told)
     uses, _ = examine(read_table(str(tmp_path / "t.csv")), ColumnOptions({"y": ""}))
-    notes = determining_notes(uses, np.arange(n), label, classifies=True)
+    classes = TargetEncoders.of(TargetEncoder("y", "classification", ("0", "1")))
+    notes = determining_notes(uses, np.arange(n), label[:, None], classes)
     assert ["'alive'" in notes[0], "'dose'" in notes[1], len(notes)] == [True, True, 2]
     write(tmp_path / "t.csv", {"cube": x**3, "group": label, "noisy": x + label, "y": x})
     uses, _ = examine(read_table(str(tmp_path / "t.csv")), ColumnOptions({"y": ""}))
-    assert len(determining_notes(uses, np.arange(n), x, classifies=False)) == 1
-    (note,) = determining_notes(uses, np.arange(n), x, classifies=False)
+    values = TargetEncoders.of(TargetEncoder("y", "regression"))
+    (note,) = determining_notes(uses, np.arange(n), x[:, None], values)
     assert "column 'cube' alone determines the target" in note
     assert note.endswith("--drop cube")
 

@@ -12,6 +12,7 @@ from ffnn_fast import Network, metrics
 from ffnn_fast.cli import main
 from ffnn_fast.cli.evaluation import scoring
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.preprocessing import TargetEncoder
 
 # Two wrong predictions: yes where no is true, and no where yes is.
@@ -236,8 +237,9 @@ class TestRefusals:
     def test_outputs_that_are_not_finite(self):
         net = Network([1, 1], output="identity", dtype="float64")
         net.params[:] = [1e308, 0]
+        targets = TargetEncoders.of(models.PRICE)
         with pytest.raises(CommandError, match="not finite for 1 of 2 rows"):
-            scoring.evaluate(net, models.PRICE, np.array([[1.0], [10]]), np.zeros(2))
+            scoring.evaluate(net, targets, np.array([[1.0], [10]]), np.zeros((2, 1)), [()])
 
 
 def test_many_classes(folder, run):

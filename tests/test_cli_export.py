@@ -12,6 +12,7 @@ from ffnn_fast import Network, NetworkSpec
 from ffnn_fast.cli import main, onnx_comparison
 from ffnn_fast.cli.onnx_comparison import UNKNOWN, random_columns
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.onnx import _operators
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
@@ -41,7 +42,9 @@ def write_model(path, target="three", inputs=INPUTS, activation="tanh", dtype="f
     net = Network.from_params(spec, random_params(spec, np.random.default_rng(1)))
     names = tuple(column.name for column in inputs.columns)
     answer = TARGETS[target]
-    preprocessing = TablePreprocessing(True, (*names, answer.name), ("NA",), inputs, answer)
+    preprocessing = TablePreprocessing(
+        True, (*names, answer.name), ("NA",), inputs, TargetEncoders.of(answer)
+    )
     net.save(path, extra=more.get("extra", {KEY: preprocessing.to_json()}))
     return net
 

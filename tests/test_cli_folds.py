@@ -43,7 +43,7 @@ def test_folds_of_classes(here):
     (here / "houses.csv").write_text("\n".join(lines))
     options = ["--target", "dear", "--test-fraction", "0", "--cv", "5", "--seed", "1"]
     found, parts = parts_of(*options)
-    odd = np.flatnonzero(found.values == "odd")
+    odd = np.flatnonzero(found.values[:, 0] == "odd")
     assert len(odd) == 1
     for part in parts:
         assert odd[0] in part.train
@@ -168,7 +168,9 @@ def test_a_score_that_some_folds_lack():
     ]
     table = scores_table(found)
     assert table[1] == ("network", "0.9000 ± 0.1000", "0.6000 ± 0.1414 (2 folds)")
-    stored = plain_scores(summarised_folds(table, "") | {"R2 on the 4 held-out rows": "nan"})
+    stored = plain_scores(
+        summarised_folds([("", table)], "") | {"R2 on the 4 held-out rows": "nan"}
+    )
     auc = {"mean": 0.6, "std": 0.1414, "folds": 2}
     assert stored["cross_validation"]["scores"]["network"]["roc_auc"] == auc
     assert stored["scores"] == {"network": {"r2": None}}
@@ -198,7 +200,7 @@ def test_a_plain_model(here, capsys):
     whole = read_training_table("houses.csv", parsed, validates=True)
     errors = []
     for part in folds(whole, parsed):
-        one = outcome._plain_of(part, parsed, lambda *_: None).evaluation
+        one = outcome._plain_of(part, parsed, lambda *_: None).evaluations[0]
         errors.append(metrics.rmse(one.truth, one.predicted))
     shown_rmse = f"{np.mean(errors):.6g} ± {np.std(errors, ddof=1):.6g}"
     assert shown_rmse in found[1]

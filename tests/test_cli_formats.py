@@ -50,6 +50,7 @@ def zipped(**entries):
         zipped(t=CSV),
         zipped(t=gzip.compress(CSV, mtime=0)),
         zipped(**{"folder/": b"", "folder/t.csv": CSV, "__MACOSX/t.csv": b""}),
+        zipped(**{"folder/t.csv": CSV, ".DS_Store": b"x", "folder/.hidden/.x": b"y"}),
         '{"a": 1, "b": "x"}\n{"a": 2.5, "b": null}\n',
         '{"a": 1, "b": "x"}\n\n{"a": 2.5}\n',
         '[{"a": 1, "b": "x"}, {"a": 2.5}]',
@@ -67,7 +68,8 @@ def zipped(**entries):
         "a,b\n1,x\n2.5,\n".encode("utf-32"),
     ],
     ids=[
-        *("bzip2", "xz", "gzip", "zip", "zip of gzip", "zip with folders", "JSON lines"),
+        *("bzip2", "xz", "gzip", "zip", "zip of gzip", "zip with folders", "hidden files"),
+        "JSON lines",
         *("JSON lines, blank line", "JSON records", "JSON columns", "JSON index", "JSON split"),
         *("JSON table", "ARFF", "ARFF strings", "BOM and tabs", "CR", "UTF-16 BOM", "UTF-16-LE"),
         *("UTF-16-BE", "UTF-32"),
@@ -199,7 +201,6 @@ def test_arff_values(tmp_path):
     assert table.texts("c", ()).tolist() == ["x, y", "it's", "?"]
     assert table.where(0).endswith("line 5")
     for rows, message in (
-        ("{0 1}\n", "line 5: the ARFF file is sparse"),
         ("1\n", "line 5: 1 fields, but there are 2 attributes"),
         ("1,'x\n", "line 5: a quote is not closed|2 attributes"),
         ("", "a header but no rows"),
@@ -218,6 +219,33 @@ def test_arff_values(tmp_path):
 def test_attributes_of_arff_that_are_not_read(tmp_path, attribute, message):
     with pytest.raises(CommandError, match=message):
         read(tmp_path, f"@relation r\n{attribute}\n@data\n1\n")
+
+
+def test_sparse_arff(tmp_path):
+    head = (
+        "@relation r\n@attribute a real\n@attribute 'b b' {'x y', z, \"q,r\"}\n"
+        "@attribute c INTEGER\n@data\n"
+    )
+    rows = "{}\n{0 1.5, 2 -3}\n{ 1 z }\n{1 'x y',2 ?}\n{0 ?, 1 \"q,r\"}\n2,z,7\n"
+    table = read(tmp_path, head + rows)
+    nan = np.nan
+    np.testing.assert_array_equal(table.numbers("a", ())[0], [0, 1.5, 0, 0, nan, 2])
+    np.testing.assert_array_equal(table.numbers("c", ())[0], [0, -3, 0, nan, 0, 7])
+    assert table.texts("b b", ()).tolist() == ["x y", "x y", "z", "x y", "q,r", "z"]
+    for row, message in (
+        ("{3 1}", "line 6: '{3 1}' is no sparse row of 3 columns"),
+        ("{0 1", "is no sparse row"),
+        ("{0}", "is no sparse row"),
+        ("{0 1 'x'}", "is no sparse row"),
+        ("{0 1}, {5}", "is no sparse row"),
+        ("{x 1}", "is no sparse row"),
+    ):
+        with pytest.raises(CommandError, match=message):
+            read(tmp_path, head + row + "\n")
+    head = "@relation r\n@attribute a real\n@attribute t string\n@data\n"
+    assert read(tmp_path, head + "{0 2,1 'a'}\n").texts("t", ()).tolist() == ["a"]
+    with pytest.raises(CommandError, match="line 5: column 1, from 0, holds texts or dates"):
+        read(tmp_path, head + "{0 2}\n")
 
 
 def test_an_array_of_numpy(tmp_path):

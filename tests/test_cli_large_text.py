@@ -1,4 +1,4 @@
-"""Large texts: columns held as numbers or codes, and the same by pyarrow as by Python."""
+"""Large texts: columns held as numbers or codes, and the same by NumPy as by Python."""
 
 import random
 import sys
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import DEFAULT_MISSING, arrow_text, coded_texts, read_table, sources, text
+from ffnn_fast.cli.table import DEFAULT_MISSING, byte_text, coded_texts, read_table, sources, text
 from ffnn_fast.cli.table.coded_texts import CodedTexts, ColumnBuilder
 
 KINDS = {
@@ -50,53 +50,137 @@ def contents(table):
     return found, table.lines.tolist(), table.notes
 
 
-@pytest.mark.parametrize("extra", [None, "broken", "quoted"])
-@pytest.mark.parametrize("seed", range(4))
-def test_pyarrow_reads_the_same(tmp_path, monkeypatch, seed, extra):
-    pytest.importorskip("pyarrow")
-    path = written(tmp_path / "t.csv", random.Random(seed), extra)
-    monkeypatch.setattr(coded_texts, "FEW", 50)
-    monkeypatch.setattr(arrow_text, "PIECE", 5000)
-    made = []
+@pytest.fixture
+def made(monkeypatch):
+    """Whether NumPy made the columns of each table that was read; pieces and blocks are small."""
+    found = []
 
     def noted(*arguments):
-        made.append(arrow_text.add_with_arrow(*arguments))
-        return made[-1]
+        found.append(byte_text.add_with_numpy(*arguments))
+        return found[-1]
 
-    monkeypatch.setattr(text, "add_with_arrow", noted)
-    expected = contents(read_table(path))
-    monkeypatch.setattr(arrow_text, "LARGE", 0)
-    found = contents(read_table(path))
-    assert (not made or made[-1] is None) == (extra == "broken")  # such rows are left to Python
-    assert found == expected
+    monkeypatch.setattr(text, "add_with_numpy", noted)
+    for module, name, value in (
+        (coded_texts, "FEW", 50), (byte_text, "PIECE", 5000), (byte_text, "ROWS", 10),
+        (byte_text, "AT_ONCE", 200), (text, "BLOCK", 64),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    return lambda: bool(found) and found[-1] is not None
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda content: content.replace(b"\n", b"\r\n"),
-        lambda content: b"\xef\xbb\xbf" + content,
-        lambda content: content.rstrip(b"\n"),
-        lambda content: content.replace(b"\n", b"\n\n", 5),
-        lambda content: content + b"\n\n",
-        lambda content: b"# comment\n" + content,
-        lambda content: content.split(b"\n", 1)[1],
-        lambda content: content.replace(b",", b", "),
-        lambda content: content.replace("Å".encode(), b"\xc5"),
-    ],
-)
-def test_variants_of_lines(tmp_path, monkeypatch, change):
-    pytest.importorskip("pyarrow")
+def outcome(path, large, monkeypatch, **options):
+    """The contents of a table, or the message that refuses it."""
+    monkeypatch.setattr(byte_text, "LARGE", large)
+    try:
+        return contents(read_table(path, **options))
+    except CommandError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("extra", [None, "broken", "quoted"])
+@pytest.mark.parametrize("seed", range(4))
+def test_numpy_reads_the_same(tmp_path, monkeypatch, made, seed, extra):
+    path = written(tmp_path / "t.csv", random.Random(seed), extra)
+    expected = outcome(path, 1 << 30, monkeypatch)
+    assert not made()
+    assert outcome(path, 0, monkeypatch) == expected
+    assert made() == (extra != "broken")  # such rows are left to Python
+
+
+def quoted(content):
+    """A text with quotes around each field."""
+    lines = content.splitlines()
+    return b"".join(b'"%b"\n' % line.replace(b",", b'","') for line in lines)
+
+
+VARIANTS = {  # whether NumPy reads it, and the change
+    "windows": (True, lambda content: content.replace(b"\n", b"\r\n")),
+    "both": (True, lambda content: content.replace(b"\n", b"\r\n", 300)),
+    "mac": (False, lambda content: content.replace(b"\n", b"\r")),
+    "bom": (True, lambda content: b"\xef\xbb\xbf" + content),
+    "no last break": (True, lambda content: content.rstrip(b"\n")),
+    "blank lines": (False, lambda content: content.replace(b"\n", b"\n\n", 5)),
+    "blank end": (False, lambda content: content + b"\n\n"),
+    "comment": (True, lambda content: b"# comment\n" + content),
+    "no header": (True, lambda content: content.split(b"\n", 1)[1]),
+    "bom, no header": (True, lambda content: b"\xef\xbb\xbf" + content.split(b"\n", 1)[1]),
+    "blanks": (False, lambda content: content.replace(b",", b", ")),
+    "latin": (True, lambda content: content.replace("Å".encode(), b"\xc5")),
+    "semicolons": (True, lambda content: content.replace(b",", b";")),
+    "decimal commas": (True, lambda c: c.replace(b",", b";").replace(b".", b",")),
+    "all quoted": (True, lambda content: quoted(content.replace(b'"p,""q"""', b"p"))),
+    "ragged": (False, lambda content: content.replace(b"\n", b",1\n", 400).replace(b",1", b"", 9)),
+    "one more": (False, lambda content: content + b"1,2,3,4,5,6,7\n1,2\n"),
+    "inches": (False, lambda content: content + b'1,2,3,5" pipe,6" pipe,7\n'),
+    "quote": (False, lambda content: content + b'1,2,3,4,"x" y,7\n'),
+    "single quotes": (False, lambda content: content + b'1,2,3,4,"x"y",7"\n'),
+    "open quote": (False, lambda content: content + b'1,2,3,4,"x,7\n'),
+    "long": (True, lambda content: content + b"1,2,3,4,y,%b\n" % (b"x" * 100)),
+    "one column": (True, lambda content: content.replace(b",", b"x").replace(b'"', b"")),
+    "tabs": (True, lambda content: content.replace(b",", b"\t")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_of_lines(tmp_path, monkeypatch, made, name):
+    by_numpy, change = VARIANTS[name]
     path = written(tmp_path / "t.csv", random.Random(1))
     (tmp_path / "t.csv").write_bytes(change((tmp_path / "t.csv").read_bytes()))
-    monkeypatch.setattr(coded_texts, "FEW", 50)
-    expected = contents(read_table(path))
-    monkeypatch.setattr(arrow_text, "LARGE", 0)
-    assert contents(read_table(path)) == expected
+    options = {"fewest": 1, "delimiter": ","} if name == "one column" else {}
+    for encoding in ("auto", "utf-8") if name != "latin" else ("auto", "latin-1"):
+        options["encoding"] = encoding
+        expected = outcome(path, 1 << 30, monkeypatch, **options)
+        assert outcome(path, 0, monkeypatch, **options) == expected
+        assert made() == by_numpy
+
+
+CELLS = [
+    *("0", "-0", "-", "", "", "7", "007", "+5", "1.5", "-1.50", ".5", "5.", ".", "-.5", "1..2"),
+    *("1.2.3", "--1", "1-2", "1e-05", "1E400", "123456789012345", "1234567890123456", "1_0"),
+    *("0.000000000000001", "9007199254740993", "99999999.99999999", "NA", "nan", "inf"),
+    *("1,5", "1,", ",5", "1.234,5", "\u0661", "12 kg", "5 %", "Å", "abcdefgh", "abcdefghi"),
+    *("x" * 63, "x" * 64, "x" * 65, "é" * 32, '"q"', '"q""r"', '""', '"1.5"', '" 2 "', '"a;b"'),
+    *('"a', 'b"', 'c"d', " 3", "4 ", "\t", "\r", "\n", "\r\n", "\v", "\x1f"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@pytest.mark.parametrize("seed", range(60))
+def test_any_cells(tmp_path, monkeypatch, made, seed, delimiter):
+    rng = random.Random(seed)
+    monkeypatch.setattr(coded_texts, "FEW", rng.choice([3, 5, 20, 10**4]))
+    width, odd = rng.randint(2, 5), rng.choice([0.002, 0.05])
+    pools = [rng.sample(CELLS, rng.randint(1, 6)) for _ in range(width)]
+    usual = [rng.choice(["{:.3f}", "{:.0f}", "{:g}", "{}", "w{:.0f}"]) for _ in range(width)]
+    mark = "," if delimiter == ";" and rng.random() < 0.5 else "."
+    lines = [delimiter.join("abcde"[:width])]
+    for _ in range(rng.randint(5, 400)):
+        cells = [one.format(rng.gauss(0, 100)).replace(".", mark) for one in usual]
+        cells = [
+            rng.choice(pool) if rng.random() < odd else cell
+            for pool, cell in zip(pools, cells, strict=True)
+        ]
+        lines.append(delimiter.join(cells))
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n", "utf-8", newline="")
+    options = {"delimiter": delimiter, "header": "yes"}
+    expected = outcome(str(tmp_path / "t.csv"), 1 << 30, monkeypatch, **options)
+    assert outcome(str(tmp_path / "t.csv"), 0, monkeypatch, **options) == expected
+
+
+def test_many_columns(tmp_path, monkeypatch, made):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 200)).round(5)
+    rows = "\n".join(",".join(map(repr, row)) for row in values.tolist())
+    (tmp_path / "t.csv").write_text(",".join(f"c{k}" for k in range(200)) + f"\n{rows}\n")
+    monkeypatch.setattr(byte_text, "LARGE", 0)
+    table = read_table(str(tmp_path / "t.csv"))
+    assert made()
+    for k in range(200):
+        np.testing.assert_array_equal(table.numbers(f"c{k}", ())[0], values[:, k])
 
 
 def test_errors_name_the_line_whoever_reads(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrow_text, "LARGE", 0)
+    monkeypatch.setattr(byte_text, "LARGE", 0)
     path = tmp_path / "t.csv"
     rows = "".join(f"{i},x\n" for i in range(5000))
     path.write_text(f"a,b\n{rows}1,2,3\n{rows}")
@@ -107,13 +191,9 @@ def test_errors_name_the_line_whoever_reads(tmp_path, monkeypatch):
         read_table(str(path))
 
 
-@pytest.mark.parametrize("with_arrow", [True, False])
-def test_columns_of_many_rows(tmp_path, monkeypatch, with_arrow):
-    if with_arrow:
-        pytest.importorskip("pyarrow")
-        monkeypatch.setattr(arrow_text, "LARGE", 0)
-    else:
-        monkeypatch.setitem(sys.modules, "pyarrow", None)
+@pytest.mark.parametrize("large", [0, 1 << 30])
+def test_columns_of_many_rows(tmp_path, monkeypatch, large):
+    monkeypatch.setattr(byte_text, "LARGE", large)
     n = 30_000
     rng = np.random.default_rng(0)
     x, code = rng.normal(size=n).round(6), rng.integers(0, 3, n)
@@ -134,9 +214,9 @@ def test_columns_of_many_rows(tmp_path, monkeypatch, with_arrow):
 def test_later_cells_of_another_kind(tmp_path):
     builder = ColumnBuilder(few=5)
     builder.add(["0.5", "1.5", "2.5", "3", "4", "5"])
-    assert builder.takes_numbers
+    assert builder.decimal == "."
     builder.add(["7", "NA", " 8 ", "", "9007199254740993"])
-    builder.add_numbers(np.array([1.0, 0.0]), np.array([False, True]))
+    builder.add_numbers(np.array([1.0, 0.0]), np.array([1]), [""])
     builder.add_coded(np.array([0, 1, 0]), ["x", "2.25"])
     column = builder.finish()
     assert isinstance(column, CodedTexts)

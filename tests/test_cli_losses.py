@@ -47,7 +47,7 @@ def test_an_output_with_bounds_learns_values_as_they_are(here):
     (here / "houses.csv").write_text("\n".join([lines[0], *shares]))
     net = train("--output-activation", "logistic", "--epochs", "30")
     assert net.spec.output == "logistic"
-    assert prepared("--output-activation", "logistic").preprocessing.target.scale == 1.0
+    assert prepared("--output-activation", "logistic").preprocessing.targets.each[0].scale == 1.0
     assert main(["predict", "m.safetensors", "houses.csv", "-o", "p.csv"]) == 0
     predicted = np.array((here / "p.csv").read_text().split()[1:], dtype=float)
     assert 0 < predicted.min() < predicted.max() < 1

@@ -11,6 +11,19 @@ from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.training.fitting import _in_words
 
 
+@pytest.mark.parametrize("given", ["size in\nm", "size in m", " size  in m"])
+def test_names_with_line_breaks(tmp_path, monkeypatch, capsys, given):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{i * i % 13},{i * 7 % 5},{i % 6 + 0.5}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(f'"a\nb","size in\nm","y\nz"\n{rows}')
+    command = ["train", "t.csv", "--model", "plain", "--epochs", "1", "--no-report", "-o", "m"]
+    assert main([*command, "--target", "y z", "--drop", given]) == 0
+    shown = capsys.readouterr().out
+    assert "\n  a b        number\n  size in m  left out  --drop\n" in shown
+    assert main(["predict", "m", "t.csv"]) == 0
+    assert capsys.readouterr().out.startswith('"y\nz"\n')
+
+
 def options_of(*given):
     return parse(["train", "t.csv", "--target", "y", *given])[1]
 
@@ -51,7 +64,7 @@ def test_misprints_are_not_taken():
     [
         ["--epochs", "3", "--epochs", "4"],
         ["-o", "a", "--output", "b"],
-        ["--target", "z"],
+        ["--weights", "a", "--weights", "b"],
         ["--config", "a.toml", "--config", "b.toml"],
     ],
 )

@@ -19,7 +19,7 @@ from ffnn_fast.cli.training.train_options import TrainOptions
 TRUE = ([], True, True)  # words on the command line, the value in a file, the option's value
 EXAMPLES = {  # of every option of train
     "data": (["houses.csv"], "houses.csv", "houses.csv"),
-    "target": (["price, net"], "price, net", "price, net"),
+    "target": (["price, net"], "price, net", ("price, net",)),
     "output": (["m.safetensors"], "m.safetensors", "m.safetensors"),
     "model": (["plain"], "plain", "plain"),
     "header": (["yes"], "yes", "yes"),
@@ -180,8 +180,9 @@ def test_options_are_frozen():
 def test_names_with_commas():
     for given in (["--drop", '"a,b", c'], ["--drop", '"a,b"', "--drop", "c"]):
         assert parse(["train", *given])[1].columns.drop == ("a,b", "c")
-    names = ["a,b", 'say "x"', "c d"]
+    names = ["a,b", 'say "x"', "c d", "in two\nlines", "in\r\ntwo"]
     assert split_names(join_names(names)) == names
+    assert split_names("in two\nlines, c") == ["in two\nlines", "c"]
     assert split_names("") == split_names(" , ") == []
 
 

@@ -14,6 +14,7 @@ from ffnn_fast.cli import main
 from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.table import DEFAULT_MISSING
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
 
 __all__ = ["refused"]  # a fixture
@@ -224,7 +225,9 @@ def model(tmp_path):
     """A function that saves a classifier of a number and a word; returns its preprocessing."""
     inputs = TableEncoder((NumericColumn("a", 1.0, 2.0), CategoricalColumn("b", ("u", "v"))))
     target = TargetEncoder("y", "classification", ("no", "yes"))
-    preprocessing = TablePreprocessing(True, ("a", "b", "y"), ("NA",), inputs, target)
+    preprocessing = TablePreprocessing(
+        True, ("a", "b", "y"), ("NA",), inputs, TargetEncoders.of(target)
+    )
     net = Network([3, 4, 2], seed=0)
 
     def save(extra=None):

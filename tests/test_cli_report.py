@@ -3,11 +3,11 @@
 import base64
 import re
 import sys
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from support.html_page import Page
 from support.small_models import PRICE
 
 from ffnn_fast import Network
@@ -22,34 +22,6 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 SVG = "data:image/svg+xml;base64,"
 EVIL = ("<script>alert(1)</script>", '$\\frac id="x"', "的>& xlink:href")
-VOID = {"meta", "br", "link", "img", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """The tags of a page with their attributes, its words, and the tags that stay open."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.words = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    def named(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def classes(names=EVIL, *, hidden=(6,), **options):
@@ -60,20 +32,20 @@ def classes(names=EVIL, *, hidden=(6,), **options):
     width = 1 if options.get("output") == "logistic" else len(names)
     net = Network([3, *hidden, width], seed=0, **options)
     history = net.fit(X, y, epochs=2, batch_size=16, validation_data=(X, y))
-    evaluation = scoring.evaluate(net, target, X, y)
+    evaluation = scoring.scored(net.spec, target, net.forward(X), y)
     heads, values = scoring.as_cells(scoring.scores(evaluation))
     others = ("<i>linear", *["<b>0"] * len(values))
     results = [("on the 90 rows", *heads), ("network", *values), others]
     facts = [("data <file>", "a & b.csv")]
-    return Report("a & b <c>", facts, net, results, evaluation, history, "the 90 <rows>")
+    return Report("a & b <c>", facts, net, [("", results)], (evaluation,), history, "the 90 <rows>")
 
 
 def values(loss="squared_error", heads=1, **options):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 2)), rng.normal(size=60)
     net = Network([2, 4, heads], output="identity", loss=loss, loss_options=options, seed=0)
-    evaluation = scoring.evaluate(net, PRICE, X, y)
-    return Report("prices", [], net, [("on", "R2")], evaluation, None, "the 60 rows")
+    evaluation = scoring.scored(net.spec, PRICE, net.forward(X), y)
+    return Report("prices", [], net, [("", [("on", "R2")])], (evaluation,), None, "the 60 rows")
 
 
 def read(made, folder):
@@ -192,7 +164,7 @@ class TestContents:
     def test_quantiles(self, tmp_path):
         made = values("quantile", 2, quantiles=(0.2, 0.8))
         page = Page(read(made, tmp_path))
-        found = scoring.coverage(made.evaluation)
+        found = scoring.coverage(made.evaluations[0])
         assert [name for name in found if name in page.words] == ["below 0.2", "below 0.8"]
         assert f"{found['below 0.2'][1]:.4f}" in page.words
 

@@ -73,7 +73,7 @@ def test_other_rows(model, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["baselines"].keys() == {"linear model", "mean of the training rows"}
     y = np.genfromtxt("new.csv", delimiter=",", skip_header=1, usecols=3)
-    mean = float(StoredBaselines.from_json(load_trained("M").layout.baselines, 0).constant)
+    mean = float(StoredBaselines.from_json(load_trained("M").layout.baselines, (0,)).constants[0])
     rmse = found["baselines"]["mean of the training rows"]["rmse"]
     assert rmse == pytest.approx(np.sqrt(np.mean((y - mean) ** 2)))
     assert found["baselines"]["linear model"]["r2"] > 0.5
@@ -122,7 +122,7 @@ def test_trees_that_differ_are_not_stored(monkeypatch):
 
     monkeypatch.setattr(simple_models, "exported", shifted)
     train("y", MODELS[0], "--baseline", "hgb")
-    assert StoredBaselines.from_json(load_trained("M").layout.baselines, 0).trees is None
+    assert StoredBaselines.from_json(load_trained("M").layout.baselines, (0,)).trees is None
 
 
 def test_a_baseline_that_is_better_is_a_warning(capsys):
@@ -151,7 +151,7 @@ def test_long_tables_are_encoded_in_pieces(model, monkeypatch):
     whole = stored_models(trained, columns, 30)
     monkeypatch.setattr(stored_baselines, "PIECE", 7)
     parts = stored_models(trained, columns, 30)
-    assert np.allclose(whole["linear model"].proba, parts["linear model"].proba, rtol=1e-12)
+    assert np.allclose(whole["linear model"][0].proba, parts["linear model"][0].proba, rtol=1e-12)
 
 
 def test_damaged_ones_are_refused(monkeypatch):

@@ -14,6 +14,7 @@ from ffnn_fast.cli import main
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import read_table
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.training.column_types import target_column
 from ffnn_fast.cli.training.examining import ColumnOptions, examine, used
 from ffnn_fast.preprocessing import TableEncoder, TargetEncoder
@@ -35,7 +36,9 @@ def write_model(path, table, target="kind", categorical=("zone",)):
     raw = input_columns(table, {target}, categorical)
     inputs = TableEncoder.fit(raw)
     classes = TargetEncoder.fit(target, found.values, found.task)
-    preprocessing = TablePreprocessing(table.has_header, table.names, WORDS, inputs, classes)
+    preprocessing = TablePreprocessing(
+        table.has_header, table.names, WORDS, inputs, TargetEncoders.of(classes)
+    )
     net = Network([len(inputs.feature_names), 8, len(classes.classes)], seed=1)
     net.save(path, extra={KEY: preprocessing.to_json()})
     return preprocessing
@@ -67,8 +70,8 @@ def test_a_model_of_one_format_predicts_the_same_from_the_others(folder, capsysb
             assert main(["predict", model, str(folder / other), "--proba"]) == 0
             answers[name, other] = capsysbinary.readouterr().out
     assert fitted[0].inputs == fitted[1].inputs == fitted[2].inputs
-    assert fitted[0].target == fitted[1].target == fitted[2].target
-    assert fitted[0].target.classes == ("1", "2", "3")
+    assert fitted[0].targets == fitted[1].targets == fitted[2].targets
+    assert fitted[0].targets.each[0].classes == ("1", "2", "3")
     levels = [getattr(column, "levels", None) for column in fitted[0].inputs.columns]
     assert ("1", "2", "3", "4", None) in levels
     assert len(set(answers.values())) == 1

@@ -221,10 +221,12 @@ def test_where_a_baseline_wins(here, capsys):
 @pytest.mark.parametrize(
     ("data", "target", "name"),
     [
-        ("houses.csv", "price", "houses-price.safetensors"),
-        ("/a b/t.csv.gz", "the price, €", "t-the-price.safetensors"),
-        ("-", "y", "model-y.safetensors"),
-        ("x", "../y", "x-y.safetensors"),
+        ("houses.csv", ["price"], "houses-price.safetensors"),
+        ("/a b/t.csv.gz", ["the price, €"], "t-the-price.safetensors"),
+        ("-", ["y"], "model-y.safetensors"),
+        ("x", ["../y"], "x-y.safetensors"),
+        ("x.csv", ["y", "z"], "x-y-z.safetensors"),
+        ("x.csv", list("stuvw"), "x-s-and-4-more.safetensors"),
     ],
 )
 def test_default_output(data, target, name):

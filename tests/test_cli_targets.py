@@ -1,5 +1,6 @@
 """``ffnn-fast train``: targets of dates and of many classes, and tables of few rows."""
 
+import re
 import warnings
 
 import numpy as np
@@ -93,6 +94,23 @@ def test_only_a_fraction_that_was_given_is_refused(capsys):
     write(lambda i: i * 1.5, 3)
     assert train("--model", "plain", "--test-fraction", "0.4") == 0
     assert "t.csv: 2 rows to train on, 1 held out" in capsys.readouterr().out
+
+
+def test_rows_of_both_classes_are_followed_beside_a_class_that_only_they_have(capsys):
+    """Of one logistic output, which has two classes."""
+    write(lambda i: "ab"[i % 3 > 1])
+    rows = ["a,b,y", *(f"{i},{i % 7},{'ab'[i % 3 > 1]}" for i in range(20)), "1,2,c"]
+    with open("test.csv", "w") as file:
+        print(*rows, sep="\n", file=file)
+    options = ["--loss", "binary_cross_entropy", "--validation-fraction", "0", "--log", "l.csv"]
+    assert train(*options, "--test", "test.csv") == 0
+    with open("l.csv") as file:
+        head, last = (line.split(",") for line in file.read().split())
+    followed = float(last[head.index("val_accuracy")])
+    shown = capsys.readouterr().out
+    (accuracy,) = re.findall(r"^  network +(\S+)", shown, re.MULTILINE)
+    assert 0 < followed < 1
+    assert followed * 20 / 21 == pytest.approx(float(accuracy), abs=1e-4)
 
 
 def test_rows_of_one_time_are_not_held_out(capsys):

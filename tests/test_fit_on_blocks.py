@@ -1,5 +1,8 @@
 """`fit` on RowBlocks: the fit of arrays in the order of the passes, with a block in memory."""
 
+import os
+import signal
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -199,6 +202,31 @@ def test_metrics_cut_short_are_computed_when_the_fit_resumes(call, tmp_path):
     assert figures(history) == figures(expected)
 
 
+@pytest.mark.parametrize("number", [1, 2, 5, 11])
+def test_ctrl_c_while_a_block_is_read(number, tmp_path):
+    """The signal arrives while the thread reads the block; the main one waits or trains."""
+    given, path = {"epochs": 2, "batch_size": 48, "optimizer": "adam"}, tmp_path / "checkpoint"
+    unbroken, net, resumed = network(), network(), network()
+    expected = unbroken.fit(blocks(130), **given)
+    data, reads = blocks(130), []
+    read = data._rows.read
+
+    def interrupted(start, end):
+        reads.append(start)
+        if len(reads) == 1 + 8 * number:  # the first row, then 8 segments of each block
+            os.kill(os.getpid(), signal.SIGINT)
+        return read(start, end)
+
+    data._rows.read = interrupted
+    history = net.fit(data, checkpoint=path, on_interrupt="return", **given)
+    assert history.stopped == "interrupted"
+    assert np.isfinite(net.params).all()
+    found = resumed.fit(blocks(130), resume=path, **given)
+    np.testing.assert_array_equal(resumed.params, unbroken.params)
+    assert figures(found) == figures(expected)
+    assert not [thread for thread in threading.enumerate() if "blocks" in thread.name]
+
+
 def test_a_checkpoint_of_other_blocks_is_refused(tmp_path):
     path = tmp_path / "checkpoint"
     network().fit(blocks(130), epochs=2, checkpoint=path)
@@ -246,23 +274,6 @@ def test_row_groups_of_parquet_files_of_any_size(tmp_path):
         second.rng.bit_generator.state = made(seed=3).rng.bit_generator.state
 
 
-@pytest.mark.parametrize("class_weight", ["balanced", {1: 3.0}])
-@pytest.mark.parametrize("output", [2, 1])
-def test_class_weights_are_those_of_all_rows(class_weight, output):
-    X, y = rows()
-    y = y * (np.arange(N) % 3 == 0)
-    given = {} if output == 2 else {"output": "logistic"}
-    arrays = Network([5, 8, output], seed=0, dtype="float64", **given)
-    net = Network([5, 8, output], seed=0, dtype="float64", **given)
-    options = {"epochs": 2, "batch_size": 16, "class_weight": class_weight}
-    expected = arrays.fit(X, y, shuffle=False, **options)
-    data = RowBlocks(X, y, shuffle=False)
-    data.block_rows = 100
-    history = net.fit(data, **options)
-    np.testing.assert_allclose(net.params, arrays.params, rtol=1e-9)
-    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-9)
-
-
 @pytest.mark.parametrize("engine", ["compiled", "reference"])
 def test_a_fit_that_diverges_stops_before_that_step(engine):
     X, y = rows()
@@ -297,7 +308,7 @@ def test_time_limits_end_a_fit_within_an_epoch(monkeypatch):
     ("given", "error", "match"),
     [
         ({"y": np.zeros(N)}, TypeError, "leave y out"),
-        ({"sample_weight": np.ones(N)}, ValueError, r"partial_fit chunks \(X, y, sample_weight\)"),
+        ({"sample_weight": np.ones(N)}, ValueError, r"make RowBlocks\(X, y, sample_weight=...\)"),
         ({"rows": [1]}, ValueError, "does not take rows"),
         ({"validation_rows": [1]}, ValueError, "give validation_data"),
         ({"validation_fraction": 0.1}, ValueError, "give validation_data"),
@@ -306,7 +317,11 @@ def test_time_limits_end_a_fit_within_an_epoch(monkeypatch):
         ({"batch_size": None}, ValueError, r"batch of 1000 rows.*blocks of 160 rows.*memory=1\)"),
         ({"batch_size": 161}, ValueError, "give batch_size=160 or less"),
         ({"class_weight": {5: 1.0}}, ValueError, "labels that no row has"),
-        ({"class_weight": {0: 0, 1: 0}}, ValueError, "all weights are 0"),
+        (
+            {"class_weight": {0: 0, 1: 0}},
+            ValueError,
+            "class_weight must have a positive and finite",
+        ),
         ({"epochs": 0}, ValueError, "epochs must be at least 1"),
         ({"validation_data": RowBlocks(np.zeros((3, 4)), np.zeros(3))}, ValueError, "validation X"),
         ({"early_stopping": True}, ValueError, "'val_loss' is not recorded"),
@@ -331,6 +346,9 @@ def test_rows_that_do_not_fit_are_refused():
         net.fit(*rows(), validation_data=blocks())
     with pytest.raises(TypeError, match=r"only Network.fit and Network.partial_fit take"):
         fit_many([net], blocks(), None)
+    for call in (net.minimize, net.find_learning_rate, net.score, net.gradient):
+        with pytest.raises(TypeError, match=r"its blocks one by one: for X, y in blocks"):
+            call(blocks(), None)
     X, y = rows()
     X[900, 2] = np.nan
     with pytest.raises(ValueError, match=r"block's X must be finite .*column 2"):

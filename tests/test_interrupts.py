@@ -352,3 +352,26 @@ def test_an_interrupted_estimator_has_made_whole_steps(monkeypatch):
     with pytest.warns(UserWarning, match="interrupted by user"):
         estimator.fit(X, y)
     assert len(calls) == estimator._optimizer_state.t == 3
+
+
+class StopBeforeSteps(Callback):
+    """Ctrl-C after the order of an epoch is drawn, before its first step."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_begin(self, run):
+        if run.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_order_that_is_drawn_before_an_interrupt_is_drawn_again(tmp_path, epoch):
+    X, y = classes()
+    whole, first, second = network(), network(), network(seed=99)
+    whole.fit(X, y, epochs=4)
+    given = {"checkpoint": tmp_path / "fit", "epochs": 4}
+    with pytest.raises(KeyboardInterrupt):
+        first.fit(X, y, callbacks=[StopBeforeSteps(epoch)], **given)
+    second.fit(X, y, resume=True, **given)
+    np.testing.assert_array_equal(second.params, whole.params)

@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import blocks_of_ranks
-from support.blocks_of_ranks import CASES, EPOCHS, FIGURES, SIZES, N, blocks, network, rows
+from support.blocks_of_ranks import (
+    CASES,
+    EPOCHS,
+    FIGURES,
+    SIZE_OF,
+    SIZES,
+    N,
+    blocks,
+    network,
+    rows,
+)
 
 MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
 HANGS = 120  # s; a fit of ranks that takes so long waits for ever
@@ -80,7 +90,8 @@ def test_the_steps_are_those_of_one_process_on_the_same_sequence(name, size, fou
 @pytest.mark.parametrize("name", CASES)
 def test_one_rank_is_one_process(name, found):
     net = network()
-    history = net.fit(blocks(), epochs=EPOCHS, validation_data=blocks(200), **CASES[name])
+    data = blocks(SIZE_OF[name])
+    history = net.fit(data, epochs=EPOCHS, validation_data=blocks(200), **CASES[name])
     np.testing.assert_allclose(found[1][f"{name}/params"], net.params, rtol=1e-10, atol=1e-12)
     for figure in FIGURES:
         np.testing.assert_allclose(found[1][f"{name}/{figure}"], history[figure], rtol=1e-10)
@@ -92,13 +103,23 @@ def test_all_ranks_end_with_the_same_and_read_their_share_only(name, size, found
     assert found[size][f"{name}/same"]
     n_read = found[size][f"{name}/read"]
     assert n_read.sum() == EPOCHS * N
-    assert n_read.max() <= EPOCHS * 130 * -(-(N // 130 + 1) // size)
-    np.testing.assert_array_less(n_read, EPOCHS * N / size + EPOCHS * 130 + 1)
+    most_blocks = -(-len(blocks(SIZE_OF[name]).plan()) // size)
+    assert n_read.max() <= EPOCHS * SIZE_OF[name] * most_blocks
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_same_number_of_ranks_resumes_within_an_epoch(size, found):
     np.testing.assert_array_equal(found[size]["resumed"], found[size]["plain/params"])
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_ranks_without_a_block_take_part_in_the_steps(size, found):
+    """A block for the first rank alone."""
+    name = "one block"
+    assert found[size][f"{name}/read"].tolist() == [EPOCHS * N] + [0] * (size - 1)
+    for figure in ("params", *FIGURES):
+        expected = found[1][f"{name}/{figure}"]
+        np.testing.assert_allclose(found[size][f"{name}/{figure}"], expected, rtol=1e-9)
 
 
 def test_what_ranks_do_not_share_is_refused(folder):

@@ -215,6 +215,27 @@ def test_values_in_the_units_of_the_target(runtime, rng):
     np.testing.assert_allclose(got[:, 0], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_several_targets(runtime, rng):
+    inputs = encoder()
+    width, X = len(inputs.feature_names), inputs.transform(NEW).astype("float32")
+    values = tuple(TargetEncoder(f"y{t}", "regression", (), 10.0**t, 2.0 + t) for t in range(3))
+    net = network(rng, (width, 6, 3), output="identity")
+    got = runner(to_onnx(net, preprocessing=(inputs, values)), runtime)(feed(NEW))["value"]
+    for t, target in enumerate(values):
+        np.testing.assert_allclose(got[:, t], target.decode(net.predict(X)[:, t]), rtol=1e-5)
+    kinds = (
+        TargetEncoder("kind", "classification", ("c", "a", "b")),
+        TargetEncoder("state", "classification", ("x", "y")),
+    )
+    net = Network((width, 6, 5), heads=(3, 2), seed=1)
+    net.weights[-1][:] *= 5
+    got = runner(to_onnx(net, preprocessing=(inputs, kinds)), runtime)(feed(NEW))
+    for t, (target, part) in enumerate(zip(kinds, net.split_heads(net.forward(X)), strict=True)):
+        assert got[f"label_{t}"].tolist() == target.decode(part.argmax(axis=1)).tolist()
+        assert relative_error(got[f"probabilities_{t}"], part) < TOLERANCE
+
+
 def test_columns_may_have_any_name(rng):
     names = ["y_hat", "a_1", "W_1", "concat", "constant", "x y"]
     inputs = TableEncoder(tuple(NumericColumn(name, 1.0, 2.0) for name in names))
@@ -282,6 +303,8 @@ def test_refusals(rng, tmp_path, monkeypatch):
         (nameless, "needs a name; a column has none"),
         ((three, kinds), r"2 classes \(classification\), the network has 2 outputs \(regr"),
         ((three, TargetEncoder("price", "regression")), "0 classes"),
+        ((three, (kinds, kinds)), "the 2 targets have 2 and 2 classes"),
+        ((three, (kinds, TargetEncoder("y", "regression"))), "all of classes or all of values"),
         (json.dumps({"inputs": {}}), "the JSON text that ffnn-fast train stores"),
         ("{", "not JSON text: Expecting"),
     ]:
@@ -291,7 +314,10 @@ def test_refusals(rng, tmp_path, monkeypatch):
     four = TargetEncoder("kind", "classification", ("w", "x", "y", "z"))
     with pytest.raises(ValueError, match="one column, the network has 2 heads"):
         to_onnx(heads, preprocessing=(three, four))
-    for wrong in ([three, kinds], (kinds, three), (three,), three.to_dict(), 3):
+    for wrong in (
+        *([three, kinds], (kinds, three), (three,), three.to_dict(), 3),
+        *((three, [kinds]), (three, (kinds, "y")), (three, kinds, kinds)),
+    ):
         for call in (
             lambda given: to_onnx(net, preprocessing=given),
             lambda given: check_preprocessing(given, net.spec),

@@ -4,12 +4,17 @@ import numpy as np
 
 from benches import scripts, targets
 from benches.charts import bars
-from benches.report import RELATIVE, at_least, at_most, in_units
+from benches.report import RELATIVE, at_least, at_most, in_megabytes, in_units
+from benches.runner import Runner
+from ffnn_fast._bench import processes
 from ffnn_fast._bench.interleaving import interleave, summarize
+from ffnn_fast._bench.pinning import cores_available
 from ffnn_fast._bench.processes import FFNN_FAST, Library, WorkerError
 
 SCIKIT_LEARN = "scikit-learn"
 SAME = 1e-6  # of probabilities
+SPARSE = f"{scripts.TEXTS} of {scripts.WORDS} words, 100 hidden units"
+TITLE = f"Digits, 64-100-10; sparse rows, {SPARSE}; in float64 with scikit-learn's defaults"
 
 
 def prepare(runner, name, library, measurements, results):
@@ -32,16 +37,28 @@ def run(runner):
     for name in scripts.NAMES:
         print(f"  {name}", flush=True)
         measurements, results = {}, {}
-        for library in runner.installed([Library(FFNN_FAST), Library(SCIKIT_LEARN)]):
+        threads = len(cores_available()) if name in scripts.SPARSE else 1
+        used = [Library(library, threads, threads) for library in (FFNN_FAST, SCIKIT_LEARN)]
+        for library in runner.installed(used):
             prepare(runner, name, library, measurements, results)
         if FFNN_FAST not in measurements:
             continue
         found = summarize(interleave(measurements, runner.rounds), FFNN_FAST)
         records += [
-            {"script": name, "library": library, "score": results[library][0], **figures}
+            {"script": name, "library": library, "threads": threads, "score": results[library][0],
+             "bytes": memory(library, name) if name == scripts.SPARSE[0] else None, **figures}
             for library, figures in found.items()
         ]  # fmt: skip
     return records
+
+
+def memory(name, script):
+    """Bytes that the script needs with a library, in a new process."""
+    worker = processes.start(Library(name), Runner.operations)
+    try:
+        return worker("script_memory", script)
+    finally:
+        worker.close()
 
 
 def compare_with_targets(records):
@@ -55,23 +72,28 @@ def compare_with_targets(records):
                 at_least(f"{name}: {SCIKIT_LEARN} / ffnn_fast", here[SCIKIT_LEARN]["ratio"], least)
             )
             found.append(at_most(f"{name}: difference of scores", difference, 0))
+            if here[FFNN_FAST].get("bytes"):
+                share = here[FFNN_FAST]["bytes"] / here[SCIKIT_LEARN]["bytes"]
+                found.append(at_most(f"{name}: memory / that of {SCIKIT_LEARN}", share, 1))
     return found
 
 
 def tables(records):
     """One table."""
-    header = ["script", "estimator of", "time", RELATIVE, "score"]
+    header = ["script", "estimator of", "threads", "time", RELATIVE, "score", "memory"]
     rows = [
         [
             r["script"],
             r["library"],
+            str(r.get("threads", 1)),
             in_units(r["seconds"]),
             f"{r['ratio']:.2f}×",
             f"{r['score']:.4f}",
+            in_megabytes(r.get("bytes")),
         ]
         for r in records
     ]
-    return [("Digits, 64-100-10 in float64 with scikit-learn's defaults", header, rows)]
+    return [(TITLE, header, rows)]
 
 
 def plots(records):

@@ -31,6 +31,7 @@ AT_ONCE = 4  # blocks: in use, converted, read, shuffled
 NUMBER = 8  # bytes of a number, at most
 NUMBERS = "fiub"  # kinds of real numbers
 PATTERN = "*?["  # signs of one, in a path
+DIMENSIONS = {"X": (2,), "y": (1, 2), "sample_weight": (1,)}
 MEGABYTE = 1 << 20
 
 
@@ -41,17 +42,17 @@ class _Rows(Protocol):
     n_inputs: int  # numbers of a row
     width: int  # the same with its target
     whole: bool  # whether each part is read as a whole
+    weighted: bool  # whether rows have weights
 
-    def read(self, start: int, end: int) -> tuple[Array, Array]:
-        """Rows start..end-1 and their targets, new arrays."""
-
-    def read_targets(self, start: int, end: int) -> Array:
-        """The targets alone, a new array."""
+    def read(self, start: int, end: int, *, inputs: bool = True) -> tuple[Array, ...]:
+        """Rows start..end-1, their targets, and their weights if they have some, new arrays;
+        without `inputs` the targets and weights alone.
+        """
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a pass, which is not in memory yet.
+    """A block of a pass, which is not in memory yet; made by `RowBlocks.plan`.
 
     Attributes
     ----------
@@ -64,8 +65,10 @@ class Block:
     _segments: tuple[tuple[int, int], ...] = field(repr=False)
     _seed: int | None = field(repr=False)
 
-    def read(self) -> tuple[Array, Array]:
-        """Its rows X and targets y, new arrays, in the order of the pass."""
+    def read(self) -> tuple[Array, ...]:
+        """Its rows X, targets y and, if there are some, weights: new arrays, in the order of the
+        pass.
+        """
         n, start = self.n_rows, 0
         places = np.arange(n)
         if self._seed is not None:
@@ -78,12 +81,12 @@ class Block:
                 arrays = [np.empty((n, *part.shape[1:]), part.dtype) for part in found]
             arrays = [_placed(*pair, at) for pair in zip(arrays, found, strict=True)]
             start += len(at)
-        X, y = arrays
-        return X, y
+        return tuple(arrays)
 
-    def read_targets(self) -> Array:
-        """Its targets alone, as they lie."""
-        return np.concatenate([self._rows.read_targets(*segment) for segment in self._segments])
+    def read_targets(self) -> tuple[Array, ...]:
+        """The targets and, if there are some, weights of its rows, as they lie."""
+        found = [self._rows.read(*segment, inputs=False) for segment in self._segments]
+        return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
 
 
 def _placed(array: Array, rows: Array, at: Array) -> Array:
@@ -95,8 +98,8 @@ def _placed(array: Array, rows: Array, at: Array) -> Array:
     return array
 
 
-def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, Array], None, None]:
-    """Rows and targets of each block; a thread reads the next one while one is used.
+def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, ...], None, None]:
+    """The arrays of each block, of `Block.read`; a thread reads the next while one is used.
 
     Parameters
     ----------
@@ -104,7 +107,7 @@ def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, Array], Non
         Such as those of `RowBlocks.plan`, or every second of them.
     """
     with ThreadPoolExecutor(1, "ffnn_fast-blocks") as reader:
-        submitted: deque[Future[tuple[Array, Array]]] = deque()
+        submitted: deque[Future[tuple[Array, ...]]] = deque()
         for block in blocks:
             submitted.append(reader.submit(block.read))
             if len(submitted) > 1:
@@ -114,7 +117,7 @@ def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, Array], Non
 
 
 class RowBlocks:
-    """Blocks of rows (X, y), each time in another order.
+    """Blocks of rows (X, y) or (X, y, sample_weight), each time in another order.
 
     Parameters
     ----------
@@ -124,6 +127,9 @@ class RowBlocks:
         of any dtype.
     y : array of shape (n,) or (n, T), path, or list of paths
         The targets in the same forms.
+    sample_weight : array of shape (n,), path, or list of paths, optional
+        Weights of the rows in the same forms. `ffnn_fast.Network.fit` scales those of all rows to
+        mean 1, `ffnn_fast.Network.partial_fit` those of each block.
     memory : int, default 64
         Megabytes (2²⁰ bytes) that all blocks together take at most, with their conversion to the
         network's dtype. `ffnn_fast.Network.fit` takes those of up to four batches more.
@@ -140,6 +146,8 @@ class RowBlocks:
         The numbers of a row, n_0.
     block_rows : int
         The most rows of a block; of Parquet files about so many, in whole row groups.
+    weighted : bool
+        Whether the rows have weights.
     shuffle : bool
     rng : numpy.random.Generator
         Of the orders; each pass draws from it.
@@ -155,11 +163,15 @@ class RowBlocks:
         X: Any,
         y: Any,
         *,
+        sample_weight: Any = None,
         memory: int = 64,
         shuffle: bool = True,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        self._set(_Pairs(_parts(X, "X"), _parts(y, "y")), memory, shuffle, seed)
+        given = {"X": X, "y": y}
+        given |= {} if sample_weight is None else {"sample_weight": sample_weight}
+        columns = {name: _parts(value, name) for name, value in given.items()}
+        self._set(_Columns(columns), memory, shuffle, seed)
 
     @classmethod
     def of_parquet(
@@ -168,6 +180,7 @@ class RowBlocks:
         target: str | Sequence[str],
         columns: Sequence[str] | None = None,
         *,
+        sample_weight: str | None = None,
         memory: int = 64,
         shuffle: bool = True,
         seed: int | np.random.Generator | None = None,
@@ -183,6 +196,8 @@ class RowBlocks:
             The columns of targets.
         columns : sequence of str, optional
             Those of X. Default: all others.
+        sample_weight : str, optional
+            The column of weights.
         memory, shuffle, seed
             As above; a block has at least one row group, however large.
 
@@ -203,8 +218,10 @@ class RowBlocks:
             several = np.iterable(value) and not isinstance(value, str)
             if not several or not all(isinstance(one, str) for one in value):
                 raise TypeError(f"{name} must be names of columns, got {quoted(value)}")
-        names = list(names)
-        rows = _ParquetRows(_files(paths, ".parquet", "paths must be"), names, columns)
+        if not (sample_weight is None or isinstance(sample_weight, str)):
+            raise TypeError(f"sample_weight must be the name of a column, got {sample_weight!r}")
+        files = _files(paths, ".parquet", "paths must be")
+        rows = _ParquetRows(files, list(names), columns, sample_weight)
         blocks._set(rows, memory, shuffle, seed)
         return blocks
 
@@ -213,15 +230,16 @@ class RowBlocks:
         self._rows, self.n_rows, self.n_inputs = rows, sum(rows.lengths), rows.n_inputs
         self.block_rows = max(1, size // (AT_ONCE * NUMBER * rows.width))
         self.shuffle, self.rng = as_bool(shuffle, "shuffle"), as_generator(seed, "seed")
+        self.weighted = rows.weighted
         if self.n_rows == 0:
             raise ValueError("the files have no rows")
 
-    def __iter__(self) -> Iterator[tuple[Array, Array]]:
-        """The blocks (X, y) of one pass over all rows."""
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        """The blocks (X, y), or (X, y, sample_weight), of one pass over all rows."""
         return reading_ahead(self.plan())
 
-    def first_rows(self) -> tuple[Array, Array]:
-        """At least one row with its target, from the beginning of the files."""
+    def first_rows(self) -> tuple[Array, ...]:
+        """At least one row, as `Block.read` returns it, from the beginning of the files."""
         return self._rows.read(0, 1)
 
     def memory_for(self, rows: int) -> int:
@@ -294,34 +312,29 @@ class _Part(NamedTuple):
         return flat.reshape(end - start, *self.shape[1:])
 
 
-class _Pairs:
-    """Rows and targets, each in parts of their own, read as one part."""
+class _Columns:
+    """Rows, targets and weights, each in parts of their own, read as one part."""
 
     whole = False
 
-    def __init__(self, X: list[_Part], y: list[_Part]) -> None:
-        self._columns = X, y
-        counts = [sum(part.shape[0] for part in parts) for parts in self._columns]
-        if counts[0] != counts[1]:
-            raise ValueError(f"X and y must have as many rows, got {counts[0]} and {counts[1]}")
-        self._starts = [
-            np.cumsum([0, *(part.shape[0] for part in parts)]).tolist() for parts in self._columns
-        ]
-        self.lengths = counts[:1]
-        self.n_inputs, targets = (int(np.prod(parts[0].shape[1:])) for parts in self._columns)
-        self.width = self.n_inputs + targets
+    def __init__(self, columns: dict[str, list[_Part]]) -> None:
+        starts = {
+            name: np.cumsum([0, *(part.shape[0] for part in parts)]).tolist()
+            for name, parts in columns.items()
+        }
+        n = starts["X"][-1]
+        for name, of_parts in starts.items():
+            if of_parts[-1] != n:
+                raise ValueError(f"X and {name} must have as many rows, got {n} and {of_parts[-1]}")
+        self._columns = list(zip(columns.values(), starts.values(), strict=True))
+        self.lengths, self.weighted = [n], "sample_weight" in columns
+        widths = [int(np.prod(parts[0].shape[1:])) for parts in columns.values()]
+        self.n_inputs, self.width = widths[0], sum(widths)
 
-    def read(self, start: int, end: int) -> tuple[Array, Array]:
-        """Rows start..end-1 and their targets."""
-        X, y = (
-            _read_across(parts, starts, start, end)
-            for parts, starts in zip(self._columns, self._starts, strict=True)
-        )
-        return X, y
-
-    def read_targets(self, start: int, end: int) -> Array:
-        """The targets alone."""
-        return _read_across(self._columns[1], self._starts[1], start, end)
+    def read(self, start: int, end: int, *, inputs: bool = True) -> tuple[Array, ...]:
+        """Rows start..end-1, their targets and weights."""
+        columns = self._columns if inputs else self._columns[1:]
+        return tuple(_read_across(parts, starts, start, end) for parts, starts in columns)
 
 
 def _read_across(parts: list[_Part], starts: list[int], start: int, end: int) -> Array:
@@ -342,7 +355,7 @@ def _files(paths: Any, suffix: str, what: str) -> list[str]:
         if folder.is_dir():
             paths = sorted(folder.glob(f"*{suffix}"))
         elif not folder.exists() and any(sign in str(folder) for sign in PATTERN):
-            paths = sorted(glob.glob(str(folder)))
+            paths = sorted(glob.glob(str(folder), recursive=True))
         else:
             paths = [folder]
         if not paths:
@@ -358,7 +371,7 @@ def _files(paths: Any, suffix: str, what: str) -> list[str]:
 
 
 def _parts(given: Any, name: str) -> list[_Part]:
-    """The parts of X or y, which must fit one another."""
+    """The parts of X, y or the weights, which must fit one another."""
     check_unmasked(**{name: given})
     if isinstance(given, np.ndarray):
         parts = [_Part(given, "", 0, given.dtype, given.shape)]
@@ -368,7 +381,7 @@ def _parts(given: Any, name: str) -> list[_Part]:
         where = f"{name}, {part.path!r}," if part.path else name
         if part.dtype.kind not in NUMBERS:
             raise TypeError(f"{where} must hold real numbers, got dtype {part.dtype}")
-        if len(part.shape) not in ((2,) if name == "X" else (1, 2)):
+        if len(part.shape) not in DIMENSIONS[name]:
             raise ValueError(f"{where} must have a row for each sample, got shape {part.shape}")
         if part.shape[1:] != parts[0].shape[1:]:
             raise ValueError(
@@ -395,7 +408,13 @@ class _ParquetRows:
 
     whole = True
 
-    def __init__(self, paths: list[str], target: list[str], columns: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        paths: list[str],
+        target: list[str],
+        columns: Sequence[str] | None,
+        weight: str | None,
+    ) -> None:
         try:
             from pyarrow.parquet import ParquetFile
         except ImportError as error:
@@ -404,34 +423,31 @@ class _ParquetRows:
             ) from error
         self._files = [ParquetFile(path) for path in paths]
         names = self._files[0].schema_arrow.names
-        self._target = target
-        self._inputs = [n for n in names if n not in target] if columns is None else list(columns)
+        self._target, self._weight = target, [] if weight is None else [weight]
+        self.weighted = weight is not None
+        others = {*target, *self._weight}
+        self._inputs = [n for n in names if n not in others] if columns is None else list(columns)
         for path, file in zip(paths, self._files, strict=True):
-            missing = {*self._inputs, *target} - {*file.schema_arrow.names}
+            missing = {*self._inputs, *others} - {*file.schema_arrow.names}
             if missing:
                 raise ValueError(f"{path!r} has no columns {sorted(missing)}")
         self._groups = [(file, i) for file in self._files for i in range(file.num_row_groups)]
         self.lengths = [file.metadata.row_group(i).num_rows for file, i in self._groups]
         self._starts = np.cumsum([0, *self.lengths]).tolist()
-        self.n_inputs, self.width = len(self._inputs), len(self._inputs) + len(target)
+        self.n_inputs = len(self._inputs)
+        self.width = self.n_inputs + len(target) + len(self._weight)
 
-    def read(self, start: int, end: int) -> tuple[Array, Array]:
-        """A row group, which starts at row `start`."""
-        table = self._table(start, [*self._inputs, *self._target])
-        X = np.stack([self._column(table, name) for name in self._inputs], axis=1)
-        return X, self._targets_of(table)
-
-    def read_targets(self, start: int, end: int) -> Array:
-        """The targets alone, of which only the columns are read."""
-        return self._targets_of(self._table(start, self._target))
-
-    def _table(self, start: int, columns: list[str]) -> Any:
+    def read(self, start: int, end: int, *, inputs: bool = True) -> tuple[Array, ...]:
+        """A row group, which starts at row `start`; of its columns only those that are needed."""
         file, i = self._groups[bisect_right(self._starts, start) - 1]
-        return file.read_row_group(i, columns=columns)
-
-    def _targets_of(self, table: Any) -> Array:
+        needed = [*(self._inputs if inputs else ()), *self._target, *self._weight]
+        table = file.read_row_group(i, columns=needed)
         y = [self._column(table, name) for name in self._target]
-        return y[0] if len(y) == 1 else np.stack(y, axis=1)
+        targets = y[0] if len(y) == 1 else np.stack(y, axis=1)
+        found = targets, *(self._column(table, name) for name in self._weight)
+        if not inputs:
+            return found
+        return np.stack([self._column(table, name) for name in self._inputs], axis=1), *found
 
     @staticmethod
     def _column(table: Any, name: str) -> Array:

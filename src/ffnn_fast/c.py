@@ -58,7 +58,7 @@ def to_c(
         As for `ffnn_fast.Network.export_c`. The Jacobian is that by raw columns: 0 for a category
         and where a number is missing or clipped.
     preprocessing : TableEncoder or (TableEncoder, TargetEncoder), optional
-        Of a network only.
+        Of a network only; for several targets with a tuple of target encoders.
 
     Returns
     -------

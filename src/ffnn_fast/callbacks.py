@@ -108,7 +108,9 @@ class Callback:
         """Called before the first batch of an epoch."""
 
     def on_batch_begin(self, fit: FitView, rows: npt.NDArray[np.int64], /) -> None:
-        """Called before a step; `rows` are the indices of the batch's rows."""
+        """Called before a step; `rows` are the indices of the batch's rows, of a fit on RowBlocks
+        those within the rows in memory.
+        """
 
     def on_batch_end(self, fit: FitView, loss: float, /) -> None:
         """Called after a step; `loss` is the objective on the batch before the step."""

@@ -888,7 +888,7 @@ class Network:
         TypeError, ValueError
             If an argument is not as described; nothing has been changed then.
         """
-        bounds = streaming.given_bounds(self.spec, clip_value, clip_norm, max_norm, frozen)
+        bounds = streaming.Bounds(clip_value, clip_norm, max_norm, frozen).given(self.spec)
         return streaming.step(self._bound, self.rng, (X, y), learning_rate, bounds)
 
     def initialize(
@@ -974,8 +974,8 @@ class Network:
             Not copied if it is C-contiguous and of the network's dtype; a memory-mapped file may
             be. Files larger than memory are `ffnn_fast.blocks.RowBlocks`: each epoch is a pass over
             them, whose order is that of their `seed`, and batches are cut from it also where a
-            block ends. Not with `sample_weight`, `rows`, `validation_rows`, `validation_fraction`
-            and `derivatives`.
+            block ends. Not with `rows`, `validation_rows`, `validation_fraction` and
+            `derivatives`.
         y : array-like
             As in `loss`. Not with RowBlocks, which hold the targets.
         epochs : int, default 10
@@ -1006,6 +1006,7 @@ class Network:
             stratified by class for classifiers.
         sample_weight : array-like of shape (n,), optional
             Weights >= 0, scaled to mean 1; a batch's loss is the mean of weight times loss.
+            RowBlocks hold their own.
         derivatives : (dY_dX, weight), optional
             Fit ∂ŷ/∂x to dY_dX too, (n, n_L, n_0), or (n, n_0) for one output. To the objective is
             added ``weight · Σ_jd (∂ŷ_j/∂x_d − dY_dX_jd)² / 2``, weighted by `sample_weight`, as a
@@ -1016,7 +1017,7 @@ class Network:
             Whether NaN in dY_dX is an error, or leaves that derivative out.
         class_weight : "balanced" or mapping of label to weight, optional
             Balanced: inverse to how often the class occurs. Multiplies `sample_weight`. The targets
-            of RowBlocks are read once before the first step, to count the classes.
+            and weights of RowBlocks are read once before the first step.
         shuffle : bool, default True
             Draw a new order of the rows for each epoch. RowBlocks have an option of their own.
         drop_last : bool, default False
@@ -1173,16 +1174,9 @@ epsilon_factors : optional
             If an argument is not as described, or the learning rate counts in shares of a fit. The
             network has then been trained on the chunks before an invalid one.
         """
-        bounds = streaming.given_bounds(
-            self.spec,
-            clip_value,
-            clip_norm,
-            max_norm,
-            frozen,
-            rate_factors,
-            decay_factors,
-            epsilon_factors,
-        )
+        bounds = streaming.Bounds(
+            clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors, epsilon_factors
+        ).given(self.spec)
         request = streaming.StreamRequest(optimizer, learning_rate, bounds)
         data = (X, y, sample_weight)
         mean, self.stream = streaming.partial_fit(
@@ -1238,16 +1232,9 @@ decay_factors, epsilon_factors : optional
         >>> losses[-1] < 0.1 * losses[0]
         True
         """
-        bounds = streaming.given_bounds(
-            self.spec,
-            clip_value,
-            clip_norm,
-            max_norm,
-            frozen,
-            rate_factors,
-            decay_factors,
-            epsilon_factors,
-        )
+        bounds = streaming.Bounds(
+            clip_value, clip_norm, max_norm, frozen, rate_factors, decay_factors, epsilon_factors
+        ).given(self.spec)
         request = streaming.StreamRequest(optimizer, learning_rate, bounds, "a stepper")
         stream = streaming.stream_for(self.spec, self.rng, self.stream, request)
         made, self.stream = Stepper(self._bound, stream, batch_size, rollback), stream
@@ -1649,7 +1636,8 @@ decay_factors, epsilon_factors : optional
         preprocessing : TableEncoder or (TableEncoder, TargetEncoder), optional
             The code then takes raw columns: numbers, NaN where one is missing, and for a
             categorical column the number of its level, which the header lists. With a target
-            encoder a regression gives the target in its own units.
+            encoder a regression gives the target in its own units; for several targets give a
+            tuple of encoders, (TableEncoder, (TargetEncoder, ...)).
 
         Returns
         -------

@@ -304,6 +304,25 @@ class TargetEncoder:
         return _with_value_errors(cls, **{**given, "classes": tuple(given["classes"])})
 
 
+Targets = tuple[TargetEncoder, ...]
+Encoders = TableEncoder | tuple[TableEncoder, TargetEncoder | Targets]
+
+
+def encoders_of(given: Encoders, further: str = "") -> tuple[TableEncoder, Targets]:
+    """The encoder of the inputs and those of the targets, none, one or several; TypeError if they
+    are something else, with the `further` types that the caller takes.
+    """
+    table, target = given if isinstance(given, tuple) and len(given) == 2 else (given, ())
+    targets = target if isinstance(target, tuple) else (target,)
+    are_encoders = all(isinstance(one, TargetEncoder) for one in targets)
+    if not isinstance(table, TableEncoder) or not are_encoders:
+        raise TypeError(
+            "preprocessing must be a TableEncoder or a tuple (TableEncoder, TargetEncoder), of "
+            f"several targets with a tuple of encoders{further}; got {given!r}"
+        )
+    return table, targets
+
+
 def sorted_names(names: set[str]) -> list[str]:
     """Sorted as numbers if all are numbers, else as texts."""
     try:

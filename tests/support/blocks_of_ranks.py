@@ -16,7 +16,9 @@ CASES = {
     "weights": {"batch_size": 48, "class_weight": "balanced"},
     "slices": {"batch_size": 64, "optimizer": "adam"},
     "short": {"batch_size": 70, "drop_last": True},
+    "one block": {"batch_size": 32, "class_weight": "balanced"},
 }
+SIZE_OF = {name: N if name == "one block" else SIZE for name in CASES}
 
 
 def rows():
@@ -36,19 +38,19 @@ def network():
 
 
 def counting(data):
-    """A list of the numbers of rows that are read from now on."""
+    """A list of the numbers of rows whose inputs are read from now on."""
     read, found = data._rows.read, []
 
-    def counted(start, end):
-        found.append(end - start)
-        return read(start, end)
+    def counted(start, end, *, inputs=True):
+        found.append(end - start if inputs else 0)
+        return read(start, end, inputs=inputs)
 
     data._rows.read = counted
     return found
 
 
 def of_case(name, comm):
-    net, data = network(), blocks(seed=7 if comm.rank == 0 else 8)
+    net, data = network(), blocks(SIZE_OF[name], seed=7 if comm.rank == 0 else 8)
     if comm.rank > 0:
         net.params[:] = 0  # those of rank 0 count, and the state of its generator
     accumulate = 3 if name == "slices" else 1

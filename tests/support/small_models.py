@@ -4,6 +4,7 @@ import numpy as np
 
 from ffnn_fast import Network
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
 
 YES_NO = TargetEncoder("y", "classification", ("no", "yes"))
@@ -19,7 +20,9 @@ def save(path, target, params, *, header=True, missing=("NA",), **options):
     inputs = TableEncoder((NumericColumn(names[0], 0.0, 1.0),))
     if not header:
         target = TargetEncoder("2", target.task, target.classes, target.mean, target.scale)
-    preprocessing = TablePreprocessing(header, names, missing, inputs, target, {"epochs": "7"})
+    preprocessing = TablePreprocessing(
+        header, names, missing, inputs, TargetEncoders.of(target), {"epochs": "7"}
+    )
     net.save(path, extra={KEY: preprocessing.to_json()})
     return net
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from ffnn_fast._c_code.c_inputs import Input, Inputs, Step
 from ffnn_fast._c_code.c_outputs import Outputs
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
+from ffnn_fast._model.target_outputs import check_targets
+from ffnn_fast.preprocessing import (
+    CategoricalColumn,
+    Encoders,
+    NumericColumn,
+    TableEncoder,
+    Targets,
+    encoders_of,
+)
 
 Array = np.ndarray
+UNITS = ("scale", "mean")
 
 
 @dataclass(frozen=True)
@@ -67,32 +77,24 @@ class Columns:
         return J if self.inputs is None else self.inputs.by_column(J, d)
 
 
-def columns_of(
-    preprocessing: TableEncoder | tuple[TableEncoder, TargetEncoder] | None, spec: NetworkSpec
-) -> Columns:
+def columns_of(preprocessing: Encoders | None, spec: NetworkSpec) -> Columns:
     """The argument `preprocessing` of `export_c`; TypeError or ValueError if it does not fit."""
     if preprocessing is None:
         codes = () if spec.inputs is None else spec.inputs.counts
         notes = _described_codes(codes)
         return Columns(spec.n_inputs, Outputs(spec.n_outputs), None, notes, codes)
-    parts = preprocessing if isinstance(preprocessing, tuple) else (preprocessing, None)
-    kinds = [type(part) for part in parts]
-    if kinds not in ([TableEncoder, type(None)], [TableEncoder, TargetEncoder]):
-        raise TypeError(
-            "preprocessing must be a TableEncoder or a tuple (TableEncoder, TargetEncoder), "
-            f"got {preprocessing!r}"
-        )
-    table, target = parts
+    table, targets = encoders_of(preprocessing)
     width = len(table.feature_names)
     if width != spec.n_inputs:
         raise ValueError(f"preprocessing gives {width} inputs, the network has {spec.n_inputs}")
     outputs = Outputs(spec.n_outputs)
-    if target is not None:
-        _check_target(target, spec)
-        if target.task == "regression":
-            outputs = Outputs(1, np.array([target.scale]), np.array([target.mean]))
+    if targets:
+        check_targets(targets, spec)
+        if targets[0].task == "regression":
+            scales, means = (np.array([getattr(t, name) for t in targets]) for name in UNITS)
+            outputs = Outputs(len(targets), scales, means)
     each = [one for c, column in enumerate(table.columns) for one in _inputs(column, c)]
-    description = (*_described(table), *_described_target(target))
+    description = (*_described(table), *_described_targets(targets))
     inputs = Inputs(len(table.columns), tuple(each))
     return Columns(inputs.n_columns, outputs, inputs, description)
 
@@ -132,22 +134,25 @@ def _described(table: TableEncoder) -> list[str]:
     return texts
 
 
-def _described_target(target: TargetEncoder | None) -> list[str]:
-    if target is None:
+def _described_targets(targets: Targets) -> list[str]:
+    if not targets:
         return []
-    if not target.classes:
-        return ["Output: the target, in its own units"]
-    classes = ", ".join(f"{j} = {one}" for j, one in enumerate(target.classes))
-    single = ["  (of one output: the probability of class 1)"] if len(target.classes) == 2 else []
-    return [f"Outputs: probabilities of the classes {classes}", *single]
+    if len(targets) == 1:
+        (target,) = targets
+        if not target.classes:
+            return ["Output: the target, in its own units"]
+        single = ["  (of one output: the probability of class 1)"] * (len(target.classes) == 2)
+        return [f"Outputs: probabilities of the classes {_listed(target.classes)}", *single]
+    if not targets[0].classes:
+        each = [f"  y[{t}]: {target.name}" for t, target in enumerate(targets)]
+        return ["Outputs, the targets, in their own units:", *each]
+    starts = accumulate((len(target.classes) for target in targets), initial=0)
+    each = [
+        f"  y[{start}], ...: {target.name}, {_listed(target.classes)}"
+        for start, target in zip(starts, targets, strict=False)
+    ]
+    return ["Outputs, the probabilities of the classes of each target:", *each]
 
 
-def _check_target(target: TargetEncoder, spec: NetworkSpec) -> None:
-    """ValueError unless the outputs are those of this target."""
-    classes = len(target.classes)
-    fits = spec.n_outputs == 1 if target.task == "regression" else max(spec.n_outputs, 2) == classes
-    if spec.heads or target.task != spec.task or not fits:
-        raise ValueError(
-            f"the target has {classes} classes ({target.task}), the network has "
-            f"{spec.n_outputs} outputs ({spec.task}) in {len(spec.head_widths)} heads"
-        )
+def _listed(classes: tuple[str, ...]) -> str:
+    return ", ".join(f"{j} = {one}" for j, one in enumerate(classes))

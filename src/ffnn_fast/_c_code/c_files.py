@@ -26,10 +26,10 @@ from ffnn_fast._model.model_files import write_atomically
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._model.summary import summary
 from ffnn_fast._scalars import as_bool, as_choice, as_path, convert_fields
-from ffnn_fast.preprocessing import TableEncoder, TargetEncoder
+from ffnn_fast.preprocessing import Encoders
 
 PathLike = str | os.PathLike[str]
-EncodersLike = TableEncoder | tuple[TableEncoder, TargetEncoder] | None
+EncodersLike = Encoders | None
 REALS = {"float32": "float", "float64": "double"}
 ORDER = (
     "Order of sums: of the terms of one output, those of the inputs 0, 4, 8, ... are added to the "

@@ -13,7 +13,7 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._scalars import as_bool
 from ffnn_fast._training.block_rows import BlockRows
-from ffnn_fast._training.class_factors import ClassFactors, class_factors
+from ffnn_fast._training.block_weights import BlockWeights, block_weights
 from ffnn_fast._training.distributed import refuse_options
 from ffnn_fast._training.figures import Validation, ValidationBlocks
 from ffnn_fast._training.fit import CheckedFit, check_weights, checked, checked_data
@@ -54,7 +54,7 @@ class BlockData:
     spec: NetworkSpec
     blocks: RowBlocks
     first: Samples
-    factors: ClassFactors | None
+    weights: BlockWeights | None
     validation: Validation | None
     ranks: Alone
     has_validation: bool
@@ -72,7 +72,7 @@ class BlockData:
         self, rng: np.random.Generator, draw: Callable[..., tuple[Array, Array]]
     ) -> tuple[BlockRows, Validation | None]:
         """Training and validation rows."""
-        rows = BlockRows(self.spec, self.blocks, self.first, self.factors, self.ranks)
+        rows = BlockRows(self.spec, self.blocks, self.first, self.weights, self.ranks)
         return rows, self.validation
 
 
@@ -84,7 +84,7 @@ def _checked(
     request = request._replace(shuffle=blocks.shuffle)
     if isinstance(ranks, Ranks):
         _check_ranks(blocks, request, ranks)
-    first = as_samples(spec, *blocks.first_rows())
+    first = _first_samples(spec, blocks)
     validation: Validation | None = None
     if request.validation_data is not None and ranks.is_first:
         validation = _as_validation(spec, request.validation_data)
@@ -94,17 +94,21 @@ def _checked(
     fit = checked_data(bound, net_rng, data, request)
     fit = replace(fit, options=replace(fit.options, blocks=described), order_rng=blocks.rng)
     _check_batch(blocks, min(fit.options.batch_size, data.n), ranks)
-    if request.class_weight is None:
-        return fit
-    factors = class_factors(spec, blocks, request.class_weight) if ranks.is_first else None
-    return replace(fit, data=replace(data, factors=ranks.from_first(factors)))
+    weights = block_weights(spec, blocks, request.class_weight) if ranks.is_first else None
+    return replace(fit, data=replace(data, weights=ranks.from_first(weights)))
+
+
+def _first_samples(spec: NetworkSpec, blocks: RowBlocks, prefix: str = "") -> Samples:
+    """At least one sample, without weights; TypeError or ValueError if it does not fit."""
+    X, y, *_ = blocks.first_rows()
+    return as_samples(spec, X, y, prefix=prefix)
 
 
 def _as_validation(spec: NetworkSpec, given: Any) -> Validation:
     if not isinstance(given, RowBlocks):
         return as_samples(spec, *as_triple(given), "validation ", sparse=True)
-    as_samples(spec, *given.first_rows(), prefix="validation ")
-    return ValidationBlocks(spec, given)
+    _first_samples(spec, given, "validation ")
+    return ValidationBlocks(spec, given, block_weights(spec, given, None, "validation weight"))
 
 
 def _refuse(blocks: RowBlocks, y: Any, request: FitRequest) -> None:
@@ -115,7 +119,7 @@ def _refuse(blocks: RowBlocks, y: Any, request: FitRequest) -> None:
     refused = {
         "sample_weight": (
             request.sample_weight is not None,
-            "give Network.partial_fit chunks (X, y, sample_weight)",
+            "make RowBlocks(X, y, sample_weight=...)",
         ),
         "rows": (request.rows is not None, "make RowBlocks of those rows"),
         "validation_rows": (request.validation_rows is not None, other),
@@ -154,4 +158,4 @@ def _check_ranks(blocks: RowBlocks, request: FitRequest, ranks: Ranks) -> None:
         )
     size = blocks.n_rows, blocks.n_inputs, blocks.block_rows, len(blocks.plan(shuffle=False))
     ranks.check_same({"RowBlocks (rows, inputs, block_rows, blocks)": size})
-    ranks.check_same({"shuffle": blocks.shuffle})
+    ranks.check_same({"shuffle": blocks.shuffle, "weights": blocks.weighted})

@@ -9,7 +9,7 @@ import numpy as np
 
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast._training.class_factors import ClassFactors
+from ffnn_fast._training.block_weights import BlockWeights, with_weights
 from ffnn_fast._training.epoch_rows import Part, Shuffle
 from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.blocks import Block, RowBlocks, reading_ahead
@@ -31,8 +31,6 @@ class BlockRows:
     ----------
     first : Samples
         At least one sample, for the types of arrays of no rows.
-    factors : ClassFactors or None
-        The weights of the classes.
     """
 
     def __init__(
@@ -40,13 +38,12 @@ class BlockRows:
         spec: NetworkSpec,
         blocks: RowBlocks,
         first: Samples,
-        factors: ClassFactors | None = None,
+        weights: BlockWeights | None = None,
         ranks: Alone = ALONE,
     ) -> None:
         self.n = blocks.n_rows
-        self._spec, self._blocks, self._factors, self._ranks = spec, blocks, factors, ranks
-        none = np.zeros(0, dtype=np.int64)
-        self._no_rows = self._weighted(first).rows(none)
+        self._spec, self._blocks, self._weights, self._ranks = spec, blocks, weights, ranks
+        self._no_rows = with_weights(spec, first, weights).rows(np.zeros(0, dtype=np.int64))
         self._plan: list[Block] = []
 
     def draw(self, rng: np.random.Generator, shuffle: Shuffle | None) -> None:
@@ -82,21 +79,16 @@ class BlockRows:
 
     def _reading(self, blocks: list[Block]) -> Generator[Samples, None, None]:
         """The samples of each block."""
-        reading = reading_ahead(blocks)
+        spec, reading = self._spec, reading_ahead(blocks)
         try:
-            for X, y in reading:
-                samples = self._weighted(as_samples(self._spec, X, y, prefix="block's "))
+            for X, y, *weight in reading:
+                samples = as_samples(spec, X, y, prefix="block's ")
                 del X, y
+                samples = with_weights(spec, samples, self._weights, *weight)
                 yield samples
                 del samples  # before the next is read
         finally:
             reading.close()
-
-    def _weighted(self, samples: Samples) -> Samples:
-        if self._factors is None:
-            return samples
-        weight = self._factors.of(self._spec, samples.Y)
-        return Samples(samples.X, samples.Y, weight.astype(self._spec.dtype))
 
 
 def _rounds(blocks: list[Block], size: int) -> list[list[Block]]:

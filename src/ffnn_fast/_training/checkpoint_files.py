@@ -94,7 +94,7 @@ def save(state: FitState, path: str | os.PathLike[str]) -> None:
         "stopping": state.stopping_memory,
         "stopped": state.history.stopped,
         "best_epoch": state.history.best_epoch,
-        "rng": as_plain(state.rng_at_epoch if state.position else state.rng.bit_generator.state),
+        "rng": as_plain(state.rng_at_epoch or state.rng.bit_generator.state),
         "rng_at_start": as_plain(state.rng_at_start),
     }
     if state.counted:

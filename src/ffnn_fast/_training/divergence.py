@@ -48,6 +48,11 @@ class DivergenceGuard:
         self._copy_arrays(state)
         self.t, self.position, self.loss_sum = state.t, state.position, state.loss_sum
 
+    def restore(self, state: FitState) -> None:
+        """Set θ and the optimizer state to the copy."""
+        state.params[:] = self.params
+        state.optimizer_state[...] = self.optimizer_state
+
     def rolls_back(self, state: FitState, part: Part, loss: float) -> bool:
         """Whether the fit has diverged in the steps with this mean loss, and was rolled back.
 
@@ -70,7 +75,7 @@ class DivergenceGuard:
         """
         batch_size = state.options.batch_size
         work = state.bound.take_workspace(batch_size)
-        self._restore_arrays(state)
+        self.restore(state)
         state.t, state.position, state.loss_sum = self.t, self.position, self.loss_sum
         rows = part.order[:0]
         loss = math.nan
@@ -88,7 +93,7 @@ class DivergenceGuard:
             state.loss_sum += len(rows) * loss
             self.interrupts.release()
         step, after = state.t, state.params.copy()
-        self._restore_arrays(state)
+        self.restore(state)
         state.t -= 1
         state.position -= len(rows)
         state.stop("diverged")
@@ -108,10 +113,6 @@ class DivergenceGuard:
     def _copy_arrays(self, state: FitState) -> None:
         self.params[:] = state.params
         self.optimizer_state[...] = state.optimizer_state
-
-    def _restore_arrays(self, state: FitState) -> None:
-        state.params[:] = self.params
-        state.optimizer_state[...] = self.optimizer_state
 
 
 def _first_layer_not_finite(state: FitState, samples: Samples, rows: Array, after: Array) -> int:

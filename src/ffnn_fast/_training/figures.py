@@ -11,6 +11,7 @@ from ffnn_fast._model.predictions import metric_values
 from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._training.block_weights import BlockWeights, with_weights
 from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.blocks import RowBlocks, reading_ahead
 from ffnn_fast.history import Record
@@ -23,11 +24,13 @@ class ValidationBlocks:
 
     spec: NetworkSpec
     blocks: RowBlocks
+    weights: BlockWeights | None
 
     def samples(self) -> Iterator[Samples]:
         """The rows of each block."""
-        for X, y in reading_ahead(self.blocks.plan(shuffle=False)):
-            yield as_samples(self.spec, X, y, prefix="validation ")
+        for X, y, *weight in reading_ahead(self.blocks.plan(shuffle=False)):
+            samples = as_samples(self.spec, X, y, prefix="validation ")
+            yield with_weights(self.spec, samples, self.weights, *weight)
 
 
 Validation = Samples | ValidationBlocks

@@ -82,7 +82,7 @@ class FitState:
     ranks : Alone or Ranks
         The processes of the fit; numbers of rows are those of all ranks.
     rng_at_start, rng_at_epoch : mapping
-        States of the generator before the fit, and before the current epoch.
+        States of the generator before the fit, and before the current epoch; {} between epochs.
     """
 
     bound: BoundNetwork
@@ -220,4 +220,4 @@ class FitState:
         """Count the current epoch as completed and recorded."""
         self.epoch += 1
         self.position, self.loss_sum, self.seconds = 0, 0.0, 0.0
-        self.counted, self.metric_sums = 0, {}
+        self.counted, self.metric_sums, self.rng_at_epoch = 0, {}, {}

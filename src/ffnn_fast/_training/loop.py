@@ -17,6 +17,7 @@ from ffnn_fast._training.divergence import DivergenceGuard
 from ffnn_fast._training.epoch_rows import Part
 from ffnn_fast._training.figures import metrics_of, validation_figures
 from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.unobserved_epochs import draw_order, is_unobserved, train_together
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.history import Record
 from ffnn_fast.schedules import Constant
@@ -49,7 +50,7 @@ def _fit(state: FitState, interrupts: Interrupts) -> None:
     try:
         loop.notify("on_train_begin")
         while state.epoch <= state.options.epochs and not loop.is_stopped():
-            loop.epoch()
+            loop.epochs()
         state.stop("epochs")
         if state.history.stopped != "diverged":
             loop.checkpoints.write(state)
@@ -81,6 +82,7 @@ class _Loop:
         self.chunk = state.ranks.from_first(chunk)
         constant = isinstance(state.schedule, Constant) and not options.schedules
         self.hyper = state.hyper(0, 1) if constant else None
+        self.together = steps // state.steps_per_epoch if constant and is_unobserved(state) else 1
 
     def keep_scratch(self) -> None:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted."""
@@ -98,15 +100,24 @@ class _Loop:
         for callback in self.state.options.callbacks if to is None else to:
             getattr(callback, hook)(self.state, *args)
 
+    def epochs(self) -> None:
+        """Train one epoch, or as many as take the time of a chunk if nothing observes them."""
+        state = self.state
+        n = min(self.together, state.options.epochs + 1 - state.epoch)
+        if n < 2 or state.position > 0:
+            self.epoch()
+            return
+        state.check_cancelled()
+        if not train_together(state, n, self.work, self.divergence, self.interrupts):
+            self.together = 1
+
     def epoch(self) -> None:
         """Train one epoch, or the rest of it, and record it."""
         state, options = self.state, self.state.options
         state.check_cancelled()
         if options.checkpoint:
             state.rng_at_epoch = state.rng.bit_generator.state
-        # One batch of all rows is the same in any order.
-        shuffles = options.shuffle and options.batch_size < state.n_rows
-        state.rows.draw(state.rng, state.bound.backend.shuffle if shuffles else None)
+        draw_order(state)
         if state.position == 0:
             self.notify("on_epoch_begin")
         run = state.bound.run

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.streams import AnyStream, LostStream, Stream
 from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History
-from ffnn_fast.optimizers import SGD, Optimizer, StepRule
+from ffnn_fast.optimizers import FACTORS, SGD, Factors, Optimizer, StepRule
 from ffnn_fast.schedules import Constant, Schedule, check_counts
 
 Array = np.ndarray
@@ -202,7 +202,7 @@ def warn_of_divergence(
 class StreamRequest:
     """What a call that goes on with a stream may change of it; None: nothing.
 
-    `bounds` is of `given_bounds`; messages name the `caller`.
+    `bounds` are of `Bounds.given`; messages name the `caller`.
     """
 
     optimizer: OptimizerLike | None = None
@@ -211,27 +211,28 @@ class StreamRequest:
     caller: str = "partial_fit"
 
 
-def given_bounds(
-    spec: NetworkSpec,
-    clip_value: Any,
-    clip_norm: Any,
-    max_norm: Any,
-    frozen: Any,
-    rate_factors: Any = None,
-    decay_factors: Any = None,
-    epsilon_factors: Any = None,
-) -> dict[str, Any]:
-    """Those that are not None, as a `StepRule` takes them."""
-    given = {
-        "clip_value": clip_value,
-        "clip_norm": clip_norm,
-        "max_norm": max_norm,
-        "rate_factors": as_group_factors(rate_factors, "rate_factors", spec),
-        "decay_factors": as_group_factors(decay_factors, "decay_factors", spec),
-        "epsilon_factors": as_group_factors(epsilon_factors, "epsilon_factors", spec),
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    return given if frozen is None else given | {"frozen": as_frozen_layers(frozen, spec)}
+class Bounds(NamedTuple):
+    """The bounds and factors of a step rule as the user gave them; None: not given."""
+
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    max_norm: float | None = None
+    frozen: Iterable[int] | None = None
+    rate_factors: Factors | None = None
+    decay_factors: Factors | None = None
+    epsilon_factors: Factors | None = None
+
+    def given(self, spec: NetworkSpec) -> dict[str, Any]:
+        """Those that are given, as a `StepRule` takes them; TypeError or ValueError if the layers
+        or the groups of the factors are not those of the network.
+        """
+        values = {name: value for name, value in self._asdict().items() if value is not None}
+        if self.frozen is not None:
+            values["frozen"] = as_frozen_layers(self.frozen, spec)
+        for name in FACTORS:
+            if name in values:
+                values[name] = as_group_factors(values[name], name, spec)
+        return values
 
 
 def stream_for(

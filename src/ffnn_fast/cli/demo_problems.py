@@ -10,6 +10,7 @@ from ffnn_fast._training.sampling import hold_out
 from ffnn_fast.cli.output import write_line
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.training.baselines import nearest_mean, split_folds, tuned_ridge
 from ffnn_fast.datasets import load_digits, load_movie_ratings
 from ffnn_fast.history import History
@@ -79,8 +80,9 @@ def digits(seed: int, epochs: int | None) -> Outcome:
     columns = tuple(str(position) for position in range(1, 66))
     inputs = TableEncoder(tuple(NumericColumn(name, 0.0, 16.0) for name in columns[:-1]))
     target = TargetEncoder(columns[-1], "classification", tuple("0123456789"))
+    targets = TargetEncoders.of(target)
     preprocessing = TablePreprocessing(
-        False, columns, (), inputs, target, {"test accuracy": results[1][1]}
+        False, columns, (), inputs, targets, {"test accuracy": results[1][1]}
     )
     beats_baseline = scores[0] > scores[-1]
     return Outcome(
@@ -108,7 +110,7 @@ def movies(seed: int, epochs: int | None) -> Outcome:
         X, y = data.X[rest], data.y[rest]
         net, preprocessing, _ = _rate(X, y, rng, epochs, f"movies, fold {k}/{FOLDS}")
         inputs = _encoded(preprocessing, data.X[fold])
-        by_net[fold] = preprocessing.target.decode(net.predict(inputs))
+        by_net[fold] = preprocessing.targets.each[0].decode(net.predict(inputs))
         by_ridge[fold] = tuned_ridge(X, y, rng)(data.X[fold])
         by_mean[fold] = y.mean()
     net, preprocessing, history = _rate(data.X, data.y, rng, epochs, "movies, all films")
@@ -123,7 +125,8 @@ def movies(seed: int, epochs: int | None) -> Outcome:
         results.append((name, f"{r2(data.y, values):.4f}", f"{error:.3f}"))
     preprocessing = replace(preprocessing, summary={"R2 in cross-validation": results[1][1]})
     beats_baseline = r2(data.y, by_net) > r2(data.y, by_ridge)
-    rows = _encoded(preprocessing, data.X), preprocessing.target.encode(data.y).astype(np.float32)
+    target = preprocessing.targets.each[0]
+    rows = _encoded(preprocessing, data.X), target.encode(data.y).astype(np.float32)
     return Outcome("movies", results, beats_baseline, net, preprocessing, history, rows)
 
 
@@ -134,7 +137,9 @@ def _rate(
     names = load_movie_ratings().feature_names
     inputs = TableEncoder.fit(dict(zip(names, X.T, strict=True)))
     target = TargetEncoder.fit("Fandango_Ratingvalue", y, "regression")
-    preprocessing = TablePreprocessing(True, (*names, target.name), (), inputs, target)
+    preprocessing = TablePreprocessing(
+        True, (*names, target.name), (), inputs, TargetEncoders.of(target)
+    )
     net = Network([X.shape[1], 16, 1], activation="tanh", output="identity", l2=0.02, seed=rng)
     with progress(label, epochs, lines=1) as show:
         history = net.fit(

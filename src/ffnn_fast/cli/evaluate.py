@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
-from ffnn_fast.cli.output import aligned, command_text, titled, write_line, write_notes
+from ffnn_fast.cli.output import blocks, command_text, titled, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import ScoredRows
-    from ffnn_fast.cli.evaluation.tables import Table
     from ffnn_fast.cli.trained_models import TrainedModel
+    from ffnn_fast.cli.training.comparing import ByModel, Scores
 
 
 @dataclass(frozen=True)
@@ -43,46 +44,49 @@ def run(options: EvaluateOptions) -> int:
     """Evaluate the model and show the results; returns the exit code."""
     from ffnn_fast.cli.evaluation import report_files
     from ffnn_fast.cli.evaluation.report import Report
-    from ffnn_fast.cli.evaluation.stored_scores import plain_scores, stored_scores
-    from ffnn_fast.cli.evaluation.tables import tables
+    from ffnn_fast.cli.evaluation.stored_scores import stored_scores
+    from ffnn_fast.cli.evaluation.tables import all_tables
     from ffnn_fast.cli.trained_models import load_trained
     from ffnn_fast.cli.training import comparing
+    from ffnn_fast.cli.training.preparing import left_out_note
     from ffnn_fast.cli.training.simple_models import stored_models
     from ffnn_fast.cli.training.training_table import note_unknown
 
     if options.report:
         report_files.check_report(options.report, options.model, options.data)
     model = load_trained(options.model).with_missing(options.missing)
-    target = model.layout.target
+    layout = model.layout
     table = model.layout.read(options.data, **options.reading.given())
-    targets = model.layout.targets(table, drop_missing=options.reading.drop_missing_target)
-    columns = model.layout.typed(table)
-    evaluation = model.evaluate(table, columns, targets)
+    known = layout.known_targets(table, drop_missing=options.reading.drop_missing_target)
+    columns = layout.typed(table)
+    evaluations = model.evaluate(table, columns, known)
     write_notes([*table.notes, *model.unseen(columns)])
-    n_rows = len(targets.rows)
-    rows = {name: values[targets.rows] for name, values in columns.items()}
+    n_rows = len(known.rows)
+    rows = {name: values[known.rows] for name, values in columns.items()}
     baselines = stored_models(model, rows, n_rows)
     on = f"{n_rows} rows of {os.path.basename(options.data)}"
-    found = comparing.all_scores(evaluation, baselines)
-    results = comparing.results_table(found, on)
+    found = comparing.all_scores(evaluations, baselines)
+    results = found.tables(on)
     if options.json:
-        plain = _plain(evaluation, found)
-        if in_training := plain_scores(model.summary):
-            plain["training"] = in_training
-        write_line(json.dumps(plain))
+        write_line(json.dumps(_plain(evaluations, found, model.summary)))
     else:
-        for note in note_unknown(targets, target, options.data):
+        for note in note_unknown(known, layout.targets, options.data):
             write_line(note)
-        _show(results, tables(evaluation), len(table) - n_rows)
-        if stored := stored_scores(model.summary):
-            write_line(f"\n{aligned(stored)}")
+        for note in left_out_note(layout.targets, len(table) - n_rows, known.missing):
+            write_line(f"{note}\n")
+        write_line(blocks(results))
+        for title, cells in all_tables(evaluations):
+            write_line(titled(title, cells))
+        names = comparing.titles_of(layout.targets.names)
+        if stored := stored_scores(model.summary, names):
+            write_line(f"\n{blocks(stored)}")
         for sentence in comparing.verdict(found, f"the {on}"):
             write_line(f"\n{sentence}")
     if options.report:
-        title = f"{target.name}: {os.path.basename(options.model)}"
+        title = f"{layout.targets.shown}: {os.path.basename(options.model)}"
         facts = _facts(options, model, n_rows)
         contents = Report(
-            title, facts, model.network, results, evaluation, None, f"the {on}",
+            title, facts, model.network, results, evaluations, None, f"the {on}",
             importances=model.importances,
         )  # fmt: skip
         report_files.write_report(contents, options.report)
@@ -91,26 +95,43 @@ def run(options: EvaluateOptions) -> int:
     return 0
 
 
-def _show(results: Table, tables: list[tuple[str, Table]], left_out: int) -> None:
-    if left_out:
-        write_line(f"note: left out {left_out} rows without a target\n")
-    write_line(aligned(results))
-    for title, rows in tables:
-        write_line(titled(title, rows))
-
-
-def _plain(evaluation: ScoredRows, found: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _plain(
+    evaluations: Sequence[ScoredRows], found: Scores, summary: Mapping[str, str]
+) -> dict[str, Any]:
     """What --json shows; a score that is not finite is null."""
+    from ffnn_fast.cli.evaluation.stored_scores import of_title, plain_scores
+
+    sections = [
+        _of_target(*pair) for pair in zip(evaluations, found.of_targets.values(), strict=True)
+    ]
+    sections += [_scores(found.mean())] * (len(evaluations) > 1)
+    for (title, _), plain in zip(found.sections(), sections, strict=True):
+        if in_training := plain_scores(of_title(summary, title)):
+            plain["training"] = in_training
+    if len(evaluations) == 1:
+        return sections[0]
+    *each, mean = sections
+    return {"rows": len(evaluations[0].truth), "targets": each, "mean": mean}
+
+
+def _of_target(evaluation: ScoredRows, found: ByModel) -> dict[str, Any]:
+    """What it shows of one target."""
     plain: dict[str, Any] = {
         "target": evaluation.target.name,
         "rows": len(evaluation.truth),
-        "scores": _finite(found["network"]),
+        **_scores(found),
     }
-    if len(found) > 1:
-        plain["baselines"] = {k: _finite(v) for k, v in found.items() if k != "network"}
     if evaluation.is_classification:
         plain["classes"] = list(evaluation.target.classes)
         plain["confusion_matrix"] = evaluation.confusion.tolist()
+    return plain
+
+
+def _scores(found: ByModel) -> dict[str, Any]:
+    """The scores of the network, and those of the baselines if there are any."""
+    plain: dict[str, Any] = {"scores": _finite(found["network"])}
+    if len(found) > 1:
+        plain["baselines"] = {k: _finite(v) for k, v in found.items() if k != "network"}
     return plain
 
 
@@ -126,7 +147,7 @@ def _facts(options: EvaluateOptions, model: TrainedModel, n_rows: int) -> list[t
         ("command", command_text()),
         ("model", options.model),
         ("data", f"{options.data}, {n_rows} rows"),
-        ("target", model.layout.target.name),
+        ("target", model.layout.targets.shown),
         ("loss", loss_of(model.network.spec.loss).name),
         *trained,
     ]

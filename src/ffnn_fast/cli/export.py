@@ -16,11 +16,13 @@ from ffnn_fast.cli.output import CommandError, aligned, check_output, write_line
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.onnx_comparison import Comparison
+    from ffnn_fast.cli.table_layout import TableLayout
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
     from ffnn_fast.cli.trained_models import TabularModel
     from ffnn_fast.network import Network
 
 FORMATS = ("onnx", "safetensors", "c")
+Facts = tuple[tuple[str, list[str]], ...]
 MOST = 8  # inputs, outputs or tensors shown
 
 
@@ -102,7 +104,8 @@ def _bag_to_onnx(loaded: TabularModel, path: str, dtype: str | None) -> int:
     from ffnn_fast.onnx import to_onnx
 
     model = to_onnx(loaded.estimator, path, dtype=dtype)
-    return _report_onnx(path, model, compare_tabular(path, loaded))
+    found = compare_tabular(path, loaded)
+    return _report_onnx(path, model, found, _targets(loaded.layout))
 
 
 def _bag_to_c(loaded: TabularModel, path: str, dtype: str | None) -> int:
@@ -111,10 +114,11 @@ def _bag_to_c(loaded: TabularModel, path: str, dtype: str | None) -> int:
     name = _c_name(path)
     header = to_c(loaded.estimator, path, name=name, dtype=dtype)[1]
     sizes = dict(re.findall(r"^#define \w+_N_(INPUTS|OUTPUTS) (\d+)$", header.read_text(), re.M))
-    return _report_c(path, name, [header], sizes["INPUTS"], sizes["OUTPUTS"])
+    outputs = ("outputs", [sizes["OUTPUTS"]]), *_targets(loaded.layout)
+    return _report_c(path, name, [header], sizes["INPUTS"], outputs)
 
 
-def _report_onnx(path: str, model: Any, found: Comparison) -> int:
+def _report_onnx(path: str, model: Any, found: Comparison, targets: Facts) -> int:
     """Show the inputs and outputs of a file, and how it was checked; returns the exit code."""
     from ffnn_fast.cli.onnx_comparison import TOLERANCE
 
@@ -124,6 +128,7 @@ def _report_onnx(path: str, model: Any, found: Comparison) -> int:
         path,
         ("inputs", [_described(value) for value in model.graph.input]),
         ("outputs", [_described(value) for value in model.graph.output]),
+        *targets,
         ("check", [f"{found.n_rows} random rows, by {found.runtime}"]),
         ("difference", [verdict]),
     )
@@ -161,13 +166,16 @@ def _to_onnx(
         model = to_onnx(network, path, preprocessing=given, dtype=dtype)
     except (ImportError, ValueError) as error:
         raise CommandError(str(error)) from error
-    return _report_onnx(path, model, compare(path, network, preprocessing, dtype))
+    found = compare(path, network, preprocessing, dtype)
+    return _report_onnx(path, model, found, _targets(preprocessing))
 
 
 def _to_c(
     network: Network, preprocessing: TablePreprocessing | None, path: str, options: ExportOptions
 ) -> int:
-    encoders = None if preprocessing is None else (preprocessing.inputs, preprocessing.target)
+    encoders = None
+    if preprocessing is not None:
+        encoders = preprocessing.inputs, preprocessing.targets.each
     name = _c_name(path)
     try:
         written = network.export_c(
@@ -177,10 +185,11 @@ def _to_c(
     except ValueError as error:
         raise CommandError(str(error)) from error
     inputs = network.spec.n_inputs if preprocessing is None else len(preprocessing.inputs.columns)
-    return _report_c(path, name, written[1:], str(inputs), str(network.spec.n_outputs))
+    outputs = ("outputs", [str(network.spec.n_outputs)]), *_targets(preprocessing)
+    return _report_c(path, name, written[1:], str(inputs), outputs)
 
 
-def _report_c(path: str, name: str, beside: Sequence[Path], inputs: str, outputs: str) -> int:
+def _report_c(path: str, name: str, beside: Sequence[Path], inputs: str, outputs: Facts) -> int:
     """Compile and run the file, and show what it holds; returns the exit code."""
     from ffnn_fast.cli.c_program import check_program
 
@@ -191,7 +200,7 @@ def _report_c(path: str, name: str, beside: Sequence[Path], inputs: str, outputs
         path,
         ("beside it", [str(file) for file in beside]),
         ("inputs", [inputs]),
-        ("outputs", [outputs]),
+        *outputs,
         ("functions", [f"{name}_{one}" for one in known if f" {name}_{one}(" in header]),
         ("check", found.lines),
     )
@@ -244,6 +253,13 @@ def _to_safetensors(network: Network, path: str, dtype: str) -> int:
         ("check", [f"every tensor of the file equals the model's  {'ok' if same else 'FAILED'}"]),
     )
     return 0 if same else 1
+
+
+def _targets(layout: TableLayout | None) -> Facts:
+    """The targets in the order of their outputs, if there are several."""
+    if layout is None or len(layout.targets) == 1:
+        return ()
+    return (("targets", list(layout.targets.names)),)
 
 
 def _report(path: str, *facts: tuple[str, list[str]]) -> None:

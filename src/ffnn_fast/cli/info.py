@@ -14,7 +14,7 @@ from ffnn_fast.cli.output import aligned, write_line
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.table_preprocessing import TablePreprocessing
-    from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn
+    from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TargetEncoder
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,10 @@ def _show_tabular(path: str) -> int:
     write_line(f"{path}: written by ffnn_fast {_author(path)}\n")
     write_line(f"{type(model.estimator).__name__}: {len(networks)} networks, the first of them")
     write_line(repr(networks[0]))
-    kind = f"{len(layout.target.classes)} classes: {', '.join(layout.target.classes)}"
-    write_line(f"\ntarget {layout.target.name}: {kind if layout.target.classes else 'values'}")
+    write_line()
+    for target in layout.targets:
+        kind = _classes(target) if target.classes else "values"
+        write_line(f"target {target.name}: {kind}")
     write_line(f"\ncolumns, from a table {'with' if layout.header else 'without'} a header")
     rows = [
         (name, f"{shares[name]:.3f}" if name in shares else "", use)
@@ -73,20 +75,19 @@ def _show_tabular(path: str) -> int:
 
 
 def _show(preprocessing: TablePreprocessing) -> None:
-    target = preprocessing.target
-    if target.classes:
-        write_line(
-            f"\ntarget {target.name}: {len(target.classes)} classes: {', '.join(target.classes)}"
-        )
-    else:
-        write_line(
-            f"\ntarget {target.name}: mean {target.mean:g}, standard deviation {target.scale:g}"
-        )
+    write_line()
+    for target in preprocessing.targets:
+        values = f"mean {target.mean:g}, standard deviation {target.scale:g}"
+        write_line(f"target {target.name}: {_classes(target) if target.classes else values}")
     write_line(f"\ninputs, from a table {'with' if preprocessing.header else 'without'} a header")
     head = ("column", "kind", "inputs", "standardised by; levels")
     rows = [head, *(_described(column) for column in preprocessing.inputs.columns)]
     write_line(aligned(rows, right=False))
     _show_summary(preprocessing.missing, preprocessing.summary)
+
+
+def _classes(target: TargetEncoder) -> str:
+    return f"{len(target.classes)} classes: {', '.join(target.classes)}"
 
 
 def _show_summary(missing: Sequence[str], summary: Mapping[str, str]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ffnn_fast._columns.features import DATE, LEFT_OUT, NUMBER
-from ffnn_fast.cli.evaluation.prediction_columns import class_probabilities
+from ffnn_fast.cli.evaluation.prediction_columns import by_target, class_probabilities
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder
 
 if TYPE_CHECKING:
@@ -61,17 +61,27 @@ def compare(
     outputs = run(inputs)
     X = preprocessing.inputs.transform(columns).astype(network.spec.dtype)
     y_hat = network.forward(X)
-    if preprocessing.target.task == "regression":
-        values = (outputs[0] - preprocessing.target.mean) / preprocessing.target.scale
+    targets = preprocessing.targets
+    if not targets.classifies:
+        values = targets.encode(outputs[0])
         return Comparison(runtime, ROWS, _difference(values, y_hat))
-    labels, shares = outputs
-    y_hat = class_probabilities(y_hat)
-    difference = _difference(shares, y_hat)
+    labels = targets.decode(network.predict(X).reshape(ROWS, -1)).T
+    parts = [part for _, _, part in by_target(network.spec, targets, y_hat)]
+    differences = [
+        _of_classes(pair, (own, class_probabilities(part)))
+        for *pair, own, part in zip(outputs[::2], outputs[1::2], labels, parts, strict=True)
+    ]
+    return Comparison(runtime, ROWS, max(differences))
+
+
+def _of_classes(found: Sequence[Any], expected: tuple[Any, Any]) -> float:
+    """The largest difference of the probabilities of a target, given as pairs of labels and these;
+    infinite where labels differ that no rounding decides.
+    """
+    (labels, shares), (names, y_hat) = found, expected
     best = np.sort(y_hat, axis=1)
     clear = best[:, -1] - best[:, -2] > 2 * TOLERANCE * np.abs(y_hat).max()
-    if (labels != preprocessing.target.decode(network.predict(X)))[clear].any():
-        difference = np.inf
-    return Comparison(runtime, ROWS, difference)
+    return np.inf if (labels != names)[clear].any() else _difference(shares, y_hat)
 
 
 def compare_tabular(path: str, model: TabularModel) -> Comparison:
@@ -98,10 +108,13 @@ def compare_tabular(path: str, model: TabularModel) -> Comparison:
             feed[feature.name] = values[:, None]
         columns[feature.name] = values
         feed |= {name: part[:, None] for name, part in feature.numbers(values).items()}
-    expected, found = model.outputs(columns), run(feed)[-1]
-    if model.layout.target.classes:
-        found = model.in_order(found)
-    return Comparison(runtime, ROWS, _difference(found, expected))
+    expected, found = model.outputs(columns), run(feed)
+    if model.layout.targets.classifies:
+        parts = model.in_order(found[1::2])
+    else:
+        parts = list(found[0].T[:, :, None])
+    differences = [_difference(*pair) for pair in zip(parts, expected, strict=True)]
+    return Comparison(runtime, ROWS, max(differences))
 
 
 def random_columns(encoder: TableEncoder, n: int, rng: np.random.Generator) -> dict[str, Any]:

@@ -46,7 +46,11 @@ def write_notes(notes: Iterable[str]) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
-    """Rows of texts as indented lines; columns after the first are aligned to the right."""
+    """Rows of texts as indented lines; columns after the first are aligned to the right.
+
+    A line break in a text becomes a blank.
+    """
+    rows = [[" ".join(cell.splitlines()) for cell in row] for row in rows]
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -61,6 +65,12 @@ def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
 def titled(title: str, rows: Sequence[Sequence[str]]) -> str:
     """A table below a title and an empty line."""
     return f"\n  {title}\n{aligned(rows)}"
+
+
+def blocks(tables: Iterable[tuple[str, Sequence[Sequence[str]]]]) -> str:
+    """Tables below each other, each below its title if it has one."""
+    each = (titled(title, rows) if title else aligned(rows) for title, rows in tables)
+    return "\n".join(each).removeprefix("\n")
 
 
 def seconds(value: float) -> str:

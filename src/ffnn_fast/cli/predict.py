@@ -67,7 +67,7 @@ def run(options: PredictOptions) -> int:
     content = _csv([*kept, *names], zip(*columns, strict=True))
     if options.output:
         write_file(options.output, content)
-        write_line(f"{len(table)} predictions of {model.layout.target.name} in {options.output}")
+        write_line(f"{len(table)} predictions of {model.layout.targets.shown} in {options.output}")
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

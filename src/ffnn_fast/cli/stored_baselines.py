@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,54 +82,78 @@ class StoredBaselines:
 
     Attributes
     ----------
-    constant : array of shape () or (k,)
-        The mean, or the share of each class.
-    linear : dict or None
-        `LinearModel.to_dict`; None if there is none, or it is too large.
+    constants : tuple of array of shape () or (k,)
+        Of each target the mean, or the share of each class.
+    linear : tuple of dict, or None
+        `LinearModel.to_dict` of each target; None if there are none, or they are too large.
     encoding : str
         The preprocessing whose inputs these models take, as JSON text; empty: the model's.
-    trees : dict or None
-        `BoostedTrees.to_dict`; None if there are none, or too many.
+    trees : tuple of dict, or None
+        `BoostedTrees.to_dict` of each target; None if there are none, or too many.
     """
 
-    constant: Array
-    linear: dict[str, Any] | None = None
+    constants: tuple[Array, ...]
+    linear: tuple[dict[str, Any], ...] | None = None
     encoding: str = ""
-    trees: dict[str, Any] | None = None
+    trees: tuple[dict[str, Any], ...] | None = None
 
     def to_json(self) -> str:
-        """The models as JSON text."""
+        """The models as JSON text; those of several targets are lists."""
         plain: dict[str, Any] = {
-            "constant": self.constant.tolist(), "linear": self.linear, "encoding": self.encoding,
-        }  # fmt: skip
-        return json.dumps(plain if self.trees is None else plain | {TREES: self.trees})
+            "constant": _to_plain([one.tolist() for one in self.constants]),
+            "linear": _to_plain(self.linear),
+            "encoding": self.encoding,
+        }
+        if self.trees is not None:
+            plain[TREES] = _to_plain(self.trees)
+        return json.dumps(plain)
 
     @classmethod
-    def from_json(cls, text: str, n_classes: int) -> StoredBaselines:
-        """The inverse of `to_json`; raises ValueError for anything else."""
+    def from_json(cls, text: str, n_classes: tuple[int, ...]) -> StoredBaselines:
+        """The inverse of `to_json`, for the number of classes of each target, 0 for values; raises
+        ValueError for anything else.
+        """
         plain = json.loads(text)
         if not isinstance(plain, dict) or plain.keys() - {TREES} != KEYS:
             raise ValueError(f"the baselines must have the keys {sorted(KEYS)}")
+        T = len(n_classes)
+        linear, trees = (_from_plain(plain.get(key), T) for key in ("linear", TREES))
         try:
-            constant = np.array(plain["constant"], np.float64)
+            given = _from_plain(plain["constant"], T) or ()
+            constants = tuple(np.array(one, np.float64) for one in given)
         except TypeError as error:
             raise ValueError(f"the constant is damaged: {error}") from error
-        if constant.shape != ((n_classes,) if n_classes else ()) or not np.isfinite(constant).all():
-            raise ValueError("the constant does not fit the target")
+        for constant, k in zip(constants, n_classes, strict=True):
+            if constant.shape != ((k,) if k else ()) or not np.isfinite(constant).all():
+                raise ValueError("the constant does not fit the target")
         if not isinstance(plain["encoding"], str):
             raise ValueError("the encoding must be text")
-        return cls(constant, plain["linear"], plain["encoding"], plain.get(TREES))
+        return cls(constants, linear, plain["encoding"], trees)
+
+
+def _to_plain(each: Sequence[Any] | None) -> Any:
+    """The value of one target alone, else a list."""
+    return each if each is None else each[0] if len(each) == 1 else list(each)
+
+
+def _from_plain(plain: Any, T: int) -> tuple[Any, ...] | None:
+    """The inverse of `_to_plain`."""
+    each = [plain] if T == 1 and plain is not None else plain
+    if each is not None and not (isinstance(each, list) and len(each) == T):
+        raise ValueError(f"the baselines must be those of {T} targets")
+    return None if each is None else tuple(each)
 
 
 def outputs(
-    model: Callable[[Array], Array],
+    models: Sequence[Callable[[Array], Array]],
     encoded: Callable[[Mapping[str, Array]], Array],
     columns: Mapping[str, Array],
     n: int,
-) -> Array:
-    """What a simple model gives for n rows of typed columns, some encoded at a time."""
+) -> list[Array]:
+    """What each simple model gives for n rows of typed columns, some encoded at a time."""
     parts = []
     for start in range(0, n, PIECE):
         rows = slice(start, start + PIECE)
-        parts.append(model(encoded({name: values[rows] for name, values in columns.items()})))
-    return np.concatenate(parts)
+        X = encoded({name: values[rows] for name, values in columns.items()})
+        parts.append([model(X) for model in models])
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]

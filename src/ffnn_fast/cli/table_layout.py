@@ -11,6 +11,7 @@ import numpy as np
 from ffnn_fast.cli.column_reading import NUMBER, ColumnReading
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import NO_MARKS, NumberMarks, NumberStyle, Table, abbreviated, read_table
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.unseen import Range, ranges_from_dict
 from ffnn_fast.preprocessing import TargetEncoder
 
@@ -20,24 +21,27 @@ RANGES = "ranges"  # an entry of files since the notes on numbers far outside
 OPTIONAL = {RANGES, BASELINES}  # entries of both kinds that a file may lack
 
 
-class Targets(NamedTuple):
-    """Rows of a table that have a target.
+class KnownTargets(NamedTuple):
+    """Rows of a table that have every target.
 
     Attributes
     ----------
     rows : array of shape (m,)
-    y : array of shape (m,)
+    y : array of shape (m, T)
         Their targets, encoded. A class that the model has not is a label above those of its own.
-    unknown : tuple of str
-        Such classes, in the order of their labels.
-    note : str
-        Which classes are written in another way than in the training table; may be empty.
+    unknown : tuple of tuple of str
+        Such classes of each target, in the order of their labels.
+    notes : tuple of str
+        Which classes of a target are written in another way than in the training table.
+    missing : tuple of int
+        In how many rows of the table each target is missing.
     """
 
     rows: Array
     y: Array
-    unknown: tuple[str, ...] = ()
-    note: str = ""
+    unknown: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    missing: tuple[int, ...] = ()
 
 
 class TableLayout:
@@ -51,7 +55,7 @@ class TableLayout:
         All columns of the training table, in order.
     missing : tuple of str
         Words that mark a missing value, besides the empty field.
-    target : TargetEncoder
+    targets : TargetEncoders
     numbers : mapping of str to NumberStyle
         Column → how its numbers were written, for those that were not written plainly.
     ranges : mapping of str to (float, float)
@@ -63,7 +67,7 @@ class TableLayout:
     header: bool
     columns: tuple[str, ...]
     missing: tuple[str, ...]
-    target: TargetEncoder
+    targets: TargetEncoders
     numbers: Mapping[str, NumberStyle]
     ranges: Mapping[str, Range]
     baselines: str
@@ -92,8 +96,8 @@ class TableLayout:
         }
 
     def check_columns(self, sources: Iterable[str]) -> None:
-        """Raise ValueError if the sources of the inputs, or the target, are not in the table."""
-        if not {*sources, self.target.name} <= set(self.columns):
+        """Raise ValueError if the sources of the inputs, or a target, are not in the table."""
+        if not {*sources, *self.targets.names} <= set(self.columns):
             raise ValueError("its inputs and target are not among its columns")
 
     def read(
@@ -106,8 +110,8 @@ class TableLayout:
             sheet=sheet, marks=marks, fewest=1,
         )  # fmt: skip
 
-    def targets(self, table: Table, *, drop_missing: bool) -> Targets:
-        """The rows of a table that have a target.
+    def known_targets(self, table: Table, *, drop_missing: bool) -> KnownTargets:
+        """The rows of a table that have every target.
 
         Raises
         ------
@@ -115,27 +119,21 @@ class TableLayout:
             If the table has no such column, a target is missing and such rows are not dropped, or
             it is no number in regression, or no row has a class of the model.
         """
-        name, target = self.target_place(table), self.target
-        rows = table.known(table.missing(name, self.missing), drop_missing=drop_missing)
-        if target.task == "regression":
-            reading, style = ColumnReading(name, NUMBER), self.numbers.get(target.name)
-            values = reading.read(table, name, self.missing, style=style)
-            return Targets(rows, target.encode(values[rows]))
-        texts = table.texts(name, self.missing, target.classes)[rows]
-        texts, note = _with_known_classes(texts, target.classes)
-        unknown = tuple(sorted(set(texts) - set(target.classes)))
-        if len(unknown) == len(set(texts)):
-            raise CommandError(
-                f"{table.path}: no row of column {name!r} has a class of the model, but "
-                f"{abbreviated(unknown)}; its classes: {abbreviated(target.classes)}"
-            )
-        place = {text: label for label, text in enumerate((*target.classes, *unknown))}
-        y = np.array([place[text] for text in texts], dtype=np.int64)
-        return Targets(rows, y, unknown, note)
+        places = {name: self.target_place(table, name) for name in self.targets.names}
+        missing = {name: table.missing(place, self.missing) for name, place in places.items()}
+        rows = known_rows(table, missing, drop_missing=drop_missing)
+        read = _classes_of if self.targets.classifies else _values_of
+        columns = [read(self, table, places[target.name], target, rows) for target in self.targets]
+        return KnownTargets(
+            rows,
+            np.stack([y for y, _, _ in columns], axis=1),
+            tuple(unknown for _, unknown, _ in columns),
+            tuple(note for _, _, note in columns if note),
+            tuple(int(one.sum()) for one in missing.values()),
+        )
 
-    def target_place(self, table: Table) -> str:
-        """The name in `table` of the target; by its position where there are no names."""
-        name = self.target.name
+    def target_place(self, table: Table, name: str) -> str:
+        """The name in `table` of a target; by its position where there are no names."""
         if self.header and table.has_header:
             place = table.named(name)
             if place is None:
@@ -159,15 +157,67 @@ class TableLayout:
                     f"it has: {abbreviated(table.names)}"
                 )
             return {name: place for name, place in found.items() if place is not None}
-        inputs = [name for name in self.columns if name != self.target.name]
+        targets = self.targets.names
+        inputs = [name for name in self.columns if name not in targets]
         for expected in (list(self.columns), inputs):
             if len(table.names) == len(expected):
                 return dict(zip(expected, table.names, strict=True))
+        plural = "s" if len(targets) > 1 else ""
         raise CommandError(
             f"{table.path} has {len(table.names)} columns; without column names, the model "
             f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
-            f"without the target (column {self.target.name})"
+            f"without the target{plural} (column{plural} {self.targets.shown})"
         )
+
+
+def known_rows(table: Table, missing: Mapping[str, Array], *, drop_missing: bool) -> Array:
+    """The rows that have every target, (m,) int; `missing`, (n,) bool of each, marks the others.
+
+    Raises
+    ------
+    CommandError
+        If a target is missing and `drop_missing` is False, or no row has every target.
+    """
+    lacking = np.any([*missing.values()], axis=0)
+    if lacking.any() and not drop_missing:
+        row = int(np.argmax(lacking))
+        which = [repr(name) for name, marks in missing.items() if marks[row]]
+        named = f"target {which[0]}" if len(missing) > 1 else "target"
+        raise CommandError(
+            f"{table.where(row)}: the {named} is missing ({lacking.sum()} such rows); use "
+            "--drop-missing-target to leave them out"
+        )
+    rows = np.flatnonzero(~lacking)
+    if not len(rows):
+        every = "every" if len(missing) > 1 else "a"
+        raise CommandError(f"{table.path} has no row with {every} target")
+    return rows
+
+
+def _values_of(
+    layout: TableLayout, table: Table, place: str, target: TargetEncoder, rows: Array
+) -> tuple[Array, tuple[str, ...], str]:
+    """The encoded values of some rows, (m,)."""
+    reading, style = ColumnReading(place, NUMBER), layout.numbers.get(target.name)
+    values = reading.read(table, place, layout.missing, style=style)
+    return target.encode(values[rows]), (), ""
+
+
+def _classes_of(
+    layout: TableLayout, table: Table, place: str, target: TargetEncoder, rows: Array
+) -> tuple[Array, tuple[str, ...], str]:
+    """The labels of some rows, (m,), the classes that the target has not, and a note."""
+    texts = table.texts(place, layout.missing, target.classes)[rows]
+    texts, note = _with_known_classes(texts, target.classes)
+    unknown = tuple(sorted(set(texts) - set(target.classes)))
+    if len(unknown) == len(set(texts)):
+        raise CommandError(
+            f"{table.path}: no row of column {place!r} has a class of the model, but "
+            f"{abbreviated(unknown)}; its classes: {abbreviated(target.classes)}"
+        )
+    label = {text: i for i, text in enumerate((*target.classes, *unknown))}
+    y = np.array([label[text] for text in texts], dtype=np.int64)
+    return y, unknown, f"{target.name}: {note}" if note else ""
 
 
 def _with_known_classes(texts: Array, classes: tuple[str, ...]) -> tuple[Array, str]:

@@ -22,9 +22,10 @@ from ffnn_fast.cli.table_layout import (
     styles_from_dict,
     styles_to_dict,
 )
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.unseen import TRUTHS, Range
 from ffnn_fast.network import Network
-from ffnn_fast.preprocessing import NumericColumn, TableEncoder, TargetEncoder
+from ffnn_fast.preprocessing import NumericColumn, TableEncoder
 
 KEY = "preprocessing"
 ENTRIES = {"version", "header", "columns", "missing", "inputs", "target", "summary"}
@@ -39,7 +40,7 @@ class TablePreprocessing(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target, numbers, ranges, baselines
+    header, columns, missing, targets, numbers, ranges, baselines
         As in `TableLayout`.
     inputs : TableEncoder
     summary : dict of str to str
@@ -54,7 +55,7 @@ class TablePreprocessing(TableLayout):
     columns: tuple[str, ...]
     missing: tuple[str, ...]
     inputs: TableEncoder
-    target: TargetEncoder
+    targets: TargetEncoders
     summary: dict[str, str] = field(default_factory=dict)
     numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
     readings: tuple[ColumnReading, ...] = ()
@@ -141,7 +142,7 @@ class TablePreprocessing(TableLayout):
         """The preprocessing as JSON text."""
         entries: dict[str, Any] = {
             "inputs": self.inputs.to_dict(),
-            "target": self.target.to_dict(),
+            "target": self.targets.to_plain(),
             "summary": self.summary,
         }
         if self.readings or self.dates:
@@ -171,7 +172,7 @@ class TablePreprocessing(TableLayout):
             _texts(plain, "columns"),
             _texts(plain, "missing"),
             TableEncoder.from_dict(plain["inputs"]),
-            TargetEncoder.from_dict(plain["target"]),
+            TargetEncoders.from_plain(plain["target"]),
             {str(key): str(value) for key, value in summary.items()},
             styles_from_dict(plain.get(NUMBERS, {})),
             tuple(ColumnReading.from_dict(one) for one in _list(plain, "readings")),
@@ -209,16 +210,20 @@ def load_model(
 
 def _check_fit(preprocessing: TablePreprocessing, spec: NetworkSpec) -> None:
     """Raise ValueError if the preprocessing does not fit the network."""
-    width, classes = len(preprocessing.inputs.feature_names), len(preprocessing.target.classes)
+    width, targets = len(preprocessing.inputs.feature_names), preprocessing.targets
     n_outputs, task = spec.n_outputs, spec.task
-    if preprocessing.target.task == "regression":
-        outputs = spec.n_targets == 1 and task == "regression"
+    if not targets.classifies:
+        outputs = spec.n_targets == len(targets) and task == "regression"
+    elif len(targets) > 1:
+        outputs = task == "classification" and spec.heads == targets.n_classes
     else:
-        one_of = spec.takes_labels and n_outputs == classes
-        outputs = task == "classification" and (one_of or (n_outputs, classes) == (1, 2))
+        (k,) = targets.n_classes
+        one_of = spec.takes_labels and n_outputs == k
+        outputs = task == "classification" and (one_of or (n_outputs, k) == (1, 2))
     if width != spec.n_inputs or not outputs:
+        classes = " and ".join(map(str, targets.n_classes))
         raise ValueError(
-            f"it makes {width} inputs and {classes} classes ({preprocessing.target.task}), but the "
+            f"it makes {width} inputs and {classes} classes ({targets.task}), but the "
             f"network has {spec.n_inputs} inputs and {n_outputs} outputs ({task}) "
             f"in {len(spec.head_widths)} heads"
         )

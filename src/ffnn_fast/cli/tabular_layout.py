@@ -16,12 +16,12 @@ from ffnn_fast.cli.table_layout import (
     styles_from_dict,
     styles_to_dict,
 )
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.unseen import TRUTHS, Range
-from ffnn_fast.preprocessing import TargetEncoder
 
 TABLE_KEY = "table"  # of the file's header
 LISTS = ("columns", "missing", "readings")
-OBJECTS = ("target", "numbers", "uses", "summary")
+OBJECTS = ("numbers", "uses", "summary")
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class TabularLayout(TableLayout):
 
     Attributes
     ----------
-    header, columns, missing, target, numbers, ranges, baselines
-        As in `TableLayout`; the target is not scaled.
+    header, columns, missing, targets, numbers, ranges, baselines
+        As in `TableLayout`; the targets are not scaled.
     readings : tuple of ColumnReading
         The inputs.
     uses : mapping of str to str
@@ -43,7 +43,7 @@ class TabularLayout(TableLayout):
     header: bool
     columns: tuple[str, ...]
     missing: tuple[str, ...]
-    target: TargetEncoder
+    targets: TargetEncoders
     readings: tuple[ColumnReading, ...]
     numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
     uses: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class TabularLayout(TableLayout):
         """The layout as JSON text."""
         entries = {
             "readings": [reading.to_dict() for reading in self.readings],
-            "target": self.target.to_dict(),
+            "target": self.targets.to_plain(),
             "numbers": styles_to_dict(self.numbers),
             "uses": dict(self.uses),
             "summary": dict(self.summary),
@@ -87,7 +87,7 @@ class TabularLayout(TableLayout):
         """The inverse of `to_json`; raises ValueError for anything else."""
         plain = parsed(text)
         if not isinstance(plain, dict) or plain.keys() - OPTIONAL != {
-            *("version", "header", *LISTS, *OBJECTS)
+            *("version", "header", "target", *LISTS, *OBJECTS)
         }:
             raise ValueError("it must be an object with the keys that ffnn-fast train writes")
         if plain["version"] != 1 or not isinstance(plain["header"], bool):
@@ -100,7 +100,7 @@ class TabularLayout(TableLayout):
             plain["header"],
             tuple(map(str, plain["columns"])),
             tuple(map(str, plain["missing"])),
-            TargetEncoder.from_dict(plain["target"]),
+            TargetEncoders.from_plain(plain["target"]),
             tuple(ColumnReading.from_dict(reading) for reading in plain["readings"]),
             styles_from_dict(plain["numbers"]),
             {str(name): str(use) for name, use in plain["uses"].items()},

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import textwrap
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.output import (
     CommandError,
     aligned,
+    blocks,
     check_output,
     check_output_folder,
     command_text,
@@ -25,11 +27,13 @@ from ffnn_fast.cli.training.train_options import Checkpoints, Reporting, TrainOp
 from ffnn_fast.metrics import as_metric
 
 if TYPE_CHECKING:
+    from ffnn_fast.cli.evaluation.tables import Titled
     from ffnn_fast.cli.training.outcome import Outcome
 
 NAME = re.compile(r"[^\w.-]+")  # what a default name of a file does not take over
 SUFFIXES = re.compile(r"(\.(csv|tsv|txt|data|parquet|npz|gz|zip|xlsx|json|jsonl|arff))+$", re.I)
 MOST_COLUMNS = 40  # that are listed
+MOST_NAMES = 3  # targets in the default name of a file
 
 
 def run(options: TrainOptions) -> int:
@@ -45,7 +49,7 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     """Train in this process, one of several ranks if `launched`, of which the first writes."""
     data = _check(options)
     kind, note = _kind(options, launched=launched)
-    output = options.output or default_output(data, options.target or "model")
+    output = options.output or default_output(data, options.target or ("model",))
     page = _page(options.reporting, output)
     _check_outputs(options, [data], [output, page])
     if note:
@@ -58,20 +62,19 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     trained = train(data, options, _announce)
     if not is_first:
         return 0
-    results = trained.results(trained.scores({}))
+    results = trained.scores({}).tables(trained.on)
     trained.save(output, results, "")
     write_line(f"{trained.ended}\n")
     baselines, left_out = trained.baselines(options.reporting.baseline)
     scores = trained.scores(baselines)
-    results = trained.results(scores)
+    results = scores.tables(trained.on)
     judged = trained.cross_validation(options.reporting.baseline)
-    if judged:
-        trained.training.update(stored_scores.summarised_folds(judged, trained.parts))
+    trained.training.update(stored_scores.summarised_folds(judged, trained.parts))
     if baselines or judged:
         trained.save(output, results, trained.stored(baselines))
     _show(trained, results)
     if judged:
-        write_line(f"\n{aligned(judged)}")
+        write_line(f"\n{blocks(judged)}")
     for note in left_out:
         write_line(f"\n{note}")
     remarks = trained.remarks(scores)
@@ -82,7 +85,8 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
         from ffnn_fast.cli.evaluation import report_files
 
         facts = [("command", command_text()), ("data", data), *trained.training.items()]
-        title = f"{trained.evaluation.target.name}, from {os.path.basename(data)}"
+        names = ", ".join(one.target.name for one in trained.evaluations)
+        title = f"{names}, from {os.path.basename(data)}"
         report_files.write_report(trained.report(title, facts, results, remarks, judged), page)
         write_line(f"report  {page}")
     return 0
@@ -129,18 +133,22 @@ def _announce(notes: list[str], columns: list[tuple[str, ...]], network: str) ->
     write_line(f"\n{network}\n")
 
 
-def _show(trained: Outcome, results: list[tuple[str, ...]]) -> None:
-    from ffnn_fast.cli.evaluation.tables import tables
+def _show(trained: Outcome, results: Titled) -> None:
+    from ffnn_fast.cli.evaluation.tables import all_tables
 
-    write_line(aligned(results))
-    for heading, table in tables(trained.evaluation):
+    write_line(blocks(results))
+    for heading, table in all_tables(trained.evaluations):
         write_line(titled(heading, table))
 
 
-def default_output(data: str, target: str) -> str:
-    """The name of the model file that no option gives: those of the table and the target."""
+def default_output(data: str, targets: Sequence[str]) -> str:
+    """The name of the model file that no option gives: those of the table and the targets, or of
+    many the first and the number of others.
+    """
     table = "model" if data == "-" else SUFFIXES.sub("", os.path.basename(data))
-    names = [NAME.sub("-", name).strip("-.") for name in (table, target)]
+    if len(targets) > MOST_NAMES:
+        targets = [targets[0], f"and-{len(targets) - 1}-more"]
+    names = [NAME.sub("-", name).strip("-.") for name in (table, *targets)]
     return f"{'-'.join(filter(None, names)) or 'model'}.safetensors"
 
 
@@ -148,7 +156,7 @@ def _check(options: TrainOptions) -> str:
     """The table; raises CommandError if options are missing or contradictory."""
     if not options.data:
         raise CommandError("train needs a table (see ffnn-fast train --help)")
-    if not options.target and not options.network.start:
+    if not any(options.target) and not options.network.start:
         raise CommandError(
             "train needs --target, the column to predict (see ffnn-fast train --help)"
         )
@@ -197,8 +205,8 @@ COMMAND = Command(
     TrainOptions,
     run,
     description=textwrap.fill(
-        "Trains a model to predict one column of a table from the others, and writes a "
-        "model file that predicts from raw rows (ffnn-fast predict). Every column is examined "
+        "Trains a model to predict one column of a table, or several, from the others, and writes "
+        "a model file that predicts from raw rows (ffnn-fast predict). Every column is examined "
         "first, and the use of each is shown."
     ),
     epilog="example: ffnn-fast train houses.csv --target price\n\n" + described_settings(),

@@ -12,11 +12,17 @@ from ffnn_fast._columns.features import CATEGORY
 from ffnn_fast._model.model_files import ModelFileError
 from ffnn_fast._model.tensor_files import TensorFile, TensorFileError
 from ffnn_fast.cli.evaluation.digits import rounded
-from ffnn_fast.cli.evaluation.prediction_columns import as_columns, check_probabilities
+from ffnn_fast.cli.evaluation.prediction_columns import (
+    add_columns,
+    as_columns,
+    by_target,
+    check_probabilities,
+    probability_names,
+)
 from ffnn_fast.cli.evaluation.scoring import COVERAGE, ScoredRows, evaluate, with_unknown
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import Table
-from ffnn_fast.cli.table_layout import Targets
+from ffnn_fast.cli.table_layout import KnownTargets
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing, load_model
 from ffnn_fast.cli.tabular_layout import TABLE_KEY, TabularLayout
 from ffnn_fast.cli.unseen import unseen_notes
@@ -49,32 +55,38 @@ class PlainModel:
 
     def check_probabilities(self) -> None:
         """Raise CommandError if the model gives no probabilities of classes."""
-        check_probabilities(self.network.spec, self.layout.target)
+        check_probabilities(self.network.spec, self.layout.targets)
 
     def predictions(
         self, table: Table, columns: Mapping[str, Array], *, proba: bool
     ) -> dict[str, Array]:
-        """Columns of predictions, by `as_columns`, for `layout.typed(table)`; numbers are rounded
-        to the digits that the network's dtype gives them.
+        """Columns of predictions, by `as_columns` of each target, for `layout.typed(table)`;
+        numbers are rounded to the digits that the network's dtype gives them.
         """
-        spec, target = self.network.spec, self.layout.target
-        y_hat = self.network.forward(self.layout.matrix_of(table, columns, spec.dtype))
-        found = as_columns(spec, target, y_hat, proba=proba)
-        if target.classes:
-            return {name: _probability(values, spec.dtype) for name, values in found.items()}
-        return {
-            name: rounded(values, spec.dtype, target.mean, target.scale)
-            for name, values in found.items()
-        }
+        dtype = self.network.spec.dtype
+        y_hat = self.network.forward(self.layout.matrix_of(table, columns, dtype))
+        found: dict[str, Array] = {}
+        targets = self.layout.targets
+        for spec, target, own in by_target(self.network.spec, targets, y_hat):
+            columns = as_columns(spec, target, own, proba=proba, alone=len(targets) == 1)
+            for name, values in columns.items():
+                if target.classes:
+                    columns[name] = _probability(values, dtype)
+                else:
+                    columns[name] = rounded(values, dtype, target.mean, target.scale)
+            add_columns(found, columns)
+        return found
 
     def unseen(self, columns: Mapping[str, Array]) -> list[str]:
         """`unseen_notes` for `layout.typed(table)`."""
         return unseen_notes(columns, self.layout.levels, self.layout.ranges)
 
-    def evaluate(self, table: Table, columns: Mapping[str, Array], targets: Targets) -> ScoredRows:
-        """The predictions for the rows that have targets, beside these."""
-        X = self.layout.matrix_of(table, columns, self.network.spec.dtype)[targets.rows]
-        return evaluate(self.network, self.layout.target, X, targets.y, targets.unknown)
+    def evaluate(
+        self, table: Table, columns: Mapping[str, Array], known: KnownTargets
+    ) -> tuple[ScoredRows, ...]:
+        """The predictions of each target for the rows that have them, beside these."""
+        X = self.layout.matrix_of(table, columns, self.network.spec.dtype)[known.rows]
+        return evaluate(self.network, self.layout.targets, X, known.y, known.unknown)
 
 
 @dataclass(frozen=True)
@@ -107,27 +119,30 @@ class TabularModel:
 
     def check_probabilities(self) -> None:
         """Raise CommandError if the model gives no probabilities of classes."""
-        if self.layout.target.task == "regression":
-            raise CommandError(
-                f"--proba is for classes, but {self.layout.target.name!r} has values"
-            )
+        check_probabilities(self.network.spec, self.layout.targets)
 
     def predictions(
         self, table: Table, columns: Mapping[str, Array], *, proba: bool
     ) -> dict[str, Array]:
-        """Columns of predictions for `layout.typed(table)`: of the target, or of the probability of
-        each class; numbers are rounded to the digits that the networks' dtype gives them.
+        """Columns of predictions for `layout.typed(table)`: of each target, or of the probability
+        of each class; numbers are rounded to the digits that the networks' dtype gives them.
         """
-        target, dtype = self.layout.target, self.network.spec.dtype
-        y_hat = self.outputs(columns)
-        if proba:
-            values = (_probability(one, dtype) for one in y_hat.T)
-            return dict(zip(target.classes, values, strict=True))
-        if target.classes:
-            return {target.name: target.decode(y_hat.argmax(axis=1))}
-        model: Any = self.estimator
-        mean, scale = float(model.target_mean_[0]), float(model.target_scale_[0])
-        return {target.name: rounded(target.decode(y_hat[:, 0]), dtype, mean, scale)}
+        found: dict[str, Array] = {}
+        dtype = self.network.spec.dtype
+        for t, (target, y_hat) in enumerate(
+            zip(self.layout.targets, self.outputs(columns), strict=True)
+        ):
+            if proba:
+                names = probability_names(target, alone=len(self.layout.targets) == 1)
+                shares = (_probability(one, dtype) for one in y_hat.T)
+                add_columns(found, dict(zip(names, shares, strict=True)))
+            elif target.classes:
+                found[target.name] = target.decode(y_hat.argmax(axis=1))
+            else:
+                model: Any = self.estimator
+                mean, scale = float(model.target_mean_[t]), float(model.target_scale_[t])
+                found[target.name] = rounded(target.decode(y_hat[:, 0]), dtype, mean, scale)
+        return found
 
     def unseen(self, columns: Mapping[str, Array]) -> list[str]:
         """`unseen_notes` for `layout.typed(table)`."""
@@ -135,41 +150,68 @@ class TabularModel:
         levels = {one.name: one.levels for one in features if one.use == CATEGORY}
         return unseen_notes(columns, levels, self.layout.ranges)
 
-    def evaluate(self, table: Table, columns: Mapping[str, Array], targets: Targets) -> ScoredRows:
-        """The predictions for the rows that have targets, beside these."""
-        rows = {name: values[targets.rows] for name, values in columns.items()}
-        return self.scored(rows, targets.y, targets.unknown)
+    def evaluate(
+        self, table: Table, columns: Mapping[str, Array], known: KnownTargets
+    ) -> tuple[ScoredRows, ...]:
+        """The predictions of each target for the rows that have them, beside these."""
+        rows = {name: values[known.rows] for name, values in columns.items()}
+        return self.scored(rows, known.y, known.unknown)
 
     def scored(
-        self, columns: Mapping[str, Array], y: Array, unknown: tuple[str, ...] = ()
-    ) -> ScoredRows:
-        """The predictions for rows as typed columns, (n,) each, beside their targets, (n,)."""
-        spec, target = self.network.spec, self.layout.target
-        y_hat = self.outputs(columns)
-        if target.task == "classification":
-            everything = with_unknown(target, unknown)
-            return ScoredRows(everything, spec, y, y_hat.argmax(axis=1), y_hat, len(unknown))
-        model: Any = self.estimator
-        interval = model.predict_interval(columns, COVERAGE)
-        if not np.isfinite(interval[0]).all():
-            interval = None
-        return ScoredRows(target, spec, y, y_hat[:, 0], y_hat, interval=interval)
+        self, columns: Mapping[str, Array], y: Array, unknown: Sequence[tuple[str, ...]]
+    ) -> tuple[ScoredRows, ...]:
+        """The predictions for rows as typed columns, (n,) each, beside their targets, (n, T)."""
+        outputs, intervals = self.outputs(columns), self._intervals(columns)
+        spec, found = self.network.spec, []
+        for t, (target, y_hat) in enumerate(zip(self.layout.targets, outputs, strict=True)):
+            if target.classes:
+                more, others = with_unknown(target, unknown[t]), len(unknown[t])
+                own = spec.head_specs[t]
+                found.append(ScoredRows(more, own, y[:, t], y_hat.argmax(axis=1), y_hat, others))
+            else:
+                one = ScoredRows(target, spec, y[:, t], y_hat[:, 0], y_hat, interval=intervals[t])
+                found.append(one)
+        return tuple(found)
 
-    def outputs(self, columns: Mapping[str, Array]) -> Array:
-        """Probabilities of the target's classes, (n, k), or values, (n, 1)."""
+    def _intervals(self, columns: Mapping[str, Array]) -> list[tuple[Array, Array] | None]:
+        """Ends of the intervals of each target, (n,); None for classes, and where they are
+        infinite.
+        """
+        if self.layout.targets.classifies:
+            return [None] * len(self.layout.targets)
+        model: Any = self.estimator
+        ends = (end.reshape(len(end), -1).T for end in model.predict_interval(columns, COVERAGE))
+        return [pair if np.isfinite(pair[0]).all() else None for pair in zip(*ends, strict=True)]
+
+    def outputs(self, columns: Mapping[str, Array]) -> list[Array]:
+        """Of each target the probabilities of its classes, (n, k), or values, (n, 1)."""
         model: Any = self.estimator
         try:
-            if self.layout.target.task == "regression":
-                return np.asarray(model.predict(columns))[:, None]
-            return self.in_order(np.asarray(model.predict_proba(columns)))
+            if not self.layout.targets.classifies:
+                values = np.asarray(model.predict(columns))
+                return list(values.reshape(len(values), -1, 1).transpose(1, 0, 2))
+            proba = model.predict_proba(columns)
         except (TypeError, ValueError) as error:
             raise CommandError(str(error)) from error
+        return self.in_order(proba if isinstance(proba, list) else [proba])
 
-    def in_order(self, proba: Array) -> Array:
-        """Probabilities of the estimator's classes, (n, k), in the order of the target's."""
-        model: Any = self.estimator
-        place = {str(name): i for i, name in enumerate(model.classes_)}
-        return proba[:, [place[name] for name in self.layout.target.classes]]
+    def in_order(self, proba: Sequence[Array]) -> list[Array]:
+        """Probabilities of the estimator's classes of each target, (n, k), in the order of the
+        target's.
+        """
+        found = []
+        for known, target, own in zip(
+            classes_of(self.estimator), self.layout.targets, proba, strict=True
+        ):
+            place = {str(name): i for i, name in enumerate(known)}
+            found.append(own[:, [place[name] for name in target.classes]])
+        return found
+
+
+def classes_of(estimator: Any) -> list[Array]:
+    """The classes of each target of a tabular classifier; [] for a regressor."""
+    found = getattr(estimator, "classes_", [])
+    return found if isinstance(found, list) else [found]
 
 
 def _probability(values: Array, dtype: str) -> Array:
@@ -247,9 +289,11 @@ def _check_fit(estimator: Any, layout: TabularLayout) -> None:
     names = list(getattr(estimator, "feature_names_in_", []))
     if names != [reading.name for reading in layout.readings]:
         raise ValueError("its columns are not those of the model")
-    classes = {str(name) for name in getattr(estimator, "classes_", ())}
-    if classes != set(layout.target.classes):
-        raise ValueError("its classes are not those of the model")
+    known = [{str(name) for name in classes} for classes in classes_of(estimator)]
+    given = [set(target.classes) for target in layout.targets if target.classes]
+    n_values = 0 if known else len(estimator.target_mean_)
+    if known != given or n_values not in (0, len(layout.targets)):
+        raise ValueError("its targets or classes are not those of the model")
 
 
 def _with_missing(layout: Any, words: Sequence[str]) -> Any:

@@ -7,34 +7,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast.onnx._graph import ML, Graph
-from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
+import numpy as np
 
-PreprocessingLike = TableEncoder | tuple[TableEncoder, TargetEncoder] | str
+from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._model.target_outputs import check_targets
+from ffnn_fast.onnx._estimators import add_label
+from ffnn_fast.onnx._graph import ML, Graph
+from ffnn_fast.preprocessing import (
+    CategoricalColumn,
+    Encoders,
+    NumericColumn,
+    TableEncoder,
+    TargetEncoder,
+    Targets,
+    encoders_of,
+)
+
+PreprocessingLike = Encoders | str
+UNITS = ("scale", "mean")
 Block = tuple[str, list[int]]  # a value, (n, width), and the indices of its columns in h_0
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Encoders of inputs and target; `missing` are the texts that mark a missing value."""
+    """Encoders of inputs and targets; `missing` are the texts that mark a missing value."""
 
     inputs: TableEncoder
-    target: TargetEncoder | None = None
+    targets: Targets = ()
     missing: tuple[str, ...] = ()
 
 
 def as_preprocessing(given: PreprocessingLike) -> Preprocessing:
     """The `preprocessing` argument of `to_onnx`; TypeError or ValueError if it is invalid."""
-    if isinstance(given, TableEncoder):
-        return Preprocessing(given)
-    if isinstance(given, tuple) and [type(part) for part in given] == [TableEncoder, TargetEncoder]:
-        return Preprocessing(*given)
     if not isinstance(given, str):
-        raise TypeError(
-            "preprocessing must be a TableEncoder, a tuple (TableEncoder, TargetEncoder) or the "
-            f"JSON text of a model file, got {given!r}"
-        )
+        return Preprocessing(*encoders_of(given, ", or the JSON text of a model file"))
     try:
         plain = json.loads(given)
     except json.JSONDecodeError as error:
@@ -44,8 +50,10 @@ def as_preprocessing(given: PreprocessingLike) -> Preprocessing:
             "preprocessing must be the JSON text that ffnn-fast train stores, with the keys "
             "inputs, target and missing"
         )
-    target = TargetEncoder.from_dict(plain["target"])
-    return Preprocessing(TableEncoder.from_dict(plain["inputs"]), target, tuple(plain["missing"]))
+    target = plain["target"]
+    each = target if isinstance(target, list) else [target]
+    targets = tuple(TargetEncoder.from_dict(one) for one in each)
+    return Preprocessing(TableEncoder.from_dict(plain["inputs"]), targets, tuple(plain["missing"]))
 
 
 def check_preprocessing(preprocessing: PreprocessingLike, spec: NetworkSpec) -> None:
@@ -53,7 +61,7 @@ def check_preprocessing(preprocessing: PreprocessingLike, spec: NetworkSpec) -> 
 
     Parameters
     ----------
-    preprocessing : TableEncoder, (TableEncoder, TargetEncoder) or str
+    preprocessing : TableEncoder, tuple or str
         As for `to_onnx`.
     spec : NetworkSpec
 
@@ -63,7 +71,7 @@ def check_preprocessing(preprocessing: PreprocessingLike, spec: NetworkSpec) -> 
         If `preprocessing` is of another type.
     ValueError
         If a str is not the JSON text that ``ffnn-fast train`` stores, the number of inputs differs,
-        a column has no name, or task or number of classes of the target differ.
+        a column has no name, or task or number of classes of the targets differ.
     """
     check_match(as_preprocessing(preprocessing), spec)
 
@@ -75,17 +83,8 @@ def check_match(given: Preprocessing, spec: NetworkSpec) -> None:
         raise ValueError(f"preprocessing gives {width} inputs, the network has {spec.n_inputs}")
     if not all(column.name for column in given.inputs.columns):
         raise ValueError("an input of an ONNX model needs a name; a column has none")
-    if given.target is None:
-        return
-    if spec.heads:
-        raise ValueError(f"the target is one column, the network has {len(spec.heads)} heads")
-    task, classes = given.target.task, len(given.target.classes)
-    fits = spec.n_outputs == 1 if task == "regression" else max(spec.n_outputs, 2) == classes
-    if task != spec.task or not fits:
-        raise ValueError(
-            f"the target has {classes} classes ({task}), the network has {spec.n_outputs} "
-            f"outputs ({spec.task})"
-        )
+    if given.targets:
+        check_targets(given.targets, spec)
 
 
 def add_inputs(graph: Graph, given: Preprocessing) -> str:
@@ -150,16 +149,21 @@ def _in_order(graph: Graph, blocks: list[Block]) -> str:
     return graph.add("Gather", h, graph.constant(order, "int64", "order"), axis=1)
 
 
-def add_outputs(graph: Graph, spec: NetworkSpec, target: TargetEncoder | None, y_hat: str) -> None:
-    """Add the outputs of the graph: ŷ decoded by `target`, or ŷ itself without one."""
-    if target is None:
+def add_outputs(graph: Graph, spec: NetworkSpec, targets: Targets, y_hat: str) -> None:
+    """Add the outputs of the graph: ŷ decoded by the targets, or ŷ itself without any."""
+    if not targets:
         graph.output(y_hat, graph.dtype, spec.n_outputs)
         return
-    if target.task == "regression":
-        scale = graph.constant(target.scale, "float64")
-        mean = graph.constant(target.mean, "float64")
+    classes = targets[0].classes
+    if not classes:
+        scale, mean = (_of_each(graph, [getattr(t, unit) for t in targets]) for unit in UNITS)
         scaled = graph.add("Mul", graph.cast(y_hat, "float64"), scale)
-        graph.output(graph.add("Add", scaled, mean, name="value"), "float64", 1)
+        graph.output(graph.add("Add", scaled, mean, name="value"), "float64", len(targets))
+        return
+    if len(targets) > 1:
+        parts = graph.split(y_hat, spec.head_widths)
+        for j, (part, target) in enumerate(zip(parts, targets, strict=True)):
+            add_label(graph, np.array(target.classes, dtype=object), part, f"_{j}")
         return
     if spec.n_outputs == 1:
         chosen = graph.add("GreaterOrEqual", y_hat, graph.constant(0.5))
@@ -169,6 +173,11 @@ def add_outputs(graph: Graph, spec: NetworkSpec, target: TargetEncoder | None, y
     else:
         label = graph.add("ArgMax", y_hat, axis=1, keepdims=0)
         probabilities = graph.add("Identity", y_hat, name="probabilities")
-    classes = graph.constant(target.classes, "object", "classes")
-    graph.output(graph.add("Gather", classes, label, name="label"), "object")
-    graph.output(probabilities, graph.dtype, len(target.classes))
+    names = graph.constant(classes, "object", "classes")
+    graph.output(graph.add("Gather", names, label, name="label"), "object")
+    graph.output(probabilities, graph.dtype, len(classes))
+
+
+def _of_each(graph: Graph, values: list[float]) -> str:
+    """A constant of one target, or one for each of several."""
+    return graph.constant(values[0] if len(values) == 1 else values, "float64")

@@ -51,9 +51,10 @@ def to_onnx(
 
     With preprocessing it has one input of shape (n, 1) per raw column, with the column's name:
     float64 for a numeric column, NaN where a value is missing; string for a categorical column, ""
-    where a value is missing. With a target encoder the outputs are decoded. Regression: ``value``,
-    (n, 1) float64, in the units of the target. Classification: ``label``, (n,) string, and
-    ``probabilities``, (n, number of classes). Where a column already has such a name, a ``_`` is
+    where a value is missing. With target encoders the outputs are decoded. Regression: ``value``,
+    (n, T) float64, in the units of the T targets. Classification: ``label``, (n,) string, and
+    ``probabilities``, (n, number of classes); of several targets ``label_0``, ``probabilities_0``,
+    ``label_1``, and so on. Where a column already has such a name, a ``_`` is
     appended.
 
     An estimator has the input ``X``, (n, number of features), and the outputs of its predictions:
@@ -78,7 +79,8 @@ def to_onnx(
     path : str or path-like, optional
         File to write, atomically; an existing one is replaced.
     preprocessing : TableEncoder, (TableEncoder, TargetEncoder) or str, optional
-        Encoders of the raw columns and of the target. A str is the JSON text that
+        Encoders of the raw columns and of the target; of several targets, in the order of the
+        outputs, (TableEncoder, (TargetEncoder, ...)). A str is the JSON text that
         ``ffnn-fast train`` stores in the header of a model file under ``preprocessing``.
     dtype : {"float32", "float64"}, optional
         Type of the computation; default: the network's dtype. ONNX Runtime runs every activation
@@ -140,7 +142,7 @@ def _graph(net: Network | Any, given: Preprocessing | None, dtype: str | None) -
         graph.output("y_hat", graph.dtype, spec.n_outputs)
     else:
         y_hat = _layers(graph, net, names, add_inputs(graph, given))
-        add_outputs(graph, spec, given.target, y_hat)
+        add_outputs(graph, spec, given.targets, y_hat)
     return graph, repr(net)
 
 

@@ -6,6 +6,9 @@ import csv
 import io
 from collections.abc import Iterable
 
+BREAKS = {ord("\n"): "\ue000", ord("\r"): "\ue001"}  # csv takes no bare break within a name
+FROM_BREAKS = {ord(mark): chr(code) for code, mark in BREAKS.items()}
+
 
 def split_names(text: str) -> list[str]:
     """The names in ``a,"b,c"``, stripped, the empty ones left out.
@@ -16,12 +19,13 @@ def split_names(text: str) -> list[str]:
         If a double quote is not closed.
     """
     try:
-        rows = list(csv.reader([text], skipinitialspace=True, strict=True))
+        rows = list(csv.reader([text.translate(BREAKS)], skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise ValueError(
             f"names are separated by commas and quoted as in CSV, got {text!r}: {error}"
         ) from error
-    return [name.strip() for row in rows for name in row if name.strip()]
+    names = [name.translate(FROM_BREAKS).strip() for row in rows for name in row]
+    return [name for name in names if name]
 
 
 def join_names(names: Iterable[str]) -> str:

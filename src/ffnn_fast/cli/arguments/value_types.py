@@ -237,6 +237,21 @@ class Names(ListOf):
 
 
 @dataclass(frozen=True)
+class EachTime(ListOf):
+    """A value each time the option is given; one value, or a list, in a file."""
+
+    def from_texts(self, texts: Sequence[str], name: str) -> Any:
+        """A list with an element for each time."""
+        return [self.item.from_text(text, name) for text in texts]
+
+    def check(self, value: Any, name: str) -> tuple[Any, ...]:
+        """A tuple, from one value or a list."""
+        if isinstance(value, (list, tuple)):
+            return super().check(value, name)
+        return (self.item.check(value, name),)
+
+
+@dataclass(frozen=True)
 class Words(ListOf):
     """Values that are separate words on the command line: ``--threads 1 2``."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,10 +34,15 @@ STYLE: Any = {
 
 def charts(report: Report) -> list[Chart]:
     """All charts of a report, in their order."""
-    evaluation, network = report.evaluation, report.network
+    network = report.network
     drawn = _curves(report.history) if report.history else []
-    of_target = _of_classes if evaluation.is_classification else _of_values
-    drawn += of_target(evaluation, report.rows)
+    for evaluation in report.evaluations:
+        of_target = _of_classes if evaluation.is_classification else _of_values
+        found = of_target(evaluation, report.rows)
+        if len(report.evaluations) > 1:
+            name = evaluation.target.name
+            found = [replace(one, title=f"{name}: {one.title}", target=name) for one in found]
+        drawn += found
     if report.importances:
         drawn.append(_importances(report.importances))
     layers, units = SMALL

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+from collections import defaultdict
 from typing import Any
 
 from ffnn_fast import __version__
 from ffnn_fast._model.summary import layers
 from ffnn_fast.cli.evaluation.charts import chart_style, charts
 from ffnn_fast.cli.evaluation.report import SECTIONS, Chart, Report
-from ffnn_fast.cli.evaluation.scoring import coverage
+from ffnn_fast.cli.evaluation.scoring import ScoredRows, coverage
 from ffnn_fast.cli.evaluation.tables import Table, per_class, tables
 from ffnn_fast.cli.evaluation.thresholds import threshold_table
 
+Figures = dict[tuple[str, str], list[dict[str, Any]]]
 TEMPLATE = "report.html"
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -29,7 +31,7 @@ def html_report(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    evaluation = report.evaluation
+    figures = _figures(report)
     return environment.get_template(TEMPLATE).render(
         title=report.title,
         rows=report.rows,
@@ -38,23 +40,34 @@ def html_report(report: Report) -> str:
         cross_validation=report.cross_validation,
         parts=report.parts,
         columns=_columns(report),
-        figures=_figures(report),
-        per_class=per_class(evaluation) if evaluation.is_classification else None,
-        thresholds=threshold_table(evaluation),
-        tables=tables(evaluation),
-        coverage=_coverage(report),
+        figures={section: figures[section, ""] for section in SECTIONS},
+        targets=[_target(report, one, figures) for one in report.evaluations],
         layers=layers(report.network.spec),
         facts=report.facts,
         version=__version__,
     )
 
 
-def _figures(report: Report) -> dict[str, list[dict[str, Any]]]:
-    """Section → its charts: title, caption, data URI, and width in pixels of 1/96 inch."""
-    figures: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
+def _target(report: Report, evaluation: ScoredRows, figures: Figures) -> dict[str, Any]:
+    """What the page shows of a target; its name, if there are several."""
+    name = evaluation.target.name if len(report.evaluations) > 1 else ""
+    return {
+        "name": name,
+        "predictions": figures["predictions", name],
+        "calibration": figures["calibration", name],
+        "per_class": per_class(evaluation) if evaluation.is_classification else None,
+        "thresholds": threshold_table(evaluation),
+        "tables": tables(evaluation),
+        "coverage": _coverage(evaluation),
+    }
+
+
+def _figures(report: Report) -> Figures:
+    """Section and target → charts: title, caption, data URI, and width in pixels of 1/96 inch."""
+    figures: Figures = defaultdict(list)
     with chart_style():
         for chart in charts(report):
-            figures[chart.section].append(
+            figures[chart.section, chart.target].append(
                 {
                     "title": chart.title,
                     "caption": chart.caption,
@@ -83,10 +96,10 @@ def _columns(report: Report) -> Table:
     return [(*head, "importance"), *((*row, c) for row, c in zip(rows, cells, strict=True))]
 
 
-def _coverage(report: Report) -> Table | None:
+def _coverage(evaluation: ScoredRows) -> Table | None:
     """The observed share of the rows below each quantile, or in an interval, beside the nominal."""
     rows = [
         (name, f"{nominal:g}", f"{share:.4f}")
-        for name, (nominal, share) in coverage(report.evaluation).items()
+        for name, (nominal, share) in coverage(evaluation).items()
     ]
     return [("actual value", "nominal share", "observed share"), *rows] if rows else None

@@ -26,7 +26,7 @@ def png_report(report: Report) -> bytes:
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for chart, ax in zip(drawn, grid, strict=False):
             chart.draw(ax)
-            if not ax.get_title():
+            if chart.target or not ax.get_title():
                 ax.set_title(chart.title, size=10, parse_math=False)
         for unused in grid[len(drawn) :]:
             unused.remove()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
-from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.evaluation.tables import Table, Titled
 from ffnn_fast.history import History
 from ffnn_fast.network import Network
 
@@ -34,21 +34,23 @@ class Report:
     facts : list of (str, str)
         What was trained, on which data, with which options.
     network : Network
-    results : list of tuple of str
-        A table: its head, then the scores of the network and of the baselines.
-    evaluation : ScoredRows
+    results : list of (str, table)
+        Of each target, and of their mean, a table: its head, then the scores of the network and of
+        the baselines. The title of a single one is empty.
+    evaluations : tuple of ScoredRows
+        Of each target.
     history : History or None
         None for a report that `evaluate` writes.
     rows : str
-        The rows of the evaluation, such as "the 400 held-out rows".
+        The rows of the evaluations, such as "the 400 held-out rows".
     columns : list of tuple of str
         A table of how each column is used; may be empty.
     importances : dict of str to float
         The share of each column; may be empty.
     remarks : list of str
         Sentences below the results.
-    cross_validation : list of tuple of str
-        A table of scores over folds; may be empty.
+    cross_validation : list of (str, table)
+        Tables of scores over folds; may be empty.
     parts : str
         What the folds hold, if they are not random.
     """
@@ -56,14 +58,14 @@ class Report:
     title: str
     facts: list[tuple[str, str]]
     network: Network
-    results: Table
-    evaluation: ScoredRows
+    results: Titled
+    evaluations: tuple[ScoredRows, ...]
     history: History | None
     rows: str
     columns: Table = field(default_factory=list)
     importances: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
-    cross_validation: Table = field(default_factory=list)
+    cross_validation: Titled = field(default_factory=list)
     parts: str = ""
 
 
@@ -80,6 +82,8 @@ class Chart:
         Called with the axes to draw on.
     size : (float, float)
         Width and height in inches.
+    target : str
+        Which of several targets it shows; else empty.
     """
 
     section: str
@@ -87,6 +91,7 @@ class Chart:
     caption: str
     draw: Callable[[Axes], Any]
     size: tuple[float, float] = (5.0, 4.2)
+    target: str = ""
 
     def figure(self) -> Figure:
         """The chart on a figure of its own."""

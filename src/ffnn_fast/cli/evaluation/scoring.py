@@ -1,15 +1,16 @@
-"""The scores of a network on rows whose target is known."""
+"""The scores of a network on rows whose targets are known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ffnn_fast._model.spec import NetworkSpec
-from ffnn_fast.cli.evaluation.prediction_columns import deviation, point_prediction
+from ffnn_fast.cli.evaluation.prediction_columns import by_target, deviation, point_prediction
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.metrics import accuracy, confusion_matrix, f1, log_loss, mae, r2, rmse, roc_auc
 from ffnn_fast.network import Network
 from ffnn_fast.preprocessing import TargetEncoder
@@ -17,6 +18,7 @@ from ffnn_fast.preprocessing import TargetEncoder
 Array = np.ndarray
 COVERAGE, WITHIN = 0.9, "within 90%"
 NORMAL_90 = 1.6448536269514722  # 90 % of a normal distribution lie within so many deviations
+IN_UNITS = ("rmse", "mae")  # scores in the units of the target
 HEADS = {
     "r2": "R2", "rmse": "RMSE", "mae": "MAE", "f1": "F1 macro", "log_loss": "log loss",
     "roc_auc": "ROC AUC",
@@ -25,16 +27,17 @@ HEADS = {
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Rows whose target is known, and a network's predictions for them.
+    """Rows whose target is known, and a network's predictions of it; of one target.
 
     Attributes
     ----------
     target : TargetEncoder
     spec : NetworkSpec
+        Of the outputs of this target.
     truth, predicted : array of shape (n,)
         Labels, int64, or values in the target's units, float64.
-    y_hat : array of shape (n, n_L)
-        The network's output.
+    y_hat : array of shape (n, k)
+        The network's outputs for the target.
     n_unknown : int
         How many of the target's classes, the last ones, the model has not: they only occur in
         these rows, and every such row counts as an error.
@@ -76,11 +79,12 @@ class ScoredRows:
 
 
 def evaluate(
-    network: Network, target: TargetEncoder, X: Array, y: Array, unknown: tuple[str, ...] = ()
-) -> ScoredRows:
-    """A network's predictions for inputs X, (n, d), beside targets y, (n,), encoded by `target`.
+    network: Network, targets: TargetEncoders, X: Array, y: Array,
+    unknown: Sequence[tuple[str, ...]],
+) -> tuple[ScoredRows, ...]:  # fmt: skip
+    """A network's predictions of each target for inputs X, (n, d), beside y, (n, T), encoded.
 
-    `unknown` are classes that the network has not, whose labels follow its own.
+    `unknown` are classes of each target that the network has not, whose labels follow its own.
 
     Raises
     ------
@@ -91,11 +95,19 @@ def evaluate(
     bad = int((~np.isfinite(y_hat)).any(axis=1).sum())
     if bad:
         raise CommandError(f"the outputs of the network are not finite for {bad} of {len(X)} rows")
-    predicted = point_prediction(network.spec, target, y_hat)
+    parts = zip(by_target(network.spec, targets, y_hat), y.T, unknown, strict=True)
+    return tuple(scored(*part, truth, others) for part, truth, others in parts)
+
+
+def scored(
+    spec: NetworkSpec, target: TargetEncoder, y_hat: Array, y: Array, unknown: tuple[str, ...] = ()
+) -> ScoredRows:
+    """The predictions of a target from its outputs, (n, k), beside its encoded values y, (n,)."""
+    predicted = point_prediction(spec, target, y_hat)
     if target.task == "classification":
         everything = with_unknown(target, unknown)
-        return ScoredRows(everything, network.spec, y, predicted, y_hat, len(unknown))
-    return ScoredRows(target, network.spec, target.decode(y), target.decode(predicted), y_hat)
+        return ScoredRows(everything, spec, y, predicted, y_hat, len(unknown))
+    return ScoredRows(target, spec, target.decode(y), target.decode(predicted), y_hat)
 
 
 def with_unknown(target: TargetEncoder, unknown: tuple[str, ...]) -> TargetEncoder:
@@ -162,9 +174,8 @@ def coverage(evaluation: ScoredRows) -> dict[str, tuple[float, float]]:
 
 def as_cells(found: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Scores as two rows of a table: their names, and their values."""
-    in_units = ("rmse", "mae")
     names = tuple(HEADS.get(name, name) for name in found)
     return names, tuple(
-        f"{value:.6g}" if name in in_units else f"{round(value, 4) + 0.0:.4f}"
+        f"{value:.6g}" if name in IN_UNITS else f"{round(value, 4) + 0.0:.4f}"
         for name, value in found.items()
     )

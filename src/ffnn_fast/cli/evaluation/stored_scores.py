@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ffnn_fast.cli.evaluation.scoring import HEADS
-from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.evaluation.tables import Table, Titled
 
 WHERE = r"on the \d+ (?:held-out|training) rows"
 BASELINE = re.compile(rf"baseline (.+) ({WHERE})")
@@ -18,8 +18,42 @@ MEAN = re.compile(r"(.+?) (\S+) ± (\S+)(?: \((\d+) folds\))?")
 NAMES = {shown: name for name, shown in HEADS.items()}
 
 
-def summarised(results: Table) -> dict[str, str]:
-    """The scores of the network by name, and those of each baseline in one text."""
+def summarised(results: Titled) -> dict[str, str]:
+    """The scores of the network by name, and those of each baseline in one text; names begin with
+    the title of their table.
+    """
+    return _with_titles((title, _taken(table)) for title, table in results)
+
+
+def summarised_folds(judged: Titled, parts: str) -> dict[str, str]:
+    """The scores of each model over folds in one text, and what the folds hold."""
+    return _with_titles((title, _taken_folds(table, parts)) for title, table in judged)
+
+
+def _with_titles(tables: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
+    return {_start(title) + key: text for title, found in tables for key, text in found.items()}
+
+
+def of_title(summary: Mapping[str, str], title: str) -> dict[str, str]:
+    """The entries of a summary whose names begin with a title, without it."""
+    n = len(_start(title))
+    return {key[n:]: text for key, text in summary.items() if key.startswith(_start(title))}
+
+
+def _start(title: str) -> str:
+    return f"{title}: " if title else ""
+
+
+def stored_scores(summary: Mapping[str, str], titles: Sequence[str]) -> Titled:
+    """The tables with these titles that `summarised` took apart; without those that have no
+    baselines.
+    """
+    found = [(title, _table(of_title(summary, title))) for title in titles]
+    return [(title, table) for title, table in found if table]
+
+
+def _taken(results: Table) -> dict[str, str]:
+    """A table taken apart."""
     (where, *names), network, *baselines = results
     found = {f"{name} {where}": value for name, value in zip(names, network[1:], strict=True)}
     for baseline, *values in baselines:
@@ -27,15 +61,15 @@ def summarised(results: Table) -> dict[str, str]:
     return found
 
 
-def summarised_folds(judged: Table, parts: str) -> dict[str, str]:
-    """The scores of each model over folds in one text, and what the folds hold."""
+def _taken_folds(judged: Table, parts: str) -> dict[str, str]:
+    """A table of scores over folds taken apart."""
     (head, *names), *rows = judged
     found = {f"{head}, {model}": _in_one(names, values) for model, *values in rows}
     return ({head: parts} if parts else {}) | found
 
 
-def stored_scores(summary: Mapping[str, str]) -> Table:
-    """The table that `summarised` took apart; empty without baselines."""
+def _table(summary: Mapping[str, str]) -> Table:
+    """The table that `_taken` took apart; empty without baselines."""
     rows: dict[str, dict[str, str]] = {}
     where = ""
     for key, text in summary.items():

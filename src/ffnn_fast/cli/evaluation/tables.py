@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
@@ -9,12 +11,13 @@ from ffnn_fast.metrics import precision_recall
 
 Array = np.ndarray
 Table = list[tuple[str, ...]]
+Titled = list[tuple[str, Table]]  # tables with titles; that of a single one may be empty
 MATRIX_CLASSES = 12  # more do not fit into the lines of a terminal
 WORST = 10  # classes, and confusions, that are shown
 WIDEST = 60  # characters of the classes above the columns of a matrix; more become numbers
 
 
-def tables(evaluation: ScoredRows) -> list[tuple[str, Table]]:
+def tables(evaluation: ScoredRows) -> Titled:
     """Titles and tables, for `output.aligned`.
 
     Up to 12 classes: the confusion matrix with recall, precision and F1 of each class; more: the
@@ -33,6 +36,16 @@ def tables(evaluation: ScoredRows) -> list[tuple[str, Table]]:
     found = [(title, [head, *(rows[c] for c in worst)])]
     confusions = _confusions(names, confusion)
     return [*found, ("the most frequent confusions", confusions)] if len(confusions) > 1 else found
+
+
+def all_tables(evaluations: Sequence[ScoredRows]) -> Titled:
+    """The tables of each target; of several, titles begin with its name."""
+    several = len(evaluations) > 1
+    return [
+        (f"{one.target.name}: {title}" if several else title, table)
+        for one in evaluations
+        for title, table in tables(one)
+    ]
 
 
 def per_class(evaluation: ScoredRows) -> Table:

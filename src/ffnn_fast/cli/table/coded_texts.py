@@ -17,6 +17,7 @@ from ffnn_fast.cli.table.number_styles import NO_MARKS, PLAIN, NumberMarks, Numb
 EXACT = 2**53  # float64 holds every whole number up to it
 FEW = 10_000  # a column of numbers with more different texts is held as float64
 MISSING = ("NA", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "#N/A", "-", "?", ".")
+COMMA, AMBIGUOUS_COMMA = (NumberStyle(",", ambiguous=one) for one in (False, True))
 SPECIAL = ("_", "n", "N")  # `float` takes 1_000, inf and nan for numbers
 SPELLED = re.compile(r"\+|[+-]?0\d")  # a number with a sign or zeros that may be part of a name
 Array = np.ndarray
@@ -127,34 +128,53 @@ class ColumnBuilder:
             self._append_codes(np.fromiter(map(place, cells), np.int32, len(cells)))
             return
         values = _floats(cells) if self._style.is_plain else None
-        if values is not None:
-            self.add_numbers(values)
-        else:
-            self._add_mixed(cells)
+        self._append(*(self._mixed(cells) if values is None else (None, values)))
 
     @property
-    def takes_numbers(self) -> bool:
-        """Whether `add_numbers` may be called: the cells are plain numbers."""
-        return self._style is not None and self._style.is_plain
+    def decimal(self) -> str:
+        """The decimal mark of the numbers that `add_numbers` takes; empty: it takes none."""
+        style = self._style
+        return style.decimal if style in (PLAIN, COMMA, AMBIGUOUS_COMMA) and style else ""
 
-    def add_numbers(self, values: Array, blank: Array | None = None) -> None:
-        """Append numbers, (m,) float64, for which `exact_numbers` holds; empty cells where `blank`,
-        (m,) bool, is True.
+    def add_numbers(self, values: Array, rows: Array, texts: Sequence[str]) -> None:
+        """Append numbers, (m,) float64, for which `exact_numbers` holds, but for some rows, which
+        have these texts.
         """
-        codes = None if blank is None else np.where(blank, self._places[""], -1)
+        codes = None
+        if len(rows):
+            codes = np.full(len(values), -1, np.int32)
+            codes[rows], values[rows] = self._mixed(texts)
         self._append(codes, values)
 
-    def add_coded(self, codes: Array, texts: Sequence[str]) -> None:
-        """Append cells as codes, (m,), of these texts."""
-        if self._style is not None:
-            self._add_mixed([texts[code] for code in codes])
-            return
-        place = np.fromiter(map(self._places.__getitem__, texts), np.int32, len(texts))
+    def add_coded(
+        self, codes: Array, texts: Sequence[str], ends: Sequence[int] | Array = ()
+    ) -> None:
+        """Append cells as codes, (m,), of these texts, which are in the order of their first cells.
+
+        `ends`: so many cells, as they grow, are looked at before the column may go over to numbers.
+        """
+        start, held = 0, sum(map(self._places.__contains__, texts))
+        if self._style is None and len(self._places) + len(texts) - held > self._few:
+            for end in (*ends, len(codes)):
+                self._add_places(codes[start:end], texts)
+                start = end
+                if self._few == sys.maxsize:
+                    break
+        if self._style is None:
+            self._add_places(codes[start:], texts)
+        else:
+            places, values = self._mixed(texts)
+            self._append(places[codes[start:]], values[codes[start:]])
+
+    def _add_places(self, codes: Array, texts: Sequence[str]) -> None:
+        """Append codes of the first of some texts while the column is one of texts."""
+        known = texts[: codes.max(initial=-1) + 1]
+        place = np.fromiter(map(self._places.__getitem__, known), np.int32, len(known))
         self._append_codes(place[codes])
 
     def finish(self) -> CodedTexts | Array:
         """The column: numbers (n,) float64 if all cells are, else texts."""
-        if self._values is not None and self._codes is None and self.takes_numbers:
+        if self._values is not None and self._codes is None and self._style == PLAIN:
             return self._values[: self._n]
         return self.finish_texts()
 
@@ -175,6 +195,8 @@ class ColumnBuilder:
 
     def _append(self, codes: Array | None, values: Array | None) -> None:
         """Append cells, of which those with code -1 are numbers; codes None: all are."""
+        if codes is not None and values is not None and (codes < 0).all():
+            codes = None
         end = self._n + max(0 if part is None else len(part) for part in (codes, values))
         if end > self._size:
             self._size = max(end, 2 * self._size)
@@ -211,9 +233,11 @@ class ColumnBuilder:
         else:
             self._codes = None
 
-    def _add_mixed(self, cells: Sequence[str]) -> None:
-        """Append cells of which some are no numbers, or numbers that stay texts."""
-        distinct = list(set(cells))
+    def _mixed(self, cells: Sequence[str]) -> tuple[Array, Array]:
+        """Codes, -1 for a number, and numbers, (m,) each, of cells of which some are no numbers, or
+        numbers that stay texts.
+        """
+        distinct = list(dict.fromkeys(cells))
         stripped = [text.strip() for text in distinct]
         values = _exact(self._style or PLAIN, stripped).tolist()
         number = dict(zip(distinct, values, strict=True))
@@ -221,7 +245,7 @@ class ColumnBuilder:
             text: -1 if math.isfinite(value) else self._places[plain]
             for text, plain, value in zip(distinct, stripped, values, strict=True)
         }
-        self._append(
+        return (
             np.fromiter(map(code.__getitem__, cells), np.int32, len(cells)),
             np.fromiter(map(number.__getitem__, cells), np.float64, len(cells)),
         )

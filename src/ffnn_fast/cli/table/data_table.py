@@ -137,10 +137,16 @@ class Table:
         )
 
     def named(self, column: str) -> str | None:
-        """The name that is equal to `column`, or else but for blanks around it; None: none is."""
+        """The name that is equal to `column`, or else but for blanks around it, or for the kinds of
+        blanks and breaks within it; None: none is.
+        """
         if column in self.names:
             return column
-        return next((name for name in self.names if name.strip() == column.strip()), None)
+        for plain in (str.strip, _one_line):
+            found = next((name for name in self.names if plain(name) == plain(column)), None)
+            if found is not None:
+                return found
+        return None
 
     def whole_names(self, columns: Sequence[str]) -> list[str]:
         """Columns as `find` takes them, from a list that was split at commas: neighbours that are
@@ -231,24 +237,6 @@ class Table:
         out[missing] = None
         return out
 
-    def known(self, missing: np.ndarray, *, drop_missing: bool) -> np.ndarray:
-        """The rows whose target is known, (m,) int; `missing`, (n,) bool, marks the others.
-
-        Raises
-        ------
-        CommandError
-            If a target is missing and `drop_missing` is False, or no row has a target.
-        """
-        if missing.any() and not drop_missing:
-            raise CommandError(
-                f"{self.where(int(np.argmax(missing)))}: the target is missing ({missing.sum()} "
-                "such rows); use --drop-missing-target to leave them out"
-            )
-        rows = np.flatnonzero(~missing)
-        if not len(rows):
-            raise CommandError(f"{self.path} has no row with a target")
-        return rows
-
     def check_cells(self, name: str, bad: np.ndarray, words: Sequence[str], advice: str) -> None:
         """Raise CommandError for the first row where `bad`, (n,) bool, is True."""
         if not bad.any():
@@ -328,7 +316,12 @@ class Table:
 def abbreviated(names: Sequence[str], most: int = 20) -> str:
     """Up to `most` names, separated by commas; if there are more, their count."""
     more = f", ... ({len(names)} in all)" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(" ".join(name.splitlines()) for name in names[:most]) + more
+
+
+def _one_line(name: str) -> str:
+    """A name with single blanks."""
+    return " ".join(name.split())
 
 
 def _known_levels(cells: CodedTexts, words: Sequence[str]) -> tuple[list[str], np.ndarray]:

@@ -113,6 +113,7 @@ def _read_zip(source: Source, conventions: Conventions) -> Table:
             entries = [
                 name for name in archive.namelist()
                 if not name.endswith("/") and "__MACOSX" not in name
+                and not name.rpartition("/")[2].startswith(".")
             ]  # fmt: skip
             if WORKBOOK in entries:
                 return read_excel(source, conventions)

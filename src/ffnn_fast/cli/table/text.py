@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table.arrow_text import add_with_arrow
+from ffnn_fast.cli.table.byte_text import add_with_numpy
 from ffnn_fast.cli.table.coded_texts import ColumnBuilder
 from ffnn_fast.cli.table.conventions import Conventions
 from ffnn_fast.cli.table.data_table import Cells, Table
@@ -66,7 +66,9 @@ def _read(
         _check_width(source.name, start.width, conventions.fewest)
         made = None
         if start.in_order:
-            made = add_with_arrow(source, found, layout, start.before, start.width, conventions)
+            made = add_with_numpy(
+                source, found, layout, start.before, start.width, conventions, BLOCK
+            )
         if made is None:
             rows = _Rows(source.name, start, conventions, found.n_breaks)
             with shown_progress(source) as progress:

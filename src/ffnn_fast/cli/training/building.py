@@ -13,6 +13,7 @@ from ffnn_fast.callbacks import Callback, CSVLog, JSONLog
 from ffnn_fast.cli.arguments.declaration import flag, values_of
 from ffnn_fast.cli.arguments.named_settings import Choice
 from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.training.choice_settings import SCHEDULES
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.train_options import (
@@ -23,10 +24,10 @@ from ffnn_fast.cli.training.train_options import (
     Training,
     TrainOptions,
 )
+from ffnn_fast.cli.training.training_table import OF_CLASSES_TOO
 from ffnn_fast.losses import LOSSES
 from ffnn_fast.network import Network
 from ffnn_fast.optimizers import OPTIMIZERS, AdamW, Optimizer
-from ffnn_fast.preprocessing import TargetEncoder
 from ffnn_fast.schedules import Schedule, WarmUp
 
 ACTIVATION = "silu"
@@ -89,8 +90,8 @@ def build_network(prepared: Prepared, options: TrainOptions) -> Network:
             n_threads=runtime.threads,
             matmul=runtime.matmul,
         )
-    target = prepared.preprocessing.target
-    output, width, loss = _output(target, model)
+    targets = prepared.preprocessing.targets
+    output, width, loss = _output(targets, model)
     hidden = (64, 64) if model.hidden is None else model.hidden
     return Network(
         (len(prepared.preprocessing.inputs.feature_names), *hidden, width),
@@ -98,6 +99,7 @@ def build_network(prepared: Prepared, options: TrainOptions) -> Network:
         output=output,
         loss=loss.name,
         loss_options=loss.settings,
+        heads=targets.n_classes if targets.classifies and len(targets) > 1 else (),
         dropout=model.dropout or 0.0,
         dtype=model.dtype or "float32",
         initializer=model.initializer or "auto",
@@ -110,34 +112,35 @@ def build_network(prepared: Prepared, options: TrainOptions) -> Network:
     )
 
 
-def _output(target: TargetEncoder, model: Model) -> tuple[str, int, Choice]:
-    """Output activation, number of outputs and loss for a target."""
-    k, default = len(target.classes), "cross_entropy" if target.classes else "squared_error"
-    loss = model.loss or Choice(default)
+def _output(targets: TargetEncoders, model: Model) -> tuple[str, int, Choice]:
+    """Output activation, number of outputs and loss for the targets."""
+    loss = model.loss or Choice("cross_entropy" if targets.classifies else "squared_error")
     classifies = LOSSES[loss.name].classifies
     if loss.name == "linear":
         raise CommandError("--loss linear gives no predictions; use Network in Python")
-    if target.task == "regression":
+    if not targets.classifies:
         if classifies:
-            raise CommandError(
-                f"--loss {loss.name} is for classification, but {target.name!r} has values"
-            )
+            values = targets.holding("values")
+            raise CommandError(f"--loss {loss.name} is for classification, but {values}")
         heads = LOSSES[loss.name].heads(**_with_defaults(loss))
         output = "exp" if loss.name == "poisson" else "identity"
-        return model.output_activation or output, heads, loss
+        return model.output_activation or output, heads * len(targets), loss
+    k, classes = sum(targets.n_classes), targets.holding("classes")
     if model.output_activation:
+        raise CommandError(f"--output-activation is for regression, but {classes}")
+    if not classifies and loss.name not in OF_CLASSES_TOO:
+        raise CommandError(f"--loss {loss.name} is for regression, but {classes}")
+    if len(targets) > 1 and loss.name != "cross_entropy":
         raise CommandError(
-            f"--output-activation is for regression, but {target.name!r} has classes"
+            f"--loss {loss.name} is for one target of classes; for several, leave out --loss"
         )
     if loss.name == "binary_cross_entropy":
         if k != 2:
-            raise CommandError(f"--loss {loss.name} needs two classes, but {target.name!r} has {k}")
+            raise CommandError(
+                f"--loss {loss.name} needs two classes, but {targets.holding(str(k))}"
+            )
         return "logistic", 1, loss
-    if loss.name == "hinge":
-        return "identity", k, loss
-    if not classifies and loss.name not in ("squared_error", "half_squared_error"):
-        raise CommandError(f"--loss {loss.name} is for regression, but {target.name!r} has classes")
-    return "softmax", k, loss
+    return ("identity" if loss.name == "hinge" else "softmax"), k, loss
 
 
 def _with_defaults(loss: Choice) -> dict[str, Any]:

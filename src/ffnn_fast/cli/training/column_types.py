@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from ffnn_fast._columns.dates import date_format
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import EXACT, Table
+from ffnn_fast.preprocessing import TargetEncoder
 
 FEW_CLASSES = 20  # a target with at most this many distinct whole numbers has classes ...
 ROWS_PER_CLASS = 5  # ... if on average at least this many rows share each of them
+TAKEN = {"regression": "values", "classification": "classes"}
 COUNTED = 200  # distinct whole numbers that are noted
-CLASS_ADVICE = "; if the target is a class, use --task classification"
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,16 @@ class Target:
 
 
 def target_column(
-    table: Table, name: str, task: str, words: Sequence[str], *, of_values: bool = False
-) -> Target:
-    """Read the target; `task` is "classification", "regression" or "auto", which takes numbers as
-    values if `of_values`.
+    table: Table, name: str, task: str, words: Sequence[str], *, of_values: bool = False,
+    alone: bool = True,
+) -> Target:  # fmt: skip
+    """Read a target; `task` is "classification", "regression" or "auto", which takes numbers as
+    values if `of_values`. Advice on the task holds for one that is `alone`, else for a model of
+    its own.
     """
+    own = f"--target {shlex.quote(name)} --task"
+    class_advice = "use --task" if alone else f"train a model of its own: {own}"
+    class_advice = f"; if the target is a class, {class_advice} classification"
     missing = table.missing(name, words)
     values, bad = table.numbers(name, words)
     known, notes, dates = values[~missing], tuple[str, ...](), None
@@ -43,7 +50,7 @@ def target_column(
         if task == "auto":
             task, notes = "classification", _date_note(name, dates)
     if task == "auto":
-        table.check_cells(name, bad, words, CLASS_ADVICE)
+        table.check_cells(name, bad, words, class_advice)
         style = table.styles.get(name)
         amounts = style is not None and not style.has_unit  # 0,4 or 37% or $5 is a value
         values_only = of_values or amounts
@@ -51,7 +58,7 @@ def target_column(
     if task == "regression":
         if dates:
             raise CommandError(_of_dates(table, name, dates))
-        table.check_cells(name, bad, words, CLASS_ADVICE)
+        table.check_cells(name, bad, words, class_advice)
         return Target(task, values, missing, notes)
     texts = table.texts(name, words)
     exact = not bad.any() and bool((np.abs(known) <= EXACT).all())
@@ -61,11 +68,48 @@ def target_column(
     if n_classes > max(2, len(known) / 2):
         if dates:
             raise CommandError(_of_dates(table, name, dates))
+        advice = "use --task" if alone else f"train a model of its own, {own}"
         raise CommandError(
             f"{table.path}: target {name!r} has {n_classes} classes in {len(known)} rows; choose "
-            "another --target, or use --task regression if it holds numbers"
+            f"another --target, or {advice} regression if it holds numbers"
         )
     return Target(task, texts, missing, notes)
+
+
+def mixture_problems(
+    table: Table, targets: Mapping[str, Target], words: Sequence[str]
+) -> list[str]:
+    """A sentence if some targets are values and others classes, with options that work."""
+    if len({target.task for target in targets.values()}) < 2:
+        return []
+    by_task = {
+        task: [name for name, target in targets.items() if target.task == task] for task in TAKEN
+    }
+    taken = " and ".join(
+        f"{', '.join(map(repr, names))} {'is' if len(names) == 1 else 'are'} taken as {TAKEN[task]}"
+        for task, names in by_task.items()
+    )
+    advice = [
+        f"use --task {task} to take all as {TAKEN[task]}"
+        for task in TAKEN
+        if all(_can_be(table, name, task, words) for name in targets)
+    ]
+    parts = (" ".join(f"--target {shlex.quote(n)}" for n in names) for names in by_task.values())
+    advice.append(f"train one model with {' and another with '.join(parts)}")
+    return [
+        f"{table.path}: one model predicts values or classes, but of the targets {taken}; "
+        + ", or ".join(advice)
+    ]
+
+
+def _can_be(table: Table, name: str, task: str, words: Sequence[str]) -> bool:
+    """Whether a column can be a target of this task."""
+    try:
+        found = target_column(table, name, task, words)
+        TargetEncoder.fit(name, found.values[~found.missing], task)
+    except (CommandError, ValueError):
+        return False
+    return True
 
 
 def _date_note(name: str, dates: str | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.training.examining import ColumnUse, quoted_names, used
 
 Array = np.ndarray
@@ -15,22 +16,30 @@ LEFT = 0.01  # the share of the target that such a column leaves open at most
 
 
 def determining_notes(
-    uses: Sequence[ColumnUse], rows: Array, y: Array, classifies: bool
+    uses: Sequence[ColumnUse], rows: Array, y: Array, targets: TargetEncoders
 ) -> list[str]:
-    """A sentence for each column that alone determines the target y, (m,), of these rows, (m,)."""
+    """A sentence for each column that alone determines a target y, (m, T), of these rows, (m,)."""
     if len(rows) < LEAST_ROWS:
         return []
-    left_open = _open_labels if classifies else _open_variance
-    names = [
-        feature.name
-        for feature, _, values in used(uses)
-        if left_open(_as_numbers(values[rows]), y) <= LEFT
-    ]
-    return [
-        f"note: column {name!r} alone determines the target almost perfectly; if it is not known "
-        f"when you predict, leave it out: --drop {quoted_names([name])}"
-        for name in names
-    ]
+    left_open = _open_labels if targets.classifies else _open_variance
+    found = []
+    for feature, _, values in used(uses):
+        x = _as_numbers(values[rows])
+        names = [
+            name for name, own in zip(targets.names, y.T, strict=True) if left_open(x, own) <= LEFT
+        ]
+        if names:
+            what = "targets" if len(names) > 1 else "target"
+            which = f" {' and '.join(map(repr, names))}" if len(targets) > 1 else ""
+            found.append(_sentence(feature.name, what + which))
+    return found
+
+
+def _sentence(column: str, what: str) -> str:
+    return (
+        f"note: column {column!r} alone determines the {what} almost perfectly; if it is not known "
+        f"when you predict, leave it out: --drop {quoted_names([column])}"
+    )
 
 
 def _as_numbers(values: Array) -> Array:

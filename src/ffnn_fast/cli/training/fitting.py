@@ -14,10 +14,11 @@ from ffnn_fast._training.divergence import DivergedWarning
 from ffnn_fast.cli.arguments.declaration import flag, values_of
 from ffnn_fast.cli.arguments.named_settings import Choice
 from ffnn_fast.cli.evaluation.stored_scores import summarised
-from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.evaluation.tables import Titled
 from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.progress import progress
 from ffnn_fast.cli.table_preprocessing import KEY, TablePreprocessing
+from ffnn_fast.cli.target_encoders import narrow
 from ffnn_fast.cli.training import building
 from ffnn_fast.cli.training.by_ranks import divergence_of_all, together
 from ffnn_fast.cli.training.choice_settings import LEVENBERG_MARQUARDT
@@ -67,7 +68,7 @@ class Fitted:
     training: dict[str, str]
     ended: str
 
-    def save(self, path: str, results: Table, baselines: str = "") -> None:
+    def save(self, path: str, results: Titled, baselines: str = "") -> None:
         """Write the model file, with the options and scores of the training in its summary."""
         summary = self.training | summarised(results)
         preprocessing = replace(self.preprocessing, summary=summary, baselines=baselines)
@@ -133,8 +134,9 @@ def _step(
     task, is_validated = network.spec.task, len(prepared.validation) > 0
     arguments = building.fit_options(options, len(X), task, rate, is_validated=is_validated)
     followed = prepared.validation if is_validated else prepared.test
-    if prepared.unknown:  # classes that the network has not have no loss
-        followed = followed[prepared.y[followed] < network.spec.n_outputs]
+    if any(prepared.unknown):  # classes that the network has not have no loss
+        known = prepared.y[followed] < np.array(prepared.preprocessing.targets.n_classes)
+        followed = followed[known.all(axis=1)]
     held = _part(prepared, followed, network.spec.dtype)
     comm = together()
     own = slice(None) if comm is None else comm.share(len(X))
@@ -189,4 +191,4 @@ def _solve(
 def _part(prepared: Prepared, rows: Array, dtype: str) -> tuple[Array, Array, Array | None]:
     """X, y and weights of some rows."""
     weight = None if prepared.weight is None else prepared.weight[rows]
-    return prepared.X[rows].astype(dtype), prepared.y[rows], weight
+    return prepared.X[rows].astype(dtype), narrow(prepared.y[rows]), weight

@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 
 from ffnn_fast.cli.evaluation.scoring import as_cells
-from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.evaluation.tables import Table, Titled
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.training.splitting import Arrangement, needs_validation
+from ffnn_fast.cli.training.comparing import Scores
+from ffnn_fast.cli.training.splitting import Arrangement, needs_validation, strata_of
 from ffnn_fast.cli.training.train_options import Checkpoints, TrainOptions
 from ffnn_fast.cli.training.training_table import TrainingTable
 
@@ -45,10 +46,11 @@ def folds(found: TrainingTable, options: TrainOptions) -> list[TrainingTable]:
     rng = np.random.default_rng(options.training.seed)
     rows = np.sort(np.concatenate([found.train, found.validation]))
     share = len(found.validation) / len(rows)
-    labels = found.values[rows] if found.target.task == "classification" else None
+    labels = found.values[rows] if found.targets.classifies else None
+    strata = None if labels is None else strata_of(labels)
     arranged = found.arranged.part(rows)
     made = []
-    for rest, test in _parts(arranged, len(rows), k, labels, rng):
+    for rest, test in _parts(arranged, len(rows), k, strata, rng):
         of_class = None if labels is None else labels[rest]
         train, validation = arranged.part(rest).hold_out(len(rest), share, rng, of_class)
         train, validation = rest[train], rest[validation]
@@ -59,7 +61,7 @@ def folds(found: TrainingTable, options: TrainOptions) -> list[TrainingTable]:
 
 
 def _parts(
-    arranged: Arrangement, n: int, k: int, labels: Array | None, rng: np.random.Generator
+    arranged: Arrangement, n: int, k: int, strata: Array | None, rng: np.random.Generator
 ) -> list[tuple[Array, Array]]:
     """Rows to train on, and to be scored, of n: k times."""
     times, groups, by = arranged.times, arranged.groups, f" of {arranged.shown!r}"
@@ -72,7 +74,7 @@ def _parts(
     if groups is not None:
         _check_number(k, k, len(np.unique(groups)), f"groups{by}")
         return _by_groups(groups, k, rng)
-    return _at_random(n, k, labels, rng)
+    return _at_random(n, k, strata, rng)
 
 
 def _check_number(k: int, least: int, n: int, what: str) -> None:
@@ -93,26 +95,28 @@ def _check(part: TrainingTable, leaves: str, options: TrainOptions) -> None:
         raise CommandError(f"{leaves} {len(part.train)} rows to train on; {advice}")
     if needs_validation(options.stopping, options.training) and not len(part.validation):
         raise CommandError(f"{leaves} no rows to validate on; {advice}")
-    classes = set(part.values[part.train].tolist()) if part.target.classes else set()
-    if len(classes) == 1:
-        raise CommandError(
-            f"{leaves} rows of the class {min(classes)!r} only to train on; {advice}"
-        )
+    for target, values in zip(part.targets, part.values[part.train].T, strict=True):
+        classes = set(values.tolist()) if target.classes else set()
+        if len(classes) == 1:
+            of = f" of {target.name!r}" if len(part.targets) > 1 else ""
+            raise CommandError(
+                f"{leaves} rows of the class {min(classes)!r}{of} only to train on; {advice}"
+            )
 
 
 def _at_random(
-    n: int, k: int, labels: Array | None, rng: np.random.Generator
+    n: int, k: int, strata: Array | None, rng: np.random.Generator
 ) -> list[tuple[Array, Array]]:
     order, every = rng.permutation(n), np.arange(n)
-    if labels is not None:
-        _, codes = np.unique(labels, return_inverse=True)
+    if strata is not None:
+        _, codes = np.unique(strata, return_inverse=True)
         order = order[np.argsort(codes[order], kind="stable")]
     made = []
     for i in range(k):
         test = np.sort(order[i::k])
-        if labels is not None:
+        if strata is not None:
             rest = np.setdiff1d(every, test, assume_unique=True)
-            test = test[np.isin(labels[test], labels[rest])]
+            test = test[np.isin(strata[test], strata[rest])]
         made.append((np.setdiff1d(every, test, assume_unique=True), test))
     return [(rest, test) for rest, test in made if len(test)]
 
@@ -182,6 +186,12 @@ def _moment(found: TrainingTable, row: int) -> str:
         return f"{table.unit} {table.lines[place]}"
     cell = table.cells[name][place]
     return cell if isinstance(cell, str) else f"{cell:.15g}"
+
+
+def scores_tables(found: Sequence[Scores]) -> Titled:
+    """`scores_table` of each section of the scores of folds."""
+    sections = zip(*(one.sections() for one in found), strict=True)
+    return [(each[0][0], scores_table([scores for _, scores in each])) for each in sections]
 
 
 def scores_table(found: Sequence[Mapping[str, Mapping[str, float]]]) -> Table:

@@ -11,10 +11,11 @@ import numpy as np
 from ffnn_fast.cli.evaluation import scoring
 from ffnn_fast.cli.evaluation.report import Report
 from ffnn_fast.cli.evaluation.scoring import ScoredRows
-from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.evaluation.tables import Titled
 from ffnn_fast.cli.output import CommandError, write_line
 from ffnn_fast.cli.stored_baselines import MOST, StoredBaselines
 from ffnn_fast.cli.training import building, comparing, fitting, folds, preparing
+from ffnn_fast.cli.training.comparing import Scores
 from ffnn_fast.cli.training.fitting import library_errors
 from ffnn_fast.cli.training.preparing import Prepared
 from ffnn_fast.cli.training.simple_models import (
@@ -23,7 +24,7 @@ from ffnn_fast.cli.training.simple_models import (
     Baseline,
     EncodedRows,
     constant_of,
-    constants,
+    of_constants,
     simple_models,
     some_rows,
 )
@@ -32,11 +33,11 @@ from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.cli.training.training_table import TrainingTable, read_training_table
 from ffnn_fast.history import History
 from ffnn_fast.network import Network
-from ffnn_fast.preprocessing import TargetEncoder
 
 Array = np.ndarray
 Announce = Callable[[list[str], list[tuple[str, ...]], str], None]
-Simple = Callable[[Sequence[str]], tuple[dict[str, Baseline], list[str]]]
+Baselines = dict[str, tuple[Baseline, ...]]  # of each target
+Simple = Callable[[Sequence[str]], tuple[Baselines, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,12 @@ class Outcome:
     ended : str
         Epochs, time, and the reason why training ended.
     history : History
-    evaluation : ScoredRows
+    evaluations : tuple of ScoredRows
+        Of each target.
     on : str
-        The rows of the evaluation.
-    known : array of shape (n,)
-        Targets of the training rows: labels, or values in the target's units.
+        The rows of the evaluations.
+    known : array of shape (n, T)
+        Targets of the training rows: labels, or values in the targets' units.
     simple : callable
         ``simple(kinds)`` fits simple models; see `simple_models`.
     columns : list of tuple of str
@@ -74,11 +76,11 @@ class Outcome:
     """
 
     network: Network
-    save: Callable[[str, Table, str], None]
+    save: Callable[[str, Titled, str], None]
     training: dict[str, str]
     ended: str
     history: History
-    evaluation: ScoredRows
+    evaluations: tuple[ScoredRows, ...]
     on: str
     known: Array
     simple: Simple
@@ -89,57 +91,58 @@ class Outcome:
     fold_outcomes: Callable[[], Iterator[Outcome]] = lambda: iter(())
     parts: str = ""
 
-    def baselines(self, kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
+    def baselines(self, kinds: Sequence[str]) -> tuple[Baselines, list[str]]:
         """Simple models for the same rows, the best constant too, and notes on those left out."""
         if "none" in kinds:
             return {}, []
         found, notes = self.simple(tuple(dict.fromkeys(kinds)))
-        return found | constants(self.known, self.evaluation), notes
+        n = len(self.evaluations[0].truth)
+        return found | of_constants(self._constants, n), notes
 
-    def stored(self, baselines: Mapping[str, Baseline]) -> str:
-        """The constant, the linear model and the trees as JSON text, for the model file."""
+    @property
+    def _constants(self) -> tuple[Array, ...]:
+        """`constant_of` each target."""
+        pairs = zip(self.known.T, self.evaluations, strict=True)
+        return tuple(constant_of(y, one) for y, one in pairs)
+
+    def stored(self, baselines: Mapping[str, Sequence[Baseline]]) -> str:
+        """The constants, the linear models and the trees as JSON text, for the model file."""
         if not baselines:
             return ""
-        kept = {
-            name: one.model.to_dict()
-            for name, one in baselines.items()
-            if one.model is not None and one.model.size <= MOST
-        }
-        constant, encoding = (
-            constant_of(self.known, self.evaluation),
-            self.encoding() if kept else "",
-        )
-        return StoredBaselines(constant, kept.get(LINEAR), encoding, kept.get(HGB)).to_json()
+        kept = {}
+        for name, each in baselines.items():
+            models = [one.model for one in each if one.model is not None]
+            if len(models) == len(each) and sum(model.size for model in models) <= MOST:
+                kept[name] = tuple(model.to_dict() for model in models)
+        encoding = self.encoding() if kept else ""
+        stored = StoredBaselines(self._constants, kept.get(LINEAR), encoding, kept.get(HGB))
+        return stored.to_json()
 
-    def scores(self, baselines: Mapping[str, Baseline]) -> dict[str, dict[str, float]]:
+    def scores(self, baselines: Mapping[str, Sequence[Baseline]]) -> Scores:
         """The scores of the model, "network", and of the baselines."""
-        return comparing.all_scores(self.evaluation, baselines)
+        return comparing.all_scores(self.evaluations, baselines)
 
-    def results(self, scores: Mapping[str, Mapping[str, float]]) -> Table:
-        """A table of those scores."""
-        return comparing.results_table(scores, self.on)
-
-    def cross_validation(self, kinds: Sequence[str]) -> Table:
+    def cross_validation(self, kinds: Sequence[str]) -> Titled:
         """The scores of models and baselines over the folds of ``--cv``; empty without it."""
         found = []
         for one in self.fold_outcomes():
             simple, _ = one.baselines(kinds)
             found.append(one.scores(simple))
-        return folds.scores_table(found) if found else []
+        return folds.scores_tables(found) if found else []
 
-    def remarks(self, scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    def remarks(self, scores: Scores) -> list[str]:
         """Warnings where a baseline predicts better, or the held-out loss has risen."""
         if "held-out" not in self.on:
             return []
         return [*comparing.verdict(scores, self.on), *comparing.rising(self.losses)]
 
     def report(
-        self, title: str, facts: list[tuple[str, str]], results: Table, remarks: list[str],
-        cross_validation: Table,
+        self, title: str, facts: list[tuple[str, str]], results: Titled, remarks: list[str],
+        cross_validation: Titled,
     ) -> Report:  # fmt: skip
         """The contents of the report."""
         return Report(
-            title, facts, self.network, results, self.evaluation, self.history, self.on,
+            title, facts, self.network, results, self.evaluations, self.history, self.on,
             self.columns, dict(self.importances), remarks, cross_validation,
             self.parts,
         )  # fmt: skip
@@ -189,22 +192,24 @@ def _plain(prepared: Prepared, options: TrainOptions, announce: Announce) -> Out
     announce(prepared.notes, prepared.columns, repr(network))
     fitted = fitting.fit(network, prepared, options)
     rows, on = prepared.evaluated
-    target = prepared.preprocessing.target
+    targets = prepared.preprocessing.targets
     X = prepared.X[rows].astype(network.spec.dtype)
-    evaluation = scoring.evaluate(network, target, X, prepared.y[rows], prepared.unknown)
-    known = _in_units(target, prepared.y[prepared.train])
+    evaluations = scoring.evaluate(network, targets, X, prepared.y[rows], prepared.unknown)
+    known = prepared.y[prepared.train]
+    known = known if targets.classifies else targets.decode(known)
 
-    def simple(kinds: Sequence[str]) -> tuple[dict[str, Baseline], list[str]]:
+    def simple(kinds: Sequence[str]) -> tuple[Baselines, list[str]]:
         part, inputs = some_rows(len(known)), prepared.preprocessing.inputs
 
-        def encoded() -> EncodedRows:
+        def encoded() -> list[EncodedRows]:
             X, others = prepared.X[prepared.train[part]], prepared.X[rows]
-            return EncodedRows(X, known[part], others, inputs, len(target.classes))
+            pairs = zip(known[part].T, targets.n_classes, strict=True)
+            return [EncodedRows(X, y, others, inputs, k) for y, k in pairs]
 
         return simple_models(kinds, prepared.X.shape[1], encoded)
 
     return Outcome(
-        network, fitted.save, fitted.training, fitted.ended, fitted.history, evaluation, on, known,
+        network, fitted.save, fitted.training, fitted.ended, fitted.history, evaluations, on, known,
         simple, prepared.columns, {}, _held_out(fitted.history),
     )  # fmt: skip
 
@@ -220,10 +225,10 @@ def _tabular(found: TrainingTable, options: TrainOptions, announce: Announce) ->
     announce(rows.notes, rows.uses, "tabular model: a bag of networks")
     fitted = fit_tabular(rows, options)
     model = fitted.model
-    evaluation = model.scored(rows.others, rows.y_others, rows.unknown)
+    evaluations = model.scored(rows.others, rows.y_others, rows.unknown)
     return Outcome(
         model.network, fitted.save, fitted.training, fitted.ended, model.estimator.histories_[0],
-        evaluation, rows.on, rows.y, partial(_simple, found, rows, options),
+        evaluations, rows.on, rows.y, partial(_simple, found, rows, options),
         rows.uses, model.importances,
         encoding=lambda: preparing.fitted(found, options).to_json(),
     )  # fmt: skip
@@ -231,7 +236,7 @@ def _tabular(found: TrainingTable, options: TrainOptions, announce: Announce) ->
 
 def _simple(
     found: TrainingTable, rows: TabularRows, options: TrainOptions, kinds: Sequence[str]
-) -> tuple[dict[str, Baseline], list[str]]:
+) -> tuple[Baselines, list[str]]:
     """Simple models of a table in the encoding of the plain model."""
     try:
         preprocessing = preparing.fitted(found, options)
@@ -239,10 +244,11 @@ def _simple(
         return {}, [f"note: no baselines: {error}"]
     part, inputs = some_rows(len(rows.y)), preprocessing.inputs
 
-    def encoded() -> EncodedRows:
+    def encoded() -> list[EncodedRows]:
         train = {name: values[part] for name, values in rows.columns.items()}
         X, others = (preprocessing.encoded(columns) for columns in (train, rows.others))
-        return EncodedRows(X, rows.y[part], others, inputs, len(rows.layout.target.classes))
+        pairs = zip(rows.y[part].T, rows.layout.targets.n_classes, strict=True)
+        return [EncodedRows(X, y, others, inputs, k) for y, k in pairs]
 
     return simple_models(kinds, len(inputs.feature_names), encoded)
 
@@ -252,8 +258,3 @@ def _held_out(history: History) -> Sequence[float]:
     if getattr(history, "best_epoch", None) is not None or "val_loss" not in history.keys():  # noqa: SIM118
         return ()
     return list(history["val_loss"])
-
-
-def _in_units(target: TargetEncoder, y: Array) -> Array:
-    """Labels, or values in the target's units, (n,)."""
-    return y if target.task == "classification" else target.decode(y)

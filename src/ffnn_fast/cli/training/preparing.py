@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from ffnn_fast.cli.column_reading import DATE
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import Table, abbreviated
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
+from ffnn_fast.cli.target_encoders import TargetEncoders
 from ffnn_fast.cli.trained_models import is_tabular, load_plain
 from ffnn_fast.cli.training.examining import MANY_LEVELS, use_table, used
 from ffnn_fast.cli.training.splitting import arrangement_of, not_held_out, split
@@ -21,12 +23,11 @@ from ffnn_fast.cli.training.training_table import (
     read_other_table,
     row_weights,
     styles_of,
-    unscaled,
     weighted_by_class,
 )
 from ffnn_fast.cli.unseen import ranges_of
 from ffnn_fast.network import Network
-from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder, TargetEncoder
+from ffnn_fast.preprocessing import CategoricalColumn, NumericColumn, TableEncoder
 
 Array = np.ndarray
 
@@ -39,7 +40,7 @@ class Prepared:
     ----------
     preprocessing : TablePreprocessing
     X : array of shape (n, d), float64
-    y : array of shape (n,)
+    y : array of shape (n, T)
         Encoded targets.
     weight : array of shape (n,) or None
         The weight of each row in training.
@@ -50,8 +51,8 @@ class Prepared:
         The network that training continues from.
     columns : list of tuple of str
         How each column is used, for `output.aligned`; empty with `start`.
-    unknown : tuple of str
-        Classes that only test rows have.
+    unknown : tuple of tuple of str
+        Classes of each target that only test rows have.
     """
 
     preprocessing: TablePreprocessing
@@ -64,7 +65,7 @@ class Prepared:
     notes: list[str]
     start: Network | None = None
     columns: list[tuple[str, ...]] = field(default_factory=list)
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[tuple[str, ...], ...] = ()
 
     @property
     def evaluated(self) -> tuple[Array, str]:
@@ -79,10 +80,10 @@ def prepared(found: TrainingTable, options: TrainOptions) -> Prepared:
     preprocessing = fitted(found, options)
     X = preprocessing.matrix(found.table)[found.rows]
     rows = Prepared(
-        preprocessing, X, preprocessing.target.encode(found.values), found.weight,
+        preprocessing, X, preprocessing.targets.encode(found.values), found.weight,
         found.train, found.validation, found.test, [], columns=use_table(found.uses),
     )  # fmt: skip
-    return _completed(rows, options, found.table, found.notes)
+    return _completed(rows, options, found.table, found.notes, found.missing)
 
 
 def validates(options: TrainOptions) -> bool:
@@ -100,19 +101,22 @@ def continued(path: str, options: TrainOptions, start: str) -> Prepared:
         )
     network, preprocessing = load_plain(start, engine=options.runtime.engine)
     table = preprocessing.read(path, **reading.given())
-    if options.target and table.find(options.target) != preprocessing.target_place(table):
-        raise CommandError(
-            f"{start} predicts {preprocessing.target.name!r}, not {options.target!r}"
-        )
-    rows, y, unknown, _ = preprocessing.targets(table, drop_missing=options.drops_missing_targets)
-    if unknown:
-        raise CommandError(
-            f"{path} has classes that {start} has not: {abbreviated(unknown)}; its classes: "
-            f"{abbreviated(preprocessing.target.classes)}"
-        )
+    targets = preprocessing.targets
+    places = {preprocessing.target_place(table, name) for name in targets.names}
+    if options.target and {table.find(name) for name in options.target} != places:
+        asked = ", ".join(options.target)
+        raise CommandError(f"{start} predicts {targets.shown!r}, not {asked!r}")
+    known = preprocessing.known_targets(table, drop_missing=options.drops_missing_targets)
+    rows, y = known.rows, known.y
+    for target, unknown in zip(targets, known.unknown, strict=True):
+        if unknown:
+            raise CommandError(
+                f"{path} has classes that {start} has not: {abbreviated(unknown)}; its classes: "
+                f"{abbreviated(target.classes)}"
+            )
     rng = np.random.default_rng(options.training.seed)
     arranged = arrangement_of(table, rows, options)
-    labels = y if preprocessing.target.classes else None
+    labels = y if targets.classifies else None
     train, validation, test = split(
         path, len(y), labels, options, rng, arranged, validates(options)
     )
@@ -122,30 +126,34 @@ def continued(path: str, options: TrainOptions, start: str) -> Prepared:
     prepared = Prepared(preprocessing, X, y, weight, train, validation, test, [], network)
     unjudged = not_held_out(options, len(y), test)
     notes = [*table.notes, *unjudged, *arranged.notes(test, validation)]
-    return _completed(prepared, options, table, notes)
+    return _completed(prepared, options, table, notes, known.missing)
 
 
 def _completed(
-    prepared: Prepared, options: TrainOptions, table: Table, notes: list[str]
-) -> Prepared:
-    """With the rows of ``--test``, the weights of classes, and the notes."""
+    prepared: Prepared, options: TrainOptions, table: Table, notes: list[str],
+    missing: tuple[int, ...],
+) -> Prepared:  # fmt: skip
+    """With the rows of ``--test``, the weights of classes, and the notes; each target is `missing`
+    in so many rows of the table.
+    """
     preprocessing = prepared.preprocessing
+    targets = preprocessing.targets
     X, y, weight, test = prepared.X, prepared.y, prepared.weight, prepared.test
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[tuple[str, ...], ...] = ((),) * len(targets)
     if options.split.test:
-        others, columns, found, read = read_other_table(
+        others, columns, known, read = read_other_table(
             options.split.test, preprocessing, options, notes
         )
-        test, unknown = np.arange(len(X), len(X) + len(found.rows)), found.unknown
-        X = np.concatenate([X, preprocessing.matrix_of(others, columns)[found.rows]])
-        y = np.concatenate([y, found.y])
-        weight = None if weight is None else np.concatenate([weight, np.ones(len(found.rows))])
+        test, unknown = np.arange(len(X), len(X) + len(known.rows)), known.unknown
+        X = np.concatenate([X, preprocessing.matrix_of(others, columns)[known.rows]])
+        y = np.concatenate([y, known.y])
+        weight = None if weight is None else np.concatenate([weight, np.ones(len(known.rows))])
         notes = [*notes, *read]
     class_weight = options.columns.class_weight
-    weight = weighted_by_class(class_weight, weight, preprocessing.target, y, prepared.train)
+    weight = weighted_by_class(class_weight, weight, targets, y, prepared.train)
     line = rows_line(table.path, len(prepared.train), len(prepared.validation), len(test))
-    left_out = len(table) - len(prepared.y)
-    notes = [*_notes(line, preprocessing, left_out), *notes]
+    left_out = left_out_note(targets, len(table) - len(prepared.y), missing)
+    notes = [*_notes(line, preprocessing), *left_out, *notes]
     return replace(prepared, X=X, y=y, weight=weight, test=test, notes=notes, unknown=unknown)
 
 
@@ -166,14 +174,14 @@ def fitted(found: TrainingTable, options: TrainOptions) -> TablePreprocessing:
                 numbers = feature.numbers(values[train])
                 columns += [NumericColumn.fit(name, part) for name, part in numbers.items()]
         inputs = TableEncoder(tuple(column for column in columns if column.feature_names))
-        target = _target(found, options.network)
+        targets = _targets(found, options.network)
     except ValueError as error:
         raise CommandError(f"{found.table.path}: {error}") from error
     names = {column.name for column in inputs.columns}
     dates = [date for date in dates if names & set(date.number_names)]
     return TablePreprocessing(
-        found.table.has_header, found.table.names, tuple(options.reading.missing), inputs, target,
-        numbers=styles_of(found.table, found.uses, target), readings=tuple(readings),
+        found.table.has_header, found.table.names, tuple(options.reading.missing), inputs, targets,
+        numbers=styles_of(found.table, found.uses, targets), readings=tuple(readings),
         dates=tuple(dates), ranges=ranges_of({f.name: v[train] for f, _, v in used(found.uses)}),
     )  # fmt: skip
 
@@ -192,21 +200,21 @@ def _pooled(name: str, values: Array, everything: bool) -> CategoricalColumn:
     )
 
 
-def _target(found: TrainingTable, model: Model) -> TargetEncoder:
-    """The target, standardised unless the output is bounded, or a count."""
+def _targets(found: TrainingTable, model: Model) -> TargetEncoders:
+    """The targets, standardised unless the output is bounded, or a count."""
     counts = model.loss is not None and model.loss.name == "poisson"
     keeps = counts or model.output_activation not in (None, "identity", "linear")
-    return unscaled(found.target) if keeps else found.target
+    return found.targets.unscaled() if keeps else found.targets
 
 
-def _notes(line: str, preprocessing: TablePreprocessing, left_out: int) -> list[str]:
-    """Lines to print after `rows_line`; `left_out` rows have no target."""
+def _notes(line: str, preprocessing: TablePreprocessing) -> list[str]:
+    """Lines to print after `rows_line`."""
     columns = preprocessing.inputs.columns
     numeric = [column for column in columns if isinstance(column, NumericColumn)]
     first = (
         f"{line}; {len(numeric)} numeric and {len(columns) - len(numeric)} "
         f"categorical columns make {len(preprocessing.inputs.feature_names)} inputs; "
-        f"{target_line(preprocessing.target)}"
+        f"{target_line(preprocessing.targets)}"
     )
     notes = [first]
     marked = [column.name for column in numeric if column.marks_missing]
@@ -215,7 +223,7 @@ def _notes(line: str, preprocessing: TablePreprocessing, left_out: int) -> list[
             "note: missing values become the mean of the training rows, and an additional input "
             f"marks them: {abbreviated(marked)}"
         )
-    return notes + left_out_note(left_out)
+    return notes
 
 
 def rows_line(path: str, n_train: int, n_validation: int, n_test: int) -> str:
@@ -224,12 +232,21 @@ def rows_line(path: str, n_train: int, n_validation: int, n_test: int) -> str:
     return f"{path}: {n_train} rows to train on, {followed}{n_test} held out"
 
 
-def left_out_note(n: int) -> list[str]:
-    """A line about n rows without a target, if there are any."""
-    return [f"note: left out {n} rows without a target"] if n else []
+def left_out_note(targets: TargetEncoders, n: int, missing: Sequence[int]) -> list[str]:
+    """A line about n rows that lack a target, if there are any; each is `missing` in so many."""
+    if not n:
+        return []
+    if len(targets) == 1:
+        return [f"note: left out {n} rows without a target"]
+    pairs = zip(targets.names, missing, strict=True)
+    listed = ", ".join(f"{name} in {count}" for name, count in pairs if count)
+    return [f"note: left out {n} rows in which a target is missing ({listed})"]
 
 
-def target_line(target: TargetEncoder) -> str:
-    """The target and its task."""
-    kind = f"{len(target.classes)} classes" if target.classes else "regression"
-    return f"target {target.name} ({kind})"
+def target_line(targets: TargetEncoders) -> str:
+    """The targets and their task."""
+    what = "target" if len(targets) == 1 else "targets"
+    if not targets.classifies:
+        return f"{what} {targets.shown} (regression)"
+    each = (f"{target.name} ({len(target.classes)} classes)" for target in targets)
+    return f"{what} {', '.join(each)}"

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # a model l
 
 @dataclass(frozen=True)
 class Baseline:
-    """Predictions of a simple model for the evaluated rows.
+    """Predictions of a simple model for the evaluated rows; of one target.
 
     Attributes
     ----------
@@ -49,7 +50,7 @@ class Baseline:
 
 
 class EncodedRows(NamedTuple):
-    """Rows in the encoding of the plain model.
+    """Rows in the encoding of the plain model, with one target.
 
     Attributes
     ----------
@@ -82,8 +83,11 @@ def quiet_packages() -> Iterator[None]:
         yield
 
 
-def stored_models(model: TrainedModel, columns: Mapping[str, Array], n: int) -> dict[str, Baseline]:
-    """The predictions of the simple models in a model file for n rows of typed columns.
+def stored_models(
+    model: TrainedModel, columns: Mapping[str, Array], n: int
+) -> dict[str, tuple[Baseline, ...]]:
+    """The predictions of each target by the simple models in a model file, for n rows of typed
+    columns.
 
     Raises
     ------
@@ -93,35 +97,45 @@ def stored_models(model: TrainedModel, columns: Mapping[str, Array], n: int) -> 
     layout = model.layout
     if not layout.baselines:
         return {}
-    k = len(layout.target.classes)
+    n_classes = layout.targets.n_classes
     try:
-        stored = StoredBaselines.from_json(layout.baselines, k)
-        found = {}
+        stored = StoredBaselines.from_json(layout.baselines, n_classes)
+        found: dict[str, tuple[Baseline, ...]] = {}
         if stored.linear is not None or stored.trees is not None:
             text = stored.encoding
             encoding = TablePreprocessing.from_json(text) if text else layout
             if not isinstance(encoding, TablePreprocessing):
                 raise ValueError("the simple models have no encoding")
-            for name, simple in _loaded(stored, encoding.inputs, k).items():
-                values = outputs(simple, encoding.encoded, columns, n)
-                found[name] = of_classes(values) if k else Baseline(values)
+            for name, simple in _loaded(stored, encoding.inputs, n_classes).items():
+                each = zip(outputs(simple, encoding.encoded, columns, n), n_classes, strict=True)
+                found[name] = tuple(of_classes(own) if k else Baseline(own) for own, k in each)
     except (KeyError, ValueError) as error:
         raise ModelFileError(f"the baselines in the model file are damaged: {error}") from error
-    return found | of_constant(stored.constant, n)
+    return found | of_constants(stored.constants, n)
 
 
 def _loaded(
-    stored: StoredBaselines, inputs: TableEncoder, k: int
-) -> dict[str, Callable[[Array], Array]]:
-    """The stored models by name, from encoded rows to values or the probabilities of k classes."""
-    found: dict[str, Callable[[Array], Array]] = {}
+    stored: StoredBaselines, inputs: TableEncoder, n_classes: tuple[int, ...]
+) -> dict[str, list[Callable[[Array], Array]]]:
+    """The stored models of each target by name, from encoded rows to values or the probabilities of
+    k classes.
+    """
+    found: dict[str, list[Callable[[Array], Array]]] = {}
+    d = len(inputs.feature_names)
     if stored.linear is not None:
-        found[LINEAR] = LinearModel.from_dict(stored.linear, len(inputs.feature_names), k)
+        linear = zip(stored.linear, n_classes, strict=True)
+        found[LINEAR] = [LinearModel.from_dict(plain, d, k) for plain, k in linear]
     if stored.trees is not None:
-        d = len(with_codes(np.zeros((0, len(inputs.feature_names))), inputs)[1])
-        trees = BoostedTrees.from_dict(stored.trees, d, k)
-        found[HGB] = lambda X: trees(with_codes(X, inputs)[0])
+        n_codes = len(with_codes(np.zeros((0, d)), inputs)[1])
+        trees = zip(stored.trees, n_classes, strict=True)
+        each = [BoostedTrees.from_dict(plain, n_codes, k) for plain, k in trees]
+        found[HGB] = [partial(_of_codes, one, inputs) for one in each]
     return found
+
+
+def _of_codes(trees: BoostedTrees, inputs: TableEncoder, X: Array) -> Array:
+    """What trees give for encoded rows."""
+    return trees(with_codes(X, inputs)[0])
 
 
 def some_rows(n: int) -> Array:
@@ -131,23 +145,19 @@ def some_rows(n: int) -> Array:
     return np.sort(np.random.default_rng(0).choice(n, MOST_ROWS, replace=False))
 
 
-def constants(y: Array, evaluation: ScoredRows) -> dict[str, Baseline]:
-    """The constant that fits the targets y of the training rows best: labels or values."""
-    return of_constant(constant_of(y, evaluation), len(evaluation.truth))
-
-
 def constant_of(y: Array, evaluation: ScoredRows) -> Array:
-    """The mean of values, or the share of each class among labels."""
+    """The mean of values, (n,), or the share of each class among labels."""
     if not evaluation.is_classification:
         return np.asarray(y.mean())
     return np.bincount(y, minlength=evaluation.n_known) / len(y)
 
 
-def of_constant(constant: Array, n: int) -> dict[str, Baseline]:
-    """The predictions of `constant_of` for n rows."""
-    if not constant.ndim:
-        return {"mean of the training rows": Baseline(np.full(n, float(constant)))}
-    return {"most frequent class": of_classes(np.tile(constant, (n, 1)))}
+def of_constants(constants: Sequence[Array], n: int) -> dict[str, tuple[Baseline, ...]]:
+    """The predictions of `constant_of` each target for n rows."""
+    if not constants[0].ndim:
+        each = tuple(Baseline(np.full(n, float(one))) for one in constants)
+        return {"mean of the training rows": each}
+    return {"most frequent class": tuple(of_classes(np.tile(one, (n, 1))) for one in constants)}
 
 
 def of_classes(proba: Array, model: LinearModel | BoostedTrees | None = None) -> Baseline:
@@ -156,11 +166,11 @@ def of_classes(proba: Array, model: LinearModel | BoostedTrees | None = None) ->
 
 
 def simple_models(
-    kinds: Sequence[str], n_inputs: int, encoded: Callable[[], EncodedRows]
-) -> tuple[dict[str, Baseline], list[str]]:
-    """The predictions of each of the models, and notes on those that are left out.
+    kinds: Sequence[str], n_inputs: int, encoded: Callable[[], Sequence[EncodedRows]]
+) -> tuple[dict[str, tuple[Baseline, ...]], list[str]]:
+    """The predictions of each target by each of the models, and notes on those that are left out.
 
-    `encoded` makes rows of `n_inputs` inputs.
+    `encoded` makes rows of `n_inputs` inputs, with each target.
     """
     if not kinds:
         return {}, []
@@ -168,13 +178,14 @@ def simple_models(
     if n_inputs > WIDEST:
         return {}, [f"note: no {names}: {n_inputs} inputs are more than {WIDEST}"]
     fits = {"linear": linear, "hgb": boosted}
-    found, notes = {}, []
+    found: dict[str, tuple[Baseline, ...]] = {}
+    notes = []
     try:
-        rows = encoded()
+        targets = encoded()
         for kind in kinds:
             try:
                 with quiet_packages():
-                    found[NAMES[kind]] = fits[kind](rows)
+                    found[NAMES[kind]] = tuple(fits[kind](rows) for rows in targets)
             except FAILURES as error:
                 notes.append(f"note: no {NAMES[kind]}: {error}")
     except FAILURES as error:

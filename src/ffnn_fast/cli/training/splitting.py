@@ -16,6 +16,7 @@ from ffnn_fast.cli.training.train_options import Stopping, Training, TrainOption
 Array = np.ndarray
 SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 HELD_OUT = 0.2  # share of the rows on which the model is evaluated
+ROWS_PER_STRATUM = 5
 LEAST_HELD_OUT = 6  # rows; of fewer none are held out by default
 VALIDATED = 0.15  # share of the training rows on which the epoch of a plain model is chosen
 LEAST_VALIDATED = 20  # training rows; of fewer none validate by default
@@ -53,14 +54,16 @@ class Arrangement:
     def hold_out(
         self, n: int, fraction: float, rng: np.random.Generator, labels: Array | None
     ) -> tuple[Array, Array]:
-        """Training rows and held-out rows of n, about ``fraction · n``; stratified by `labels`
-        where nothing else decides.
+        """Training rows and held-out rows of n, about ``fraction · n``; stratified by `labels`,
+        (n, T), where nothing else decides.
         """
         if self.times is not None:
             return _last(self.times, fraction)
         if self.groups is not None:
             return _some_groups(self.groups, fraction, rng)
-        return hold_out(n, fraction, rng, labels)
+        if labels is None:
+            return hold_out(n, fraction, rng)
+        return _with_every_class(*hold_out(n, fraction, rng, strata_of(labels)), labels)
 
     def notes(self, test: Array, validation: Array) -> list[str]:
         """Sentences about the rows that are held out."""
@@ -124,6 +127,31 @@ def _times(table: Table, name: str, rows: Array, words: tuple[str, ...]) -> Arra
     return dates_of(texts, found)[0][rows]
 
 
+def strata_of(labels: Array) -> Array:
+    """What rows with these classes, (n, T), are stratified by, (n,): the classes of one target, or
+    of several their combinations; the classes of the target that has most of them, if fewer than
+    `ROWS_PER_STRATUM` rows on average share a combination.
+    """
+    n, T = labels.shape
+    if T == 1:
+        return labels[:, 0]
+    codes = np.stack([np.unique(own, return_inverse=True)[1] for own in labels.T], axis=1)
+    combinations, place = np.unique(codes, axis=0, return_inverse=True)
+    if len(combinations) * ROWS_PER_STRATUM <= n:
+        return place.reshape(n)
+    return np.asarray(codes[:, codes.max(axis=0).argmax()])
+
+
+def _with_every_class(train: Array, held: Array, labels: Array) -> tuple[Array, Array]:
+    """The same rows, but every class of every target has one that trains."""
+    for own in labels.T if labels.shape[1] > 1 else ():
+        absent, first = np.unique(own[held], return_index=True)
+        moved = held[first[~np.isin(absent, own[train])]]
+        train = np.sort(np.concatenate([train, moved]))
+        held = np.setdiff1d(held, moved, assume_unique=True)
+    return train, held
+
+
 def _last(times: Array, fraction: float) -> tuple[Array, Array]:
     """Both in the order of time."""
     n = len(times)
@@ -163,7 +191,7 @@ def split(
     path: str, n: int, labels: Array | None, options: TrainOptions, rng: np.random.Generator,
     arranged: Arrangement, validates: bool,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
-    """Training, validation and test rows of n; `labels`, (n,), are those of classes.
+    """Training, validation and test rows of n; `labels`, (n, T), are those of classes.
 
     `validates` is whether some rows choose the epoch where no option determines it.
     """

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ffnn_fast.cli.evaluation.stored_scores import summarised
-from ffnn_fast.cli.evaluation.tables import Table
+from ffnn_fast.cli.evaluation.tables import Titled
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table_layout import Targets
+from ffnn_fast.cli.table_layout import KnownTargets
 from ffnn_fast.cli.tabular_layout import TABLE_KEY, TabularLayout
+from ffnn_fast.cli.target_encoders import TargetEncoders, narrow
 from ffnn_fast.cli.trained_models import TabularModel
 from ffnn_fast.cli.training.examining import use_table, used
 from ffnn_fast.cli.training.fitting import library_errors
@@ -24,7 +25,6 @@ from ffnn_fast.cli.training.training_table import (
     note_unknown,
     read_other_table,
     styles_of,
-    unscaled,
     weighted_by_class,
 )
 from ffnn_fast.cli.unseen import ranges_of
@@ -45,14 +45,14 @@ class TabularRows:
     layout : TabularLayout
     columns : dict of str to array of shape (n,)
         Of the rows that train.
-    y : array of shape (n,)
+    y : array of shape (n, T)
         Their targets, encoded.
     weight : array of shape (n,) or None
     others : dict of str to array of shape (m,)
         Columns of the rows that are evaluated.
-    y_others : array of shape (m,)
-    unknown : tuple of str
-        Classes that only these have.
+    y_others : array of shape (m, T)
+    unknown : tuple of tuple of str
+        Classes of each target that only these have.
     on : str
         A description of them.
     notes : list of str
@@ -68,7 +68,7 @@ class TabularRows:
     weight: Array | None
     others: dict[str, Array]
     y_others: Array
-    unknown: tuple[str, ...]
+    unknown: tuple[tuple[str, ...], ...]
     on: str
     notes: list[str]
     uses: list[tuple[str, ...]]
@@ -77,28 +77,29 @@ class TabularRows:
 
 def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
     """The rows of a table, and those of ``--test``, as typed columns."""
-    target, y, unknown = _of_training(found)
+    targets, y, unknown = _of_training(found)
     inputs = used(found.uses)
     layout = TabularLayout(
-        found.table.has_header, found.table.names, tuple(options.reading.missing), target,
+        found.table.has_header, found.table.names, tuple(options.reading.missing), targets,
         tuple(reading for _, reading, _ in inputs),
-        styles_of(found.table, found.uses, target),
+        styles_of(found.table, found.uses, targets),
         {use.name: _shown(use.feature.use, use.feature.note) for use in found.uses},
         ranges=ranges_of({one.name: v[found.rows[found.train]] for one, _, v in inputs}),
     )  # fmt: skip
     train, test = found.train, found.test
-    weight = weighted_by_class(options.columns.class_weight, found.weight, target, y, train)
-    notes = [*left_out_note(len(found.table) - len(found.rows)), *found.notes]
+    weight = weighted_by_class(options.columns.class_weight, found.weight, targets, y, train)
+    n_left = len(found.table) - len(found.rows)
+    notes = [*left_out_note(targets, n_left, found.missing), *found.notes]
     if options.split.test:
-        _, typed, targets, read = read_other_table(options.split.test, layout, options, notes)
-        columns = {name: v[targets.rows] for name, v in typed.items()}
-        y_others, unknown = targets.y, targets.unknown
+        _, typed, known, read = read_other_table(options.split.test, layout, options, notes)
+        columns = {name: v[known.rows] for name, v in typed.items()}
+        y_others, unknown = known.y, known.unknown
         notes += read
     else:
         rows = test if len(test) else train
         columns = {feature.name: v[found.rows[rows]] for feature, _, v in inputs}
         y_others = y[rows]
-        notes += note_unknown(Targets(rows, y_others, unknown), target, found.table.path)
+        notes += note_unknown(KnownTargets(rows, y_others, unknown), targets, found.table.path)
     held = len(y_others) if options.split.test else len(test)
     arranged = found.arranged.part(train)
     notes += _of_folds(arranged)
@@ -112,7 +113,7 @@ def tabular_rows(found: TrainingTable, options: TrainOptions) -> TabularRows:
         y_others,
         unknown,
         f"the {len(y_others)} {'held-out' if held else 'training'} rows",
-        [f"{first}; {target_line(target)}", *notes],
+        [f"{first}; {target_line(targets)}", *notes],
         use_table(found.uses),
         arranged,
     )
@@ -135,22 +136,38 @@ def _of_folds(arranged: Arrangement) -> list[str]:
     ]
 
 
-def _of_training(found: TrainingTable) -> tuple[TargetEncoder, Array, tuple[str, ...]]:
-    """The target with the classes of the training rows, the encoded targets, and the classes that
-    only held-out rows have, as in `Targets`.
+def _of_training(
+    found: TrainingTable,
+) -> tuple[TargetEncoders, Array, tuple[tuple[str, ...], ...]]:
+    """The targets with the classes of the training rows, the encoded targets, (m, T), and the
+    classes that only held-out rows have, as in `KnownTargets`.
     """
-    target = unscaled(found.target)
-    trained = set(found.values[found.train].tolist()) if target.classes else set()
+    each = [
+        _with_classes_of(target, values, found.train)
+        for target, values in zip(found.targets.unscaled(), found.values.T, strict=True)
+    ]
+    y = np.stack([labels for _, labels, _ in each], axis=1)
+    return TargetEncoders.of(*(one for one, _, _ in each)), y, tuple(more for _, _, more in each)
+
+
+def _with_classes_of(
+    target: TargetEncoder, values: Array, train: Array
+) -> tuple[TargetEncoder, Array, tuple[str, ...]]:
+    """A target with the classes of the rows `train`, its encoded values, (m,), and the classes that
+    only others have.
+    """
+    trained = set(values[train].tolist()) if target.classes else set()
     unknown = tuple(name for name in target.classes if name not in trained)
     if not unknown:
-        return target, target.encode(found.values), ()
+        return target, target.encode(values), ()
     target = replace(target, classes=tuple(name for name in target.classes if name in trained))
     if len(target.classes) < 2:
         raise CommandError(
-            f"all training rows have the class {target.classes[0]!r}; hold out other rows"
+            f"all training rows have the class {target.classes[0]!r} of target {target.name!r}; "
+            "hold out other rows"
         )
     place = {name: label for label, name in enumerate((*target.classes, *unknown))}
-    return target, np.array([place[name] for name in found.values.tolist()]), unknown
+    return target, np.array([place[name] for name in values.tolist()]), unknown
 
 
 def _shown(use: str, note: str) -> str:
@@ -165,7 +182,7 @@ class FittedTabular:
     training: dict[str, str]
     ended: str
 
-    def save(self, path: str, results: Table, baselines: str = "") -> None:
+    def save(self, path: str, results: Titled, baselines: str = "") -> None:
         """Write the model file, with the options and scores of the training in its summary."""
         summary = self.training | summarised(results)
         layout = replace(self.model.layout, summary=summary, baselines=baselines)
@@ -179,11 +196,9 @@ def fit_tabular(rows: TabularRows, options: TrainOptions) -> FittedTabular:
     """Train a tabular model."""
     layout, began = rows.layout, perf_counter()
     estimator = _estimator(layout, options)
-    y: Any = rows.y
-    if layout.target.task == "classification":
-        y = layout.target.decode(rows.y)
+    y: Any = layout.targets.decode(rows.y) if layout.targets.classifies else rows.y
     with library_errors():
-        estimator.fit(rows.columns, y, rows.weight, **rows.arranged.for_fit())
+        estimator.fit(rows.columns, narrow(y), rows.weight, **rows.arranged.for_fit())
     spent = perf_counter() - began
     counts = [len(history) for history in estimator.histories_]
     epochs = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{counts[0]}"
@@ -211,8 +226,7 @@ def _estimator(
         kind: [one.name for one in layout.readings if one.kind == kind]
         for kind in ("text", "number")
     }
-    classes = layout.target.task == "classification"
-    return (TabularClassifier if classes else TabularRegressor)(
+    return (TabularClassifier if layout.targets.classifies else TabularRegressor)(
         options.tabular.preset or "default",
         n_networks=options.tabular.networks,
         epochs=options.training.epochs,

@@ -18,6 +18,7 @@ from ffnn_fast.cli.arguments.value_types import (
     CheckpointInterval,
     ColumnName,
     Duration,
+    EachTime,
     EpochsOrSeconds,
     Integer,
     ListOf,
@@ -304,10 +305,12 @@ class TrainOptions:
     """All options of ``ffnn-fast train``."""
 
     data: str | None = argument(Text(), f"required, here or in --config: {FORMATS}", default=None)
-    target: str | None = option(
-        ColumnName(),
+    target: tuple[str, ...] = option(
+        EachTime(ColumnName()),
         "the column to predict, required without --start: its name, or its number (1 is the first, "
-        "-1 the last)",
+        "-1 the last); repeat the option to predict several columns of values, or several of "
+        "classes, by one model",
+        default=(),
         metavar="COLUMN",
     )
     output: str | None = option(

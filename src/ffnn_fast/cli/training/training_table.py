@@ -1,9 +1,10 @@
-"""The table to train on: the uses of its columns, its target, and what each row is for."""
+"""The table to train on: the uses of its columns, its targets, and what each row is for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +14,11 @@ from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.column_reading import NUMBER
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import Table, abbreviated, read_table
-from ffnn_fast.cli.table_layout import Targets
+from ffnn_fast.cli.table_layout import KnownTargets, known_rows
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.tabular_layout import TabularLayout
-from ffnn_fast.cli.training.column_types import Target, target_column
+from ffnn_fast.cli.target_encoders import TargetEncoders
+from ffnn_fast.cli.training.column_types import Target, mixture_problems, target_column
 from ffnn_fast.cli.training.determining import determining_notes
 from ffnn_fast.cli.training.examining import ColumnOptions, ColumnUse, examine, used
 from ffnn_fast.cli.training.splitting import Arrangement, arrangement_of, not_held_out, split
@@ -36,12 +38,14 @@ class TrainingTable:
     ----------
     table : Table
     uses : list of ColumnUse
-        Of every column but the target.
-    target : TargetEncoder
+        Of every column but the targets.
+    targets : TargetEncoders
     rows : array of shape (m,)
-        Rows with a target.
-    values : array of shape (m,)
+        Rows with every target.
+    values : array of shape (m, T)
         Their targets: names of classes, or numbers.
+    missing : tuple of int
+        In how many rows of the table each target is missing.
     weight : array of shape (m,) or None
         The weight of each row in training, without the weights of classes.
     train, validation, test : arrays of int
@@ -53,9 +57,10 @@ class TrainingTable:
 
     table: Table
     uses: list[ColumnUse]
-    target: TargetEncoder
+    targets: TargetEncoders
     rows: Array
     values: Array
+    missing: tuple[int, ...]
     weight: Array | None
     train: Array
     validation: Array
@@ -72,13 +77,13 @@ class OtherTable(NamedTuple):
     table : Table
     columns : dict of str to array of shape (n,)
         Its typed columns.
-    targets : Targets
+    known : KnownTargets
     notes : list of str
     """
 
     table: Table
     columns: dict[str, Array]
-    targets: Targets
+    known: KnownTargets
     notes: list[str]
 
 
@@ -88,11 +93,11 @@ def read_other_table(
 ) -> OtherTable:  # fmt: skip
     """Read the table of ``--test``; its notes leave out those that are `noted` already."""
     table = layout.read(path, **options.reading.given())
-    targets = layout.targets(table, drop_missing=options.drops_missing_targets)
+    known = layout.known_targets(table, drop_missing=options.drops_missing_targets)
     columns = layout.typed(table)
     notes = [f"{note} (in {table.path})" for note in table.notes if note not in noted]
-    notes += note_unknown(targets, layout.target, path)
-    return OtherTable(table, columns, targets, notes)
+    notes += note_unknown(known, layout.targets, path)
+    return OtherTable(table, columns, known, notes)
 
 
 def read_training_table(path: str, options: TrainOptions, *, validates: bool) -> TrainingTable:
@@ -106,44 +111,56 @@ def read_training_table(path: str, options: TrainOptions, *, validates: bool) ->
     reading = options.reading
     table = read_table(path, **reading.given(), named=_named(options))
     rng = np.random.default_rng(options.training.seed)
-    column, name, uses = _examined(table, options)
-    rows = table.known(column.missing, drop_missing=options.drops_missing_targets)
-    try:
-        target = TargetEncoder.fit(name, column.values[~column.missing], column.task)
-    except ValueError as error:
-        raise CommandError(f"{table.path}: {error}") from error
-    values, weight = column.values[rows], None
+    columns, uses = _examined(table, options)
+    missing = {name: column.missing for name, column in columns.items()}
+    rows = known_rows(table, missing, drop_missing=options.drops_missing_targets)
+    targets = _encoders(table, columns, rows)
+    values = np.stack([column.values[rows] for column in columns.values()], axis=1)
+    weight = None
     if options.columns.weights:
         weight = row_weights(table, table.find(options.columns.weights), reading.missing)[rows]
-    classifies = column.task == "classification"
     arranged = arrangement_of(table, rows, options)
-    labels = values if classifies else None
+    labels = values if targets.classifies else None
     train, validation, test = split(path, len(rows), labels, options, rng, arranged, validates)
     notes = [
         *table.notes,
-        *column.notes,
+        *(note for column in columns.values() for note in column.notes),
         *not_held_out(options, len(rows), test),
         *arranged.notes(test, validation),
-        *determining_notes(uses, rows, target.encode(values), classifies),
+        *determining_notes(uses, rows, targets.encode(values), targets),
     ]
+    counts = tuple(int(one.sum()) for one in missing.values())
     return TrainingTable(
-        table, uses, target, rows, values, weight, train, validation, test, notes, arranged
-    )
+        table, uses, targets, rows, values, counts, weight, train, validation, test, notes,
+        arranged,
+    )  # fmt: skip
 
 
-def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[ColumnUse]]:
-    """The target, its name, and the uses of the other columns."""
+def _encoders(table: Table, columns: Mapping[str, Target], rows: Array) -> TargetEncoders:
+    """The encoders fitted to these rows, which have every target."""
+    try:
+        return TargetEncoders(
+            tuple(
+                TargetEncoder.fit(name, column.values[rows], column.task)
+                for name, column in columns.items()
+            )
+        )
+    except ValueError as error:
+        raise CommandError(f"{table.path}: {error}") from error
+
+
+def _examined(table: Table, options: TrainOptions) -> tuple[dict[str, Target], list[ColumnUse]]:
+    """The targets by name, and the uses of the other columns."""
     columns, words = options.columns, options.reading.missing
     problems: list[str] = []
 
     def found(option: str, given: Iterable[str]) -> list[str]:
         names = []
-        for one in table.whole_names(list(given)):
+        for one in given if option == "target" else table.whole_names(list(given)):
             try:
                 names.append(table.find(one))
             except CommandError as error:
-                last = option == "target" and not table.has_header
-                hint = "; for the last column, use --target -1" if last else ""
+                hint = _target_hint(table, one) if option == "target" else ""
                 problems.append(f"{flag(option)}: {error}{hint}")
         return names
 
@@ -151,17 +168,22 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
     kept = found("use", columns.use)
     weights = found("weights", [columns.weights] if columns.weights else [])
     groups = found("group_column", filter(None, [options.split.group_column]))
-    targets = found("target", [options.target or ""])
-    name = targets[0] if targets else ""
-    if name in dropped:
-        problems.append(f"--drop names the target {name!r}")
-    column = None
-    if targets:
+    targets = found("target", options.target)
+    problems += _repeated(targets)
+    problems += [
+        f"--drop names the target {name!r}" for name in dict.fromkeys(targets) if name in dropped
+    ]
+    found_targets: dict[str, Target] = {}
+    for name in dict.fromkeys(targets):
         try:
             task, of_values = columns.task, implies_values(options)
-            column = target_column(table, name, task, words, of_values=of_values)
+            alone = len(targets) == 1
+            found_targets[name] = target_column(
+                table, name, task, words, of_values=of_values, alone=alone
+            )
         except CommandError as error:
             problems.append(str(error))
+    problems += mixture_problems(table, found_targets, words)
     reserved = dict.fromkeys(dropped, "--drop")
     reserved |= dict.fromkeys({*groups} - {*kept, *categorical}, "--group-column")
     reserved |= dict.fromkeys(weights, "weights of the rows") | dict.fromkeys(targets, "")
@@ -172,9 +194,24 @@ def _examined(table: Table, options: TrainOptions) -> tuple[Target, str, list[Co
         reasons = [f"{use.name}: {use.feature.note}" for use in uses]
         why = f" ({abbreviated(reasons)})" if reasons else ""
         problems.append(f"{table.path}: no input column is left{why}")
-    if problems or column is None:
+    if problems:
         raise CommandError(_in_one(problems))
-    return column, name, uses
+    return found_targets, uses
+
+
+def _target_hint(table: Table, given: str) -> str:
+    """What to do about a target that is no column: one of several in a list, or without a name."""
+    parts = [table.named(part.strip()) for part in given.split(",")]
+    if len(parts) > 1 and None not in parts:
+        options = " ".join(f"--target {shlex.quote(part)}" for part in parts if part)
+        return f"; for several targets repeat the option: {options}"
+    return "" if table.has_header else "; for the last column, use --target -1"
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    """A sentence if a target is given twice."""
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    return [f"--target names the column {name!r} twice" for name in twice]
 
 
 def _named(options: TrainOptions) -> tuple[str, ...]:
@@ -182,13 +219,13 @@ def _named(options: TrainOptions) -> tuple[str, ...]:
     columns = options.columns
     lists = (*columns.drop, *columns.categorical, *columns.use)
     split = (options.split.time_column, options.split.group_column)
-    return tuple(name for name in (options.target, columns.weights, *split, *lists) if name)
+    return tuple(name for name in (*options.target, columns.weights, *split, *lists) if name)
 
 
-def styles_of(table: Table, uses: Sequence[ColumnUse], target: TargetEncoder) -> dict[str, Any]:
-    """How the numbers of inputs, and of a target of values, are written, if not plainly."""
+def styles_of(table: Table, uses: Sequence[ColumnUse], targets: TargetEncoders) -> dict[str, Any]:
+    """How the numbers of inputs, and of targets of values, are written, if not plainly."""
     numbers = {reading.name for _, reading, _ in used(uses) if reading.kind == NUMBER}
-    numbers |= {target.name} if target.task == "regression" else set()
+    numbers |= set() if targets.classifies else {*targets.names}
     return {name: style for name, style in table.styles.items() if name in numbers}
 
 
@@ -228,42 +265,59 @@ def row_weights(table: Table, name: str, words: Sequence[str]) -> Array:
 def weighted_by_class(
     class_weight: str | dict[str, float] | None,
     weight: Array | None,
-    target: TargetEncoder,
+    targets: TargetEncoders,
     y: Array,
     train: Array,
 ) -> Array | None:
-    """Weights of rows times those of their classes; balanced over the training rows."""
+    """Weights of rows times those of their classes, y (n, T); balanced over the training rows."""
     if class_weight is None:
         return weight
-    classes = target.classes
-    if not classes:
-        raise CommandError(f"--class-weight is for classification, but {target.name!r} has values")
-    by_label: Any = class_weight
+    if not targets.classifies:
+        values = targets.holding("values")
+        raise CommandError(f"--class-weight is for classification, but {values}")
     if not isinstance(class_weight, str):
-        unknown = [name for name in class_weight if name not in classes]
-        if unknown:
-            raise CommandError(
-                f"--class-weight: there is no class {unknown[0]!r}; classes: {abbreviated(classes)}"
-            )
-        by_label = {classes.index(name): value for name, value in class_weight.items()}
+        _check_class_weight(class_weight, targets)
     whole = np.ones(len(y)) if weight is None else weight.copy()
-    whole[train] *= class_weights(by_label, y[train])
+    for target, labels in zip(targets, y[train].T, strict=True):
+        whole[train] *= class_weights(_by_label(class_weight, target), labels)
     return whole
 
 
-def note_unknown(others: Targets, target: TargetEncoder, path: str) -> list[str]:
+def _check_class_weight(class_weight: dict[str, float], targets: TargetEncoders) -> None:
+    """CommandError unless each name is a class of one target."""
+    known = [name for target in targets for name in target.classes]
+    for name in class_weight:
+        if name not in known:
+            raise CommandError(
+                f"--class-weight: there is no class {name!r}; classes: {abbreviated(known)}"
+            )
+        if known.count(name) > 1:
+            which = [repr(target.name) for target in targets if name in target.classes]
+            raise CommandError(
+                f"--class-weight: the targets {' and '.join(which)} both have a class {name!r}; "
+                "use --class-weight balanced"
+            )
+
+
+def _by_label(class_weight: str | dict[str, float], target: TargetEncoder) -> Any:
+    """The weights by label of a target."""
+    if isinstance(class_weight, str):
+        return class_weight
+    classes = target.classes
+    return {classes.index(name): value for name, value in class_weight.items() if name in classes}
+
+
+def note_unknown(known: KnownTargets, targets: TargetEncoders, path: str) -> list[str]:
     """Sentences about classes that these rows have in another spelling, or that only they have."""
-    spelled = [f"note: {target.name}: {others.note}"] if others.note else []
-    if not others.unknown:
-        return spelled
-    n = int((others.y >= len(target.classes)).sum())
-    return [
-        *spelled,
-        f"note: {n} rows of {path} have a class that no training row has "
-        f"({abbreviated(others.unknown)}); they count as errors",
-    ]
-
-
-def unscaled(target: TargetEncoder) -> TargetEncoder:
-    """The target as it is, without mean and scale."""
-    return replace(target, mean=0.0, scale=1.0)
+    found = [f"note: {note}" for note in known.notes]
+    for target, labels, unknown in zip(targets, known.y.T, known.unknown, strict=True):
+        if not unknown:
+            continue
+        n, of = int((labels >= len(target.classes)).sum()), ""
+        if len(targets) > 1:
+            of = f" of {target.name}"
+        found.append(
+            f"note: {n} rows of {path} have a class{of} that no training row has "
+            f"({abbreviated(unknown)}); they count as errors"
+        )
+    return found

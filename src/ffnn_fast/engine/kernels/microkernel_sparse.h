@@ -3,16 +3,21 @@
 /* Entries from the row of W in use to that which is fetched. */
 #undef MK_ROWS_AHEAD
 #define MK_ROWS_AHEAD 16
+#undef MK_STRIP_MOST  /* vectors of a strip: with 32 registers 16, so that few rows are read twice */
+#define MK_STRIP_MOST (WIDTH == 64 ? 16 : 8)
 
 /* V vectors of a := a + sum over entries of x W[index], the first `columns` elements of them unless
- * `whole`; V, `whole` constant. Rows of W are fetched ahead, those of the first `known` entries. */
+ * `whole`, more than V - 2 vectors, and than V - 1 if V <= 8; V, `whole` constant. Rows of W are
+ * fetched ahead, those of the first `known` entries. */
 MK_INLINE void fn(sum_strip)(const int V, const int whole, ptrdiff_t count, ptrdiff_t known,
                              const real *x, const int32_t *index, ptrdiff_t n, const real *W,
                              ptrdiff_t columns, real *a)
 {
-#define MK_LOAD(p, v) ((whole || (v) + 1 < V) && V > 1 ? vfn(load)((p) + (v) * LANES) \
-                       : vfn(load_some)((p) + (v) * LANES, columns - (v) * LANES))
-    vec acc[8];
+#define MK_LEFT(v) (columns < (v) * LANES ? 0 : columns - (v) * LANES)
+#define MK_WHOLE(v) (V > 1 && (whole || (v) + 1 + (V > 8) < V))
+#define MK_LOAD(p, v) (MK_WHOLE(v) ? vfn(load)((p) + (v) * LANES) \
+                       : vfn(load_some)((p) + (v) * LANES, MK_LEFT(v)))
+    vec acc[MK_STRIP_MOST];
     MK_UNROLL for (int v = 0; v < V; v++) acc[v] = MK_LOAD(a, v);
     for (ptrdiff_t e = 0; e < count; e++) {
         const real *w = W + index[e] * n;
@@ -22,10 +27,12 @@ MK_INLINE void fn(sum_strip)(const int V, const int whole, ptrdiff_t count, ptrd
         MK_UNROLL for (int v = 0; v < V; v++) acc[v] += x[e] * MK_LOAD(w, v);
     }
     MK_UNROLL for (int v = 0; v < V; v++) {
-        if ((whole || v + 1 < V) && V > 1) vfn(store)(a + v * LANES, acc[v]);
-        else vfn(store_some)(a + v * LANES, acc[v], columns - v * LANES);
+        if (MK_WHOLE(v)) vfn(store)(a + v * LANES, acc[v]);
+        else vfn(store_some)(a + v * LANES, acc[v], MK_LEFT(v));
     }
 #undef MK_LOAD
+#undef MK_WHOLE
+#undef MK_LEFT
 }
 
 /* a (n,) := a + sum over `count` entries, in order, of x W[index],  W (., n); `known` >= count
@@ -36,12 +43,16 @@ MK_APART void fn(sum_rows)(ptrdiff_t count, ptrdiff_t known, const real *x, cons
 #define MK_STRIP(V, whole) \
     fn(sum_strip)(V, whole, count, known, x, index, n, W + i, n - i, a + i)
     ptrdiff_t i = 0;
-    for (; n - i > 7 * LANES; i += 8 * LANES) {
-        if (n - i >= 8 * LANES) MK_STRIP(8, 1);
-        else MK_STRIP(8, 0);
-    }
+    for (; n - i >= MK_STRIP_MOST * LANES; i += MK_STRIP_MOST * LANES) MK_STRIP(MK_STRIP_MOST, 1);
     if (n <= i) return;
     switch ((n - i + LANES - 1) / LANES) {
+#if WIDTH == 64
+    case 16: case 15: MK_STRIP(16, 0); break;
+    case 14: case 13: MK_STRIP(14, 0); break;
+    case 12: case 11: MK_STRIP(12, 0); break;
+    case 10: case 9: MK_STRIP(10, 0); break;
+#endif
+    case 8: MK_STRIP(8, 0); break;
     case 7: MK_STRIP(7, 0); break;
     case 6: MK_STRIP(6, 0); break;
     case 5: MK_STRIP(5, 0); break;
