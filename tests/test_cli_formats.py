@@ -209,18 +209,6 @@ def test_arff_values(tmp_path):
             read(tmp_path, head + rows)
 
 
-@pytest.mark.parametrize(
-    ("attribute", "message"),
-    [
-        ("@attribute a", "line 2: an attribute needs a name and a type"),
-        ("@attribute a relational", "line 2: relational attributes are not read"),
-    ],
-)
-def test_attributes_of_arff_that_are_not_read(tmp_path, attribute, message):
-    with pytest.raises(CommandError, match=message):
-        read(tmp_path, f"@relation r\n{attribute}\n@data\n1\n")
-
-
 def test_sparse_arff(tmp_path):
     head = (
         "@relation r\n@attribute a real\n@attribute 'b b' {'x y', z, \"q,r\"}\n"
@@ -297,6 +285,8 @@ def database(tmp_path):
         (zipped(t=zipped(a=CSV)), "a zip file in a zip file"),
         (lzma.compress(CSV)[:-9], "damaged or incomplete xz file"),
         (b"a,b\n1,\0\n", "contains NUL bytes"),
+        (b"@relation r\n@attribute a\n", "line 2: an attribute needs a name and a type"),
+        (b"@relation r\n@attribute a relational\n", "relational attributes are not read"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
