@@ -319,3 +319,18 @@ def test_memory_for_rows():
     needed = blocks.memory_for(50_000)
     assert RowBlocks(np.zeros((10, 6)), np.zeros(10), memory=needed).block_rows >= 50_000
     assert RowBlocks(np.zeros((10, 6)), np.zeros(10), memory=needed - 1).block_rows < 50_000
+
+
+def test_arrays_of_version_2_of_the_npy_format(tmp_path):
+    X = np.arange(12.0).reshape(6, 2)
+    with open(tmp_path / "X.npy", "wb") as file:
+        np.lib.format.write_array(file, X, version=(2, 0))
+    blocks = RowBlocks([tmp_path / "X.npy"], np.arange(6), shuffle=False)
+    np.testing.assert_array_equal(np.concatenate([part[0] for part in blocks]), X)
+
+
+def test_parquet_without_pyarrow(tmp_path, monkeypatch):
+    (tmp_path / "t.parquet").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ImportError, match=r"pip install 'ffnn_fast\[parquet\]'"):
+        RowBlocks.of_parquet(tmp_path / "t.parquet", "y")

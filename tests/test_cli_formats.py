@@ -254,6 +254,8 @@ def database(tmp_path):
         (zipped(t=zipped(a=CSV)), "a zip file in a zip file"),
         (lzma.compress(CSV)[:-9], "damaged or incomplete xz file"),
         (b"a,b\n1,\0\n", "contains NUL bytes"),
+        (b"@relation r\n@attribute a\n", "line 2: an attribute needs a name and a type"),
+        (b"@relation r\n@attribute a relational\n", "relational attributes are not read"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
