@@ -1,6 +1,7 @@
 """Fixtures and tolerances that all tests share."""
 
 # ruff: noqa: E402  (OpenMP and BLAS read the environment when they are loaded)
+import gc
 import os
 import signal
 from pathlib import Path
@@ -50,6 +51,20 @@ def level_of(parameter):
     name = parameter if isinstance(parameter, str) else getattr(parameter, "__name__", "")
     level = name.rpartition("engine_")[2]
     return level if level in isa.LEVELS else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect the tests without Python's garbage collector, and exempt them from it afterwards.
+
+    It would visit all modules and tests anew each time that their number has grown by a quarter.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):

@@ -21,7 +21,7 @@ ON_NETWORKS = {*INTEGRATIONS, "online"}
 LAYERS = [
     {"_text", "c_api", "_command_start"},
     {"engine", "_public", "_user_line", "_names", "_errstate"},
-    {"_scalars", "_conversion", "_activation_derivatives", "_columns"},
+    {"_scalars", "_conversion", "_activation_derivatives", "_columns", "_row_files"},
     FORMULAS,
     {"_model", "blocks"},
     {"_reference"},
@@ -60,7 +60,7 @@ OWNERS = {  # the units that import an optional package, always inside functions
     "tqdm": {"callbacks"},
     "mpi4py": {"_training"},
     "jinja2": {"cli"},
-    "pyarrow": {"cli", "blocks"},
+    "pyarrow": {"cli", "_row_files"},
     "openpyxl": {"cli"},
     **{name: {"cli", "_bench"} for name in ("onnxruntime", "jax")},
 }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ffnn_fast import Network
+from ffnn_fast._model import arrays
 
 X = np.arange(12.0).reshape(4, 3)
 Y = np.array([0, 1, 2, 1])
@@ -171,3 +172,14 @@ def test_rows_without_a_missing_label_are_taken_as_rows_with_one(heads, y):
     strict = Network([3, 4, 5], heads=heads, seed=0)
     with pytest.raises(TypeError, match="integer"):
         strict.loss(X[:2], y[:2])
+
+
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_long_arrays_are_converted_in_blocks(layout, monkeypatch):
+    long = np.random.default_rng(0).normal(size=(101, 3)).copy(layout)
+    whole = arrays._converted(long, "float32")
+    monkeypatch.setattr(arrays, "BLOCK", 20)
+    blocks = arrays._converted(long, "float32")
+    assert blocks.flags.c_contiguous
+    np.testing.assert_array_equal(blocks, whole, strict=True)
+    np.testing.assert_array_equal(arrays._converted(long, None), long, strict=True)

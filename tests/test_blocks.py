@@ -1,7 +1,9 @@
 """Blocks of rows of files: all rows once, in other orders, in bounded memory."""
 
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -120,6 +122,29 @@ def test_refusals_of_files(tmp_path):
     np.save(tmp_path / "1.npy", np.zeros((3, 4)))
     with pytest.raises(ValueError, match="rows of shape"):
         RowBlocks(tmp_path, np.zeros(6))
+    whole = (tmp_path / "0.npy").read_bytes()
+    for content, match in (
+        (b"", "0.npy' must be a .npy file"),
+        (whole[:-1], "cut short: 176 bytes"),
+    ):
+        (tmp_path / "0.npy").write_bytes(content)
+        with pytest.raises(ValueError, match=match):
+            RowBlocks(tmp_path / "0.npy", np.zeros(3))
+
+
+def test_files_that_change_are_refused(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pytest.importorskip("pyarrow").table({"x": np.arange(90.0), "y": np.arange(90)})
+    parquet.write_table(table, tmp_path / "0.parquet", row_group_size=10)
+    np.save(tmp_path / "0.npy", np.zeros((90, 1)))
+    of_npy = RowBlocks(tmp_path, np.zeros(90), seed=0)
+    of_parquet = RowBlocks.of_parquet(tmp_path, "y", seed=0)
+    assert [len(list(blocks)) for blocks in (of_npy, of_parquet)] == [1, 1]
+    np.save(tmp_path / "0.npy", np.zeros((90, 1), np.float32))
+    parquet.write_table(table[:80], tmp_path / "0.parquet", row_group_size=40)
+    for blocks in (of_npy, of_parquet):
+        with pytest.raises(ValueError, match=r"'.*/0\..* has changed since .* to \d+ bytes"):
+            list(blocks)
 
 
 MEASURED = """
@@ -219,6 +244,43 @@ def test_arguments_for_parquet(given, error, match):
         RowBlocks.of_parquet(*given)
 
 
+@pytest.fixture
+def groups(tmp_path):
+    """A folder of two Parquet files of 500 rows: row i is (i, i + 1/2), its target i."""
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    for i in range(2):
+        y = np.arange(500) + 500 * i
+        table = pa.table({"a": y.astype(float), "y": y, "b": y + 0.5})
+        parquet.write_table(table, tmp_path / f"{i}.parquet", row_group_size=20)
+    return tmp_path
+
+
+def test_row_groups_are_read_by_several_threads_and_processes(groups):
+    blocks = in_small_blocks(RowBlocks.of_parquet(groups, "y", seed=0))
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda _: np.sort(passes(blocks)[0]), range(20))
+        for y in found:
+            np.testing.assert_array_equal(y, np.arange(1000))
+    copy = pickle.loads(pickle.dumps(blocks))
+    np.testing.assert_array_equal(passes(copy)[0], passes(blocks)[0])
+
+
+def test_parquet_files_that_are_refused(groups):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (groups / "2.parquet").write_text("a,y")
+    with pytest.raises(ValueError, match=r"2.parquet' cannot be read as a Parquet file"):
+        RowBlocks.of_parquet(groups, "y")
+    parquet.write_table(pa.table({"a": [1.0], "b": ["x"], "y": [1]}), groups / "2.parquet")
+    with pytest.raises(TypeError, match=r"column 'b' of '.*2.parquet' must hold real numbers"):
+        RowBlocks.of_parquet(groups, "y")
+    RowBlocks.of_parquet(groups, "y", ["a"])
+    for given, match in ((("y", []), "columns must name"), (([], ["a"]), "target must name")):
+        with pytest.raises(ValueError, match=f"{match} at least one column, got none"):
+            RowBlocks.of_parquet(groups, *given)
+    with pytest.raises(ValueError, match="columns must name at least one column"):
+        RowBlocks.of_parquet(groups / "0.parquet", ["a", "b", "y"])
+
+
 def test_calls_other_than_fit_and_partial_fit_refuse_them():
     X = np.zeros((9, 3), np.float32)
     net, blocks = Network([3, 2], seed=0), RowBlocks(X, np.arange(9) % 2)
@@ -257,3 +319,18 @@ def test_memory_for_rows():
     needed = blocks.memory_for(50_000)
     assert RowBlocks(np.zeros((10, 6)), np.zeros(10), memory=needed).block_rows >= 50_000
     assert RowBlocks(np.zeros((10, 6)), np.zeros(10), memory=needed - 1).block_rows < 50_000
+
+
+def test_arrays_of_version_2_of_the_npy_format(tmp_path):
+    X = np.arange(12.0).reshape(6, 2)
+    with open(tmp_path / "X.npy", "wb") as file:
+        np.lib.format.write_array(file, X, version=(2, 0))
+    blocks = RowBlocks([tmp_path / "X.npy"], np.arange(6), shuffle=False)
+    np.testing.assert_array_equal(np.concatenate([part[0] for part in blocks]), X)
+
+
+def test_parquet_without_pyarrow(tmp_path, monkeypatch):
+    (tmp_path / "t.parquet").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ImportError, match=r"pip install 'ffnn_fast\[parquet\]'"):
+        RowBlocks.of_parquet(tmp_path / "t.parquet", "y")

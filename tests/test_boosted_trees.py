@@ -76,6 +76,24 @@ def test_other_attributes_than_expected():
     assert exported(model, 0) is None
 
 
+@pytest.mark.parametrize("k", [0, 2, 3])
+def test_sets_are_of_columns_of_categories(k):
+    good = exported(fitted(k, [3], max_iter=3), k).to_dict()
+    assert max(good["place"]) >= 0
+    of_numbers = {"feature": [0 if place >= 0 else f for f, place in zip(
+        good["feature"], good["place"], strict=True)]}  # fmt: skip
+    for changes in (of_numbers, {"known": []}, {"known": [[3, -1]]}, {"known": [[3, 10**9]]}):
+        with pytest.raises(ValueError, match="do not fit"):
+            BoostedTrees.from_dict(good | changes, 4, k)
+
+
+def test_classes_are_different_ones():
+    good = exported(fitted(2, [3], max_iter=3), 2).to_dict()
+    for classes in ([0], [1, 1], [0, 0]):
+        with pytest.raises(ValueError, match="do not fit"):
+            BoostedTrees.from_dict(good | {"classes": classes}, 4, 2)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -34,10 +34,10 @@ from ffnn_fast import Network, to_c
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder
 from ffnn_fast.sklearn import MLPClassifier, MLPRegressor
 
-pytestmark = [  # each test compiles C
-    pytest.mark.slow,
-    pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"),
-]
+pytestmark = pytest.mark.filterwarnings(
+    f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"
+)
+compiles = pytest.mark.slow  # C for every case; the default run has one pipeline of each dtype
 SMALL = {"hidden_layer_sizes": (6, 4), "max_iter": 20, "random_state": 0}
 RNG = np.random.default_rng(0)
 X = RNG.normal(3, 2, size=(90, 4)).astype(np.float32).astype(np.float64)  # exact in both types
@@ -130,6 +130,7 @@ def _folder(tmp_path):
     ],
     ids=["bool", "two texts", "numbers", "texts", "multilabel", "floats", "one class"],
 )
+@compiles
 def test_classifiers(y, dtype):
     check_derivatives(classifier(activation=["tanh", "softplus"]).fit(X, y), X, dtype)
 
@@ -147,12 +148,14 @@ def test_the_dtype_of_an_estimator_is_the_default(tmp_path):
     "loss", [{}, {"loss": "gaussian_nll"},
              {"loss": "quantile", "loss_options": {"quantiles": (0.1, 0.9)}}],
 )  # fmt: skip
+@compiles
 def test_regressors(loss, columns, scaled, dtype):
     y = np.column_stack([1e4 + 3e3 * TIMES, X[:, 2]])[:, :columns]
     model = regressor(activation="tanh", scale_target=scaled, **loss)
     check_derivatives(model.fit(X, y if columns > 1 else y[:, 0]), X, dtype)
 
 
+@compiles
 def test_several_columns_of_labels(dtype, tmp_path):
     y = np.column_stack([np.digitize(TIMES, [5, 9]), np.digitize(X[:, 2], [2, 3, 4])])
     model = classifier().fit(X, y)
@@ -167,6 +170,7 @@ def test_several_columns_of_labels(dtype, tmp_path):
         np.testing.assert_array_equal(chosen, model.predict(X)[:, j])
 
 
+@compiles
 def test_an_estimator_of_scikit_learn(dtype):
     check(TheirClassifier(**SMALL).fit(X, COLOURS), X, dtype)
 
@@ -184,12 +188,14 @@ def test_an_estimator_of_scikit_learn(dtype):
         [ColumnTransformer([("a", "drop", [1])], remainder=MinMaxScaler())],
     ],
 )
+@compiles
 def test_numeric_pipelines(steps, dtype):
     """Also columns that are used twice, and that are not used."""
     model = make_pipeline(*steps, classifier(activation="tanh"))
     check_derivatives(model.fit(X, COLOURS), X, dtype)
 
 
+@compiles
 def test_clipped_and_missing_numbers(dtype):
     model = make_pipeline(MinMaxScaler(clip=True), regressor(activation="tanh")).fit(X, TIMES)
     raw, J, _ = check(model, 3 * X, dtype)
@@ -233,6 +239,7 @@ def test_a_frame_of_texts_and_numbers(dtype, tmp_path):
     assert 'x[4]: colour, the number of its level: 0 = K\\xf6ln, 1 = g"\\?een, 2 = red;' in text
 
 
+@compiles
 def test_categories_that_are_missing_or_numbers(dtype):
     names = np.array(["u", None, np.nan], object)[RNG.integers(0, 3, 90)]
     tenths = np.round(RNG.integers(0, 4, 90) * 0.1, 1)
@@ -247,6 +254,7 @@ def test_categories_that_are_missing_or_numbers(dtype):
     check(model, names[:, None], dtype, codes)
 
 
+@compiles
 def test_searches_and_transformed_targets(dtype):
     inner = make_pipeline(StandardScaler(), regressor(activation="tanh"))
     search = GridSearchCV(inner, {"mlpregressor__alpha": [0.1]}, cv=2)
@@ -258,6 +266,7 @@ def test_searches_and_transformed_targets(dtype):
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@compiles
 def test_every_compiler(compiler, dtype, tmp_path):
     if compiler not in COMPILERS:
         pytest.skip(f"needs {compiler}")
@@ -267,6 +276,7 @@ def test_every_compiler(compiler, dtype, tmp_path):
         assert "ok" in run_main(source, "m", compiler)
 
 
+@compiles
 def test_a_network(tmp_path):
     net = Network([1, 1], output="identity", seed=0)
     encoder = TableEncoder((NumericColumn("a", 0.0, 1.0),))
@@ -276,6 +286,7 @@ def test_a_network(tmp_path):
     assert given[0].read_text() == text
 
 
+@compiles
 def test_fortran(tmp_path):
     model = make_pipeline(StandardScaler(), classifier()).fit(X, COLOURS)
     source, _, module = to_c(model, tmp_path / "m.c", jacobian=True, fortran=True)

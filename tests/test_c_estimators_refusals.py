@@ -13,12 +13,12 @@ from sklearn.preprocessing import (
     OrdinalEncoder,
     StandardScaler,
 )
-from test_c_estimators import COLOURS, FRAME, TIMES, X, classifier, pytestmark, regressor
+from test_c_estimators import COLOURS, FRAME, TIMES, X, classifier, regressor
 
 from ffnn_fast import Activation, to_c
 from ffnn_fast.preprocessing import NumericColumn, TableEncoder
 
-__all__ = ["pytestmark"]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @pytest.mark.parametrize(

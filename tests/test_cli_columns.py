@@ -187,6 +187,23 @@ class TestPlainModels:
         assert main(["predict", "m", "bad.csv"]) == 2
         assert "'1.2.2013' is not a date as month/day/year" in capsys.readouterr().err
 
+    def test_dates_of_iso_are_read_whatever_the_training_had(self, table, tmp_path, capsys):
+        assert main([*TRAIN, "--no-report"]) == 0
+        answers = []
+        for dates in (
+            ["2/13/2013"] * N,
+            ["2013-02-13"] * N,
+            ["2013-02-13", "2/13/2013"] * (N // 2),
+        ):
+            write(tmp_path / "new.csv", {**columns(), "us": dates})
+            capsys.readouterr()
+            answers.append((main(["predict", "m", "new.csv"]), *capsys.readouterr()))
+        assert answers[0][:2] == answers[1][:2] != answers[2][:2]
+        note = "note: us: dates as ISO 8601; those of the training are as month/day/year"
+        assert [note in err for _, _, err in answers] == [False, True, False]
+        assert answers[2][0] == 2
+        assert "'2013-02-13' is not a date as month/day/year" in answers[2][2]
+
     def test_many_levels_are_pooled(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         zone = [f"z{i % 150}" if i < 450 else "z7" for i in range(500)]

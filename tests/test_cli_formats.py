@@ -51,6 +51,7 @@ def zipped(**entries):
         zipped(t=gzip.compress(CSV, mtime=0)),
         zipped(**{"folder/": b"", "folder/t.csv": CSV, "__MACOSX/t.csv": b""}),
         zipped(**{"folder/t.csv": CSV, ".DS_Store": b"x", "folder/.hidden/.x": b"y"}),
+        zipped(**{"t.csv": CSV, "README.md": b"about", "LICENSE": b"free", "t.names": b"a, b"}),
         '{"a": 1, "b": "x"}\n{"a": 2.5, "b": null}\n',
         '{"a": 1, "b": "x"}\n\n{"a": 2.5}\n',
         '[{"a": 1, "b": "x"}, {"a": 2.5}]',
@@ -68,7 +69,16 @@ def zipped(**entries):
         "a,b\n1,x\n2.5,\n".encode("utf-32"),
     ],
     ids=[
-        *("bzip2", "xz", "gzip", "zip", "zip of gzip", "zip with folders", "hidden files"),
+        *(
+            "bzip2",
+            "xz",
+            "gzip",
+            "zip",
+            "zip of gzip",
+            "zip with folders",
+            "hidden files",
+            "zip with others",
+        ),
         "JSON lines",
         *("JSON lines, blank line", "JSON records", "JSON columns", "JSON index", "JSON split"),
         *("JSON table", "ARFF", "ARFF strings", "BOM and tabs", "CR", "UTF-16 BOM", "UTF-16-LE"),
@@ -194,48 +204,6 @@ def test_json_values(tmp_path):
             read(tmp_path, content)
 
 
-def test_arff_values(tmp_path):
-    head = "@relation r\n@attribute 'a b' numeric\n@attribute c {'it''s', \"x, y\"}\n@data\n"
-    table = read(tmp_path, head + "1,\"x, y\"\n2,'it\\'s'\n3,'?'\n")
-    assert table.names == ("a b", "c")
-    assert table.texts("c", ()).tolist() == ["x, y", "it's", "?"]
-    assert table.where(0).endswith("line 5")
-    for rows, message in (
-        ("1\n", "line 5: 1 fields, but there are 2 attributes"),
-        ("1,'x\n", "line 5: a quote is not closed|2 attributes"),
-        ("", "a header but no rows"),
-    ):
-        with pytest.raises(CommandError, match=message):
-            read(tmp_path, head + rows)
-
-
-def test_sparse_arff(tmp_path):
-    head = (
-        "@relation r\n@attribute a real\n@attribute 'b b' {'x y', z, \"q,r\"}\n"
-        "@attribute c INTEGER\n@data\n"
-    )
-    rows = "{}\n{0 1.5, 2 -3}\n{ 1 z }\n{1 'x y',2 ?}\n{0 ?, 1 \"q,r\"}\n2,z,7\n"
-    table = read(tmp_path, head + rows)
-    nan = np.nan
-    np.testing.assert_array_equal(table.numbers("a", ())[0], [0, 1.5, 0, 0, nan, 2])
-    np.testing.assert_array_equal(table.numbers("c", ())[0], [0, -3, 0, nan, 0, 7])
-    assert table.texts("b b", ()).tolist() == ["x y", "x y", "z", "x y", "q,r", "z"]
-    for row, message in (
-        ("{3 1}", "line 6: '{3 1}' is no sparse row of 3 columns"),
-        ("{0 1", "is no sparse row"),
-        ("{0}", "is no sparse row"),
-        ("{0 1 'x'}", "is no sparse row"),
-        ("{0 1}, {5}", "is no sparse row"),
-        ("{x 1}", "is no sparse row"),
-    ):
-        with pytest.raises(CommandError, match=message):
-            read(tmp_path, head + row + "\n")
-    head = "@relation r\n@attribute a real\n@attribute t string\n@data\n"
-    assert read(tmp_path, head + "{0 2,1 'a'}\n").texts("t", ()).tolist() == ["a"]
-    with pytest.raises(CommandError, match="line 5: column 1, from 0, holds texts or dates"):
-        read(tmp_path, head + "{0 2}\n")
-
-
 def test_an_array_of_numpy(tmp_path):
     content = io.BytesIO()
     np.save(content, np.array([[1, 2], [3, 4]]))
@@ -279,12 +247,15 @@ def database(tmp_path):
         (b"\x89PNG\r\n", "t is a picture"),
         (b"1 1:0.5 3:2\n-1 2:1\n", "sparse table in the format of LIBSVM"),
         (bytes(range(1, 32)) * 9, "a binary file of an unknown format"),
+        (zipped(**{"a.csv": CSV, "b.csv": CSV}), "holds 2 files"),
         (zipped(a=CSV, b=CSV), "holds 2 files, of which one table must be unpacked: a, b"),
         (zipped(**{"word/document.xml": b""}), "t is a Word document"),
         (zipped(mimetype=b"application/vnd.oasis"), "an OpenDocument file"),
         (zipped(t=zipped(a=CSV)), "a zip file in a zip file"),
         (lzma.compress(CSV)[:-9], "damaged or incomplete xz file"),
         (b"a,b\n1,\0\n", "contains NUL bytes"),
+        (b"@relation r\n@attribute a\n", "line 2: an attribute needs a name and a type"),
+        (b"@relation r\n@attribute a relational\n", "relational attributes are not read"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip

@@ -1,12 +1,14 @@
 """Large texts: columns held as numbers or codes, and the same by NumPy as by Python."""
 
 import random
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ffnn_fast.cli.output import CommandError
-from ffnn_fast.cli.table import DEFAULT_MISSING, byte_text, coded_texts, read_table, text
+from ffnn_fast.cli.table import DEFAULT_MISSING, byte_text, coded_texts, read_table, sources, text
 from ffnn_fast.cli.table.coded_texts import CodedTexts, ColumnBuilder
 
 KINDS = {
@@ -251,3 +253,21 @@ def test_numbers_with_a_later_comma(tmp_path, monkeypatch):
     values, bad = read_table(str(tmp_path / "t.csv")).numbers("a", DEFAULT_MISSING)
     assert values.tolist() == [*range(20), 1.5]
     assert not bad.any()
+
+
+def test_the_progress_of_reading_a_large_file(monkeypatch, capsys):
+    """On a terminal: each percent once, and nothing is left at the end."""
+    source = SimpleNamespace(name="t.csv", size=1000)
+    monkeypatch.setattr(sources, "SHOWN", 1000)
+    with sources.shown_progress(source) as progress:
+        progress.show(500)
+    assert capsys.readouterr().err == ""  # no terminal
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with sources.shown_progress(source) as progress:
+        for done in (0, 500, 504, 1000):
+            progress.show(done)
+    shown = capsys.readouterr().err
+    assert [part.strip() for part in shown.split("\r") if part.strip()] == [
+        f"reading t.csv: {percent} %" for percent in (0, 50, 100)
+    ]
+    assert shown.endswith(f"\r{' ' * 23}\r")

@@ -75,6 +75,8 @@ def test_equal_times_stay_together():
     [
         (["--group-column", "who", "--time-column", "day"], "contradict each other"),
         (["--group-column", "who", "--no-shuffle"], "contradict each other"),
+        (["--group-column", "y"], "--group-column names the target 'y'"),
+        (["--time-column", " y"], "--time-column names the target 'y'"),
         (["--group-column", "whom"], "--group-column: t.csv has no column 'whom'; did you mean"),
         (["--time-column", "dy"], "has no column 'dy'; did you mean 'day'?"),
         (["--time-column", "who"], "neither numbers nor dates of one format, but"),

@@ -342,7 +342,7 @@ def test_rows_that_do_not_fit_are_refused():
         net.fit(RowBlocks(np.zeros((9, 3)), np.zeros(9, int)))
     with pytest.raises(TypeError, match="fit needs y, unless X is RowBlocks"):
         net.fit(np.zeros((9, 5)))
-    with pytest.raises(TypeError, match=r"validation_data must be \(X, y\)"):
+    with pytest.raises(TypeError, match="a fit on RowBlocks also takes RowBlocks; got RowBlocks"):
         net.fit(*rows(), validation_data=blocks())
     with pytest.raises(TypeError, match=r"only Network.fit and Network.partial_fit take"):
         fit_many([net], blocks(), None)
@@ -351,6 +351,17 @@ def test_rows_that_do_not_fit_are_refused():
             call(blocks(), None)
     X, y = rows()
     X[900, 2] = np.nan
-    with pytest.raises(ValueError, match=r"block's X must be finite .*column 2"):
-        net.fit(RowBlocks(X, y, seed=0))
+    parts = RowBlocks(X, y, seed=0)
+    parts.block_rows = 160
+    for given in ({}, {"validation_data": parts}):
+        prefix = "validation " if given else ""
+        with pytest.raises(
+            ValueError,
+            match=rf"^{prefix}rows from 900 on: X must be finite .* in row 0, column 2",
+        ):
+            net.fit(blocks() if given else parts, epochs=1, **given)
     assert np.isfinite(net.params).all()
+    X[900, 2], y[170] = 0, 9
+    match = r"^rows from 160 on: y must be class labels 0\.\.1, got 9 in row 10"
+    with pytest.raises(ValueError, match=match):
+        net.fit(parts, class_weight="balanced", epochs=1)

@@ -56,6 +56,20 @@ def test_every_output_and_loss(pair, rng):
                 assert relative_error(product, numeric) <= 1e-5
 
 
+@each(
+    pair=[("hard_sigmoid", "binary_cross_entropy"), ("softplus", "cross_entropy")],
+    options=[{}, {"label_smoothing": 0.1}],
+)
+def test_cross_entropies_of_outputs_without_a_formula_of_their_own(pair, options, rng):
+    spec = NetworkSpec((5, 7, 3), "tanh", *pair, "float64", loss_options=options)
+    samples = random_problem(spec, 17, rng, "labels")
+    ours, theirs = twins(spec, random_params(spec, rng), isa.engine)
+    v = rng.normal(size=spec.n_params)
+    product = hessian_product(ours, samples, v)
+    assert relative_error(product, hessian_product(theirs, samples, v)) <= 1e-11
+    assert relative_error(product, difference(ours, samples, v)) <= 1e-5
+
+
 def exact_tangent(output, a, y, v):
     """R∇a_L of one sample in decimal numbers, from ŷ, y / ŷ² and so on; None: a missing target."""
     digits.getcontext().prec = 200

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from ffnn_fast.cli import main
-from ffnn_fast.cli.table import DEFAULT_MISSING, PLAIN, NumberMarks, NumberStyle, read_table
+from ffnn_fast.cli.table import (
+    DEFAULT_MISSING,
+    PLAIN,
+    NumberMarks,
+    NumberStyle,
+    coded_texts,
+    read_table,
+)
 from ffnn_fast.cli.training.column_types import target_column
 
 AUTO = NumberMarks()
@@ -227,6 +234,31 @@ def test_the_style_of_the_training_table_holds_for_others(tmp_path):
     for damaged in ({}, [], {**style.to_dict(), "decimal": 3}, {**style.to_dict(), "decimal": "x"}):
         with pytest.raises(ValueError, match="style of numbers"):
             NumberStyle.from_dict(damaged)
+
+
+@pytest.mark.parametrize(
+    ("cells", "noted"),
+    [
+        (["0.1", "0.25"], True),
+        (["1", "2"], True),
+        (["0.1 ‰", "0.25 ‰"], True),
+        (["0.1 %", "0.25 %"], False),
+        (["0", "0"], False),
+        (["NA", ""], False),
+    ],
+)
+@pytest.mark.parametrize("few", [10_000, 1])
+def test_numbers_without_the_sign_of_the_training_are_noted(
+    tmp_path, monkeypatch, cells, noted, few
+):
+    monkeypatch.setattr(coded_texts, "FEW", few)
+    style = NumberStyle(suffix="%")
+    rows = "".join(f"{cell}\tx\n" for cell in cells)
+    table = read(tmp_path, f"a\tb\n{rows}")
+    table.numbers("a", DEFAULT_MISSING, style)
+    other = "'‰', not" if "‰" in cells[0] else "no"
+    note = f"note: a: the numbers have {other} '%', as those of the training have; they are taken"
+    assert any(one.startswith(note) for one in table.notes) == noted
 
 
 @pytest.mark.parametrize("kind", ["plain", "tabular"])

@@ -146,6 +146,24 @@ def test_few_inputs(engine, width, dtype, rtol, rng):
         compare(engine, spec, random_problem(spec, n, rng, weighted=True), rng, rtol)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+@pytest.mark.parametrize("n", [4, 24, 35, 49])
+def test_last_samples_of_a_batch(engine, activation, n, dtype, rtol, rng):
+    """Samples, and inputs of layers, that fill a part of a vector, beside sums in several parts."""
+    spec = NetworkSpec((270, 300, 20, 5), activation, "softmax", dtype=dtype, l2=0.01)
+    compare(engine, spec, random_problem(spec, n, rng, weighted=True), rng, rtol)
+
+
+def test_rows_do_not_depend_on_those_beside_them(engine, dtype, rng):
+    """Outputs of a row have the same bits in batches of any size."""
+    spec = NetworkSpec((270, 37, 14, 3), "gelu", "softmax", dtype=dtype)
+    X, params = rng.normal(size=(70, 270)).astype(dtype), random_params(spec, rng)
+    bound = BoundNetwork(spec, engine.Plan(spec), params, engine)
+    whole = bound.forward(X)
+    for n in range(8, 70):
+        np.testing.assert_array_equal(bound.forward(X[:n]), whole[:n])
+
+
 def test_columns_do_not_depend_on_those_beside_them(engine, dtype, rng):
     """An element of ∇W_1 has the same bits whether its row has few inputs or many."""
     X, y = rng.normal(size=(77, 20)).astype(dtype), rng.integers(0, 2, 77)

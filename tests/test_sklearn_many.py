@@ -78,6 +78,23 @@ def test_predictions_out_of_fold(data):
     assert [one.sum() for one in own] == [30, 30, 30]
 
 
+def test_a_class_that_a_fold_did_not_have_has_probability_0(data):
+    X, y = data[0], data[1].copy()
+    y[y == "b"] = "a"
+    y[40] = "b"  # in one fold only, of which the network is trained without it
+    bag = BaggedMLPClassifier(
+        MLPClassifier(**SMALL), n_networks=3, resample="folds", n_threads=1, random_state=0
+    )
+    with pytest.warns(UserWarning, match="least populated class in y has only 1"):
+        bag.fit(X, y)
+    without = [one for one in bag.estimators_ if len(one.classes_) == 2]
+    assert len(without) == 1
+    whole = [one.predict_proba(X) for one in bag.estimators_ if len(one.classes_) == 3]
+    part = without[0].predict_proba(X)
+    whole.append(np.column_stack([part[:, 0], np.zeros(len(X)), part[:, 1]]))
+    np.testing.assert_allclose(bag.predict_proba(X), np.mean(whole, axis=0), rtol=1e-6)
+
+
 def test_regressors_with_weights_and_pickles(data):
     X, _ = data
     y, weight = np.stack([X[:, 0], X[:, 1] - X[:, 2]], axis=1), np.arange(90.0)

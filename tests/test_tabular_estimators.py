@@ -335,3 +335,14 @@ def test_refused_fit_changes_nothing():
     with pytest.raises(ValueError, match="no column of X"):
         model.fit(np.ones((30, 3)), y % 2)
     np.testing.assert_array_equal(model.predict(X), before)
+
+
+@pytest.mark.parametrize("name", ["classes_", "temperature_", "calibration_error_"])
+def test_results_are_there_after_the_fit(name):
+    with pytest.raises(AttributeError, match=f"{name} is there after fit"):
+        getattr(TabularClassifier(), name)
+
+
+def test_one_row_is_too_few():
+    with pytest.raises(ValueError, match="at least 2 rows, got n_samples=1"):
+        TabularRegressor(**QUICK).fit([[1.0]], [1.0])

@@ -141,3 +141,21 @@ def test_forged_files(change, classifier, tmp_path):
     forged(path, change)
     with pytest.raises(ModelFileError):
         TabularClassifier.load(path)
+
+
+def test_parameters_in_a_file(tmp_path):
+    """A generator is left out, names of columns stay, and what JSON has not is refused."""
+    X, _, values = mixed()
+    names = list(X.columns)
+    model = TabularRegressor(
+        **{**QUICK, "random_state": np.random.RandomState(0)}, numeric_features=names[:1]
+    ).fit(X, values)
+    model.save(tmp_path / "model")
+    again = TabularRegressor.load(tmp_path / "model")
+    assert again.random_state is None
+    assert again.numeric_features == names[:1]
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    model.epochs = {5}
+    with pytest.raises(TypeError, match=r"the parameter epochs cannot be saved: '?\{5\}"):
+        model.save(tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -4,6 +4,7 @@ import decimal
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
@@ -192,3 +193,11 @@ def test_calibration_error():
     assert np.isnan(calibration_error(proba[:0], labels[:0]))
     weight = np.r_[np.ones(50), np.zeros(50)]
     assert calibration_error(proba, labels, weight) == pytest.approx(0.2)
+
+
+def test_sparse_indicators_are_as_dense_ones():
+    (labels, places), (others, same) = map(fit_labels, (INDICATORS, csr_array(INDICATORS)))
+    assert labels.form == others.form
+    np.testing.assert_array_equal(places, same)
+    with pytest.raises(ValueError, match="y has no columns"):
+        fit_labels(np.empty((4, 0)))

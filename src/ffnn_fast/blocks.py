@@ -15,11 +15,12 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ffnn_fast._conversion import check_unmasked
+from ffnn_fast._row_files import ParquetRows, Part, npy_part
 from ffnn_fast._scalars import as_bool, as_generator, as_int
 from ffnn_fast._text import quoted
 
@@ -83,6 +84,11 @@ class Block:
             start += len(at)
         return tuple(arrays)
 
+    def segments(self) -> Iterator[tuple[int, tuple[Array, ...]]]:
+        """Its rows, targets and weights as they lie in the files, after the number of the first."""
+        for start, end in self._segments:
+            yield start, self._rows.read(start, end)
+
     def read_targets(self) -> tuple[Array, ...]:
         """The targets and, if there are some, weights of its rows, as they lie."""
         found = [self._rows.read(*segment, inputs=False) for segment in self._segments]
@@ -118,6 +124,9 @@ def reading_ahead(blocks: Iterable[Block]) -> Generator[tuple[Array, ...], None,
 
 class RowBlocks:
     """Blocks of rows (X, y) or (X, y, sample_weight), each time in another order.
+
+    Files are opened for each read, and must keep their size: a pass over files of another size
+    raises ValueError. Several threads may read the same object, and it can be pickled.
 
     Parameters
     ----------
@@ -210,7 +219,7 @@ class RowBlocks:
         ImportError
             If pyarrow is not installed: ``pip install ffnn_fast[parquet]``.
         TypeError, ValueError
-            If columns are missing, or do not hold real numbers without null.
+            If columns are missing, or do not hold real numbers; nulls are found when they are read.
         """
         blocks = cls.__new__(cls)
         names = [target] if isinstance(target, str) else target
@@ -221,7 +230,7 @@ class RowBlocks:
         if not (sample_weight is None or isinstance(sample_weight, str)):
             raise TypeError(f"sample_weight must be the name of a column, got {sample_weight!r}")
         files = _files(paths, ".parquet", "paths must be")
-        rows = _ParquetRows(files, list(names), columns, sample_weight)
+        rows = ParquetRows(files, list(names), columns, sample_weight)
         blocks._set(rows, memory, shuffle, seed)
         return blocks
 
@@ -293,31 +302,12 @@ class RowBlocks:
         return blocks
 
 
-class _Part(NamedTuple):
-    """Rows of an array, or of a file from the byte `offset` on."""
-
-    array: Array | None
-    path: str
-    offset: int
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    def read(self, start: int, end: int) -> Array:
-        """Rows start..end-1, a new array."""
-        if self.array is not None:
-            return np.array(self.array[start:end])
-        count = int(np.prod(self.shape[1:]))
-        at = self.offset + start * count * self.dtype.itemsize
-        flat = np.fromfile(self.path, self.dtype, (end - start) * count, offset=at)
-        return flat.reshape(end - start, *self.shape[1:])
-
-
 class _Columns:
     """Rows, targets and weights, each in parts of their own, read as one part."""
 
     whole = False
 
-    def __init__(self, columns: dict[str, list[_Part]]) -> None:
+    def __init__(self, columns: dict[str, list[Part]]) -> None:
         starts = {
             name: np.cumsum([0, *(part.shape[0] for part in parts)]).tolist()
             for name, parts in columns.items()
@@ -337,7 +327,7 @@ class _Columns:
         return tuple(_read_across(parts, starts, start, end) for parts, starts in columns)
 
 
-def _read_across(parts: list[_Part], starts: list[int], start: int, end: int) -> Array:
+def _read_across(parts: list[Part], starts: list[int], start: int, end: int) -> Array:
     """Rows start..end-1 of the parts one after another."""
     found = []
     while start < end:
@@ -370,13 +360,13 @@ def _files(paths: Any, suffix: str, what: str) -> list[str]:
     return [os.fspath(path) for path in paths]
 
 
-def _parts(given: Any, name: str) -> list[_Part]:
+def _parts(given: Any, name: str) -> list[Part]:
     """The parts of X, y or the weights, which must fit one another."""
     check_unmasked(**{name: given})
     if isinstance(given, np.ndarray):
-        parts = [_Part(given, "", 0, given.dtype, given.shape)]
+        parts = [Part(given, "", 0, given.dtype, given.shape)]
     else:
-        parts = [_npy_part(path) for path in _files(given, ".npy", f"{name} must be an array,")]
+        parts = [npy_part(path) for path in _files(given, ".npy", f"{name} must be an array,")]
     for part in parts:
         where = f"{name}, {part.path!r}," if part.path else name
         if part.dtype.kind not in NUMBERS:
@@ -388,73 +378,3 @@ def _parts(given: Any, name: str) -> list[_Part]:
                 f"{where} must have rows of shape {parts[0].shape[1:]}, got {part.shape[1:]}"
             )
     return parts
-
-
-def _npy_part(path: str) -> _Part:
-    """The rows of a ``.npy`` file, of which only the header is read."""
-    with open(path, "rb") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0
-        if version != (1, 0):
-            read = np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-        if fortran and len(shape) > 1:
-            raise ValueError(f"{path!r} must be C-contiguous, got Fortran order; save it again")
-        return _Part(None, path, file.tell(), dtype, shape)
-
-
-class _ParquetRows:
-    """Columns of Parquet files, in row groups."""
-
-    whole = True
-
-    def __init__(
-        self,
-        paths: list[str],
-        target: list[str],
-        columns: Sequence[str] | None,
-        weight: str | None,
-    ) -> None:
-        try:
-            from pyarrow.parquet import ParquetFile
-        except ImportError as error:
-            raise ImportError(
-                "Parquet files need pyarrow; pip install 'ffnn_fast[parquet]'"
-            ) from error
-        self._files = [ParquetFile(path) for path in paths]
-        names = self._files[0].schema_arrow.names
-        self._target, self._weight = target, [] if weight is None else [weight]
-        self.weighted = weight is not None
-        others = {*target, *self._weight}
-        self._inputs = [n for n in names if n not in others] if columns is None else list(columns)
-        for path, file in zip(paths, self._files, strict=True):
-            missing = {*self._inputs, *others} - {*file.schema_arrow.names}
-            if missing:
-                raise ValueError(f"{path!r} has no columns {sorted(missing)}")
-        self._groups = [(file, i) for file in self._files for i in range(file.num_row_groups)]
-        self.lengths = [file.metadata.row_group(i).num_rows for file, i in self._groups]
-        self._starts = np.cumsum([0, *self.lengths]).tolist()
-        self.n_inputs = len(self._inputs)
-        self.width = self.n_inputs + len(target) + len(self._weight)
-
-    def read(self, start: int, end: int, *, inputs: bool = True) -> tuple[Array, ...]:
-        """A row group, which starts at row `start`; of its columns only those that are needed."""
-        file, i = self._groups[bisect_right(self._starts, start) - 1]
-        needed = [*(self._inputs if inputs else ()), *self._target, *self._weight]
-        table = file.read_row_group(i, columns=needed)
-        y = [self._column(table, name) for name in self._target]
-        targets = y[0] if len(y) == 1 else np.stack(y, axis=1)
-        found = targets, *(self._column(table, name) for name in self._weight)
-        if not inputs:
-            return found
-        return np.stack([self._column(table, name) for name in self._inputs], axis=1), *found
-
-    @staticmethod
-    def _column(table: Any, name: str) -> Array:
-        column = table.column(name)
-        if column.null_count:
-            raise ValueError(f"column {name!r} must have no null, got {column.null_count}")
-        values: Array = column.to_numpy()
-        if values.dtype.kind not in NUMBERS:
-            raise TypeError(f"column {name!r} must hold real numbers, got {column.type}")
-        return values

@@ -135,7 +135,9 @@ def failure(name):
     X, y = rows()
     size = SIZE
     if comm.rank == 1:
-        size = SIZE if name == "rows" else SIZE + 10
+        size = SIZE + 10 if name == "blocks" else SIZE
+        if name == "arrays":
+            network().fit(X, y, comm=comm)
         if name == "rows":
             X[1:] = np.nan
     data = RowBlocks(X, y, seed=0)

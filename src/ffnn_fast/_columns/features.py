@@ -236,7 +236,8 @@ def _category(name: str, values: Array, chosen: bool) -> Feature:
         return Feature(name, LEFT_OUT, f"{len(counts)} different texts in {known} rows")
     frequent = sorted(counts, key=lambda value: (-counts[value], value))[:MOST_LEVELS]
     rare = len(counts) - len(frequent)
-    note = f"{len(counts)} levels" + (f", the {rare} rarest taken together" if rare else "")
+    note = "1 level" if len(counts) == 1 else f"{len(counts)} levels"
+    note += f", the {rare} rarest taken together" if rare else ""
     return Feature(name, CATEGORY, note, levels=tuple(sorted(frequent)))
 
 

@@ -150,7 +150,7 @@ def _check_batch(blocks: RowBlocks, batch_size: int, ranks: Alone) -> None:
 def _check_ranks(blocks: RowBlocks, request: FitRequest, ranks: Ranks) -> None:
     """ValueError or RuntimeError for options that ranks on blocks do not share."""
     refuse_options(request)
-    check_weights(request, ranks)
+    check_weights(request, ranks, "RowBlocks")
     if ranks.options.reduction == "ordered":
         raise ValueError(
             "fit(RowBlocks, comm=...) does not take reduction='ordered': leave it out; another "

@@ -7,12 +7,13 @@ from itertools import accumulate
 
 import numpy as np
 
-from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
+from ffnn_fast._training.block_samples import samples_of
 from ffnn_fast._training.block_weights import BlockWeights, with_weights
 from ffnn_fast._training.epoch_rows import Part, Shuffle
 from ffnn_fast._training.ranks import ALONE, Alone
-from ffnn_fast.blocks import Block, RowBlocks, reading_ahead
+from ffnn_fast.blocks import Block, RowBlocks
 
 Array = np.ndarray
 
@@ -56,7 +57,7 @@ class BlockRows:
         rounds = _rounds(self._plan, ranks.size)
         begin, start, skipped = _position(rounds, first, batch_size)
         own = [of_all[ranks.rank] for of_all in rounds[begin:] if len(of_all) > ranks.rank]
-        reading = self._reading(own)
+        reading = samples_of(self._spec, own, self._weights)
         owners, kept = np.zeros(0, dtype=np.int64), self._no_rows
         try:
             for number in range(begin, len(rounds)):
@@ -74,19 +75,6 @@ class BlockRows:
                     start += n
                 kept, owners = samples.rows(np.arange(here, len(samples.X))), owners[n:]
                 del samples  # before the next block is converted
-        finally:
-            reading.close()
-
-    def _reading(self, blocks: list[Block]) -> Generator[Samples, None, None]:
-        """The samples of each block."""
-        spec, reading = self._spec, reading_ahead(blocks)
-        try:
-            for X, y, *weight in reading:
-                samples = as_samples(spec, X, y, prefix="block's ")
-                del X, y
-                samples = with_weights(spec, samples, self._weights, *weight)
-                yield samples
-                del samples  # before the next is read
         finally:
             reading.close()
 

@@ -55,13 +55,15 @@ def block_weights(
         return None
     counts: Counter[int] = Counter()
     sums: Counter[int] = Counter()
+    start = 0
     for block in blocks.plan(shuffle=False):
         y, *weight = block.read_targets()
-        n = block.n_rows
+        n, prefix = block.n_rows, f"rows from {start} on: "
+        start += n
         given = _checked(spec, weight[0], n, name) if weight else np.ones(n)
         of_rows = np.zeros(n, dtype=np.int64)
         if class_weight is not None:
-            of_rows = classes_of(spec, as_targets(y, spec, n))
+            of_rows = classes_of(spec, as_targets(y, spec, n, f"{prefix}y"))
         labels, where = np.unique(of_rows, return_inverse=True)
         for found, weights in ((counts, None), (sums, given)):
             of_block = np.bincount(where, weights)

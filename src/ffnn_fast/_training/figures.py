@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffnn_fast._model.predictions import metric_values
-from ffnn_fast._model.samples import Samples, as_samples
+from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast._training.block_weights import BlockWeights, with_weights
+from ffnn_fast._training.block_samples import samples_of
+from ffnn_fast._training.block_weights import BlockWeights
 from ffnn_fast._training.ranks import ALONE, Alone
-from ffnn_fast.blocks import RowBlocks, reading_ahead
+from ffnn_fast.blocks import RowBlocks
 from ffnn_fast.history import Record
 from ffnn_fast.metrics import Metric
 
@@ -28,9 +29,8 @@ class ValidationBlocks:
 
     def samples(self) -> Iterator[Samples]:
         """The rows of each block."""
-        for X, y, *weight in reading_ahead(self.blocks.plan(shuffle=False)):
-            samples = as_samples(self.spec, X, y, prefix="validation ")
-            yield with_weights(self.spec, samples, self.weights, *weight)
+        plan = self.blocks.plan(shuffle=False)
+        return samples_of(self.spec, plan, self.weights, "validation ")
 
 
 Validation = Samples | ValidationBlocks

@@ -113,7 +113,7 @@ def checked(
     ranks = as_ranks(request.comm)
     if isinstance(ranks, Ranks):
         refuse_options(request)
-        check_weights(request, ranks)
+        check_weights(request, ranks, "arrays")
         ranks.take_shares(len(samples.X))
     data = as_fit_data(bound.spec, samples, request, ranks)
     fit = checked_data(bound, net_rng, data, request)
@@ -138,11 +138,12 @@ def checked_data(
     return CheckedFit(data, options, rng, request.resume)
 
 
-def check_weights(request: FitRequest, ranks: Ranks) -> None:
-    """RuntimeError if not all ranks give weights, or other options of `Distributed`."""
+def check_weights(request: FitRequest, ranks: Ranks, rows: str) -> None:
+    """RuntimeError if ranks differ in the kind of rows, weights or options of `Distributed`."""
     options = ranks.options
     ranks.check_same(
         {
+            "kind of X": rows,
             "sample_weight": "None" if request.sample_weight is None else "given",
             "class_weight": request.class_weight,
             "reduction": (options.reduction, options.parts, options.accumulate),

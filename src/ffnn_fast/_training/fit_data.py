@@ -199,5 +199,8 @@ def classes_of(spec: NetworkSpec, Y: Array) -> Array:
 
 def as_triple(given: Any) -> tuple[Any, Any, Any]:
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-        raise TypeError("validation_data must be (X, y) or (X, y, sample_weight)")
+        raise TypeError(
+            "validation_data must be (X, y) or (X, y, sample_weight); a fit on RowBlocks also "
+            f"takes RowBlocks; got {type(given).__name__}"
+        )
     return given[0], given[1], given[2] if len(given) == 3 else None

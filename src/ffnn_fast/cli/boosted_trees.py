@@ -160,8 +160,11 @@ class BoostedTrees:
             and min(self._codes, default=0) >= 0
             and max(self._codes, default=0) < MOST_CATEGORIES
             and set(self.known) <= set(range(d))
+            and set(self.feature[split & (self.place >= 0)].tolist()) <= set(self.known)
+            and all(0 <= code < MOST_CATEGORIES for one in self.known.values() for code in one)
             and (len(labels) > 0) == (self.n_classes > 0)
             and ((labels >= 0) & (labels < self.n_classes)).all()
+            and len(labels) == len(set(self.classes)) != 1
         )
 
 

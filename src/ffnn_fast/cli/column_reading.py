@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn_fast._columns.dates import dates_of
+from ffnn_fast._columns.dates import ISO, dates_of
 from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.output import CommandError
 from ffnn_fast.cli.table import NumberStyle, Table, is_respelled
@@ -58,7 +58,7 @@ class ColumnReading:
         Raises
         ------
         CommandError
-            If a cell is no number, or no date of the format.
+            If a cell is no number, or no date of the format, and not all dates are of ISO 8601.
         """
         words = (*missing, *self.words)
         if self.kind == NUMBER:
@@ -69,6 +69,11 @@ class ColumnReading:
         if self.kind == TEXT:
             return texts
         times, bad = dates_of(texts, self.format)
+        if bad.any() and self.format != ISO:
+            of_iso, other_bad = dates_of(texts, ISO)
+            if not other_bad.any():
+                table.note(place, f"dates as {ISO}; those of the training are as {self.format}")
+                return of_iso
         if bad.any():
             row = int(np.argmax(bad))
             raise CommandError(

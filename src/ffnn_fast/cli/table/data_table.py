@@ -197,6 +197,8 @@ class Table:
         """
         cells, missing = self._column(name), self.missing(name, words)
         if not isinstance(cells, CodedTexts):
+            if not missing.all():
+                self._note_affix(name, style, PLAIN)
             found = np.where(missing, np.nan, cells) if missing.any() else cells.view()
             found.flags.writeable = False  # the table's own
             return found, ~missing & ~np.isfinite(found)
@@ -204,7 +206,9 @@ class Table:
         meant = [truth(text) for text in levels] if truths and cells.values is None else [None]
         by_text = dict(zip(levels, meant, strict=False))
         if not levels or None in meant:
-            style = self._style_of(cells, levels, used, style)
+            given, style = style, self._style_of(cells, levels, used, style)
+            if not missing.all():
+                self._note_affix(name, given, style)
             self._styles[name] = style
             by_text = dict(zip(levels, style.values(levels).tolist(), strict=True))
         else:
@@ -296,6 +300,20 @@ class Table:
                 shown.add(".")
         shown.discard("")
         return shown.pop() if len(shown) == 1 else ""
+
+    def note(self, name: str, text: str) -> None:
+        """Add a note about how column `name` was read."""
+        self._spelling_notes[name] = text
+
+    def _note_affix(self, name: str, given: NumberStyle | None, found: NumberStyle) -> None:
+        """Note numbers without the percent sign, currency or unit of the training, or another."""
+        if given is not None and given.affix and given.affix != found.affix:
+            have = f"{found.affix!r}, not" if found.affix else "no"
+            self.note(
+                name,
+                f"the numbers have {have} {given.affix!r}, as those of the training have; they are "
+                "taken as if they had",
+            )
 
     def _style_note(self, name: str, style: NumberStyle) -> str:
         """What was read in which style, with an example."""

@@ -28,6 +28,7 @@ ARFF = re.compile(rb"(\s*%[^\n]*\n|\s*\n)*\s*@relation\b", re.I)
 JSON = re.compile(rb"\s*(\{\s*(\"|\}|$)|\[\s*([\[{\"\d\]-]|$))")
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 WORKBOOK = "xl/workbook.xml"  # an entry of a zip file that is an Excel file
+TABLE = re.compile(r"\.(csv|tsv|tab|data|xlsx|parquet|jsonl?|arff)(\.(gz|bz2|xz))?$", re.I)
 NAMED_ZIPS = {  # an entry that a zip file of this format has
     "word/document.xml": "a Word document",
     "ppt/presentation.xml": "a presentation",
@@ -122,6 +123,9 @@ def _read_zip(source: Source, conventions: Conventions) -> Table:
                     raise CommandError(f"{source.name} is {kind}; a table is needed")
             if not entries or any(name.endswith(".npy") for name in entries):
                 return _typed("npz", read_npz, source, conventions)
+            tables = [name for name in entries if TABLE.search(name)]
+            if len(tables) == 1:
+                entries = tables
             if len(entries) > 1:
                 raise CommandError(
                     f"{source.name} holds {len(entries)} files, of which one table must be "

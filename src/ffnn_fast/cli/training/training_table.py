@@ -168,10 +168,15 @@ def _examined(table: Table, options: TrainOptions) -> tuple[dict[str, Target], l
     kept = found("use", columns.use)
     weights = found("weights", [columns.weights] if columns.weights else [])
     groups = found("group_column", filter(None, [options.split.group_column]))
+    times = found("time_column", filter(None, [options.split.time_column]))
     targets = found("target", options.target)
     problems += _repeated(targets)
+    given = {"drop": dropped, "group_column": groups, "time_column": times}
     problems += [
-        f"--drop names the target {name!r}" for name in dict.fromkeys(targets) if name in dropped
+        f"{flag(option)} names the target {name!r}"
+        for name in dict.fromkeys(targets)
+        for option, names in given.items()
+        if name in names
     ]
     found_targets: dict[str, Target] = {}
     for name in dict.fromkeys(targets):

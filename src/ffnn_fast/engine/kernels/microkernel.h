@@ -53,10 +53,16 @@
 /* Inner indices at a time: a strip of MK_ROWS x MK_DEPTH weights stays in L1 for all panels. */
 #define MK_DEPTH 256
 
-/* A strip is copied (no two rows on one cache set, no page per row) when W is so large that its
- * strides hurt and so many panels use the strip that the copy is cheap. */
-#define MK_COPY_BYTES (1 << 19)
+/* A strip of a large W is copied where so many panels use it that the copy is cheap: rows of W where
+ * they all lie on one cache set; rows of W^T, each from a page of its own, where a row of W is a
+ * few tiles only (32-byte vectors), or W far exceeds the caches. */
 #define MK_COPY_PANELS 3
+#define MK_COPY_BYTES (1 << 19)
+#define MK_COPY_TURNED (MK_BYTES == 64 ? 1 << 22 : 1 << 19)
+#define MK_PAGE 4096
+
+/* Bytes of the dA of a tile of dW from which on it is fetched ahead: half of L1. */
+#define MK_FAR (1 << 14)
 
 /* Inputs of a layer whose weight gradient has its vectors along the units. */
 #define MK_NARROW 4

@@ -1,87 +1,4 @@
-/* Batches of samples in panels: layout, products and gradients. Part of microkernel.h. */
-
-/* ---- Layout ---- */
-
-/* Samples in a panel. */
-MK_INLINE ptrdiff_t fn(samples)(void) { return S; }
-
-/* Numbers from panel to panel; spare rows keep equal rows of many panels off one cache set. */
-MK_INLINE ptrdiff_t fn(panel_size)(ptrdiff_t width)
-{
-    return ((width + LANES - 1) / LANES + 1) * LANES * S;
-}
-
-/* Numbers in the blocks of N samples. */
-MK_INLINE ptrdiff_t fn(blocks_size)(ptrdiff_t width, ptrdiff_t N)
-{
-    return (width + S - 1) / S * S * N;
-}
-
-/* Samples r.., features i.. of the blocks := the rows of x. */
-MK_INLINE void fn(put)(const vec x[LANES], ptrdiff_t r, ptrdiff_t i, real *blocks, ptrdiff_t N)
-{
-    real *p = blocks + i / S * S * N + r * S + i % S;
-    MK_UNROLL for (int l = 0; l < LANES; l++) *(vec *)(p + l * S) = x[l];
-}
-
-/* The panel H (width, S) := rows order[0..n) of X (NULL: rows 0..n), ldx apart, n <= S, and zeros;
- * `blocks` (NULL: not wanted) := the same as S rows of blocks of N samples. */
-static inline void fn(gather)(ptrdiff_t n, ptrdiff_t width, const real *X, ptrdiff_t ldx,
-                              const int64_t *order, real *H, real *blocks, ptrdiff_t N)
-{
-    for (int half = 0; half < S; half += LANES) {
-        const real *row[LANES] = {NULL};
-        const ptrdiff_t rows = n - half < LANES ? n - half : LANES;
-        /* Two loops: a vector of one would load from NULL under a mask, which takes 200 cycles. */
-        if (order)
-            for (ptrdiff_t r = 0; r < rows; r++) row[r] = X + order[half + r] * ldx;
-        else
-            for (ptrdiff_t r = 0; r < rows; r++) row[r] = X + (half + r) * ldx;
-        for (ptrdiff_t i = 0; i < width; i += LANES) {
-            vec x[LANES];
-            if (n - half >= LANES && width - i >= LANES) {
-                MK_UNROLL for (int r = 0; r < LANES; r++) __builtin_prefetch(row[r] + i + S);
-                MK_UNROLL for (int r = 0; r < LANES; r++) x[r] = vfn(load)(row[r] + i);
-            } else
-                MK_UNROLL for (int r = 0; r < LANES; r++)
-                    x[r] = row[r] ? vfn(load_some)(row[r] + i, width - i) : (vec){0};
-            if (blocks) fn(put)(x, half, i, blocks, N);
-            vfn(transpose)(x);
-            MK_UNROLL for (int r = 0; r < LANES; r++) *(vec *)(H + (i + r) * S + half) = x[r];
-        }
-    }
-}
-
-/* x := features i.. of samples half.. of the panel H, a sample per row */
-MK_INLINE void fn(take)(const real *H, ptrdiff_t i, int half, vec x[LANES])
-{
-    MK_UNROLL for (int r = 0; r < LANES; r++) x[r] = *(const vec *)(H + (i + r) * S + half);
-    vfn(transpose)(x);
-}
-
-/* `blocks` := the n <= S samples of the panel H as S rows of blocks of N samples */
-static inline void fn(to_blocks)(ptrdiff_t n, ptrdiff_t width, const real *H, real *blocks,
-                                 ptrdiff_t N)
-{
-    for (ptrdiff_t i = 0; i < width; i += LANES)
-        for (int half = 0; half < n; half += LANES) {
-            vec x[LANES];
-            fn(take)(H, i, half, x);
-            fn(put)(x, half, i, blocks, N);
-        }
-}
-
-/* Y (n, width), rows ldy apart := the n <= S samples of the panel H */
-static inline void fn(to_rows)(ptrdiff_t n, ptrdiff_t width, const real *H, real *Y, ptrdiff_t ldy)
-{
-    for (ptrdiff_t i = 0; i < width; i += LANES)
-        for (int half = 0; half < n; half += LANES) {
-            vec x[LANES];
-            fn(take)(H, i, half, x);
-            MK_UNROLL for (int r = 0; r < LANES; r++)
-                if (half + r < n) vfn(store_some)(Y + (half + r) * ldy + i, x[r], width - i);
-        }
-}
+/* Batches of samples in panels: products and gradients. Part of microkernel.h. */
 
 /* ---- Tiles of M <= MK_ROWS rows and V <= 2 vectors; M, V and `turned` are constants ---- */
 
@@ -163,6 +80,33 @@ MK_INLINE void fn(combine_tile)(const int M, const int V, real alpha, vec acc[MK
         }
 }
 
+/* combine_tile for `cols` < V vectors; acc is overwritten */
+#if WIDTH == 64
+MK_APART void fn(combine_part)(int M, int V, real alpha, vec acc[MK_ROWS][2], real beta,
+                               const real *D, real *C, ptrdiff_t ld, ptrdiff_t cols)
+{
+    const ptrdiff_t at = (V - 1) * LANES, rest = cols - at;
+    if (V == 2)
+        for (int m = 0; m < M; m++)
+            fn(combine)(LANES, alpha, acc[m][0], beta, D + m * ld, C + m * ld);
+    /* All loads come first: one beside a masked store waits until that has reached L1. */
+    for (int m = 0; m < M; m++) {
+        vec x = alpha * acc[m][V - 1];
+        MK_ROUND(x);
+        acc[m][V - 1] = beta != 0 ? x + beta * vfn(load_part)(D + m * ld + at, rest) : x;
+    }
+    for (int m = 0; m < M; m++) vfn(store_part)(C + m * ld + at, acc[m][V - 1], rest);
+}
+#else
+MK_INLINE void fn(combine_part)(const int M, const int V, real alpha, vec acc[MK_ROWS][2],
+                                real beta, const real *D, real *C, ptrdiff_t ld, ptrdiff_t cols)
+{
+    for (int m = 0; m < M; m++, C += ld, D += ld)
+        for (int v = 0; v < V; v++)
+            fn(combine)(cols - v * LANES, alpha, acc[m][v], beta, D + v * LANES, C + v * LANES);
+}
+#endif
+
 /* C (M, cols), rows ld apart := alpha dA^T H + beta D
  * dA: M rows of the panels of n samples, dA_size apart; B (n, S): one block of H */
 MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const real *dA,
@@ -172,8 +116,13 @@ MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const re
     vec acc[MK_ROWS][2], part[MK_ROWS][2];
     MK_UNROLL for (int m = 0; m < M; m++) acc[m][0] = acc[m][1] = (vec){0};
     if (n > S) fn(fetch)(M, V, C, ld);
-    for (; n > 0; n -= S, dA += dA_size, B += S * S)
+    const int far = n * M * (ptrdiff_t)sizeof(real) > MK_FAR;
+    for (; n > 0; n -= S, dA += dA_size, B += S * S) {
+        if (far)
+            for (const real *a = dA + dA_size, *end = a + M * S; a < end; a += LANES)
+                __builtin_prefetch(a);
         fn(accumulate)(M, V, n < S ? n : S, dA, S, 1, B, acc);
+    }
     if (cols >= V * LANES) {
         if (beta != 0) fn(combine_tile)(M, V, alpha, acc, beta, D, C, ld);
         else fn(combine_tile)(M, V, alpha, acc, 0, D, C, ld);
@@ -181,9 +130,69 @@ MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const re
     }
     MK_UNROLL for (int m = 0; m < M; m++)
         MK_UNROLL for (int v = 0; v < V; v++) part[m][v] = acc[m][v];
-    for (int m = 0; m < M; m++, C += ld, D += ld)
-        for (int v = 0; v < V; v++)
-            fn(combine)(cols - v * LANES, alpha, part[m][v], beta, D + v * LANES, C + v * LANES);
+    fn(combine_part)(M, V, alpha, part, beta, D, C, ld, cols);
+}
+
+/* ---- Tiles of MK_ROWS rows and half a vector, for samples or columns that fill no more of the last
+ * one. Where a whole vector takes two cycles of such a unit, as on Zen 4, they cost half of it. ---- */
+
+typedef real fn(half) __attribute__((vector_size(WIDTH / 2)));
+
+/* Of n samples or columns, those at the end that half a vector takes */
+MK_INLINE ptrdiff_t fn(half_rest)(ptrdiff_t n, ptrdiff_t rows)
+{
+    return WIDTH == 64 && rows >= MK_ROWS && n % LANES <= LANES / 2 ? n % LANES : 0;
+}
+
+/* acc[m, :] += sum_k a[m ra + k ca] B[k, :], as above */
+MK_INLINE void fn(accumulate_half)(ptrdiff_t K, const real *a, ptrdiff_t ra, ptrdiff_t ca,
+                                   const real *B, fn(half) acc[MK_ROWS])
+{
+    for (ptrdiff_t k = 0; k < K; k++, a += ca, B += S) {
+        const fn(half) b = *(const fn(half) *)B;
+        MK_UNROLL for (int m = 0; m < MK_ROWS; m++) acc[m] += a[m * ra] * b;
+    }
+}
+
+/* C (rows, half a vector) := b + A B, or C + A B if `more`; A (rows, K) by strides, rows >= MK_ROWS
+ * The last tile begins where it ends with the rows; `done` of its rows are those of the one before. */
+MK_APART void fn(product_half)(ptrdiff_t rows, ptrdiff_t K, const real *A, ptrdiff_t ra,
+                               ptrdiff_t ca, const real *B, const real *b, int more, real *C)
+{
+    for (ptrdiff_t r = 0, done = 0; r < rows; r += MK_ROWS) {
+        fn(half) acc[MK_ROWS];
+        if (rows - r < MK_ROWS) done = MK_ROWS - (rows - r), r -= done;
+        MK_UNROLL for (int m = 0; m < MK_ROWS; m++)
+            acc[m] = (b && !more ? b[r + m] : 0) - (fn(half)){0};
+        fn(accumulate_half)(K, A + r * ra, ra, ca, B, acc);
+        MK_UNROLL for (int m = 0; m < MK_ROWS; m++)
+            if (m >= done) {
+                fn(half) *c = (fn(half) *)(C + (r + m) * S);
+                *c = more ? *c + acc[m] : acc[m];
+            }
+    }
+}
+
+/* gradient_tile for all rows >= MK_ROWS and the `cols` that half a vector takes */
+MK_APART void fn(gradient_half)(ptrdiff_t n, ptrdiff_t rows, const real *dA, ptrdiff_t dA_size,
+                                const real *B, real alpha, real beta, const real *D, real *C,
+                                ptrdiff_t ld, ptrdiff_t cols)
+{
+    vec part[MK_ROWS][2];
+    MK_UNROLL for (int m = 0; m < MK_ROWS; m++) part[m][0] = (vec){0};
+    for (ptrdiff_t r = 0, done = 0; r < rows; r += MK_ROWS) {
+        fn(half) acc[MK_ROWS];
+        const real *h = B;
+        if (rows - r < MK_ROWS) done = MK_ROWS - (rows - r), r -= done;
+        const real *a = dA + r * S;
+        MK_UNROLL for (int m = 0; m < MK_ROWS; m++) acc[m] = (fn(half)){0};
+        if (n > S) fn(fetch)(MK_ROWS, 1, C + r * ld, ld);
+        for (ptrdiff_t left = n; left > 0; left -= S, a += dA_size, h += S * S)
+            fn(accumulate_half)(left < S ? left : S, a, S, 1, h, acc);
+        MK_UNROLL for (int m = 0; m < MK_ROWS; m++) *(fn(half) *)part[m] = acc[m];
+        fn(combine_part)((int)(MK_ROWS - done), 1, alpha, part + done, beta, D + (r + done) * ld,
+                         C + (r + done) * ld, ld, cols);
+    }
 }
 
 /* ---- Products ---- */
@@ -194,14 +203,21 @@ MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
 {
     const ptrdiff_t ldw = turned ? rows : inner, bytes = rows * inner * (ptrdiff_t)sizeof(real);
     const ptrdiff_t B_size = fn(panel_size)(inner), C_size = fn(panel_size)(rows);
-    const int copy = n > (MK_COPY_PANELS - 1) * S && bytes >= MK_COPY_BYTES;
+    const ptrdiff_t rest = fn(half_rest)(n, rows), last = n / S, lane = n % S - rest;
+    const int hurts = turned ? bytes >= MK_COPY_TURNED
+                             : bytes >= MK_COPY_BYTES && ldw * sizeof(real) % MK_PAGE == 0;
+    const int copy = n > (MK_COPY_PANELS - 1) * S && hurts;
     for (ptrdiff_t k = 0; k < inner; k += MK_DEPTH) {
         const ptrdiff_t K = inner - k < MK_DEPTH ? inner - k : MK_DEPTH;
-        MK_FOR_TILES(r, m, rows) {
+        if (n > rest) MK_FOR_TILES(r, m, rows) {
             const real *w = W + (turned ? k * ldw + r : r * ldw + k);
-            MK_TILE(m, fn(product_strip), turned, n, K, w, ldw, copy, B + k * S, B_size,
+            MK_TILE(m, fn(product_strip), turned, n - rest, K, w, ldw, copy, B + k * S, B_size,
                     b ? b + r : NULL, k > 0, C + r * S, C_size);
         }
+        if (rest)
+            fn(product_half)(rows, K, W + k * (turned ? ldw : 1), turned ? 1 : ldw,
+                             turned ? ldw : 1, B + last * B_size + k * S + lane, b, k > 0,
+                             C + last * C_size + lane);
     }
 }
 
@@ -261,16 +277,20 @@ static inline void fn(weight_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t ou
         switch (in) { MK_CALL(1) MK_CALL(2) MK_CALL(3) MK_CALL(4) }
 #undef MK_CALL
     }
-    for (ptrdiff_t i = 0; i < in; i += S)
-        MK_FOR_TILES(r, m, rows) {
+    for (ptrdiff_t i = 0; i < in; i += S) {
+        const ptrdiff_t rest = in - i < S ? fn(half_rest)(in - i, rows) : 0, cols = in - i - rest;
+        if (rest)
+            fn(gradient_half)(n, rows, dA, size, blocks + i * N + cols, alpha, beta, D + i + cols,
+                              C + i + cols, ld, rest);
+        if (cols > 0) MK_FOR_TILES(r, m, rows) {
             const real *a = dA + r * S, *B = blocks + i * N, *d = D + r * ld + i;
             real *c = C + r * ld + i;
-            const ptrdiff_t cols = in - i;
             if (cols > LANES)
                 MK_TILE(m, fn(gradient_tile), 2, n, a, size, B, alpha, beta, d, c, ld, cols);
             else
                 MK_TILE(m, fn(gradient_tile), 1, n, a, size, B, alpha, beta, d, c, ld, cols);
         }
+    }
 }
 
 /* c := alpha sum over n samples of dA + beta d, `rows` rows, dA and d as in weight_gradient */

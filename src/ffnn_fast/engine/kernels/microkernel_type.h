@@ -1,6 +1,7 @@
 /* All of microkernel.h for one type: `real`, named TYPE, UNIT of them in 16 bytes. */
 #define WIDTH MK_BYTES
 #include "microkernel_vectors.h"
+#include "microkernel_layout.h"
 #include "microkernel_panels.h"
 #include "microkernel_rows.h"
 #include "microkernel_sparse.h"

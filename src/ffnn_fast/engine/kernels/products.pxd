@@ -17,6 +17,10 @@ cdef extern from "kernels/microkernel.h" nogil:
     void mk_to_blocks_f32(ptrdiff_t n, ptrdiff_t width, const float* H, float* blocks, ptrdiff_t N)
     void mk_to_blocks_f64(ptrdiff_t n, ptrdiff_t width, const double* H, double* blocks,
                           ptrdiff_t N)
+    void mk_pack_f32(ptrdiff_t rows, ptrdiff_t n, const float* H, float* packed)
+    void mk_pack_f64(ptrdiff_t rows, ptrdiff_t n, const double* H, double* packed)
+    void mk_unpack_f32(ptrdiff_t rows, ptrdiff_t n, const float* packed, float* H)
+    void mk_unpack_f64(ptrdiff_t rows, ptrdiff_t n, const double* packed, double* H)
     void mk_to_rows_f32(ptrdiff_t n, ptrdiff_t width, const float* H, float* Y, ptrdiff_t ldy)
     void mk_to_rows_f64(ptrdiff_t n, ptrdiff_t width, const double* H, double* Y, ptrdiff_t ldy)
     void mk_forward_f32(ptrdiff_t n, ptrdiff_t o, ptrdiff_t i, const float* W, const float* b,
@@ -154,6 +158,26 @@ cdef inline void panel_to_blocks(
         mk_to_blocks_f32(n, width, H, blocks, N)
     else:
         mk_to_blocks_f64(n, width, H, blocks, N)
+
+
+cdef inline void pack_panel(
+    Py_ssize_t rows, Py_ssize_t n, const floating* H, floating* packed
+) noexcept nogil:
+    """packed (rows, n) := the first n samples of these rows of a panel; n is a multiple of S / 4"""
+    if floating is float:
+        mk_pack_f32(rows, n, H, packed)
+    else:
+        mk_pack_f64(rows, n, H, packed)
+
+
+cdef inline void unpack_panel(
+    Py_ssize_t rows, Py_ssize_t n, const floating* packed, floating* H
+) noexcept nogil:
+    """The reverse of pack_panel"""
+    if floating is float:
+        mk_unpack_f32(rows, n, packed, H)
+    else:
+        mk_unpack_f64(rows, n, packed, H)
 
 
 cdef inline void panel_to_rows(

@@ -17,15 +17,14 @@ from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, gather_panel, panel_to_blocks, panel_to_rows, panels_backward, panels_forward,
 )
-from ffnn_fast.engine.passes.activation_loops cimport (
-    activate_any, apply_any_derivative, multiply, value_and_slope,
-)
+from ffnn_fast.engine.passes.activation_loops cimport apply_any_derivative, multiply
 from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
 from ffnn_fast.engine.passes.dropout_masks cimport drop_panel
 from ffnn_fast.engine.passes.input_block cimport (
     clear_lanes, columns_size, d_panel, dh0_panel, expand_panel, extras_size, gather_columns,
     parts_panel, spare_size, x_panel,
 )
+from ffnn_fast.engine.passes.panel_activation cimport activate_samples
 from ffnn_fast.engine.passes.panel_losses cimport activate_output_panel, losses_panel
 from ffnn_fast.engine.passes.parametric cimport (
     activate_parametric, activate_parametric_panel, alpha_part,
@@ -133,17 +132,14 @@ cdef inline Py_ssize_t columns_at(const plan_t* plan, Py_ssize_t count) noexcept
 
 
 cdef inline void activate_panel(
-    const plan_t* plan, const step_t* step, Py_ssize_t k, Py_ssize_t first, floating* a,
-    floating* h,
+    const plan_t* plan, const step_t* step, Py_ssize_t k, Py_ssize_t first, Py_ssize_t n,
+    floating* a, floating* h,
 ) noexcept nogil:
-    """h := g(a) with the mask, for the rows first.. of the batch
+    """h := g(a) with the mask, for the n rows first.. of the batch
 
     Where h has a place of its own, a := g'(a) with the mask.
     """
-    if h == a:
-        activate_any(plan.g[k], a, plan.n[k] * plan.S)
-    else:
-        value_and_slope(plan.g[k], a, h, plan.n[k] * plan.S)
+    activate_samples(plan.g[k], plan.n[k], plan.S, n, a, h)
     if drops(plan, step, k):
         drop_panel(plan, step, k, first, h, NULL if h == a else a)
 
@@ -246,7 +242,7 @@ cdef inline void forward_panels(
             z = input_panel_above(plan, step, work, count, k, p)
             a = h_panel(plan, work, count, k, p)
             if not rare(plan.parametric):
-                activate_panel(plan, step, k, batch.first + p * S, a, z)
+                activate_panel(plan, step, k, batch.first + p * S, min(S, n - p * S), a, z)
             elif step.train:
                 activate_parametric_panel(
                     plan, step, params, k, batch.first + p * S, a, z,

@@ -15,7 +15,7 @@ from ffnn_fast.engine.passes.logit_losses cimport smoothed, times
 from ffnn_fast.engine.passes.row_losses cimport loss_of_output, loss_slope
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
-    LOGISTIC, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, head_t, plan_t,
+    IDENTITY, LOGISTIC, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, head_t, plan_t,
 )
 
 cdef struct sample_targets_t:  # the targets of the samples of a panel
@@ -120,6 +120,10 @@ cdef inline void add_output(
     cdef floating p[MAX_S]
     if head.canonical and (head.loss == BINARY_CROSS_ENTROPY or head.loss == POISSON):
         losses_from_logits(head, z, y, loss)
+        for s in range(S):
+            z[s] = w[s] * z[s]
+    elif head.output == IDENTITY:  # p = a, and its slope is 1
+        losses_of_output(head, j, z, y, n, loss)
         for s in range(S):
             z[s] = w[s] * z[s]
     else:
