@@ -103,7 +103,7 @@ def test_divergence_is_found_at_the_same_step(rate, data, together):
         {"diagnostics": True},
         {"max_time": 100.0},
     ],
-    ids=str,
+    ids=lambda options: next(iter(options)),
 )
 def test_what_observes_epochs_has_them_one_by_one(options, data, together):
     fitted(data, False, **options)
