@@ -21,8 +21,7 @@ Array = np.ndarray
 MOST_WEIGHT = 1e100  # of an output
 FEW = 32  # elements, whose sum takes Python less time than one call of NumPy
 SMALL = 4096  # elements; below, the fewest NumPy calls count, above, the fewest passes
-BLOCK = 1 << 21  # elements that are converted between two checks of signals
-CACHED = 1 << 15  # elements that stay in the second-level cache while they are checked
+BLOCK = 1 << 21  # elements that are converted or checked between two checks of signals
 MAX_LABEL = 2**31  # beyond every class
 SIMPLEX_TOLERANCE = 1e-4  # |Σ_c y_c − 1| that still counts as a distribution in float32
 
@@ -243,10 +242,14 @@ def all_finite(array: Array) -> bool:
         return bool(np.count_nonzero(np.isfinite(array)) == array.size)  # `all` takes 1 µs more
     flat = array.reshape(-1)
     return all(
-        math.isfinite(extreme.reduce(block))  # NaN if an entry is
-        for block in (flat[start : start + CACHED] for start in range(0, flat.size, CACHED))
-        for extreme in (np.minimum, np.maximum)
+        ignoring("over invalid", _has_finite_sum, block) or bool(np.isfinite(block).all())
+        for block in (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))
     )
+
+
+def _has_finite_sum(block: Array) -> bool:
+    """A finite sum proves that all entries are finite; einsum is three times as fast as sum."""
+    return bool(np.isfinite(np.einsum("i->", block)))
 
 
 def _converted(array: Array, dtype: str | None) -> Array:
