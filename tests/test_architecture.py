@@ -72,7 +72,7 @@ MAX_CODE_LINES = 310
 LONGER = {
     "bound_network.py": 330,  # one class, with a method for each function of a backend
     "network.py": 460,  # one class, whose methods convert their arguments and delegate
-    "engine.pyx": 810,  # what Python calls is in one module, and modules of Cython have no parts
+    "engine.pyx": 815,  # what Python calls is in one module, and modules of Cython have no parts
 }
 HEAVY = {"scipy", *OWNERS}
 

@@ -10,6 +10,8 @@ from ffnn_fast import DivergedWarning, Network
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._training import loop
 from ffnn_fast.callbacks import Callback
+from ffnn_fast.engine import isa
+from ffnn_fast.optimizers import Adam, StepRule
 
 TIMES = ("seconds", "samples_per_second")
 OPTIONS = {
@@ -74,6 +76,44 @@ def test_sparse_rows(data, together):
     assert together == [6]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_epochs_of_one_call_are_those_of_calls_one_after_another(data, dtype):
+    nets = [Network([4, 9, 3], seed=0, dtype=dtype, dropout=0.2) for _ in range(3)]
+    other = Network([4, 9, 3], seed=0, dtype=dtype, dropout=0.2, engine="reference")
+    X, y = data[0].astype(dtype), data[1]
+    rule = StepRule(Adam(), seed=5, clip_norm=0.5)
+    orders = np.stack([np.random.default_rng(e).permutation(90)[:50] for e in range(3)])
+    hyper = np.array([rule.optimizer.hyper])
+    found = []
+    for net in (nets[0], other):
+        bound, losses = net._bound, np.empty(3)
+        state = np.zeros((rule.slots, len(net.params)), dtype)
+        work = bound.take_workspace(16)
+        fixed = (bound.plan, net.params, X, y, None)
+        last = bound.backend.train_epoch(
+            *fixed, orders.reshape(-1), 16, rule, hyper, state, 4, work, losses
+        )
+        assert last == losses[-1]
+        found.append((losses, net.params.copy()))
+    bound, state = nets[1]._bound, np.zeros((rule.slots, len(nets[1].params)), dtype)
+    work = bound.take_workspace(16)
+    single = [
+        bound.backend.train_epoch(
+            bound.plan, nets[1].params, X, y, None, order, 16, rule, hyper, state, 4 + 4 * e, work
+        )
+        for e, order in enumerate(orders)
+    ]
+    np.testing.assert_array_equal(found[0][0], single)
+    np.testing.assert_array_equal(found[0][1], nets[1].params)
+    rtol = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=rtol)
+    with pytest.raises(ValueError, match="losses"):
+        bound.backend.train_epoch(
+            bound.plan, nets[2].params, X, y, None, orders.reshape(-1), 16, rule, hyper, state, 0,
+            work, np.empty(7),
+        )  # fmt: skip
+
+
 def test_a_chunk_bounds_the_epochs_together(data, together, monkeypatch):
     whole = fitted(data, True, epochs=7)
     monkeypatch.setattr(BoundNetwork, "steps_in", lambda *_: 3 * 6 + 5)
@@ -112,14 +152,13 @@ def test_what_observes_epochs_has_them_one_by_one(options, data, together):
 
 def test_an_interrupt_ends_the_fit_after_the_epochs_at_hand(data, together, monkeypatch):
     whole = fitted(data, True)
-    train = BoundNetwork.train
+    train = isa.engine.train_epoch
 
-    def interrupted(self, samples, order, batch_size, rule, hyper, state, t, *args):
-        if t == 12:
-            signal.raise_signal(signal.SIGINT)
-        return train(self, samples, order, batch_size, rule, hyper, state, t, *args)
+    def interrupted(*args):
+        signal.raise_signal(signal.SIGINT)
+        return train(*args)
 
-    monkeypatch.setattr(BoundNetwork, "train", interrupted)
+    monkeypatch.setattr(isa.engine, "train_epoch", interrupted)
     net, records, stopped, _ = fitted(data, False, on_interrupt="return")
     assert stopped == "interrupted"
     assert records == whole[1]

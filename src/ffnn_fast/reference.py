@@ -303,8 +303,9 @@ def moving_entries(plan: Plan, rule: StepRule) -> slice | Array:
 
 
 def shuffle(rng: np.random.Generator, rows: Array) -> None:
-    """``rng.shuffle(rows)``, rows (n,) int64: the same draws and order."""
-    rng.shuffle(rows)
+    """``rng.shuffle`` of each row of `rows` (E, n) int64: the same draws and orders."""
+    for row in rows:
+        rng.shuffle(row)
 
 
 def train_epoch(
@@ -320,12 +321,21 @@ def train_epoch(
     state: Array,
     t: int,
     work: Array | None,
+    losses: Array | None = None,
 ) -> float:
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
     `hyper` is (1, H), for all steps, or (steps, H). A further column is the dropout rate of every
     layer that has one. The mean is over samples, so a short last batch counts by its size.
+    With `losses` (E,), `order` holds the dense rows of E epochs, one after another; their mean
+    losses are written there.
     """
+    if losses is not None:
+        fixed = (plan, params, X, Y, sample_weight)
+        for e, rows in enumerate(order.reshape(len(losses), -1)):
+            losses[e] = train_epoch(*fixed, rows, batch_size, rule, hyper, state, t, work)
+            t += -(-len(rows) // batch_size)
+        return float(losses[-1])
     grad = np.empty_like(params)
     total, H = 0.0, len(rule.optimizer.hyper)
     for step, start in enumerate(range(0, len(order), batch_size)):

@@ -12,7 +12,7 @@ from ffnn_fast._runtime.interrupts import in_background
 from ffnn_fast._training.ranks import ALONE, Alone
 
 Array = np.ndarray
-Shuffle = Callable[[np.random.Generator, Array], None]  # changes the array in place
+Shuffle = Callable[[np.random.Generator, Array], None]  # of the rows of an array, in place
 MANY_ROWS = 1_000_000  # whose permutation takes some 10 ms
 
 
@@ -62,14 +62,17 @@ class RowsInMemory:
 
     def draw(self, rng: np.random.Generator, shuffle: Shuffle | None) -> None:
         """Draw the order of an epoch."""
-        if shuffle is None:
-            return
-        order = self._rows().copy()
-        if self.n > MANY_ROWS:
-            in_background(shuffle, rng, order, exit_waits=False)
-        else:
-            shuffle(rng, order)
-        self._drawn = order
+        if shuffle is not None:
+            self._drawn = self.orders(1, rng, shuffle)[0]
+
+    def orders(self, epochs: int, rng: np.random.Generator, shuffle: Shuffle | None) -> Array:
+        """The orders of several epochs, (epochs, n), each as `draw` draws it."""
+        orders = np.tile(self._rows(), (epochs, 1))
+        if shuffle is not None and self.n > MANY_ROWS:
+            in_background(shuffle, rng, orders, exit_waits=False)
+        elif shuffle is not None:
+            shuffle(rng, orders)
+        return orders
 
     def parts(self, first: int, end: int, batch_size: int) -> Generator[Part, None, None]:
         """All of them."""

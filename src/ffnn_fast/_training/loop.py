@@ -16,7 +16,12 @@ from ffnn_fast._training.divergence import DivergenceGuard
 from ffnn_fast._training.epoch_rows import Part
 from ffnn_fast._training.figures import metrics_of, validation_figures
 from ffnn_fast._training.fit_state import FitState
-from ffnn_fast._training.unobserved_epochs import draw_order, is_unobserved, train_together
+from ffnn_fast._training.unobserved_epochs import (
+    MOST_ROWS,
+    draw_order,
+    is_unobserved,
+    train_together,
+)
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.history import Record
 from ffnn_fast.schedules import Constant
@@ -81,7 +86,8 @@ class _Loop:
         self.chunk = state.ranks.from_first(chunk)
         constant = isinstance(state.schedule, Constant) and not options.schedules
         self.hyper = state.hyper(0, 1) if constant else None
-        self.together = steps // state.steps_per_epoch if constant and is_unobserved(state) else 1
+        together = min(steps // state.steps_per_epoch, MOST_ROWS // state.n_rows)
+        self.together = together if constant and is_unobserved(state) else 1
 
     def keep_scratch(self) -> None:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted.

@@ -6,20 +6,27 @@ Threads of several fits then hold the GIL for less time between their steps.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import takewhile
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 
 from ffnn_fast._errstate import ignoring
+from ffnn_fast._model.samples import Samples
+from ffnn_fast._model.sparse_rows import SparseRows
 from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast._runtime.durations import LONG_CALL
 from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.divergence import DivergenceGuard
-from ffnn_fast._training.epoch_rows import RowsInMemory
+from ffnn_fast._training.epoch_rows import RowsInMemory, Shuffle
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.ranks import ALONE
 from ffnn_fast.history import Record
 
 Array = np.ndarray
+MOST_ROWS = 1 << 18  # of epochs together, whose orders take 2 MB
 
 
 def is_unobserved(state: FitState) -> bool:
@@ -35,9 +42,14 @@ def is_unobserved(state: FitState) -> bool:
 
 
 def draw_order(state: FitState) -> None:
-    """Draw the order of an epoch. One batch of all rows is the same in any order."""
+    """Draw the order of an epoch."""
+    state.rows.draw(state.rng, _shuffle(state))
+
+
+def _shuffle(state: FitState) -> Shuffle | None:
+    """The backend's `shuffle`; None if rows keep their places, as those of one batch of all."""
     shuffles = state.options.shuffle and state.options.batch_size < state.n_rows
-    state.rows.draw(state.rng, state.bound.backend.shuffle if shuffles else None)
+    return state.bound.backend.shuffle if shuffles else None
 
 
 def train_together(
@@ -68,24 +80,43 @@ def train_together(
 
 
 def _trained(state: FitState, n: int, work: Array, interrupts: Interrupts) -> list[Record]:
-    """The records of n epochs, or of those before a loss that is not finite."""
-    options, bound, hyper = state.options, state.bound, state.hyper(0, 1)
-    size, t, n_rows = options.batch_size, state.t, state.rows_per_epoch
-    records: list[Record] = []
-    for epoch in range(state.epoch, state.epoch + n):
-        draw_order(state)
-        part = next(state.rows.parts(0, n_rows, size))
-        began = perf_counter()
-        loss = bound.train(
-            part.samples, part.order, size, options.rule, hyper, state.optimizer_state, t, work,
-            interrupts.hold,
+    """The records of n epochs, or of those before a loss that is not finite.
+
+    The seconds of each are the mean of those of all.
+    """
+    rows, n_rows = cast(RowsInMemory, state.rows), state.rows_per_epoch
+    orders = rows.orders(n, state.rng, _shuffle(state))[:, :n_rows]
+    began = perf_counter()
+    losses = _losses(state, rows.samples, orders, work, interrupts.hold)
+    seconds = (perf_counter() - began) / n
+    figures = {
+        "learning_rate": float(state.hyper(0, 1)[0, 0]), "seconds": seconds,
+        "samples_per_second": n_rows / max(seconds, 1e-9),
+    }  # fmt: skip
+    return [
+        {"epoch": state.epoch + i, "loss": n_rows * loss / n_rows, **figures}
+        for i, loss in enumerate(takewhile(math.isfinite, losses.tolist()))
+    ]
+
+
+def _losses(
+    state: FitState, samples: Samples, orders: Array, work: Array, hold: Callable[[], None]
+) -> Array:
+    """The mean losses (E,) of epochs on the rows of each order, (E, m); in one call of the backend
+    where it can be one, without the GIL.
+    """
+    bound, rule, size = state.bound, state.options.rule, state.options.batch_size
+    hyper, vectors = state.hyper(0, 1), state.optimizer_state
+    losses = np.empty(len(orders))
+    in_one_call = rule.optimizer.compiled and not isinstance(samples.X, SparseRows)
+    if in_one_call and bound.durations.step(size, rule.slots) <= LONG_CALL:
+        hold()
+        bound.backend.train_epoch(
+            bound.plan_now, bound.params, samples.X, samples.Y, samples.sample_weight,
+            orders.reshape(-1), size, rule, hyper, vectors, state.t, work, losses,
         )  # fmt: skip
-        seconds = perf_counter() - began
-        if not math.isfinite(loss):
-            break
-        t += state.steps_per_epoch
-        records.append(
-            {"epoch": epoch, "loss": n_rows * loss / n_rows, "learning_rate": float(hyper[0, 0])}
-            | {"seconds": seconds, "samples_per_second": n_rows / max(seconds, 1e-9)}
-        )
-    return records
+        return losses
+    for e, order in enumerate(orders):
+        t = state.t + e * state.steps_per_epoch
+        losses[e] = bound.train(samples, order, size, rule, hyper, vectors, t, work, hold)
+    return losses

@@ -383,17 +383,22 @@ def parameter_jacobian(Plan plan, params, X, J, work):
 
 
 def shuffle(rng, rows):
-    """``rng.shuffle(rows)``, rows (n,) int64: the same draws and order, without the GIL."""
+    """``rng.shuffle`` of each row of `rows` (E, n) int64: the same draws and orders, without the
+    GIL.
+    """
     shuffle_array(rng, rows)
 
 
 def train_epoch(
-    Plan plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work
+    Plan plan, params, X, Y, sample_weight, order, batch_size, rule, hyper, state, t, work,
+    losses=None,
 ):
     """Steps t+1, t+2, ... on consecutive batches of the rows `order`; the mean loss before them.
 
     `hyper` is (1, H), for all steps, or (steps, H). A further column is the dropout rate of every
     layer that has one. The mean is over samples, so a short last batch counts by its size.
+    With `losses` (E,), `order` holds the dense rows of E epochs, one after another; their mean
+    losses are written there.
     """
     cdef plan_t* c = &plan.c
     cdef int typenum = plan.typenum
@@ -407,15 +412,22 @@ def train_epoch(
     cdef epoch_t epoch
     cdef scratch_t scratch
     cdef double total = 0
+    cdef double* means = &total
+    cdef Py_ssize_t e, epochs = 1
     cdef object _memory = None
     rows = batch_with_targets(c, rows, Y, sample_weight, order, typenum)
     require(size > 0, "batch_size")
+    if losses is not None:
+        epochs = len(losses)
+        means = <double*>vector(losses, cnp.NPY_DOUBLE, epochs, "losses", True)
+        require(epochs > 0 and rows.n % epochs == 0 and not c.sparse, "losses")
+        rows.n //= epochs
     optimizer.rule = &numbers
     optimizer.state = matrix(state, typenum, rule.slots, c.P, "state", True)
     epoch.hyper = hyperparameters(hyper, (rows.n + size - 1) // size, H, c.dropout)
     epoch.stride = 0 if hyper.shape[0] == 1 else hyper.shape[1]
     epoch.dropout = 0 if hyper.shape[1] == H else H
-    optimizer.rates.product_t, epoch.batch_size, epoch.t, epoch.total = 0, size, t, &total
+    epoch.batch_size, epoch.t, epoch.total = size, t, &total
     scratch.work = workspace(work, typenum, workspace_size(plan, size))
     scratch.parts = <double*>(<char*>scratch.work + plan.parts_start(size) * itemsize)
     scratch.grad = <char*>scratch.work + plan.grad_start(size) * itemsize
@@ -427,13 +439,17 @@ def train_epoch(
             c, &rows, size, BLOCK_ROWS, threads, steps if makes_up(c, &numbers, size) else 0
         )
         sparse.W = plan.transposed(scratch.work, size)
-    epoch.start = 0
     with nogil:
-        if plan.is_double:
-            run_training(c, <double*>theta, &rows, &epoch, &optimizer, &scratch, threads)
-        else:
-            run_training(c, <float*>theta, &rows, &epoch, &optimizer, &scratch, threads)
-    return total / rows.n
+        for e in range(epochs):
+            total, epoch.start, optimizer.rates.product_t = 0, 0, 0
+            if plan.is_double:
+                run_training(c, <double*>theta, &rows, &epoch, &optimizer, &scratch, threads)
+            else:
+                run_training(c, <float*>theta, &rows, &epoch, &optimizer, &scratch, threads)
+            epoch.t += steps
+            rows.order += rows.n
+            means[e] = total / rows.n
+    return means[epochs - 1]
 
 
 def all_finite(Plan plan, params):

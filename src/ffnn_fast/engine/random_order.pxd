@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint32_t
 cimport numpy as cnp
 from numpy.random cimport bitgen_t
 
-from ffnn_fast.engine.arguments cimport vector
+from ffnn_fast.engine.arguments cimport matrix
 
 
 cdef inline void shuffle_rows(bitgen_t* bits, Py_ssize_t n, int64_t* rows) noexcept nogil:
@@ -31,14 +31,16 @@ cdef inline void shuffle_rows(bitgen_t* bits, Py_ssize_t n, int64_t* rows) noexc
 
 
 cdef inline int shuffle_array(rng, rows) except -1:
-    """The same with the generator's draws, without the GIL; rows (n,) int64"""
-    cdef Py_ssize_t n = rows.shape[0]
-    cdef int64_t* order = <int64_t*>vector(rows, cnp.NPY_INT64, n, "rows", True)
+    """The same of each row, one after another, without the GIL; rows (E, n) int64"""
+    cdef Py_ssize_t i, count = rows.shape[0], n = rows.shape[1]
+    cdef int64_t* order = <int64_t*>matrix(rows, cnp.NPY_INT64, count, n, "rows", True)
     cdef object source = rng.bit_generator
     cdef bitgen_t* bits = <bitgen_t*>PyCapsule_GetPointer(source.capsule, "BitGenerator")
     if n > 0xFFFFFFFF:  # NumPy draws more bits at a time
-        rng.shuffle(rows)
+        for row in rows:
+            rng.shuffle(row)
         return 0
     with source.lock, nogil:
-        shuffle_rows(bits, n, order)
+        for i in range(count):
+            shuffle_rows(bits, n, order + i * n)
     return 0
