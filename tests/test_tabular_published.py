@@ -44,9 +44,10 @@ class Orders(np.random.Generator):
         return golden.SEED
 
 
-def in_order(rng, rows):
-    """The rows in the next order of the generator."""
-    rows[:] = rows[rng.permutation(len(rows))]
+def in_order(rng, orders):
+    """Each row of `orders` in the next order of the generator."""
+    for rows in orders:
+        rows[:] = rows[rng.permutation(len(rows))]
 
 
 class Parameters(Stop):
