@@ -44,7 +44,7 @@ def by_ranks(n, *args, folder):
 
 
 @needs_mpi
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_ranks_train_the_network_of_one_process(table, tmp_path, n):
     model, alone, log = (tmp_path / name for name in ("model", "alone", "log.csv"))
     common = [table, "--target", "y", *PLAIN, "--dtype", "float64"]

@@ -133,9 +133,19 @@ def test_options_that_ranks_do_not_share_are_refused(folder):
         ("exception", "ZeroDivisionError: in the callback of one rank"),
         ("changed", "the parameters after step 22 of rank 1 is"),
         ("options", "the batch_size of rank 1 is '16', of rank 0 '32'"),
-        ("weights", "the sample_weight of rank 1 is 'given', of rank 0 'None'"),
-        ("rows", "X must be finite in float64, got nan in row 101"),
-        ("share", "must have rows 0 to 101 of 203, it has 0 to 150; Distributed.share gives them"),
+        pytest.param(
+            "weights",
+            "the sample_weight of rank 1 is 'given', of rank 0 'None'",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "rows", "X must be finite in float64, got nan in row 101", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "share",
+            "must have rows 0 to 101 of 203, it has 0 to 150; Distributed.share gives them",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_an_error_on_one_rank_ends_all(name, message, tmp_path):

@@ -133,7 +133,11 @@ def test_what_ranks_do_not_share_is_refused(folder):
     [
         ("blocks", "the RowBlocks (rows, inputs, block_rows, blocks) of rank 1 is '(1000, 5, 140,"),
         ("rows", ": X must be finite in float64, got nan in row"),
-        ("arrays", "the kind of X of rank 1 is 'arrays', of rank 0 'RowBlocks'"),
+        pytest.param(
+            "arrays",
+            "the kind of X of rank 1 is 'arrays', of rank 0 'RowBlocks'",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_an_error_on_one_rank_ends_all(name, message):

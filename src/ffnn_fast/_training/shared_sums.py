@@ -29,8 +29,8 @@ class SharedSums:
         self._comm = comm
         self._window = MPI.Win.Allocate_shared(n_bytes, itemsize, comm=comm)
         self._window.Lock_all()
-        memory = np.frombuffer(self._window.Shared_query(0)[0], dtype=dtype)
-        rows = memory.reshape(comm.size + 1, width)
+        memory: Any = self._window.Shared_query(0)[0]
+        rows = np.frombuffer(memory, dtype=dtype).reshape(comm.size + 1, width)
         first, end = (r * (width // grain) // comm.size * grain for r in (comm.rank, comm.rank + 1))
         self._slices = list(rows[:-1, first:end])
         self._sum_slice = rows[-1, first:end]
