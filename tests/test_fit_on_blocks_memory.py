@@ -28,6 +28,8 @@ def test_blocks_take_the_memory_that_is_stated(tmp_path):
     made, net = files(tmp_path), Network([64, 8, 2], n_threads=1, seed=0)
     validation = RowBlocks(*made, memory=6)
     given = {"batch_size": 128, "class_weight": "balanced"}
+    few = RowBlocks(np.zeros((256, 64), np.float32), np.arange(256) % 2, memory=1)
+    net.fit(few, epochs=1, validation_data=few, **given)  # imports take memory, too
     for options, most in (
         ({"metrics": False}, 8),
         ({"metrics": True}, 8),

@@ -36,7 +36,8 @@ def unscaled_units(spec: NetworkSpec, named: dict[str, Array], X: Array) -> Arra
         if feature.kind in EMBEDDED:
             parts = parameters_of(block, named, feature)
             waves, _ = waves_of(block, parts, feature, x)
-            units[:, :-1] = waves @ parts["weights"].T + parts["biases"]
+            with np.errstate(invalid="ignore"):  # BLAS may set the flag where no value is NaN
+                units[:, :-1] = waves @ parts["weights"].T + parts["biases"]
             units[:, -1] = x
         elif feature.kind == "table":
             units[...] = named[f"table_{feature.column}"][codes_of(x, feature.known)]
