@@ -10,6 +10,7 @@ from typing import cast
 
 import numpy as np
 
+from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast.activations import activation_of
 from ffnn_fast.inputs import EMBEDDED, Feature, InputBlock
@@ -36,8 +37,9 @@ def unscaled_units(spec: NetworkSpec, named: dict[str, Array], X: Array) -> Arra
         if feature.kind in EMBEDDED:
             parts = parameters_of(block, named, feature)
             waves, _ = waves_of(block, parts, feature, x)
-            with np.errstate(invalid="ignore"):  # BLAS may set the flag where no value is NaN
-                units[:, :-1] = waves @ parts["weights"].T + parts["biases"]
+            # BLAS may set the flag where no value is NaN.
+            product = ignoring("invalid", np.matmul, waves, parts["weights"].T)
+            units[:, :-1] = product + parts["biases"]
             units[:, -1] = x
         elif feature.kind == "table":
             units[...] = named[f"table_{feature.column}"][codes_of(x, feature.known)]
