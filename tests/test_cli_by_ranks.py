@@ -1,26 +1,17 @@
 """``mpiexec -n N ffnn-fast train``: one plain network, trained by all ranks."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.mpi_ranks import HAS_MPI, NEEDED, run_ranks
 
 from ffnn_fast import Network
 from ffnn_fast.cli.command_line import main
 from ffnn_fast.cli.training.by_ranks import launched
 
-MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
-HANGS = 120  # s; ranks that take so long do not end
-needs_mpi = pytest.mark.skipif(
-    find_spec("mpi4py") is None or MPIEXEC is None,
-    reason="needs mpi4py and mpiexec: pip install mpi4py mpich",
-)
+needs_mpi = pytest.mark.skipif(not HAS_MPI, reason=NEEDED)
 PLAIN = ("--model", "plain", "--epochs", "3", "--hidden", "5", "--baseline", "none", "--no-report")
 
 
@@ -35,12 +26,7 @@ def table(tmp_path):
 
 
 def by_ranks(n, *args, folder):
-    command = [MPIEXEC, "-n", str(n), sys.executable, "-m", "ffnn_fast", "train", *args]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.run(
-        [str(part) for part in command],
-        capture_output=True, text=True, timeout=HANGS, check=False, env=env, cwd=folder,
-    )  # fmt: skip
+    return run_ranks(n, "-m", "ffnn_fast", "train", *args, folder=folder)
 
 
 @needs_mpi
@@ -89,12 +75,8 @@ def test_an_error_of_all_ranks_is_one_line(table, tmp_path):
         "    with open(path, 'w') as file, contextlib.redirect_stderr(file):\n"
         "        print(main(['train', sys.argv[1], *options]), file=file)\n"
     )
-    command = [MPIEXEC, "-n", "2", sys.executable, script, table]
-    command.append(json.dumps([options for options, _ in REFUSED]))
-    ended = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True, text=True, timeout=HANGS, check=False, cwd=tmp_path,
-    )  # fmt: skip
+    refused = json.dumps([options for options, _ in REFUSED])
+    ended = run_ranks(2, script, table, refused, folder=tmp_path)
     assert ended.returncode == 0, ended.stderr
     for i, (_, message) in enumerate(REFUSED):
         shown = [(tmp_path / f"{i} of {rank}.txt").read_text() for rank in range(2)]
@@ -124,11 +106,7 @@ def test_an_error_of_one_rank_ends_all(table, tmp_path):
         "path = sys.argv[1] if MPI.COMM_WORLD.rank == 0 else 'nowhere.csv'\n"
         "sys.exit(main(['train', path, *sys.argv[2:]]))\n"
     )
-    command = [MPIEXEC, "-n", "2", sys.executable, script, table, "--target", "y", *PLAIN]
-    ended = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True, text=True, timeout=HANGS, check=False, cwd=tmp_path,
-    )  # fmt: skip
+    ended = run_ranks(2, script, table, "--target", "y", *PLAIN, folder=tmp_path)
     assert ended.returncode == 2
     assert "nowhere.csv" in ended.stderr
     assert not list(tmp_path.glob("*.safetensors"))

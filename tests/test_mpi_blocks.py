@@ -1,12 +1,5 @@
 """Training by ranks on RowBlocks: each reads its share, and all make the same steps."""
 
-import os
-import shutil
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
 import numpy as np
 import pytest
 from support import blocks_of_ranks
@@ -21,24 +14,15 @@ from support.blocks_of_ranks import (
     network,
     rows,
 )
+from support.mpi_ranks import HAS_MPI, NEEDED, run_ranks
 
-MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
-HANGS = 120  # s; a fit of ranks that takes so long waits for ever
-
-if find_spec("mpi4py") is None or MPIEXEC is None:
-    reason = "needs mpi4py and mpiexec: pip install mpi4py mpich"
-    pytest.skip(reason, allow_module_level=True)
+if not HAS_MPI:
+    pytest.skip(NEEDED, allow_module_level=True)
 
 
 def run(n, *args):
     """The ended process of mpiexec with n ranks that run the script."""
-    script = blocks_of_ranks.__file__
-    command = [MPIEXEC, "-n", str(n), sys.executable, "-m", "mpi4py", script, *args]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.run(
-        [str(part) for part in command],
-        capture_output=True, text=True, timeout=HANGS, check=False, env=env,
-    )  # fmt: skip
+    return run_ranks(n, "-m", "mpi4py", blocks_of_ranks.__file__, *args)
 
 
 @pytest.fixture(scope="module")
