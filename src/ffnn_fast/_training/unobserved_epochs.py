@@ -17,7 +17,6 @@ from ffnn_fast._errstate import ignoring
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.sparse_rows import SparseRows
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast._runtime.durations import LONG_CALL
 from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.divergence import DivergenceGuard
 from ffnn_fast._training.epoch_rows import RowsInMemory, Shuffle
@@ -108,8 +107,7 @@ def _losses(
     bound, rule, size = state.bound, state.options.rule, state.options.batch_size
     hyper, vectors = state.hyper(0, 1), state.optimizer_state
     losses = np.empty(len(orders))
-    in_one_call = rule.optimizer.compiled and not isinstance(samples.X, SparseRows)
-    if in_one_call and bound.durations.step(size, rule.slots) <= LONG_CALL:
+    if bound.in_one_call(rule, 1, size) and not isinstance(samples.X, SparseRows):
         hold()
         bound.backend.train_epoch(
             bound.plan_now, bound.params, samples.X, samples.Y, samples.sample_weight,
