@@ -38,6 +38,8 @@ LOOPS = [
     *("-ftree-vectorize", "-fvect-cost-model=dynamic", "-ftree-partial-pre"),
     *("-fpredictive-commoning", "-ftree-loop-distribution"),
     "-fgcse-after-reload",
+    # No second loop of half vectors for what full ones leave over: as fast, of a tenth less size.
+    "--param=vect-epilogues-nomask=0",
     # Loops inline what they need by attribute; other copies of functions only make calls larger.
     *("--param=max-inline-insns-single=10", "--param=max-inline-insns-auto=5"),
 ]

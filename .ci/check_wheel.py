@@ -6,7 +6,7 @@ import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
-MAX_BYTES = 2 << 20  # 2 MiB
+MAX_BYTES = 2_000_000
 ALLOWED = {".py", ".so", ".pyd", ".pxd", ".pyi", ".typed"}
 DATA = (
     "ffnn_fast/_dataset_files/",
