@@ -67,7 +67,8 @@ class RowsInMemory:
 
     def orders(self, epochs: int, rng: np.random.Generator, shuffle: Shuffle | None) -> Array:
         """The orders of several epochs, (epochs, n), each as `draw` draws it."""
-        orders = np.tile(self._rows(), (epochs, 1))
+        orders = np.empty((epochs, self.n), np.int64)
+        orders[:] = self._rows()
         if shuffle is not None and self.n > MANY_ROWS:
             in_background(shuffle, rng, orders, exit_waits=False)
         elif shuffle is not None:

@@ -69,6 +69,10 @@ class Data(Protocol):
     def has_validation(self) -> bool:
         """Whether there are validation rows."""
 
+    @property
+    def fraction(self) -> float:
+        """The share of the rows to hold out."""
+
     def bound(self, bound: BoundNetwork) -> BoundNetwork:
         """The network for these rows; TypeError or ValueError if it cannot take them."""
 
@@ -97,6 +101,8 @@ class CheckedFit:
         generators = [self.rng, *([] if self.order_rng is None else [self.order_rng])]
         if isinstance(ranks, Ranks):
             bound = _shared(bound, self.options, generators, ranks)
+        if not self._draws(bound.spec):
+            return _start(bound, self.data, self.options, self.rng, generators[-1], self.resume)
         before = [rng.bit_generator.state for rng in generators]
         try:
             return _start(bound, self.data, self.options, self.rng, generators[-1], self.resume)
@@ -104,6 +110,11 @@ class CheckedFit:
             for rng, state in zip(generators, before, strict=True):
                 rng.bit_generator.state = state
             raise
+
+    def _draws(self, spec: NetworkSpec) -> bool:
+        """Whether the start may change the state of a generator."""
+        resumes = self.resume is not None and self.resume is not False
+        return resumes or self.data.fraction > 0 or any(spec.dropout_rates)
 
 
 def checked(
@@ -251,7 +262,7 @@ def _start(
     content = ranks.from_first(_content(resume, options.checkpoint) if ranks.is_first else None)
     if content is not None:
         order_rng.bit_generator.state = resuming.rng_at_start(content, order_rng)
-    start = order_rng.bit_generator.state
+    start = order_rng.bit_generator.state if options.checkpoint else {}
     rows, validation = data.split(order_rng, checkpoint_files.draw_of(content))
     options = replace(options, batch_size=rows.n) if options.batch_size > rows.n else options
     seed = draw_dropout_seed(bound.spec, rng)

@@ -161,6 +161,7 @@ class Alone:
 
 
 ALONE = Alone()
+ALONE_CONTEXT = contextlib.nullcontext()
 
 
 @dataclass
@@ -347,4 +348,4 @@ def ending_all(comm: Any) -> contextlib.AbstractContextManager[None]:
 
     The others would wait for it for ever.
     """
-    return contextlib.nullcontext() if comm is None else _ending_all(comm)
+    return ALONE_CONTEXT if comm is None else _ending_all(comm)
