@@ -124,12 +124,12 @@ class BoundNetwork:
         """Estimates of how long calls take."""
         return Durations(self.spec, self.backend, self.calls_blas, self.entries)
 
-    def on(self, params: Array) -> BoundNetwork:
-        """The same network with other parameters, (P,)."""
+    def on(self, params: Array, kept: list[Array] | None = None) -> BoundNetwork:
+        """The same network with other parameters, (P,), and scratch of its own unless `kept`."""
+        dense, kept = self.dense and self.dense.on(params), [] if kept is None else kept
         other = object.__new__(type(self))  # `copy` takes four times as long
-        dense = self.dense and self.dense.on(params)
-        vars(other).update(vars(self))  # with the estimates of durations
-        vars(other).update(params=params, dense=dense, kept=[], kept_predictors=[], made={})
+        vars(other).update(vars(self), params=params, dense=dense)  # with estimates of durations
+        vars(other).update(kept=kept, kept_predictors=[], made={})
         return other
 
     def taking(self, X: Any) -> BoundNetwork:
