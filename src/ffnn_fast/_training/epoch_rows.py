@@ -16,7 +16,7 @@ Shuffle = Callable[[np.random.Generator, Array], None]  # of the rows of an arra
 MANY_ROWS = 1_000_000  # whose permutation takes some 10 ms
 
 
-class Part(NamedTuple):
+class EpochPart(NamedTuple):
     """Rows of an epoch that are in memory.
 
     ``order`` holds numbers of rows, those of all ranks, of which `samples` are this rank's; the
@@ -49,7 +49,7 @@ class EpochRows(Protocol):
     def draw(self, rng: np.random.Generator, shuffle: Shuffle | None) -> None:
         """Draw the order of an epoch; without `shuffle` the rows do not change places."""
 
-    def parts(self, first: int, end: int, batch_size: int) -> Generator[Part, None, None]:
+    def parts(self, first: int, end: int, batch_size: int) -> Generator[EpochPart, None, None]:
         """The parts of the epoch's rows up to `end`, from that with row `first` on."""
 
 
@@ -75,11 +75,11 @@ class RowsInMemory:
             shuffle(rng, orders)
         return orders
 
-    def parts(self, first: int, end: int, batch_size: int) -> Generator[Part, None, None]:
+    def parts(self, first: int, end: int, batch_size: int) -> Generator[EpochPart, None, None]:
         """All of them."""
         if self._drawn is None:
             self._drawn = self._rows()
-        yield Part(self.samples, self._drawn[:end])
+        yield EpochPart(self.samples, self._drawn[:end])
 
     def _rows(self) -> Array:
         """Their numbers, as they lie."""

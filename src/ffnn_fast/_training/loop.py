@@ -13,7 +13,7 @@ from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.checkpoint_files import CheckpointWriter
 from ffnn_fast._training.diagnostics import epoch_figures
 from ffnn_fast._training.divergence import DivergenceGuard
-from ffnn_fast._training.epoch_rows import Part
+from ffnn_fast._training.epoch_rows import EpochPart
 from ffnn_fast._training.figures import metrics_of, validation_figures
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.unobserved_epochs import (
@@ -163,7 +163,7 @@ class _Loop:
                 del part  # which leaves its memory to the next
         return None
 
-    def _steps(self, part: Part) -> bool:
+    def _steps(self, part: EpochPart) -> bool:
         """Make a chunk of steps; return whether the fit has diverged."""
         state, options, hold = self.state, self.state.options, self.interrupts.hold
         began = perf_counter()
@@ -197,9 +197,9 @@ class _Loop:
             self.checkpoints.within_epoch(self.state)
         return bool(self.state.history.stopped)
 
-    def _add_metrics(self, part: Part) -> None:
+    def _add_metrics(self, part: EpochPart) -> None:
         """Add the metrics of a part, other than the last, to the sums of the epoch."""
-        state, n = self.state, len(part.order)
+        state, n = self.state, self._n_rows(part)
         network, before = state.bound.on(state.evaluated_params()), state.metric_sums
         found = metrics_of(network, part.samples, state.options.metrics, ranks=state.ranks)
         self.interrupts.hold()
@@ -209,15 +209,20 @@ class _Loop:
         finally:
             self.interrupts.release()
 
-    def _metrics(self, network: BoundNetwork, part: Part) -> Record:
+    def _metrics(self, network: BoundNetwork, part: EpochPart) -> Record:
         """The metrics of an epoch, whose last part this is: the means over its rows."""
         state = self.state
         record = metrics_of(network, part.samples, state.options.metrics, ranks=state.ranks)
+        n = self._n_rows(part)
         for name, total in state.metric_sums.items() if state.ranks.is_first else ():
-            record[name] = (total + len(part.order) * record[name]) / part.end
+            record[name] = (total + n * record[name]) / (state.counted + n)
         return record
 
-    def _figures(self, part: Part) -> Record:
+    def _n_rows(self, part: EpochPart) -> int:
+        """The number of rows of a part, those that `drop_last` leaves out included."""
+        return self.state.ranks.count(part.samples.n)
+
+    def _figures(self, part: EpochPart) -> Record:
         """The figures of an epoch other than its loss; metrics and validation of the first rank."""
         state, options = self.state, self.state.options
         params = state.evaluated_params()
