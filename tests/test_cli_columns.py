@@ -70,7 +70,7 @@ def test_uses(table):
     }  # fmt: skip
     notes = {name: note for name, (_, note) in found.items()}
     assert notes["size"] == "40 missing"
-    assert notes["odd"] == "'twelve' in 1 rows taken as missing, 1 missing"
+    assert notes["odd"] == "'twelve' in 1 row taken as missing, 1 missing"
     assert notes["child"] == "4 levels, numbers and the words '3+'"
     assert notes["us"] == "year, month, weekday, elapsed, as month/day/year"
     assert notes["row"] == "numbers the rows; --use row keeps it"

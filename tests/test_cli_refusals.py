@@ -159,7 +159,7 @@ def test_tables(refused, tmp_path, content, message):
         (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean '--epochs'?"),
         (["--report", "p.png", "--no-report"], "contradict each other"),
         (["--report", "p.gif"], "a report must end in .html or .png, got p.gif"),
-        (["-o", "m.html"], "the command needs that file; choose another"),
+        (["-o", "m.html"], "-o m.html is the name of the report, too; choose another, or give --r"),
         (["-o", "no/m.safetensors"], "no/m.safetensors: there is no folder no"),
         (["-o", "."], "not a regular file"),
         (["-o", os.devnull], "not a regular file"),
@@ -241,7 +241,7 @@ def model(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,y\n1,no\n", "lacks the columns b; it has: a, y"),
+        ("a,y\n1,no\n", "lacks the column b; it has: a, y"),
         ("a,b,y\n1,u,no\nx,u,no\n", "line 3, column 'a': 'x' is not a number"),
         ("a,b,y\n1,u,no\n1e300,u,no\n", "line 3: the value of 'a' is too far"),
         ("a,b,y\n1,u\n", "line 2: 2 fields"),
@@ -334,6 +334,11 @@ def test_damaged_models(refused, tmp_path, model):
         assert "not a complete safetensors file" in refused("info", "m.safetensors")
         assert "not a complete safetensors file" in refused("predict", "m.safetensors", "data.csv")
     assert "m2.safetensors: No such file" in refused("info", "m2.safetensors")
+    (tmp_path / "m.safetensors").write_bytes(whole)
+    (tmp_path / "data.csv").write_text(GOOD)
+    for command in ("predict", "evaluate"):
+        message = refused(command, "data.csv", "m.safetensors")
+        assert "data.csv is no model file, as ffnn-fast train writes it; the model is" in message
 
 
 def test_regressors_have_no_probabilities(refused, tmp_path):

@@ -104,7 +104,6 @@ def verdict(found: Scores, on: str) -> list[str]:
 def _verdict(by_model: ByModel, on: str, target: str) -> list[str]:
     found = by_model["network"]
     figure = "rmse" if "rmse" in found else "log_loss" if "log_loss" in found else "accuracy"
-    shown = {"rmse": "RMSE", "log_loss": "log loss", "accuracy": "accuracy"}[figure]
     sentences = []
     for name, figures in by_model.items():
         if name == "network" or figure not in figures:
@@ -113,9 +112,11 @@ def _verdict(by_model: ByModel, on: str, target: str) -> list[str]:
         sign = -1 if figure == "accuracy" else 1
         least = MARGIN * abs(theirs) if figure == "rmse" else LEAST
         if sign * (mine - theirs) > least:
+            (shown,), (cell,) = as_cells({figure: mine})
+            _, (other,) = as_cells({figure: theirs})
             sentences.append(
-                f"warning: on {on} the network is worse than the {name}{target}: {shown} "
-                f"{mine:.4g} against {theirs:.4g}"
+                f"warning: on {on} the network is worse than the {name}{target}: {shown} {cell} "
+                f"against {other}"
             )
     return sentences
 

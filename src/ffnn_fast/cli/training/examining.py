@@ -12,6 +12,7 @@ from ffnn_fast._columns.dates import date_format, dates_of
 from ffnn_fast._columns.features import LEFT_OUT, Feature, feature_of
 from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.column_reading import DATE, NUMBER, TEXT, ColumnReading
+from ffnn_fast.cli.output import counted
 from ffnn_fast.cli.table import Table
 
 Array = np.ndarray
@@ -188,7 +189,7 @@ def _mixed(
     if finite and n_levels <= FEW_LEVELS and n_known >= ROWS_PER_LEVEL * n_levels:
         return ColumnReading(name, TEXT), texts, f"numbers and the words {example}{rest}"
     if len(odd) == 1 or n_bad <= max(1, FEW_WORDS * n_known):
-        note = f"{example}{rest} in {n_bad} rows taken as missing"
+        note = f"{example}{rest} in {counted(n_bad, 'row')} taken as missing"
         return ColumnReading(name, NUMBER, words=odd), np.where(bad, np.nan, values), note
     missing = f"--missing {quoted_names([*words, *odd])} takes them as missing, " * (
         len(odd) <= SHOWN
