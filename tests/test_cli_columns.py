@@ -34,6 +34,7 @@ def columns():
         "zone": [f"z{i % 25}" for i in range(N)],
         "iso": [str(day) for day in days],
         "us": [f"{day.astype(object):%m/%d/%Y}" for day in days],
+        "left": [("unknown" if i % 10 == 4 else day) for i, day in enumerate(days)],
         "name": [f"Mr. {i}" for i in range(N)],
         "one": ["x"] * N,
         "none": [""] * N,
@@ -66,13 +67,14 @@ def test_uses(table):
     assert {name: use for name, (use, _) in found.items()} == {
         "1": "left out", "PassengerId": "left out", "row": "left out", "size": "number",
         "odd": "number", "child": "category", "zone": "category", "iso": "date", "us": "date",
-        "name": "left out", "one": "left out", "none": "left out",
+        "left": "date", "name": "left out", "one": "left out", "none": "left out",
     }  # fmt: skip
     notes = {name: note for name, (_, note) in found.items()}
     assert notes["size"] == "40 missing"
     assert notes["odd"] == "'twelve' in 1 row taken as missing, 1 missing"
     assert notes["child"] == "4 levels, numbers and the words '3+'"
     assert notes["us"] == "year, month, weekday, elapsed, as month/day/year"
+    assert "as ISO 8601, 'unknown' in 6 rows taken as missing, 6 missing" in notes["left"]
     assert notes["row"] == "numbers the rows; --use row keeps it"
     assert notes["name"] == "60 different texts in 60 rows; --use name keeps it"
     assert notes["one"] == "constant"
@@ -163,10 +165,13 @@ def test_each_hint_of_strict_works(refused, tmp_path, option):
 
 
 def test_rows_without_a_target_are_left_out(table, capsys):
-    table.write_text(table.read_text() + ",,,,,,,,,,,,\n" * 3)
+    table.write_text(table.read_text() + ",,,,,,,,,,,,,\n" * 3)
     assert main([*TRAIN, "--no-report"]) == 0
     assert "note: left out 3 rows without a target\n" in capsys.readouterr().out
-    assert main([*TRAIN, "--no-report", "--strict", "--drop", "zone,iso,us,name,odd,1,child"]) == 2
+    assert (
+        main([*TRAIN, "--no-report", "--strict", "--drop", "zone,iso,us,left,name,odd,1,child"])
+        == 2
+    )
     assert "the target is missing (3 such rows)" in capsys.readouterr().err
 
 

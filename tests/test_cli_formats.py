@@ -352,7 +352,7 @@ def test_every_line_of_another_length_is_named(tmp_path):
     content = "a,b,c\n1,2,3\n1,2\n4,5,6\n1,2,3,4\n\n1\n"
     with pytest.raises(CommandError) as caught:
         read(tmp_path, content)
-    assert "line 3: 2 fields where line 1 has 3; other lengths have lines 5 (4), 7 (1)" in str(
+    assert "line 3: 2 fields where line 1 has 3; lines of other lengths: 5 (4), 7 (1)" in str(
         caught.value
     )
     with pytest.raises(CommandError, match="and 480 more; correct these lines"):

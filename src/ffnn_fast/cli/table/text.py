@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import CommandError, counted
 from ffnn_fast.cli.table.byte_text import add_with_numpy
 from ffnn_fast.cli.table.coded_texts import ColumnBuilder
 from ffnn_fast.cli.table.conventions import Conventions
@@ -271,9 +271,10 @@ class _Rows:
             line, n_fields = self.ragged[0]
             others = [f"{at} ({count})" for at, count in self.ragged[1:LISTED]]
             more = len(self.ragged) - 1 - len(others)
-            listed = f"; other lengths have lines {', '.join(others)}" if others else ""
+            listed = f"; lines of other lengths: {', '.join(others)}" if others else ""
+            fields = counted(n_fields, "field")
             raise CommandError(
-                f"{self.name}, line {line}: {n_fields} fields where line {self.start.first} has "
+                f"{self.name}, line {line}: {fields} where line {self.start.first} has "
                 f"{self.start.width}{listed}{f' and {more} more' if more else ''}; correct "
                 f"{'these lines' if others else 'that line'} (put a field that contains the "
                 "delimiter in double quotes)"
