@@ -16,7 +16,7 @@ from ffnn_fast.cli.evaluation.scoring import (
     scores,
 )
 from ffnn_fast.cli.evaluation.tables import Table, Titled
-from ffnn_fast.cli.training.simple_models import Baseline
+from ffnn_fast.cli.training.simple_models import HGB, Baseline
 from ffnn_fast.metrics import roc_auc
 
 Array = np.ndarray
@@ -114,9 +114,10 @@ def _verdict(by_model: ByModel, on: str, target: str) -> list[str]:
         if sign * (mine - theirs) > least:
             (shown,), (cell,) = as_cells({figure: mine})
             _, (other,) = as_cells({figure: theirs})
+            article = "" if name == HGB else "the "
             sentences.append(
-                f"warning: on {on} the network is worse than the {name}{target}: {shown} {cell} "
-                f"against {other}"
+                f"warning: on {on} the network is worse than {article}{name}{target}: {shown} "
+                f"{cell} against {other}"
             )
     return sentences
 
