@@ -1,5 +1,6 @@
 """Every column of a training table has a use, which is shown; what is ambiguous is one message."""
 
+import re
 import shlex
 
 import numpy as np
@@ -173,6 +174,34 @@ def test_rows_without_a_target_are_left_out(table, capsys):
         == 2
     )
     assert "the target is missing (3 such rows)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("n", "advised"), [(10, True), (11, False)])
+def test_the_option_that_takes_words_as_missing(table, n, advised, capsys):
+    odd = [f"w{i % n}" if i % 3 == 0 else i * 7.5 for i in range(N)]
+    write(table, {**columns(), "odd": odd})
+    assert main([*TRAIN, "--no-report"]) == 2
+    message = capsys.readouterr().err
+    found = re.search(r"in 20: (--missing '[^']*')? ?.*--categorical odd", message)
+    assert bool(found[1]) == advised
+    assert main([*TRAIN, "--no-report", *shlex.split(found[1] or "--drop odd")]) == 0
+
+
+def test_many_columns_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    numbers = {f"n{i}": rng.normal(size=N).round(3) for i in range(50)}
+    levels = {f"c{i}": rng.choice(["u", "v"], N) for i in range(45)}
+    write(tmp_path / "t.csv", {**numbers, **levels, "one": ["x"] * N, "y": numbers["n0"] + 1})
+    assert main([*TRAIN, "--no-report"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "  c39     category  2 levels\n  and 56 more (number 50, category 5, left out 1); f"
+        in shown
+    )
+    assert main(["info", "m"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"\n  {name} " in listed for name in (*numbers, *levels))
 
 
 class TestPlainModels:

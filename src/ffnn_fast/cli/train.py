@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -147,8 +148,11 @@ def _announce(notes: list[str], columns: list[tuple[str, ...]], network: str) ->
         noted = [row for row in rows if row[2]] if len(rows) > MOST_COLUMNS else rows
         shown = noted[:MOST_COLUMNS]
         write_line("\n" + aligned([head, *shown], right=False))
-        if len(shown) < len(rows):
-            write_line(f"  and {len(rows) - len(shown)} more columns, which the report lists")
+        others = [row for row in rows if row not in shown]
+        if others:
+            counts = Counter(use for _, use, _ in others)
+            listed = ", ".join(f"{use} {n}" for use, n in counts.items())
+            write_line(f"  and {len(others)} more ({listed}); ffnn-fast info lists all")
     write_line(f"\n{network}\n")
 
 

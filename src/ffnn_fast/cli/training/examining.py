@@ -21,7 +21,7 @@ MANY_LEVELS = 100  # of a text column; --strict refuses more, unless --categoric
 FEW_LEVELS = 20  # of a column of numbers and words that is a category as a whole ...
 ROWS_PER_LEVEL = 5  # ... if at least so many rows share each of them
 FEW_WORDS = 0.05  # of the known cells of numbers or dates: words that count as missing
-SHOWN = 3  # words in a message
+SHOWN, LISTED = 3, 10  # words in a message, and in the option that it advises
 SAMPLE = 100  # texts that show whether a column holds dates and words
 DIGIT = re.compile(r"\d")
 
@@ -220,7 +220,7 @@ def _mixed(
         note = f"{_examples(odd)} in {counted(n_bad, 'row')} taken as missing"
         return ColumnReading(name, NUMBER, words=odd), np.where(bad, np.nan, values), note
     missing = f"--missing {quoted_names([*words, *odd])} takes them as missing, " * (
-        len(odd) <= SHOWN
+        len(odd) <= LISTED
     )
     return (
         f"column {name!r} holds numbers in {n_known - n_bad} rows and words such as "
