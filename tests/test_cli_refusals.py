@@ -354,7 +354,7 @@ def test_one_line_from_the_real_command(tmp_path):
     command = [sys.executable, "-m", "ffnn_fast", *train()]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("ffnn-fast: error: data.csv, line 3: 1 fields")
+    assert ran.stderr.startswith("ffnn-fast: error: data.csv, line 3: 1 field")
     assert np.array_equal(os.listdir(tmp_path), ["data.csv"])
 
 

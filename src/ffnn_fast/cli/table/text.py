@@ -268,6 +268,7 @@ class _Rows:
     def finish(self) -> tuple[list[Cells], np.ndarray]:
         """The columns, and the line of each row; raises CommandError for rows of other lengths."""
         if self.ragged:
+            self._check_first()
             line, n_fields = self.ragged[0]
             others = [f"{at} ({count})" for at, count in self.ragged[1:LISTED]]
             more = len(self.ragged) - 1 - len(others)
@@ -282,6 +283,16 @@ class _Rows:
         columns: list[Cells] = [builder.finish() for builder in self._builders]
         lines = np.concatenate(self._lines) if self._lines else np.zeros(0, np.int64)
         return columns, lines
+
+    def _check_first(self) -> None:
+        """Raise CommandError if the first row differs from all others, which have one length."""
+        lines, widths = np.concatenate([*self._lines, []]), {width for _, width in self.ragged}
+        n, first = len(self.ragged), self.start.first
+        if n > 1 and len(widths) == 1 and set(lines.tolist()) <= {first}:
+            raise CommandError(
+                f"{self.name}: line {first} has {counted(self.start.width, 'field')}, but all {n} "
+                f"rows below it have {widths.pop()}; correct or remove that line"
+            )
 
     def _even(self, block: Block) -> Block:
         """The rows of the usual length; the others are noted, but for blank ones."""
