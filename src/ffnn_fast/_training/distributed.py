@@ -13,7 +13,7 @@ from ffnn_fast._model.dropout_masks import GAMMA
 from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_empty
 from ffnn_fast._training.fit_request import FitRequest
-from ffnn_fast._training.ranks import Ranks
+from ffnn_fast._training.ranks import Ranks, pairwise
 from ffnn_fast.optimizers import StepRule
 
 Array = np.ndarray
@@ -83,7 +83,8 @@ class DistributedNetwork(BoundNetwork):
             row = hyper[min(step, len(hyper) - 1)]
             grads, of_step = self._gradients(samples, rows, rule.seed, (t, *row[H:].tolist()))
             losses = of_step if not len(losses) else losses + of_step
-            update(plan, rule, row[:H], self.params, ranks.total(grads), state, t)
+            loss = float(pairwise(list(losses[:, None].copy()))[0])
+            update(plan, rule, row[:H], self.params, ranks.total(grads, loss), state, t)
             if t % ranks.options.check_every == 0:
                 ranks.check_params(self.params, t)
         return ranks.total_loss(losses.tolist()) / len(order)
