@@ -82,21 +82,24 @@ class Distributed:
                     f"divides it, got {self.comm.size}"
                 )
 
-    def share(self, n: int) -> slice:
-        """The rows of n that this rank is to have: rank r of R has those from ⌊rn/R⌋ to ⌊(r+1)n/R⌋.
+    def share(self, n: int, rank: int | None = None) -> slice:
+        """The rows of n that a rank is to have: rank r of R has those from ⌊rn/R⌋ to ⌊(r+1)n/R⌋.
 
         Parameters
         ----------
         n : int
             The number of rows of all ranks together.
+        rank : int or None, default None
+            0 to R − 1; None: this rank.
 
         Returns
         -------
         slice
             Of rows; different ranks have disjoint ones.
         """
-        rank, size = self.comm.rank, self.comm.size
+        size = self.comm.size
         n = as_int(n, "n", size)
+        rank = self.comm.rank if rank is None else as_int(rank, "rank", 0, size - 1)
         return slice(rank * n // size, (rank + 1) * n // size)
 
 
