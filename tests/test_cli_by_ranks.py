@@ -149,6 +149,28 @@ def test_the_first_rank_alone_reads_and_the_others_hold_their_share(table, tmp_p
 
 
 @needs_mpi
+def test_ordered_sums_give_the_same_bits_by_any_number_of_ranks(table, tmp_path):
+    """The command has no option for the order; all of it comes before the fit and after it."""
+    script = tmp_path / "ordered.py"
+    script.write_text(
+        "import sys\nfrom functools import partial\n"
+        "from ffnn_fast import Distributed\nfrom ffnn_fast.cli.command_line import main\n"
+        "from ffnn_fast.cli.training import by_ranks\n"
+        "by_ranks.Distributed = partial(Distributed, reduction='ordered')\n"
+        "by_ranks.launched = lambda: True\n"
+        "sys.exit(main(['train', *sys.argv[1:]]))\n"
+    )
+    bits = set()
+    for n in (1, 2, 4):
+        ended = run_ranks(
+            n, script, table, "--target", "y", *PLAIN, "-o", f"of{n}", folder=tmp_path
+        )
+        assert ended.returncode == 0, ended.stderr
+        bits.add(Network.load(tmp_path / f"of{n}").params.tobytes())
+    assert len(bits) == 1
+
+
+@needs_mpi
 def test_fewer_rows_than_ranks(tmp_path):
     path = tmp_path / "short.csv"
     path.write_text("a,y\n" + "\n".join(f"{i},{2 * i}" for i in range(3)))
