@@ -50,6 +50,7 @@ def run_by_ranks(options: TrainOptions, run: Callable[[bool], int]) -> int:
     except ModuleNotFoundError as error:
         raise CommandError(str(error)) from None
     with contextlib.ExitStack() as stack:
+        stack.callback(_wait, comm)  # the first rank has scores to compute after the training
         if comm.rank > 0:
             nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(nowhere))
@@ -60,6 +61,13 @@ def run_by_ranks(options: TrainOptions, run: Callable[[bool], int]) -> int:
             return _run(options, partial(run, comm.rank == 0), start)
         except _OtherRankError:
             return BAD_INPUT
+
+
+def _wait(comm: Any) -> None:
+    """Wait for all ranks asleep, where a wait of MPI takes a core."""
+    arrived = comm.Ibarrier()
+    while not arrived.Test():
+        sleep(PAUSE)
 
 
 def _run(options: TrainOptions, run: Callable[[], int], start: _Start) -> int:
@@ -127,9 +135,7 @@ class _Start:
         The lowest rank with an error reports it.
         """
         self.begun = True
-        arrived = self.comm.Ibarrier()
-        while not arrived.Test():  # the first rank may read for long; a wait of MPI takes a core
-            sleep(PAUSE)
+        _wait(self.comm)  # the first rank may read for long
         failed = [rank for rank, bad in enumerate(self.comm.allgather(error is not None)) if bad]
         if failed and self.comm.rank != failed[0]:
             raise _OtherRankError
