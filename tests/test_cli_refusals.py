@@ -334,11 +334,6 @@ def test_damaged_models(refused, tmp_path, model):
         assert "not a complete safetensors file" in refused("info", "m.safetensors")
         assert "not a complete safetensors file" in refused("predict", "m.safetensors", "data.csv")
     assert "m2.safetensors: No such file" in refused("info", "m2.safetensors")
-    (tmp_path / "m.safetensors").write_bytes(whole)
-    (tmp_path / "data.csv").write_text(GOOD)
-    for command in ("predict", "evaluate"):
-        message = refused(command, "data.csv", "m.safetensors")
-        assert "data.csv is no model file, as ffnn-fast train writes it; the model is" in message
 
 
 def test_regressors_have_no_probabilities(refused, tmp_path):
