@@ -264,14 +264,15 @@ cdef inline void sample_to_updates(
 ) noexcept nogil:
     """From ∇a_L of one sample one step on, or ∇θ into grad if `store`; see online.pxd
 
-    Then, while rows of W_1 are in cache, a_1 of the following sample, unless that is NULL.
+    Then, while rows of W_1 are in cache, a_1 of the following sample, unless that is NULL. Without
+    a sample only layers 2..L, and ∇a_1.
     """
     cdef Py_ssize_t k, r, rows, i, o
     cdef const floating* h
     cdef floating* da
     cdef floating* dh = NULL
     cdef floating* dW
-    for k in range(plan.L, 0, -1):
+    for k in range(plan.L, 1 if sample is NULL else 0, -1):
         i, o, r = plan.n[k - 1], plan.n[k], 0
         da = da_one(plan, work, k)
         h = <const floating*>sample.x if k == 1 else h_one(plan, work, k - 1)
