@@ -42,4 +42,5 @@ cdef inline bytes read_rule(rule, Py_ssize_t L, rule_t* c):
     )
     c.plain = alone and c.optimizer == SGD
     c.linear = alone and (c.optimizer == MOMENTUM or c.optimizer == NESTEROV)
+    c.adam = alone and (c.optimizer == ADAM or c.optimizer == ADAMW)
     return numbers
