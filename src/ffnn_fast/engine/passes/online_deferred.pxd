@@ -40,7 +40,8 @@ from ffnn_fast.engine.passes.one_sample cimport (
 from ffnn_fast.engine.passes.optimizer_rates cimport NESTEROV, optimizer_t
 from ffnn_fast.engine.passes.penalty cimport penalty_from
 from ffnn_fast.engine.passes.row_losses cimport add_loss
-from ffnn_fast.engine.passes.step_update cimport sample_to_updates, update_group
+from ffnn_fast.engine.passes.sample_update cimport sample_to_updates
+from ffnn_fast.engine.passes.step_update cimport update_group
 from ffnn_fast.engine.plan cimport plan_t, step_t
 
 cdef struct deferred_t:  # of the panel at hand

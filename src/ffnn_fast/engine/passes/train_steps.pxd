@@ -19,12 +19,12 @@ from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
 from ffnn_fast.engine.passes.panel_gradients cimport combination_t, panels_to_units
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
+from ffnn_fast.engine.passes.sample_update cimport sample_t, sample_to_updates
 from ffnn_fast.engine.passes.sparse_rows cimport (
     add_entries, share_transposed, sparse_of, start_gradient, transpose_in_place,
 )
 from ffnn_fast.engine.passes.step_update cimport (
-    further_gradient, norm_scale, panels_to_updates, sample_t, sample_to_updates, square_units,
-    update_all,
+    further_gradient, norm_scale, panels_to_updates, square_units, update_all,
 )
 from ffnn_fast.engine.passes.team cimport (
     UNIT_GRAIN, meet, one_thread, share_end, share_start, team_t,
