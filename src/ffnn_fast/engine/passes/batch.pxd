@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.kernels.compiler cimport prefetch
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.plan cimport grain_of_samples, plan_t
 
 cdef struct batch_t:
     const void* X          # (·, n_0), of the plan's dtype
@@ -47,13 +47,11 @@ cdef inline Py_ssize_t row_of(const batch_t* batch, Py_ssize_t r) noexcept nogil
 cdef inline void prefetch_rows(
     const plan_t* plan, const batch_t* batch, Py_ssize_t i, team_t team
 ) noexcept nogil:
-    """Prefetches features i..i+S-1 of the rows of the batch whose panels this thread will take"""
-    cdef Py_ssize_t panels = (batch.n + plan.S - 1) // plan.S, width = plan.n[0], r, at
+    """Prefetches features i..i+S-1 of the rows of the batch that this thread will take"""
+    cdef Py_ssize_t grain = grain_of_samples(plan), width = plan.n[0], r, at
     cdef Py_ssize_t itemsize = plan.itemsize, end = min(width, i + plan.S) * itemsize
     cdef const char* row
-    for r in range(
-        share_start(panels, 1, team) * plan.S, min(batch.n, share_end(panels, 1, team) * plan.S)
-    ):
+    for r in range(share_start(batch.n, grain, team), share_end(batch.n, grain, team)):
         row = <const char*>batch.X + row_of(batch, r) * width * itemsize
         at = i * itemsize
         while at < end:
