@@ -8,13 +8,13 @@ from libc.string cimport memcpy
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.kernels.products cimport panel_to_rows
-from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
+from ffnn_fast.engine.passes.batch cimport batch_t, first_sample, rows_from
 from ffnn_fast.engine.passes.batch_panels cimport (
     backward_panels, backward_to_block, da_panel, forward_panels, h_panel, h_rows, half_scratch,
     panel_count, rows_of_panel, sparse_rows_of, thread_scratch,
 )
 from ffnn_fast.engine.passes.panel_losses cimport losses_panel
-from ffnn_fast.engine.passes.team cimport share_boundary, share_end, share_start, team_t
+from ffnn_fast.engine.passes.team cimport team_t
 from ffnn_fast.engine.plan cimport grain_of_samples, plan_t, step_t
 
 
@@ -32,7 +32,7 @@ cdef inline floating* shared_outputs(
 ) noexcept nogil:
     """Where the threads that share panel p put a_L: in scratch of the first that begins there"""
     cdef int thread = 1
-    while share_boundary(n, plan.S // 2, thread, team.threads) < p * plan.S + plan.S // 2:
+    while first_sample(plan, n, thread, team.threads) < p * plan.S + plan.S // 2:
         thread += 1
     return half_scratch(plan, work, panel_count(plan, n), thread + 1, team.threads) \
         - plan.panel[plan.L]
@@ -66,8 +66,9 @@ cdef inline void panels_to_deltas(
 
     Thread 0 calls shared_losses after the barrier.
     """
-    cdef Py_ssize_t S = plan.S, n = batch.n, grain = grain_of_samples(plan), p
-    cdef Py_ssize_t start = share_start(n, grain, team), end = share_end(n, grain, team)
+    cdef Py_ssize_t S = plan.S, n = batch.n, p
+    cdef Py_ssize_t start = first_sample(plan, n, team.thread, team.threads)
+    cdef Py_ssize_t end = first_sample(plan, n, team.thread + 1, team.threads)
     cdef Py_ssize_t at = min(end, (start + S - 1) // S * S), left = end - start, here
     cdef Py_ssize_t count, first, last
     cdef floating* panels
@@ -80,7 +81,7 @@ cdef inline void panels_to_deltas(
         at = start if at == end else at
         shared = at % S != 0 or end < min(n, at + S)
         if shared:
-            here = min(grain, end - at)
+            here = min(S // 2, end - at)
             panels = half_scratch(plan, work, panel_count(plan, n), team.thread, team.threads)
             rows, count, first, last = rows_from(batch, at, here), 1, 0, 1
         else:
@@ -124,8 +125,8 @@ cdef inline void shared_losses(
     if grain_of_samples(plan) == S:
         return
     for thread in range(1, team.threads):
-        start = share_boundary(n, S // 2, thread, team.threads)
-        if start % S != 0 and start != before:
+        start = first_sample(plan, n, thread, team.threads)
+        if start % S != 0 and before < start < n:
             p = start // S
             panel = rows_of_panel(plan, batch, p)
             sums[p] = losses_panel(
