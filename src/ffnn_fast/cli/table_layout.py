@@ -137,7 +137,10 @@ class TableLayout:
         if self.header and table.has_header:
             place = table.named(name)
             if place is None:
-                raise CommandError(f"{table.path} lacks the target, column {name}")
+                raise CommandError(
+                    f"{table.path} lacks the target, column {name}; it has: "
+                    f"{abbreviated(table.names)}{table.elsewhere}"
+                )
             return place
         if len(table.names) != len(self.columns):
             raise CommandError(
@@ -152,9 +155,10 @@ class TableLayout:
             found = {name: table.named(name) for name in needed}
             absent = [name for name, place in found.items() if place is None]
             if absent:
+                plural = "s" if len(absent) > 1 else ""
                 raise CommandError(
-                    f"{table.path} lacks the columns {abbreviated(absent)}; "
-                    f"it has: {abbreviated(table.names)}"
+                    f"{table.path} lacks the column{plural} {abbreviated(absent)}; "
+                    f"it has: {abbreviated(table.names)}{table.elsewhere}"
                 )
             return {name: place for name, place in found.items() if place is not None}
         targets = self.targets.names
