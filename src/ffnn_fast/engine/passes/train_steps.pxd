@@ -8,7 +8,7 @@ from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.passes.batch cimport batch_of, batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport gradient_block
-from ffnn_fast.engine.passes.batch_panels cimport panel_count, panels_to_deltas, sparse_rows_of
+from ffnn_fast.engine.passes.batch_panels cimport panel_count, sparse_rows_of
 from ffnn_fast.engine.passes.contention cimport contention_t, end_step
 from ffnn_fast.engine.passes.dropout_masks cimport set_dropout
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one
@@ -16,6 +16,7 @@ from ffnn_fast.engine.passes.online cimport online_steps
 from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
+from ffnn_fast.engine.passes.panel_deltas cimport panels_to_deltas, shared_losses
 from ffnn_fast.engine.passes.panel_gradients cimport combination_t, panels_to_units
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
@@ -95,6 +96,7 @@ cdef inline void loss_and_gradient(
             panels_to_deltas(plan, step, params, &rows, scale, work, sums, team)
             meet(team)
             if team.thread == 0:
+                shared_losses(plan, &rows, scale, work, sums, team)
                 total += sum_of(sums, panel_count(plan, rows.n)) / n
             gradient_from_deltas(plan, rows.n, params, grad, start > 0, work, team)
             if plan.sparse:
@@ -184,6 +186,7 @@ cdef inline double step_on_batch(
         panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
         meet(team)
         if team.thread == 0:
+            shared_losses(plan, batch, 1.0 / n, panels, sums, team)
             objective += sum_of(sums, panel_count(plan, n)) / n
         panels_to_updates(plan, optimizer, n, params, grad, panels, bounded, team)
     if bounded:
@@ -222,6 +225,7 @@ cdef inline double descend_on_batch(
     panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
     meet(team)
     if team.thread == 0:
+        shared_losses(plan, batch, 1.0 / n, panels, sums, team)
         total = sum_of(sums, panel_count(plan, n))
     panels_to_units[floating](plan, n, combination, params, params, panels, following, team)
     return total
