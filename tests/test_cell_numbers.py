@@ -2,6 +2,7 @@
 
 import random
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ CELLS = [
     *("", " ", "-", ".", "-.", "e", "e5", "1e", "1e+", "1e-", "1e5e", "--1", "1-", "1..2", "1.2.3"),
     *("0", "-0", "-0.0", "00", "007", "-007.5", "0.5", ".5", "-.5", "5.", "-5.", ".e1", "1.e2"),
     *("1,", "1,5", ",5", "1,5e3", "1.5,5", "+1", "1_0", "0x1F", "inf", "nan", "NA", "1e400"),
-    *("1e22", "1e23", "123456789012345", "999999999999999", "9007199254740991", "9007199254740992"),
+    *("1e18446744073709551617", "1e22", "1e23"),
+    *( "123456789012345", "999999999999999", "9007199254740991", "9007199254740992"),
     *("-9007199254740991", "9007199254740993", "0.1234567890123456789", "2.2250738585072011e-308"),
     *("1e-400", "5e-324", "2.5e-324", "1.00000000000000011102230246251565404e0"),
     *("0.000000000000001", "9" * 63, "0." + "1" * 62, "0." + "1" * 63, "0" * 64 + "1"),
@@ -28,9 +30,10 @@ def read(cells, mark="."):
     """The values and kinds of cells in a text."""
     parts = [cell.encode("utf-8") for cell in cells]
     data = np.frombuffer(b";".join(parts), np.uint8)
-    size = np.array([len(part) for part in parts])
+    size = np.array([len(part) for part in parts], np.int32)
     values, kinds = np.full(len(parts), 7.0), np.full(len(parts), 99, np.uint8)
-    read_numbers(data, np.cumsum(size + 1) - size - 1, size, ord(mark), values, kinds)
+    begin = np.cumsum(size + 1, dtype=np.int32) - size - 1
+    read_numbers(data, begin, size, ord(mark), values, kinds)
     return values, kinds.tolist()
 
 
@@ -75,6 +78,27 @@ def test_random_numbers_have_the_bits_of_float(seed):
     assert_read(cells, ".")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_near_ties(seed):
+    """Halfway between two float64, and the numbers of 16 to 19 digits next to that."""
+    rng = random.Random(seed)
+    cells = []
+    for _ in range(3000):
+        power = rng.randint(1, 22)
+        value = rng.uniform(1, 10) * 10.0 ** (rng.randint(15, 18) - power)
+        halfway = (Fraction(value) + Fraction(np.nextafter(value, np.inf))) / 2
+        whole = round(halfway * 10**power) + rng.randint(-2, 2)
+        cells.append(f"-{whole}e-{power}")
+        digits = str(whole).zfill(power + 1)
+        cells.append(f"{digits[:-power]}.{digits[-power:]}")
+    for shift in range(1, 12):  # ties exactly
+        cells += [str((2**53 + 2 * k + 1) / 2**shift) for k in range(50)]
+        cells += [
+            f"{Fraction(2**53 + 2 * k + 1, 2**shift) * 10**shift}e-{shift}" for k in range(50)
+        ]
+    assert_read([cell for cell in cells if len(cell) <= 64], ".")
+
+
 def test_random_bytes():
     rng = random.Random(0)
     cells = ["".join(rng.choices('0159.-eE ",+x', k=rng.randint(0, 9))) for _ in range(20_000)]
@@ -82,21 +106,25 @@ def test_random_bytes():
         assert_read(cells, mark)
 
 
-DATA, TWO, ROOM = np.frombuffer(b"12345", np.uint8), np.array([0, 2]), np.zeros(2)
-KINDS = np.zeros(2, np.uint8)
+def int32(*numbers):
+    return np.array(numbers, np.int32)
+
+
+DATA, TWO, ROOM = np.frombuffer(b"12345", np.uint8), int32(0, 2), np.zeros(2)
+KINDS, LAST = np.zeros(2, np.uint8), 2**31 - 1
 FAULTS = {
-    "a cell beyond the end": (IndexError, (DATA, TWO, np.array([2, 4]), 46, ROOM, KINDS)),
-    "a cell before the text": (IndexError, (DATA, np.array([-1, 0]), TWO, 46, ROOM, KINDS)),
-    "a cell of negative size": (IndexError, (DATA, TWO, np.array([1, -1]), 46, ROOM, KINDS)),
-    "a sum that overflows": (IndexError, (DATA, np.array([0, 2**63 - 1]), TWO, 46, ROOM, KINDS)),
+    "a cell beyond the end": (IndexError, (DATA, TWO, int32(2, 4), 46, ROOM, KINDS)),
+    "a cell before the text": (IndexError, (DATA, int32(-1, 0), TWO, 46, ROOM, KINDS)),
+    "a cell of negative size": (IndexError, (DATA, TWO, int32(1, -1), 46, ROOM, KINDS)),
+    "a sum that overflows": (IndexError, (DATA, int32(0, LAST), TWO, 46, ROOM, KINDS)),
     "fewer sizes": (ValueError, (DATA, TWO, TWO[:1], 46, ROOM, KINDS)),
     "fewer cells": (ValueError, (DATA, TWO[:1], TWO, 46, ROOM, KINDS)),
-    "int32": (ValueError, (DATA, TWO.astype(np.int32), TWO, 46, ROOM, KINDS)),
+    "int64": (ValueError, (DATA, TWO.astype(np.int64), TWO, 46, ROOM, KINDS)),
     "no room": (ValueError, (DATA, TWO, TWO, 46, ROOM[:1], KINDS)),
     "wide kinds": (ValueError, (DATA, TWO, TWO, 46, ROOM, np.zeros(2, int))),
-    "steps": (ValueError, (DATA, np.zeros(4, int)[::2], TWO, 46, ROOM, KINDS)),
+    "steps": (ValueError, (DATA, np.zeros(4, np.int32)[::2], TWO, 46, ROOM, KINDS)),
     "read-only": (ValueError, (DATA, TWO, TWO, 46, np.frombuffer(bytes(16)), KINDS)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -20,7 +20,7 @@ Array = np.ndarray
 LARGE = 2 * FEW  # rows; in tables of fewer most columns hold texts, which Python reads as fast
 PIECE, LARGEST_PIECE = 1 << 21, 1 << 25  # bytes that are taken apart at a time
 ROWS = 1000  # of a piece: of longer lines the pieces are larger
-FIRST_ROWS = 2 * FEW  # of the first piece: columns of numbers are known after it
+FIRST_ROWS, LARGEST_FIRST = 2 * FEW, 1 << 27  # rows, or bytes, that show columns of numbers
 MOST_TEXTS = 100_000  # that are kept decoded
 FEW_TEXTS = FEW  # of a column, that are looked for in the next piece; int16 numbers them
 LONGEST = 64  # bytes of a text that is coded here
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
     ----------
     data : array of uint8
         Their bytes, and `LONGEST` zeros.
-    begin, size : array of int64, shape (d, n)
+    begin, size : array of int32, shape (d, n)
         Where each cell begins, and its length, of d columns.
     has_quotes : bool
     """
@@ -64,14 +64,11 @@ class Piece(NamedTuple):
         read_numbers(self.data, self.begin[column], self.size[column], ord(mark), values, kinds)
         return values, kinds
 
-    def words(self, column: int, rows: Array | slice, *, unquoted: bool = False) -> Array | None:
+    def words(self, column: int, rows: Array) -> Array | None:
         """The bytes of some cells of a column as whole numbers, (m, k) for cells of up to 8 m
         bytes, of which those that are left are 0; None if cells are too long.
         """
         begin, size = self.begin[column, rows], self.size[column, rows]
-        if unquoted and self.has_quotes:
-            quoted = (size > 1) & (self.data[begin] == QUOTE)
-            begin, size = begin + quoted, size - 2 * quoted
         n_words = max(1, -(-int(size.max(initial=0)) // 8))
         if n_words > len(FACTORS):
             return None
@@ -217,8 +214,7 @@ def add_with_numpy(
                 return None
             file.seek(len(head) or (len(BOM) if source.head(len(BOM)) == BOM else 0))
             row = (source.size - len(head)) // max(1, found.n_breaks - before)
-            sizes = (max(PIECE, rows * row) for rows in (FIRST_ROWS, ROWS))
-            for content in _pieces(file, *(min(size, LARGEST_PIECE) for size in sizes)):
+            for content in _pieces(file, min(max(PIECE, ROWS * row), LARGEST_PIECE)):
                 piece = _split(content, ord(layout.delimiter), width)
                 size = piece.size.shape[1]
                 ends = np.arange(block - (n_rows + before - layout.skip) % block, size + 1, block)
@@ -229,17 +225,16 @@ def add_with_numpy(
         return None
     if n_rows != found.n_breaks - before:
         return None
-    columns: list[Cells] = [builder.finish() for builder in builders]
-    return columns, np.arange(before + 1, before + 1 + n_rows)
+    return read.finish(), np.arange(before + 1, before + 1 + n_rows)
 
 
-def _pieces(file: BinaryIO, first: int, size: int) -> Iterator[bytes]:
-    """Whole lines, about `first` bytes and then `size` bytes at a time."""
-    rest, following = b"", first
-    while content := file.read(following):
+def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Whole lines, about `size` bytes at a time."""
+    rest = b""
+    while content := file.read(size):
         content = rest + content
         end = content.rfind(b"\n") + 1
-        rest, following = content[end:], size
+        rest = content[end:]
         if end:
             yield content[:end]
     if rest:
@@ -248,6 +243,8 @@ def _pieces(file: BinaryIO, first: int, size: int) -> Iterator[bytes]:
 
 def _split(content: bytes, delimiter: int, width: int) -> Piece:
     """The cells of whole lines; raises _OddTextError if these are not rows of equal length."""
+    if len(content) + LONGEST > np.iinfo(np.int32).max:
+        raise _OddTextError
     data = np.frombuffer(content + bytes(LONGEST), np.uint8)
     used, has_quotes = data[: len(content)], b'"' in content
     is_break = used == NEWLINE
@@ -261,7 +258,7 @@ def _split(content: bytes, delimiter: int, width: int) -> Piece:
     ends = np.flatnonzero(is_end)
     if len(ends) % width:
         raise _OddTextError
-    end = ends.reshape(-1, width).T.copy()
+    end = ends.reshape(-1, width).T.astype(np.int32, order="C")
     if not is_break[end[-1]].all() or np.count_nonzero(is_break) != end.shape[1]:
         raise _OddTextError
     begin = np.empty_like(end)
@@ -288,6 +285,7 @@ class _Columns:
 
     def __init__(self, builders: list[ColumnBuilder], encoding: str) -> None:
         self._builders, self._texts = builders, _Texts(encoding)
+        self._first: list[tuple[Piece, Array]] | None = []  # pieces that wait
         self._distinct: set[int] = set()  # columns whose cells had mostly different texts
         # The cells that a column had so far, unless they are many: all, or those beside numbers.
         self._known: list[_KnownCells | None] = [_KnownCells() for _ in builders]
@@ -295,12 +293,45 @@ class _Columns:
 
     def add(self, piece: Piece, ends: Array) -> None:
         """Append the cells of a piece to each column; `ends` as in `ColumnBuilder.add_coded`."""
+        if self._first is None:
+            self._append(piece, ends, {})
+            return
+        self._first.append((piece, ends))
+        n_rows = sum(piece.size.shape[1] for piece, _ in self._first)
+        n_bytes = sum(len(piece.data) for piece, _ in self._first)
+        if n_rows >= FIRST_ROWS or n_bytes >= LARGEST_FIRST:
+            self._append_first(self._first)
+            self._first = None
+
+    def finish(self) -> list[Cells]:
+        """The columns."""
+        self._append_first(self._first or [])
+        return [builder.finish() for builder in self._builders]
+
+    def _append_first(self, first: list[tuple[Piece, Array]]) -> None:
+        """Append the first pieces, to columns of plain numbers if they leave no doubt."""
+        places = range(len(self._builders))
+        numbers = [{k: piece.numbers(k, ".") for k in places} for piece, _ in first]
+        starts = np.cumsum([0, *(piece.size.shape[1] for piece, _ in first)])
+        ends = [start + ends for start, (_, ends) in zip(starts, first, strict=False)]
+        for column, builder in enumerate(self._builders if first else ()):
+            values, kinds = map(np.concatenate, zip(*(one[column] for one in numbers), strict=True))
+            is_plain = kinds == NUMBER
+            n_plain = len(is_plain) if is_plain.all() else int(np.argmin(is_plain))
+            n_decided = np.concatenate(ends).searchsorted(n_plain, side="right")
+            if n_decided:
+                builder.start_plain(values[: np.concatenate(ends)[n_decided - 1]])
+        for (piece, ends_of_piece), known in zip(first, numbers, strict=True):
+            self._append(piece, ends_of_piece, known)
+
+    def _append(self, piece: Piece, ends: Array, known: dict[int, tuple[Array, Array]]) -> None:
+        """Append the cells of a piece, whose columns may be known as numbers with a point."""
         n = piece.size.shape[1]
         for column, builder in enumerate(self._builders):
-            if builder.may_start_plain:
-                self._start(piece, column, ends)
-            if builder.decimal:
-                self._add_numbers(piece, column)
+            mark = builder.decimal
+            if mark:
+                read = known.get(column) if mark == "." else None
+                self._append_numbers(piece, column, *(read or piece.numbers(column, mark)))
                 continue
             coded = None
             if column not in self._distinct:
@@ -312,19 +343,9 @@ class _Columns:
             for start, end in pairwise([0, *ends.tolist(), n]):
                 builder.add(cells[start:end], ends_block=end < n or end in ends)
 
-    def _start(self, piece: Piece, column: int, ends: Array) -> None:
-        """Let a column be one of plain numbers if the first cells leave no doubt."""
-        plain = piece.numbers(column, ".")[1] == NUMBER
-        ends = ends[ends <= (len(plain) if plain.all() else np.argmin(plain))]
-        words = piece.words(column, slice(ends[-1]), unquoted=True) if len(ends) else None
-        found = None if words is None else _different(words)
-        if found is not None:
-            self._builders[column].start_plain(found[0], ends)
-
-    def _add_numbers(self, piece: Piece, column: int) -> None:
+    def _append_numbers(self, piece: Piece, column: int, values: Array, kinds: Array) -> None:
         """Append the cells of a piece to a column of numbers."""
         builder = self._builders[column]
-        values, kinds = piece.numbers(column, builder.decimal)
         rows = np.flatnonzero(kinds == OTHER)
         coded = self._coded(piece, column, rows, self._others) if len(rows) else None
         if coded is not None:

@@ -7,14 +7,16 @@ from cpython.buffer cimport (
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
-from libc.math cimport fabs
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.math cimport fabs, fma
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char* text, char** end, void* overflow) except? -1.0
 
 cdef enum:
     DIGITS = 15  # float64 holds each whole number of so many digits
+    MOST_DIGITS = 19  # uint64 does
+    MOST_POWER = 22  # float64 holds each power of ten up to it
     LONGEST = 64  # bytes of a number
 
 cdef enum:  # what a cell holds; PADDED: a number with zeros before it
@@ -22,8 +24,8 @@ cdef enum:  # what a cell holds; PADDED: a number with zeros before it
 
 OTHER, NUMBER, PADDED = C_OTHER, C_NUMBER, C_PADDED
 cdef double EXACT = 2.0**53  # float64 holds every whole number up to it
-cdef double[DIGITS + 1] POWERS  # exact, so that a division by one rounds once
-POWERS[:] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15]
+cdef double[MOST_POWER + 1] POWERS
+POWERS[:] = [10.0**k for k in range(MOST_POWER + 1)]
 
 
 cdef inline const uint8_t* after_digits(
@@ -34,6 +36,54 @@ cdef inline const uint8_t* after_digits(
         whole[0] = 10 * whole[0] + <uint8_t> (at[0] - c'0')
         at += 1
     return at
+
+
+cdef inline bint quotient(uint64_t whole, Py_ssize_t power, double* value) noexcept nogil:
+    """Set the float64 next to whole / 10^power, power <= MOST_POWER; False if it is in doubt.
+
+    q + c, with q = fl(hi / p) and c = (hi - q p + lo) / p, is the quotient, of which only c is
+    rounded, twice: its error is below e. If q + (c - e) and q + (c + e) have one float64, so has
+    the quotient, since rounding is monotonic.
+    """
+    cdef double hi = <double> (whole & ~<uint64_t> 2047)  # 53 bits
+    cdef double lo = <double> (whole & 2047)
+    cdef double p = POWERS[power]
+    cdef double q = hi / p
+    cdef double c = (fma(-q, p, hi) + lo) / p
+    cdef double e = fabs(c) * 2.0**-50
+    value[0] = q + (c - e)
+    return value[0] == q + (c + e)
+
+
+cdef inline Py_ssize_t leading_zeros(
+    const uint8_t* at, const uint8_t* end, uint8_t mark
+) noexcept nogil:
+    """How many zeros a number begins with."""
+    cdef Py_ssize_t n = 0
+    while at < end and (at[0] == c'0' or at[0] == mark or at[0] == c'-'):
+        n += at[0] == c'0'
+        at += 1
+    return n
+
+
+cdef inline bint read_exponent(
+    const uint8_t* at, const uint8_t* end, Py_ssize_t* power
+) noexcept nogil:
+    """Subtract the exponent that begins at `at` from `power`, which becomes too large for one of
+    many digits; False if there is none, or something after it.
+    """
+    cdef uint64_t number = 0
+    cdef const uint8_t* stop
+    cdef bint negative = at < end and at[0] == c'-'
+    if at < end and (negative or at[0] == c'+'):
+        at += 1
+    stop = after_digits(at, end, &number)
+    if stop == at or stop < end:
+        return False
+    if stop - at > 3:
+        number = 1000
+    power[0] += <Py_ssize_t> number if negative else -<Py_ssize_t> number
+    return True
 
 
 cdef double rounded(const uint8_t* at, Py_ssize_t size, uint8_t mark) except? -1.0:
@@ -54,7 +104,7 @@ cdef int read_number(
     cdef const uint8_t* stop
     cdef const uint8_t* start
     cdef uint64_t whole = 0
-    cdef Py_ssize_t n_digits, decimals = 0
+    cdef Py_ssize_t n_digits, decimals = 0, power
     cdef int kind
     if size > 1 and at[0] == c'"':
         at, end = at + 1, end - 1
@@ -77,22 +127,23 @@ cdef int read_number(
     n_digits += decimals
     if n_digits == 0 or end - start > LONGEST:
         return C_OTHER
-    if stop == end and n_digits <= DIGITS:
-        value[0] = <double> whole / POWERS[decimals]
-        if start[0] == c'-':
-            value[0] = -value[0]
-        return kind
+    power = decimals
     if stop < end:
-        if stop[0] != c'e' and stop[0] != c'E':
+        if (stop[0] != c'e' and stop[0] != c'E') or not read_exponent(stop + 1, end, &power):
             return C_OTHER
-        at = stop + 1
-        if at < end and (at[0] == c'-' or at[0] == c'+'):
-            at += 1
-        stop = after_digits(at, end, &whole)
-        if stop == at or stop < end:
-            return C_OTHER
-    with gil:
-        value[0] = rounded(start, end - start, mark)
+    if n_digits > DIGITS:
+        n_digits -= leading_zeros(start, end, mark)
+    if n_digits <= DIGITS and -MOST_POWER <= power <= MOST_POWER:  # exact, so it rounds once
+        value[0] = whole / POWERS[power] if power >= 0 else whole * POWERS[-power]
+    elif (
+        n_digits > MOST_DIGITS
+        or not 0 <= power <= MOST_POWER
+        or not quotient(whole, power, value)
+    ):
+        with gil:
+            value[0] = fabs(rounded(start, end - start, mark))
+    if start[0] == c'-':
+        value[0] = -value[0]
     return kind if fabs(value[0]) < EXACT else C_OTHER
 
 
@@ -106,7 +157,7 @@ def read_numbers(data, begin, size, uint8_t mark, values, kinds):
     ----------
     data : array of uint8
         The text.
-    begin, size : array of int64, shape (n,)
+    begin, size : array of int32, shape (n,)
         Where each cell begins, and its length in bytes.
     mark : {ord("."), ord(",")}
         The decimal mark.
@@ -127,17 +178,17 @@ def read_numbers(data, begin, size, uint8_t mark, values, kinds):
     cdef int opened = 0
     cdef bint inside = True
     cdef const uint8_t* text
-    cdef const int64_t* begins
-    cdef const int64_t* sizes
+    cdef const int32_t* begins
+    cdef const int32_t* sizes
     try:
         for array in (data, begin, size, values, kinds):
             flags = PyBUF_WRITABLE if opened > 2 else PyBUF_SIMPLE
             PyObject_GetBuffer(array, &views[opened], flags)
             opened += 1
-            if opened > 1 and views[opened - 1].len != n * (1 if opened == 5 else 8):
+            if opened > 1 and views[opened - 1].len != n * (4, 4, 8, 1)[opened - 2]:
                 raise ValueError("read_numbers: arrays of another size")
         text, length = <const uint8_t*> views[0].buf, views[0].len
-        begins, sizes = <const int64_t*> views[1].buf, <const int64_t*> views[2].buf
+        begins, sizes = <const int32_t*> views[1].buf, <const int32_t*> views[2].buf
         with nogil:
             for i in range(n):
                 if not 0 <= sizes[i] <= length or not 0 <= begins[i] <= length - sizes[i]:

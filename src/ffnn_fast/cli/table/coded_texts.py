@@ -140,25 +140,13 @@ class ColumnBuilder:
         style = self._style
         return style.decimal if style in (PLAIN, COMMA, AMBIGUOUS_COMMA) and style else ""
 
-    @property
-    def may_start_plain(self) -> bool:
-        """Whether there are no cells yet, and the user has not said how numbers are written."""
-        return not self._n and self._style is None and self._marks == NO_MARKS
+    def start_plain(self, values: Array) -> None:
+        """Take the cells, of which there are none yet, as plain numbers, unless few are different.
 
-    def start_plain(self, firsts: Array, ends: Array) -> None:
-        """Take the cells that are to come as plain numbers, unless these have few different texts.
-
-        It needs `may_start_plain`, and the cells before the last of `ends` must be plain numbers,
-        without zeros before them: `infer_style` finds the same in their texts.
-
-        Parameters
-        ----------
-        firsts : array of int, shape (m,)
-            The first cells of the different texts before the last of `ends`.
-        ends : array of int, shape (k,)
-            As in `add_coded`.
+        `values`, (m,), are the first cells, up to the end of a block: plain numbers, without zeros
+        before them. `infer_style` would find this in their texts, if the user gives no marks.
         """
-        if len(firsts) > self._few and len(ends):
+        if self._marks == NO_MARKS and len(np.unique(values)) > self._few:
             self._few = sys.maxsize
             self._style, self._values = PLAIN, np.empty(self._size)
 
