@@ -46,7 +46,14 @@ def run(options: TrainOptions) -> int:
 
 
 def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False) -> int:
-    """Train in this process, one of several ranks if `launched`, of which the first writes."""
+    """Train in this process, one of several ranks if `launched`, of which the first reads, prints
+    and writes.
+    """
+    if not is_first:
+        from ffnn_fast.cli.training.fitting import fit_share
+
+        fit_share(options)
+        return 0
     data = _check(options)
     kind, note = _kind(options, launched=launched)
     output = options.output or default_output(data, options.target or ("model",))
@@ -60,8 +67,6 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
 
     train = outcome.train_tabular if kind == TABULAR else outcome.train_plain
     trained = train(data, options, _announce)
-    if not is_first:
-        return 0
     results = trained.scores({}).tables(trained.on)
     trained.save(output, results, "")
     write_line(f"{trained.ended}\n")
