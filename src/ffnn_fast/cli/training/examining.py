@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ffnn_fast._columns.dates import date_format, dates_of
+from ffnn_fast._columns.dates import date_format, dates_of, has_open_order
 from ffnn_fast._columns.features import LEFT_OUT, Feature, feature_of
 from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.column_reading import DATE, NUMBER, TEXT, ColumnReading
@@ -61,6 +61,8 @@ class ColumnOptions:
         Words that mark a missing value.
     strict : bool
         Whether columns that need a treatment are refused.
+    day_first : bool
+        Whether the day comes first in dates that leave its place open.
     """
 
     reserved: dict[str, str] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class ColumnOptions:
     kept: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     strict: bool = False
+    day_first: bool = False
 
 
 def examine(table: Table, options: ColumnOptions) -> tuple[list[ColumnUse], list[str]]:
@@ -159,8 +162,9 @@ def _of_texts(
                 f"column {name!r} has {len(levels)} different texts in {n} rows; leave it out with "
                 f"--drop {keep}, or keep it with --categorical {keep}"
             )
-    elif found := date_format(levels):
-        return ColumnReading(name, DATE, found), dates_of(texts, found)[0], ""
+    elif found := date_format(levels, day_first=options.day_first):
+        note = "--day-first takes the day first" if has_open_order(levels, found) else ""
+        return ColumnReading(name, DATE, found), dates_of(texts, found)[0], note
     return ColumnReading(name, TEXT), texts, ""
 
 
