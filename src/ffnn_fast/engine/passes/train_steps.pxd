@@ -19,12 +19,12 @@ from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
 from ffnn_fast.engine.passes.panel_gradients cimport combination_t, panels_to_units
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
+from ffnn_fast.engine.passes.sample_update cimport sample_t, sample_to_updates
 from ffnn_fast.engine.passes.sparse_rows cimport (
     add_entries, share_transposed, sparse_of, start_gradient, transpose_in_place,
 )
 from ffnn_fast.engine.passes.step_update cimport (
-    further_gradient, norm_scale, panels_to_updates, sample_t, sample_to_updates, square_units,
-    update_all,
+    further_gradient, norm_scale, panels_to_updates, square_units, update_all,
 )
 from ffnn_fast.engine.passes.team cimport (
     UNIT_GRAIN, meet, one_thread, share_end, share_start, team_t,
@@ -201,7 +201,7 @@ cdef inline double descend_on_samples(
 ) noexcept nogil:
     """Steps of plain gradient descent on each row of the batch; Σ of the objectives before them"""
     if batch.n > 1 and defers(plan):
-        return deferred_steps(plan, step, params, batch, eta, work)
+        return deferred_steps(plan, step, params, batch, eta, NULL, params, work)
     return online_steps(plan, step, params, batch, eta, work)
 
 
@@ -242,6 +242,10 @@ cdef inline void train_steps(
     cdef optimizer_t optimizer = shared[0]
     cdef bint in_panels = plan.extended or plan.sparse
     cdef bint plain = optimizer.rule.plain and not plan.has_l1 and not in_panels
+    cdef bint linear = (
+        optimizer.rule.linear and batch_size == 1 and epoch.stride == 0 and n > 1
+        and not in_panels and defers(plan)
+    )
     cdef batch_t batch, following
     cdef sample_t sample
     cdef step_t step = outputs_only()
@@ -264,6 +268,15 @@ cdef inline void train_steps(
             if team.thread == 0:
                 total += descend_on_samples(
                     plan, &step, params, &batch, eta, work + sums_size(plan, 1)
+                )
+        elif linear:
+            size = n
+            batch = batch_of(rows, start, size)
+            set_rates(optimizer.rule, hyper, t + n - 1, &optimizer.rates)
+            if team.thread == 0:
+                total += deferred_steps(
+                    plan, &step, params, &batch, eta, &optimizer, <floating*>scratch.grad,
+                    work + sums_size(plan, 1),
                 )
         elif plain and plan.own_products and size <= BLOCK_ROWS:
             batch = batch_of(rows, start, size)
