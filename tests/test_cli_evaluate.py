@@ -201,8 +201,8 @@ class TestRefusals:
         [
             ("a,y\n1,perhaps\n2,maybe\n", [], "has a class of the model, but maybe, perhaps"),
             ("a,y\n1,perhaps\n2,maybe\n", [], "its classes: no, yes"),
-            ("a,b\n1,no\n", [], "lacks the target, column y"),
-            ("b,y\n1,no\n", [], "lacks the columns a"),
+            ("a,b\n1,no\n", [], "lacks the target, column y; it has: a, b"),
+            ("b,y\n1,no\n", [], "lacks the column a; it has: b, y"),
             ("a,y\nx,no\n", [], "'x' is not a number"),
             ("a,y\n1,no\n", ["--report", "r.pdf"], "must end in .html or .png, got r.pdf"),
             ("a,y\n1,no\n", ["--report", "no/r.png"], "there is no folder no"),

@@ -13,7 +13,7 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
-from ffnn_fast.cli.output import blocks, command_text, titled, write_line, write_notes
+from ffnn_fast.cli.output import blocks, command_text, counted, titled, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import ScoredRows
@@ -64,7 +64,7 @@ def run(options: EvaluateOptions) -> int:
     n_rows = len(known.rows)
     rows = {name: values[known.rows] for name, values in columns.items()}
     baselines = stored_models(model, rows, n_rows)
-    on = f"{n_rows} rows of {os.path.basename(options.data)}"
+    on = f"{counted(n_rows, 'row')} of {os.path.basename(options.data)}"
     found = comparing.all_scores(evaluations, baselines)
     results = found.tables(on)
     if options.json:
@@ -146,7 +146,7 @@ def _facts(options: EvaluateOptions, model: TrainedModel, n_rows: int) -> list[t
     return [
         ("command", command_text()),
         ("model", options.model),
-        ("data", f"{options.data}, {n_rows} rows"),
+        ("data", f"{options.data}, {counted(n_rows, 'row')}"),
         ("target", model.layout.targets.shown),
         ("loss", loss_of(model.network.spec.loss).name),
         *trained,

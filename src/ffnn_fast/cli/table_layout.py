@@ -137,8 +137,11 @@ class TableLayout:
         if self.header and table.has_header:
             place = table.named(name)
             if place is None:
-                hint = self._header_hint(table, [self.columns])
-                raise CommandError(f"{table.path} lacks the target, column {name}{hint}")
+                hint = self._header_hint(table, [self.columns]) or table.elsewhere
+                raise CommandError(
+                    f"{table.path} lacks the target, column {name}; it has: "
+                    f"{abbreviated(table.names)}{hint}"
+                )
             return place
         if len(table.names) != len(self.columns):
             raise CommandError(
@@ -153,9 +156,10 @@ class TableLayout:
             found = {name: table.named(name) for name in needed}
             absent = [name for name, place in found.items() if place is None]
             if absent:
-                hint = self._header_hint(table, [self.columns, self._inputs])
+                hint = self._header_hint(table, [self.columns, self._inputs]) or table.elsewhere
+                plural = "s" if len(absent) > 1 else ""
                 raise CommandError(
-                    f"{table.path} lacks the columns {abbreviated(absent)}; "
+                    f"{table.path} lacks the column{plural} {abbreviated(absent)}; "
                     f"it has: {abbreviated(table.names)}{hint}"
                 )
             return {name: place for name, place in found.items() if place is not None}

@@ -57,6 +57,8 @@ class Table:
         The decimal mark where neither the marks nor the cells show one.
     remarks : tuple of str
         What the reading took for granted; `notes` has them and more.
+    elsewhere : str
+        Where a column may be that the table lacks, for messages; may be empty.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class Table:
     marks: NumberMarks = NO_MARKS
     usual_decimal: str = ""
     remarks: tuple[str, ...] = ()
+    elsewhere: str = ""
     _styles: dict[str, NumberStyle] = field(default_factory=dict, repr=False, compare=False)
     _spelling_notes: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -136,7 +139,7 @@ class Table:
         unnamed = "" if self.has_header else what
         raise CommandError(
             f"{self.path} has no column {column!r}{self._meant(column)}; its columns: "
-            f"{abbreviated(self.names)}{unnamed}"
+            f"{abbreviated(self.names)}{unnamed}{self.elsewhere}"
         )
 
     def named(self, column: str) -> str | None:

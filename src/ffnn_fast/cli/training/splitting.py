@@ -9,7 +9,7 @@ import numpy as np
 
 from ffnn_fast._columns.dates import date_format, dates_of
 from ffnn_fast._training.sampling import hold_out
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import CommandError, counted
 from ffnn_fast.cli.table import Table
 from ffnn_fast.cli.training.train_options import Stopping, Training, TrainOptions
 
@@ -215,7 +215,8 @@ def split(
             "--validation-fraction, or the setting monitor=loss"
         )
     if len(rest) < 2:
-        raise CommandError(f"{path} leaves {len(rest)} rows to train on; at least 2 are needed")
+        left = counted(len(rest), "row")
+        raise CommandError(f"{path} leaves {left} to train on; at least 2 are needed")
     if given is not None:
         _check_share("--test-fraction", held, n, len(test))
     if options.split.validation_fraction is not None:
