@@ -144,14 +144,17 @@ class TestClasses:
         plain = json.loads(run("evaluate", "a,y\n-1,1.0\n1,2\n1,2.0\n", "--json"))
         assert plain["confusion_matrix"] == [[1, 0], [0, 2]]
 
-    def test_missing_targets(self, folder, run):
+    def test_missing_targets(self, folder, run, capsys):
         models.sign(folder / "m.safetensors")
         table = ROWS + "1,NA\n3,\n"
-        assert "line 10: the target is missing (2 such rows)" in run("evaluate", table, code=2)
-        output = run("evaluate", table, "--drop-missing-target")
+        output = run("evaluate", table)
         assert output.startswith("note: left out 2 rows without a target")
         assert "on 8 rows" in output
-        output = run("evaluate", "a,y\n1,NA\n", "--drop-missing-target", code=2)
+        assert main(["evaluate", "m.safetensors", "data.csv", "--json"]) == 0
+        shown = capsys.readouterr()
+        assert shown.err == "note: left out 2 rows without a target\n"
+        assert np.sum(json.loads(shown.out)["confusion_matrix"]) == 8
+        output = run("evaluate", "a,y\n1,NA\n", code=2)
         assert "no row with a target" in output
 
 

@@ -57,11 +57,12 @@ def run(options: EvaluateOptions) -> int:
     model = load_trained(options.model).with_missing(options.missing)
     layout = model.layout
     table = model.layout.read(options.data, **options.reading.given())
-    known = layout.known_targets(table, drop_missing=options.reading.drop_missing_target)
+    known = layout.known_targets(table, drop_missing=True)
     columns = layout.typed(table)
     evaluations = model.evaluate(table, columns, known)
-    write_notes([*table.notes, *model.unseen(columns)])
     n_rows = len(known.rows)
+    left_out = left_out_note(layout.targets, len(table) - n_rows, known.missing)
+    write_notes([*table.notes, *(left_out if options.json else ()), *model.unseen(columns)])
     rows = {name: values[known.rows] for name, values in columns.items()}
     baselines = stored_models(model, rows, n_rows)
     on = f"{counted(n_rows, 'row')} of {os.path.basename(options.data)}"
@@ -72,7 +73,7 @@ def run(options: EvaluateOptions) -> int:
     else:
         for note in note_unknown(known, layout.targets, options.data):
             write_line(note)
-        for note in left_out_note(layout.targets, len(table) - n_rows, known.missing):
+        for note in left_out:
             write_line(f"{note}\n")
         write_line(blocks(results))
         for title, cells in all_tables(evaluations):
