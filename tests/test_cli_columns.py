@@ -82,6 +82,56 @@ def test_uses(table):
     assert notes["none"] == "no value is known"
 
 
+def test_dates_whose_order_is_open(tmp_path):
+    """The note has the order, and an option for the other one that is not offered in vain."""
+    dates = {
+        "open": [f"{1 + i % 12}/{1 + i // 12}/2021" for i in range(N)],
+        "us": [f"{1 + i % 12}/{1 + i % 28}/2021" for i in range(N)],
+        "words": ["soon" if i == 3 else f"{1 + i % 12}/{1 + i // 12}/2021" for i in range(N)],
+        "y": range(N),
+    }
+    write(tmp_path / "t.csv", dates)
+    notes = {name: note for name, (_, note) in uses_of(tmp_path / "t.csv")[0].items()}
+    assert notes["open"].endswith("as month/day/year, --day-first takes the day first")
+    assert notes["us"].endswith("as month/day/year")
+    assert "as month/day/year, --day-first takes the day first, 'soon'" in notes["words"]
+    notes = {
+        name: note for name, (_, note) in uses_of(tmp_path / "t.csv", day_first=True)[0].items()
+    }
+    assert notes["open"].endswith("as day.month.year")
+    assert "as day.month.year, 'soon'" in notes["words"]
+    assert notes["us"].endswith("as month/day/year")
+
+
+@pytest.mark.parametrize("model", ["plain", "tabular"])
+def test_the_order_of_dates_is_that_of_the_training(tmp_path, monkeypatch, capsys, model):
+    """The file to predict need not show it."""
+    if model == "tabular":
+        pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    write(
+        tmp_path / "t.csv",
+        {
+            "d": [f"{1 + i % 12}/{1 + i // 12}/2021" for i in range(N)],
+            "y": [i % 12 for i in range(N)],
+        },
+    )
+    write(tmp_path / "new.csv", {"d": ["1/2/2021"]})
+    write(tmp_path / "day.csv", {"d": ["25/2/2021"]})
+    train = ["train", "t.csv", "--target", "y", "-o", "m", "--no-report", "--seed", "0"]
+    train += ["--model", model, "--task", "regression", "--epochs", "2"]
+    write(tmp_path / "iso.csv", {"d": ["2021-02-01"]})
+    for order, accepted in (["--day-first"], True), ([], False):
+        assert main([*train, *order]) == 0
+        answers = []
+        for file in ("new.csv", "iso.csv"):
+            capsys.readouterr()
+            assert main(["predict", "m", file]) == 0
+            answers.append(capsys.readouterr().out)
+        assert (answers[0] == answers[1]) == accepted
+        assert (main(["predict", "m", "day.csv"]) == 0) == accepted
+
+
 def test_a_blank_name_is_that_of_a_row_number(tmp_path):
     table = {"": np.random.default_rng(0).permutation(N), "x": columns()["odd"], "y": range(N)}
     write(tmp_path / "t.csv", table)

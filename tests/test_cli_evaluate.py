@@ -216,6 +216,33 @@ class TestRefusals:
         models.sign(folder / "m.safetensors")
         assert message in run("evaluate", table, *options, code=2)
 
+    @pytest.mark.parametrize(
+        ("command", "table"),
+        [
+            ("evaluate", ROWS),
+            ("predict", ROWS),
+            ("predict", "a\n-1\n2\n3\n"),
+            ("predict", "a\n-1\n"),  # a header alone, it seems
+            ("predict", "a,y\n1,1\n2,2\n"),
+            ("predict", "a,y\n3,yes\n-1,no\nNA,no\n"),
+        ],
+    )
+    def test_a_first_row_taken_for_names(self, folder, run, command, table):
+        """The message has an option that works, and the result is that of the table with names."""
+        models.sign(folder / "m.safetensors")
+        rows = table.partition("\n")[2]
+        message = run(command, rows, code=2)
+        assert message.endswith("; use --header no if its first line is data\n")
+        assert run(command, rows, "--header", "no") == run(command, table)
+
+    @pytest.mark.parametrize("names", ["b,y", "1,2", "b,2", "1", "1,2,3"])
+    def test_other_names_and_words_are_names(self, folder, run, names):
+        """A row has a number where the others have one, a word may be anything."""
+        models.sign(folder / "m.safetensors")
+        row = ["1", "no", "2"][: names.count(",") + 1]
+        message = run("predict", f"{names}\n{','.join(row)}\n", code=2)
+        assert ("use --header no" in message) == (names in ("1,2", "1"))
+
     def test_values_that_are_none(self, folder, run):
         models.save(folder / "m.safetensors", models.PRICE, [2, 0], output="identity")
         output = run("evaluate", "a,price\n1,2\n2,cheap\n", code=2)

@@ -21,6 +21,7 @@ from ffnn_fast.cli.table.number_styles import (
     NumberStyle,
     infer_style,
     is_number,
+    looks_numeric,
     shown_decimal,
 )
 from ffnn_fast.cli.table.spellings import one_spelling, respelled, truth
@@ -86,6 +87,8 @@ class Table:
             raise CommandError(f"{self.path} has more than one column named {twice!r}; rename one")
         if not len(self):
             what = "a header but no rows" if self.unit == "line" else "no rows"
+            if self.unit == "line" and any(map(is_number, self.names)):
+                what += "; use --header no if its first line is data"
             raise CommandError(f"{self.path} has {what}")
 
     def __len__(self) -> int:
@@ -150,6 +153,16 @@ class Table:
             if found is not None:
                 return found
         return None
+
+    @property
+    def names_look_like_cells(self) -> bool:
+        """Whether the line of the names may be a row: there are columns of numbers, and the name of
+        each is a number.
+        """
+        if not self.has_header or self.unit != "line":
+            return False
+        numeric = [name for name in self.names if _is_numeric(self.cells[name])]
+        return bool(numeric) and all(map(looks_numeric, numeric))
 
     def whole_names(self, columns: Sequence[str]) -> list[str]:
         """Columns as `find` takes them, from a list that was split at commas: neighbours that are
@@ -350,6 +363,14 @@ def _known_levels(cells: CodedTexts, words: Sequence[str]) -> tuple[list[str], n
     nothing = {"", *words}
     known = [text not in nothing for text in cells.levels]
     return list(itertools.compress(cells.levels, known)), cells.counts[known]
+
+
+def _is_numeric(cells: Cells) -> bool:
+    """Whether all cells of a column, but for the missing ones, are numbers."""
+    if not isinstance(cells, CodedTexts):
+        return True
+    known = [text for text in cells.levels[:SAMPLE] if text and text not in MISSING]
+    return cells.values is not None or (bool(known) and all(map(looks_numeric, known)))
 
 
 def _splits(name: str) -> bool:

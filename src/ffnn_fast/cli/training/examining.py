@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ffnn_fast._columns.dates import date_format, dates_of
+from ffnn_fast._columns.dates import date_format, dates_of, has_open_order
 from ffnn_fast._columns.features import LEFT_OUT, Feature, feature_of
 from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.column_reading import DATE, NUMBER, TEXT, ColumnReading
@@ -65,6 +65,8 @@ class ColumnOptions:
         Words that mark a missing value.
     strict : bool
         Whether columns that need a treatment are refused.
+    day_first : bool
+        Whether the day comes first in dates that leave its place open.
     """
 
     reserved: dict[str, str] = field(default_factory=dict)
@@ -72,6 +74,7 @@ class ColumnOptions:
     kept: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     strict: bool = False
+    day_first: bool = False
 
 
 def examine(table: Table, options: ColumnOptions) -> tuple[list[ColumnUse], list[str]]:
@@ -163,26 +166,33 @@ def _of_texts(
                 f"column {name!r} has {len(levels)} different texts in {n} rows; leave it out with "
                 f"--drop {keep}, or keep it with --categorical {keep}"
             )
-    elif found := date_format(levels):
-        return ColumnReading(name, DATE, found), dates_of(texts, found)[0], ""
-    elif dated := _dates_and_words(name, texts, levels):
+    elif found := date_format(levels, day_first=options.day_first):
+        return ColumnReading(name, DATE, found), dates_of(texts, found)[0], _order(levels, found)
+    elif dated := _dates_and_words(name, texts, levels, options.day_first):
         return dated
     return ColumnReading(name, TEXT), texts, ""
 
 
 def _dates_and_words(
-    name: str, texts: Array, levels: Sequence[str]
+    name: str, texts: Array, levels: Sequence[str], day_first: bool
 ) -> tuple[ColumnReading, Array, str] | None:
     """A column of dates with a few words among them, which count as missing; None for others."""
     if date_format(filter(DIGIT.search, levels[:SAMPLE])) is None:
         return None
     odd = tuple(level for level in levels if not DIGIT.search(level))
-    found = date_format(filter(DIGIT.search, levels))
+    dates = list(filter(DIGIT.search, levels))
+    found = date_format(dates, day_first=day_first)
     n_bad, n_known = int(np.isin(texts, odd).sum()), sum(text is not None for text in texts)
     if not found or 2 * n_bad > n_known or not _are_few(odd, n_bad, n_known):
         return None
-    note = f"{_examples(odd)} in {counted(n_bad, 'row')} taken as missing"
+    notes = [_order(dates, found), f"{_examples(odd)} in {counted(n_bad, 'row')} taken as missing"]
+    note = ", ".join(filter(None, notes))
     return ColumnReading(name, DATE, found, odd), dates_of(texts, found)[0], note
+
+
+def _order(dates: Sequence[str], found: str) -> str:
+    """An option for dates of a format that are others if the day comes first."""
+    return "--day-first takes the day first" if has_open_order(dates, found) else ""
 
 
 def _are_few(words: Sequence[str], n_bad: int, n_known: int) -> bool:

@@ -102,12 +102,13 @@ def arrangement_of(table: Table, rows: Array, options: TrainOptions) -> Arrangem
         return Arrangement(groups=np.array([place[text] for text in texts]), shown=name)
     if time:
         name = table.find(time)
-        return Arrangement(times=_times(table, name, rows, options.reading.missing), shown=name)
+        return Arrangement(times=_times(table, name, rows, options), shown=name)
     return Arrangement(times=np.arange(len(rows))) if in_order else Arrangement()
 
 
-def _times(table: Table, name: str, rows: Array, words: tuple[str, ...]) -> Array:
+def _times(table: Table, name: str, rows: Array, options: TrainOptions) -> Array:
     """A column of numbers or dates in some rows, (n,) float64 or datetime64."""
+    words = options.reading.missing
     missing = table.missing(name, words)[rows]
     if missing.any():
         raise CommandError(
@@ -118,7 +119,8 @@ def _times(table: Table, name: str, rows: Array, words: tuple[str, ...]) -> Arra
     if not bad.any():
         return values[rows]
     texts = table.texts(name, words)
-    found = date_format([text for text in dict.fromkeys(texts) if text is not None])
+    distinct = [text for text in dict.fromkeys(texts) if text is not None]
+    found = date_format(distinct, day_first=options.columns.day_first)
     if not found:
         raise CommandError(
             f"--time-column: column {name!r} holds neither numbers nor dates of one format, but "

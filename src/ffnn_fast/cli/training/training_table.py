@@ -192,7 +192,9 @@ def _examined(table: Table, options: TrainOptions) -> tuple[dict[str, Target], l
     reserved = dict.fromkeys(dropped, "--drop")
     reserved |= dict.fromkeys({*groups} - {*kept, *categorical}, "--group-column")
     reserved |= dict.fromkeys(weights, "weights of the rows") | dict.fromkeys(targets, "")
-    chosen = ColumnOptions(reserved, tuple(categorical), tuple(kept), tuple(words), columns.strict)
+    chosen = ColumnOptions(
+        reserved, tuple(categorical), tuple(kept), tuple(words), columns.strict, columns.day_first
+    )
     uses, refused = examine(table, chosen)
     problems += [f"{table.path}, {one}" if one.startswith("col") else one for one in refused]
     if not problems and not used(uses):
