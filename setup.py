@@ -1,4 +1,4 @@
-"""What TOML cannot express: the extension modules, one per ISA level, and their directives.
+"""What TOML cannot express: the extension modules, of the engine one per ISA level, and directives.
 
 Environment: FFNN_FAST_SANITIZE=1 builds with the address and undefined-behaviour sanitizers,
 FFNN_FAST_COVERAGE=1 for gcov (.ci/coverage); FFNN_FAST_DEBUG=1 switches Cython's bounds checks on;
@@ -14,7 +14,13 @@ from pathlib import Path
 import numpy as np
 from setuptools import Extension, setup
 
-ENGINE = Path("src/ffnn_fast/engine")
+SOURCE = Path("src")
+ENGINE = SOURCE / "ffnn_fast/engine"
+FILES = {  # modules of Cython: the engine is compiled for each level, the others once
+    "engine": ENGINE / "engine.pyx",
+    "cpu": ENGINE / "cpu.pyx",
+    "cell_numbers": SOURCE / "ffnn_fast/cli/table/cell_numbers.pyx",
+}
 BUILD = Path("build/cython")
 SETTINGS = BUILD / "settings.txt"
 DEBUG = os.environ.get("FFNN_FAST_DEBUG") == "1"
@@ -104,27 +110,31 @@ def is_current(file):
 
     Cython's own check takes 2 s, and a build runs this script three times.
     """
-    read = (Path(__file__), SETTINGS, *Path("src").rglob("*.pyx"), *Path("src").rglob("*.pxd"))
+    read = (Path(__file__), SETTINGS, *SOURCE.rglob("*.pyx"), *SOURCE.rglob("*.pxd"))
     return file.exists() and all(path.stat().st_mtime < file.stat().st_mtime for path in read)
 
 
+def dotted(file):
+    """The name of a module by its file."""
+    return ".".join(file.relative_to(SOURCE).with_suffix("").parts)
+
+
 def generated():
-    """The C files of the engine and of the CPU check: Cython runs once for all levels."""
-    names = ("engine", "cpu")
-    if not all(is_current(BUILD / ENGINE / f"{name}.c") for name in names):
+    """The C files of all modules: Cython runs once for all levels."""
+    c_files = {name: (BUILD / file).with_suffix(".c") for name, file in FILES.items()}
+    if not all(map(is_current, c_files.values())):
         from Cython.Build import cythonize
 
-        modules = [Extension(f"ffnn_fast.engine.{n}", [str(ENGINE / f"{n}.pyx")]) for n in names]
         cythonize(
-            modules,
+            [Extension(dotted(file), [str(file)]) for file in FILES.values()],
             build_dir=str(BUILD),
             compiler_directives=DIRECTIVES,
             emit_linenums=COVERAGE,
-            include_path=["src"],
+            include_path=[str(SOURCE)],
             force=True,
-            nthreads=len(modules),  # a process for each file
+            nthreads=len(FILES),  # a process for each file
         )
-    return {name: smaller(BUILD / ENGINE / f"{name}.c") for name in names}
+    return {name: smaller(file) for name, file in c_files.items()}
 
 
 def smaller(source):
@@ -142,7 +152,7 @@ def smaller(source):
     return marked
 
 
-def module(name, source, flags):
+def module(name, package, source, flags):
     """One extension: a C file of two lines, which gives `source` the name of the module."""
     renamed = BUILD / f"{name}.c"
     text = f"#define PyInit_{source.stem} PyInit_{name}\n" if source.stem != name else ""
@@ -150,7 +160,7 @@ def module(name, source, flags):
     if not renamed.exists() or renamed.read_text() != text:
         renamed.write_text(text)
     return Extension(
-        f"ffnn_fast.engine.{name}",
+        f"{package}.{name}",
         [str(renamed)],
         include_dirs=[str(ENGINE.resolve()), np.get_include()],
         depends=[str(source), str(SETTINGS), *map(str, ENGINE.rglob("*.h"))],
@@ -163,9 +173,14 @@ def module(name, source, flags):
 record_settings()
 SOURCES = generated()
 MODULES = [
-    module(f"engine_{level}", SOURCES["engine"], flags) for level, flags in isa_levels().items()
+    module(f"engine_{level}", dotted(ENGINE), SOURCES["engine"], flags)
+    for level, flags in isa_levels().items()
 ]
-MODULES.append(module("cpu", SOURCES["cpu"], []))
+MODULES += [
+    module(name, dotted(file.parent), SOURCES[name], [])
+    for name, file in FILES.items()
+    if name != "engine"
+]
 
 # All at once: three levels on two cores finish sooner side by side than one after two.
 setup(ext_modules=MODULES, options={"build_ext": {"parallel": len(MODULES)}})

@@ -1,4 +1,4 @@
-"""The engine's line coverage, from the gcov data of a build with FFNN_FAST_COVERAGE=1.
+"""The line coverage of compiled modules, from the gcov data of a build with FFNN_FAST_COVERAGE=1.
 
 Usage: engine_coverage.py CHECKOUT. A line ran when any level, dtype or inlined copy of it ran; a
 line counts when the compiler made code of it. Lines past the end of a file, to which Cython's own
@@ -13,12 +13,12 @@ from collections import defaultdict
 from pathlib import Path
 
 LEAST = 95.0  # per cent
-ENGINE = "ffnn_fast/engine/"
+PACKAGE = "ffnn_fast/"
 SIGNATURE = re.compile(r"\s*(c?def |class |\"\"\")")
 
 
 def runs(checkout):
-    """{file of the engine, under src: {line: times it ran}}."""
+    """{compiled file, under src: {line: times it ran}}."""
     found = defaultdict(lambda: defaultdict(int))
     for data in checkout.glob("build/temp*/**/*.gcda"):
         command = ["gcov", "--json-format", "--stdout", str(data)]
@@ -26,10 +26,10 @@ def runs(checkout):
         for part in report.decode("utf-8").splitlines():
             for file in json.loads(part)["files"]:
                 # Headers have absolute paths; .pyx and .pxd files have those relative to src.
-                _, within, name = file["file"].rpartition(ENGINE)
+                _, within, name = file["file"].rpartition(PACKAGE)
                 if within and name.endswith((".pyx", ".pxd", ".pxi", ".h")):
                     for line in file["lines"]:
-                        found[ENGINE + name][line["line_number"]] += line["count"]
+                        found[PACKAGE + name][line["line_number"]] += line["count"]
     return found
 
 

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 QUESTIONS = [
-    "step", "latency", "scaling", "roofline", "shares", "fit", "solvers", "estimators", "footprint",
-    "initializers", "derivatives", "many",
+    "step", "latency", "scaling", "roofline", "shares", "aims", "fit", "solvers", "estimators",
+    "footprint", "initializers", "derivatives", "many",
 ]  # fmt: skip
 RELATIVE = "relative to ffnn_fast"
 RESULTS = Path(__file__).with_name("results")

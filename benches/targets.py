@@ -1,7 +1,7 @@
 """Targets: the smallest ratio of a library's time to ffnn_fast's, or the smallest figure."""
 
 from benches.scripts import SPARSE
-from ffnn_fast._bench.problems import ADAM, MINIBATCH, ONLINE, WIDE
+from ffnn_fast._bench.problems import ADAM, MINIBATCH, ONLINE, WIDE, Problem
 
 CASES = [*ONLINE, *MINIBATCH, WIDE]
 EVERY_LIBRARY = ["numpy", "scikit-learn", "torch", "torch.compile", "jax"]
@@ -26,6 +26,15 @@ SAME_ACCURACY = 0.003
 # scikit-learn / ffnn_fast, the same script
 ESTIMATORS = {"sgd": 3, "adam": 3, "partial_fit": 10, **dict.fromkeys(SPARSE, 3)}
 TWO_THREADS = {"products": 1.85, "anywhere": 0.97}  # one thread / two threads
+# aims of single cases: see questions/aims.py
+STEP_OF_JAX = {ONLINE[1]: 3.3, MINIBATCH[0]: 1.5, ADAM[0]: 1.7}  # JAX / ffnn_fast
+TWO_CORES = {
+    MINIBATCH[3]: 1.9, Problem((54, 200, 200, 7), 100): 1.8, Problem((784, 128, 10), 128): 1.8,
+}  # fmt: skip
+PREDICTIONS = {
+    Problem((784, 128, 10), 10_000): ("JAX / ffnn_fast", 1.1),
+    Problem((54, 200, 200, 7), 10_000): ("share of the peak", 0.92),
+}
 SHARE_OF_PEAK = {str(MINIBATCH[3]): 0.88}
 SHARE_OF_SWEEP = {str(ONLINE[1]): 0.6}
 SOLVERS = {"MINPACK": 10, "scikit-learn lbfgs": 1}  # of the time of ffnn_fast

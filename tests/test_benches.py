@@ -140,7 +140,8 @@ def test_published_tables_are_those_of_the_published_records(benches, root, tmp_
     published = {file.name: file.read_text("utf-8") for file in results.glob("*.md")}
     tabular = published.pop("tabular.md")
     assert written == published
-    assert len(written) == len(report.QUESTIONS) + 1
+    named = {f"{name}.md" for name in (*report.QUESTIONS, "README")}
+    assert written.keys() | {"aims.md"} == named
     lines = (results / "tabular.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     assert benches("tabular.report").markdown(rows) == tabular
@@ -328,3 +329,34 @@ def test_shares_of_steps(benches, monkeypatch):
     assert outcomes["784-128-10, batch 1, tanh, float32, v4: µs"]["met"]
     assert not outcomes["784-128-10, batch 32, tanh, float32, v4: share of the peak"]["met"]
     assert outcomes["300-100-5, batch 48, tanh, float32, v4: share of the peak"]["met"]
+
+
+def test_single_cases_beside_their_aims(benches, monkeypatch):
+    targets, question = benches("targets"), benches("questions.aims")
+    small, rows = targets.Problem((3, 4, 2), 5), targets.Problem((3, 4, 2), 7)
+    monkeypatch.setattr(targets, "STEP_OF_JAX", {small: 2})
+    monkeypatch.setattr(targets, "TWO_CORES", {small: 100})
+    monkeypatch.setattr(targets, "PREDICTIONS", {rows: ("share of the peak", 0.9)})
+    monkeypatch.setattr(question, "cores_available", lambda: [0])
+    monkeypatch.setattr(question.probe, "compiler", lambda: None)
+    runner = benches("runner").Runner(1, 1e-4, print)
+    try:
+        records = question.run(runner)
+    finally:
+        runner.close()
+    ours = {(r["kind"], r["label"]) for r in records if r["library"] == "ffnn_fast"}
+    assert (question.STEPS, "ffnn_fast") in ours
+    assert (question.PREDICTIONS, "ffnn_fast: predictor(x, out)") in ours
+    assert len(question.tables(records)) == 2
+    step = next(r for r in records if r["label"] == "ffnn_fast")
+    records = [
+        {**step, "library": "jax", "ratio": 2.5},
+        {**step, "kind": question.CORES, "threads": 2, "ratio": 0.5},
+        *(r | {"share": 0.91} for r in records if r["kind"] == question.PREDICTIONS),
+    ]
+    outcomes = [(o["what"], o["got"], o["met"]) for o in question.compare_with_targets(records)]
+    assert outcomes == [
+        (f"{small}: JAX / ffnn_fast", 2.5, True),
+        (f"{small}: one core / two", 2, False),
+        (f"{rows}: share of the peak", 0.91, True),
+    ]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from support.mpi_ranks import HAS_MPI, NEEDED, run_ranks
 
 from ffnn_fast import Network
 from ffnn_fast.cli.command_line import main
+from ffnn_fast.cli.trained_models import load_plain
 from ffnn_fast.cli.training.by_ranks import launched
 
 needs_mpi = pytest.mark.skipif(not HAS_MPI, reason=NEEDED)
@@ -99,17 +101,84 @@ def test_a_divergence_is_one_line(table, tmp_path):
 
 @needs_mpi
 def test_an_error_of_one_rank_ends_all(table, tmp_path):
-    """The second rank has no table: a file system that only some machines have."""
+    """The second rank has an option that the others have not."""
     script = tmp_path / "rank.py"
     script.write_text(
         "import sys\nfrom mpi4py import MPI\nfrom ffnn_fast.cli.command_line import main\n"
-        "path = sys.argv[1] if MPI.COMM_WORLD.rank == 0 else 'nowhere.csv'\n"
-        "sys.exit(main(['train', path, *sys.argv[2:]]))\n"
+        "own = [] if MPI.COMM_WORLD.rank == 0 else ['--cv', '3']\n"
+        "sys.exit(main(['train', *sys.argv[1:], *own]))\n"
     )
     ended = run_ranks(2, script, table, "--target", "y", *PLAIN, folder=tmp_path)
     assert ended.returncode == 2
-    assert "nowhere.csv" in ended.stderr
+    assert "--cv is for one process" in ended.stderr
+    assert ended.stderr.count("ffnn-fast: error:") == 1
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+@needs_mpi
+def test_the_first_rank_alone_reads_and_the_others_hold_their_share(table, tmp_path):
+    """The others have no table: a file system that only some machines have."""
+    script = tmp_path / "rank.py"
+    script.write_text(
+        "import sys\nimport numpy as np\nfrom pathlib import Path\nfrom mpi4py import MPI\n"
+        "from ffnn_fast import Network\nfrom ffnn_fast.cli.command_line import main\n"
+        "rank, fit = MPI.COMM_WORLD.rank, Network.fit\n"
+        "def kept(self, X, y, sample_weight=None, **others):\n"
+        "    np.savez(f'of{rank}.npz', X=X, y=y, weight=sample_weight)\n"
+        "    return fit(self, X, y, sample_weight=sample_weight, **others)\n"
+        "Network.fit = kept\n"
+        "path = sys.argv[1] if rank == 0 else 'nowhere.csv'\n"
+        "sys.exit(main(['train', path, *sys.argv[2:]]))\n"
+    )
+    model, alone, common = tmp_path / "model", tmp_path / "alone", [*PLAIN, "--weights", "c"]
+    options = ["--target", "y", *common, "--validation-fraction", "0.2"]
+    table.write_text(table.read_text().replace("-", ""))  # weights are at least 0
+    ended = run_ranks(2, script, table, *options, "-o", model, folder=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    (tmp_path / "one").mkdir()
+    one = run_ranks(1, script, table, *options, "-o", alone, folder=tmp_path / "one")
+    assert one.returncode == 0, one.stderr
+    whole = np.load(tmp_path / "one" / "of0.npz")
+    shares = [np.load(tmp_path / f"of{rank}.npz") for rank in range(2)]
+    for name in ("X", "y", "weight"):
+        assert abs(len(shares[0][name]) - len(shares[1][name])) <= 1
+        joined = np.concatenate([share[name] for share in shares])
+        np.testing.assert_array_equal(joined, whole[name], strict=True)
+    own, others = (load_plain(str(path))[1] for path in (model, alone))
+    assert replace(own, summary={}) == replace(others, summary={})
+
+
+@needs_mpi
+def test_ordered_sums_give_the_same_bits_by_any_number_of_ranks(table, tmp_path):
+    """The command has no option for the order; all of it comes before the fit and after it."""
+    script = tmp_path / "ordered.py"
+    script.write_text(
+        "import sys\nfrom functools import partial\n"
+        "from ffnn_fast import Distributed\nfrom ffnn_fast.cli.command_line import main\n"
+        "from ffnn_fast.cli.training import by_ranks\n"
+        "by_ranks.Distributed = partial(Distributed, reduction='ordered')\n"
+        "by_ranks.launched = lambda: True\n"
+        "sys.exit(main(['train', *sys.argv[1:]]))\n"
+    )
+    bits = set()
+    for n in (1, 2, 4):
+        ended = run_ranks(
+            n, script, table, "--target", "y", *PLAIN, "-o", f"of{n}", folder=tmp_path
+        )
+        assert ended.returncode == 0, ended.stderr
+        bits.add(Network.load(tmp_path / f"of{n}").params.tobytes())
+    assert len(bits) == 1
+
+
+@needs_mpi
+def test_fewer_rows_than_ranks(tmp_path):
+    path = tmp_path / "short.csv"
+    path.write_text("a,y\n" + "\n".join(f"{i},{2 * i}" for i in range(3)))
+    options = ("--target", "y", *PLAIN, "--test-fraction", "0")
+    ended = by_ranks(4, path, *options, folder=tmp_path)
+    assert ended.returncode == 2
+    assert "3 training rows are too few for 4 ranks" in ended.stderr
+    assert ended.stderr.count("ffnn-fast: error:") == 1
 
 
 @pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"])

@@ -1,5 +1,6 @@
 """Every column of a training table has a use, which is shown; what is ambiguous is one message."""
 
+import re
 import shlex
 
 import numpy as np
@@ -34,6 +35,7 @@ def columns():
         "zone": [f"z{i % 25}" for i in range(N)],
         "iso": [str(day) for day in days],
         "us": [f"{day.astype(object):%m/%d/%Y}" for day in days],
+        "left": [("unknown" if i % 10 == 4 else day) for i, day in enumerate(days)],
         "name": [f"Mr. {i}" for i in range(N)],
         "one": ["x"] * N,
         "none": [""] * N,
@@ -66,17 +68,68 @@ def test_uses(table):
     assert {name: use for name, (use, _) in found.items()} == {
         "1": "left out", "PassengerId": "left out", "row": "left out", "size": "number",
         "odd": "number", "child": "category", "zone": "category", "iso": "date", "us": "date",
-        "name": "left out", "one": "left out", "none": "left out",
+        "left": "date", "name": "left out", "one": "left out", "none": "left out",
     }  # fmt: skip
     notes = {name: note for name, (_, note) in found.items()}
     assert notes["size"] == "40 missing"
-    assert notes["odd"] == "'twelve' in 1 rows taken as missing, 1 missing"
+    assert notes["odd"] == "'twelve' in 1 row taken as missing, 1 missing"
     assert notes["child"] == "4 levels, numbers and the words '3+'"
     assert notes["us"] == "year, month, weekday, elapsed, as month/day/year"
+    assert "as ISO 8601, 'unknown' in 6 rows taken as missing, 6 missing" in notes["left"]
     assert notes["row"] == "numbers the rows; --use row keeps it"
     assert notes["name"] == "60 different texts in 60 rows; --use name keeps it"
     assert notes["one"] == "constant"
     assert notes["none"] == "no value is known"
+
+
+def test_dates_whose_order_is_open(tmp_path):
+    """The note has the order, and an option for the other one that is not offered in vain."""
+    dates = {
+        "open": [f"{1 + i % 12}/{1 + i // 12}/2021" for i in range(N)],
+        "us": [f"{1 + i % 12}/{1 + i % 28}/2021" for i in range(N)],
+        "words": ["soon" if i == 3 else f"{1 + i % 12}/{1 + i // 12}/2021" for i in range(N)],
+        "y": range(N),
+    }
+    write(tmp_path / "t.csv", dates)
+    notes = {name: note for name, (_, note) in uses_of(tmp_path / "t.csv")[0].items()}
+    assert notes["open"].endswith("as month/day/year, --day-first takes the day first")
+    assert notes["us"].endswith("as month/day/year")
+    assert "as month/day/year, --day-first takes the day first, 'soon'" in notes["words"]
+    notes = {
+        name: note for name, (_, note) in uses_of(tmp_path / "t.csv", day_first=True)[0].items()
+    }
+    assert notes["open"].endswith("as day.month.year")
+    assert "as day.month.year, 'soon'" in notes["words"]
+    assert notes["us"].endswith("as month/day/year")
+
+
+@pytest.mark.parametrize("model", ["plain", "tabular"])
+def test_the_order_of_dates_is_that_of_the_training(tmp_path, monkeypatch, capsys, model):
+    """The file to predict need not show it."""
+    if model == "tabular":
+        pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    write(
+        tmp_path / "t.csv",
+        {
+            "d": [f"{1 + i % 12}/{1 + i // 12}/2021" for i in range(N)],
+            "y": [i % 12 for i in range(N)],
+        },
+    )
+    write(tmp_path / "new.csv", {"d": ["1/2/2021"]})
+    write(tmp_path / "day.csv", {"d": ["25/2/2021"]})
+    train = ["train", "t.csv", "--target", "y", "-o", "m", "--no-report", "--seed", "0"]
+    train += ["--model", model, "--task", "regression", "--epochs", "2"]
+    write(tmp_path / "iso.csv", {"d": ["2021-02-01"]})
+    for order, accepted in (["--day-first"], True), ([], False):
+        assert main([*train, *order]) == 0
+        answers = []
+        for file in ("new.csv", "iso.csv"):
+            capsys.readouterr()
+            assert main(["predict", "m", file]) == 0
+            answers.append(capsys.readouterr().out)
+        assert (answers[0] == answers[1]) == accepted
+        assert (main(["predict", "m", "day.csv"]) == 0) == accepted
 
 
 def test_a_blank_name_is_that_of_a_row_number(tmp_path):
@@ -163,11 +216,42 @@ def test_each_hint_of_strict_works(refused, tmp_path, option):
 
 
 def test_rows_without_a_target_are_left_out(table, capsys):
-    table.write_text(table.read_text() + ",,,,,,,,,,,,\n" * 3)
+    table.write_text(table.read_text() + ",,,,,,,,,,,,,\n" * 3)
     assert main([*TRAIN, "--no-report"]) == 0
     assert "note: left out 3 rows without a target\n" in capsys.readouterr().out
-    assert main([*TRAIN, "--no-report", "--strict", "--drop", "zone,iso,us,name,odd,1,child"]) == 2
+    assert (
+        main([*TRAIN, "--no-report", "--strict", "--drop", "zone,iso,us,left,name,odd,1,child"])
+        == 2
+    )
     assert "the target is missing (3 such rows)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("n", "advised"), [(10, True), (11, False)])
+def test_the_option_that_takes_words_as_missing(table, n, advised, capsys):
+    odd = [f"w{i % n}" if i % 3 == 0 else i * 7.5 for i in range(N)]
+    write(table, {**columns(), "odd": odd})
+    assert main([*TRAIN, "--no-report"]) == 2
+    message = capsys.readouterr().err
+    found = re.search(r"in 20: (--missing '[^']*')? ?.*--categorical odd", message)
+    assert bool(found[1]) == advised
+    assert main([*TRAIN, "--no-report", *shlex.split(found[1] or "--drop odd")]) == 0
+
+
+def test_many_columns_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    numbers = {f"n{i}": rng.normal(size=N).round(3) for i in range(50)}
+    levels = {f"c{i}": rng.choice(["u", "v"], N) for i in range(45)}
+    write(tmp_path / "t.csv", {**numbers, **levels, "one": ["x"] * N, "y": numbers["n0"] + 1})
+    assert main([*TRAIN, "--no-report"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "  c39     category  2 levels\n  and 56 more (number 50, category 5, left out 1); f"
+        in shown
+    )
+    assert main(["info", "m"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"\n  {name} " in listed for name in (*numbers, *levels))
 
 
 class TestPlainModels:

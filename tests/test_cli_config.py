@@ -95,7 +95,7 @@ def test_the_command_line_comes_first(tmp_path):
     ("name", "text", "message"),
     [
         ("run.toml", "epochs = 0", "run.toml: epochs must be at least 1, got 0"),
-        ("run.toml", "epochs = ", "run.toml: Invalid value (at "),
+        ("run.toml", "epochs = ", "run.toml is no valid TOML: Invalid value (at "),
         ("run.toml", "epoch = 3", "run.toml: unknown option 'epoch'; did you mean 'epochs'?"),
         ("run.toml", "[layers]\nhidden = 3", "run.toml: unknown option 'layers'"),
         (
@@ -110,8 +110,9 @@ def test_the_command_line_comes_first(tmp_path):
             "run.toml: optimizer adam: unknown setting 'beta'",
         ),
         ("run.json", "[1]", "run.json must hold an object of options, got list"),
-        ("run.json", "{", "run.json: Expecting property name"),
-        ("run.toml", "\xff", "run.toml: 'utf-8' codec"),
+        ("run.json", "{", "run.json is no valid JSON: Expecting property name"),
+        ("run.toml", "\xff", "run.toml is no valid TOML: 'utf-8' codec"),
+        ("run.csv", "a,b", "run.csv is no valid TOML, as JSON needs a name in .json: Expected"),
         ("run.toml", "epochs = 3", "train needs a table"),
         ("run.toml", "data = 'houses.csv'", "train needs --target"),
         ("none.toml", None, "none.toml: No such file"),

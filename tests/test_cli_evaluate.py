@@ -144,14 +144,17 @@ class TestClasses:
         plain = json.loads(run("evaluate", "a,y\n-1,1.0\n1,2\n1,2.0\n", "--json"))
         assert plain["confusion_matrix"] == [[1, 0], [0, 2]]
 
-    def test_missing_targets(self, folder, run):
+    def test_missing_targets(self, folder, run, capsys):
         models.sign(folder / "m.safetensors")
         table = ROWS + "1,NA\n3,\n"
-        assert "line 10: the target is missing (2 such rows)" in run("evaluate", table, code=2)
-        output = run("evaluate", table, "--drop-missing-target")
+        output = run("evaluate", table)
         assert output.startswith("note: left out 2 rows without a target")
         assert "on 8 rows" in output
-        output = run("evaluate", "a,y\n1,NA\n", "--drop-missing-target", code=2)
+        assert main(["evaluate", "m.safetensors", "data.csv", "--json"]) == 0
+        shown = capsys.readouterr()
+        assert shown.err == "note: left out 2 rows without a target\n"
+        assert np.sum(json.loads(shown.out)["confusion_matrix"]) == 8
+        output = run("evaluate", "a,y\n1,NA\n", code=2)
         assert "no row with a target" in output
 
 
@@ -201,8 +204,8 @@ class TestRefusals:
         [
             ("a,y\n1,perhaps\n2,maybe\n", [], "has a class of the model, but maybe, perhaps"),
             ("a,y\n1,perhaps\n2,maybe\n", [], "its classes: no, yes"),
-            ("a,b\n1,no\n", [], "lacks the target, column y"),
-            ("b,y\n1,no\n", [], "lacks the columns a"),
+            ("a,b\n1,no\n", [], "lacks the target, column y; it has: a, b"),
+            ("b,y\n1,no\n", [], "lacks the column a; it has: b, y"),
             ("a,y\nx,no\n", [], "'x' is not a number"),
             ("a,y\n1,no\n", ["--report", "r.pdf"], "must end in .html or .png, got r.pdf"),
             ("a,y\n1,no\n", ["--report", "no/r.png"], "there is no folder no"),
@@ -212,6 +215,33 @@ class TestRefusals:
     def test_tables_and_options(self, folder, run, table, options, message):
         models.sign(folder / "m.safetensors")
         assert message in run("evaluate", table, *options, code=2)
+
+    @pytest.mark.parametrize(
+        ("command", "table"),
+        [
+            ("evaluate", ROWS),
+            ("predict", ROWS),
+            ("predict", "a\n-1\n2\n3\n"),
+            ("predict", "a\n-1\n"),  # a header alone, it seems
+            ("predict", "a,y\n1,1\n2,2\n"),
+            ("predict", "a,y\n3,yes\n-1,no\nNA,no\n"),
+        ],
+    )
+    def test_a_first_row_taken_for_names(self, folder, run, command, table):
+        """The message has an option that works, and the result is that of the table with names."""
+        models.sign(folder / "m.safetensors")
+        rows = table.partition("\n")[2]
+        message = run(command, rows, code=2)
+        assert message.endswith("; use --header no if its first line is data\n")
+        assert run(command, rows, "--header", "no") == run(command, table)
+
+    @pytest.mark.parametrize("names", ["b,y", "1,2", "b,2", "1", "1,2,3"])
+    def test_other_names_and_words_are_names(self, folder, run, names):
+        """A row has a number where the others have one, a word may be anything."""
+        models.sign(folder / "m.safetensors")
+        row = ["1", "no", "2"][: names.count(",") + 1]
+        message = run("predict", f"{names}\n{','.join(row)}\n", code=2)
+        assert ("use --header no" in message) == (names in ("1,2", "1"))
 
     def test_values_that_are_none(self, folder, run):
         models.save(folder / "m.safetensors", models.PRICE, [2, 0], output="identity")

@@ -225,7 +225,8 @@ def test_a_tabular_model(here, capsys):
     ("options", "message"),
     [
         (["--cv", "1"], "--cv must be"),
-        (["--cv", "100"], "--cv 100 needs at least 200 rows to train on, got 160"),
+        (["--cv", "100"], "--cv 100 needs at least 200 rows to train on, got 160; use --cv 80"),
+        (["--cv", "80", "--no-shuffle"], "at least 162 rows to train on, got 160; use --cv 79 at"),
         (["--cv", "2", "--start", "m"], "leave out --cv or --start"),
         (
             ["--cv", "7", "--group-column", "rooms"],

@@ -141,10 +141,20 @@ def test_sheets_of_a_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     options = ["--model", "plain", "--epochs", "1", "--no-report", "-o", "M"]
     assert main(["train", "t.xlsx", "--target", "y", *options]) == 2
-    capsys.readouterr()
+    others = "t.xlsx has the sheets s0, s1; the first one was read; --sheet takes another"
+    assert f"no column 'y'; its columns: notes, more; {others}" in capsys.readouterr().err
     assert main(["train", "t.xlsx", "--sheet", "s1", "--target", "y", *options]) == 0
     assert main(["evaluate", "M", "t.xlsx", "--sheet", "2", "--json"]) == 0
     assert main(["predict", "M", "t.xlsx", "--sheet", "-1", "-o", "p.csv"]) == 0
+    capsys.readouterr()
+    for command, lacks in (("predict", "the column a"), ("evaluate", "the target, column y")):
+        assert main([command, "M", "t.xlsx"]) == 2
+        shown = capsys.readouterr().err
+        assert f"t.xlsx lacks {lacks}; it has: notes, more; {others}" in shown
+    (tmp_path / "t.xlsx").write_bytes(saved([["notes"], ["x"]], rows))
+    assert main(["train", "t.xlsx", "--target", "y", *options]) == 2
+    shown = capsys.readouterr().err
+    assert f"only one column, but inputs and a target are needed; {others}" in shown
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 41
 
 
@@ -204,6 +214,25 @@ def test_json_values(tmp_path):
             read(tmp_path, content)
 
 
+@pytest.mark.parametrize(
+    ("content", "named", "names"),
+    [
+        ({"0": {"a": 1, "b": "u"}, "1": {"a": 2, "b": "v"}}, (), ["a", "b"]),  # rows
+        ({"x": {"a": 1, "b": "u"}, "y": {"a": 2, "b": "v"}}, ("b",), ["a", "b"]),
+        ({"a": {"0": 1, "1": 2}, "b": {"0": "u", "1": "v"}}, (), ["a", "b"]),  # columns
+        ({"a": {"x": 1, "y": 2}, "b": {"x": "u", "y": "v"}}, (), ["a", "b"]),
+        ({"0": {"0": 1, "1": 2}, "1": {"0": "u", "1": "v"}}, (), ["0", "1"]),
+        ({"0": {"0": 1, "1": 2}, "1": {"0": "u", "1": "v"}}, ("1",), ["0", "1"]),
+    ],
+)
+def test_objects_of_json_by_row_and_by_column(tmp_path, content, named, names):
+    (tmp_path / "t").write_text(json.dumps(content))
+    table = read_table(f"{tmp_path}/t", named=named)
+    assert list(table.names) == names
+    assert table.numbers(names[0], ())[0].tolist() == [1, 2]
+    assert table.texts(names[1], ()).tolist() == ["u", "v"]
+
+
 def test_an_array_of_numpy(tmp_path):
     content = io.BytesIO()
     np.save(content, np.array([[1, 2], [3, 4]]))
@@ -236,6 +265,8 @@ def database(tmp_path):
     ("content", "message"),
     [
         (b"%PDF-1.4\n1", "t is a PDF document"),
+        (b"r\x01\x01\x00\x03\x00", "t is a Stata file"),
+        (b"ARROW1\0\0", "t is an Arrow or Feather file"),
         (b"\n<!DOCTYPE html><html>", "t is an HTML page"),
         (b"<html><body>", "t is an HTML page"),
         (b"<?xml version='1.0'?><a/>", "t is an XML file"),
@@ -321,7 +352,7 @@ def test_every_line_of_another_length_is_named(tmp_path):
     content = "a,b,c\n1,2,3\n1,2\n4,5,6\n1,2,3,4\n\n1\n"
     with pytest.raises(CommandError) as caught:
         read(tmp_path, content)
-    assert "line 3: 2 fields where line 1 has 3; other lengths have lines 5 (4), 7 (1)" in str(
+    assert "line 3: 2 fields where line 1 has 3; lines of other lengths: 5 (4), 7 (1)" in str(
         caught.value
     )
     with pytest.raises(CommandError, match="and 480 more; correct these lines"):

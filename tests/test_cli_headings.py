@@ -99,6 +99,9 @@ def test_names_that_occur_again(tmp_path):
         ("# made\n#a,b\n1,2\n", ("a", "b"), 3, "skipped the comment"),
         ("#,b\n1,2\n", ("#", "b"), 2, "names the columns"),
         ("My table\n\na,b\n1,2\n", ("a", "b"), 4, "skipped the lines above the table ('My table')"),
+        ("My table,,\n,,\na,b,c\n1,2,\n", ("a", "b"), 4, "the lines above the table ('My table')"),
+        (",,\na,b,c\n1,2,\n", ("a", "b"), 3, "skipped the lines above the table ('blank')"),
+        ('S,W B,\n\nDay,1.1.20,\n\n"a","b",c,d,e\n1,2,,,x\n1,2,,,y\n', ("a", "b"), 6, "'S W B'"),
         ("sep=;\na,b;c\n1;2\n", ("a,b", "c"), 3, None),
         (" a b \n 1  2\n", ("a", "b"), 2, None),
         ("a\tb c\n1\t2\n", ("a", "b c"), 2, None),
@@ -106,13 +109,42 @@ def test_names_that_occur_again(tmp_path):
 )
 def test_lines_above_the_table(tmp_path, content, names, line, note):
     table = read(tmp_path, content)
-    assert table.names == names
+    assert table.names[: len(names)] == names
     assert table.where(0).endswith(f", line {line}")
-    assert [table.numbers(name, ())[0].tolist() for name in names] == [[1], [2]]
+    assert [table.numbers(name, ())[0][:1].tolist() for name in names] == [[1], [2]]
     if note is None:
         assert table.notes == ()
     else:
         assert note in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("3,2,u,v\n" + "1,2,3,4,5,6,7\n" * 150, "line 1 has 4 fields, but all 150 rows below it"),
+        ("a,b\n" + "1,2,3,4\n" * 3, "line 1 has 2 fields, but all 3 rows below it"),
+        ("a,b\n\n" + "1,2,3,4\n" * 2 + "1,2,3\n", "line 3: 4 fields where line 1 has 2"),
+    ],
+)
+def test_a_line_that_differs_from_all_below(tmp_path, content, message):
+    with pytest.raises(CommandError, match=message):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("a,,\n1,2,3\n4,5,6\n", ("a", "2", "3")),
+        ("x,\na,b\n1,2\n", ("x", "2")),
+        ("1,,\nu,v,w\nx,y,z\n", ("1", "2", "3")),
+        ("x,,\ny,2,3\nz,4,5\n", ("x", "2", "3")),
+        (",,\n,,\n,,\n", ("1", "2", "3")),
+    ],
+)
+def test_lines_with_one_field_that_are_no_titles(tmp_path, content, names):
+    table = read(tmp_path, content)
+    assert table.names == names
+    assert not any("skipped" in note for note in table.notes)
 
 
 def test_row_names(tmp_path):

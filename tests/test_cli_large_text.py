@@ -62,7 +62,7 @@ def made(monkeypatch):
     monkeypatch.setattr(text, "add_with_numpy", noted)
     for module, name, value in (
         (coded_texts, "FEW", 50), (byte_text, "PIECE", 5000), (byte_text, "ROWS", 10),
-        (byte_text, "AT_ONCE", 200), (text, "BLOCK", 64),
+        (byte_text, "FIRST_ROWS", 60), (text, "BLOCK", 64),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
     return lambda: bool(found) and found[-1] is not None
@@ -149,6 +149,10 @@ CELLS = [
 def test_any_cells(tmp_path, monkeypatch, made, seed, delimiter):
     rng = random.Random(seed)
     monkeypatch.setattr(coded_texts, "FEW", rng.choice([3, 5, 20, 10**4]))
+    monkeypatch.setattr(byte_text, "PIECE", rng.choice([200, 1000, 5000]))
+    monkeypatch.setattr(byte_text, "FIRST_ROWS", rng.choice([5, 60]))
+    monkeypatch.setattr(byte_text, "FEW_TEXTS", rng.choice([5, 100]))
+    monkeypatch.setattr(text, "BLOCK", rng.choice([16, 64]))
     width, odd = rng.randint(2, 5), rng.choice([0.002, 0.05])
     pools = [rng.sample(CELLS, rng.randint(1, 6)) for _ in range(width)]
     usual = [rng.choice(["{:.3f}", "{:.0f}", "{:g}", "{}", "w{:.0f}"]) for _ in range(width)]
@@ -177,6 +181,73 @@ def test_many_columns(tmp_path, monkeypatch, made):
     assert made()
     for k in range(200):
         np.testing.assert_array_equal(table.numbers(f"c{k}", ())[0], values[:, k])
+
+
+@pytest.mark.parametrize(("cell", "n_inferred"), [("-0.5", 0), ("007", 0), ("x", 1)])
+def test_the_first_rows_show_columns_of_numbers(tmp_path, monkeypatch, made, cell, n_inferred):
+    """Only of columns with other cells among these the style is inferred from texts, and of none
+    with zeros that are part of a name.
+    """
+    monkeypatch.setattr(byte_text, "LARGE", 0)
+    inferred = []
+
+    def noted(texts, *arguments):
+        inferred.append(texts)
+        return coded_texts.PLAIN
+
+    monkeypatch.setattr(coded_texts, "infer_style", noted)
+    rows = "".join(f"{i / 8},{cell if i == 41 else i / 8}\n" for i in range(1, 1001))
+    (tmp_path / "t.csv").write_text(f"a,b\n{rows}900.5,x\n")
+    cells = read_table(str(tmp_path / "t.csv")).cells
+    assert made()
+    assert len(inferred) == n_inferred
+    assert isinstance(cells["a"], np.ndarray)
+    assert [cells["b"][row] for row in (0, 1, 40, 1000)] == ["0.125", "0.25", cell, "x"]
+
+
+@pytest.mark.parametrize("piece", range(20, 500, 16))
+def test_blocks_decide_wherever_pieces_end(tmp_path, monkeypatch, made, piece):
+    """A column goes over to numbers after whole blocks of rows only, and by its texts."""
+    for module, name, value in (
+        (coded_texts, "FEW", 5), (text, "BLOCK", 20), (byte_text, "PIECE", piece),
+        (byte_text, "FIRST_ROWS", 1), (byte_text, "ROWS", 1),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    rows = [
+        (
+            f"{i}.50" if i < 12 else f"w{i}",
+            f"{i}.50" if i != 15 else "007.50",
+            f'"{i % 4}.50"' if i % 3 else f"{i % 4}.50",
+            f"{i}.50" if i > 25 else "",
+            f"{i}.50" if i < 19 else f"w{i}",
+        )
+        for i in range(39)
+    ]
+    (tmp_path / "t.csv").write_text("a,b,c,d,e\n" + "".join(",".join(row) + "\n" for row in rows))
+    expected = outcome(str(tmp_path / "t.csv"), 1 << 30, monkeypatch)
+    assert outcome(str(tmp_path / "t.csv"), 0, monkeypatch) == expected
+    assert made()
+    spelled = {name: [texts[5], texts[26]] for name, (_, _, texts) in expected[0].items()}
+    assert spelled == {
+        "a": ["5.50", "w26"],
+        "b": ["5.50", "26.50"],
+        "c": ["1.50", "2.50"],
+        "d": [None, "26.5"],
+        "e": ["5.5", "w26"],
+    }
+
+
+def test_different_texts_with_equal_slots(monkeypatch):
+    """Places in the table of known cells are shared, and the cells are still told apart."""
+    monkeypatch.setattr(byte_text, "FACTORS", np.array([1, 0, 0], np.uint64))
+    words = np.array([[5, 3, 9, 3], [0, 0, 1, 1]], np.uint64)
+    known = byte_text._KnownCells()
+    known.add(words[:1, :2], ["five", "three"])
+    codes, others = known.find(words)
+    assert (codes[:2].tolist(), others.tolist()) == ([0, 1], [2, 3])
+    known.add(words[:, 2:], ["9 1", "3 1"])
+    codes, others = known.find(words)
+    assert (codes.tolist(), others.tolist()) == ([0, 1, 2, 3], [])
 
 
 def test_errors_name_the_line_whoever_reads(tmp_path, monkeypatch):

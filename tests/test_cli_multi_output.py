@@ -121,9 +121,7 @@ class TestValues:
         assert table_below(f"\n  cooling\n{again.split('  cooling', 1)[1][1:]}", "cooling") == (
             table_below(of_training, "cooling")
         )
-        shown = run(capsys, "evaluate", name, "t.csv", code=2)
-        assert "line 5: the target 'heating' is missing (3 such rows)" in shown
-        shown = run(capsys, "evaluate", name, "t.csv", "--drop-missing-target")
+        shown = run(capsys, "evaluate", name, "t.csv")
         assert shown.startswith("note: left out 3 rows in which a target is missing (heating in 2,")
 
     def test_kept_columns(self, trained, model, capsys):
@@ -221,8 +219,8 @@ class TestClasses:
         assert "note: state: read HOT as hot" in shown
         for target, other in (("grade", "D"), ("state", "cold")):
             assert (
-                f"note: 1 rows of odd.csv have a class of {target} that no training row has "
-                f"({other}); they count as errors"
+                f"note: 1 row of odd.csv has a class of {target} that no training row has "
+                f"({other}); it counts as an error"
             ) in shown
         found = json.loads(run(capsys, "evaluate", name, "odd.csv", "--json"))
         assert [one["classes"] for one in found["targets"]] == [
@@ -230,4 +228,4 @@ class TestClasses:
         ]  # fmt: skip
         shown = run(capsys, "train", "t.csv", *CLASSES, *MODELS[model], "--test", "odd.csv",
                     "-o", "x", "--no-report")  # fmt: skip
-        assert "1 rows of odd.csv have a class of grade that no training row has (D)" in shown
+        assert "1 row of odd.csv has a class of grade that no training row has (D)" in shown

@@ -130,3 +130,12 @@ def test_every_hint_of_a_refusal_runs(case, tmp_path, monkeypatch, capsys):
     assert hints
     for hint in hints:
         assert main([*command, *hint]) == 0, (hint, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_table_in_place_of_the_model(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{i},{i * 0.5}\n" for i in range(9)))
+    assert main([command, "t.csv", "M"]) == 2
+    message = capsys.readouterr().err
+    assert "t.csv is no model file, as ffnn-fast train writes it; the model is the first" in message

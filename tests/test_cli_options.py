@@ -34,6 +34,7 @@ EXAMPLES = {  # of every option of train
     "categorical": (['"a,b",c'], ["a,b", "c"], ("a,b", "c")),
     "drop": (["2,x"], [2, "x"], ("2", "x")),
     "use": (['"a,b",id'], ["a,b", "id"], ("a,b", "id")),
+    "day_first": TRUE,
     "strict": TRUE,
     "weights": (["-1"], -1, "-1"),
     "class_weight": (['yes=2,"a,b=0.5"'], {"yes": 2, "a,b": 0.5}, {"yes": 2.0, "a,b": 0.5}),

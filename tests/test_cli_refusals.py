@@ -159,7 +159,7 @@ def test_tables(refused, tmp_path, content, message):
         (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean '--epochs'?"),
         (["--report", "p.png", "--no-report"], "contradict each other"),
         (["--report", "p.gif"], "a report must end in .html or .png, got p.gif"),
-        (["-o", "m.html"], "the command needs that file; choose another"),
+        (["-o", "m.html"], "-o m.html is the name of the report, too; choose another, or give --r"),
         (["-o", "no/m.safetensors"], "no/m.safetensors: there is no folder no"),
         (["-o", "."], "not a regular file"),
         (["-o", os.devnull], "not a regular file"),
@@ -241,7 +241,7 @@ def model(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,y\n1,no\n", "lacks the columns b; it has: a, y"),
+        ("a,y\n1,no\n", "lacks the column b; it has: a, y"),
         ("a,b,y\n1,u,no\nx,u,no\n", "line 3, column 'a': 'x' is not a number"),
         ("a,b,y\n1,u,no\n1e300,u,no\n", "line 3: the value of 'a' is too far"),
         ("a,b,y\n1,u\n", "line 2: 2 fields"),
@@ -349,7 +349,7 @@ def test_one_line_from_the_real_command(tmp_path):
     command = [sys.executable, "-m", "ffnn_fast", *train()]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("ffnn-fast: error: data.csv, line 3: 1 fields")
+    assert ran.stderr.startswith("ffnn-fast: error: data.csv, line 3: 1 field")
     assert np.array_equal(os.listdir(tmp_path), ["data.csv"])
 
 

@@ -38,6 +38,16 @@ def test_time_column_holds_out_the_last_rows():
     assert table_of("--time-column", "a").test.tolist() != found.test.tolist()
 
 
+@pytest.mark.parametrize("option", [["--day-first"], []])
+def test_the_order_of_day_and_month_decides_which_rows_are_last(tmp_path, option):
+    days = [(1 + i % 12, 1 + i // 12) for i in range(N)]
+    lines = [f"{i * i % 17},{a}/{b}/2021,{i % 5 + 0.5}" for i, (a, b) in enumerate(days)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,day,y", *lines]) + "\n")
+    found = table_of("--time-column", "day", *option)
+    order = sorted(range(N), key=lambda i: days[i][::-1] if option else days[i])
+    assert sorted(found.test) == sorted(order[-12:])
+
+
 def test_group_column_keeps_groups_together():
     found = table_of("--group-column", "who")
     groups = [set(GROUPS[rows]) for rows in (found.train, found.validation, found.test)]

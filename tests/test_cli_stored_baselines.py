@@ -129,8 +129,23 @@ def test_a_baseline_that_is_better_is_a_warning(capsys):
     train("y", ["--model", "plain", "--epochs", "1", "--learning-rate", "1e-9"])
     capsys.readouterr()
     assert main(["evaluate", "M", "new.csv"]) == 0
+    shown = capsys.readouterr().out
+    found = table(shown, "on 30 rows of new.csv")
+    mine, theirs = (found[name][1] for name in ("network", "linear model"))
     warning = "warning: on the 30 rows of new.csv the network is worse than the linear model: RMSE"
-    assert warning in capsys.readouterr().out
+    assert f"{warning} {mine} against {theirs}\n" in shown
+
+
+def test_an_interruption_after_the_model_was_written(capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(outcome.Outcome, "baselines", interrupted)
+    options = ["--model", "plain", "--epochs", "1", "--no-report"]
+    assert main(["train", "t.csv", "--target", "y", "-o", "M", *options]) == 130
+    shown = capsys.readouterr().err
+    assert shown.endswith("note: the model was written before: M\nffnn-fast: error: interrupted\n")
+    assert load_trained("M").layout.targets.names == ("y",)
 
 
 def test_none_and_too_large_ones(capsys, monkeypatch):

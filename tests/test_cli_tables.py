@@ -133,7 +133,7 @@ def test_train_from_standard_input(folder, tmp_path, monkeypatch, capsys):
     assert "standard input: " in capsys.readouterr().out
     monkeypatch.setattr(sys, "stdin", Piped(b"a,kind\n1,2\n3\n"))
     assert main(["train", "-", *options]) == 2
-    assert "standard input, line 3: 1 fields" in capsys.readouterr().err
+    assert "standard input, line 3: 1 field" in capsys.readouterr().err
 
 
 def test_text_needs_no_package(folder, monkeypatch):

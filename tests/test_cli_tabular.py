@@ -125,7 +125,7 @@ def test_evaluate(here, models, capsys):
     assert set(found["scores"]) == {"r2", "rmse", "mae", "within 90%"}
     write(here / "more.csv", [*rows(1), "900,100,north,2005-01-01,n,1,odd"])
     shown = run(capsys, "evaluate", "houses-dear.safetensors", "more.csv")
-    assert "note: 1 rows of more.csv have a class that no training row has (odd)" in shown
+    assert "note: 1 row of more.csv has a class that no training row has (odd)" in shown
     assert re.search(r"^  odd +(0 +\d|\d +0) +0 +0\.000 +0\.000$", shown, re.MULTILINE)
 
 
@@ -195,7 +195,7 @@ def test_rows_of_another_file_and_weights(here, capsys):
     shown = run(capsys, "train", "houses.csv", *FAST, *options, "--class-weight", "balanced",
                 "--weights", "id")  # fmt: skip
     assert "160 rows to train on, 30 held out" in shown
-    assert "1 rows of few.csv have a class that no training row has" in shown
+    assert "1 row of few.csv has a class that no training row has" in shown
     assert "on the 30 held-out rows" in shown
 
 
@@ -325,7 +325,7 @@ class TestFiles:
 
     def test_columns_that_are_missing_or_of_another_kind(self, here, models, capsys):
         write(here / "bad.csv", ["size,town", "1,north"])
-        assert "lacks the columns built" in run(capsys, "predict", "M", "bad.csv", code=2)
+        assert "lacks the column built" in run(capsys, "predict", "M", "bad.csv", code=2)
         write(here / "bad.csv", ["size,town,built", "wide,north,2003-01-01"])
         assert "column 'size': 'wide' is not a number" in run(
             capsys, "predict", "M", "bad.csv", code=2

@@ -55,6 +55,29 @@ def test_many_dates_are_refused_with_advice_that_works(options, capsys):
     assert train("--model", "plain", *options) == 0
 
 
+@pytest.mark.parametrize("distinct", [5, 21, 30, 31, 60])
+def test_the_other_task_is_noted_where_it_is_possible(distinct, capsys):
+    """Where half of the rows or fewer are as many classes."""
+    write(lambda i: i % distinct)
+    assert train("--model", "plain") == 0
+    shown = capsys.readouterr().out
+    assert f"has {distinct} different whole numbers, which are taken as" in shown
+    found = re.search(r"different whole numbers.*; (--task \S+) takes", shown)
+    assert bool(found) == (distinct <= N / 2)
+    if found:
+        assert train("--model", "plain", *found[1].split()) == 0
+
+
+@pytest.mark.parametrize(("distinct", "advised"), [(9, True), (40, False)])
+def test_a_word_among_values_is_advised_to_be_a_class_if_it_can(distinct, advised, capsys):
+    write(lambda i: "odd" if i == 7 else i % distinct + 0.5)
+    assert train("--model", "plain") == 2
+    message = capsys.readouterr().err
+    assert "'odd' is not a number; if it marks a missing value, use --missing" in message
+    assert ("use --task classification" in message) == advised
+    assert train("--model", "plain", "--task", "classification") == (0 if advised else 2)
+
+
 def test_no_warnings_of_other_packages(recwarn, capsys):
     """Of 31 classes in 48 training rows scikit-learn warns in each linear model of the bag."""
     pytest.importorskip("sklearn")

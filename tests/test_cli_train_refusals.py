@@ -109,4 +109,4 @@ def test_without_held_out_rows_the_training_rows_are_evaluated(tmp_path, monkeyp
 def test_one_row_to_train_on(refused, tmp_path):
     (tmp_path / "data.csv").write_text("a,y\n5,1\n6,2\n7,3.5\n")
     message = refused(*train("--validation-fraction", "0.5", "--test-fraction", "0"))
-    assert "data.csv leaves 1 rows to train on" in message
+    assert "data.csv leaves 1 row to train on" in message

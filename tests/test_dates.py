@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ffnn_fast._columns.dates import date_format, dates_of
+from ffnn_fast._columns.dates import date_format, dates_of, has_open_order
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,25 @@ def test_formats(texts, name, last):
 )
 def test_texts_that_are_no_dates(texts):
     assert date_format(texts) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "month_first", "day_first", "is_open"),
+    [
+        (["1/2/2021", "3/4/2021"], "month/day/year", "day.month.year", True),
+        (["1-2-2021 8:05", "3-4-2021 9:00"], "month/day/year", "day.month.year", True),
+        (["1/2/21", "3/4/21"], "month/day/yy", "day/month/yy", True),
+        (["2/2/2021", "3/3/2021"], "month/day/year", "day.month.year", False),  # either is the same
+        (["1/2/2021", "3/14/2021"], "month/day/year", "month/day/year", False),
+        (["14/2/2021", "1/2/2021"], "day.month.year", "day.month.year", False),
+        (["1.2.2021"], "day.month.year", "day.month.year", False),
+        (["2021-01-02"], "ISO 8601", "ISO 8601", False),
+    ],
+)
+def test_the_order_of_day_and_month(texts, month_first, day_first, is_open):
+    assert date_format(texts) == month_first
+    assert date_format(texts, day_first=True) == day_first
+    assert has_open_order(texts, month_first) == is_open
 
 
 def test_a_text_of_another_format_is_marked():

@@ -1,14 +1,22 @@
 """Training by the ranks of an MPI communicator: the fit of one process on all rows."""
 
+import signal
+from pathlib import Path
+from time import sleep
+
 import numpy as np
 import pytest
 from conftest import TOLERANCES
 from support import fits_of_ranks
 from support.fits_of_ranks import FIGURES, MESSAGES, SIZES, cases, of_case, stopping
-from support.mpi_ranks import HAS_MPI, NEEDED, run_ranks
+from support.mpi_ranks import HANGS, HAS_MPI, NEEDED, run_ranks, started_ranks
 
 if not HAS_MPI:
     pytest.skip(NEEDED, allow_module_level=True)
+
+needs_maps = pytest.mark.skipif(
+    not Path("/proc/self/maps").exists(), reason="needs /proc/self/maps, of Linux"
+)
 
 
 def run(n, *args):
@@ -149,6 +157,35 @@ def test_a_killed_rank_ends_all_and_the_checkpoint_loads(tmp_path):
     unbroken = fits_of_ranks.network("float64", {})
     unbroken.fit(X, y, epochs=4)
     np.testing.assert_allclose(net.params, unbroken.params, rtol=1e-12, atol=1e-12)
+
+
+def left_in_shared_memory(folder):
+    """Files that ranks mapped in shared memory and that are still there; they did map some."""
+    names = {name for path in folder.glob("mapped*") for name in path.read_text().split()}
+    assert names
+    return [name for name in names if Path("/dev/shm", name).exists()]
+
+
+@needs_maps
+@pytest.mark.parametrize("name", ["no failure", "exception", "killed"])
+def test_nothing_is_left_in_shared_memory(name, tmp_path):
+    run(2, "failure", name, tmp_path)
+    assert not left_in_shared_memory(tmp_path)
+
+
+@needs_maps
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_in_shared_memory_after_a_signal(sent, tmp_path):
+    """To mpiexec, while one rank waits for the other in a step."""
+    with started_ranks(
+        2, "-m", "mpi4py", fits_of_ranks.__file__, "failure", "ended", tmp_path, folder=tmp_path
+    ) as launched:
+        while not (tmp_path / "waiting").exists():
+            assert launched.poll() is None
+            sleep(0.05)
+        launched.send_signal(sent)
+        assert launched.wait(HANGS) != 0
+    assert not left_in_shared_memory(tmp_path)
 
 
 def test_a_fit_by_ranks_that_diverges_stops_before_that_step(tmp_path):

@@ -7,13 +7,18 @@ from support.problems import (
     random_params,
     random_problem,
     relative_error,
+    take_steps,
     train,
     twins,
 )
 
-from ffnn_fast import NetworkSpec
+from ffnn_fast import NetworkSpec, reference
+from ffnn_fast._runtime.bound_network import BoundNetwork
+from ffnn_fast.optimizers import Adam, AdamW, Momentum, Nesterov, StepRule
 
 pytestmark = pytest.mark.engine
+HALF = Momentum(learning_rate=0.02, momentum=0.5)
+MOMENTA = [Momentum(learning_rate=0.005), Nesterov(learning_rate=0.005)]
 
 
 @pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (1025, 8), (64, 128, 3)])
@@ -29,6 +34,66 @@ def test_online_steps_that_defer_the_first_layer(engine, sizes, kind, l2, dtype,
     losses = [train(m, problem, order, 1, 0.02) for m in (ours, theirs)]
     assert losses[0] == pytest.approx(losses[1], rel=rtol)
     assert relative_error(ours.params, theirs.params) <= rtol
+
+
+@pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (64, 128, 3), (257, 129, 2)])
+@pytest.mark.parametrize("kind", ["labels", "dense"])
+@pytest.mark.parametrize("optimizer", [HALF, *MOMENTA])
+@pytest.mark.parametrize("l2", [0.0, 0.01, (0.3,), 60.0])
+def test_momentum_that_defers_the_first_layer(engine, sizes, kind, optimizer, l2, dtype, rtol, rng):
+    if isinstance(l2, tuple):
+        l2 = (*l2, *[0.0] * (len(sizes) - 2))
+    spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=l2)
+    problem = random_problem(spec, 75, rng, kind, weighted=True)
+    ours, theirs = twins(spec, random_params(spec, rng), engine)
+    order = np.concatenate([rng.permutation(75), rng.integers(0, 75, 26)])
+    results = [take_steps(m, problem, order, 1, StepRule(optimizer)) for m in (ours, theirs)]
+    assert results[0][0] == pytest.approx(results[1][0], rel=rtol)
+    assert relative_error(results[0][1], results[1][1]) <= rtol
+    assert relative_error(ours.params, theirs.params) <= rtol
+
+
+@pytest.mark.parametrize("optimizer", MOMENTA)
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+def test_momentum_in_pieces_and_on_threads(engine, optimizer, l2, dtype, rtol, rng):
+    spec, rule = NetworkSpec((300, 50, 4), dtype=dtype, l2=l2), StepRule(optimizer)
+    problem, order = random_problem(spec, 128, rng), rng.permutation(128)
+    params = random_params(spec, rng)
+
+    def trained(pieces, n_threads=1):
+        bound = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+        loss, state = take_steps(bound, problem, order, 1, rule, pieces)
+        return np.array([bound.params, state[0]]), loss
+
+    result, loss = trained(1)
+    for other, its_loss in (trained(2), trained(1, 2)):  # cut between panels
+        np.testing.assert_array_equal(result, other)
+        assert its_loss == pytest.approx(loss, rel=1e-14)
+    for pieces in (10, 128):  # cut within panels, and each step alone, which defers nothing
+        other, its_loss = trained(pieces)
+        assert its_loss == pytest.approx(loss, rel=rtol)
+        assert max(map(relative_error, other, result)) <= rtol
+
+
+@pytest.mark.parametrize("sizes", [(37, 35, 41, 3), (64, 32, 10), (32, 1, 33, 1), (13, 90, 2)])
+@pytest.mark.parametrize("optimizer", [Adam(), AdamW(weight_decay=0.02)])
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_adam_in_one_sweep(engine, sizes, optimizer, l2, dropout, dtype, rtol, rng):
+    spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=l2, dropout=dropout, output="identity")
+    problem, params = random_problem(spec, 40, rng, "dense"), random_params(spec, rng)
+    bound = bound_networks(spec, params, engine, engine, engine, reference)
+    rule, order = StepRule(optimizer), rng.permutation(40)
+    plain = StepRule(optimizer, clip_value=1e30)  # ∇θ as a whole, then the rule
+    results = [
+        (m.params, *take_steps(m, problem, order, 1, one, pieces))
+        for m, one, pieces in zip(bound, (rule, rule, plain, rule), (1, 40, 1, 1), strict=True)
+    ]
+    for k, (params, loss, state) in enumerate(results[1:]):
+        bits = k == 0 or (k == 1 and l2 == 0)  # with l2 the sum of a gradient may round otherwise
+        assert relative_error(params, results[0][0]) <= (0 if bits else rtol)
+        assert relative_error(state, results[0][2]) <= (0 if bits else rtol)
+        assert loss == pytest.approx(results[0][1], rel=rtol)
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.01])

@@ -234,3 +234,29 @@ def test_threads_of_threads_are_single(data):
 def test_the_warning_of_convergence_is_that_of_each_network(data):
     with pytest.warns(ConvergenceWarning):
         BaggedMLPClassifier(MLPClassifier(**SMALL), n_networks=2, n_threads=2).fit(*data)
+
+
+@pytest.mark.parametrize(
+    ("bag", "estimator", "message"),
+    [
+        (BaggedMLPClassifier, MLPRegressor(), "a classifier with predict_proba, got MLPRegressor"),
+        (BaggedMLPRegressor, MLPClassifier(), "a regressor, got MLPClassifier"),
+    ],
+)
+def test_a_bag_of_the_other_kind_of_estimators(data, monkeypatch, bag, estimator, message):
+    monkeypatch.setattr(type(estimator), "fit", lambda *_: pytest.fail("it was fitted"))
+    X, y = data
+    with pytest.raises(TypeError, match=f"estimator of {bag.__name__} must be {message}"):
+        bag(estimator).fit(X, (y == "a").astype(int))
+
+
+def test_distributions_need_a_number_of_candidates(data):
+    class Halves:
+        def rvs(self, random_state=None):
+            return 0.5
+
+    for grid in ({"alpha": Halves()}, [{"tol": [1e-3]}, {"alpha": Halves()}]):
+        search = MLPSearchCV(MLPClassifier(**SMALL), grid, cv=2)
+        with pytest.raises(ValueError, match="distribution for alpha: give n_iter"):
+            search.fit(*data)
+        search.set_params(n_iter=1, random_state=0).fit(*data)

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import fractions
+import warnings
 
 import numpy as np
 import pytest
@@ -229,11 +230,18 @@ def test_sparse_is_refused():
         (np.float32(7), "7"), ("A", "A"), ("True", "True"), (True, "True"), (None, None),
         (np.nan, None), (NAT, None), ("2020-01-01", "2020-01-01T00:00:00.000000"),
         (np.datetime64("2020-01-01"), "2020-01-01T00:00:00.000000"),
+        ("2020-01-01T10:00+04:30", "2020-01-01T05:30:00.000000"),
+        ("2020/01/01 10:00:01.5-0800", "2020-01-01T18:00:01.500000"),
+        ("2020-01-01 10+01", "2020-01-01T09:00:00.000000"),
+        ("2020-01-01 10:00 +01:00", "2020-01-01 10:00 +01:00"),
+        ("2020-01-01 10:00+25:00", "2020-01-01 10:00+25:00"),
     ],
 )  # fmt: skip
 def test_levels(value, level):
     """A value has one level, whether its column came as numbers, times, texts or a mixture."""
-    assert tables.level_of(value) == level
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tables.level_of(value) == level
 
 
 def test_objects_of_times():

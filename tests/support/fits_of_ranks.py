@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import scipy.sparse
@@ -84,9 +85,9 @@ def by_messages(comm):
     """Some cases again, as if ranks shared no memory; and how often their sums were made in it."""
     sums, total, free_bytes = [], SharedSums.total, shared_sums._free_bytes
 
-    def counted(self):
+    def counted(self, *args):
         sums.append(1)
-        return total(self)
+        return total(self, *args)
 
     SharedSums.total = counted
     of_case("short", comm)
@@ -221,7 +222,22 @@ def fail(net):
     raise ZeroDivisionError("in the callback of one rank")
 
 
-IN_EPOCH_3 = {"killed": kill, "changed": change, "exception": fail}  # of rank 1
+def wait(net):
+    """Until a signal ends the process; "waiting" is there for the one that sends it."""
+    Path("waiting").touch()
+    sleep(60)
+
+
+IN_EPOCH_3 = {  # of rank 1
+    "killed": kill, "changed": change, "exception": fail, "ended": wait,
+}  # fmt: skip
+
+
+def mapped_files():
+    """Names of the files in shared memory that this process maps."""
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text().splitlines() if maps.exists() else []
+    return [line.partition("/dev/shm/")[2].split()[0] for line in lines if "/dev/shm/" in line]
 
 
 def options_of(name, comm, X):
@@ -253,6 +269,7 @@ def failure(name, folder):
         y = np.eye(3)[y]
 
     def callback(record):
+        (Path(folder) / f"mapped{comm.rank}").write_text("\n".join(mapped_files()))
         if record["epoch"] == 3 and comm.rank == 1 and name in IN_EPOCH_3:
             IN_EPOCH_3[name](net)
 

@@ -13,11 +13,22 @@ NEEDED = "needs mpi4py and mpiexec: pip install mpi4py mpich"
 HANGS = 120  # s; ranks that take so long wait for ever
 
 
-def run_ranks(n, *args, folder=None):
-    """The ended process of mpiexec with n ranks that run Python with these arguments."""
+def started_ranks(n, *args, folder=None):
+    """mpiexec with n ranks that run Python with these arguments."""
     command = [MPIEXEC, "-n", n, sys.executable, *args]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.run(
+    return subprocess.Popen(
         [str(part) for part in command],
-        capture_output=True, text=True, timeout=HANGS, check=False, env=env, cwd=folder,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=folder,
     )  # fmt: skip
+
+
+def run_ranks(n, *args, folder=None):
+    """The ended process of mpiexec with these ranks."""
+    with started_ranks(n, *args, folder=folder) as launched:
+        try:
+            shown = launched.communicate(timeout=HANGS)
+        except BaseException:
+            launched.kill()
+            raise
+    return subprocess.CompletedProcess(launched.args, launched.returncode, *shown)

@@ -57,8 +57,9 @@ def maths_source(names: set[str], real: str) -> str:
 
     def visit(name: str) -> None:
         if name in known and name not in needed:
-            for used in set(re.findall(r"\b(?:vm|VM)_\w+", known[name])) - {name}:
-                visit(used)
+            for used in re.findall(r"\b(?:vm|VM)_\w+", known[name]):
+                if used != name:
+                    visit(used)
             needed[name] = known[name]
 
     for name in sorted(names):

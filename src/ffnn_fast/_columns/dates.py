@@ -29,20 +29,30 @@ SEPARATED = {  # name → pattern; of two that fit, the first
 }
 PATTERNS = {name: re.compile(text + CLOCK, re.IGNORECASE) for name, text in SEPARATED.items()}
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+DAY_FIRST = {"month/day/year": "day.month.year", "month/day/yy": "day/month/yy"}
 TURN = 69  # the first of two digits that mean a year of the 20th century
 SAMPLE = 20  # texts that are tried before all others
 
 
-def date_format(texts: Iterable[str]) -> str | None:
+def date_format(texts: Iterable[str], *, day_first: bool = False) -> str | None:
     """The name of the format in which every one of these texts is a date, or None.
 
-    Of day and month the month comes first where both orders fit, but for ``day.month.year``.
+    Where both orders of day and month fit, the month comes first, or the day if `day_first`.
     """
     distinct = list(dict.fromkeys(texts))
     for name in (ISO, *PATTERNS) if distinct else ():
-        if all(_date(text, name) for part in (distinct[:SAMPLE], distinct) for text in part):
-            return name
+        if _fits(distinct, name):
+            other = DAY_FIRST.get(name) if day_first else None
+            return other if other and _fits(distinct, other) else name
     return None
+
+
+def has_open_order(texts: Iterable[str], name: str) -> bool:
+    """Whether texts, dates of the format `name`, are other dates if the day comes first."""
+    other, distinct = DAY_FIRST.get(name), list(dict.fromkeys(texts))
+    if other is None or not _fits(distinct, other):
+        return False
+    return any(_date(text, name) != _date(text, other) for text in distinct)
 
 
 def dates_of(texts: Array, name: str) -> tuple[Array, Array]:
@@ -54,6 +64,11 @@ def dates_of(texts: Array, name: str) -> tuple[Array, Array]:
     out = np.array([found.get(text) or NAT for text in texts], dtype=TIME)
     bad = np.fromiter((text is not None and not found[text] for text in texts), bool, len(texts))
     return out, bad
+
+
+def _fits(distinct: list[str], name: str) -> bool:
+    """Whether all texts are dates of the format `name`."""
+    return all(_date(text, name) for part in (distinct[:SAMPLE], distinct) for text in part)
 
 
 def _date(text: str, name: str) -> datetime | None:

@@ -8,6 +8,7 @@ that none of their libraries is imported.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ NUMBER_TYPES = {int, float, type(None)}
 DECODING = "utf-8", "backslashreplace"  # of bytes
 CATEGORICAL = {"CategoricalDtype", "Categorical", "Enum"}  # types of pandas and polars
 MISSING = {"NAType", "NaTType"}
+OF_DAY = re.compile(r"[T ]\d\d")  # where the time of a day begins
+ZONED = re.compile(
+    rf"(.*{OF_DAY.pattern}[\d:.]*)(?:([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?\s*Z?\s*"
+)  # NumPy reads zones with a warning
 
 
 @dataclass(frozen=True)
@@ -344,8 +349,15 @@ def _time(text: str) -> np.datetime64 | None:
     """The time that an ISO 8601 text is, or None."""
     if len(text) < 8 or not text[:4].isdigit():
         return None
+    plain, sign, hours, minutes = text.removesuffix("Z"), "+", "0", "0"
+    if OF_DAY.search(text):
+        zoned = ZONED.fullmatch(text)
+        if zoned is None:
+            return None
+        plain, sign, hours, minutes = (part or "0" for part in zoned.groups())
+    ahead = np.timedelta64(60 * int(f"{sign}{hours}") + int(f"{sign}{minutes}"), "m")
     try:
-        return np.datetime64(text.replace("/", "-").removesuffix("Z"), "us")
+        return np.datetime64(plain.replace("/", "-"), "us") - ahead
     except ValueError:
         return None
 

@@ -17,7 +17,7 @@ import numpy as np
 from ffnn_fast._public import public
 from ffnn_fast._scalars import as_choice, as_int, convert_fields
 from ffnn_fast._text import quoted
-from ffnn_fast._training.shared_sums import SharedSums, shares_memory
+from ffnn_fast._training.shared_sums import SharedSums, shares_memory, unlink_shared_files
 
 Array = np.ndarray
 Value = TypeVar("Value")
@@ -82,21 +82,24 @@ class Distributed:
                     f"divides it, got {self.comm.size}"
                 )
 
-    def share(self, n: int) -> slice:
-        """The rows of n that this rank is to have: rank r of R has those from ⌊rn/R⌋ to ⌊(r+1)n/R⌋.
+    def share(self, n: int, rank: int | None = None) -> slice:
+        """The rows of n that a rank is to have: rank r of R has those from ⌊rn/R⌋ to ⌊(r+1)n/R⌋.
 
         Parameters
         ----------
         n : int
             The number of rows of all ranks together.
+        rank : int or None, default None
+            0 to R − 1; None: this rank.
 
         Returns
         -------
         slice
             Of rows; different ranks have disjoint ones.
         """
-        rank, size = self.comm.rank, self.comm.size
+        size = self.comm.size
         n = as_int(n, "n", size)
+        rank = self.comm.rank if rank is None else as_int(rank, "rank", 0, size - 1)
         return slice(rank * n // size, (rank + 1) * n // size)
 
 
@@ -232,7 +235,7 @@ class Ranks(Alone):
         own = self.own_rows(rows)
         options = self.options
         if options.reduction == "fast":
-            return np.array_split(own, options.accumulate)
+            return [own] if options.accumulate == 1 else np.array_split(own, options.accumulate)
         each, total = options.parts // self.size, int(self.starts[-1])
         first = self.rank * each
         ends = [(first + i) * total // options.parts - self._start for i in range(1, each)]
@@ -259,6 +262,8 @@ class Ranks(Alone):
 
     def share_sums(self, n: int, dtype: str) -> None:
         """Add gradients of size n in shared memory from here on, where the ranks can."""
+        self.comm.Barrier()  # all have started MPI
+        unlink_shared_files()
         if shares_memory(self.comm, n, dtype):
             self.shared = SharedSums(self.comm, n, dtype)
 
@@ -268,15 +273,16 @@ class Ranks(Alone):
             self.shared.free()
             self.shared = None
 
-    def total(self, grads: list[Array]) -> Array:
+    def total(self, grads: list[Array], loss: float = 0.0) -> Array:
         """The sum of the gradients of all pieces of all ranks, each of shape (P,).
 
         Ordered: pairwise, neighbours first. A rank's parts are a subtree of that sum, since their
-        number is a power of two. If the first is ``shared.own``, the sum is made in shared memory.
+        number is a power of two. If the first is ``shared.own``, the sum is made in shared memory,
+        and `loss` is there for `total_loss`.
         """
         grad = pairwise(grads)
         if self.shared is not None and grad is self.shared.own:
-            return self.shared.total()
+            return self.shared.total(loss)
         if self.options.reduction == "fast":
             from mpi4py import MPI
 
@@ -287,7 +293,9 @@ class Ranks(Alone):
         return pairwise(list(of_ranks))
 
     def total_loss(self, losses: list[float]) -> float:
-        """The sum of the losses of all pieces, in the same order."""
+        """The sum of the losses of all pieces, in the same order, after a step with them."""
+        if self.shared is not None:
+            return self.shared.total_loss()
         return float(self.total([np.array([value]) for value in losses])[0])
 
     def check_params(self, params: Array, t: int) -> None:

@@ -13,7 +13,7 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, TargetReadingOptions
 from ffnn_fast.cli.arguments.value_types import Names, Switch, Text
-from ffnn_fast.cli.output import blocks, command_text, titled, write_line, write_notes
+from ffnn_fast.cli.output import blocks, command_text, counted, titled, write_line, write_notes
 
 if TYPE_CHECKING:
     from ffnn_fast.cli.evaluation.scoring import ScoredRows
@@ -57,14 +57,15 @@ def run(options: EvaluateOptions) -> int:
     model = load_trained(options.model).with_missing(options.missing)
     layout = model.layout
     table = model.layout.read(options.data, **options.reading.given())
-    known = layout.known_targets(table, drop_missing=options.reading.drop_missing_target)
+    known = layout.known_targets(table, drop_missing=True)
     columns = layout.typed(table)
     evaluations = model.evaluate(table, columns, known)
-    write_notes([*table.notes, *model.unseen(columns)])
     n_rows = len(known.rows)
+    left_out = left_out_note(layout.targets, len(table) - n_rows, known.missing)
+    write_notes([*table.notes, *(left_out if options.json else ()), *model.unseen(columns)])
     rows = {name: values[known.rows] for name, values in columns.items()}
     baselines = stored_models(model, rows, n_rows)
-    on = f"{n_rows} rows of {os.path.basename(options.data)}"
+    on = f"{counted(n_rows, 'row')} of {os.path.basename(options.data)}"
     found = comparing.all_scores(evaluations, baselines)
     results = found.tables(on)
     if options.json:
@@ -72,7 +73,7 @@ def run(options: EvaluateOptions) -> int:
     else:
         for note in note_unknown(known, layout.targets, options.data):
             write_line(note)
-        for note in left_out_note(layout.targets, len(table) - n_rows, known.missing):
+        for note in left_out:
             write_line(f"{note}\n")
         write_line(blocks(results))
         for title, cells in all_tables(evaluations):
@@ -146,7 +147,7 @@ def _facts(options: EvaluateOptions, model: TrainedModel, n_rows: int) -> list[t
     return [
         ("command", command_text()),
         ("model", options.model),
-        ("data", f"{options.data}, {n_rows} rows"),
+        ("data", f"{options.data}, {counted(n_rows, 'row')}"),
         ("target", model.layout.targets.shown),
         ("loss", loss_of(model.network.spec.loss).name),
         *trained,

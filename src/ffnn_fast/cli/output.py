@@ -45,6 +45,11 @@ def write_notes(notes: Iterable[str]) -> None:
     sys.stderr.flush()
 
 
+def counted(n: int, noun: str) -> str:
+    """A number of things, as ``1 row`` or ``2 rows``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
     """Rows of texts as indented lines; columns after the first are aligned to the right.
 

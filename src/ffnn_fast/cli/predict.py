@@ -14,7 +14,14 @@ from ffnn_fast.cli.arguments.declaration import group, option
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.arguments.table_options import ModelAndData, ReadingOptions
 from ffnn_fast.cli.arguments.value_types import ColumnName, Names, Switch, Text
-from ffnn_fast.cli.output import CommandError, check_output, write_file, write_line, write_notes
+from ffnn_fast.cli.output import (
+    CommandError,
+    check_output,
+    counted,
+    write_file,
+    write_line,
+    write_notes,
+)
 from ffnn_fast.cli.table import Table
 from ffnn_fast.cli.table.coded_texts import CodedTexts, spelled
 
@@ -67,7 +74,8 @@ def run(options: PredictOptions) -> int:
     content = _csv([*kept, *names], zip(*columns, strict=True))
     if options.output:
         write_file(options.output, content)
-        write_line(f"{len(table)} predictions of {model.layout.targets.shown} in {options.output}")
+        n = counted(len(table), "prediction")
+        write_line(f"{n} of {model.layout.targets.shown} in {options.output}")
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,7 +137,11 @@ class TableLayout:
         if self.header and table.has_header:
             place = table.named(name)
             if place is None:
-                raise CommandError(f"{table.path} lacks the target, column {name}")
+                hint = self._header_hint(table, [self.columns]) or table.elsewhere
+                raise CommandError(
+                    f"{table.path} lacks the target, column {name}; it has: "
+                    f"{abbreviated(table.names)}{hint}"
+                )
             return place
         if len(table.names) != len(self.columns):
             raise CommandError(
@@ -152,14 +156,15 @@ class TableLayout:
             found = {name: table.named(name) for name in needed}
             absent = [name for name, place in found.items() if place is None]
             if absent:
+                hint = self._header_hint(table, [self.columns, self._inputs]) or table.elsewhere
+                plural = "s" if len(absent) > 1 else ""
                 raise CommandError(
-                    f"{table.path} lacks the columns {abbreviated(absent)}; "
-                    f"it has: {abbreviated(table.names)}"
+                    f"{table.path} lacks the column{plural} {abbreviated(absent)}; "
+                    f"it has: {abbreviated(table.names)}{hint}"
                 )
             return {name: place for name, place in found.items() if place is not None}
-        targets = self.targets.names
-        inputs = [name for name in self.columns if name not in targets]
-        for expected in (list(self.columns), inputs):
+        targets, inputs = self.targets.names, self._inputs
+        for expected in (self.columns, inputs):
             if len(table.names) == len(expected):
                 return dict(zip(expected, table.names, strict=True))
         plural = "s" if len(targets) > 1 else ""
@@ -168,6 +173,18 @@ class TableLayout:
             f"expects the {len(self.columns)} columns of its training table, or the {len(inputs)} "
             f"without the target{plural} (column{plural} {self.targets.shown})"
         )
+
+    @property
+    def _inputs(self) -> tuple[str, ...]:
+        """The columns of the training table without the targets."""
+        return tuple(name for name in self.columns if name not in self.targets.names)
+
+    def _header_hint(self, table: Table, expected: Sequence[Sequence[str]]) -> str:
+        """What to use for a table whose first row was taken for names, or an empty string."""
+        fits = len(table.names) in map(len, expected) and table.names_look_like_cells
+        if not fits or any(table.named(name) is not None for name in self.columns):
+            return ""
+        return "; use --header no if its first line is data"
 
 
 def known_rows(table: Table, missing: Mapping[str, Array], *, drop_missing: bool) -> Array:

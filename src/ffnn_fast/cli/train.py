@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from ffnn_fast.cli.output import (
     command_text,
     titled,
     write_line,
+    write_notes,
 )
 from ffnn_fast.cli.training.choice_settings import described_settings
 from ffnn_fast.cli.training.train_options import Checkpoints, Reporting, TrainOptions
@@ -46,7 +48,14 @@ def run(options: TrainOptions) -> int:
 
 
 def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False) -> int:
-    """Train in this process, one of several ranks if `launched`, of which the first writes."""
+    """Train in this process, one of several ranks if `launched`, of which the first reads, prints
+    and writes.
+    """
+    if not is_first:
+        from ffnn_fast.cli.training.fitting import fit_share
+
+        fit_share(options)
+        return 0
     data = _check(options)
     kind, note = _kind(options, launched=launched)
     output = options.output or default_output(data, options.target or ("model",))
@@ -54,17 +63,28 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
     _check_outputs(options, [data], [output, page])
     if note:
         write_line(note)
-    from ffnn_fast.cli.evaluation import stored_scores
     from ffnn_fast.cli.training import outcome
     from ffnn_fast.cli.training.model_choice import TABULAR
 
     train = outcome.train_tabular if kind == TABULAR else outcome.train_plain
     trained = train(data, options, _announce)
-    if not is_first:
-        return 0
     results = trained.scores({}).tables(trained.on)
     trained.save(output, results, "")
     write_line(f"{trained.ended}\n")
+    try:
+        _judge(trained, options, data, output, page)
+    except KeyboardInterrupt:
+        write_notes([f"note: the model was written before: {output}"])
+        raise
+    return 0
+
+
+def _judge(
+    trained: Outcome, options: TrainOptions, data: str, output: str, page: str | None
+) -> None:
+    """Compare a model in the file `output` with simple ones, and show and write the results."""
+    from ffnn_fast.cli.evaluation import stored_scores
+
     baselines, left_out = trained.baselines(options.reporting.baseline)
     scores = trained.scores(baselines)
     results = scores.tables(trained.on)
@@ -89,7 +109,6 @@ def _run(options: TrainOptions, is_first: bool = True, *, launched: bool = False
         title = f"{names}, from {os.path.basename(data)}"
         report_files.write_report(trained.report(title, facts, results, remarks, judged), page)
         write_line(f"report  {page}")
-    return 0
 
 
 def _kind(options: TrainOptions, *, launched: bool) -> tuple[str, str]:
@@ -113,7 +132,13 @@ def _page(options: Reporting, output: str) -> str | None:
     page = None if options.no_report else given or f"{os.path.splitext(output)[0]}.html"
     if given:
         report_files.check_report(given)
-    elif page and (missing := report_files.missing_packages(page)):
+        return given
+    if page == output:
+        raise CommandError(
+            f"-o {output} is the name of the report, too; choose another, or give --report or "
+            "--no-report"
+        )
+    if page and (missing := report_files.missing_packages(page)):
         write_line(f'note: no report without {" and ".join(missing)}: pip install "ffnn_fast[cli]"')
         return None
     return page
@@ -128,8 +153,11 @@ def _announce(notes: list[str], columns: list[tuple[str, ...]], network: str) ->
         noted = [row for row in rows if row[2]] if len(rows) > MOST_COLUMNS else rows
         shown = noted[:MOST_COLUMNS]
         write_line("\n" + aligned([head, *shown], right=False))
-        if len(shown) < len(rows):
-            write_line(f"  and {len(rows) - len(shown)} more columns, which the report lists")
+        others = [row for row in rows if row not in shown]
+        if others:
+            counts = Counter(use for _, use, _ in others)
+            listed = ", ".join(f"{use} {n}" for use, n in counts.items())
+            write_line(f"  and {len(others)} more ({listed}); ffnn-fast info lists all")
     write_line(f"\n{network}\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -236,7 +237,23 @@ def load_trained(path: str, *, engine: str | None = None) -> TrainedModel:
     """
     if is_tabular(path):
         return load_tabular(path)
-    return PlainModel(*load_plain(path, engine=engine))
+    try:
+        return PlainModel(*load_plain(path, engine=engine))
+    except ModelFileError as error:
+        if _begins_otherwise(path):
+            raise CommandError(
+                f"{path} is no model file, as ffnn-fast train writes it; the model is the first "
+                "argument"
+            ) from error
+        raise
+
+
+def _begins_otherwise(path: str) -> bool:
+    """Whether a file has not even the first bytes of a model file, as a table has not."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(9)[8:] not in (b"", b"{")
 
 
 def load_plain(path: str, *, engine: str | None = None) -> tuple[Network, TablePreprocessing]:

@@ -1,3 +1,4 @@
+# cython: binding=False
 """What the CPU and the operating system can run, by the compiler's own run-time check."""
 
 cdef extern from "kernels/cpu.h":

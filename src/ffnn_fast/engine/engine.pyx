@@ -47,7 +47,7 @@ from ffnn_fast.engine.passes.taylor cimport TAYLOR_ROWS, taylor_scratch, taylor_
 from ffnn_fast.engine.passes.train_steps cimport epoch_t, scratch_t
 from ffnn_fast.engine.passes.vjp cimport pullback_scratch, pullback_t
 from ffnn_fast.engine.plan cimport (
-    HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, outputs_only, plan_t, step_t,
+    HALF_SQUARED_ERROR, SOFTMAX, SQUARED_ERROR, outputs_only, plan_t, shares_of_samples, step_t,
 )
 from ffnn_fast.engine.plan_of_spec cimport plan_of_spec, release_plan
 from ffnn_fast.engine.random_order cimport shuffle_array
@@ -103,13 +103,13 @@ cdef class Plan:
 
     cdef int threads_for(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
         """Threads for a call on n rows with this many operations for each parameter and row"""
-        cdef int threads = self.threads_for_steps(n, operations)
-        return 1 if threads > 1 and seconds() < _machine.until else threads
+        cdef int threads = min(self.threads_for_steps(n, operations), <int>panel_count(&self.c, n))
+        return 1 if threads > 1 and seconds() < _machine.until else max(1, threads)
 
     cdef int threads_for_steps(self, Py_ssize_t n, Py_ssize_t operations) noexcept:
         """The same for steps on batches of n rows, however busy the machine is"""
         cdef Py_ssize_t work = operations * n * self.c.P
-        cdef Py_ssize_t most = min(panel_count(&self.c, n), <Py_ssize_t>self.n_threads)
+        cdef Py_ssize_t most = min(shares_of_samples(&self.c, n), <Py_ssize_t>self.n_threads)
         if _serial or not self.c.own_products:
             return 1
         return <int>max(1, min(most, work // WORK_FOR_A_TEAM))

@@ -127,6 +127,16 @@ cdef inline step_t outputs_only() noexcept nogil:
     return step
 
 
+cdef inline Py_ssize_t grain_of_samples(const plan_t* plan) noexcept nogil:
+    """Samples that one thread trains on at least, but for the last ones"""
+    return plan.S if plan.sparse or plan.extended else plan.S // 2
+
+
+cdef inline Py_ssize_t shares_of_samples(const plan_t* plan, Py_ssize_t n) noexcept nogil:
+    """Threads that n samples are enough for"""
+    return (n + grain_of_samples(plan) - 1) // grain_of_samples(plan)
+
+
 cdef inline bint is_less_frequent(Py_ssize_t g) noexcept nogil:
     """Whether the loops of g are apart from those of the frequent activations"""
     return g > SOFTMAX

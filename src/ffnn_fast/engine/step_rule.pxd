@@ -36,8 +36,11 @@ cdef inline bytes read_rule(rule, Py_ssize_t L, rule_t* c):
     c.optimizer, c.slots = optimizer_code(rule.optimizer), rule.optimizer.slots
     c.clip_value, c.clip_norm, c.max_norm = rule.clip_value, rule.clip_norm, rule.max_norm
     c.average, c.seed = rule.average, rule.seed
-    c.plain = (
-        c.optimizer == SGD and c.average == 0 and not rule.frozen and not groups
+    cdef bint alone = (
+        c.average == 0 and not rule.frozen and not groups
         and min(c.clip_value, c.clip_norm, c.max_norm) == INFINITY
     )
+    c.plain = alone and c.optimizer == SGD
+    c.linear = alone and (c.optimizer == MOMENTUM or c.optimizer == NESTEROV)
+    c.adam = alone and (c.optimizer == ADAM or c.optimizer == ADAMW)
     return numbers

@@ -14,6 +14,7 @@ from sklearn.base import (
     RegressorMixin,
     _fit_context,
     clone,
+    is_classifier,
 )
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import check_random_state
@@ -83,6 +84,8 @@ class BaseBag(MetaEstimatorMixin, BaseEstimator):
         TypeError, ValueError
             If an argument or parameter is not as described.
         """
+        base = self._default() if self.estimator is None else clone(self.estimator)
+        _check_kind(self, base)
         X, y = validate_data(
             self, X, y, dtype=FLOATS, order="C", multi_output=True, y_numeric=self._y_numeric
         )
@@ -94,7 +97,6 @@ class BaseBag(MetaEstimatorMixin, BaseEstimator):
         n, M = len(X), int(self.n_networks)
         splits = self._splits(n, M, y, rng)
         stop = Stop()
-        base = self._default() if self.estimator is None else clone(self.estimator)
         own = base.get_params(deep=True)
         changed = for_one_thread(base, stop)
         seeds = rng.randint(2**31 - 1, size=M)
@@ -188,6 +190,18 @@ class BaseBag(MetaEstimatorMixin, BaseEstimator):
 
     def _outputs(self, one: Any, X: Array) -> Array:
         raise NotImplementedError
+
+
+def _check_kind(bag: BaseBag, estimator: Any) -> None:
+    """Raise TypeError unless an estimator predicts what a bag of it needs."""
+    if is_classifier(bag) and not hasattr(estimator, "predict_proba"):
+        needed = "a classifier with predict_proba"
+    elif not is_classifier(bag) and is_classifier(estimator):
+        needed = "a regressor"
+    else:
+        return
+    kind = type(estimator).__name__
+    raise TypeError(f"estimator of {type(bag).__name__} must be {needed}, got {kind}")
 
 
 @public("ffnn_fast.sklearn")

@@ -147,6 +147,14 @@ class MLPSearchCV(BaseSearchCV):
     def _run_search(self, evaluate_candidates: Any) -> None:
         """Evaluate the candidates."""
         if self.n_iter is None:
+            grids = self.param_grid
+            each = [grids] if isinstance(grids, Mapping) else grids
+            drawn = {name for grid in each for name, v in grid.items() if hasattr(v, "rvs")}
+            if drawn:
+                raise ValueError(
+                    f"param_grid has a distribution for {', '.join(sorted(drawn))}: give n_iter, "
+                    "how many candidates are drawn"
+                )
             evaluate_candidates(ParameterGrid(self.param_grid))
         else:
             evaluate_candidates(

@@ -44,7 +44,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         units, 256 epochs in batches of 256, judged on a fifth of the rows, of which it keeps the
         last epoch with the least error; ``realmlp-s``: likewise their simpler RealMLP-TD-S.
     n_networks, epochs : int, optional
-        In place of those of the preset.
+        In place of those of the preset; ``default`` and ``fast`` train 2 networks at least.
     categorical_features : sequence of str or int, optional
         Columns of numbers, by name or by place, that are categories.
     numeric_features : sequence of str or int, optional

@@ -56,12 +56,14 @@ def _entries(plain: dict[str, Any], sections: dict[str, Any]) -> Iterator[tuple[
 
 
 def _read(path: str) -> dict[str, Any]:
-    raw = Path(path).read_bytes()
+    raw, is_json = Path(path).read_bytes(), path.lower().endswith(".json")
     try:
         text = raw.decode("utf-8-sig")
-        plain = json.loads(text) if path.lower().endswith(".json") else tomllib.loads(text)
+        plain = json.loads(text) if is_json else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CommandError(f"{path}: {error}") from error
+        named = path.lower().endswith(".toml")
+        kind = "JSON" if is_json else "TOML" if named else "TOML, as JSON needs a name in .json"
+        raise CommandError(f"{path} is no valid {kind}: {error}") from error
     if not isinstance(plain, dict):
         raise CommandError(f"{path} must hold an object of options, got {type(plain).__name__}")
     return plain

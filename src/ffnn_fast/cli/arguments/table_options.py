@@ -76,7 +76,7 @@ class TargetReadingOptions(ReadingOptions):
 
     drop_missing_target: bool = option(
         Switch(),
-        "leave out rows whose target is missing (train does so unless --strict is given; "
-        "evaluate refuses such rows otherwise)",
+        "leave out rows whose target is missing also if --strict is given (without it, train and "
+        "evaluate leave them out with a note)",
         default=False,
     )

@@ -120,12 +120,16 @@ class ColumnBuilder:
         self._codes: Array | None = None  # None: all cells so far are in `_values`
         self._values: Array | None = None
         self._style: NumberStyle | None = None
+        self._coded: Sequence[str] = ()  # the texts of `add_coded`, and the codes of the first ones
+        self._placed = np.zeros(0, np.int32)
 
-    def add(self, cells: Sequence[str]) -> None:
-        """Append cells as they stand in the file."""
+    def add(self, cells: Sequence[str], *, ends_block: bool = True) -> None:
+        """Append cells as they stand in the file; only at the end of a block, or of all, the column
+        may go over to numbers.
+        """
         if self._style is None:
             place = self._places.__getitem__
-            self._append_codes(np.fromiter(map(place, cells), np.int32, len(cells)))
+            self._append_codes(np.fromiter(map(place, cells), np.int32, len(cells)), ends_block)
             return
         values = _floats(cells) if self._style.is_plain else None
         self._append(*(self._mixed(cells) if values is None else (None, values)))
@@ -136,44 +140,66 @@ class ColumnBuilder:
         style = self._style
         return style.decimal if style in (PLAIN, COMMA, AMBIGUOUS_COMMA) and style else ""
 
-    def add_numbers(self, values: Array, rows: Array, texts: Sequence[str]) -> None:
-        """Append numbers, (m,) float64, for which `exact_numbers` holds, but for some rows, which
-        have these texts.
+    def start_plain(self, values: Array) -> None:
+        """Take the cells, of which there are none yet, as plain numbers, unless few are different.
+
+        `values`, (m,), are the first cells, up to the end of a block: plain numbers, without zeros
+        before them. `infer_style` would find this in their texts, if the user gives no marks.
         """
-        codes = None
+        if self._marks == NO_MARKS and len(np.unique(values)) > self._few:
+            self._few = sys.maxsize
+            self._style, self._values = PLAIN, np.empty(self._size)
+
+    def add_numbers(
+        self, values: Array, rows: Array, texts: Sequence[str], codes: Array | None = None
+    ) -> None:
+        """Append numbers, (m,) float64, for which `exact_numbers` holds, but for some rows, (k,),
+        which have these texts, or those at the places `codes`, (k,).
+        """
+        all_codes = None
         if len(rows):
-            codes = np.full(len(values), -1, np.int32)
-            codes[rows], values[rows] = self._mixed(texts)
-        self._append(codes, values)
+            all_codes = np.full(len(values), -1, np.int32)
+            places, numbers = self._mixed(texts)
+            if codes is not None:
+                places, numbers = places[codes], numbers[codes]
+            all_codes[rows], values[rows] = places, numbers
+        self._append(all_codes, values)
 
     def add_coded(
         self, codes: Array, texts: Sequence[str], ends: Sequence[int] | Array = ()
     ) -> None:
         """Append cells as codes, (m,), of these texts, which are in the order of their first cells.
 
+        Texts of which the first ones were given before are looked at once if they are one object.
+
         `ends`: so many cells, as they grow, are looked at before the column may go over to numbers.
         """
-        start, held = 0, sum(map(self._places.__contains__, texts))
-        if self._style is None and len(self._places) + len(texts) - held > self._few:
-            for end in (*ends, len(codes)):
-                self._add_places(codes[start:end], texts)
+        if texts is not self._coded:
+            self._coded, self._placed = texts, np.zeros(0, np.int32)
+        start, others = 0, texts[len(self._placed) :]
+        held = sum(map(self._places.__contains__, others))
+        if self._style is None and len(self._places) + len(others) - held > self._few:
+            for end in ends:
+                self._add_places(codes[start:end], texts, ends_block=True)
                 start = end
                 if self._few == sys.maxsize:
                     break
         if self._style is None:
-            self._add_places(codes[start:], texts)
+            self._add_places(codes[start:], texts, ends_block=False)
         else:
             places, values = self._mixed(texts)
             self._append(places[codes[start:]], values[codes[start:]])
 
-    def _add_places(self, codes: Array, texts: Sequence[str]) -> None:
+    def _add_places(self, codes: Array, texts: Sequence[str], *, ends_block: bool) -> None:
         """Append codes of the first of some texts while the column is one of texts."""
-        known = texts[: codes.max(initial=-1) + 1]
-        place = np.fromiter(map(self._places.__getitem__, known), np.int32, len(known))
-        self._append_codes(place[codes])
+        new = texts[len(self._placed) : codes.max(initial=-1) + 1]
+        place = np.fromiter(map(self._places.__getitem__, new), np.int32, len(new))
+        self._placed = np.concatenate([self._placed, place])
+        self._append_codes(self._placed[codes], ends_block)
 
     def finish(self) -> CodedTexts | Array:
         """The column: numbers (n,) float64 if all cells are, else texts."""
+        self._decide()
         if self._values is not None and self._codes is None and self._style == PLAIN:
             return self._values[: self._n]
         return self.finish_texts()
@@ -186,9 +212,14 @@ class ColumnBuilder:
         values = None if self._values is None else self._values[: self._n]
         return CodedTexts(place[codes], list(levels), values, self._style or PLAIN)
 
-    def _append_codes(self, codes: Array) -> None:
-        """Append cells while all are texts; go over to numbers where there are many of them."""
+    def _append_codes(self, codes: Array, ends_block: bool) -> None:
+        """Append cells while all are texts."""
         self._append(codes, None)
+        if ends_block:
+            self._decide()
+
+    def _decide(self) -> None:
+        """Go over to numbers where there are many of them."""
         if len(self._places) > self._few:
             self._few = sys.maxsize  # decided once
             self._try_numbers()

@@ -21,6 +21,7 @@ from ffnn_fast.cli.table.number_styles import (
     NumberStyle,
     infer_style,
     is_number,
+    looks_numeric,
     shown_decimal,
 )
 from ffnn_fast.cli.table.spellings import one_spelling, respelled, truth
@@ -56,6 +57,8 @@ class Table:
         The decimal mark where neither the marks nor the cells show one.
     remarks : tuple of str
         What the reading took for granted; `notes` has them and more.
+    elsewhere : str
+        Where a column may be that the table lacks, for messages; may be empty.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class Table:
     marks: NumberMarks = NO_MARKS
     usual_decimal: str = ""
     remarks: tuple[str, ...] = ()
+    elsewhere: str = ""
     _styles: dict[str, NumberStyle] = field(default_factory=dict, repr=False, compare=False)
     _spelling_notes: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -83,6 +87,8 @@ class Table:
             raise CommandError(f"{self.path} has more than one column named {twice!r}; rename one")
         if not len(self):
             what = "a header but no rows" if self.unit == "line" else "no rows"
+            if self.unit == "line" and any(map(is_number, self.names)):
+                what += "; use --header no if its first line is data"
             raise CommandError(f"{self.path} has {what}")
 
     def __len__(self) -> int:
@@ -133,7 +139,7 @@ class Table:
         unnamed = "" if self.has_header else what
         raise CommandError(
             f"{self.path} has no column {column!r}{self._meant(column)}; its columns: "
-            f"{abbreviated(self.names)}{unnamed}"
+            f"{abbreviated(self.names)}{unnamed}{self.elsewhere}"
         )
 
     def named(self, column: str) -> str | None:
@@ -147,6 +153,16 @@ class Table:
             if found is not None:
                 return found
         return None
+
+    @property
+    def names_look_like_cells(self) -> bool:
+        """Whether the line of the names may be a row: there are columns of numbers, and the name of
+        each is a number.
+        """
+        if not self.has_header or self.unit != "line":
+            return False
+        numeric = [name for name in self.names if _is_numeric(self.cells[name])]
+        return bool(numeric) and all(map(looks_numeric, numeric))
 
     def whole_names(self, columns: Sequence[str]) -> list[str]:
         """Columns as `find` takes them, from a list that was split at commas: neighbours that are
@@ -347,6 +363,14 @@ def _known_levels(cells: CodedTexts, words: Sequence[str]) -> tuple[list[str], n
     nothing = {"", *words}
     known = [text not in nothing for text in cells.levels]
     return list(itertools.compress(cells.levels, known)), cells.counts[known]
+
+
+def _is_numeric(cells: Cells) -> bool:
+    """Whether all cells of a column, but for the missing ones, are numbers."""
+    if not isinstance(cells, CodedTexts):
+        return True
+    known = [text for text in cells.levels[:SAMPLE] if text and text not in MISSING]
+    return cells.values is not None or (bool(known) and all(map(looks_numeric, known)))
 
 
 def _splits(name: str) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,17 +50,17 @@ def read_excel(source: Source, conventions: Conventions) -> Table:
         title = _named(source.name, list(sheets), conventions.sheet)
         if not sheets[title]:
             raise CommandError(f"the sheet {title} of {source.name} has no cells")
-        return _table(source.name, sheets[title], conventions, [])
+        return _table(source.name, sheets[title], conventions)
     used = [title for title, rows in sheets.items() if rows]
     if not used:
         raise CommandError(f"{source.name} has no cells")
-    remarks = []
+    others = ""
     if len(used) > 1:
-        remarks.append(
+        others = (
             f"{source.name} has the sheets {abbreviated(used)}; the first one was read; --sheet "
             "takes another, by its name or number"
         )
-    return _table(source.name, sheets[used[0]], conventions, remarks)
+    return _table(source.name, sheets[used[0]], conventions, others)
 
 
 def _named(name: str, titles: list[str], given: str) -> str:
@@ -102,10 +102,10 @@ def _text(value: Any) -> str:
 
 def _table(
     name: str, numbered: Sequence[tuple[int, list[str]]], conventions: Conventions,
-    remarks: Iterable[str],
+    others: str = "",
 ) -> Table:  # fmt: skip
-    """The table in rows of texts; rows may be shorter than others."""
-    remarks = list(remarks)
+    """The table in rows of texts, some of which may be shorter; `others` tells of other sheets."""
+    remarks, elsewhere = [others] if others else [], f"; {others}" if others else ""
     titles = 0
     while titles < min(TITLES, len(numbered) - 2) and _filled(numbered[titles][1]) == 1:
         titles += 1
@@ -117,7 +117,8 @@ def _table(
     used = [k for k in range(width) if any(row[k] for row in padded)]
     rows = [[row[k] for k in used] for row in padded]
     if len(used) < conventions.fewest:
-        raise CommandError(f"{name} has only one column, but inputs and a target are needed")
+        what = "has only one column, but inputs and a target are needed"
+        raise CommandError(f"{name} {what}{elsewhere}")
     where = f"row {numbered[0][0]}"
     heading = find_heading(rows, conventions.known_header, conventions.named, where)
     first = int(heading.in_table)
@@ -131,6 +132,7 @@ def _table(
     return Table(
         name, heading.names, cells, lines, heading.in_table, unit="row",
         row_names=heading.row_names, marks=conventions.marks, remarks=tuple(remarks),
+        elsewhere=elsewhere,
     )  # fmt: skip
 
 

@@ -21,6 +21,10 @@ KINDS: list[tuple[bytes, str, str]] = [
     (b"RDA", "an R data file", "write it in R with write.csv"),
     (b"X\n\0\0\0", "an R data file (.rds)", "write it in R with write.csv"),
     (b"<stata_dta>", "a Stata file", PANDAS),
+    (b"ARROW1", "an Arrow or Feather file", PANDAS),
+    (b"FEA1", "a Feather file", PANDAS),
+    (bytes(12) + b"\xc2\xea\x81\x60", "a SAS file", PANDAS),
+    (b"HEADER RECORD*******LIB", "a SAS transport file", PANDAS),
     (b"$FL", "an SPSS file", PANDAS),
     (b"MATLAB 5.0", "a MATLAB file", "write it as CSV, for example with writetable"),
     (b"\x28\xb5\x2f\xfd", "a file compressed by Zstandard", "decompress it: unzstd FILE"),
@@ -34,6 +38,7 @@ KINDS: list[tuple[bytes, str, str]] = [
 ]
 HTML = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|table)\b", re.I | re.S)
 XML = re.compile(rb"\s*<(\?xml|[a-z][\w:.-]*(\s+[\w:.-]+\s*=|\s*>))", re.I)
+STATA = re.compile(rb"[\x69\x6c\x6e-\x73][\x01\x02]\x01\x00")  # before version 13
 PICKLE = re.compile(rb"\x80[\x02-\x05]")
 LIBSVM = re.compile(rb"[-+\d.,]+([ \t]+\d+:[-+\d.eE]+)+[ \t]*\r?\n")
 CONTROLS = bytes({*range(32)} - set(b"\t\n\r\f\x1a\x1b"))
@@ -56,6 +61,8 @@ def check_not_foreign(name: str, start: bytes) -> None:
         raise _error(name, "an HTML page", f"{CONVERT}; was a web page downloaded, not its file?")
     if XML.match(start):
         raise _error(name, "an XML file", CONVERT)
+    if STATA.match(start):
+        raise _error(name, "a Stata file", PANDAS)
     if PICKLE.match(start):
         raise _error(name, "a pickle, which is never loaded: it could run any code", PANDAS)
     if LIBSVM.match(start):

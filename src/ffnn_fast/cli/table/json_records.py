@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def read_json(source: Source, conventions: Conventions) -> Table:
     """
     found = survey(source, conventions.encoding)
     text = source.read().decode(found.encoding)
-    columns, n_rows = _columns(source.name, _parsed(source.name, text))
+    columns, n_rows = _columns(source.name, _parsed(source.name, text), conventions.named)
     made = [_column(name, values) for name, values in columns.items()]
     return make_table(source.name, made, n_rows, marks=conventions.marks)
 
@@ -55,17 +55,21 @@ def _parsed(name: str, text: str) -> Any:
     return found
 
 
-def _columns(name: str, value: Any) -> tuple[dict[str, list[Any]], int]:
-    """The values of each column, None where missing, and the number of rows."""
+def _columns(name: str, value: Any, named: Sequence[str] = ()) -> tuple[dict[str, list[Any]], int]:
+    """The values of each column, None where missing, and the number of rows; options have `named`
+    some columns.
+    """
     if isinstance(value, Mapping):
-        return _columns_of_object(name, value)
+        return _columns_of_object(name, value, named)
     if value and all(isinstance(record, Mapping) for record in value):
         names = dict.fromkeys(key for record in value for key in record)
         return {key: [record.get(key) for record in value] for key in names}, len(value)
     raise CommandError(f"{name} is JSON, but not a table: {SHAPES} is needed")
 
 
-def _columns_of_object(name: str, value: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
+def _columns_of_object(
+    name: str, value: Mapping[str, Any], named: Sequence[str]
+) -> tuple[dict[str, list[Any]], int]:
     rows = value.get("data")
     if isinstance(value.get("columns"), list) and isinstance(rows, list):  # pandas: orient="split"
         keys = [str(key) for key in value["columns"]]
@@ -75,6 +79,8 @@ def _columns_of_object(name: str, value: Mapping[str, Any]) -> tuple[dict[str, l
         return _columns(name, rows)
     if value and all(isinstance(column, Mapping) for column in value.values()):  # by row label
         labels = dict.fromkeys(label for column in value.values() for label in column)
+        if _holds_rows(value, labels, named):  # pandas: orient="index"
+            return _columns(name, list(value.values()))
         by_label = {k: [c.get(label) for label in labels] for k, c in value.items()}
         return by_label, len(labels)
     lengths = {len(c) if isinstance(c, list) else -1 for c in value.values()}
@@ -83,6 +89,16 @@ def _columns_of_object(name: str, value: Mapping[str, Any]) -> tuple[dict[str, l
     if not any(isinstance(entry, (list, Mapping)) for entry in value.values()) and value:
         return _columns(name, [value])  # a file of one record
     raise CommandError(f"{name} is JSON, but not a table: {SHAPES} is needed")
+
+
+def _holds_rows(keys: Iterable[str], labels: Iterable[str], named: Sequence[str]) -> bool:
+    """Whether the objects in an object are rows: their labels are columns that options name, or
+    its keys are numbers, but no label is.
+    """
+    keys, labels = set(keys), set(labels)
+    if bool(keys & {*named}) != bool(labels & {*named}):
+        return bool(labels & {*named})
+    return all(map(str.isdigit, keys)) and not any(map(str.isdigit, labels))
 
 
 def _column(name: str, values: Sequence[Any]) -> Column:

@@ -76,11 +76,15 @@ def find_layout(name: str, lines: Sequence[str], given: str) -> Layout:
     layout = _best(lines[skip:], delimiter)
     rows = _sample(layout, lines[skip:])
     names = _commented_names(layout, comments, rows)
-    titles = 0 if names else _titles(rows)
+    titles = 0 if names else _titles(rows) or _padded_titles(rows)
+    if not (names or titles) and (short := _short_rows(rows)):
+        above = lines[skip : _line_of_row(layout, lines, skip, short)]
+        titles = 0 if above[-1].strip() else short  # a blank line ends what is no part of the table
     if comments[: len(comments) - (names is not None)]:
         remarks.append(f"{name}: skipped the comment in its first lines ({_short(comments[0])})")
     if titles:
-        remarks.append(f"{name}: skipped the lines above the table ({_short(' '.join(rows[0]))})")
+        first = next((text for row in rows[:titles] if (text := " ".join(row).strip())), "blank")
+        remarks.append(f"{name}: skipped the lines above the table ({_short(first)})")
         skip = _line_of_row(layout, lines, skip, titles)
     if names:
         remarks.append(f"{name}: line {skip}, which begins with #, names the columns")
@@ -181,6 +185,27 @@ def _titles(rows: Sequence[Sequence[str]]) -> int:
     count = next((k for k, row in enumerate(rows) if len(row) > 1), 0)
     below = {len(row) for row in rows[count:]}
     return count if count <= TITLES and len(below) == 1 and len(rows) >= count + 2 else 0
+
+
+def _padded_titles(rows: Sequence[Sequence[str]]) -> int:
+    """The number of rows with nothing but their first field above one of names: the titles of a
+    sheet that was saved as CSV.
+    """
+    count = next((k for k, row in enumerate(rows) if sum(map(bool, row)) > 1), 0)
+    if count > TITLES or len(rows) < count + 2:
+        return 0
+    above, names = rows[:count], rows[count]
+    padded = all(len(row) == len(names) > 2 and not any(row[1:]) for row in above)
+    has_number = any(map(is_number, [*names, *(row[0] for row in above)]))
+    return count if padded and not has_number else 0
+
+
+def _short_rows(rows: Sequence[Sequence[str]]) -> int:
+    """The number of rows above rows of one length, which is greater by more than a name of rows."""
+    width = len(rows[-1]) if rows else 0
+    count = next((k for k, row in enumerate(rows) if len(row) >= width - 1), 0)
+    even = all(len(row) == width for row in rows[count:])
+    return count if even and count <= TITLES and len(rows) >= count + 2 else 0
 
 
 def _line_of_row(layout: Layout, lines: Sequence[str], skip: int, place: int) -> int:

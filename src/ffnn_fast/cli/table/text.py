@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import CommandError, counted
 from ffnn_fast.cli.table.byte_text import add_with_numpy
 from ffnn_fast.cli.table.coded_texts import ColumnBuilder
 from ffnn_fast.cli.table.conventions import Conventions
@@ -268,12 +268,14 @@ class _Rows:
     def finish(self) -> tuple[list[Cells], np.ndarray]:
         """The columns, and the line of each row; raises CommandError for rows of other lengths."""
         if self.ragged:
+            self._check_first()
             line, n_fields = self.ragged[0]
             others = [f"{at} ({count})" for at, count in self.ragged[1:LISTED]]
             more = len(self.ragged) - 1 - len(others)
-            listed = f"; other lengths have lines {', '.join(others)}" if others else ""
+            listed = f"; lines of other lengths: {', '.join(others)}" if others else ""
+            fields = counted(n_fields, "field")
             raise CommandError(
-                f"{self.name}, line {line}: {n_fields} fields where line {self.start.first} has "
+                f"{self.name}, line {line}: {fields} where line {self.start.first} has "
                 f"{self.start.width}{listed}{f' and {more} more' if more else ''}; correct "
                 f"{'these lines' if others else 'that line'} (put a field that contains the "
                 "delimiter in double quotes)"
@@ -281,6 +283,16 @@ class _Rows:
         columns: list[Cells] = [builder.finish() for builder in self._builders]
         lines = np.concatenate(self._lines) if self._lines else np.zeros(0, np.int64)
         return columns, lines
+
+    def _check_first(self) -> None:
+        """Raise CommandError if the first row differs from all others, which have one length."""
+        lines, widths = np.concatenate([*self._lines, []]), {width for _, width in self.ragged}
+        n, first = len(self.ragged), self.start.first
+        if n > 1 and len(widths) == 1 and set(lines.tolist()) <= {first}:
+            raise CommandError(
+                f"{self.name}: line {first} has {counted(self.start.width, 'field')}, but all {n} "
+                f"rows below it have {widths.pop()}; correct or remove that line"
+            )
 
     def _even(self, block: Block) -> Block:
         """The rows of the usual length; the others are noted, but for blank ones."""

@@ -1,7 +1,7 @@
 """Training of the plain model by the ranks of an MPI launcher: ``mpiexec -n 4 ffnn-fast train``.
 
-Every rank reads the table, so that all have the same encoding, and trains on its share of the rows.
-Rank 0 prints and writes.
+Rank 0 reads and encodes the table, and sends every other rank its share of the training rows. It
+prints and writes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import partial
+from time import sleep
 from typing import Any
 
 from ffnn_fast import DivergedWarning
@@ -22,6 +23,7 @@ from ffnn_fast.cli.training.train_options import TrainOptions
 
 # Of Open MPI, of MPICH, Intel MPI and Slurm's PMI, and of MVAPICH: the number of ranks.
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+PAUSE = 0.01  # s
 _COMM: ContextVar[Any] = ContextVar("comm", default=None)
 
 
@@ -48,6 +50,7 @@ def run_by_ranks(options: TrainOptions, run: Callable[[bool], int]) -> int:
     except ModuleNotFoundError as error:
         raise CommandError(str(error)) from None
     with contextlib.ExitStack() as stack:
+        stack.callback(_wait, comm)  # the first rank has scores to compute after the training
         if comm.rank > 0:
             nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(nowhere))
@@ -58,6 +61,13 @@ def run_by_ranks(options: TrainOptions, run: Callable[[bool], int]) -> int:
             return _run(options, partial(run, comm.rank == 0), start)
         except _OtherRankError:
             return BAD_INPUT
+
+
+def _wait(comm: Any) -> None:
+    """Wait for all ranks asleep, where a wait of MPI takes a core."""
+    arrived = comm.Ibarrier()
+    while not arrived.Test():
+        sleep(PAUSE)
 
 
 def _run(options: TrainOptions, run: Callable[[], int], start: _Start) -> int:
@@ -72,11 +82,19 @@ def _run(options: TrainOptions, run: Callable[[], int], start: _Start) -> int:
         raise
 
 
-def together() -> Distributed | None:
-    """The ranks that train together, after a wait for all of them; None if there is one process."""
+def together(n: int | None = None) -> Distributed | None:
+    """The ranks that train together, after a wait for all of them; None if there is one process.
+
+    Raises
+    ------
+    CommandError
+        If the n training rows of all, which the first rank has, are fewer than the ranks.
+    """
     start = _COMM.get()
     if start is None:
         return None
+    if n is not None and n < start.comm.size:
+        raise CommandError(f"{n} training rows are too few for {start.comm.size} ranks")
     start.agree(None)
     return Distributed(start.comm)
 
@@ -117,6 +135,7 @@ class _Start:
         The lowest rank with an error reports it.
         """
         self.begun = True
+        _wait(self.comm)  # the first rank may read for long
         failed = [rank for rank, bad in enumerate(self.comm.allgather(error is not None)) if bad]
         if failed and self.comm.rank != failed[0]:
             raise _OtherRankError

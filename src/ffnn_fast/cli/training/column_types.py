@@ -40,11 +40,13 @@ def target_column(
     its own.
     """
     own = f"--target {shlex.quote(name)} --task"
-    class_advice = "use --task" if alone else f"train a model of its own: {own}"
-    class_advice = f"; if the target is a class, {class_advice} classification"
     missing = table.missing(name, words)
     values, bad = table.numbers(name, words)
     known, notes, dates = values[~missing], tuple[str, ...](), None
+    class_advice = ""
+    if bad.any() and _can_be_classes(len(set(table.texts(name, words)[~missing])), len(known)):
+        class_advice = "use --task" if alone else f"train a model of its own: {own}"
+        class_advice = f"; if the target is a class, {class_advice} classification"
     if task != "classification" and int(bad.sum()) * 2 > int((~missing).sum()):
         dates = date_format(table.texts(name, words)[~missing])
         if task == "auto":
@@ -65,7 +67,7 @@ def target_column(
     if exact and len(set(texts[~missing])) > len(np.unique(known)):
         texts[~missing] = [f"{value:.17g}" for value in known]
     n_classes = len(set(texts[~missing]))
-    if n_classes > max(2, len(known) / 2):
+    if not _can_be_classes(n_classes, len(known)):
         if dates:
             raise CommandError(_of_dates(table, name, dates))
         advice = "use --task" if alone else f"train a model of its own, {own}"
@@ -74,6 +76,11 @@ def target_column(
             f"another --target, or {advice} regression if it holds numbers"
         )
     return Target(task, texts, missing, notes)
+
+
+def _can_be_classes(n_classes: int, n: int) -> bool:
+    """Whether n rows may have so many classes."""
+    return n_classes <= max(2, n / 2)
 
 
 def mixture_problems(
@@ -143,7 +150,9 @@ def _task_of_numbers(name: str, known: np.ndarray) -> tuple[str, tuple[str, ...]
         if task == "classification"
         else ("values", "classes", "classification")
     )
+    possible = task == "classification" or _can_be_classes(len(distinct), len(known))
+    advice = f"; --task {otherwise} takes them as {other}" if possible else ""
     return task, (
         f"note: the target {name!r} has {len(distinct)} different whole numbers, which are taken "
-        f"as {taken}; --task {otherwise} takes them as {other}",
+        f"as {taken}{advice}",
     )

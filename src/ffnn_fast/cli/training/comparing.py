@@ -16,7 +16,7 @@ from ffnn_fast.cli.evaluation.scoring import (
     scores,
 )
 from ffnn_fast.cli.evaluation.tables import Table, Titled
-from ffnn_fast.cli.training.simple_models import Baseline
+from ffnn_fast.cli.training.simple_models import HGB, Baseline
 from ffnn_fast.metrics import roc_auc
 
 Array = np.ndarray
@@ -104,7 +104,6 @@ def verdict(found: Scores, on: str) -> list[str]:
 def _verdict(by_model: ByModel, on: str, target: str) -> list[str]:
     found = by_model["network"]
     figure = "rmse" if "rmse" in found else "log_loss" if "log_loss" in found else "accuracy"
-    shown = {"rmse": "RMSE", "log_loss": "log loss", "accuracy": "accuracy"}[figure]
     sentences = []
     for name, figures in by_model.items():
         if name == "network" or figure not in figures:
@@ -113,9 +112,12 @@ def _verdict(by_model: ByModel, on: str, target: str) -> list[str]:
         sign = -1 if figure == "accuracy" else 1
         least = MARGIN * abs(theirs) if figure == "rmse" else LEAST
         if sign * (mine - theirs) > least:
+            (shown,), (cell,) = as_cells({figure: mine})
+            _, (other,) = as_cells({figure: theirs})
+            article = "" if name == HGB else "the "
             sentences.append(
-                f"warning: on {on} the network is worse than the {name}{target}: {shown} "
-                f"{mine:.4g} against {theirs:.4g}"
+                f"warning: on {on} the network is worse than {article}{name}{target}: {shown} "
+                f"{cell} against {other}"
             )
     return sentences
 

@@ -57,6 +57,12 @@ class Columns:
         default=(),
         metavar="A,B",
     )
+    day_first: bool = option(
+        Switch(),
+        "dates such as 1/2/2021 begin with the day, in columns where they may begin with the month "
+        "too (default: the month, with a note)",
+        default=False,
+    )
     strict: bool = option(
         Switch(),
         "refuse what is otherwise treated and noted: words among numbers, many different texts, "

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ffnn_fast._columns.dates import date_format, dates_of
+from ffnn_fast._columns.dates import date_format, dates_of, has_open_order
 from ffnn_fast._columns.features import LEFT_OUT, Feature, feature_of
 from ffnn_fast.cli.arguments.name_lists import join_names
 from ffnn_fast.cli.column_reading import DATE, NUMBER, TEXT, ColumnReading
+from ffnn_fast.cli.output import counted
 from ffnn_fast.cli.table import Table
 
 Array = np.ndarray
 MANY_LEVELS = 100  # of a text column; --strict refuses more, unless --categorical names it
 FEW_LEVELS = 20  # of a column of numbers and words that is a category as a whole ...
 ROWS_PER_LEVEL = 5  # ... if at least so many rows share each of them
-FEW_WORDS = 0.05  # of the known cells of a column of numbers: words that count as missing
-SHOWN = 3  # words in a message
+FEW_WORDS = 0.05  # of the known cells of numbers or dates: words that count as missing
+SHOWN, LISTED = 3, 10  # words in a message, and in the option that it advises
+SAMPLE = 100  # texts that show whether a column holds dates and words
+DIGIT = re.compile(r"\d")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class ColumnOptions:
         Words that mark a missing value.
     strict : bool
         Whether columns that need a treatment are refused.
+    day_first : bool
+        Whether the day comes first in dates that leave its place open.
     """
 
     reserved: dict[str, str] = field(default_factory=dict)
@@ -68,6 +74,7 @@ class ColumnOptions:
     kept: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     strict: bool = False
+    day_first: bool = False
 
 
 def examine(table: Table, options: ColumnOptions) -> tuple[list[ColumnUse], list[str]]:
@@ -159,9 +166,43 @@ def _of_texts(
                 f"column {name!r} has {len(levels)} different texts in {n} rows; leave it out with "
                 f"--drop {keep}, or keep it with --categorical {keep}"
             )
-    elif found := date_format(levels):
-        return ColumnReading(name, DATE, found), dates_of(texts, found)[0], ""
+    elif found := date_format(levels, day_first=options.day_first):
+        return ColumnReading(name, DATE, found), dates_of(texts, found)[0], _order(levels, found)
+    elif dated := _dates_and_words(name, texts, levels, options.day_first):
+        return dated
     return ColumnReading(name, TEXT), texts, ""
+
+
+def _dates_and_words(
+    name: str, texts: Array, levels: Sequence[str], day_first: bool
+) -> tuple[ColumnReading, Array, str] | None:
+    """A column of dates with a few words among them, which count as missing; None for others."""
+    if date_format(filter(DIGIT.search, levels[:SAMPLE])) is None:
+        return None
+    odd = tuple(level for level in levels if not DIGIT.search(level))
+    dates = list(filter(DIGIT.search, levels))
+    found = date_format(dates, day_first=day_first)
+    n_bad, n_known = int(np.isin(texts, odd).sum()), sum(text is not None for text in texts)
+    if not found or 2 * n_bad > n_known or not _are_few(odd, n_bad, n_known):
+        return None
+    notes = [_order(dates, found), f"{_examples(odd)} in {counted(n_bad, 'row')} taken as missing"]
+    note = ", ".join(filter(None, notes))
+    return ColumnReading(name, DATE, found, odd), dates_of(texts, found)[0], note
+
+
+def _order(dates: Sequence[str], found: str) -> str:
+    """An option for dates of a format that are others if the day comes first."""
+    return "--day-first takes the day first" if has_open_order(dates, found) else ""
+
+
+def _are_few(words: Sequence[str], n_bad: int, n_known: int) -> bool:
+    """Whether words in so many cells of the known ones mark missing values."""
+    return len(words) == 1 or n_bad <= max(1, FEW_WORDS * n_known)
+
+
+def _examples(words: Sequence[str]) -> str:
+    """Some of the words."""
+    return ", ".join(map(repr, words[:SHOWN])) + (", ..." if len(words) > SHOWN else "")
 
 
 def _mixed(
@@ -171,8 +212,6 @@ def _mixed(
     words = options.missing
     odd = _words_at(table, name, bad)
     n_bad, n_known = int(bad.sum()), int((~table.missing(name, words)).sum())
-    example = ", ".join(map(repr, odd[:SHOWN]))
-    rest = ", ..." if len(odd) > SHOWN else ""
     quoted = quoted_names([name])
     if options.strict:
         row, cell = int(np.argmax(bad)), odd[0]
@@ -186,17 +225,17 @@ def _mixed(
     n_levels = len({text for text in texts if text is not None})
     finite = all(np.isnan(_as_float(word)) for word in odd)
     if finite and n_levels <= FEW_LEVELS and n_known >= ROWS_PER_LEVEL * n_levels:
-        return ColumnReading(name, TEXT), texts, f"numbers and the words {example}{rest}"
-    if len(odd) == 1 or n_bad <= max(1, FEW_WORDS * n_known):
-        note = f"{example}{rest} in {n_bad} rows taken as missing"
+        return ColumnReading(name, TEXT), texts, f"numbers and the words {_examples(odd)}"
+    if _are_few(odd, n_bad, n_known):
+        note = f"{_examples(odd)} in {counted(n_bad, 'row')} taken as missing"
         return ColumnReading(name, NUMBER, words=odd), np.where(bad, np.nan, values), note
     missing = f"--missing {quoted_names([*words, *odd])} takes them as missing, " * (
-        len(odd) <= SHOWN
+        len(odd) <= LISTED
     )
     return (
-        f"column {name!r} holds numbers in {n_known - n_bad} rows and words such as {example}{rest}"
-        f" in {n_bad}: {missing}--categorical {quoted} takes all as categories, --drop {quoted} "
-        "leaves it out"
+        f"column {name!r} holds numbers in {n_known - n_bad} rows and words such as "
+        f"{_examples(odd)} in {n_bad}: {missing}--categorical {quoted} takes all as "
+        f"categories, --drop {quoted} leaves it out"
     )
 
 

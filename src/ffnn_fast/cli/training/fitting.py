@@ -23,6 +23,7 @@ from ffnn_fast.cli.training import building
 from ffnn_fast.cli.training.by_ranks import divergence_of_all, together
 from ffnn_fast.cli.training.choice_settings import LEVENBERG_MARQUARDT
 from ffnn_fast.cli.training.preparing import Prepared
+from ffnn_fast.cli.training.shares import Share, received
 from ffnn_fast.cli.training.simple_models import quiet_packages
 from ffnn_fast.cli.training.train_options import TrainOptions
 from ffnn_fast.history import History
@@ -138,21 +139,37 @@ def _step(
         known = prepared.y[followed] < np.array(prepared.preprocessing.targets.n_classes)
         followed = followed[known.all(axis=1)]
     held = _part(prepared, followed, network.spec.dtype)
-    comm = together()
-    own = slice(None) if comm is None else comm.share(len(X))
-    first = comm is None or comm.comm.rank == 0
+    callbacks, n = building.callbacks(options.reporting), len(X)
+    comm = together(n)
+    share = Share(network, rate, n, is_validated, X, y, weight)
+    del X, y, weight  # of which each rank keeps its share
+    share = share.divided(comm)
     with divergence_of_all(comm), progress("training", arguments["epochs"]) as show:
         history = network.fit(
-            X[own],
-            y[own],
-            sample_weight=None if weight is None else weight[own],
-            validation_data=held[: 2 if weight is None else 3] if len(followed) else None,
+            share.X,
+            share.y,
+            sample_weight=share.weight,
+            validation_data=held[: 2 if share.weight is None else 3] if len(followed) else None,
             rng=options.training.seed if prepared.start is not None else None,
-            callbacks=[show, *building.callbacks(options.reporting)] if first else [],
+            callbacks=[show, *callbacks],
             comm=comm,
             **arguments,
         )
-    return history, building.described(options, len(X), task, rate)
+    return history, building.described(options, n, task, rate)
+
+
+def fit_share(options: TrainOptions) -> None:
+    """Train on the rows that the first rank sends, together with it."""
+    comm = together()
+    if comm is None:
+        return
+    share = received(comm)
+    task = share.network.spec.task
+    arguments = building.fit_options(
+        options, share.n, task, share.rate, is_validated=share.is_validated
+    )
+    with library_errors(), divergence_of_all(comm):
+        share.network.fit(share.X, share.y, sample_weight=share.weight, comm=comm, **arguments)
 
 
 def _solve(

@@ -10,7 +10,7 @@ import numpy as np
 
 from ffnn_fast.cli.evaluation.scoring import as_cells
 from ffnn_fast.cli.evaluation.tables import Table, Titled
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import CommandError, counted
 from ffnn_fast.cli.training.comparing import Scores
 from ffnn_fast.cli.training.splitting import Arrangement, needs_validation, strata_of
 from ffnn_fast.cli.training.train_options import Checkpoints, TrainOptions
@@ -67,7 +67,9 @@ def _parts(
     times, groups, by = arranged.times, arranged.groups, f" of {arranged.shown!r}"
     least = LEAST * (k + 1 if times is not None else k)
     if n < least:
-        raise CommandError(f"--cv {k} needs at least {least} rows to train on, got {n}")
+        most = n // LEAST - (least // LEAST - k)
+        use = f"use --cv {most} at most" if most > 1 else "leave out --cv"
+        raise CommandError(f"--cv {k} needs at least {least} rows to train on, got {n}; {use}")
     if times is not None:
         _check_number(k, k + 1, len(np.unique(times)), f"different values{by}")
         return _by_time(times, k)
@@ -92,7 +94,7 @@ def _check(part: TrainingTable, leaves: str, options: TrainOptions) -> None:
     """Raise CommandError if a model cannot be trained on the rows of a part."""
     advice = "use another K, or leave out --cv"
     if len(part.train) < LEAST:
-        raise CommandError(f"{leaves} {len(part.train)} rows to train on; {advice}")
+        raise CommandError(f"{leaves} {counted(len(part.train), 'row')} to train on; {advice}")
     if needs_validation(options.stopping, options.training) and not len(part.validation):
         raise CommandError(f"{leaves} no rows to validate on; {advice}")
     for target, values in zip(part.targets, part.values[part.train].T, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ffnn_fast._columns.features import CATEGORY
 from ffnn_fast.cli.column_reading import DATE
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import CommandError, counted
 from ffnn_fast.cli.table import Table, abbreviated
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
 from ffnn_fast.cli.target_encoders import TargetEncoders
@@ -237,10 +237,10 @@ def left_out_note(targets: TargetEncoders, n: int, missing: Sequence[int]) -> li
     if not n:
         return []
     if len(targets) == 1:
-        return [f"note: left out {n} rows without a target"]
+        return [f"note: left out {counted(n, 'row')} without a target"]
     pairs = zip(targets.names, missing, strict=True)
     listed = ", ".join(f"{name} in {count}" for name, count in pairs if count)
-    return [f"note: left out {n} rows in which a target is missing ({listed})"]
+    return [f"note: left out {counted(n, 'row')} in which a target is missing ({listed})"]
 
 
 def target_line(targets: TargetEncoders) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ffnn_fast._columns.dates import date_format, dates_of
 from ffnn_fast._training.sampling import hold_out
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import CommandError, counted
 from ffnn_fast.cli.table import Table
 from ffnn_fast.cli.training.train_options import Stopping, Training, TrainOptions
 
@@ -102,12 +102,13 @@ def arrangement_of(table: Table, rows: Array, options: TrainOptions) -> Arrangem
         return Arrangement(groups=np.array([place[text] for text in texts]), shown=name)
     if time:
         name = table.find(time)
-        return Arrangement(times=_times(table, name, rows, options.reading.missing), shown=name)
+        return Arrangement(times=_times(table, name, rows, options), shown=name)
     return Arrangement(times=np.arange(len(rows))) if in_order else Arrangement()
 
 
-def _times(table: Table, name: str, rows: Array, words: tuple[str, ...]) -> Array:
+def _times(table: Table, name: str, rows: Array, options: TrainOptions) -> Array:
     """A column of numbers or dates in some rows, (n,) float64 or datetime64."""
+    words = options.reading.missing
     missing = table.missing(name, words)[rows]
     if missing.any():
         raise CommandError(
@@ -118,7 +119,8 @@ def _times(table: Table, name: str, rows: Array, words: tuple[str, ...]) -> Arra
     if not bad.any():
         return values[rows]
     texts = table.texts(name, words)
-    found = date_format([text for text in dict.fromkeys(texts) if text is not None])
+    distinct = [text for text in dict.fromkeys(texts) if text is not None]
+    found = date_format(distinct, day_first=options.columns.day_first)
     if not found:
         raise CommandError(
             f"--time-column: column {name!r} holds neither numbers nor dates of one format, but "
@@ -213,7 +215,8 @@ def split(
             "--validation-fraction, or the setting monitor=loss"
         )
     if len(rest) < 2:
-        raise CommandError(f"{path} leaves {len(rest)} rows to train on; at least 2 are needed")
+        left = counted(len(rest), "row")
+        raise CommandError(f"{path} leaves {left} to train on; at least 2 are needed")
     if given is not None:
         _check_share("--test-fraction", held, n, len(test))
     if options.split.validation_fraction is not None:

@@ -60,7 +60,10 @@ class Tabular:
         "(default: default)",
     )
     networks: int | None = option(
-        Integer(1), "networks in the bag (default: that of the preset)", metavar="N"
+        Integer(1),
+        "networks in the bag, 2 at least with the presets default and fast (default: that of the "
+        "preset)",
+        metavar="N",
     )
 
 

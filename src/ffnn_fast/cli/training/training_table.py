@@ -12,7 +12,7 @@ import numpy as np
 from ffnn_fast._training.sampling import class_weights
 from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.column_reading import NUMBER
-from ffnn_fast.cli.output import CommandError
+from ffnn_fast.cli.output import CommandError, counted
 from ffnn_fast.cli.table import Table, abbreviated, read_table
 from ffnn_fast.cli.table_layout import KnownTargets, known_rows
 from ffnn_fast.cli.table_preprocessing import TablePreprocessing
@@ -192,7 +192,9 @@ def _examined(table: Table, options: TrainOptions) -> tuple[dict[str, Target], l
     reserved = dict.fromkeys(dropped, "--drop")
     reserved |= dict.fromkeys({*groups} - {*kept, *categorical}, "--group-column")
     reserved |= dict.fromkeys(weights, "weights of the rows") | dict.fromkeys(targets, "")
-    chosen = ColumnOptions(reserved, tuple(categorical), tuple(kept), tuple(words), columns.strict)
+    chosen = ColumnOptions(
+        reserved, tuple(categorical), tuple(kept), tuple(words), columns.strict, columns.day_first
+    )
     uses, refused = examine(table, chosen)
     problems += [f"{table.path}, {one}" if one.startswith("col") else one for one in refused]
     if not problems and not used(uses):
@@ -321,8 +323,11 @@ def note_unknown(known: KnownTargets, targets: TargetEncoders, path: str) -> lis
         n, of = int((labels >= len(target.classes)).sum()), ""
         if len(targets) > 1:
             of = f" of {target.name}"
+        have, count = ("has", "it counts as an error") if n == 1 else (
+            "have", "they count as errors",
+        )  # fmt: skip
         found.append(
-            f"note: {n} rows of {path} have a class{of} that no training row has "
-            f"({abbreviated(unknown)}); they count as errors"
+            f"note: {counted(n, 'row')} of {path} {have} a class{of} that no training row has "
+            f"({abbreviated(unknown)}); {count}"
         )
     return found

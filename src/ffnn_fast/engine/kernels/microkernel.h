@@ -19,6 +19,7 @@
 #ifndef FFNN_FAST_MICROKERNEL_H
 #define FFNN_FAST_MICROKERNEL_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

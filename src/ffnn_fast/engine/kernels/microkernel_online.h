@@ -192,6 +192,75 @@ static inline void fn(online_gradient)(ptrdiff_t out, ptrdiff_t in, const real *
 #undef MK_DECAY
 #undef MK_AHEAD
 
+/* The square roots of the lanes */
+MK_INLINE vec vfn(root)(vec x)
+{
+    real lane[LANES];
+    vfn(store)(lane, x);
+    for (int l = 0; l < LANES; l++) lane[l] = UNIT == 4 ? (real)sqrtf(lane[l]) : (real)sqrt(lane[l]);
+    return vfn(load)(lane);
+}
+
+/* One column of online_adam, its first min(n, LANES) inputs, for one row of W, m and v; d = da and
+ * rates broadcast; sum += lanes of W next */
+MK_INLINE void fn(adam_column)(ptrdiff_t n, real *W, real *m, real *v, const real *h, vec d,
+                               real l2, const vec rate[6], int more, real *dh, const real *next,
+                               vec *sum)
+{
+    vec w = vfn(load_some)(W, n), g = d * vfn(load_some)(h, n);
+    vec new_m = vfn(load_some)(m, n), new_v = vfn(load_some)(v, n), size;
+    MK_ROUND(g);
+    if (dh) vfn(store_some)(dh, (more ? vfn(load_some)(dh, n) : (vec){0}) + d * w, n);
+    if (l2 != 0) {
+        g += l2 * w;
+        MK_ROUND(g);
+    }
+    new_m += rate[1] * (g - new_m);
+    new_v += rate[2] * (g * g - new_v);
+    vfn(store_some)(m, new_m, n);
+    vfn(store_some)(v, new_v, n);
+    size = rate[3] * vfn(root)(new_v) + rate[4];
+    if (n < LANES) { /* not 0 in idle lanes */
+        const vec one = 1 - (vec){0};
+        real ones[LANES];
+        vfn(store)(ones, one);
+        size += one - vfn(load_part)(ones, n);
+    }
+    w = rate[5] * w - rate[0] * new_m / size;
+    vfn(store_some)(W, w, n);
+    if (next) *sum += w * vfn(load_some)(next, n);
+}
+
+/* W, m, v (out, in) one step of Adam on, as in optimizer_rules.pxd: with g = da h^T + l2 W
+ *   m, v := means of g, g^2, W := keep W - eta m / (root sqrt(v) + epsilon)
+ * rates: eta, 1 - beta_1, 1 - beta_2, root, epsilon, keep; dh := W^T da with the old W unless NULL;
+ * a := b + W next with the new W unless NULL */
+static inline void fn(online_adam)(ptrdiff_t out, ptrdiff_t in, real *W, real *m, real *v,
+                                   const real *h, const real *da, real l2, const real *rates,
+                                   real *dh, const real *b, const real *next, real *a)
+{
+    vec rate[6], acc[LANES];
+    MK_UNROLL for (int k = 0; k < 6; k++) rate[k] = rates[k] - (vec){0};
+    MK_UNROLL for (int r = 0; r < LANES; r++) acc[r] = (vec){0};
+    for (ptrdiff_t o = 0; o < out; o++, W += in, m += in, v += in) {
+        const vec d = da[o] - (vec){0};
+        vec sum = {0};
+        ptrdiff_t i = 0;
+        for (; in - i >= LANES; i += LANES)
+            fn(adam_column)(LANES, W + i, m + i, v + i, h + i, d, l2, rate, o > 0,
+                            dh ? dh + i : NULL, next ? next + i : NULL, &sum);
+        if (i < in)
+            fn(adam_column)(in - i, W + i, m + i, v + i, h + i, d, l2, rate, o > 0,
+                            dh ? dh + i : NULL, next ? next + i : NULL, &sum);
+        acc[o % LANES] = sum;
+        if (next && (o % LANES == LANES - 1 || o == out - 1)) {
+            const ptrdiff_t first = o - o % LANES;
+            vfn(store_some)(a + first, vfn(load_some)(b + first, o + 1 - first) + vfn(sums)(acc),
+                            o + 1 - first);
+        }
+    }
+}
+
 /* The sum of |x_i|, in `real` within runs of 4096 numbers and in double across them */
 static inline double fn(sum_of_sizes)(ptrdiff_t n, const real *x)
 {

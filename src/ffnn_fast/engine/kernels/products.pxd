@@ -61,6 +61,13 @@ cdef extern from "kernels/microkernel.h" nogil:
     void mk_online_gradient_f64(
         ptrdiff_t o, ptrdiff_t i, const double* W, const double* h, const double* da, double l2,
         bint more, double* dh, double* G)
+    void mk_online_adam_f32(
+        ptrdiff_t o, ptrdiff_t i, float* W, float* m, float* v, const float* h, const float* da,
+        float l2, const float* rates, float* dh, const float* b, const float* next, float* a)
+    void mk_online_adam_f64(
+        ptrdiff_t o, ptrdiff_t i, double* W, double* m, double* v, const double* h,
+        const double* da, double l2, const double* rates, double* dh, const double* b,
+        const double* next, double* a)
     void mk_rows_product_f32(ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const float* A,
                              ptrdiff_t lda, const float* W, float* C, ptrdiff_t ldc)
     void mk_rows_product_f64(ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const double* A,
@@ -287,3 +294,17 @@ cdef inline void online_gradient(
         mk_online_gradient_f32(o, i, W, h, da, l2, more, dh, G)
     else:
         mk_online_gradient_f64(o, i, W, h, da, l2, more, dh, G)
+
+
+cdef inline void online_adam(
+    Py_ssize_t o, Py_ssize_t i, floating* W, floating* m, floating* v, const floating* h,
+    const floating* da, floating l2, const floating* rates, floating* dh, const floating* b,
+    const floating* following, floating* a,
+) noexcept nogil:
+    """W, m, v one step of Adam on with da hᵀ + l2 W; dh := Wᵀ da with the old W, unless NULL; then
+    a := b + W following, unless NULL; in one sweep
+    """
+    if floating is float:
+        mk_online_adam_f32(o, i, W, m, v, h, da, l2, rates, dh, b, following, a)
+    else:
+        mk_online_adam_f64(o, i, W, m, v, h, da, l2, rates, dh, b, following, a)

@@ -3,8 +3,8 @@
 from libc.stdint cimport int64_t
 
 from ffnn_fast.engine.kernels.compiler cimport prefetch
-from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport plan_t
+from ffnn_fast.engine.passes.team cimport share_boundary, team_t
+from ffnn_fast.engine.plan cimport grain_of_samples, plan_t
 
 cdef struct batch_t:
     const void* X          # (·, n_0), of the plan's dtype
@@ -44,15 +44,33 @@ cdef inline Py_ssize_t row_of(const batch_t* batch, Py_ssize_t r) noexcept nogil
     return batch.first + r if batch.order is NULL else batch.order[batch.first + r]
 
 
+cdef inline Py_ssize_t first_sample(
+    const plan_t* plan, Py_ssize_t n, int thread, int threads
+) noexcept nogil:
+    """The first of n samples that a thread trains on: where half a panel begins
+
+    The nearest to an even share, samples counted in quarters of a panel; in between, a panel's.
+    """
+    cdef Py_ssize_t quarter = plan.S // 4, x = (n + quarter - 1) // quarter * thread + threads
+    if grain_of_samples(plan) == plan.S:
+        return share_boundary(n, plan.S, thread, threads)
+    if thread == threads:
+        return n
+    if x % (2 * threads) == 0 and x // (2 * threads) % 2 == 1:
+        x -= 2 * threads
+    return min(n, x // (2 * threads) * (plan.S // 2))
+
+
 cdef inline void prefetch_rows(
     const plan_t* plan, const batch_t* batch, Py_ssize_t i, team_t team
 ) noexcept nogil:
-    """Prefetches features i..i+S-1 of the rows of the batch whose panels this thread will take"""
-    cdef Py_ssize_t panels = (batch.n + plan.S - 1) // plan.S, width = plan.n[0], r, at
+    """Prefetches features i..i+S-1 of the rows of the batch that this thread will take"""
+    cdef Py_ssize_t width = plan.n[0], r, at
     cdef Py_ssize_t itemsize = plan.itemsize, end = min(width, i + plan.S) * itemsize
     cdef const char* row
     for r in range(
-        share_start(panels, 1, team) * plan.S, min(batch.n, share_end(panels, 1, team) * plan.S)
+        first_sample(plan, batch.n, team.thread, team.threads),
+        first_sample(plan, batch.n, team.thread + 1, team.threads),
     ):
         row = <const char*>batch.X + row_of(batch, r) * width * itemsize
         at = i * itemsize

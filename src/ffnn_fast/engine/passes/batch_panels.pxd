@@ -1,13 +1,15 @@
 # Passes over a block of n samples in panels (feature-major, S samples each), by our own products.
 #
-# Every thread runs the same code on its share: first whole panels, forward and back to all ∇a_k;
+# Every thread runs the same code on its share: first half panels, forward and back to all ∇a_k;
 # then, after a barrier, whole output units of every W_k. No bit of a result depends on the shares.
+# Phase one is in panel_deltas.pxd, phase two in panel_gradients.pxd and step_update.pxd.
 # Scratch for a block of `count` panels, each part aligned:
 #   h[k]      panels of layer k = 0..L (h[L] holds a_L, then ∇a_L)
 #   da[k]     panels of layer k = 1..L-1
 #   rows[k]   h[k] again, sample-major in blocks, k = 0..L-1, for the products over samples
 #   extras    of an input block and of parametric activations: see input_block.pxd
 #   scratch   2 n_L elements for each thread, and those of an input block
+#   halves    of a team: for each thread all but the extras of one panel, and a panel of a_L
 # Of sparse rows there is no h[0], and rows[0] holds rows of a_1, then of ∇a_1, (·, n_1).
 # Where slopes are kept (plan.pxd), h[k] is in the place of da[k] and g'(a_k), with the mask, in
 # that of h[k].
@@ -31,7 +33,7 @@ from ffnn_fast.engine.passes.parametric cimport (
 )
 from ffnn_fast.engine.passes.sparse_rows cimport sparse_units
 from ffnn_fast.engine.passes.team cimport share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport drops, keeps_slope, plan_t, step_t
+from ffnn_fast.engine.plan cimport drops, grain_of_samples, keeps_slope, plan_t, step_t
 
 cdef enum:
     GROUP = 16  # panels that go through the layers together, where that is better
@@ -108,13 +110,28 @@ cdef inline floating* thread_scratch(
         + thread * (plan.panel[plan.L] + spare_size(plan))
 
 
+cdef inline Py_ssize_t half_size(const plan_t* plan) noexcept nogil:
+    """Elements of scratch of one thread for halves of panels"""
+    if grain_of_samples(plan) == plan.S:
+        return 0
+    return rows_at(plan, 1) + plan.S * plan.block_below[plan.L] + plan.panel[plan.L]
+
+
+cdef inline floating* half_scratch(
+    const plan_t* plan, floating* work, Py_ssize_t count, int thread, int threads
+) noexcept nogil:
+    """That of a thread; the a_L come last"""
+    return thread_scratch(plan, work, count, threads) + thread * half_size(plan)
+
+
 cdef inline Py_ssize_t panels_workspace(
     const plan_t* plan, Py_ssize_t n, int threads
 ) noexcept nogil:
     """Elements of scratch for a block of n samples"""
     cdef Py_ssize_t count = panel_count(plan, n)
     return rows_at(plan, count) + count * plan.S * plan.block_below[plan.L] \
-        + extras_size(plan, count) + threads * (plan.panel[plan.L] + spare_size(plan))
+        + extras_size(plan, count) + threads * (plan.panel[plan.L] + spare_size(plan)) \
+        + (threads * half_size(plan) if threads > 1 else 0)
 
 
 cdef inline Py_ssize_t outputs_workspace(const plan_t* plan, Py_ssize_t count) noexcept nogil:
@@ -306,35 +323,6 @@ cdef inline void backward_to_block(
         if drops(plan, step, 0):
             drop_panel(plan, step, 0, batch.first + p * S, dh, <floating*>NULL)
         clear_lanes(dh, plan.n[0], min(S, batch.n - p * S))
-
-
-cdef inline void panels_to_deltas(
-    const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
-    double scale, floating* work, double* sums, team_t team,
-) noexcept nogil:
-    """Phase one, a thread's panels: sums[p] := Σ w ℓ, and all ∇a_k of scale Σ w ℓ"""
-    cdef Py_ssize_t count = panel_count(plan, batch.n), p
-    cdef Py_ssize_t first = share_start(count, 1, team), end = share_end(count, 1, team), last
-    cdef floating* scratch = thread_scratch(plan, work, count, team.thread)
-    cdef batch_t panel
-    while first < end:
-        last = min(first + plan.group, end)
-        forward_panels(plan, step, params, batch, first, last, work, count, True)
-        for p in range(first, last):
-            panel = rows_of_panel(plan, batch, p)
-            sums[p] = losses_panel(
-                plan, &panel, h_panel(plan, work, count, plan.L, p), scale, True, scratch
-            )
-        backward_panels(plan, step, params, batch.n, first, last, work, count)
-        if rare(plan.feature is not NULL):
-            backward_to_block(plan, step, params, batch, first, last, work, count)
-        if rare(plan.sparse):
-            for p in range(first, last):
-                panel_to_rows(
-                    min(plan.S, batch.n - p * plan.S), plan.n[1],
-                    da_panel(plan, work, count, 1, p), sparse_rows_of(plan, work, count, p),
-                )
-        first = last
 
 
 cdef inline void outputs_of_panels(

@@ -3,6 +3,7 @@
 from libc.string cimport memcpy, memset
 
 from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport MK_BYTES
 from ffnn_fast.engine.passes.activation_loops cimport activate_any
 from ffnn_fast.engine.plan cimport (
     ELU, EXP, GELU, GELU_TANH, LOGISTIC, MISH, SELU, SILU, SIN, SOFTPLUS, SOFTSIGN, TANH,
@@ -49,11 +50,17 @@ cdef extern from "maths/vecmath_derivatives.h" nogil:
     double vm_sin_third_f64(double x)
 
 
+cdef inline Py_ssize_t whole_vectors(const floating* a, Py_ssize_t n) noexcept nogil:
+    """n, a multiple of S, so that compilers need no loop for what vectors leave over"""
+    return n & -<Py_ssize_t>(2 * MK_BYTES // sizeof(floating))
+
+
 cdef inline void second_derivative(
     Py_ssize_t g, const floating* a, floating* out, Py_ssize_t n
 ) noexcept nogil:
-    """out := g''(a), elementwise; 0 for straight lines"""
+    """out := g''(a), elementwise; 0 for straight lines; n is a multiple of S"""
     cdef Py_ssize_t i
+    n = whole_vectors(a, n)
     if g == LOGISTIC:
         for i in range(n):
             out[i] = (
@@ -109,8 +116,9 @@ cdef inline void second_derivative(
 cdef inline void third_derivative(
     Py_ssize_t g, const floating* a, floating* out, Py_ssize_t n
 ) noexcept nogil:
-    """out := g'''(a), elementwise; 0 for straight lines"""
+    """out := g'''(a), elementwise; 0 for straight lines; n is a multiple of S"""
     cdef Py_ssize_t i
+    n = whole_vectors(a, n)
     if g == LOGISTIC:
         for i in range(n):
             out[i] = (

@@ -9,11 +9,13 @@
 from libc.string cimport memcpy, memset
 
 from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport MK_BYTES
 from ffnn_fast.engine.maths.vecmath cimport POISSON_FLOOR, exp, log, logistic, tanh
 from ffnn_fast.engine.passes.activation_loops cimport (
     magnitude, multiply, scale_row, softmax_row, value_and_slope,
 )
 from ffnn_fast.engine.passes.derivative_loops cimport second_derivative
+from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
 from ffnn_fast.engine.passes.logit_losses cimport (
     row_arg_max, set_zero, smoothed, target_of, times,
 )
@@ -126,6 +128,22 @@ cdef inline void canonical_tangent(
             t[j] = 0
 
 
+cdef inline void second_derivatives_of_outputs(
+    Py_ssize_t O, const floating* a, floating* m, Py_ssize_t k
+) noexcept nogil:
+    """m (k,) := O''(a), S at a time"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), at = 0, some
+    cdef floating[MAX_S] x
+    cdef floating[MAX_S] slopes
+    memset(x, 0, S * sizeof(floating))
+    while at < k:
+        some = min(k - at, S)
+        memcpy(x, a + at, some * sizeof(floating))
+        second_derivative(O, <const floating*>x, <floating*>slopes, S)
+        memcpy(m + at, slopes, some * sizeof(floating))
+        at += some
+
+
 cdef inline void general_tangent(
     const head_t* head, int loss, Py_ssize_t O, floating* a, floating* t, const floating* y,
     Py_ssize_t label, Py_ssize_t k, floating* p,
@@ -144,7 +162,7 @@ cdef inline void general_tangent(
         softmax_product(p, k, t)
         memcpy(m, t, k * sizeof(floating))
     else:
-        second_derivative(O, a, m, k)
+        second_derivatives_of_outputs(O, a, m, k)
         multiply(t, m, k)
         value_and_slope(O, a, p, k)
         multiply(a, t, k)

@@ -29,6 +29,8 @@ cdef struct rule_t:  # a StepRule: all of a step that is not the gradient
     const char* frozen   # frozen[k]: whether layer k stays, 0: the input block; L + 1 entries
     uint64_t seed        # of the dropout masks
     bint plain           # θ := θ − η ∇θ and no more
+    bint linear          # momentum or Nesterov's and no more
+    bint adam            # Adam or AdamW and no more
     const double* rate_factor   # of η, for each group of parameters; NULL: all factors are 1
     const double* decay_factor  # of the decay
     const double* epsilon_factor  # of ε

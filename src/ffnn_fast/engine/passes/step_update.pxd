@@ -5,17 +5,15 @@
 # cache. Only the norm of ∇θ needs all of it first.
 
 from libc.math cimport INFINITY, sqrt
-from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport (
-    MK_ROWS, bias_gradient, forward_one_layer, online_gradient, sum_of_squares, weight_gradient,
+    MK_ROWS, bias_gradient, sum_of_squares, weight_gradient,
 )
 from ffnn_fast.engine.passes.batch_panels cimport (
     da_panel, extras_of, h_rows, panel_count, thread_scratch,
 )
 from ffnn_fast.engine.passes.input_block cimport feature_gradient, parts_panel
-from ffnn_fast.engine.passes.one_sample cimport backward_activation, da_one, h_one
 from ffnn_fast.engine.passes.optimizer_rates cimport (
     optimizer_t, rates_of_group, rates_t, rule_t,
 )
@@ -23,17 +21,11 @@ from ffnn_fast.engine.passes.optimizer_rules cimport apply_rule, clip, update_av
 from ffnn_fast.engine.passes.parametric cimport add_parts
 from ffnn_fast.engine.passes.penalty cimport add_signs
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
-from ffnn_fast.engine.plan cimport TABLE, plan_t, step_t
-
-cdef struct sample_t:  # inputs (n_0,), of the plan's dtype
-    const void* x
-    const void* following  # of the sample whose step comes next; NULL: its a_1 is not wanted
+from ffnn_fast.engine.plan cimport TABLE, plan_t
 
 cdef enum:
     CLIPPED = 512       # entries of ∇θ that are clipped at a time
     IN_CACHE = 1 << 14  # entries of ∇W_k that are computed before they are used up, of a batch
-    IN_L1 = 1 << 12     # the same of one sample, whose gradient costs no more than to write it
-    ROWS_AT_ONCE = 4    # rows of W_k that the sweep of one sample takes together
 
 
 cdef inline void update_entries(
@@ -256,48 +248,6 @@ cdef inline void panels_to_updates(
         further_gradient(plan, n, params, grad, False, work, team)
         if not store:
             update_further(plan, optimizer, params, grad, team)
-
-
-cdef inline void sample_to_updates(
-    const plan_t* plan, const step_t* step, const optimizer_t* optimizer, const sample_t* sample,
-    floating* params, floating* grad, floating* work, bint store,
-) noexcept nogil:
-    """From ∇a_L of one sample one step on, or ∇θ into grad if `store`; see online.pxd
-
-    Then, while rows of W_1 are in cache, a_1 of the following sample, unless that is NULL.
-    """
-    cdef Py_ssize_t k, r, rows, i, o
-    cdef const floating* h
-    cdef floating* da
-    cdef floating* dh = NULL
-    cdef floating* dW
-    for k in range(plan.L, 0, -1):
-        i, o, r = plan.n[k - 1], plan.n[k], 0
-        da = da_one(plan, work, k)
-        h = <const floating*>sample.x if k == 1 else h_one(plan, work, k - 1)
-        dh = NULL if k == 1 else da_one(plan, work, k - 1)
-        while r < o:
-            rows = min(block_of(i, IN_L1, ROWS_AT_ONCE), o - r)
-            dW = grad + plan.W[k] + (r * i if store else 0)
-            if k > 1 or not optimizer.rule.frozen[k]:
-                online_gradient(
-                    rows, i, params + plan.W[k] + r * i, h, da + r, <floating>plan.l2[k], r > 0,
-                    dh, dW,
-                )
-            if plan.l1[k] != 0:
-                add_signs(plan.l1[k], params + plan.W[k] + r * i, dW, rows * i)
-            if not store:
-                update_units(plan, optimizer, k, r, rows, params, dW, da + r)
-            if k == 1 and sample.following is not NULL:
-                forward_one_layer(
-                    rows, i, params + plan.W[1] + r * i, params + plan.b[1] + r,
-                    <const floating*>sample.following, h_one(plan, work, 1) + r,
-                )
-            r += rows
-        if store:
-            memcpy(grad + plan.b[k], da, o * sizeof(floating))
-        if k > 1:
-            backward_activation(plan, step, k - 1, work)
 
 
 cdef inline Py_ssize_t count_of_parts(const plan_t* plan) noexcept nogil:

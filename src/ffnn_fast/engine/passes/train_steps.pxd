@@ -8,7 +8,7 @@ from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.passes.batch cimport batch_of, batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport gradient_block
-from ffnn_fast.engine.passes.batch_panels cimport panel_count, panels_to_deltas, sparse_rows_of
+from ffnn_fast.engine.passes.batch_panels cimport panel_count, sparse_rows_of
 from ffnn_fast.engine.passes.contention cimport contention_t, end_step
 from ffnn_fast.engine.passes.dropout_masks cimport set_dropout
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one
@@ -16,15 +16,16 @@ from ffnn_fast.engine.passes.online cimport online_steps
 from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
+from ffnn_fast.engine.passes.panel_deltas cimport panels_to_deltas, shared_losses
 from ffnn_fast.engine.passes.panel_gradients cimport combination_t, panels_to_units
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
+from ffnn_fast.engine.passes.sample_update cimport sample_t, sample_to_updates
 from ffnn_fast.engine.passes.sparse_rows cimport (
     add_entries, share_transposed, sparse_of, start_gradient, transpose_in_place,
 )
 from ffnn_fast.engine.passes.step_update cimport (
-    further_gradient, norm_scale, panels_to_updates, sample_t, sample_to_updates, square_units,
-    update_all,
+    further_gradient, norm_scale, panels_to_updates, square_units, update_all,
 )
 from ffnn_fast.engine.passes.team cimport (
     UNIT_GRAIN, meet, one_thread, share_end, share_start, team_t,
@@ -95,6 +96,7 @@ cdef inline void loss_and_gradient(
             panels_to_deltas(plan, step, params, &rows, scale, work, sums, team)
             meet(team)
             if team.thread == 0:
+                shared_losses(plan, &rows, scale, work, sums, team)
                 total += sum_of(sums, panel_count(plan, rows.n)) / n
             gradient_from_deltas(plan, rows.n, params, grad, start > 0, work, team)
             if plan.sparse:
@@ -184,6 +186,7 @@ cdef inline double step_on_batch(
         panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
         meet(team)
         if team.thread == 0:
+            shared_losses(plan, batch, 1.0 / n, panels, sums, team)
             objective += sum_of(sums, panel_count(plan, n)) / n
         panels_to_updates(plan, optimizer, n, params, grad, panels, bounded, team)
     if bounded:
@@ -201,7 +204,7 @@ cdef inline double descend_on_samples(
 ) noexcept nogil:
     """Steps of plain gradient descent on each row of the batch; Σ of the objectives before them"""
     if batch.n > 1 and defers(plan):
-        return deferred_steps(plan, step, params, batch, eta, work)
+        return deferred_steps(plan, step, params, batch, eta, NULL, params, work)
     return online_steps(plan, step, params, batch, eta, work)
 
 
@@ -222,6 +225,7 @@ cdef inline double descend_on_batch(
     panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
     meet(team)
     if team.thread == 0:
+        shared_losses(plan, batch, 1.0 / n, panels, sums, team)
         total = sum_of(sums, panel_count(plan, n))
     panels_to_units[floating](plan, n, combination, params, params, panels, following, team)
     return total
@@ -242,6 +246,10 @@ cdef inline void train_steps(
     cdef optimizer_t optimizer = shared[0]
     cdef bint in_panels = plan.extended or plan.sparse
     cdef bint plain = optimizer.rule.plain and not plan.has_l1 and not in_panels
+    cdef bint linear = (
+        optimizer.rule.linear and batch_size == 1 and epoch.stride == 0 and n > 1
+        and not in_panels and defers(plan)
+    )
     cdef batch_t batch, following
     cdef sample_t sample
     cdef step_t step = outputs_only()
@@ -264,6 +272,15 @@ cdef inline void train_steps(
             if team.thread == 0:
                 total += descend_on_samples(
                     plan, &step, params, &batch, eta, work + sums_size(plan, 1)
+                )
+        elif linear:
+            size = n
+            batch = batch_of(rows, start, size)
+            set_rates(optimizer.rule, hyper, t + n - 1, &optimizer.rates)
+            if team.thread == 0:
+                total += deferred_steps(
+                    plan, &step, params, &batch, eta, &optimizer, <floating*>scratch.grad,
+                    work + sums_size(plan, 1),
                 )
         elif plain and plan.own_products and size <= BLOCK_ROWS:
             batch = batch_of(rows, start, size)

@@ -1,0 +1,28 @@
+"""Threads that share the panels of a batch: no bit depends on the shares."""
+
+import numpy as np
+import pytest
+from support.problems import random_params, random_problem, train
+
+from ffnn_fast import NetworkSpec
+from ffnn_fast._runtime.bound_network import BoundNetwork
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.mark.parametrize("batch_size", [28, 40, 48, 100])
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+@pytest.mark.parametrize("head", [{}, {"output": "linear", "loss": "absolute_error"}])
+def test_threads_that_share_panels(engine, batch_size, activation, head, dtype, rng):
+    """Threads that train on half panels, and a last batch of few rows."""
+    spec = NetworkSpec((300, 600, 9), activation, dtype=dtype, dropout=0.25, **head)
+    problem = random_problem(spec, 130, rng, weighted=True)
+    params, order = random_params(spec, rng), rng.permutation(130)
+    results = []
+    for n_threads in (1, 2, 3, 5):
+        bound = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+        losses = train(bound, problem, order, batch_size, 0.01)
+        results.append((bound.params, losses, bound.loss_gradient(problem)[1]))
+    for other in results[1:]:
+        for got, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(got, expected)
