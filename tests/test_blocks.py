@@ -1,12 +1,12 @@
 """Blocks of rows of files: all rows once, in other orders, in bounded memory."""
 
 import pickle
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from support.memory_of_blocks import MEMORY, most_megabytes, needs_proc, write
 
 from ffnn_fast import Network
 from ffnn_fast._runtime import outputs_of_rows
@@ -147,42 +147,11 @@ def test_files_that_change_are_refused(tmp_path):
             list(blocks)
 
 
-MEASURED = """
-import re, sys
-import numpy as np
-from ffnn_fast import Network
-from ffnn_fast._runtime import outputs_of_rows
-from ffnn_fast.blocks import RowBlocks
-
-def megabytes(key):
-    return int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
-
-folder = sys.argv[1]
-net = Network([64, 8, 2], n_threads=1, seed=0)
-warm = RowBlocks(np.zeros((64, 64), np.float32), np.zeros(64, int), memory=1)
-net.partial_fit(warm, batch_size=32)
-net.predict(np.zeros((64, 64)))
-open("/proc/self/clear_refs", "w").write("5")
-before = megabytes("VmRSS")
-net.partial_fit(RowBlocks(folder + "/X", folder + "/y", memory=8, seed=0), batch_size=32)
-print(megabytes("VmHWM") - before)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@needs_proc
 def test_memory_is_bounded(tmp_path):
     """Files of 64 MB in blocks that take 8 MB at once."""
-    for name in ("X", "y"):
-        (tmp_path / name).mkdir()
-    for i in range(4):
-        np.save(tmp_path / "X" / f"{i}.npy", np.ones((1 << 16, 64), np.float32))
-        np.save(tmp_path / "y" / f"{i}.npy", np.arange(1 << 16) % 2)
-    command = [sys.executable, "-c", MEASURED, str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    if "PermissionError" in ran.stderr:
-        pytest.skip("/proc/self/clear_refs cannot be written here")
-    assert ran.returncode == 0, ran.stderr
-    assert float(ran.stdout) < 8 + 4  # the allocator's share
+    write(tmp_path, np.float32)
+    assert most_megabytes("partial_fit", tmp_path) < MEMORY + 4  # the allocator's share
 
 
 def test_predictions_convert_rows_in_blocks(tmp_path, monkeypatch):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from ffnn_fast import DivergedWarning, EarlyStopping, ManyProgress, Network, NetworkSpec, fit_many
+from ffnn_fast._runtime.settings import Settings
+from ffnn_fast._training import option_arguments
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.schedules import OneCycle
 
@@ -75,6 +77,42 @@ def test_the_bits_are_those_of_single_fits(data, rng, n_threads):
             assert figures(history) == figures(alone[i].history)
             assert history.stopped == alone[i].history.stopped
             assert nets[i].rng.bit_generator.state == alone[i].rng.bit_generator.state
+
+
+@pytest.mark.parametrize("own_rows", [False, True])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_equal_networks_are_checked_once_and_share_a_plan(data, n_threads, own_rows, monkeypatch):
+    def equal():
+        return [Network([4, 5, 1], output="identity", dropout=0.2, seed=i) for i in range(5)]
+
+    options = {"epochs": 3, "validation_fraction": 0.2, "optimizer": "adam"}
+    rows = [np.arange(i, 90) if own_rows else None for i in range(5)]
+    alone = equal()
+    for net, part in zip(alone, rows, strict=True):
+        net.fit(*data, rows=part, **options)
+    nets, checks, plans = equal(), [], []
+    as_options, bind = option_arguments._as_options, Settings.bind
+    monkeypatch.setattr(
+        option_arguments, "_as_options", lambda *given: checks.append(1) or as_options(*given)
+    )
+    monkeypatch.setattr(Settings, "bind", lambda *given: plans.append(1) or bind(*given))
+    histories = fit_many(nets, *data, rows=rows, n_threads=n_threads, **options)
+    assert len(checks) == 1
+    assert 1 <= len(plans) <= n_threads
+    for net, one, history in zip(nets, alone, histories, strict=True):
+        np.testing.assert_array_equal(net.params, one.params)
+        assert figures(history) == figures(one.history)
+        assert net.history is history
+        assert net.rng.random() == one.rng.random()
+
+
+def test_equal_networks_with_a_seed_of_all_draw_alike(data):
+    nets = equals(3)
+    for net in nets:
+        net.params[:] = nets[0].params
+    fit_many(nets, *data, epochs=2, rng=5, n_threads=2)
+    np.testing.assert_array_equal(nets[0].params, nets[1].params)
+    np.testing.assert_array_equal(nets[0].params, nets[2].params)
 
 
 def test_the_reference_engine(data):

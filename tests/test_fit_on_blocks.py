@@ -10,14 +10,7 @@ import pytest
 from conftest import TOLERANCES
 from support.fits import StopAt
 
-from ffnn_fast import (
-    Averaging,
-    CheckpointError,
-    DivergedWarning,
-    EarlyStopping,
-    Network,
-    fit_many,
-)
+from ffnn_fast import Averaging, CheckpointError, DivergedWarning, EarlyStopping, Network, fit_many
 from ffnn_fast.blocks import RowBlocks
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.metrics import METRICS, Metric
@@ -110,6 +103,14 @@ def test_metrics_are_means_over_the_blocks_after_their_steps():
             found.append(len(X) * METRICS["f1"].function(y, again.predict(X)))
         expected.append(sum(found) / N)
     np.testing.assert_allclose(history["f1"], expected, rtol=1e-12)
+
+
+def test_metrics_count_the_rows_that_are_left_out():
+    """The last of 62 batches leaves out 8 of the 40 rows of the last block."""
+    count = Metric("count", lambda truth, prediction: float(len(truth)))
+    given = {"epochs": 1, "batch_size": 16, "drop_last": True, "metrics": [count]}
+    history = network().fit(blocks(shuffle=False), **given)
+    assert history["count"] == [(6 * 160**2 + 40**2) / 1000]
 
 
 def test_metrics_of_validation_blocks_are_those_of_all_their_rows():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from support.fits import classes, network
 
-from ffnn_fast._training import fit as fitting
+from ffnn_fast._training import option_arguments
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast.schedules import FlatCosine
 
@@ -26,7 +26,7 @@ def test_schedules_after_equal_fits_without_them():
 def test_every_argument_of_a_fit_counts_when_options_are_kept():
     """Each is compared, or is read anew in every fit."""
     fields = {name: name for name in FitRequest._fields}
-    compared = set(fitting._arguments_of_options(SimpleNamespace(**fields)))
+    compared = set(option_arguments._arguments_of_options(SimpleNamespace(**fields)))
     read = {
         *("rows", "validation_rows", "validation_data", "validation_fraction"),
         *("sample_weight", "class_weight"),

@@ -24,6 +24,39 @@ def test_orders_are_those_of_permutation(backend, name):
         assert ours.random() == theirs.random()
 
 
+class Reversing(np.random.Generator):
+    """A generator with a method of its own."""
+
+    def shuffle(self, x, axis=0):
+        x[:] = x[::-1].copy()
+
+
+class Counting(np.random.Generator):
+    """A generator with NumPy's method."""
+
+    calls = 0
+
+
+@pytest.mark.parametrize("backend", [isa.engine, reference], ids=["compiled", "reference"])
+def test_a_subclass_shuffles_by_its_own_method(backend):
+    orders = np.tile(np.arange(5), (2, 1))
+    backend.shuffle(Reversing(np.random.PCG64(0)), orders)
+    np.testing.assert_array_equal(orders, [[4, 3, 2, 1, 0]] * 2)
+    backend.shuffle(Counting(np.random.PCG64(0)), orders)
+    expected = np.arange(5)[::-1].copy()
+    np.random.default_rng(0).shuffle(expected)
+    np.testing.assert_array_equal(orders[0], expected)
+
+
+@pytest.mark.parametrize("metrics", [False, True])  # epochs together, and one by one
+def test_a_fit_uses_the_method_of_a_subclass(rng, metrics):
+    X, y = rng.normal(size=(20, 3)).astype(np.float32), rng.integers(0, 2, 20)
+    net, other = (Network([3, 4, 2], seed=0) for _ in range(2))
+    net.fit(X, y, batch_size=4, epochs=2, rng=Reversing(np.random.PCG64(0)), metrics=metrics)
+    other.fit(X[::-1], y[::-1], batch_size=4, epochs=2, shuffle=False)
+    np.testing.assert_array_equal(net.params, other.params)
+
+
 def test_the_compiled_engine_checks_the_rows(rng):
     with pytest.raises(ValueError, match="rows has the wrong dtype, int32"):
         isa.engine.shuffle(rng, np.arange(4, dtype=np.int32)[None])

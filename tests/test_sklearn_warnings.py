@@ -70,5 +70,5 @@ def test_the_warning_of_an_interrupt_names_the_line_of_the_call(iris):
 def test_warnings_of_lm_name_the_users_line(diabetes):
     X, y = diabetes
     with pytest.warns(ConvergenceWarning, match="lm has not converged") as caught:
-        MLPRegressor(hidden_layer_sizes=3, solver="lm", max_iter=1).fit(X, y)
+        MLPRegressor(hidden_layer_sizes=3, solver="lm", max_iter=1, random_state=0).fit(X, y)
     assert caught[0].filename == __file__

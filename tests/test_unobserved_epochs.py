@@ -118,7 +118,7 @@ def test_a_chunk_bounds_the_epochs_together(data, together, monkeypatch):
     whole = fitted(data, True, epochs=7)
     monkeypatch.setattr(BoundNetwork, "steps_in", lambda *_: 3 * 6 + 5)
     assert_same(fitted(data, False, epochs=7), whole)
-    assert together == [3, 3]  # and one alone
+    assert together == [3, 3, 1]
 
 
 @pytest.mark.parametrize("rate", [1e20, 3e38])

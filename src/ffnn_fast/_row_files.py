@@ -14,7 +14,7 @@ import numpy as np
 Array = np.ndarray
 
 
-class Part(NamedTuple):
+class StoredRows(NamedTuple):
     """Rows of an array, or of a file from the byte `offset` on."""
 
     array: Array | None
@@ -35,7 +35,7 @@ class Part(NamedTuple):
         return flat.reshape(end - start, *self.shape[1:])
 
 
-def npy_part(path: str) -> Part:
+def npy_part(path: str) -> StoredRows:
     """The rows of a ``.npy`` file, of which only the header is read."""
     with open(path, "rb") as file:
         try:
@@ -52,7 +52,7 @@ def npy_part(path: str) -> Part:
     needed = offset + math.prod(shape) * dtype.itemsize
     if size < needed and not dtype.hasobject:
         raise ValueError(f"{path!r} is cut short: {needed} bytes by its header, got {size}")
-    return Part(None, path, offset, dtype, shape, size)
+    return StoredRows(None, path, offset, dtype, shape, size)
 
 
 def _check_size(path: str, size: int) -> None:

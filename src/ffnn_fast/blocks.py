@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ffnn_fast._conversion import check_unmasked
-from ffnn_fast._row_files import ParquetRows, Part, npy_part
+from ffnn_fast._row_files import ParquetRows, StoredRows, npy_part
 from ffnn_fast._scalars import as_bool, as_generator, as_int
 from ffnn_fast._text import quoted
 
@@ -307,7 +307,7 @@ class _Columns:
 
     whole = False
 
-    def __init__(self, columns: dict[str, list[Part]]) -> None:
+    def __init__(self, columns: dict[str, list[StoredRows]]) -> None:
         starts = {
             name: np.cumsum([0, *(part.shape[0] for part in parts)]).tolist()
             for name, parts in columns.items()
@@ -327,7 +327,7 @@ class _Columns:
         return tuple(_read_across(parts, starts, start, end) for parts, starts in columns)
 
 
-def _read_across(parts: list[Part], starts: list[int], start: int, end: int) -> Array:
+def _read_across(parts: list[StoredRows], starts: list[int], start: int, end: int) -> Array:
     """Rows start..end-1 of the parts one after another."""
     found = []
     while start < end:
@@ -360,11 +360,11 @@ def _files(paths: Any, suffix: str, what: str) -> list[str]:
     return [os.fspath(path) for path in paths]
 
 
-def _parts(given: Any, name: str) -> list[Part]:
+def _parts(given: Any, name: str) -> list[StoredRows]:
     """The parts of X, y or the weights, which must fit one another."""
     check_unmasked(**{name: given})
     if isinstance(given, np.ndarray):
-        parts = [Part(given, "", 0, given.dtype, given.shape)]
+        parts = [StoredRows(given, "", 0, given.dtype, given.shape)]
     else:
         parts = [npy_part(path) for path in _files(given, ".npy", f"{name} must be an array,")]
     for part in parts:

@@ -36,8 +36,7 @@ from ffnn_fast._runtime.row_initialization import BIASES, initial_params
 from ffnn_fast._runtime.settings import Settings
 from ffnn_fast._scalars import as_bool, as_choice, as_generator, as_int, generator_from
 from ffnn_fast._solvers import minimizers
-from ffnn_fast._training import block_fit, loop, rate_finder, streams
-from ffnn_fast._training import fit as fitting
+from ffnn_fast._training import block_fit, loop, option_arguments, rate_finder, streams
 from ffnn_fast._training import partial_fit as streaming
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
@@ -1473,7 +1472,7 @@ decay_factors, epsilon_factors : optional
         from ffnn_fast._solvers import levenberg_marquardt as solver
         from ffnn_fast._solvers.least_squares import LeastSquares
 
-        layers = fitting.as_frozen_layers(frozen, self.spec)
+        layers = option_arguments.as_frozen_layers(frozen, self.spec)
         solver.check_least_squares(self.spec, memory_limit, layers, derivatives is not None)
         options = solver.LevenbergMarquardtOptions(
             max_iterations, tol, damping, quasi_newton_steps, memory_limit, callback

@@ -125,16 +125,17 @@ def _as_networks(networks: Any) -> list[Network]:
 
 
 def _requests(n: int, rows: Any, each: Any, options: Mapping[str, Any]) -> list[FitRequest]:
-    """The options of each fit."""
+    """The options of each fit; one object where a network has none of its own."""
     given = []
     for i, own in enumerate(_one_for_each(each, n, "each", {})):
         if not isinstance(own, Mapping) or not all(isinstance(name, str) for name in own):
             raise TypeError(f"each[{i}] must map names of options to values, got {quoted(own)}")
         given.append(dict(own))
     for i, part in enumerate(_one_for_each(rows, n, "rows", None)):
-        if part is not None and "rows" in given[i]:
-            raise ValueError(f"the rows of networks[{i}] are given in rows and in each")
-        given[i].setdefault("rows", part)
+        if part is not None:
+            if "rows" in given[i]:
+                raise ValueError(f"the rows of networks[{i}] are given in rows and in each")
+            given[i]["rows"] = part
     if n > 1 and options.get("checkpoint") is not None:
         raise ValueError("fits cannot share one checkpoint; give a path in each")
     known = _defaults()
@@ -143,7 +144,8 @@ def _requests(n: int, rows: Any, each: Any, options: Mapping[str, Any]) -> list[
             raise TypeError(
                 f"fit_many() got an unexpected option {name!r}{hint(name, list(known))}"
             )
-    return [FitRequest(**{**known, **options, **own}) for own in given]
+    shared = FitRequest(**{**known, **options})
+    return [shared._replace(**own) if own else shared for own in given]
 
 
 def _one_for_each(values: Any, n: int, name: str, default: Any) -> list[Any]:

@@ -39,9 +39,10 @@ def as_rows(X: Any, spec: NetworkSpec, name: str = "X", sparse: bool = False) ->
     ValueError
         If X is not rectangular, has no rows or another number of columns, or holds NaN or infinity.
     """
-    if sparse and spec.inputs is None and is_sparse(X):
+    plain = type(X) is np.ndarray
+    if not plain and sparse and spec.inputs is None and is_sparse(X):
         return as_sparse_rows(X, spec.n_inputs, spec.dtype, name), False
-    if hasattr(X, "block_rows"):  # RowBlocks
+    if not plain and hasattr(X, "block_rows"):  # RowBlocks
         raise TypeError(
             f"{name} is {type(X).__name__}, which only Network.fit and Network.partial_fit take, "
             "both without y; other calls take its blocks one by one: for X, y in blocks"

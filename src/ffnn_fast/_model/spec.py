@@ -164,7 +164,7 @@ class NetworkSpec(FurtherParameters):
         """n_L."""
         return self.layer_sizes[-1]
 
-    @property
+    @cached_property
     def n_targets(self) -> int:
         """Columns of dense targets: n_L, but where a loss has several outputs for each."""
         return sum(self.target_widths)

@@ -44,7 +44,7 @@ def aligned_empty(n: int, dtype: str) -> Array:
     """An uninitialised vector of n elements that starts on a 64-byte boundary."""
     size = n * np.dtype(dtype).itemsize
     raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
+    start = -raw.__array_interface__["data"][0] % ALIGNMENT  # `ctypes.data` takes 2 µs more
     return raw[start : start + size].view(dtype)
 
 
@@ -104,7 +104,7 @@ class BoundNetwork:
         """Whether the backend is the compiled engine."""
         return self.backend is not reference
 
-    @property
+    @cached_property
     def uses_blas(self) -> bool:
         """Whether BLAS computes the products."""
         return self.calls_blas or not self.compiled
@@ -124,12 +124,12 @@ class BoundNetwork:
         """Estimates of how long calls take."""
         return Durations(self.spec, self.backend, self.calls_blas, self.entries)
 
-    def on(self, params: Array) -> BoundNetwork:
-        """The same network with other parameters, (P,)."""
+    def on(self, params: Array, kept: list[Array] | None = None) -> BoundNetwork:
+        """The same network with other parameters, (P,), and scratch of its own unless `kept`."""
+        dense, kept = self.dense and self.dense.on(params), [] if kept is None else kept
         other = object.__new__(type(self))  # `copy` takes four times as long
-        dense = self.dense and self.dense.on(params)
-        vars(other).update(vars(self))  # with the estimates of durations
-        vars(other).update(params=params, dense=dense, kept=[], kept_predictors=[], made={})
+        vars(other).update(vars(self), params=params, dense=dense)  # with estimates of durations
+        vars(other).update(kept=kept, kept_predictors=[], made={})
         return other
 
     def taking(self, X: Any) -> BoundNetwork:

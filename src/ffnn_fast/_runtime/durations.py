@@ -85,6 +85,7 @@ class Durations:
         if spec.inputs is not None:  # a cosine takes about as long as an activation
             waves = spec.inputs.n_waves * spec.inputs.n_embedded(spec.n_inputs)
             self._units += spec.n_units + waves
+        self._last_step = (0, 0, 0.0)  # batch_size, slots and seconds of the last call of `step`
 
     def operations(self, count: float) -> float:
         """So many operations in matrix products."""
@@ -99,8 +100,12 @@ class Durations:
 
     def step(self, batch_size: int, slots: int) -> float:
         """A step on so many rows by a rule with so many vectors of state."""
-        update = self._factor * (1 + slots) * self._n_params * self._speed.entry
-        return self.passes(batch_size, 3) - self._per_call + self._made_up * update
+        n, vectors, seconds = self._last_step
+        if n != batch_size or vectors != slots:
+            update = self._factor * (1 + slots) * self._n_params * self._speed.entry
+            seconds = self.passes(batch_size, 3) - self._per_call + self._made_up * update
+            self._last_step = batch_size, slots, seconds
+        return seconds
 
     def steps_within(self, seconds: float, batch_size: int, slots: int) -> int:
         """The number of such steps, at least 1; more of sparse rows, whose calls transpose W_1."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ffnn_fast._runtime.ray_workers import assigned_cpus
 from ffnn_fast._scalars import as_int
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 UNLIMITED = 2**31 - 1
+_here = threading.local()  # .limit: OpenMP's, as `_follow_task` or `use_one_thread_here` has set it
 
 
 def resolve(n_threads: int | None) -> int:
@@ -23,8 +26,9 @@ def resolve(n_threads: int | None) -> int:
     ----------
     n_threads : int or None
         None: the environment variable ``FFNN_FAST_NUM_THREADS``, else what `available`,
-        ``OMP_NUM_THREADS`` and `openmp_limit` allow. A negative number counts down from
-        `available`: -1 is all of them, -2 all but one.
+        ``OMP_NUM_THREADS`` and `openmp_limit` allow; without ``OMP_NUM_THREADS`` in a worker of
+        Ray, the CPUs of the task. A negative number counts down from `available`: -1 is all of
+        them, -2 all but one.
 
     Raises
     ------
@@ -38,7 +42,11 @@ def resolve(n_threads: int | None) -> int:
 def most_threads(n_threads: int | None) -> int:
     """As `resolve`, without OpenMP's limit in force, which may change from call to call."""
     if follows_openmp(n_threads):
-        return min(available(), _omp_num_threads())
+        most, assigned = _omp_num_threads(), assigned_cpus()
+        if assigned is not None:
+            most = assigned if most == UNLIMITED else most
+            _follow_task(most)
+        return min(available(), most)
     if n_threads is None:
         given = os.environ["FFNN_FAST_NUM_THREADS"]
         try:
@@ -78,9 +86,30 @@ def openmp_limit() -> int:
 
 def use_one_thread_here() -> None:
     """Set OpenMP's limit to 1 for the calling thread: what it calls starts no threads."""
+    _first_limit()
     function = _openmp_function("omp_set_num_threads")
     if function is not None:
         function(1)
+    _here.limit = None
+
+
+def _follow_task(most: int) -> None:
+    """Set OpenMP's limit for the calling thread to that of a task of Ray.
+
+    A worker runs tasks with several numbers of CPUs, one after another, and the runtime has read
+    ``OMP_NUM_THREADS`` during the first. No limit is replaced that was set by anything else.
+    """
+    first, limit = _first_limit(), openmp_limit()
+    function = _openmp_function("omp_set_num_threads")
+    if function is not None and limit != most and limit == getattr(_here, "limit", first):
+        function(most)
+        _here.limit = most
+
+
+@cache
+def _first_limit() -> int:
+    """OpenMP's limit when the first network was made, or the first thread started."""
+    return openmp_limit()
 
 
 def _quota() -> int:

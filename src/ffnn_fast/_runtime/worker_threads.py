@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._runtime.threads import use_one_thread_here
@@ -56,6 +58,45 @@ def run_each(
     return found
 
 
+class _Deal(Generic[T]):
+    """Calls, and what they have returned or raised; for several threads at a time."""
+
+    def __init__(self, function: Callable[[int], T], order: Sequence[int]) -> None:
+        self.function, self.n = function, len(order)
+        self.left = deque(order)
+        self.results: dict[int, T] = {}
+        self.errors: dict[int, BaseException] = {}
+        self.over = threading.Event()  # all calls have ended, or one has failed
+        self.context = copy_context()
+
+    def work(self) -> None:
+        """Make calls, one after another, while some are left."""
+        use_one_thread_here()
+        with contextlib.suppress(IndexError):  # of `popleft`, which no call can raise
+            while True:
+                self._call(self.left.popleft())
+
+    def _call(self, i: int) -> None:
+        try:
+            self.results[i] = self.context.copy().run(self.function, i)
+        except BaseException as error:  # noqa: BLE001 (raised again, by the calling thread)
+            self.errors[i] = error
+            self.left.clear()
+        if self.errors or len(self.results) == self.n:
+            self.over.set()
+
+    def outcome(self) -> list[T]:
+        """The results; raises the first error, a KeyboardInterrupt only if there is no other."""
+        errors = [error for _, error in sorted(self.errors.items())]
+        self.errors.clear()  # whose tracebacks refer to this object
+        for error in errors:
+            if not isinstance(error, KeyboardInterrupt):
+                raise error  # not what ended the others
+        for error in errors:
+            raise error
+        return [result for _, result in sorted(self.results.items())]
+
+
 def _dealt_out(
     function: Callable[[int], T],
     order: Sequence[int],
@@ -64,36 +105,26 @@ def _dealt_out(
     watch: Callable[[], None],
     interrupts: Interrupts,
 ) -> list[T]:
-    size = min(n_threads, len(order))
-    pool = ThreadPoolExecutor(size, "ffnn_fast", use_one_thread_here)
-    futures: dict[int, Future[T]] = {}
-    whole = False
+    deal, whole, started = _Deal(function, order), False, []
     interrupts.hold()  # an interrupt while a thread is started would leave it behind
     try:
-        for i in order:
-            futures[i] = pool.submit(copy_context().run, function, i)
+        for k in range(min(n_threads, len(order))):
+            thread = threading.Thread(target=deal.work, name=f"ffnn_fast_{k}")
+            thread.start()
+            started.append(thread)
         interrupts.release()
-        whole = _all_done(set(futures.values()), watch)
+        while not deal.over.wait(POLL):
+            watch()
+        if not deal.errors:
+            watch()
+            whole = True
     finally:
         if not whole:
+            deal.left.clear()
             stop()
-        pool.shutdown(cancel_futures=not whole)
-    ended = [future for _, future in sorted(futures.items()) if not future.cancelled()]
-    for future in ended:
-        error = future.exception()
-        if error is not None and not isinstance(error, KeyboardInterrupt):
-            raise error  # not what ended the others
-    return [future.result() for future in ended]
-
-
-def _all_done(pending: set[Future[T]], watch: Callable[[], None]) -> bool:
-    """Wait for all; False as soon as one has raised an exception."""
-    while pending:
-        done, pending = wait(pending, POLL, FIRST_EXCEPTION)
-        if any(future.exception() is not None for future in done):
-            return False
-        watch()
-    return True
+        for thread in started:
+            thread.join()
+    return deal.outcome()
 
 
 def _one_by_one(

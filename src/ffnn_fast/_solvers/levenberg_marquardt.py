@@ -423,7 +423,9 @@ def _iterate(
             SLOW: len(records) == options.max_iterations,
             STOPPED: _stops(options.callback, records[-1]),
         }
-        message = next((why for why, holds in endings.items() if holds), None)
+        # All of them: an interrupt while a generator is closed in its middle would be lost.
+        reasons = [why for why, holds in endings.items() if holds]
+        message = reasons[0] if reasons else None
     return Ended(value, theta, records, message)
 
 

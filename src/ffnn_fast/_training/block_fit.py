@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -58,6 +58,7 @@ class BlockData:
     validation: Validation | None
     ranks: Alone
     has_validation: bool
+    fraction: ClassVar[float] = 0.0
 
     @property
     def n(self) -> int:

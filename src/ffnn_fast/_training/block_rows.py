@@ -11,7 +11,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._training.block_samples import samples_of
 from ffnn_fast._training.block_weights import BlockWeights, with_weights
-from ffnn_fast._training.epoch_rows import Part, Shuffle
+from ffnn_fast._training.epoch_rows import EpochPart, Shuffle
 from ffnn_fast._training.ranks import ALONE, Alone
 from ffnn_fast.blocks import Block, RowBlocks
 
@@ -51,7 +51,7 @@ class BlockRows:
         """Draw the blocks of an epoch, from the generator of `RowBlocks`, which `rng` is."""
         self._plan = self._blocks.plan()
 
-    def parts(self, first: int, end: int, batch_size: int) -> Generator[Part, None, None]:
+    def parts(self, first: int, end: int, batch_size: int) -> Generator[EpochPart, None, None]:
         """The parts of the epoch's rows up to `end`, from that with row `first` on."""
         ranks = self._ranks
         rounds = _rounds(self._plan, ranks.size)
@@ -71,7 +71,7 @@ class BlockRows:
                 here = int(counts[ranks.rank])
                 if min(n, end - start) > 0:
                     ranks.take_counts(counts)
-                    yield Part(_slice(samples, here), _order(owners[:n])[: end - start], start)
+                    yield EpochPart(_slice(samples, here), _order(owners[:n])[: end - start], start)
                     start += n
                 kept, owners = samples.rows(np.arange(here, len(samples.X))), owners[n:]
                 del samples  # before the next block is converted

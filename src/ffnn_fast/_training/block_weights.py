@@ -36,7 +36,8 @@ class BlockWeights:
         factors = self.factors
         if self.classes is not None:
             factors = factors[np.searchsorted(self.classes, classes_of(spec, Y))]
-        given = np.ones(len(Y)) if weight is None else _checked(spec, weight, len(Y))
+        name = "block's sample_weight"
+        given = np.ones(len(Y)) if weight is None else _checked(spec, weight, len(Y), name)
         return (given * factors).astype(spec.dtype)
 
 
@@ -60,7 +61,7 @@ def block_weights(
         y, *weight = block.read_targets()
         n, prefix = block.n_rows, f"rows from {start} on: "
         start += n
-        given = _checked(spec, weight[0], n, name) if weight else np.ones(n)
+        given = _checked(spec, weight[0], n, f"{prefix}{name}") if weight else np.ones(n)
         of_rows = np.zeros(n, dtype=np.int64)
         if class_weight is not None:
             of_rows = classes_of(spec, as_targets(y, spec, n, f"{prefix}y"))
@@ -92,10 +93,10 @@ def with_weights(
     return Samples(samples.X, samples.Y, weights.of(spec, samples.Y, given))
 
 
-def _checked(spec: NetworkSpec, weight: Any, n: int, name: str = "sample_weight") -> Array:
+def _checked(spec: NetworkSpec, weight: Any, n: int, name: str) -> Array:
     """The weights of a block as they are, (n,) float64; ValueError if they are invalid."""
     given = as_factors(weight, n, name)
     if not spec.signed_weights and (given < 0).any():
         row = int(np.argmax(given < 0))
-        raise ValueError(f"{name} must be >= 0, got {given[row]} in row {row} of a block")
+        raise ValueError(f"{name} must be >= 0, got {given[row]} in row {row}")
     return given

@@ -8,7 +8,7 @@ import numpy as np
 
 from ffnn_fast import reference
 from ffnn_fast._model.samples import Samples
-from ffnn_fast._training.epoch_rows import Part
+from ffnn_fast._training.epoch_rows import EpochPart
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast.history import Record
 
@@ -16,7 +16,7 @@ Array = np.ndarray
 MAX_ROWS = 1024
 
 
-def epoch_figures(state: FitState, part: Part) -> Record:
+def epoch_figures(state: FitState, part: EpochPart) -> Record:
     """Figures of ∇θ at the end of an epoch, for its record.
 
     ``gradient_norm`` is ‖∇θ‖ at the current θ on the epoch's last batch, of which at most the first

@@ -12,7 +12,7 @@ from ffnn_fast._model.samples import Samples
 from ffnn_fast._runtime.diverged import DivergedWarning
 from ffnn_fast._runtime.inspection import trace
 from ffnn_fast._runtime.interrupts import Interrupts
-from ffnn_fast._training.epoch_rows import Part
+from ffnn_fast._training.epoch_rows import EpochPart
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._user_line import stacklevel
 
@@ -55,7 +55,7 @@ class DivergenceGuard:
         state.params[:] = self.params
         state.optimizer_state[...] = self.optimizer_state
 
-    def rolls_back(self, state: FitState, part: Part, loss: float) -> bool:
+    def rolls_back(self, state: FitState, part: EpochPart, loss: float) -> bool:
         """Whether the fit has diverged in the steps with this mean loss, and was rolled back.
 
         Then the fit is at the last finite step and is stopped, and the first rank has given a
@@ -70,7 +70,7 @@ class DivergenceGuard:
         self._roll_back(state, part)
         return True
 
-    def _roll_back(self, state: FitState, part: Part) -> None:
+    def _roll_back(self, state: FitState, part: EpochPart) -> None:
         """Repeat the steps since the snapshot, and undo the first that is not finite.
 
         Interrupts are held at the beginning, and during each step.

@@ -16,7 +16,7 @@ Shuffle = Callable[[np.random.Generator, Array], None]  # of the rows of an arra
 MANY_ROWS = 1_000_000  # whose permutation takes some 10 ms
 
 
-class Part(NamedTuple):
+class EpochPart(NamedTuple):
     """Rows of an epoch that are in memory.
 
     ``order`` holds numbers of rows, those of all ranks, of which `samples` are this rank's; the
@@ -49,7 +49,7 @@ class EpochRows(Protocol):
     def draw(self, rng: np.random.Generator, shuffle: Shuffle | None) -> None:
         """Draw the order of an epoch; without `shuffle` the rows do not change places."""
 
-    def parts(self, first: int, end: int, batch_size: int) -> Generator[Part, None, None]:
+    def parts(self, first: int, end: int, batch_size: int) -> Generator[EpochPart, None, None]:
         """The parts of the epoch's rows up to `end`, from that with row `first` on."""
 
 
@@ -67,18 +67,19 @@ class RowsInMemory:
 
     def orders(self, epochs: int, rng: np.random.Generator, shuffle: Shuffle | None) -> Array:
         """The orders of several epochs, (epochs, n), each as `draw` draws it."""
-        orders = np.tile(self._rows(), (epochs, 1))
+        orders = np.empty((epochs, self.n), np.int64)
+        orders[:] = self._rows()
         if shuffle is not None and self.n > MANY_ROWS:
             in_background(shuffle, rng, orders, exit_waits=False)
         elif shuffle is not None:
             shuffle(rng, orders)
         return orders
 
-    def parts(self, first: int, end: int, batch_size: int) -> Generator[Part, None, None]:
+    def parts(self, first: int, end: int, batch_size: int) -> Generator[EpochPart, None, None]:
         """All of them."""
         if self._drawn is None:
             self._drawn = self._rows()
-        yield Part(self.samples, self._drawn[:end])
+        yield EpochPart(self.samples, self._drawn[:end])
 
     def _rows(self) -> Array:
         """Their numbers, as they lie."""

@@ -120,6 +120,8 @@ def as_fit_data(
     spec: NetworkSpec, samples: Samples, request: FitRequest, ranks: Alone = ALONE
 ) -> FitData:
     """The samples of `ffnn_fast.Network.fit`; TypeError or ValueError if they are not valid."""
+    if ranks is ALONE and request.of_equal_rows:
+        return FitData(spec, samples, None, None, None, None, 0.0)
     samples = with_derivatives(spec, samples, request.derivatives, request.missing_derivatives)
     n = len(samples.X)
     rows = as_row_indices(request.rows, n, "rows")

@@ -6,15 +6,19 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from ffnn_fast._training.averaging import Averaging
 from ffnn_fast._training.checkpoint import Checkpoint
+from ffnn_fast._training.hyper_schedules import HyperSchedules
 from ffnn_fast._training.stopping import EarlyStopping
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.metrics import Metric
 from ffnn_fast.optimizers import FACTORS, StepRule
-from ffnn_fast.schedules import Schedule
+from ffnn_fast.schedules import Constant, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,27 @@ class FitOptions:
     derivative_weight: float | None = None
     blocks: Mapping[str, int] | None = None
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
+
+    @cached_property
+    def constant_hyper(self) -> np.ndarray | None:
+        """The hyperparameters of every step, (1, k); None unless all are constant."""
+        if self.schedules or type(self.schedule) is not Constant:
+            return None
+        return np.array([(self.schedule.rate, *self.rule.optimizer.hyper[1:])])
+
+    @cached_property
+    def hyper_schedules(self) -> HyperSchedules:
+        """The schedules of other hyperparameters."""
+        return HyperSchedules(self.rule.optimizer, self.schedules)
+
+    @cached_property
+    def observes_epochs(self) -> bool:
+        """Whether anything of an epoch is used but its loss."""
+        return bool(
+            self.callbacks or self.metrics or self.stopping or self.checkpoint
+            or self.gradient_norm or self.diagnostics or self.averaging
+            or self.max_time < math.inf
+        )  # fmt: skip
 
     def described(self) -> dict[str, Any]:
         """The options that a resumed fit must share with the fit before it, as JSON values."""

@@ -131,7 +131,7 @@ class FitState:
         self.steps_per_epoch = -(-self.rows_per_epoch // size)
         n_steps = options.epochs * self.steps_per_epoch
         self.schedule = options.schedule.over(n_steps)
-        self.schedules = HyperSchedules(options.rule.optimizer, options.schedules).over(n_steps)
+        self.schedules = options.hyper_schedules.over(n_steps)
 
     @classmethod
     def new(
@@ -178,6 +178,8 @@ class FitState:
     @property
     def learning_rate(self) -> float:
         """η of the last step, or of the first one if no step is completed."""
+        if self.options.constant_hyper is not None:
+            return float(self.options.constant_hyper[0, 0])
         return float(self.rates(max(self.t - 1, 0), 1)[0])
 
     def rates(self, first: int, n: int) -> Array:
@@ -189,6 +191,8 @@ class FitState:
         """The hyperparameters of these steps: (n, k), or (1, k) where all are equal. A schedule of
         dropout adds a last column.
         """
+        if self.options.constant_hyper is not None:
+            return self.options.constant_hyper
         hyper, start = self.options.rule.optimizer.hyper, first + self.steps_before
         steps = Steps(start, n, self.steps_per_epoch)
         return self.schedules.table(hyper, self.rates(first, n), steps)

@@ -13,7 +13,7 @@ from ffnn_fast._runtime.interrupts import Interrupts
 from ffnn_fast._training.checkpoint_files import CheckpointWriter
 from ffnn_fast._training.diagnostics import epoch_figures
 from ffnn_fast._training.divergence import DivergenceGuard
-from ffnn_fast._training.epoch_rows import Part
+from ffnn_fast._training.epoch_rows import EpochPart
 from ffnn_fast._training.figures import metrics_of, validation_figures
 from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.unobserved_epochs import (
@@ -24,7 +24,6 @@ from ffnn_fast._training.unobserved_epochs import (
 )
 from ffnn_fast.callbacks import Callback
 from ffnn_fast.history import Record
-from ffnn_fast.schedules import Constant
 
 Array = np.ndarray
 CHUNK = 0.05  # seconds of steps, at most, between checks of signals, time limits and checkpoints
@@ -84,10 +83,8 @@ class _Loop:
         steps = state.bound.steps_in(CHUNK, options.rule, options.batch_size)
         chunk = options.batch_size * (1 if self.per_batch else steps)
         self.chunk = state.ranks.from_first(chunk)
-        constant = isinstance(state.schedule, Constant) and not options.schedules
-        self.hyper = state.hyper(0, 1) if constant else None
         together = min(steps // state.steps_per_epoch, MOST_ROWS // state.n_rows)
-        self.together = together if constant and is_unobserved(state) else 1
+        self.together = together if is_unobserved(state) else 0
 
     def keep_scratch(self) -> None:
         """Leave the scratch to later calls; only at the end of a fit that was not interrupted.
@@ -115,12 +112,12 @@ class _Loop:
         """Train one epoch, or as many as take the time of a chunk if nothing observes them."""
         state = self.state
         n = min(self.together, state.options.epochs + 1 - state.epoch)
-        if n < 2 or state.position > 0:
+        if n < 1 or state.position > 0:
             self.epoch()
             return
         state.check_cancelled()
         if not train_together(state, n, self.work, self.divergence, self.interrupts):
-            self.together = 1
+            self.together = 0
 
     def epoch(self) -> None:
         """Train one epoch, or the rest of it, and record it."""
@@ -166,13 +163,13 @@ class _Loop:
                 del part  # which leaves its memory to the next
         return None
 
-    def _steps(self, part: Part) -> bool:
+    def _steps(self, part: EpochPart) -> bool:
         """Make a chunk of steps; return whether the fit has diverged."""
         state, options, hold = self.state, self.state.options, self.interrupts.hold
         began = perf_counter()
         rows = part.rows(state.position, self.chunk)
         n_steps = -(-len(rows) // options.batch_size)
-        hyper = self.hyper if self.hyper is not None else state.hyper(state.t, n_steps)
+        hyper = state.hyper(state.t, n_steps)
         if self.per_batch:
             self.notify("on_batch_begin", rows, to=self.per_batch)
         try:
@@ -200,25 +197,32 @@ class _Loop:
             self.checkpoints.within_epoch(self.state)
         return bool(self.state.history.stopped)
 
-    def _add_metrics(self, part: Part) -> None:
+    def _add_metrics(self, part: EpochPart) -> None:
         """Add the metrics of a part, other than the last, to the sums of the epoch."""
-        state, n = self.state, len(part.order)
+        state, n = self.state, self._n_rows(part)
         network, before = state.bound.on(state.evaluated_params()), state.metric_sums
         found = metrics_of(network, part.samples, state.options.metrics, ranks=state.ranks)
         self.interrupts.hold()
-        state.metric_sums = {name: before.get(name, 0.0) + n * found[name] for name in found}
-        state.counted = part.end
-        self.interrupts.release()
+        try:
+            state.metric_sums = {name: before.get(name, 0.0) + n * found[name] for name in found}
+            state.counted = part.end
+        finally:
+            self.interrupts.release()
 
-    def _metrics(self, network: BoundNetwork, part: Part) -> Record:
+    def _metrics(self, network: BoundNetwork, part: EpochPart) -> Record:
         """The metrics of an epoch, whose last part this is: the means over its rows."""
         state = self.state
         record = metrics_of(network, part.samples, state.options.metrics, ranks=state.ranks)
+        n = self._n_rows(part)
         for name, total in state.metric_sums.items() if state.ranks.is_first else ():
-            record[name] = (total + len(part.order) * record[name]) / part.end
+            record[name] = (total + n * record[name]) / (state.counted + n)
         return record
 
-    def _figures(self, part: Part) -> Record:
+    def _n_rows(self, part: EpochPart) -> int:
+        """The number of rows of a part, those that `drop_last` leaves out included."""
+        return self.state.ranks.count(part.samples.n)
+
+    def _figures(self, part: EpochPart) -> Record:
         """The figures of an epoch other than its loss; metrics and validation of the first rank."""
         state, options = self.state, self.state.options
         params = state.evaluated_params()
@@ -227,11 +231,8 @@ class _Loop:
         if state.validation is not None:
             record |= validation_figures(network, state.validation, options.metrics)
         record |= epoch_figures(state, part)
-        if self.hyper is None:
-            record["learning_rate"] = state.learning_rate
-            record |= state.scheduled_values()
-        else:
-            record["learning_rate"] = float(self.hyper[0, 0])
+        record["learning_rate"] = state.learning_rate
+        record |= state.scheduled_values()
         record["seconds"] = state.seconds
         record["samples_per_second"] = state.rows_per_epoch / max(state.seconds, 1e-9)
         return record
@@ -278,4 +279,6 @@ def _set_final_params(state: FitState) -> None:
     average = state.averaged_params()
     if average is not None:
         state.history.average = average.copy()
-    state.params[:] = state.evaluated_params() if state.best_params is None else state.best_params
+    final = state.evaluated_params() if state.best_params is None else state.best_params
+    if final is not state.params:
+        state.params[:] = final

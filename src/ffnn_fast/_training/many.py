@@ -21,6 +21,7 @@ from ffnn_fast._training import loop
 from ffnn_fast._training.fit import CheckedFit, checked
 from ffnn_fast._training.fit_request import FitRequest
 from ffnn_fast._training.fit_state import FitState, FitsTogether
+from ffnn_fast._training.option_arguments import take_options
 from ffnn_fast._user_line import stacklevel
 from ffnn_fast.history import History
 
@@ -93,6 +94,7 @@ class _Fits:
         self.progress = progress
         self.began = perf_counter()
         self.together = FitsTogether()
+        self.bound: dict[tuple[NetworkSpec, Settings], BoundNetwork] = {}
         self.done = [False] * len(jobs)
         self.shown: tuple[int, int] | None = None
 
@@ -112,11 +114,8 @@ class _Fits:
         job = self.jobs[i]
         if self.together.cancelled:
             return
-        settings, bound = replace(job.settings, n_threads=self.threads_each), job.bound
-        if bound.limited_plan is not None or bound.n_threads != self.threads_each:
-            bound = settings.bind(bound.spec, bound.params)
         try:
-            state = self.fits[i].start(bound)
+            state = self.fits[i].start(self._bound(job))
             state.together = self.together
             job.history = state.history
             job.put_history(state.history)
@@ -125,6 +124,18 @@ class _Fits:
             error.add_note(f"in the fit of networks[{i}]")
             raise
         self.done[i] = True
+
+    def _bound(self, job: Job) -> BoundNetwork:
+        """The network for the threads of a fit; equal ones share the plan and the scratch."""
+        bound = job.bound
+        if bound.limited_plan is None and bound.n_threads == self.threads_each:
+            return bound
+        kind = bound.spec, job.settings
+        known = self.bound.get(kind)
+        if known is None:
+            settings = replace(job.settings, n_threads=self.threads_each)
+            known = self.bound[kind] = settings.bind(bound.spec, bound.params)
+        return known.on(bound.params, known.kept)
 
     def _watch(self) -> None:
         """Report progress, if there is some."""
@@ -148,19 +159,37 @@ class _Fits:
 
 
 def _checked_fits(jobs: Sequence[Job], X: Any, y: Any) -> list[CheckedFit]:
-    """The checked arguments of each fit; networks of one kind share the converted X and y."""
+    """The checked arguments of each fit.
+
+    Networks of one kind share the converted X and y; those with equal descriptions and one request
+    share everything but the generator.
+    """
     converted: dict[Any, Samples] = {}
+    known: dict[tuple[NetworkSpec, int], CheckedFit] = {}
+    first: dict[NetworkSpec, BoundNetwork] = {}
     fits = []
     for i, job in enumerate(jobs):
+        kind = job.bound.spec, id(job.request)
+        if kind in known and job.request.rng is None:
+            fits.append(known[kind].for_generator(job.rng))
+            continue
+        take_options(job.bound, first.setdefault(job.bound.spec, job.bound))
         try:
-            sparse = job.request.derivatives is None
-            key = *_shape_of_samples(job.bound.spec), sparse
-            if key not in converted:
-                converted[key] = as_samples(job.bound.spec, X, y, sparse=sparse)
-            fits.append(checked(job.bound, job.rng, converted[key], job.request))
+            samples = _samples(converted, job, X, y)
+            fits.append(checked(job.bound, job.rng, samples, job.request))
         except (TypeError, ValueError) as error:
             raise type(error)(f"networks[{i}]: {error}") from error
+        known[kind] = fits[-1]
     return fits
+
+
+def _samples(converted: dict[Any, Samples], job: Job, X: Any, y: Any) -> Samples:
+    """X and y for a network, converted unless they are so already."""
+    sparse = job.request.derivatives is None
+    key = *_shape_of_samples(job.bound.spec), sparse
+    if key not in converted:
+        converted[key] = as_samples(job.bound.spec, X, y, sparse=sparse)
+    return converted[key]
 
 
 def _shape_of_samples(spec: NetworkSpec) -> tuple[Any, ...]:

@@ -19,14 +19,14 @@ from ffnn_fast._runtime.bound_network import BoundNetwork, aligned_copy
 from ffnn_fast._scalars import LARGEST, as_float, as_int
 from ffnn_fast._training import loop
 from ffnn_fast._training.epoch_rows import RowsInMemory
-from ffnn_fast._training.fit import (
+from ffnn_fast._training.fit import draw_dropout_seed
+from ffnn_fast._training.fit_options import FitOptions
+from ffnn_fast._training.fit_state import FitState
+from ffnn_fast._training.option_arguments import (
     as_frozen_layers,
     as_group_factors,
     as_rule_and_schedule,
-    draw_dropout_seed,
 )
-from ffnn_fast._training.fit_options import FitOptions
-from ffnn_fast._training.fit_state import FitState
 from ffnn_fast._training.streams import AnyStream, LostStream, Stream
 from ffnn_fast._training.types import OptimizerLike, RateLike
 from ffnn_fast.history import History

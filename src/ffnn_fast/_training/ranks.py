@@ -164,6 +164,7 @@ class Alone:
 
 
 ALONE = Alone()
+ALONE_CONTEXT = contextlib.nullcontext()
 
 
 @dataclass
@@ -355,4 +356,4 @@ def ending_all(comm: Any) -> contextlib.AbstractContextManager[None]:
 
     The others would wait for it for ever.
     """
-    return contextlib.nullcontext() if comm is None else _ending_all(comm)
+    return ALONE_CONTEXT if comm is None else _ending_all(comm)

@@ -13,8 +13,9 @@ from ffnn_fast._model.samples import Samples, as_samples
 from ffnn_fast._public import public
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._scalars import as_float, as_generator, as_int
-from ffnn_fast._training.fit import as_frozen_layers, draw_dropout_seed
+from ffnn_fast._training.fit import draw_dropout_seed
 from ffnn_fast._training.fit_request import RateFinderRequest
+from ffnn_fast._training.option_arguments import as_frozen_layers
 from ffnn_fast.optimizers import StepRule, as_optimizer
 
 Array = np.ndarray

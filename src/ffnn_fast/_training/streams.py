@@ -23,7 +23,8 @@ from ffnn_fast._model.spec import NetworkSpec
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._scalars import as_bool, as_int
 from ffnn_fast._text import quoted, shortened
-from ffnn_fast._training.fit import as_frozen_layers, as_group_factors, draw_dropout_seed
+from ffnn_fast._training.fit import draw_dropout_seed
+from ffnn_fast._training.option_arguments import as_frozen_layers, as_group_factors
 from ffnn_fast.optimizers import FACTORS, OPTIMIZERS, Optimizer, StepRule
 from ffnn_fast.schedules import Custom, Memory, Schedule, check_counts
 

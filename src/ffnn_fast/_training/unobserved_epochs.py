@@ -31,13 +31,10 @@ MOST_ROWS = 1 << 18  # of epochs together, whose orders take 2 MB
 def is_unobserved(state: FitState) -> bool:
     """Whether the fit, of constant hyperparameters, uses nothing of an epoch but its loss."""
     options = state.options
-    observers = (
-        options.callbacks, options.metrics, options.stopping, options.checkpoint,
-        options.gradient_norm, options.diagnostics, options.averaging, state.validation,
-        options.max_time < math.inf,
-    )  # fmt: skip
+    if options.constant_hyper is None or options.observes_epochs or state.validation is not None:
+        return False
     plain = type(state.bound) is BoundNetwork and isinstance(state.rows, RowsInMemory)
-    return plain and state.ranks is ALONE and not any(observers)
+    return plain and state.ranks is ALONE
 
 
 def draw_order(state: FitState) -> None:
@@ -60,11 +57,10 @@ def train_together(
     to be trained one by one, which finds the step. Interrupts are held until the state is whole.
     """
     divergence.take_snapshot(state)
-    at_start = state.rng.bit_generator.state
+    shuffle = _shuffle(state)
+    at_start = None if shuffle is None else state.rng.bit_generator.state
     try:
-        records: list[Record] = state.bound.run(
-            state.options.batch_size, ignoring, "over invalid", _trained, state, n, work, interrupts
-        )
+        records = _trained(state, n, shuffle, work, interrupts.hold)
         whole = len(records) == n and state.bound.has_finite_params()
         if whole:
             state.history.records += records
@@ -72,49 +68,65 @@ def train_together(
             state.epoch += n
         else:
             divergence.restore(state)
-            state.rng.bit_generator.state = at_start
+            if at_start is not None:
+                state.rng.bit_generator.state = at_start
     finally:
         interrupts.release()
     return whole
 
 
-def _trained(state: FitState, n: int, work: Array, interrupts: Interrupts) -> list[Record]:
+def _trained(
+    state: FitState, n: int, shuffle: Shuffle | None, work: Array, hold: Callable[[], None]
+) -> list[Record]:
     """The records of n epochs, or of those before a loss that is not finite.
 
     The seconds of each are the mean of those of all.
     """
-    rows, n_rows = cast(RowsInMemory, state.rows), state.rows_per_epoch
-    orders = rows.orders(n, state.rng, _shuffle(state))[:, :n_rows]
+    rows, n_rows, options = cast(RowsInMemory, state.rows), state.rows_per_epoch, state.options
+    orders = rows.orders(n, state.rng, shuffle)[:, :n_rows]
+    sparse = isinstance(rows.samples.X, SparseRows)
+    in_one_call = not sparse and state.bound.in_one_call(options.rule, 1, options.batch_size)
     began = perf_counter()
-    losses = _losses(state, rows.samples, orders, work, interrupts.hold)
+    if in_one_call:
+        losses = _losses_of_one_call(state, rows.samples, orders, work, hold)
+    else:
+        losses = state.bound.run(
+            options.batch_size, ignoring, "over invalid", _losses_one_by_one,
+            state, rows.samples, orders, work, hold,
+        )  # fmt: skip
     seconds = (perf_counter() - began) / n
     figures = {
-        "learning_rate": float(state.hyper(0, 1)[0, 0]), "seconds": seconds,
+        "learning_rate": state.learning_rate, "seconds": seconds,
         "samples_per_second": n_rows / max(seconds, 1e-9),
     }  # fmt: skip
     return [
         {"epoch": state.epoch + i, "loss": n_rows * loss / n_rows, **figures}
-        for i, loss in enumerate(takewhile(math.isfinite, losses.tolist()))
+        for i, loss in enumerate(takewhile(math.isfinite, losses))
     ]
 
 
-def _losses(
+def _losses_of_one_call(
     state: FitState, samples: Samples, orders: Array, work: Array, hold: Callable[[], None]
-) -> Array:
-    """The mean losses (E,) of epochs on the rows of each order, (E, m); in one call of the backend
-    where it can be one, without the GIL.
-    """
+) -> list[float]:
+    """The mean losses of epochs on the rows of each order, (E, m), without the GIL."""
     bound, rule, size = state.bound, state.options.rule, state.options.batch_size
-    hyper, vectors = state.hyper(0, 1), state.optimizer_state
     losses = np.empty(len(orders))
-    if bound.in_one_call(rule, 1, size) and not isinstance(samples.X, SparseRows):
-        hold()
-        bound.backend.train_epoch(
-            bound.plan_now, bound.params, samples.X, samples.Y, samples.sample_weight,
-            orders.reshape(-1), size, rule, hyper, vectors, state.t, work, losses,
-        )  # fmt: skip
-        return losses
-    for e, order in enumerate(orders):
-        t = state.t + e * state.steps_per_epoch
-        losses[e] = bound.train(samples, order, size, rule, hyper, vectors, t, work, hold)
-    return losses
+    hold()
+    bound.backend.train_epoch(
+        bound.plan_now, bound.params, samples.X, samples.Y, samples.sample_weight,
+        orders.reshape(-1), size, rule, state.hyper(0, 1), state.optimizer_state, state.t, work,
+        losses,
+    )  # fmt: skip
+    return losses.tolist()
+
+
+def _losses_one_by_one(
+    state: FitState, samples: Samples, orders: Array, work: Array, hold: Callable[[], None]
+) -> list[float]:
+    """The same by a call of the backend for each epoch."""
+    bound, rule, size = state.bound, state.options.rule, state.options.batch_size
+    hyper, vectors, steps = state.hyper(0, 1), state.optimizer_state, state.steps_per_epoch
+    return [
+        bound.train(samples, order, size, rule, hyper, vectors, state.t + e * steps, work, hold)
+        for e, order in enumerate(orders)
+    ]

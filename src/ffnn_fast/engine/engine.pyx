@@ -384,7 +384,7 @@ def parameter_jacobian(Plan plan, params, X, J, work):
 
 def shuffle(rng, rows):
     """``rng.shuffle`` of each row of `rows` (E, n) int64: the same draws and orders, without the
-    GIL.
+    GIL but for a subclass with a method of its own.
     """
     shuffle_array(rng, rows)
 

@@ -31,12 +31,16 @@ cdef inline void shuffle_rows(bitgen_t* bits, Py_ssize_t n, int64_t* rows) noexc
 
 
 cdef inline int shuffle_array(rng, rows) except -1:
-    """The same of each row, one after another, without the GIL; rows (E, n) int64"""
+    """The same of each row, one after another, without the GIL; rows (E, n) int64
+
+    The method is called where a class before the last two, Generator and object, has one.
+    """
     cdef Py_ssize_t i, count = rows.shape[0], n = rows.shape[1]
     cdef int64_t* order = <int64_t*>matrix(rows, cnp.NPY_INT64, count, n, "rows", True)
     cdef object source = rng.bit_generator
     cdef bitgen_t* bits = <bitgen_t*>PyCapsule_GetPointer(source.capsule, "BitGenerator")
-    if n > 0xFFFFFFFF:  # NumPy draws more bits at a time
+    # Beyond 32 bits NumPy draws more at a time.
+    if n > 0xFFFFFFFF or any(["shuffle" in vars(kind) for kind in type(rng).__mro__[:-2]]):
         for row in rows:
             rng.shuffle(row)
         return 0

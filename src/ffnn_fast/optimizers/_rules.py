@@ -94,7 +94,7 @@ class Optimizer:
         names = _field_names(type(self))  # type: ignore[arg-type]  # mypy: no Hashable
         return tuple(float(getattr(self, name)) for name in names)
 
-    @property
+    @cached_property
     def compiled(self) -> bool:
         """Whether the compiled engine has this rule: the classes in `OPTIMIZERS`, no subclass."""
         return type(self) is OPTIMIZERS.get(self.name)

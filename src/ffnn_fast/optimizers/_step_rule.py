@@ -96,7 +96,7 @@ class StepRule:
         """The same numbers as doubles, side by side; b"" without factors."""
         return np.array(self.factors(n_layers)).tobytes() if self.has_factors else b""
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """Rows of the state: the optimizer's, and one for the average."""
         return self.optimizer.slots + (self.average > 0)
