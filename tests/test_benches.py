@@ -141,7 +141,7 @@ def test_published_tables_are_those_of_the_published_records(benches, root, tmp_
     tabular = published.pop("tabular.md")
     assert written == published
     named = {f"{name}.md" for name in (*report.QUESTIONS, "README")}
-    assert written.keys() | {"aims.md"} == named
+    assert written.keys() == named
     lines = (results / "tabular.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     assert benches("tabular.report").markdown(rows) == tabular
