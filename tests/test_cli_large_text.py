@@ -262,6 +262,22 @@ def test_errors_name_the_line_whoever_reads(tmp_path, monkeypatch):
         read_table(str(path))
 
 
+def test_many_columns_keep_fewer_texts(tmp_path, monkeypatch, made):
+    monkeypatch.setattr(coded_texts, "FEWEST", 5)
+    monkeypatch.setattr(coded_texts, "FEW_IN_ALL", 250)
+    for width, is_number in ((5, False), (12, True), (40, True)):  # 50, 20 and 6 texts a column
+        path = tmp_path / f"{width}.csv"
+        rows = [[f"{(i * (k + 1)) % 41}.5" for k in range(width)] for i in range(100)]
+        text_of = "\n".join(",".join(row) for row in rows)
+        path.write_text(",".join(f"c{k}" for k in range(width)) + f"\n{text_of}\n")
+        by_numpy = outcome(str(path), 2, monkeypatch)
+        assert made()
+        assert by_numpy == outcome(str(path), 1 << 30, monkeypatch)
+        table = read_table(str(path))
+        assert isinstance(table.cells["c0"], np.ndarray) == is_number
+        np.testing.assert_array_equal(table.numbers("c1", ())[0], [float(row[1]) for row in rows])
+
+
 @pytest.mark.parametrize("large", [0, 1 << 30])
 def test_columns_of_many_rows(tmp_path, monkeypatch, large):
     monkeypatch.setattr(byte_text, "LARGE", large)

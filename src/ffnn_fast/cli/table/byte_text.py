@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from ffnn_fast.cli.table.cell_numbers import NUMBER, OTHER, read_numbers
-from ffnn_fast.cli.table.coded_texts import FEW, ColumnBuilder
+from ffnn_fast.cli.table.coded_texts import FEW, ColumnBuilder, few_of
 from ffnn_fast.cli.table.conventions import Conventions
 from ffnn_fast.cli.table.data_table import Cells
 from ffnn_fast.cli.table.encodings import Survey
@@ -17,7 +17,7 @@ from ffnn_fast.cli.table.layout import Layout
 from ffnn_fast.cli.table.sources import Source, shown_progress
 
 Array = np.ndarray
-LARGE = 2 * FEW  # rows; in tables of fewer most columns hold texts, which Python reads as fast
+LARGE = 2  # times `few_of` rows; of fewer most columns hold texts, which Python reads as fast
 PIECE, LARGEST_PIECE = 1 << 21, 1 << 25  # bytes that are taken apart at a time
 ROWS = 1000  # of a piece: of longer lines the pieces are larger
 FIRST_ROWS, LARGEST_FIRST = 2 * FEW, 1 << 27  # rows, or bytes, that show columns of numbers
@@ -203,9 +203,10 @@ def add_with_numpy(
     """
     usual = not layout.quoting and layout.delimiter != " " and not found.spaced_quotes
     ascii_like = found.encoding.startswith(("utf-8", "cp125", "latin", "iso8859", "ascii"))
-    if not usual or not ascii_like or not layout.delimiter.isascii() or found.n_breaks < LARGE:
+    few, n = few_of(width), found.n_breaks
+    if not usual or not ascii_like or not layout.delimiter.isascii() or n < LARGE * few:
         return None
-    builders = [ColumnBuilder(conventions.marks, found.n_breaks) for _ in range(width)]
+    builders = [ColumnBuilder(conventions.marks, n, few) for _ in range(width)]
     read, n_rows = _Columns(builders, found.encoding.replace("-sig", "")), 0
     try:
         with source.open() as file, shown_progress(source) as progress:

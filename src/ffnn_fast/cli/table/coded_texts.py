@@ -15,7 +15,8 @@ import numpy as np
 from ffnn_fast.cli.table.number_styles import NO_MARKS, PLAIN, NumberMarks, NumberStyle, infer_style
 
 EXACT = 2**53  # float64 holds every whole number up to it
-FEW = 10_000  # a column of numbers with more different texts is held as float64
+FEW = 10_000  # a column of numbers with more different texts is held as float64;
+FEWEST, FEW_IN_ALL = 500, 500_000  # or with fewer, of many columns: so many in all of them
 MISSING = ("NA", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "#N/A", "-", "?", ".")
 COMMA, AMBIGUOUS_COMMA = (NumberStyle(",", ambiguous=one) for one in (False, True))
 SPECIAL = ("_", "n", "N")  # `float` takes 1_000, inf and nan for numbers
@@ -280,6 +281,11 @@ class ColumnBuilder:
             np.fromiter(map(code.__getitem__, cells), np.int32, len(cells)),
             np.fromiter(map(number.__getitem__, cells), np.float64, len(cells)),
         )
+
+
+def few_of(width: int) -> int:
+    """Up to so many different texts of a column of numbers are kept, in a table of that width."""
+    return min(FEW, max(FEWEST, FEW_IN_ALL // max(1, width)))
 
 
 def exact_numbers(values: Array) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ffnn_fast.cli.output import CommandError, counted
 from ffnn_fast.cli.table.byte_text import add_with_numpy
-from ffnn_fast.cli.table.coded_texts import ColumnBuilder
+from ffnn_fast.cli.table.coded_texts import ColumnBuilder, few_of
 from ffnn_fast.cli.table.conventions import Conventions
 from ffnn_fast.cli.table.data_table import Cells, Table
 from ffnn_fast.cli.table.encodings import Survey, survey
@@ -249,8 +249,8 @@ class _Rows:
     ragged: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        marks = self.conventions.marks
-        self._builders = [ColumnBuilder(marks, self.size) for _ in range(self.start.width)]
+        marks, width = self.conventions.marks, self.start.width
+        self._builders = [ColumnBuilder(marks, self.size, few_of(width)) for _ in range(width)]
         self._lines: list[np.ndarray] = []
         self.add(self.start.rest)
 
