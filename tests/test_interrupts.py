@@ -13,7 +13,6 @@ from ffnn_fast import Checkpoint, Network, reference
 from ffnn_fast._runtime import interrupts
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.interrupts import Interrupts, in_background
-from ffnn_fast._runtime.worker_threads import run_each
 from ffnn_fast._solvers import cholesky
 from ffnn_fast._training import checkpoint_files, loop
 from ffnn_fast.callbacks import Callback
@@ -376,24 +375,3 @@ def test_an_order_that_is_drawn_before_an_interrupt_is_drawn_again(tmp_path, epo
         first.fit(X, y, callbacks=[StopBeforeSteps(epoch)], **given)
     second.fit(X, y, resume=True, **given)
     np.testing.assert_array_equal(second.params, whole.params)
-
-
-def test_a_second_interrupt_leaves_no_thread_behind():
-    begun, stopped, ended = threading.Barrier(2), threading.Event(), []
-
-    def work(i):
-        begun.wait()
-        if i == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-        stopped.wait()
-        time.sleep(0.1)
-        ended.append(i)
-
-    def stop():
-        stopped.set()
-        signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        run_each(work, range(2), 2, stop)
-    assert len(ended) == 2
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
