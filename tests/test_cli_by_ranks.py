@@ -116,6 +116,30 @@ def test_an_error_of_one_rank_ends_all(table, tmp_path):
 
 
 @needs_mpi
+def test_an_interrupt_ends_ranks_that_wait_for_each_other(table, tmp_path):
+    """The second rank waits for the first, which reads the table."""
+    script = tmp_path / "rank.py"
+    script.write_text(
+        "import signal, sys, time\nfrom mpi4py import MPI\n"
+        "from ffnn_fast.cli.command_line import main\n"
+        "from ffnn_fast.cli.training import by_ranks\n"
+        "def check(options):\n"
+        "    time.sleep(0.5)\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "def pause(seconds):\n"
+        "    by_ranks.sleep = time.sleep\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "if MPI.COMM_WORLD.rank == 0: by_ranks._check = check\n"
+        "else: by_ranks.sleep = pause\n"
+        "sys.exit(main(['train', *sys.argv[1:]]))\n"
+    )
+    ended = run_ranks(2, script, table, "--target", "y", *PLAIN, folder=tmp_path)
+    assert ended.returncode != 0
+    assert "ffnn-fast: error: interrupted" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@needs_mpi
 def test_the_first_rank_alone_reads_and_the_others_hold_their_share(table, tmp_path):
     """The others have no table: a file system that only some machines have."""
     script = tmp_path / "rank.py"

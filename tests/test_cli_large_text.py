@@ -134,6 +134,18 @@ def test_variants_of_lines(tmp_path, monkeypatch, made, name):
         assert made() == by_numpy
 
 
+@pytest.mark.parametrize("cell", ['5" pipe', '"x" y', '"x"y"'])
+def test_odd_quotes_in_few_rows(tmp_path, monkeypatch, made, cell):
+    """All rows wait for those that show columns of numbers, and are taken apart at the end."""
+    monkeypatch.setattr(byte_text, "FIRST_ROWS", 10**6)
+    path = written(tmp_path / "t.csv", random.Random(1))
+    with (tmp_path / "t.csv").open("a") as file:
+        file.write(f"1,2,3,4,{cell},{cell}\n")
+    expected = outcome(path, 1 << 30, monkeypatch, delimiter=",", header="yes")
+    assert outcome(path, 0, monkeypatch, delimiter=",", header="yes") == expected
+    assert not made()
+
+
 CELLS = [
     *("0", "-0", "-", "", "", "7", "007", "+5", "1.5", "-1.50", ".5", "5.", ".", "-.5", "1..2"),
     *("1.2.3", "--1", "1-2", "1e-05", "1E400", "123456789012345", "1234567890123456", "1_0"),

@@ -359,3 +359,24 @@ def test_arguments_of_wrong_types_change_nothing(given, match):
     with pytest.raises(TypeError, match=match):
         fit_many(nets, np.zeros((4, 2)), np.arange(4.0), epochs=1, **given)
     assert all(np.array_equal(net.params, old) for net, old in zip(nets, before, strict=True))
+
+
+def test_iterators_are_options_of_all_networks(data):
+    nets, seen = networks(3), []
+    starts = [net.weights[0].copy() for net in nets]
+    record = iter([seen.append])
+    fit_many(nets, *data, epochs=1, callbacks=record, frozen=iter([1]), n_threads=1)
+    assert len(seen) == 3
+    for net, start in zip(nets, starts, strict=True):
+        np.testing.assert_array_equal(net.weights[0], start)
+
+
+def test_two_networks_with_one_checkpoint_are_refused(data, tmp_path):
+    nets = networks(3)
+    starts = [net.params.copy() for net in nets]
+    same = {"checkpoint": tmp_path / "same"}
+    message = r"networks\[0\] and networks\[2\] have one checkpoint"
+    with pytest.raises(ValueError, match=message):
+        fit_many(nets, *data, epochs=1, each=[same, {}, {"checkpoint": str(tmp_path / "same")}])
+    for net, start in zip(nets, starts, strict=True):
+        np.testing.assert_array_equal(net.params, start)

@@ -1,10 +1,12 @@
-"""Ctrl-C during long calls of SciPy and scikit-learn: none runs where signals are handled."""
+"""Ctrl-C during long calls of SciPy and scikit-learn, none of which runs where signals are handled,
+and while the threads of many calls end."""
 
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from support.fits import classes
 
 from ffnn_fast import Network
 from ffnn_fast._runtime.durations import LONG_CALL
+from ffnn_fast._runtime.worker_threads import run_each
 from ffnn_fast._solvers.minimizers import MinimizeOptions
 
 CURVE = (np.linspace(-1, 1, 30)[:, None], np.linspace(-1, 1, 30) ** 2)
@@ -201,3 +204,24 @@ def test_the_exit_waits_for_a_call_of_a_library_that_is_left_behind(name, interr
         assert (process.stdout.split(), process.returncode) == (["interrupted", "ended"], 0)
     else:
         assert (process.stdout.split(), process.returncode) == (["interrupted"], -signal.SIGINT)
+
+
+def test_a_second_interrupt_leaves_no_thread_behind():
+    begun, stopped, ended = threading.Barrier(2), threading.Event(), []
+
+    def work(i):
+        begun.wait()
+        if i == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        stopped.wait()
+        time.sleep(0.1)
+        ended.append(i)
+
+    def stop():
+        stopped.set()
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_each(work, range(2), 2, stop)
+    assert len(ended) == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -144,8 +144,13 @@ def _requests(n: int, rows: Any, each: Any, options: Mapping[str, Any]) -> list[
             raise TypeError(
                 f"fit_many() got an unexpected option {name!r}{hint(name, list(known))}"
             )
-    shared = FitRequest(**{**known, **options})
+    shared = FitRequest(**{**known, **{name: _reusable(one) for name, one in options.items()}})
     return [shared._replace(**own) if own else shared for own in given]
+
+
+def _reusable(value: Any) -> Any:
+    """An option of all networks, which one that can be read once would give to the first only."""
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def _one_for_each(values: Any, n: int, name: str, default: Any) -> list[Any]:

@@ -119,12 +119,15 @@ def _dealt_out(
             watch()
             whole = True
     finally:
+        interrupts.hold()  # another interrupt would leave them behind
         if not whole:
             deal.left.clear()
             stop()
         for thread in started:
             thread.join()
-    return deal.outcome()
+    results = deal.outcome()
+    interrupts.release()
+    return results
 
 
 def _one_by_one(

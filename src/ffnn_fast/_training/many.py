@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -77,6 +78,7 @@ def fit_many(
     """
     fits = _checked_fits(jobs, X, y)
     _check_generators(fits)
+    _check_checkpoints(fits)
     _Fits(jobs, fits, max(1, n_threads // max(1, len(jobs))), progress).run(n_threads)
 
 
@@ -210,4 +212,19 @@ def _check_generators(fits: Sequence[CheckedFit]) -> None:
                 f"networks[{first}] and networks[{i}] draw from the same generator, so that the "
                 "results would depend on their order; seed each by an integer, or by one of "
                 "generator.spawn(n)"
+            )
+
+
+def _check_checkpoints(fits: Sequence[CheckedFit]) -> None:
+    """ValueError if two fits write one file."""
+    known: dict[str, int] = {}
+    for i, fit in enumerate(fits):
+        if fit.options.checkpoint is None:
+            continue
+        path = os.path.realpath(fit.options.checkpoint.path)
+        first = known.setdefault(path, i)
+        if first != i:
+            raise ValueError(
+                f"networks[{first}] and networks[{i}] have one checkpoint, "
+                f"{fit.options.checkpoint.path}; give each a path of its own"
             )

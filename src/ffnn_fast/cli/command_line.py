@@ -22,7 +22,7 @@ from ffnn_fast.cli.arguments.parsing import (
     check_no_unknown,
     read_options,
 )
-from ffnn_fast.cli.output import BAD_INPUT, CommandError, store_command
+from ffnn_fast.cli.output import BAD_INPUT, INTERRUPTED, CommandError, store_command
 
 COMMANDS = {  # by name: the module below cli/, and the line in the help
     "demo": ("demo", "train on handwritten digits and movie ratings, data sets of the package"),
@@ -41,7 +41,7 @@ COMMANDS = {  # by name: the module below cli/, and the line in the help
     ),
     "bench": ("bench", "compare the time of steps and predictions with other libraries"),
 }
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from ffnn_fast._model.model_files import write_atomically
 
 BAD_INPUT = 2  # the exit code after a CommandError
+INTERRUPTED = 130  # the exit code after Ctrl-C, as of shells
 _ARGUMENTS: ContextVar[tuple[str, ...]] = ContextVar("arguments", default=())
 
 

@@ -222,11 +222,11 @@ def add_with_numpy(
                 read.add(piece, ends)
                 n_rows += size
                 progress.show(file.tell())
+        if n_rows != found.n_breaks - before:
+            return None
+        return read.finish(), np.arange(before + 1, before + 1 + n_rows)
     except _OddTextError:
         return None
-    if n_rows != found.n_breaks - before:
-        return None
-    return read.finish(), np.arange(before + 1, before + 1 + n_rows)
 
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:

@@ -16,9 +16,9 @@ from time import sleep
 from typing import Any
 
 from ffnn_fast import DivergedWarning
-from ffnn_fast._training.ranks import Distributed, world
+from ffnn_fast._training.ranks import FORWARDED, Distributed, world
 from ffnn_fast.cli.arguments.declaration import flag
-from ffnn_fast.cli.output import BAD_INPUT, CommandError
+from ffnn_fast.cli.output import BAD_INPUT, INTERRUPTED, CommandError
 from ffnn_fast.cli.training.train_options import TrainOptions
 
 # Of Open MPI, of MPICH, Intel MPI and Slurm's PMI, and of MVAPICH: the number of ranks.
@@ -49,6 +49,15 @@ def run_by_ranks(options: TrainOptions, run: Callable[[bool], int]) -> int:
         comm = world()
     except ModuleNotFoundError as error:
         raise CommandError(str(error)) from None
+    try:
+        return _run_and_wait(options, run, comm)
+    except KeyboardInterrupt:
+        if comm.size > 1:
+            _end_all(comm)
+        raise
+
+
+def _run_and_wait(options: TrainOptions, run: Callable[[bool], int], comm: Any) -> int:
     with contextlib.ExitStack() as stack:
         stack.callback(_wait, comm)  # the first rank has scores to compute after the training
         if comm.rank > 0:
@@ -61,6 +70,15 @@ def run_by_ranks(options: TrainOptions, run: Callable[[bool], int]) -> int:
             return _run(options, partial(run, comm.rank == 0), start)
         except _OtherRankError:
             return BAD_INPUT
+
+
+def _end_all(comm: Any) -> None:
+    """End the interrupted ranks, of which some may wait for one that has ended; one prints why."""
+    if comm.rank > 0:
+        sleep(FORWARDED)
+    os.write(2, b"ffnn-fast: error: interrupted\n")
+    sleep(FORWARDED)
+    comm.Abort(INTERRUPTED)
 
 
 def _wait(comm: Any) -> None:
