@@ -24,6 +24,8 @@ NOT_BY_MODULE = {"cli", "engine", "history", "network"}
 DIRECTIVE = re.compile(
     r"^\.\. auto(module|class|function|data|exception):: (\S+)\n((?:   :.*\n)*)", re.MULTILINE
 )
+INCLUDED = re.compile(r"```\{literalinclude\} (\S+)\n((?::.*\n)*)")
+LIMIT = re.compile(r"^:(start-at|end-before): (.*)$", re.MULTILINE)
 INSTALL = re.compile(r'python3 -m venv \.venv && \.venv/bin/pip install "\.\[(\w+)\]"')
 
 
@@ -69,6 +71,19 @@ def test_other_shell_lines_install(page):
     for line in shell_lines(page):
         if not line.startswith("ffnn-fast"):
             assert INSTALL.fullmatch(line)[1] in extras["optional-dependencies"]
+
+
+def test_pages_include_code_that_is_there():
+    count = 0
+    for page in PAGES:
+        for path, options in INCLUDED.findall(page.read_text("utf-8")):
+            code, limits = (page.parent / path).read_text("utf-8"), dict(LIMIT.findall(options))
+            limits = {option: text.strip("'\"") for option, text in limits.items()}
+            start = code.find(limits.get("start-at", ""))
+            end = code.find(limits["end-before"], start) if "end-before" in limits else len(code)
+            assert 0 <= start < end, (name(page), path, limits)
+            count += 1
+    assert count == sum(page.read_text("utf-8").count("{literalinclude}") for page in PAGES) > 5
 
 
 def documented():
