@@ -38,6 +38,24 @@ def test_it_stops_with_the_parameters_of_the_last_finite_step(engine, batch_size
     np.testing.assert_array_equal(again.params, net.params)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+@pytest.mark.parametrize("options", [{}, {"metrics": False}])
+def test_finite_steps_on_inputs_whose_squares_overflow(optimizer, options, rng):
+    X, y = rng.normal(size=(40, 200)).astype(np.float32), rng.normal(size=(40, 1))
+    X[:, 0] = 1e20  # saturates the units, so that their gradient is 0
+    nets = [
+        Network([200, 64, 1], output="identity", seed=0, engine=engine)
+        for engine in ("compiled", "reference")
+    ]
+    options = {"optimizer": optimizer, "learning_rate": 1e-4, "batch_size": 1, **options}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours, theirs = (net.fit(X, y, epochs=3, **options) for net in nets)
+    assert ours.stopped == "epochs"
+    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-4)
+    np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("engine", ["compiled", "reference"])
 def test_gradient_descent_stops_with_finite_parameters(engine):
     X, y = classes()

@@ -53,6 +53,21 @@ def test_momentum_that_defers_the_first_layer(engine, sizes, kind, optimizer, l2
     assert relative_error(ours.params, theirs.params) <= rtol
 
 
+@pytest.mark.parametrize("rule", [Momentum, Nesterov])
+@pytest.mark.parametrize("scale", [1e2, 1e4])
+def test_penalty_beside_a_far_longer_velocity(engine, rule, scale, dtype, rtol, rng):
+    spec = NetworkSpec((300, 64, 1), "tanh", "identity", dtype=dtype, l2=(scale**2, 0.0))
+    problem = random_problem(spec, 100, rng)
+    problem.Y[:] *= scale
+    optimizer = rule(learning_rate=1e-4 / scale**2)  # V is some 10 l2 W
+    ours, theirs = twins(spec, random_params(spec, rng), engine)
+    results = [
+        take_steps(m, problem, np.arange(100), 1, StepRule(optimizer)) for m in (ours, theirs)
+    ]
+    assert results[0][0] == pytest.approx(results[1][0], rel=rtol)
+    assert relative_error(results[0][1], results[1][1]) <= rtol
+
+
 @pytest.mark.parametrize("optimizer", MOMENTA)
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 def test_momentum_in_pieces_and_on_threads(engine, optimizer, l2, dtype, rtol, rng):

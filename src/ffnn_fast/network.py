@@ -1193,9 +1193,10 @@ epsilon_factors : optional
         """An object that trains one step per call, for training loops of your own.
 
         It takes about a microsecond more than the step itself, and the same rows in the same
-        batches give the same bits as `fit`. It shares θ and `stream` with the network: `save` with
-        ``with_state=True`` stores its state, and the stepper of the loaded network goes on to the
-        same bits, as `partial_fit` does.
+        batches give the same bits as `fit`; but of one sample each by ``sgd``, ``momentum`` and
+        ``nesterov``, which `fit` takes together where W_1 is large, they are equal within rounding.
+        It shares θ and `stream` with the network: `save` with ``with_state=True`` stores its state,
+        and the stepper of the loaded network goes on to the same bits, as `partial_fit` does.
 
         Parameters
         ----------

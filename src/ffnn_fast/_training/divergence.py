@@ -60,6 +60,8 @@ class DivergenceGuard:
 
         Then the fit is at the last finite step and is stopped, and the first rank has given a
         `DivergedWarning`. Parameters are checked at the end of the part, and before a snapshot.
+        Steps that are finite one by one stand: products of the inputs of samples, which steps
+        taken together need, overflow sooner.
         """
         whole = state.position == part.end
         due = whole or state.t - self.t >= STEPS_PER_SNAPSHOT
@@ -67,13 +69,12 @@ class DivergenceGuard:
             if due and not whole:
                 self.take_snapshot(state)
             return False
-        self._roll_back(state, part)
-        return True
+        return self._rolls_back(state, part, state.position)
 
-    def _roll_back(self, state: FitState, part: EpochPart) -> None:
-        """Repeat the steps since the snapshot, and undo the first that is not finite.
+    def _rolls_back(self, state: FitState, part: EpochPart, end: int) -> bool:
+        """Repeat the steps since the snapshot up to row `end`, and undo the first not finite.
 
-        Interrupts are held at the beginning, and during each step.
+        Returns whether there is one. Interrupts are held at the beginning, and during each step.
         """
         batch_size = state.options.batch_size
         work = state.bound.take_workspace(batch_size)
@@ -81,7 +82,7 @@ class DivergenceGuard:
         state.t, state.position, state.loss_sum = self.t, self.position, self.loss_sum
         rows = part.order[:0]
         loss = math.nan
-        while state.position < part.end:
+        while state.position < end:
             rows = part.rows(state.position, batch_size)
             self._copy_arrays(state)
             loss = state.bound.train(
@@ -94,6 +95,9 @@ class DivergenceGuard:
                 break
             state.loss_sum += len(rows) * loss
             self.interrupts.release()
+        else:
+            self.take_snapshot(state)
+            return False
         step, after = state.t, state.params.copy()
         self.restore(state)
         state.t -= 1
@@ -111,6 +115,7 @@ class DivergenceGuard:
             state.together.warnings.append((state, message))
         elif state.ranks.is_first:
             warnings.warn(message, DivergedWarning, stacklevel=stacklevel())
+        return True
 
     def _copy_arrays(self, state: FitState) -> None:
         self.params[:] = state.params

@@ -23,6 +23,7 @@
 #   H (n_0, S), blocks of H, A (n_1, S), D (n_1, S), G (S, S)   panels
 #   a (S, n_1), da (S, n_1), v (S, n_1)                          rows
 
+from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
@@ -56,7 +57,7 @@ cdef struct deferred_t:  # of the panel at hand
 
 cdef enum:
     DEFER_FROM = 1 << 13  # elements of W_1: 64×64 comes out even, 128×128 gains a third
-    SOME = 512            # entries of W_1 + V_1 at a time
+    SOME = 512            # entries of W_1 + c V_1 at a time
 
 
 cdef inline bint defers(const plan_t* plan) noexcept nogil:
@@ -180,19 +181,23 @@ cdef inline void square_after(
 
 
 cdef inline double inner_product(
-    Py_ssize_t n, const floating* x, const floating* y, double squares
+    Py_ssize_t n, const floating* x, const floating* y, double x_squares, double y_squares
 ) noexcept nogil:
-    """x·y, from `squares` = ‖x‖² + ‖y‖²"""
+    """x·y, from ‖x‖² and ‖y‖²: of x + c y with ‖c y‖ = ‖x‖, since one may be far longer"""
     cdef floating[SOME] both
+    cdef floating c
     cdef Py_ssize_t start = 0, some, i
     cdef double total = 0
+    if x_squares == 0 or y_squares == 0:
+        return 0
+    c = <floating>sqrt(x_squares / y_squares)
     while start < n:
         some = min(n - start, <Py_ssize_t>SOME)
         for i in range(some):
-            both[i] = x[start + i] + y[start + i]
+            both[i] = x[start + i] + c * y[start + i]
         total += sum_of_squares[floating](some, both)
         start += some
-    return 0.5 * (total - squares)
+    return 0.5 * (total - x_squares - <double>c * c * y_squares) / c
 
 
 cdef inline void set_coefficients(
@@ -276,7 +281,7 @@ cdef inline void start_momentum(
     )
     if plan.l2[1] != 0:
         panel.squares[2] = sum_of_squares(o * i, V)
-        panel.squares[1] = inner_product(o * i, W, V, panel.squares[0] + panel.squares[2])
+        panel.squares[1] = inner_product(o * i, W, V, panel.squares[0], panel.squares[2])
 
 
 cdef inline void end_momentum(
