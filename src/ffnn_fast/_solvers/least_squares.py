@@ -171,10 +171,12 @@ class Model:
         within(self._seconds_of_move, self._move, theta, limits_blas=True)
 
     def _move(self, theta: Array) -> None:
+        samples, v = self.problem.samples, self.problem.output_weight
+        if samples.derivatives is not None:
+            self._H.fill(0)  # the engine writes the lower triangle, and `add_slopes` reads all
         self.bound.backend.normal_equations(
             self.bound.plan_now, theta, *self.data, self._H, self._g, self.work
         )
-        samples, v = self.problem.samples, self.problem.output_weight
         if samples.derivatives is not None:
             here, D = self.bound.on(theta), samples.derivatives
             add_slopes(here, samples, D, v, self._H, self._g, self._product)
