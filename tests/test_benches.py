@@ -195,6 +195,7 @@ def test_two_copies_of_a_version_agree(comparison, cases, copy):
         assert line.startswith(r["row"])
 
 
+@pytest.mark.slow
 def test_a_version_with_other_results_fails(comparison, cases, changed):
     old = changed(
         "forward = Network.forward\n"

@@ -64,10 +64,10 @@ def test_a_file_is_the_same_in_every_process(tmp_path):
             [sys.executable, "-c", ALL_FILES], cwd=tmp_path, check=True, capture_output=True,
             env={**os.environ, "PYTHONHASHSEED": str(seed)},
         ).stdout
-        for seed in range(4)
+        for seed in range(2)
     ]  # fmt: skip
     assert b"vm_exp_f32" in found[0]
-    assert found == found[:1] * 4
+    assert found[0] == found[1]
 
 
 def rows(net, n=7, seed=1):

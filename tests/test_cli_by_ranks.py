@@ -173,6 +173,7 @@ def test_the_first_rank_alone_reads_and_the_others_hold_their_share(table, tmp_p
 
 
 @needs_mpi
+@pytest.mark.slow
 def test_ordered_sums_give_the_same_bits_by_any_number_of_ranks(table, tmp_path):
     """The command has no option for the order; all of it comes before the fit and after it."""
     script = tmp_path / "ordered.py"

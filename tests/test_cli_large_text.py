@@ -157,7 +157,9 @@ CELLS = [
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize(
+    "seed", [*range(20), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20, 60))]
+)
 def test_any_cells(tmp_path, monkeypatch, made, seed, delimiter):
     rng = random.Random(seed)
     monkeypatch.setattr(coded_texts, "FEW", rng.choice([3, 5, 20, 10**4]))

@@ -167,14 +167,19 @@ def left_in_shared_memory(folder):
 
 
 @needs_maps
-@pytest.mark.parametrize("name", ["no failure", "exception", "killed"])
+@pytest.mark.parametrize(
+    "name",
+    ["exception", *(pytest.param(n, marks=pytest.mark.slow) for n in ("no failure", "killed"))],
+)
 def test_nothing_is_left_in_shared_memory(name, tmp_path):
     run(2, "failure", name, tmp_path)
     assert not left_in_shared_memory(tmp_path)
 
 
 @needs_maps
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_nothing_is_left_in_shared_memory_after_a_signal(sent, tmp_path):
     """To mpiexec, while one rank waits for the other in a step."""
     with started_ranks(

@@ -45,6 +45,7 @@ def test_workers_of_joblib_share_the_cores():
     np.testing.assert_array_equal(alone, together)
 
 
+@pytest.mark.slow
 def test_a_search_on_dask_outlives_a_killed_worker(tmp_path):
     """A worker that dies changes no result."""
     pytest.importorskip("distributed", reason="needs dask and distributed")
