@@ -14,7 +14,7 @@ import ffnn_fast
 from ffnn_fast.cli.command_line import COMMANDS
 
 DOCS = ROOT / "docs"
-LONG = {"howto/tables"}  # pages whose code takes many seconds
+LONG = {"howto/clusters", "howto/partitions", "howto/tables"}  # pages whose code takes many seconds
 PAGES = sorted(
     page for page in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(page.parts)
 )

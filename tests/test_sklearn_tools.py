@@ -38,6 +38,7 @@ def test_pipelines_and_searches():
     assert cross_val_score(small(solver="lbfgs"), X, y, error_score="raise").mean() > 0.7
 
 
+@pytest.mark.slow
 def test_workers_of_joblib_share_the_cores():
     pytest.importorskip("joblib")
     alone = cross_validate(small(), X, y, cv=4, error_score="raise")["test_score"]
