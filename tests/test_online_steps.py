@@ -21,16 +21,22 @@ HALF = Momentum(learning_rate=0.02, momentum=0.5)
 MOMENTA = [Momentum(learning_rate=0.005), Nesterov(learning_rate=0.005)]
 
 
-@pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (1025, 8), (64, 128, 3)])
-@pytest.mark.parametrize("kind", ["labels", "dense"])
-@pytest.mark.parametrize("l2", [0.0, 0.01, (0.3,), 60.0])  # the last: W_1 changes its sign
-def test_online_steps_that_defer_the_first_layer(engine, sizes, kind, l2, dtype, rtol, rng):
+def twins_and_order(engine, sizes, kind, l2, dtype, rng):
+    """Twins, 75 weighted rows and the order of 101 steps; a tuple `l2` is that of layer 1."""
     if isinstance(l2, tuple):
         l2 = (*l2, *[0.0] * (len(sizes) - 2))
     spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=l2)
     problem = random_problem(spec, 75, rng, kind, weighted=True)
     ours, theirs = twins(spec, random_params(spec, rng), engine)
     order = np.concatenate([rng.permutation(75), rng.integers(0, 75, 26)])
+    return ours, theirs, problem, order
+
+
+@pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (1025, 8), (64, 128, 3)])
+@pytest.mark.parametrize("kind", ["labels", "dense"])
+@pytest.mark.parametrize("l2", [0.0, 0.01, (0.3,), 60.0])  # the last: W_1 changes its sign
+def test_online_steps_that_defer_the_first_layer(engine, sizes, kind, l2, dtype, rtol, rng):
+    ours, theirs, problem, order = twins_and_order(engine, sizes, kind, l2, dtype, rng)
     losses = [train(m, problem, order, 1, 0.02) for m in (ours, theirs)]
     assert losses[0] == pytest.approx(losses[1], rel=rtol)
     assert relative_error(ours.params, theirs.params) <= rtol
@@ -41,12 +47,7 @@ def test_online_steps_that_defer_the_first_layer(engine, sizes, kind, l2, dtype,
 @pytest.mark.parametrize("optimizer", [HALF, *MOMENTA])
 @pytest.mark.parametrize("l2", [0.0, 0.01, (0.3,), 60.0])
 def test_momentum_that_defers_the_first_layer(engine, sizes, kind, optimizer, l2, dtype, rtol, rng):
-    if isinstance(l2, tuple):
-        l2 = (*l2, *[0.0] * (len(sizes) - 2))
-    spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=l2)
-    problem = random_problem(spec, 75, rng, kind, weighted=True)
-    ours, theirs = twins(spec, random_params(spec, rng), engine)
-    order = np.concatenate([rng.permutation(75), rng.integers(0, 75, 26)])
+    ours, theirs, problem, order = twins_and_order(engine, sizes, kind, l2, dtype, rng)
     results = [take_steps(m, problem, order, 1, StepRule(optimizer)) for m in (ours, theirs)]
     assert results[0][0] == pytest.approx(results[1][0], rel=rtol)
     assert relative_error(results[0][1], results[1][1]) <= rtol
