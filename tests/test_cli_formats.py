@@ -7,9 +7,7 @@ import io
 import json
 import lzma
 import pickle
-import shlex
 import sqlite3
-import subprocess
 import sys
 import zipfile
 
@@ -348,26 +346,6 @@ def test_quoting(tmp_path):
     ):
         assert read(tmp_path, content).texts("a", ())[0] == 'x, "y"', content
     assert read(tmp_path, 'a;b\n5" pipe;1\n6" pipe;2\n').texts("a", ())[0] == '5" pipe'
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        '"a,b"\n"1,x"\n"2.5,"\n',
-        '"a,""b"""\r\n"1,""x"""\r\n"2.5,"\r\n',
-        'a;b\n"1;x"\n"2.5;"\n',
-    ],
-)
-def test_lines_that_are_quoted_as_a_whole(tmp_path, content):
-    """The advice is a command that works."""
-    with pytest.raises(CommandError, match="quoted as a whole") as caught:
-        read(tmp_path, content)
-    _, *command = shlex.split(str(caught.value).partition(" by: ")[2])
-    with (tmp_path / command[-1]).open("w") as file:
-        subprocess.run([sys.executable, *command[:-2]], stdout=file, check=True)
-    check_table(read_table(str(tmp_path / "unquoted.csv")))
-    plain = read(tmp_path, 'a\n"x, y"\n"z, w"\n', header="yes", fewest=1)
-    assert plain.texts("a", ())[1] == "z, w"
 
 
 def test_every_line_of_another_length_is_named(tmp_path):

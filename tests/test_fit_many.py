@@ -326,21 +326,6 @@ def test_refusals(data, given, options, error, message):
     assert all(len(net.history) == 0 for net in several)
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_an_interrupt_after_the_last_fit_leaves_a_sign(data, n_threads):
-    """As in a single fit, whose history says so too if all epochs are done."""
-
-    def at_the_end(progress):
-        if progress.networks_done == len(nets):
-            interrupt()
-
-    nets = networks()
-    given = {"epochs": 2, "n_threads": n_threads, "progress": at_the_end}
-    histories = fit_many(nets, *data, on_interrupt="return", **given)
-    assert [len(history) for history in histories] == [2] * len(nets)
-    assert [h.stopped for h in histories] == ["epochs"] * (len(nets) - 1) + ["interrupted"]
-
-
 def test_an_interrupt_ends_the_fits_within_their_epochs(rng):
     class InBatchThree(Callback):
         def on_batch_end(self, fit, loss):
