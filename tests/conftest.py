@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402  (OpenMP and BLAS read the environment when they are loaded)
 import gc
+import importlib
 import os
 import signal
 from pathlib import Path
@@ -97,6 +98,13 @@ def sigint(foreground):
 def root() -> Path:
     """The repository, for tests that read its files."""
     return ROOT
+
+
+@pytest.fixture
+def benches(root, monkeypatch):
+    """A function that imports a module of the benches."""
+    monkeypatch.syspath_prepend(root)
+    return lambda name: importlib.import_module(f"benches.{name}")
 
 
 @pytest.fixture(scope="session")
