@@ -157,6 +157,17 @@ cdef inline void gather_panel(
         mk_gather_f64(n, width, X, width, order, H, blocks, N)
 
 
+cdef inline void gather_part(
+    Py_ssize_t n, Py_ssize_t width, const floating* X, Py_ssize_t ldx, const int64_t* order,
+    floating* H,
+) noexcept nogil:
+    """H := panel of `width` columns of n <= S rows of X, which are ldx apart"""
+    if floating is float:
+        mk_gather_f32(n, width, X, ldx, order, H, NULL, 0)
+    else:
+        mk_gather_f64(n, width, X, ldx, order, H, NULL, 0)
+
+
 cdef inline void panel_to_blocks(
     Py_ssize_t n, Py_ssize_t width, const floating* H, floating* blocks, Py_ssize_t N
 ) noexcept nogil:

@@ -223,18 +223,25 @@ VM_INLINE double vm_logistic_f64(double x)
  * a + a^3 p(a^2) (float, a < 0.55), a + a^3 p(a^2) / q(a^2) (double, a < 0.75, one division for
  * both sides). tanh(-0) = -0, tanh(+-inf) = +-1.
  * Worst: float 1.59 / 1.53, double 1.17 / 1.49. */
-VM_INLINE float vm_tanh_f32(float x)
+VM_INLINE float vm_tanh_divisor_f32(float x) /* exp(2a) + 1 */
 {
-    float a = vm_abs_f32(x), z = a * a;
-    float t = vm_exponent_f32(a, 2.0f * VM_LOG2E_F32, 127.0f, 40.0f);
+    float a = vm_abs_f32(x), t = vm_exponent_f32(a, 2.0f * VM_LOG2E_F32, 127.0f, 40.0f);
     float r = vm_fma_f32(t - (VM_ROUND_F32 + 127.0f), -0.5f * VM_LN2_F32, a);
     float e = VM_POLY7(vm_fma_f32, r, 1.0f, 2.0f, 0x1.fffffap+0f, 0x1.55549cp+0f, 0x1.555a2p-1f,
                        0x1.1233a2p-2f, 0x1.6952eep-4f);
+    return vm_fma_f32(e, vm_power_f32(t), 1.0f);
+}
+VM_INLINE float vm_tanh_of_divisor_f32(float x, float d)
+{
+    float a = vm_abs_f32(x), z = a * a;
     float p = VM_POLY4(vm_fma_f32, z, -0x1.555452p-2f, 0x1.10cefcp-3f, -0x1.af7d36p-5f,
                        0x1.0d5178p-6f);
-    float small = vm_fma_f32(p * z, a, a);
-    float large = 1.0f - 2.0f / vm_fma_f32(e, vm_power_f32(t), 1.0f);
+    float small = vm_fma_f32(p * z, a, a), large = 1.0f - 2.0f / d;
     return vm_signed_f32(a < 0.55f ? small : large, x);
+}
+VM_INLINE float vm_tanh_f32(float x)
+{
+    return vm_tanh_of_divisor_f32(x, vm_tanh_divisor_f32(x));
 }
 VM_INLINE double vm_tanh_f64(double x)
 {

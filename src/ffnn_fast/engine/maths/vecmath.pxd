@@ -9,6 +9,8 @@ cdef extern from "maths/vecmath.h" nogil:
     double vm_log_f64(double x)
     float vm_tanh_f32(float x)
     double vm_tanh_f64(double x)
+    float vm_tanh_divisor_f32(float x)
+    float vm_tanh_of_divisor_f32(float x, float d)
     float vm_logistic_f32(float x)
     double vm_logistic_f64(double x)
     float vm_expm1_f32(float x)

@@ -136,6 +136,8 @@ VM_INLINE double vm_normal_tail_f64(double a, double *p)
 #define vm_mish_top_f32 12.0f
 #define vm_mish_top_f64 24.0
 
+#define VM_AT_ONCE 256 /* numbers of an array on the stack */
+
 #define VM_NAME2(name, type) vm_##name##_##type
 #define VM_NAME(name, type) VM_NAME2(name, type)
 #define vm(name) VM_NAME(name, TYPE)

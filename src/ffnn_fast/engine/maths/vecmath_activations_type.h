@@ -57,8 +57,8 @@ VM_INLINE real vm(normal_density)(real a, real v, real *scale)
 VM_INLINE real vm(gelu)(real x)
 {
     real a = vm(abs)(x), v = (real)0.5 * (a * a), scale, p;
-    real e = vm(normal_density)(a, v, &scale), q = vm(normal_tail)(a, &p);
-    return vm(ramp)(x, a * p * e / q * scale, v);
+    real e = vm(normal_density)(a, v, &scale), q = vm(normal_tail)(a, &p), tail = p / q;
+    return vm(ramp)(x, a * tail * e * scale, v);
 }
 /* g'(-a) = (R(a) - a / sqrt(2 pi)) e^(-a^2/2) */
 VM_INLINE real vm(gelu_slope)(real x)
@@ -69,20 +69,27 @@ VM_INLINE real vm(gelu_slope)(real x)
     return vm(ramp_slope)(x, r * e * scale, v);
 }
 
-/* max(x, 0) - a e^-v / (1 + e^-v), a = |x|, the exponent being v + low */
-VM_INLINE real vm(gated)(real x, real v, real low)
+/* max(x, 0) - a e^-v / (1 + e^-v), a = |x|, e^-v = e scale */
+VM_INLINE real vm(gated_of)(real x, real v, real e, real scale)
 {
-    real scale, e = vm(exp_factors)(-v, &scale);
-    e = vm(fma)(-low, e, e);
     return vm(ramp)(x, vm(abs)(x) * e / (1 + e * scale) * scale, v);
 }
 /* g'(-a) = e^-v (1 + e^-v - a dv) / (1 + e^-v)^2, dv = v'(a) */
+VM_INLINE real vm(gated_slope_of)(real x, real v, real dv, real e, real scale)
+{
+    real d = 1 + e * scale;
+    return vm(ramp_slope)(x, e * vm(fma)(-vm(abs)(x), dv, d) / (d * d) * scale, v);
+}
+/* The same where the exponent is v + low */
+VM_INLINE real vm(gated)(real x, real v, real low)
+{
+    real scale, e = vm(exp_factors)(-v, &scale);
+    return vm(gated_of)(x, v, vm(fma)(-low, e, e), scale);
+}
 VM_INLINE real vm(gated_slope)(real x, real v, real low, real dv)
 {
-    real scale, e = vm(exp_factors)(-v, &scale), d;
-    e = vm(fma)(-low, e, e);
-    d = 1 + e * scale;
-    return vm(ramp_slope)(x, e * vm(fma)(-vm(abs)(x), dv, d) / (d * d) * scale, v);
+    real scale, e = vm(exp_factors)(-v, &scale);
+    return vm(gated_slope_of)(x, v, dv, vm(fma)(-low, e, e), scale);
 }
 
 /* x logistic(x) */
@@ -171,6 +178,27 @@ VM_INLINE real vm(hard_sigmoid)(real x)
     }
 VM_PAIR(gelu)
 VM_PAIR(gelu_tanh)
-VM_PAIR(silu)
 VM_PAIR(mish)
+#if !defined(__AVX2__) || defined(__AVX512VL__)
+VM_PAIR(silu)
+#else
+/* In two loops: more numbers at a time are under way in each. */
+static inline void vm(silu_pair)(ptrdiff_t n, real *restrict a, real *restrict h)
+{
+    real factor[VM_AT_ONCE], scales[VM_AT_ONCE];
+    for (; n > 0; n -= VM_AT_ONCE, a += VM_AT_ONCE, h += VM_AT_ONCE) {
+        const ptrdiff_t some = n < VM_AT_ONCE ? n : VM_AT_ONCE;
+        for (ptrdiff_t i = 0; i < some; i++) {
+            real scale;
+            factor[i] = vm(exp_factors)(-vm(abs)(a[i]), &scale);
+            scales[i] = scale;
+        }
+        for (ptrdiff_t i = 0; i < some; i++) {
+            const real x = a[i], v = vm(abs)(x);
+            h[i] = vm(gated_of)(x, v, factor[i], scales[i]);
+            a[i] = vm(gated_slope_of)(x, v, 1, factor[i], scales[i]);
+        }
+    }
+}
+#endif
 #undef VM_PAIR

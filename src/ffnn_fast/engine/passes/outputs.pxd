@@ -5,6 +5,7 @@
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
+from ffnn_fast.engine.kernels.products cimport MK_BYTES
 from ffnn_fast.engine.passes.activation_loops cimport (
     activate_any, softmax_row, value_and_slope,
 )
@@ -24,6 +25,14 @@ from ffnn_fast.engine.plan cimport SOFTMAX, outputs_only, plan_t, step_t
 cdef enum:
     BLOCK_ROWS = 1024  # samples whose activations are held at once
     PANEL_PER_ROW = 8  # rows up to this part of a panel go one by one: half a panel costs 7 of them
+
+
+cdef inline Py_ssize_t block_rows(const plan_t* plan) noexcept nogil:
+    """Samples of a gradient whose activations are held at once
+
+    Few where W stays in a small second-level cache, so that they stay there too.
+    """
+    return 256 if MK_BYTES == 32 and plan.group == 1 else <Py_ssize_t>BLOCK_ROWS
 
 
 cdef inline Py_ssize_t sums_size(const plan_t* plan, Py_ssize_t n) noexcept nogil:

@@ -225,7 +225,7 @@ cdef inline double losses_panel(
 ) noexcept nogil:
     """Σ_s w_s ℓ_s over the n <= S samples of the batch; when delta, z := scale w_s ∇a_L
 
-    row_z: 2 n_L of scratch.
+    row_z: 2 n_L of scratch, and a panel of n_L rows where dense targets are gathered.
     """
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), i, column = 0
     cdef double total = 0, share
@@ -240,7 +240,9 @@ cdef inline double losses_panel(
                 plan, head, batch, z, column, share, delta
             )
         elif sums_over_outputs(head):
-            total += head.weight * losses_over_outputs(plan, head, batch, z, column, share)
+            total += head.weight * losses_over_outputs(
+                plan, head, batch, z, column, share, row_z
+            )
         else:
             total += head.weight * losses_by_rows(
                 plan, head, batch, z, column, share, delta, row_z

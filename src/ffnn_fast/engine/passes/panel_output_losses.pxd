@@ -4,7 +4,7 @@
 # sample has the numbers, in the order of the sums, of its loss by row_losses.pxd.
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.products cimport MK_BYTES
+from ffnn_fast.engine.kernels.products cimport MK_BYTES, gather_part
 from ffnn_fast.engine.maths.vecmath cimport (
     vm_exp_f32, vm_exp_f64, vm_logistic_f32, vm_logistic_f64, vm_softplus_tail_f32,
     vm_softplus_tail_f64,
@@ -19,11 +19,6 @@ from ffnn_fast.engine.plan cimport (
     IDENTITY, LOGISTIC, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, head_t, plan_t,
 )
 
-cdef struct sample_targets_t:  # the targets of the samples of a panel
-    const void* target[MAX_S]  # where the targets of the sample begin, of the plan's dtype
-    Py_ssize_t label[MAX_S]    # instead of them
-
-
 cdef inline bint sums_over_outputs(const head_t* head) noexcept nogil:
     """Whether the losses of a head are computed here"""
     if head.output == SOFTMAX or head.loss == GAUSSIAN_NLL or head.loss == HINGE:
@@ -31,23 +26,48 @@ cdef inline bint sums_over_outputs(const head_t* head) noexcept nogil:
     return not (head.loss == CROSS_ENTROPY and head.output == LOGISTIC)
 
 
-cdef inline void targets_of_output(
-    const head_t* head, const sample_targets_t* rows, Py_ssize_t n, Py_ssize_t j, floating* y
+cdef inline void gather_targets(
+    const plan_t* plan, const head_t* head, const batch_t* batch, Py_ssize_t column, floating* y
 ) noexcept nogil:
-    """y_s := the target of output j, smoothed, of n <= S samples; 0 in the other lanes"""
+    """y (T, S) := the dense targets of a head for n <= S samples; 0 in the other lanes"""
+    cdef const floating* Y = <const floating*>batch.Y + column
+    if batch.order is NULL:
+        gather_part(
+            batch.n, head.targets, Y + batch.first * plan.targets, plan.targets, NULL, y
+        )
+    else:
+        gather_part(
+            batch.n, head.targets, Y, plan.targets, batch.order + batch.first, y
+        )
+
+
+cdef inline void label_targets(
+    const batch_t* batch, Py_ssize_t j, floating* y
+) noexcept nogil:
+    """y_s := 1 where the label is j, else 0"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s
+    for s in range(batch.n):
+        y[s] = <floating>(1 if batch.labels[row_of(batch, s)] == j else 0)
+    for s in range(batch.n, S):
+        y[s] = 0
+
+
+cdef inline floating* targets_of_output(
+    const head_t* head, const batch_t* batch, Py_ssize_t j, floating* targets
+) noexcept nogil:
+    """The targets of output j, smoothed: a row of those of gather_targets, or made of labels"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s
     cdef Py_ssize_t classes = 2 if head.loss == BINARY_CROSS_ENTROPY else head.width
     cdef Py_ssize_t t = j // head.quantiles if head.loss == QUANTILE else j
-    for s in range(n):
-        if rows.target[s] is NULL:
-            y[s] = <floating>(1 if rows.label[s] == t else 0)
-        else:
-            y[s] = (<const floating*>rows.target[s])[t]
-    for s in range(n, S):
-        y[s] = 0
+    cdef floating* y = targets
+    if batch.Y is NULL:
+        label_targets(batch, t, y)
+    else:
+        y = targets + t * S
     if head.smoothing != 0 and head.loss != QUANTILE:
-        for s in range(n):
+        for s in range(batch.n):
             y[s] = smoothed(head, y[s], classes)
+    return y
 
 
 cdef inline void losses_from_logits(
@@ -143,29 +163,28 @@ cdef inline void add_output(
 
 cdef inline double losses_over_outputs(
     const plan_t* plan, const head_t* head, const batch_t* batch, floating* z, Py_ssize_t column,
-    double scale,
+    double scale, floating* targets,
 ) noexcept nogil:
     """Σ_s w_s ℓ_s, z := scale w_s ∇a
 
-    For a head of k outputs, which begins at this column of dense targets.
+    For a head of k outputs, which begins at this column of dense targets; targets: a panel of
+    scratch of k rows.
     """
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s, row, n = batch.n
-    cdef const floating* Y = <const floating*>batch.Y
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s, n = batch.n
     cdef const floating* weight = <const floating*>batch.weight
-    cdef sample_targets_t rows
-    cdef floating y[MAX_S]
+    cdef floating* y
     cdef floating w[MAX_S]
     cdef double total[MAX_S]
     cdef double result = 0
     for s in range(S):
-        total[s] = w[s] = 0
-    for s in range(n):
-        row = row_of(batch, s)
-        w[s] = <floating>(scale if weight is NULL else scale * weight[row])
-        rows.target[s] = NULL if Y is NULL else Y + row * plan.targets + column
-        rows.label[s] = batch.labels[row] if Y is NULL else 0
+        total[s], w[s] = 0, <floating>(scale if s < n else 0)
+    if weight is not NULL:
+        for s in range(n):
+            w[s] = <floating>(scale * weight[row_of(batch, s)])
+    if batch.Y is not NULL:
+        gather_targets(plan, head, batch, column, targets)
     for j in range(head.width):
-        targets_of_output(head, &rows, n, j, y)
+        y = targets_of_output(head, batch, j, targets)
         add_output(head, j, z + j * S, y, w, total, n)
     for s in range(n):
         result += (<double>1 if weight is NULL else <double>weight[row_of(batch, s)]) * total[s]

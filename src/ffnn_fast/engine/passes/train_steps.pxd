@@ -15,7 +15,7 @@ from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, inp
 from ffnn_fast.engine.passes.online cimport online_steps
 from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
-from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
+from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, block_rows, sum_of, sums_size
 from ffnn_fast.engine.passes.panel_deltas cimport panels_to_deltas, shared_losses
 from ffnn_fast.engine.passes.panel_gradients cimport combination_t, panels_to_units
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
@@ -84,6 +84,7 @@ cdef inline void loss_and_gradient(
     """grad := ∇θ of the objective on the batch; thread 0 sets the objective"""
     cdef double* sums = <double*>work
     cdef Py_ssize_t n = batch.n, start = 0
+    cdef Py_ssize_t most = block_rows(plan) if n > BLOCK_ROWS else n
     cdef double scale = 1.0 / n, total = penalty_of(plan, params) if team.thread == 0 else 0
     cdef batch_t rows
     work += sums_size(plan, n)
@@ -91,7 +92,7 @@ cdef inline void loss_and_gradient(
         share_transposed(plan, params, batch, team)
         start_gradient(plan, batch, grad + plan.W[1], team)
     while start < n:
-        rows = rows_from(batch, start, min(n - start, <Py_ssize_t>BLOCK_ROWS))
+        rows = rows_from(batch, start, min(n - start, most))
         if plan.own_products:
             panels_to_deltas(plan, step, params, &rows, scale, work, sums, team)
             meet(team)
