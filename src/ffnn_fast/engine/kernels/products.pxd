@@ -37,6 +37,10 @@ cdef extern from "kernels/microkernel.h" nogil:
     void mk_weight_gradient_f64(
         ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, ptrdiff_t ld, const double* dA,
         const double* blocks, ptrdiff_t N, double alpha, double beta, const double* D, double* C)
+    void mk_add_gradient_f32(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const float* dA,
+                             const float* blocks, float beta, float* C)
+    void mk_add_gradient_f64(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i,
+                             const double* dA, const double* blocks, double beta, double* C)
     void mk_bias_gradient_f32(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, const float* dA,
                               float alpha, float beta, const float* d, float* c)
     void mk_bias_gradient_f64(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, const double* dA,
@@ -228,6 +232,17 @@ cdef inline void weight_gradient(
         mk_weight_gradient_f32(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C)
     else:
         mk_weight_gradient_f64(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C)
+
+
+cdef inline void add_gradient(
+    Py_ssize_t n, Py_ssize_t rows, Py_ssize_t o, Py_ssize_t i, const floating* dA,
+    const floating* blocks, floating beta, floating* C,
+) noexcept nogil:
+    """C := beta C + dAᵀ H for `rows` rows of W and n <= S samples"""
+    if floating is float:
+        mk_add_gradient_f32(n, rows, o, i, dA, blocks, beta, C)
+    else:
+        mk_add_gradient_f64(n, rows, o, i, dA, blocks, beta, C)
 
 
 cdef inline void bias_gradient(

@@ -28,8 +28,8 @@ from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport (
-    MK_BYTES, MK_ROWS, gather_panel, panel_size, panel_to_rows, panels_backward, panels_forward,
-    scale_entries, sum_of_squares, weight_gradient,
+    MK_BYTES, MK_ROWS, add_gradient, gather_panel, panel_size, panel_to_rows, panels_backward,
+    panels_forward, scale_entries, sum_of_squares,
 )
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
@@ -253,16 +253,16 @@ cdef inline void step_in_panel(
 cdef inline void scaled_panel(
     const plan_t* plan, const deferred_t* panel, Py_ssize_t row, Py_ssize_t n, floating* D
 ) noexcept nogil:
-    """The panel D := ∇a_s (M^{n−1−s} B)_row of n samples, c^{n−1−s} ∇a_s of plain descent
+    """The panel D := −∇a_s (M^{n−1−s} B)_row of n samples, row 0 of plain descent
 
     Overwrites a.
     """
     cdef Py_ssize_t o = plan.n[1], s
     cdef floating* a = <floating*>panel.a
-    cdef double factor
     for s in range(n):
-        factor = panel.M[n - 1 - s][0] if panel.v is NULL else panel.B[n - 1 - s][row]
-        scale_entries(o, <floating>factor, <const floating*>panel.da + s * o, a + s * o)
+        scale_entries(
+            o, <floating>-panel.B[n - 1 - s][row], <const floating*>panel.da + s * o, a + s * o
+        )
     gather_panel[floating](n, o, a, NULL, D, NULL, plan.S)
 
 
@@ -295,12 +295,8 @@ cdef inline void end_momentum(
     while r < o:  # of both matrices, while they are in cache
         rows = min(o - r, <Py_ssize_t>MK_ROWS)
         transform(panel.M[n], rows * i, W, V)
-        weight_gradient(
-            n, rows, o, i, i, D + r * S, blocks, S, <floating>-1, <floating>1, W, W
-        )
-        weight_gradient(
-            n, rows, o, i, i, E + r * S, blocks, S, <floating>-1, <floating>1, V, V
-        )
+        add_gradient(n, rows, o, i, D + r * S, blocks, <floating>1, W)
+        add_gradient(n, rows, o, i, E + r * S, blocks, <floating>1, V)
         W += rows * i
         V += rows * i
         r += rows
@@ -339,7 +335,7 @@ cdef inline double deferred_panel(
         step_in_panel(plan, step, params, batch, s, optimizer, grad, work, &panel)
     if optimizer is NULL:
         scaled_panel(plan, &panel, 0, n, D)
-        weight_gradient(n, o, o, i, i, D, blocks, S, -eta, <floating>panel.M[n][0], W, W)
+        add_gradient(n, o, o, i, D, blocks, <floating>panel.M[n][0], W)
     else:
         end_momentum(plan, &panel, n, W, V, blocks, D, A)
     return panel.total
