@@ -32,7 +32,7 @@ from ffnn_fast.engine.kernels.products cimport (
     panels_forward, scale_entries, sum_of_squares,
 )
 from ffnn_fast.engine.passes.alignment cimport padded
-from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
+from ffnn_fast.engine.passes.batch cimport batch_t, prefetch_row, rows_from
 from ffnn_fast.engine.passes.batch_panels cimport gather_inputs
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
 from ffnn_fast.engine.passes.one_sample cimport (
@@ -303,10 +303,14 @@ cdef inline void end_momentum(
 
 
 cdef inline double deferred_panel(
-    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch, floating eta,
-    const optimizer_t* optimizer, floating* grad, floating* work,
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
+    const batch_t* following, floating eta, const optimizer_t* optimizer, floating* grad,
+    floating* work,
 ) noexcept nogil:
-    """A step on each of the n <= S rows of the batch; returns Σ of the objectives"""
+    """A step on each of the n <= S rows of the batch; returns Σ of the objectives
+
+    The rows `following` come next: they are prefetched meanwhile.
+    """
     cdef Py_ssize_t S = plan.S, i = plan.n[0], o = plan.n[1], n = batch.n, s
     cdef floating* W = params + plan.W[1]
     cdef floating* V = NULL
@@ -333,6 +337,8 @@ cdef inline double deferred_panel(
         start_momentum(plan, optimizer, n, W, V, panels, A, da + rows_size(plan), &panel)
     for s in range(n):
         step_in_panel(plan, step, params, batch, s, optimizer, grad, work, &panel)
+        if s < following.n:
+            prefetch_row(plan, following, s)
     if optimizer is NULL:
         scaled_panel(plan, &panel, 0, n, D)
         add_gradient(n, o, o, i, D, blocks, <floating>panel.M[n][0], W)
@@ -351,11 +357,14 @@ cdef inline double deferred_steps(
     is scratch for a gradient. Bits depend on where panels begin: an epoch may be cut into calls at
     multiples of S.
     """
-    cdef batch_t panel
+    cdef batch_t panel, following = rows_from(batch, 0, min(plan.S, batch.n))
     cdef Py_ssize_t start = 0
     cdef double total = 0
     while start < batch.n:
-        panel = rows_from(batch, start, min(plan.S, batch.n - start))
-        total += deferred_panel(plan, step, params, &panel, eta, optimizer, grad, work)
-        start += plan.S
+        panel = following
+        start += panel.n
+        following = rows_from(batch, start, min(plan.S, batch.n - start))
+        total += deferred_panel(
+            plan, step, params, &panel, &following, eta, optimizer, grad, work
+        )
     return total
