@@ -88,7 +88,24 @@ def save(name, machine, form, records, folder=RESULTS):
 
 
 def write(folder=RESULTS):
-    """Markdown and plots of every JSON file in the folder, and its README; returns all outcomes."""
+    """Markdown and plots of every JSON file in the folder and in those of other machines below it,
+    and its README; returns all outcomes."""
+    outcomes, pages = write_questions(folder)
+    others = {
+        below.name: below for below in sorted(folder.iterdir()) if any(below.glob("*.json"))
+    }  # fmt: skip
+    beside = {name: write(below) for name, below in others.items()}
+    for name, below in others.items():
+        pages.append(f"- [{name}]({name}/README.md): the same on {processor(below)}\n")
+    lines = ["# Results\n", "".join(pages), "## Targets\n", outcome_table(outcomes)]
+    for name, found in beside.items():
+        lines += [f"## Targets on {processor(others[name])}\n", side_by_side(found, outcomes)]
+    (folder / "README.md").write_text("\n".join(lines))
+    return outcomes + [outcome for found in beside.values() for outcome in found]
+
+
+def write_questions(folder):
+    """Markdown and plots of every JSON file in the folder; returns the outcomes and a line each."""
     outcomes, pages = [], []
     for name in QUESTIONS:
         source = folder / f"{name}.json"
@@ -97,9 +114,25 @@ def write(folder=RESULTS):
             outcomes += write_question(name, content, folder)
             when = f"{content['form']} form, {content['machine']['date']}"
             pages.append(f"- [{name}]({name}.md): {headline(name)} ({when})\n")
-    lines = ["# Results\n", "".join(pages), "## Targets\n", outcome_table(outcomes)]
-    (folder / "README.md").write_text("\n".join(lines))
-    return outcomes
+    return outcomes, pages
+
+
+def processor(folder):
+    """The processor of the first JSON file in a folder, its level and second-level cache."""
+    machine = json.loads(min(folder.glob("*.json")).read_text())["machine"]
+    cache = next((size for name, size in machine["caches"].items() if name.startswith("L2")), "")
+    return f"{machine['cpu']}, engine level {machine['isa_level']}, L2 {cache}"
+
+
+def side_by_side(found, outcomes):
+    """Targets with the figures of another machine beside those of this one where it has them."""
+    here = {outcome["what"]: f"{outcome['got']:.3g}" for outcome in outcomes}
+    rows = [
+        [v["what"], f"{v['got']:.3g}", here.get(v["what"], ""), v["bound"],
+         "yes" if v["met"] else "**no**"]
+        for v in found
+    ]  # fmt: skip
+    return table(["target", "measured", "in the table above", "bound", "met"], rows)
 
 
 def write_question(name, content, folder):

@@ -21,6 +21,7 @@ STEP = {
 }
 LATENCY = {"numpy": 15, "onnxruntime": 10, "torch": 40}
 ABOVE_BARE_CALL = 0.5e-6  # seconds
+NETWORK_CALLS = {"net.forward(x)": 2e-6, "net.predict(x)": 3e-6}  # seconds, one row
 FIT = {"scikit-learn": 3, "torch": 2, "jax": 1.2}
 SAME_ACCURACY = 0.003
 # scikit-learn / ffnn_fast, the same script

@@ -133,18 +133,48 @@ def test_published_tables_are_those_of_the_published_records(benches, root, tmp_
     report = benches("report")
     monkeypatch.setattr(benches("charts"), "save", lambda drawn, path: None)
     results = root / "benches" / "results"
-    for file in results.glob("*.json"):
-        shutil.copy(file, tmp_path)
+    for file in results.rglob("*.json"):
+        copy = tmp_path / file.relative_to(results)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(file, copy)
     report.write(tmp_path)
-    written = {file.name: file.read_text("utf-8") for file in tmp_path.glob("*.md")}
-    published = {file.name: file.read_text("utf-8") for file in results.glob("*.md")}
+    written, published = (
+        {str(file.relative_to(folder)): file.read_text("utf-8") for file in folder.rglob("*.md")}
+        for folder in (tmp_path, results)
+    )
     tabular = published.pop("tabular.md")
     assert written == published
     named = {f"{name}.md" for name in (*report.QUESTIONS, "README")}
-    assert written.keys() == named
+    assert {name for name in written if "/" not in name} == named
     lines = (results / "tabular.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     assert benches("tabular.report").markdown(rows) == tabular
+
+
+def test_results_of_another_machine_stand_beside_those_of_this_one(benches, tmp_path):
+    report = benches("report")
+    case, missing = "784-128-10, batch 1, tanh, float32", "784-128-10, batch 32, tanh, float32"
+    for folder, cache, cases in (
+        (tmp_path, "1024K", [case]),
+        (tmp_path / "b", "512K", [case, missing]),
+    ):
+        machine = {
+            "cpu": "A CPU", "cores": 2, "architecture": "x86_64", "isa_level": "v3", "os": "Linux",
+            "python": "3", "libraries": {}, "blas": [], "date": "today", "load": [0],
+            "caches": {"L1 data": "32K", "L2 unified": cache},
+        }  # fmt: skip
+        seconds = 4e-6 if cache == "1024K" else 6e-6
+        records = [{"case": name, "level": "v3", "seconds": seconds, "share": 0.5, "gflops": 1}
+                   for name in cases]  # fmt: skip
+        report.save("shares", machine, "quick", records, folder)
+    outcomes = report.write(tmp_path)
+    assert [o["got"] for o in outcomes] == pytest.approx([4, 6, 0.5])
+    readme = (tmp_path / "README.md").read_text("utf-8")
+    assert "- [b](b/README.md): the same on A CPU, engine level v3, L2 512K" in readme
+    other = readme.split("## Targets on A CPU, engine level v3, L2 512K\n")[1]
+    assert f"| {case}, v3: µs | 6 | 4 | ≤ 5 | **no** |" in other
+    assert f"| {missing}, v3: share of the peak | 0.5 |  | ≥ 0.82 | **no** |" in other
+    assert (tmp_path / "b" / "shares.md").exists()
 
 
 def test_initializers_are_compared_on_validation_rows(benches, tmp_path, monkeypatch, capsys):
@@ -330,6 +360,8 @@ def test_shares_of_steps(benches, monkeypatch):
     assert outcomes["784-128-10, batch 1, tanh, float32, v4: µs"]["met"]
     assert not outcomes["784-128-10, batch 32, tanh, float32, v4: share of the peak"]["met"]
     assert outcomes["300-100-5, batch 48, tanh, float32, v4: share of the peak"]["met"]
+    wide = "784-2048-2048-10, batch 1024, tanh, float32, matmul"
+    assert outcomes[f"{wide} own, v4, relative to {wide} blas"]["met"]
 
 
 def test_single_cases_beside_their_aims(benches, monkeypatch):

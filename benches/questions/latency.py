@@ -26,7 +26,7 @@ def run(runner):
 
 
 def compare_with_targets(records):
-    """Ratios to the fastest call of each library, and the time above a bare call."""
+    """Ratios to the fastest call of each library, the time above a bare call, and other calls."""
     here = [r for r in records if r["problem"] == str(CASE)]
     found = []
     for name, least in targets.LATENCY.items():
@@ -39,6 +39,10 @@ def compare_with_targets(records):
         above = seconds[BASE] - seconds[BARE_CALL, "two arrays"]
         what = f"one row, {CASE.name}: predictor(x, out) above a bare call, µs"
         found.append(at_most(what, above * 1e6, targets.ABOVE_BARE_CALL * 1e6))
+    for call, most in targets.NETWORK_CALLS.items():
+        if (FFNN_FAST, call) in seconds:
+            what = f"one row, {CASE.name}: {call}, µs"
+            found.append(at_most(what, seconds[FFNN_FAST, call] * 1e6, most * 1e6))
     return found
 
 

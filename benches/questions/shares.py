@@ -11,6 +11,7 @@ from ffnn_fast.engine import isa
 LEVELS = ("v4", "v3")  # those of them that the CPU has are measured
 NEAR_RELU = 1.1  # of the time of relu, which gelu and silu may take
 DROPOUT = 1.05  # of the time without
+OWN = 1.0  # of the time of BLAS, which the products of wide layers may take
 ADAM_FULL_BATCH = 55e9  # operations a second of all rows of 4-32-16-4
 
 
@@ -62,7 +63,8 @@ def compare_with_targets(records):
             if case.batch_size == case.rows:
                 found.append(at_least(f"{what}: GFLOP/s", r["gflops"], ADAM_FULL_BATCH / 1e9))
             for more, plain, most in (("gelu", "relu", NEAR_RELU), ("silu", "relu", NEAR_RELU),
-                                      (", dropout 0.2", "", DROPOUT)):  # fmt: skip
+                                      (", dropout 0.2", "", DROPOUT),
+                                      ("matmul own", "matmul blas", OWN)):  # fmt: skip
                 other = of.get(name.replace(more, plain))
                 if more in name and other is not None:
                     ratio = r["seconds"] / other["seconds"]

@@ -350,4 +350,24 @@ VM_INLINE double vm_log1p_f64(double x)
     return vm_signed_f64(y, x);
 }
 
+/* log(1 + exp(-v)) for v >= 0: with e = exp(-v) and t = e / (1 + e/2), it is t + t^3 p(t^2). Minimax
+ * in relative error: 2^-27 (float), 2^-54 (double). NaN gives NaN.
+ * Worst: float 2.72 / 2.72, double 2.93 / 2.98. */
+VM_INLINE float vm_softplus_tail_f32(float v)
+{
+    float e = vm_exp_f32(-v), t = e / vm_fma_f32(e, 0.5f, 1.0f), w = t * t;
+    float p = VM_POLY4(vm_fma_f32, w, 0x1.555502p-4f, 0x1.99d208p-7f, 0x1.1ebd0ep-9f,
+                       0x1.1ed7bep-11f);
+    return vm_fma_f32(p * w, t, t);
+}
+VM_INLINE double vm_softplus_tail_f64(double v)
+{
+    double e = vm_exp_f64(-v), t = e / vm_fma_f64(e, 0.5, 1.0), w = t * t, z = w * w;
+    double p0 = VM_POLY5(vm_fma_f64, z, 0x1.5555555555937p-4, 0x1.2492497829bep-9,
+                         0x1.74624fee0e07p-14, 0x1.163f69480fb9bp-18, 0x1.6b4f5fe67e19dp-22);
+    double p1 = VM_POLY4(vm_fma_f64, z, 0x1.99999998ebdd5p-7, 0x1.c71c4a6db4437p-12,
+                         0x1.3aa92878431e4p-16, 0x1.959ea64cb6323p-21);
+    return vm_fma_f64(vm_fma_f64(p1, w, p0) * w, t, t);
+}
+
 #endif

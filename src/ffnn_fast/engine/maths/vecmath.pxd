@@ -15,6 +15,8 @@ cdef extern from "maths/vecmath.h" nogil:
     double vm_expm1_f64(double x)
     float vm_log1p_f32(float x)
     double vm_log1p_f64(double x)
+    float vm_softplus_tail_f32(float v)
+    double vm_softplus_tail_f64(double v)
 
 
 cdef inline floating exp(floating x) noexcept nogil:
@@ -45,6 +47,11 @@ cdef inline floating expm1(floating x) noexcept nogil:
 cdef inline floating log1p(floating x) noexcept nogil:
     """ln(1 + x)"""
     return vm_log1p_f32(x) if floating is float else vm_log1p_f64(x)
+
+
+cdef inline floating softplus_tail(floating v) noexcept nogil:
+    """ln(1 + e^−v), v ≥ 0"""
+    return vm_softplus_tail_f32(v) if floating is float else vm_softplus_tail_f64(v)
 
 
 cdef extern from "maths/vecmath_activations.h" nogil:

@@ -3,7 +3,7 @@
 /* max(x, 0) + log(1 + e^-|x|) */
 VM_INLINE real vm(softplus)(real x)
 {
-    return (x > 0 ? x : 0) + vm(log1p)(vm(exp)(-vm(abs)(x)));
+    return (x > 0 ? x : 0) + vm(softplus_tail)(vm(abs)(x));
 }
 
 /* x for x > 0, else e^x - 1 */

@@ -9,7 +9,7 @@
 from libc.math cimport INFINITY
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.maths.vecmath cimport exp, log, log1p, logistic
+from ffnn_fast.engine.maths.vecmath cimport exp, log, log1p, logistic, softplus_tail
 from ffnn_fast.engine.passes.activation_loops cimport exp_row_and_rest, row_max, scale_row
 from ffnn_fast.engine.plan cimport head_t
 
@@ -106,7 +106,7 @@ cdef inline double logistic_binary_cross_entropy(
             continue
         y_j = smoothed(head, y_j, 2)
         size = -a if a < 0 else a
-        total += times(<floating>1 - y_j if a > 0 else y_j, size) + log1p(exp(-size))
+        total += times(<floating>1 - y_j if a > 0 else y_j, size) + softplus_tail(size)
         if delta:
             z[j] = scale * (logistic(a) - y_j)
     return total
@@ -150,7 +150,7 @@ cdef inline double logistic_cross_entropy(
             z[j] = 0
             continue
         y_j = smoothed(head, y_j, k)
-        total += times(y_j, (-a if a < 0 else <floating>0) + log1p(exp(a if a < 0 else -a)))
+        total += times(y_j, (-a if a < 0 else <floating>0) + softplus_tail(-a if a < 0 else a))
         if delta:
             z[j] = -scale * y_j * logistic(-a)
     return total

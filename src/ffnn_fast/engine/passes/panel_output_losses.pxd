@@ -6,7 +6,8 @@
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport MK_BYTES
 from ffnn_fast.engine.maths.vecmath cimport (
-    vm_exp_f32, vm_exp_f64, vm_log1p_f32, vm_log1p_f64, vm_logistic_f32, vm_logistic_f64,
+    vm_exp_f32, vm_exp_f64, vm_logistic_f32, vm_logistic_f64, vm_softplus_tail_f32,
+    vm_softplus_tail_f64,
 )
 from ffnn_fast.engine.passes.activation_loops cimport magnitude, value_and_slope
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of
@@ -63,10 +64,9 @@ cdef inline void losses_from_logits(
             z[s] = p - y[s]
         return
     for s in range(S):
-        a = -magnitude(z[s])
-        p = vm_exp_f32(a) if floating is float else vm_exp_f64(a)
-        p = vm_log1p_f32(p) if floating is float else vm_log1p_f64(p)
-        loss[s] = times(<floating>1 - y[s] if z[s] > 0 else y[s], -a) + p
+        a = magnitude(z[s])
+        p = vm_softplus_tail_f32(a) if floating is float else vm_softplus_tail_f64(a)
+        loss[s] = times(<floating>1 - y[s] if z[s] > 0 else y[s], a) + p
     for s in range(S):
         p = vm_logistic_f32(z[s]) if floating is float else vm_logistic_f64(z[s])
         z[s] = p - y[s]
