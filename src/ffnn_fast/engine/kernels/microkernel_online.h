@@ -115,6 +115,7 @@ MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *
     MK_UNROLL for (int r = 0; r < R; r++) {
         d[r] = da[r] - (vec){0};
         step[r] = -rate * d[r];
+        last[r] = (vec){0};
     }
     MK_UNROLL for (int r = 0; r < LANES; r++) acc[r] = (vec){0};
 #define MK_COLUMN(n, i, w) \

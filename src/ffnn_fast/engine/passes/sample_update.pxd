@@ -101,7 +101,7 @@ cdef inline void sample_to_updates(
         dh = NULL if k == 1 else da_one(plan, work, k - 1)
         if in_one_sweep(plan, optimizer.rule, i):
             following = <const floating*>sample.following if k == 1 else NULL
-            if optimizer.rule.adam:
+            if optimizer.rule.adam or MK_BYTES == 64:
                 sample_to_adam(plan, optimizer, k, h, following, params, work)
             else:
                 sample_to_momentum(plan, optimizer, k, h, following, params, work)
