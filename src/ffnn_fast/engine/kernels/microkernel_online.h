@@ -171,15 +171,17 @@ static inline void fn(update_gemv)(ptrdiff_t out, ptrdiff_t in, real *W, const r
 }
 
 /* W, V (out, in) one step of momentum on, and dh := W^T da with the old W, or, if dh is NULL,
- * a := b + W next with the new W, in one sweep */
+ * a := b + W next with the new W, in one sweep; not for panels of 64-byte vectors, without a body */
 static inline void fn(online_momentum)(ptrdiff_t out, ptrdiff_t in, real *W, real *V,
                                        const real *h, const real *da, real rate, real keep,
                                        real l2, int nesterov, real *dh, const real *b,
                                        const real *next, real *a)
 {
+#if MK_BYTES < 64
     const fn(momentum) rule = {rate, keep, l2, nesterov, l2 == 0 && !nesterov};
     if (dh) fn(sweep)(MK_SPEED | MK_BACK, out, in, W, h, da, 0, 1, &rule, V, dh, h, h, W);
     else fn(sweep)(MK_SPEED | MK_AHEAD, out, in, W, h, da, 0, 1, &rule, V, W, b, next, a);
+#endif
 }
 
 /* G := da h^T + l2 W (l2 W if MK_DECAY) and dh if MK_BACK: one column for R <= 4 rows, d = da
