@@ -108,10 +108,13 @@ def test_momentum_in_pieces_and_on_threads(engine, optimizer, l2, dtype, rtol, r
 
 
 @pytest.mark.parametrize("sizes", [(37, 35, 41, 3), (64, 32, 10), (32, 1, 33, 1), (13, 90, 2)])
-@pytest.mark.parametrize("optimizer", [Adam(), AdamW(weight_decay=0.02)])
+@pytest.mark.parametrize(
+    "optimizer",
+    [Adam(), AdamW(weight_decay=0.02), Momentum(learning_rate=1e-3), Nesterov(learning_rate=1e-3)],
+)
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_adam_in_one_sweep(engine, sizes, optimizer, l2, dropout, dtype, rtol, rng):
+def test_rules_in_one_sweep(engine, sizes, optimizer, l2, dropout, dtype, rtol, rng):
     spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=l2, dropout=dropout, output="identity")
     problem, params = random_problem(spec, 40, rng, "dense"), random_params(spec, rng)
     bound = bound_networks(spec, params, engine, engine, engine, reference)

@@ -47,14 +47,39 @@ static inline void fn(gemv)(ptrdiff_t out, ptrdiff_t in, const real *W, const re
 #define MK_BACK 1  /* dh := (dh if `more`) + W^T da, with the old W */
 #define MK_DECAY 2 /* W := decay W before the step */
 #define MK_AHEAD 4 /* a := b + W next, with the new W */
+#define MK_SPEED 8 /* by momentum instead of gradient descent */
 
-/* One column of sweep_rows: its first min(n, LANES) inputs; d = da and step = -rate da broadcast */
+/* The numbers of a rule of momentum, with g = da h^T + l2 W
+ *   V := keep V + g, W := W - rate V, or W - rate (g + keep V) if `nesterov` */
+typedef struct {
+    real rate, keep, l2;
+    int nesterov, simple; /* without l2, nor Nesterov's */
+} fn(momentum);
+
+/* The new w of one vector of W, whose velocity is at V, by the gradient g = da h without l2 */
+MK_INLINE vec fn(momentum_step)(const fn(momentum) *rule, int simple, ptrdiff_t n, vec w, vec g,
+                                real *V)
+{
+    vec v = vfn(load_some)(V, n);
+    MK_ROUND(g);
+    MK_ROUND(v); /* else keep v would be taken out of both branches, and rounded */
+    if (!simple) g += rule->l2 * w;
+    v = rule->keep * v + g;
+    vfn(store_some)(V, v, n);
+    return w - rule->rate * (!simple && rule->nesterov ? g + rule->keep * v : v);
+}
+
+/* Columns that fill no vector come first: loaded under a mask after a store to the row that follows,
+ * which the mask leaves out, they would wait until it has reached L1. */
+#define MK_REST_FIRST (MK_BYTES < 64)
+
+/* One column of sweep_rows but its part of a: its first min(n, LANES) inputs; d = da and
+ * step = -rate da broadcast; V at the same entries as W; w: the new W */
 MK_INLINE void fn(sweep_column)(const int R, const int parts, ptrdiff_t n, real *W, ptrdiff_t ldw,
                                 const real *h, const vec d[4], const vec step[4], real decay,
-                                int more, real *dh, const real *next, vec acc[LANES])
+                                const fn(momentum) *rule, real *V, int more, real *dh, vec w[4])
 {
     const vec x = vfn(load_some)(h, n);
-    vec w[4];
     MK_UNROLL for (int r = 0; r < R; r++) w[r] = vfn(load_some)(W + r * ldw, n);
     if (parts & MK_BACK) {
         vec sum = {0};
@@ -62,49 +87,63 @@ MK_INLINE void fn(sweep_column)(const int R, const int parts, ptrdiff_t n, real 
         MK_UNROLL for (int r = 0; r < R; r++) sum += d[r] * w[r];
         vfn(store_some)(dh, sum, n);
     }
-    MK_UNROLL for (int r = 0; r < R; r++) {
-        if (parts & MK_DECAY) {
-            w[r] *= decay;
-            MK_ROUND(w[r]);
+    if ((parts & MK_SPEED) && !rule->simple)
+        MK_UNROLL for (int r = 0; r < R; r++) {
+            w[r] = fn(momentum_step)(rule, 0, n, w[r], d[r] * x, V + r * ldw);
+            vfn(store_some)(W + r * ldw, w[r], n);
         }
-        w[r] += step[r] * x;
-        vfn(store_some)(W + r * ldw, w[r], n);
-    }
-    if (parts & MK_AHEAD) {
-        const vec y = vfn(load_some)(next, n);
-        MK_UNROLL for (int r = 0; r < R; r++) acc[r] += w[r] * y;
-    }
+    else
+        MK_UNROLL for (int r = 0; r < R; r++) {
+            if (parts & MK_DECAY) {
+                w[r] *= decay;
+                MK_ROUND(w[r]);
+            }
+            if (parts & MK_SPEED) w[r] = fn(momentum_step)(rule, 1, n, w[r], d[r] * x, V + r * ldw);
+            else w[r] += step[r] * x;
+            vfn(store_some)(W + r * ldw, w[r], n);
+        }
 }
 
 /* W := W - rate da h^T and the other `parts` for R <= min(4, LANES) rows: W is read once */
 MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *W, const real *h,
-                              const real *da, real rate, real decay, int more, real *dh,
-                              const real *b, const real *next, real *a)
+                              const real *da, real rate, real decay, const fn(momentum) *rule,
+                              real *V, int more, real *dh, const real *b, const real *next,
+                              real *a)
 {
-    vec d[4], step[4], acc[LANES];
-    ptrdiff_t i = 0;
+    const ptrdiff_t rest = in % LANES, whole = in - rest;
+    vec d[4], step[4], acc[LANES], w[4], last[4];
     MK_UNROLL for (int r = 0; r < R; r++) {
         d[r] = da[r] - (vec){0};
         step[r] = -rate * d[r];
+        last[r] = (vec){0};
     }
     MK_UNROLL for (int r = 0; r < LANES; r++) acc[r] = (vec){0};
-    for (; in - i >= LANES; i += LANES)
-        fn(sweep_column)(R, parts, LANES, W + i, in, h + i, d, step, decay, more, dh + i, next + i,
-                         acc);
-    if (i < in)
-        fn(sweep_column)(R, parts, in - i, W + i, in, h + i, d, step, decay, more, dh + i,
-                         next + i, acc);
+#define MK_COLUMN(n, i, w) \
+    fn(sweep_column)(R, parts, n, W + (i), in, h + (i), d, step, decay, rule, V + (i), more, \
+                     dh + (i), w)
+#define MK_ADD(n, i, w) do if (parts & MK_AHEAD) { \
+    const vec y = vfn(load_some)(next + (i), n); \
+    MK_UNROLL for (int r = 0; r < R; r++) acc[r] += w[r] * y; } while (0)
+    if (MK_REST_FIRST && rest) MK_COLUMN(rest, whole, last);
+    for (ptrdiff_t i = 0; i < whole; i += LANES) {
+        MK_COLUMN(LANES, i, w);
+        MK_ADD(LANES, i, w);
+    }
+    if (!MK_REST_FIRST && rest) MK_COLUMN(rest, whole, last);
+    if (rest) MK_ADD(rest, whole, last);
+#undef MK_COLUMN
+#undef MK_ADD
     if (parts & MK_AHEAD) vfn(store_some)(a, vfn(load_some)(b, R) + vfn(sums)(acc), R);
 }
 
 /* sweep_rows for all rows of W (out, in); arguments of parts not wanted may be any pointers */
 MK_INLINE void fn(sweep)(const int parts, ptrdiff_t out, ptrdiff_t in, real *W, const real *h,
-                         const real *da, real rate, real decay, real *dh, const real *b,
-                         const real *next, real *a)
+                         const real *da, real rate, real decay, const fn(momentum) *rule, real *V,
+                         real *dh, const real *b, const real *next, real *a)
 {
 #define MK_CALL(o, R) \
-    fn(sweep_rows)(R, parts, in, W + (o) * in, h, da + (o), rate, decay, (o) > 0, dh, b + (o), \
-                   next, a + (o))
+    fn(sweep_rows)(R, parts, in, W + (o) * in, h, da + (o), rate, decay, rule, V + (o) * in, \
+                   (o) > 0, dh, b + (o), next, a + (o))
     MK_GROUPS(out, (LANES < 4 ? LANES : 4), MK_CALL);
 #undef MK_CALL
 }
@@ -114,10 +153,10 @@ static inline void fn(update)(ptrdiff_t out, ptrdiff_t in, real *W, const real *
                               real rate, real decay, real *dh)
 {
     if (dh && decay != 1)
-        fn(sweep)(MK_BACK | MK_DECAY, out, in, W, h, da, rate, decay, dh, h, h, W);
-    else if (dh) fn(sweep)(MK_BACK, out, in, W, h, da, rate, 1, dh, h, h, W);
-    else if (decay != 1) fn(sweep)(MK_DECAY, out, in, W, h, da, rate, decay, W, h, h, W);
-    else fn(sweep)(0, out, in, W, h, da, rate, 1, W, h, h, W);
+        fn(sweep)(MK_BACK | MK_DECAY, out, in, W, h, da, rate, decay, NULL, W, dh, h, h, W);
+    else if (dh) fn(sweep)(MK_BACK, out, in, W, h, da, rate, 1, NULL, W, dh, h, h, W);
+    else if (decay != 1) fn(sweep)(MK_DECAY, out, in, W, h, da, rate, decay, NULL, W, W, h, h, W);
+    else fn(sweep)(0, out, in, W, h, da, rate, 1, NULL, W, W, h, h, W);
 }
 
 /* W := decay W - rate da h^T, a := b + W next in one sweep,  W (out, in): the update for one sample
@@ -126,8 +165,23 @@ static inline void fn(update_gemv)(ptrdiff_t out, ptrdiff_t in, real *W, const r
                                    const real *da, real rate, real decay, const real *b,
                                    const real *next, real *a)
 {
-    if (decay != 1) fn(sweep)(MK_AHEAD | MK_DECAY, out, in, W, h, da, rate, decay, W, b, next, a);
-    else fn(sweep)(MK_AHEAD, out, in, W, h, da, rate, 1, W, b, next, a);
+    if (decay != 1)
+        fn(sweep)(MK_AHEAD | MK_DECAY, out, in, W, h, da, rate, decay, NULL, W, W, b, next, a);
+    else fn(sweep)(MK_AHEAD, out, in, W, h, da, rate, 1, NULL, W, W, b, next, a);
+}
+
+/* W, V (out, in) one step of momentum on, and dh := W^T da with the old W, or, if dh is NULL,
+ * a := b + W next with the new W, in one sweep; not for panels of 64-byte vectors, without a body */
+static inline void fn(online_momentum)(ptrdiff_t out, ptrdiff_t in, real *W, real *V,
+                                       const real *h, const real *da, real rate, real keep,
+                                       real l2, int nesterov, real *dh, const real *b,
+                                       const real *next, real *a)
+{
+#if MK_BYTES < 64
+    const fn(momentum) rule = {rate, keep, l2, nesterov, l2 == 0 && !nesterov};
+    if (dh) fn(sweep)(MK_SPEED | MK_BACK, out, in, W, h, da, 0, 1, &rule, V, dh, h, h, W);
+    else fn(sweep)(MK_SPEED | MK_AHEAD, out, in, W, h, da, 0, 1, &rule, V, W, b, next, a);
+#endif
 }
 
 /* G := da h^T + l2 W (l2 W if MK_DECAY) and dh if MK_BACK: one column for R <= 4 rows, d = da
@@ -191,6 +245,7 @@ static inline void fn(online_gradient)(ptrdiff_t out, ptrdiff_t in, const real *
 #undef MK_BACK
 #undef MK_DECAY
 #undef MK_AHEAD
+#undef MK_SPEED
 
 /* The square roots of the lanes */
 MK_INLINE vec vfn(root)(vec x)
@@ -201,64 +256,116 @@ MK_INLINE vec vfn(root)(vec x)
     return vfn(load)(lane);
 }
 
-/* One column of online_adam, its first min(n, LANES) inputs, for one row of W, m and v; d = da and
- * rates broadcast; sum += lanes of W next */
-MK_INLINE void fn(adam_column)(ptrdiff_t n, real *W, real *m, real *v, const real *h, vec d,
-                               real l2, const vec rate[6], int more, real *dh, const real *next,
-                               vec *sum)
+/* A column's vectors of W, m, v and dh */
+typedef struct {
+    vec w, m, v, dh;
+} fn(adam_entries);
+
+/* Those of the first min(n, LANES) inputs; dh is 0 unless `more` */
+MK_INLINE fn(adam_entries) fn(adam_load)(ptrdiff_t n, const real *W, const real *m, const real *v,
+                                         int more, const real *dh)
 {
-    vec w = vfn(load_some)(W, n), g = d * vfn(load_some)(h, n);
-    vec new_m = vfn(load_some)(m, n), new_v = vfn(load_some)(v, n), size;
+    fn(adam_entries) x;
+    x.w = vfn(load_some)(W, n);
+    x.m = vfn(load_some)(m, n);
+    x.v = vfn(load_some)(v, n);
+    x.dh = more ? vfn(load_some)(dh, n) : (vec){0};
+    return x;
+}
+
+/* One column of online_adam, its first min(n, LANES) inputs, for one row of W, m and v; d = da and
+ * rates broadcast; dh NULL: not wanted; returns the new w */
+MK_INLINE vec fn(adam_column)(ptrdiff_t n, fn(adam_entries) x, real *W, real *m, real *v,
+                              const real *h, vec d, real l2, const vec rate[6], real *dh)
+{
+    vec g = d * vfn(load_some)(h, n), size;
     MK_ROUND(g);
-    if (dh) vfn(store_some)(dh, (more ? vfn(load_some)(dh, n) : (vec){0}) + d * w, n);
+    if (dh) vfn(store_some)(dh, x.dh + d * x.w, n);
     if (l2 != 0) {
-        g += l2 * w;
+        g += l2 * x.w;
         MK_ROUND(g);
     }
-    new_m += rate[1] * (g - new_m);
-    new_v += rate[2] * (g * g - new_v);
-    vfn(store_some)(m, new_m, n);
-    vfn(store_some)(v, new_v, n);
-    size = rate[3] * vfn(root)(new_v) + rate[4];
+    x.m += rate[1] * (g - x.m);
+    x.v += rate[2] * (g * g - x.v);
+    vfn(store_some)(m, x.m, n);
+    vfn(store_some)(v, x.v, n);
+    size = rate[3] * vfn(root)(x.v) + rate[4];
     if (n < LANES) { /* not 0 in idle lanes */
         const vec one = 1 - (vec){0};
         real ones[LANES];
         vfn(store)(ones, one);
         size += one - vfn(load_part)(ones, n);
     }
-    w = rate[5] * w - rate[0] * new_m / size;
-    vfn(store_some)(W, w, n);
-    if (next) *sum += w * vfn(load_some)(next, n);
+    x.w = rate[5] * x.w - rate[0] * x.m / size;
+    vfn(store_some)(W, x.w, n);
+    return x.w;
+}
+
+/* A row of W, m and v; returns lanes of W next. Where panels have no 64-byte vectors, the last vector
+ * takes some columns of the one before it once more, from their old numbers, and the lanes are those
+ * of columns that fill vectors: partial stores and masked loads cost more. */
+MK_INLINE vec fn(adam_row)(ptrdiff_t in, real *W, real *m, real *v, const real *h, vec d, real l2,
+                           const vec rate[6], int more, real *dh, const real *next)
+{
+#define MK_LOAD(n, i) fn(adam_load)(n, W + (i), m + (i), v + (i), dh && more, dh + (i))
+#define MK_COLUMN(n, x, i) \
+    fn(adam_column)(n, x, W + (i), m + (i), v + (i), h + (i), d, l2, rate, dh ? dh + (i) : NULL)
+#define MK_ADD(w, i) do if (next) sum += w * vfn(load)(next + (i)); while (0)
+    const ptrdiff_t rest = in % LANES, whole = in - rest;
+    const ptrdiff_t single = MK_BYTES < 64 && rest ? whole - LANES : whole;
+    vec sum = {0}, w;
+    for (ptrdiff_t i = 0; i < single; i += LANES) {
+        w = MK_COLUMN(LANES, MK_LOAD(LANES, i), i);
+        MK_ADD(w, i);
+    }
+    if (MK_BYTES < 64 && rest) {
+        const fn(adam_entries) x = MK_LOAD(LANES, single), y = MK_LOAD(LANES, in - LANES);
+        w = MK_COLUMN(LANES, x, single);
+        MK_ADD(w, single);
+        MK_COLUMN(LANES, y, in - LANES);
+    } else if (rest) {
+        w = MK_COLUMN(rest, MK_LOAD(rest, whole), whole);
+        if (next) sum += w * vfn(load_part)(next + whole, rest);
+    }
+    return sum;
+#undef MK_LOAD
+#undef MK_COLUMN
+#undef MK_ADD
+}
+
+/* online_adam */
+MK_INLINE void fn(adam_rows)(ptrdiff_t out, ptrdiff_t in, real *W, real *m, real *v, const real *h,
+                             const real *da, real l2, const real *rates, real *dh, const real *b,
+                             const real *next, real *a)
+{
+    const ptrdiff_t rest = in % LANES, whole = in - rest;
+    vec rate[6], acc[LANES];
+    MK_UNROLL for (int k = 0; k < 6; k++) rate[k] = rates[k] - (vec){0};
+    MK_UNROLL for (int r = 0; r < LANES; r++) acc[r] = (vec){0};
+    for (ptrdiff_t o = 0; o < out; o++, W += in, m += in, v += in) {
+        const ptrdiff_t row = o % LANES, first = o - row;
+        acc[row] = fn(adam_row)(in, W, m, v, h, da[o] - (vec){0}, l2, rate, o > 0, dh, next);
+        if (next && (row == LANES - 1 || o == out - 1)) {
+            if (MK_BYTES < 64 && rest)
+                for (ptrdiff_t r = 0; r <= row; r++)
+                    acc[r] += vfn(load_part)(W + (r - row) * in + whole, rest)
+                              * vfn(load_part)(next + whole, rest);
+            vfn(store_some)(a + first, vfn(load_some)(b + first, row + 1) + vfn(sums)(acc),
+                            row + 1);
+        }
+    }
 }
 
 /* W, m, v (out, in) one step of Adam on, as in optimizer_rules.pxd: with g = da h^T + l2 W
  *   m, v := means of g, g^2, W := keep W - eta m / (root sqrt(v) + epsilon)
  * rates: eta, 1 - beta_1, 1 - beta_2, root, epsilon, keep; dh := W^T da with the old W unless NULL;
- * a := b + W next with the new W unless NULL */
+ * a := b + W next with the new W unless NULL or dh is wanted; in >= LANES */
 static inline void fn(online_adam)(ptrdiff_t out, ptrdiff_t in, real *W, real *m, real *v,
                                    const real *h, const real *da, real l2, const real *rates,
                                    real *dh, const real *b, const real *next, real *a)
 {
-    vec rate[6], acc[LANES];
-    MK_UNROLL for (int k = 0; k < 6; k++) rate[k] = rates[k] - (vec){0};
-    MK_UNROLL for (int r = 0; r < LANES; r++) acc[r] = (vec){0};
-    for (ptrdiff_t o = 0; o < out; o++, W += in, m += in, v += in) {
-        const vec d = da[o] - (vec){0};
-        vec sum = {0};
-        ptrdiff_t i = 0;
-        for (; in - i >= LANES; i += LANES)
-            fn(adam_column)(LANES, W + i, m + i, v + i, h + i, d, l2, rate, o > 0,
-                            dh ? dh + i : NULL, next ? next + i : NULL, &sum);
-        if (i < in)
-            fn(adam_column)(in - i, W + i, m + i, v + i, h + i, d, l2, rate, o > 0,
-                            dh ? dh + i : NULL, next ? next + i : NULL, &sum);
-        acc[o % LANES] = sum;
-        if (next && (o % LANES == LANES - 1 || o == out - 1)) {
-            const ptrdiff_t first = o - o % LANES;
-            vfn(store_some)(a + first, vfn(load_some)(b + first, o + 1 - first) + vfn(sums)(acc),
-                            o + 1 - first);
-        }
-    }
+    if (dh) fn(adam_rows)(out, in, W, m, v, h, da, l2, rates, dh, b, NULL, a);
+    else fn(adam_rows)(out, in, W, m, v, h, da, l2, rates, NULL, b, next, a);
 }
 
 /* The sum of |x_i|, in `real` within runs of 4096 numbers and in double across them */

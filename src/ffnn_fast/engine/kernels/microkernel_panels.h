@@ -323,3 +323,37 @@ static inline void fn(bias_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t out,
         fn(combine)(rows - o, alpha, vfn(sums)(x), beta, d + o, c + o);
     }
 }
+
+#if WIDTH < 64
+/* C (M, S), rows ld apart := beta C + dA^T H: a sum starts from C; `next`, rows of C, is fetched
+ * dA: M rows of a panel of n samples; B (n, S): one block of H */
+MK_INLINE void fn(addition_tile)(const int M, ptrdiff_t n, const real *dA, const real *B, real beta,
+                                 real *C, ptrdiff_t ld, const real *next)
+{
+    vec acc[MK_ROWS][2];
+    MK_UNROLL for (int m = 0; m < M; m++)
+        MK_UNROLL for (int v = 0; v < 2; v++)
+            acc[m][v] = vfn(load)(C + m * ld + v * LANES);
+    fn(fetch)(M, 1, next, ld);
+    if (beta != 1) MK_UNROLL for (int m = 0; m < M; m++) acc[m][0] *= beta, acc[m][1] *= beta;
+    fn(accumulate)(M, 2, 0, n, dA, S, 1, B, acc);
+    MK_UNROLL for (int m = 0; m < M; m++)
+        MK_UNROLL for (int v = 0; v < 2; v++) vfn(store)(C + m * ld + v * LANES, acc[m][v]);
+}
+#endif
+
+/* C := beta C + dA^T H over n <= S samples,  C (rows, in), dA and H as in weight_gradient */
+static inline void fn(add_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t out, ptrdiff_t in,
+                                    const real *dA, const real *blocks, real beta, real *C)
+{
+    ptrdiff_t i = 0;
+#if WIDTH < 64
+    for (; in - i >= S; i += S) MK_FOR_TILES(r, m, rows) {
+        real *c = C + r * in + i;
+        const real *next = r + m < rows ? c + m * in : C + i + S;
+        MK_TILE(m, fn(addition_tile), n, dA + r * S, blocks + i * S, beta, c, in, next);
+    }
+#endif
+    if (i < in)
+        fn(weight_gradient)(n, rows, out, in - i, in, dA, blocks + i * S, S, 1, beta, C + i, C + i);
+}

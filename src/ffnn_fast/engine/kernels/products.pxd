@@ -37,6 +37,10 @@ cdef extern from "kernels/microkernel.h" nogil:
     void mk_weight_gradient_f64(
         ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, ptrdiff_t ld, const double* dA,
         const double* blocks, ptrdiff_t N, double alpha, double beta, const double* D, double* C)
+    void mk_add_gradient_f32(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const float* dA,
+                             const float* blocks, float beta, float* C)
+    void mk_add_gradient_f64(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i,
+                             const double* dA, const double* blocks, double beta, double* C)
     void mk_bias_gradient_f32(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, const float* dA,
                               float alpha, float beta, const float* d, float* c)
     void mk_bias_gradient_f64(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, const double* dA,
@@ -67,6 +71,13 @@ cdef extern from "kernels/microkernel.h" nogil:
     void mk_online_adam_f64(
         ptrdiff_t o, ptrdiff_t i, double* W, double* m, double* v, const double* h,
         const double* da, double l2, const double* rates, double* dh, const double* b,
+        const double* next, double* a)
+    void mk_online_momentum_f32(
+        ptrdiff_t o, ptrdiff_t i, float* W, float* V, const float* h, const float* da, float rate,
+        float keep, float l2, bint nesterov, float* dh, const float* b, const float* next, float* a)
+    void mk_online_momentum_f64(
+        ptrdiff_t o, ptrdiff_t i, double* W, double* V, const double* h, const double* da,
+        double rate, double keep, double l2, bint nesterov, double* dh, const double* b,
         const double* next, double* a)
     void mk_rows_product_f32(ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const float* A,
                              ptrdiff_t lda, const float* W, float* C, ptrdiff_t ldc)
@@ -241,6 +252,17 @@ cdef inline void weight_gradient(
         mk_weight_gradient_f64(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C)
 
 
+cdef inline void add_gradient(
+    Py_ssize_t n, Py_ssize_t rows, Py_ssize_t o, Py_ssize_t i, const floating* dA,
+    const floating* blocks, floating beta, floating* C,
+) noexcept nogil:
+    """C := beta C + dAᵀ H for `rows` rows of W and n <= S samples"""
+    if floating is float:
+        mk_add_gradient_f32(n, rows, o, i, dA, blocks, beta, C)
+    else:
+        mk_add_gradient_f64(n, rows, o, i, dA, blocks, beta, C)
+
+
 cdef inline void bias_gradient(
     Py_ssize_t n, Py_ssize_t rows, Py_ssize_t o, const floating* dA, floating alpha,
     floating beta, const floating* d, floating* c,
@@ -319,3 +341,17 @@ cdef inline void online_adam(
         mk_online_adam_f32(o, i, W, m, v, h, da, l2, rates, dh, b, following, a)
     else:
         mk_online_adam_f64(o, i, W, m, v, h, da, l2, rates, dh, b, following, a)
+
+
+cdef inline void online_momentum(
+    Py_ssize_t o, Py_ssize_t i, floating* W, floating* V, const floating* h, const floating* da,
+    floating rate, floating keep, floating l2, bint nesterov, floating* dh, const floating* b,
+    const floating* following, floating* a,
+) noexcept nogil:
+    """W, V one step of momentum on with da hᵀ + l2 W, and dh := Wᵀ da with the old W, or, if dh is
+    NULL, a := b + W following, in one sweep
+    """
+    if floating is float:
+        mk_online_momentum_f32(o, i, W, V, h, da, rate, keep, l2, nesterov, dh, b, following, a)
+    else:
+        mk_online_momentum_f64(o, i, W, V, h, da, rate, keep, l2, nesterov, dh, b, following, a)

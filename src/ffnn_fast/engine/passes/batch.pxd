@@ -77,3 +77,14 @@ cdef inline void prefetch_rows(
         while at < end:
             prefetch(row + at)
             at += 64
+
+
+cdef inline void prefetch_row(
+    const plan_t* plan, const batch_t* batch, Py_ssize_t r
+) noexcept nogil:
+    """Prefetches row r of the batch"""
+    cdef Py_ssize_t at = 0, size = plan.n[0] * plan.itemsize
+    cdef const char* row = <const char*>batch.X + row_of(batch, r) * size
+    while at < size:
+        prefetch(row + at)
+        at += 64

@@ -28,11 +28,11 @@ from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport (
-    MK_BYTES, MK_ROWS, gather_panel, panel_size, panel_to_rows, panels_backward, panels_forward,
-    scale_entries, sum_of_squares, weight_gradient,
+    MK_BYTES, MK_ROWS, add_gradient, gather_panel, panel_size, panel_to_rows, panels_backward,
+    panels_forward, scale_entries, sum_of_squares,
 )
 from ffnn_fast.engine.passes.alignment cimport padded
-from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
+from ffnn_fast.engine.passes.batch cimport batch_t, prefetch_row, rows_from
 from ffnn_fast.engine.passes.batch_panels cimport gather_inputs
 from ffnn_fast.engine.passes.dropout_masks cimport MAX_S
 from ffnn_fast.engine.passes.one_sample cimport (
@@ -253,16 +253,16 @@ cdef inline void step_in_panel(
 cdef inline void scaled_panel(
     const plan_t* plan, const deferred_t* panel, Py_ssize_t row, Py_ssize_t n, floating* D
 ) noexcept nogil:
-    """The panel D := ∇a_s (M^{n−1−s} B)_row of n samples, c^{n−1−s} ∇a_s of plain descent
+    """The panel D := −∇a_s (M^{n−1−s} B)_row of n samples, row 0 of plain descent
 
     Overwrites a.
     """
     cdef Py_ssize_t o = plan.n[1], s
     cdef floating* a = <floating*>panel.a
-    cdef double factor
     for s in range(n):
-        factor = panel.M[n - 1 - s][0] if panel.v is NULL else panel.B[n - 1 - s][row]
-        scale_entries(o, <floating>factor, <const floating*>panel.da + s * o, a + s * o)
+        scale_entries(
+            o, <floating>-panel.B[n - 1 - s][row], <const floating*>panel.da + s * o, a + s * o
+        )
     gather_panel[floating](n, o, a, NULL, D, NULL, plan.S)
 
 
@@ -295,22 +295,22 @@ cdef inline void end_momentum(
     while r < o:  # of both matrices, while they are in cache
         rows = min(o - r, <Py_ssize_t>MK_ROWS)
         transform(panel.M[n], rows * i, W, V)
-        weight_gradient(
-            n, rows, o, i, i, D + r * S, blocks, S, <floating>-1, <floating>1, W, W
-        )
-        weight_gradient(
-            n, rows, o, i, i, E + r * S, blocks, S, <floating>-1, <floating>1, V, V
-        )
+        add_gradient(n, rows, o, i, D + r * S, blocks, <floating>1, W)
+        add_gradient(n, rows, o, i, E + r * S, blocks, <floating>1, V)
         W += rows * i
         V += rows * i
         r += rows
 
 
 cdef inline double deferred_panel(
-    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch, floating eta,
-    const optimizer_t* optimizer, floating* grad, floating* work,
+    const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
+    const batch_t* following, floating eta, const optimizer_t* optimizer, floating* grad,
+    floating* work,
 ) noexcept nogil:
-    """A step on each of the n <= S rows of the batch; returns Σ of the objectives"""
+    """A step on each of the n <= S rows of the batch; returns Σ of the objectives
+
+    The rows `following` come next: they are prefetched meanwhile.
+    """
     cdef Py_ssize_t S = plan.S, i = plan.n[0], o = plan.n[1], n = batch.n, s
     cdef floating* W = params + plan.W[1]
     cdef floating* V = NULL
@@ -337,9 +337,11 @@ cdef inline double deferred_panel(
         start_momentum(plan, optimizer, n, W, V, panels, A, da + rows_size(plan), &panel)
     for s in range(n):
         step_in_panel(plan, step, params, batch, s, optimizer, grad, work, &panel)
+        if s < following.n:
+            prefetch_row(plan, following, s)
     if optimizer is NULL:
         scaled_panel(plan, &panel, 0, n, D)
-        weight_gradient(n, o, o, i, i, D, blocks, S, -eta, <floating>panel.M[n][0], W, W)
+        add_gradient(n, o, o, i, D, blocks, <floating>panel.M[n][0], W)
     else:
         end_momentum(plan, &panel, n, W, V, blocks, D, A)
     return panel.total
@@ -355,11 +357,14 @@ cdef inline double deferred_steps(
     is scratch for a gradient. Bits depend on where panels begin: an epoch may be cut into calls at
     multiples of S.
     """
-    cdef batch_t panel
+    cdef batch_t panel, following = rows_from(batch, 0, min(plan.S, batch.n))
     cdef Py_ssize_t start = 0
     cdef double total = 0
     while start < batch.n:
-        panel = rows_from(batch, start, min(plan.S, batch.n - start))
-        total += deferred_panel(plan, step, params, &panel, eta, optimizer, grad, work)
-        start += plan.S
+        panel = following
+        start += panel.n
+        following = rows_from(batch, start, min(plan.S, batch.n - start))
+        total += deferred_panel(
+            plan, step, params, &panel, &following, eta, optimizer, grad, work
+        )
     return total

@@ -3,9 +3,13 @@
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.products cimport forward_one_layer, online_adam, online_gradient
+from ffnn_fast.engine.kernels.products cimport (
+    MK_BYTES, forward_one_layer, online_adam, online_gradient, online_momentum,
+)
 from ffnn_fast.engine.passes.one_sample cimport backward_activation, da_one, h_one
-from ffnn_fast.engine.passes.optimizer_rates cimport ADAMW, optimizer_t, rates_t
+from ffnn_fast.engine.passes.optimizer_rates cimport (
+    ADAMW, NESTEROV, optimizer_t, rates_t, rule_t,
+)
 from ffnn_fast.engine.passes.penalty cimport add_signs
 from ffnn_fast.engine.passes.step_update cimport block_of, update_group, update_units
 from ffnn_fast.engine.plan cimport plan_t, step_t
@@ -18,6 +22,20 @@ cdef enum:
     IN_L1 = 1 << 12   # entries of ∇W_k before they are used up: it costs no more than to write it
     ROWS_AT_ONCE = 4  # rows of W_k that the sweep of one sample takes together
     FEW_INPUTS = 32   # Adam's sweep is by rows: of fewer inputs its last vector is too large a part
+
+
+cdef inline bint in_one_sweep(
+    const plan_t* plan, const rule_t* rule, Py_ssize_t i
+) noexcept nogil:
+    """Whether gradient and rule take one sweep over W of i inputs
+
+    Momentum's is no faster than two with AVX-512.
+    """
+    if plan.has_l1:
+        return False
+    if rule.linear:
+        return MK_BYTES < 64 and i * plan.itemsize >= MK_BYTES
+    return rule.adam and i >= FEW_INPUTS
 
 
 cdef inline void sample_to_adam(
@@ -42,6 +60,25 @@ cdef inline void sample_to_adam(
     )
 
 
+cdef inline void sample_to_momentum(
+    const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t k, const floating* h,
+    const floating* following, floating* params, floating* work,
+) noexcept nogil:
+    """Layer k of `sample_to_updates` by momentum or Nesterov's rule and no more, in one sweep
+
+    Without a following sample, a_1 of this one again is not used.
+    """
+    cdef Py_ssize_t o = plan.n[k], W = plan.W[k]
+    cdef const floating* da = da_one(plan, work, k)
+    update_group(plan, optimizer, plan.L + k - 1, plan.b[k], params, da, o)
+    online_momentum(
+        o, plan.n[k - 1], params + W, <floating*>optimizer.state + W, h, da,
+        <floating>optimizer.rates.eta, <floating>optimizer.rates.momentum, <floating>plan.l2[k],
+        optimizer.rule.optimizer == NESTEROV, NULL if k == 1 else da_one(plan, work, k - 1),
+        params + plan.b[k], h if following is NULL else following, h_one(plan, work, 1),
+    )
+
+
 cdef inline void sample_to_updates(
     const plan_t* plan, const step_t* step, const optimizer_t* optimizer, const sample_t* sample,
     floating* params, floating* grad, floating* work, bint store,
@@ -56,16 +93,18 @@ cdef inline void sample_to_updates(
     cdef floating* da
     cdef floating* dh = NULL
     cdef floating* dW
+    cdef const floating* following
     for k in range(plan.L, 1 if sample is NULL else 0, -1):
         i, o, r = plan.n[k - 1], plan.n[k], 0
         da = da_one(plan, work, k)
         h = <const floating*>sample.x if k == 1 else h_one(plan, work, k - 1)
         dh = NULL if k == 1 else da_one(plan, work, k - 1)
-        if optimizer.rule.adam and i >= FEW_INPUTS and not plan.has_l1:
-            sample_to_adam(
-                plan, optimizer, k, h, <const floating*>sample.following if k == 1 else NULL,
-                params, work,
-            )
+        if in_one_sweep(plan, optimizer.rule, i):
+            following = <const floating*>sample.following if k == 1 else NULL
+            if optimizer.rule.adam or MK_BYTES == 64:
+                sample_to_adam(plan, optimizer, k, h, following, params, work)
+            else:
+                sample_to_momentum(plan, optimizer, k, h, following, params, work)
             r = o
         while r < o:
             rows = min(block_of(i, IN_L1, ROWS_AT_ONCE), o - r)
