@@ -37,6 +37,7 @@ from ffnn_fast.engine.plan cimport drops, grain_of_samples, keeps_slope, plan_t,
 
 cdef enum:
     GROUP = 16  # panels that go through the layers together, where that is better
+    MORE = 64   # with 32-byte vectors: copies of a large W are then made once
 
 
 cdef inline Py_ssize_t panels_together(Py_ssize_t largest) noexcept nogil:
@@ -48,6 +49,8 @@ cdef inline Py_ssize_t panels_together(Py_ssize_t largest) noexcept nogil:
     narrower vectors hold fewer samples to share W.
     """
     cdef Py_ssize_t cached = 1536 << 10 if MK_BYTES == 64 else 256 << 10
+    if MK_BYTES == 32 and largest > 512 << 10:
+        return MORE
     return 1 if largest <= cached else <Py_ssize_t>GROUP
 
 
