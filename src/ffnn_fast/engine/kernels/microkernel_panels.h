@@ -51,10 +51,11 @@ MK_INLINE void fn(product_tile)(const int M, const int V, const int ahead, ptrdi
 }
 
 /* product_tile of op(W) (M, K), W, or W^T if `turned`, rows of W ldw apart, for all panels of n
- * samples, B_size and C_size apart; `copy`: W goes to L1 first */
+ * samples, B_size and C_size apart; `copy`: W goes to L1 first; `fetches`: the M rows of W that
+ * follow are fetched meanwhile */
 MK_INLINE void fn(product_strip)(const int M, const int turned, ptrdiff_t n, ptrdiff_t K,
-                                 const real *W, ptrdiff_t ldw, int copy, const real *B,
-                                 ptrdiff_t B_size, const real *b, int more, real *C,
+                                 const real *W, ptrdiff_t ldw, int copy, int fetches,
+                                 const real *B, ptrdiff_t B_size, const real *b, int more, real *C,
                                  ptrdiff_t C_size)
 {
     const int ahead = WIDTH == 64 && !turned;
@@ -69,9 +70,8 @@ MK_INLINE void fn(product_strip)(const int M, const int turned, ptrdiff_t n, ptr
         ldw = ld;
     }
     const ptrdiff_t ra = turned ? 1 : ldw, ca = turned ? ldw : 1;
-    /* Of few panels, fetching the rows that follow would take longer than it saves. */
-    const int fetches = WIDTH == 32 && !turned && n >= 4 * S;
-    const ptrdiff_t line = 64 / sizeof(real), part = fetches ? (K / line * S + n - 1) / n * line : 0;
+    const ptrdiff_t line = 64 / sizeof(real);
+    const ptrdiff_t part = fetches ? (K / line * S + n - 1) / n * line : 0;
     const real *next = W + M * ldw, *end = fetches ? next + K : next;
     for (; n > LANES; n -= S, B += B_size, C += C_size) {
         for (const real *stop = next + part; next < stop && next < end; next += line)
@@ -300,8 +300,9 @@ MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
     const int hurts = turned ? bytes >= MK_COPY_TURNED
                              : bytes >= MK_COPY_BYTES && ldw * sizeof(real) % MK_PAGE == 0;
     const int copy = n > (MK_COPY_PANELS - 1) * S && hurts;
+    const int fetches = WIDTH == 32 && !turned && n > MK_COPY_PANELS * S && bytes >= MK_COPY_BYTES;
 #if WIDTH == 32
-    if (hurts && n > (MK_COPY_PANELS - 1) * S && rows >= MK_ROWS) {
+    if (copy && rows >= MK_ROWS) {
         fn(product_copied)(turned, n, rows, inner, W, b, B, C);
         return;
     }
@@ -312,7 +313,7 @@ MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
         if (n > rest) MK_FOR_TILES(r, m, rows) {
             const real *w = W + (turned ? k * ldw + r : r * ldw + k);
             MK_TILE(m, fn(product_strip), turned, n - rest, K, w, ldw, WIDTH != 32 && copy,
-                    B + k * S, B_size, b ? b + r : NULL, k > 0, C + r * S, C_size);
+                    fetches, B + k * S, B_size, b ? b + r : NULL, k > 0, C + r * S, C_size);
         }
         if (rest)
             fn(product_half)(rows, K, W + k * (turned ? ldw : 1), turned ? 1 : ldw,
