@@ -51,8 +51,8 @@
 #define MK_ONLINE_BYTES MK_BYTES
 #endif
 
-/* Inner indices at a time: a strip of MK_ROWS x MK_DEPTH weights stays in L1 for all panels. (A loop
- * ends with a jump that is predicted wrongly, and the tile of C is read and written again.) */
+/* Inner indices at a time: a strip of MK_ROWS x MK_DEPTH weights stays in L1 for all panels. A loop
+ * ends with a jump that is predicted wrongly, and each further one reads and writes C again. */
 #if MK_BYTES == 32
 #define MK_DEPTH (3200 / (ptrdiff_t)sizeof(real))
 #else
