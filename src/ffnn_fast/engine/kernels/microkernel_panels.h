@@ -307,7 +307,9 @@ MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
         return;
     }
 #endif
-    const ptrdiff_t depth = WIDTH == 32 ? fn(part)(inner, MK_DEPTH) : MK_DEPTH;
+    /* The order of a sum depends on widths only: that of copies, whatever n. */
+    const ptrdiff_t most = hurts ? MK_BLOCK_DEPTH : MK_DEPTH;
+    const ptrdiff_t depth = WIDTH == 32 ? fn(part)(inner, most) : MK_DEPTH;
     for (ptrdiff_t k = 0; k < inner; k += depth) {
         const ptrdiff_t K = inner - k < depth ? inner - k : depth;
         if (n > rest) MK_FOR_TILES(r, m, rows) {
