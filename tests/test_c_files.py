@@ -74,15 +74,15 @@ def rows(net, n=7, seed=1):
     return np.random.default_rng(seed).normal(size=(n, net.spec.n_inputs)).astype(net.spec.dtype)
 
 
-def library(net, folder, **options):
+def library(net, folder, flags=("-O2",), **options):
     net.export_c(folder / "net.c", jacobian=True, **options)
     dtype = options.get("dtype") or net.spec.dtype
-    return Library(folder / "net.c", "net", dtype, (net.spec.n_inputs, net.spec.n_outputs))
+    return Library(folder / "net.c", "net", dtype, (net.spec.n_inputs, net.spec.n_outputs), flags)
 
 
-def check(net, folder, rtol):
+def check(net, folder, rtol, flags=("-O2",)):
     """The C functions agree with the engine, and J with central differences."""
-    found, X = library(net, folder), rows(net)
+    found, X = library(net, folder, flags), rows(net)
     expected = net.forward(X)
     scale = np.abs(expected).max()
     np.testing.assert_allclose(found.forward(X), expected, rtol=rtol, atol=rtol * scale)
@@ -100,14 +100,22 @@ def exact_forward(net):
     return Network.from_params(spec, net.params, engine="reference").forward
 
 
+with_flags = pytest.mark.parametrize(  # GCC compiles in half the time without optimisation
+    "flags", [("-O0",), pytest.param(("-O2",), marks=pytest.mark.slow)]
+)
+
+
+@with_flags
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation(activation, dtype, rtol, tmp_path):
-    check(network((5, 9, 6, 3), dtype, activation=activation, output="identity"), tmp_path, rtol)
+def test_every_activation(activation, flags, dtype, rtol, tmp_path):
+    net = network((5, 9, 6, 3), dtype, activation=activation, output="identity")
+    check(net, tmp_path, rtol, flags)
 
 
+@with_flags
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_every_output(output, dtype, rtol, tmp_path):
-    check(network((4, 6, 5), dtype, output=output, loss="squared_error"), tmp_path, rtol)
+def test_every_output(output, flags, dtype, rtol, tmp_path):
+    check(network((4, 6, 5), dtype, output=output, loss="squared_error"), tmp_path, rtol, flags)
 
 
 @pytest.mark.parametrize("sizes", SIZES)

@@ -10,8 +10,8 @@ from support.mpi_ranks import HAS_MPI, NEEDED, run_ranks
 
 from ffnn_fast import Network
 from ffnn_fast.cli.command_line import main
+from ffnn_fast.cli.mpi_launch import is_other_rank, launched
 from ffnn_fast.cli.trained_models import load_plain
-from ffnn_fast.cli.training.by_ranks import launched
 
 needs_mpi = pytest.mark.skipif(not HAS_MPI, reason=NEEDED)
 PLAIN = ("--model", "plain", "--epochs", "3", "--hidden", "5", "--baseline", "none", "--no-report")
@@ -53,6 +53,14 @@ def test_an_error_of_all_ranks_ends_them(table, tmp_path):
     assert "has no column 'nix'" in ended.stderr
     assert ended.stderr.count("ffnn-fast: error:") == 1
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+@needs_mpi
+@pytest.mark.parametrize("options", [["--epochs", "x"], ["--nix"]])
+def test_a_bad_argument_is_one_line(table, tmp_path, options):
+    ended = by_ranks(2, table, *options, folder=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.count("ffnn-fast: error:") == 1
 
 
 REFUSED = [
@@ -180,9 +188,10 @@ def test_ordered_sums_give_the_same_bits_by_any_number_of_ranks(table, tmp_path)
     script.write_text(
         "import sys\nfrom functools import partial\n"
         "from ffnn_fast import Distributed\nfrom ffnn_fast.cli.command_line import main\n"
+        "from ffnn_fast.cli import mpi_launch\n"
         "from ffnn_fast.cli.training import by_ranks\n"
         "by_ranks.Distributed = partial(Distributed, reduction='ordered')\n"
-        "by_ranks.launched = lambda: True\n"
+        "mpi_launch.launched = lambda: True\n"
         "sys.exit(main(['train', *sys.argv[1:]]))\n"
     )
     bits = set()
@@ -214,6 +223,21 @@ def test_launchers(monkeypatch, name):
     for size, several in (("1", False), ("4", True)):
         monkeypatch.setenv(name, size)
         assert launched() is several
+    rank = name.replace("_SIZE", "_RANK")
+    for number, is_other in (("0", False), ("3", True)):
+        monkeypatch.setenv(rank, number)
+        assert is_other_rank() is is_other
+
+
+def test_an_argument_that_other_ranks_do_not_report(monkeypatch, tmp_path, capsys):
+    """What they alone may have, a configuration file, they do."""
+    (tmp_path / "o.toml").write_text("epochs = 'x'\n")
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setenv("PMI_RANK", "1")
+    assert main(["train", "--epochs", "x"]) == 2
+    assert capsys.readouterr().err == ""
+    assert main(["train", "t.csv", "--config", str(tmp_path / "o.toml")]) == 2
+    assert "ffnn-fast: error:" in capsys.readouterr().err
 
 
 def test_a_launcher_without_mpi4py(table, monkeypatch, capsys):

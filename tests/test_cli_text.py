@@ -1,5 +1,9 @@
 """Delimited text: one pass over its rows, texts as they stand there, and what is a number."""
 
+import shlex
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from support.tables import write_csv
@@ -110,3 +114,27 @@ def test_a_column_without_values_has_no_words(tmp_path):
     assert np.isnan(values).all()
     assert not bad.any()
     assert not any("as in training" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '"a,b"\n"1,x"\n"2.5,"\n',
+        '"a,""b"""\r\n"1,""x"""\r\n"2.5,"\r\n',
+        'a;b\n"1;x"\n"2.5;"\n',
+    ],
+)
+def test_lines_that_are_quoted_as_a_whole(tmp_path, content):
+    """The advice is a command that works."""
+    (tmp_path / "t").write_bytes(content.encode())
+    with pytest.raises(CommandError, match="quoted as a whole") as caught:
+        read_table(str(tmp_path / "t"))
+    _, *command = shlex.split(str(caught.value).partition(" by: ")[2])
+    with (tmp_path / command[-1]).open("w") as file:
+        subprocess.run([sys.executable, *command[:-2]], stdout=file, check=True)
+    table = read_table(str(tmp_path / "unquoted.csv"))
+    np.testing.assert_array_equal(table.numbers("a", WORDS)[0], [1, 2.5])
+    assert table.texts("b", WORDS).tolist() == ["x", None]
+    (tmp_path / "t").write_text('a\n"x, y"\n"z, w"\n')
+    plain = read_table(str(tmp_path / "t"), "yes", fewest=1)
+    assert plain.texts("a", ())[1] == "z, w"

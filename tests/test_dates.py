@@ -19,7 +19,10 @@ from ffnn_fast._columns.dates import date_format, dates_of, has_open_order
         (["13/2/11 00:05", "1/2/11 17:00"], "day/month/yy", "2011-02-01T17:00"),
         (["5-Jan-2014", "17 march 15"], "day month year", "2015-03-17"),
         (["Jan 5, 2014 3:04 PM", "May 12 2014 12:00 AM"], "month day, year", "2014-05-12"),
+        (["Jan-1-1995", "Dec-31-1996 8:05"], "month day, year", "1996-12-31T08:05"),
         (["2013-01", "2013-12"], "year-month", "2013-12-01"),
+        (["7:05", "23:59:30"], "time of day", "1970-01-01T23:59:30"),
+        (["12:00 AM", "3:04 pm"], "time of day", "1970-01-01T15:04"),
     ],
 )
 def test_formats(texts, name, last):
@@ -41,6 +44,10 @@ def test_formats(texts, name, last):
         ["5-Foo-2014"],
         ["192.168.2014.1"],
         ["20200103"],
+        ["10:30", "24:10"],
+        ["10:30", "2020-01-03 10:30"],
+        ["1:2:3"],
+        ["Jan-1-95"],
     ],
 )
 def test_texts_that_are_no_dates(texts):

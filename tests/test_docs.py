@@ -14,7 +14,9 @@ import ffnn_fast
 from ffnn_fast.cli.command_line import COMMANDS
 
 DOCS = ROOT / "docs"
-LONG = {"howto/clusters", "howto/partitions", "howto/tables"}  # pages whose code takes many seconds
+LONG = {  # pages whose code takes seconds
+    *("howto/clusters", "howto/partitions", "howto/reinforcement-learning", "howto/tables"),
+}
 PAGES = sorted(
     page for page in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(page.parts)
 )

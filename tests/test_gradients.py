@@ -44,7 +44,7 @@ def test_every_activation(backend, activation, output, rng):
 def test_every_output_and_loss(backend, pair, missing, rng):
     output, loss = pair
     spec = NetworkSpec(
-        (3, 5, 4), "tanh", output, loss, "float64", 0.05, missing_targets=missing,
+        (2, 3, 4), "tanh", output, loss, "float64", 0.05, missing_targets=missing,
         loss_options=options_of(output, loss),
     )  # fmt: skip
     check_on_rows(backend, spec, rng)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.fits import classes, network
 
-from ffnn_fast import Checkpoint, Network, reference
+from ffnn_fast import Checkpoint, Network, fit_many, reference
 from ffnn_fast._runtime import interrupts
 from ffnn_fast._runtime.bound_network import BoundNetwork
 from ffnn_fast._runtime.interrupts import Interrupts, in_background
@@ -375,3 +375,19 @@ def test_an_order_that_is_drawn_before_an_interrupt_is_drawn_again(tmp_path, epo
         first.fit(X, y, callbacks=[StopBeforeSteps(epoch)], **given)
     second.fit(X, y, resume=True, **given)
     np.testing.assert_array_equal(second.params, whole.params)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_interrupt_after_the_last_fit_leaves_a_sign(n_threads, rng):
+    """As in a single fit, whose history says so too if all epochs are done."""
+
+    def at_the_end(progress):
+        if progress.networks_done == len(nets):
+            signal.raise_signal(signal.SIGINT)
+
+    nets = [Network([2, 3, 1], output="identity", seed=i) for i in range(3)]
+    X = rng.normal(size=(20, 2))
+    given = {"epochs": 2, "n_threads": n_threads, "progress": at_the_end}
+    histories = fit_many(nets, X, X[:, 0], on_interrupt="return", **given)
+    assert [len(history) for history in histories] == [2] * len(nets)
+    assert [h.stopped for h in histories] == ["epochs"] * (len(nets) - 1) + ["interrupted"]

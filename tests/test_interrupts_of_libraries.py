@@ -183,8 +183,14 @@ WORK = {
 
 @pytest.mark.engine
 @pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process there")
-@pytest.mark.parametrize("interrupts", ["once", "twice"])
-@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize(
+    ("name", "interrupts"),
+    [
+        *((name, "once") for name in WORK),
+        ("Cholesky", "twice"),
+        *(pytest.param(n, "twice", marks=pytest.mark.slow) for n in WORK if n != "Cholesky"),
+    ],
+)
 def test_the_exit_waits_for_a_call_of_a_library_that_is_left_behind(name, interrupts):
     """BLAS waits for the threads of the call when it is unloaded, for ever once they are stopped;
     C++ code, such as that of NumPy's `unique`, aborts the process. A second Ctrl-C ends it at once.

@@ -1,5 +1,7 @@
 """Levenberg-Marquardt that fits derivatives: J, the minimum, uncertainty, and what is refused."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import optimize
@@ -101,9 +103,18 @@ def test_same_bits_for_any_number_of_threads(threads, dtype, rng):
     np.testing.assert_array_equal(alone, team)
 
 
-@pytest.mark.parametrize("loss", CURVATURE)
-@pytest.mark.parametrize("quasi_newton_steps", [0, None])
-@pytest.mark.parametrize("engine", ["compiled", "reference"])
+# Half of the product, with every two of its values together; the slow tests run the other half.
+MINIMA = [
+    pytest.param(loss, steps, engine, marks=[pytest.mark.slow] * ((i + j + k) % 2))
+    for (i, loss), (j, steps), (k, engine) in product(
+        enumerate(["squared_error", "half_squared_error"]),
+        enumerate([0, None]),
+        enumerate(["compiled", "reference"]),
+    )
+]
+
+
+@pytest.mark.parametrize(("loss", "quasi_newton_steps", "engine"), MINIMA)
 def test_the_minimum_is_that_of_scipys_least_squares(loss, quasi_newton_steps, engine):
     net = network(loss=loss, l2=1e-3, engine=engine)
     some = np.where(np.arange(16)[:, None] % 3 == 0, np.nan, D)

@@ -1,7 +1,10 @@
 """Steps on one sample each: updates of W_1 that are deferred, logarithms taken together."""
 
+from itertools import product
+
 import numpy as np
 import pytest
+from support.cases import TOLERANCES
 from support.problems import (
     bound_networks,
     random_params,
@@ -42,10 +45,23 @@ def test_online_steps_that_defer_the_first_layer(engine, sizes, kind, l2, dtype,
     assert relative_error(ours.params, theirs.params) <= rtol
 
 
-@pytest.mark.parametrize("sizes", [(130, 70, 11, 5), (64, 128, 3), (257, 129, 2)])
-@pytest.mark.parametrize("kind", ["labels", "dense"])
-@pytest.mark.parametrize("optimizer", [HALF, *MOMENTA])
-@pytest.mark.parametrize("l2", [0.0, 0.01, (0.3,), 60.0])
+# A third of the product, with every two of its values together; the slow tests run the others.
+DEFERRING = [
+    pytest.param(*values, marks=[pytest.mark.slow] * bool(sum(places) % 3))
+    for places, values in (
+        zip(*case, strict=True)
+        for case in product(
+            enumerate([(130, 70, 11, 5), (64, 128, 3), (257, 129, 2)]),
+            enumerate(["labels", "dense"]),
+            enumerate([HALF, *MOMENTA]),
+            enumerate([0.0, 0.01, (0.3,), 60.0]),
+            enumerate(TOLERANCES),
+        )
+    )
+]
+
+
+@pytest.mark.parametrize(("sizes", "kind", "optimizer", "l2", "dtype"), DEFERRING)
 def test_momentum_that_defers_the_first_layer(engine, sizes, kind, optimizer, l2, dtype, rtol, rng):
     ours, theirs, problem, order = twins_and_order(engine, sizes, kind, l2, dtype, rng)
     results = [take_steps(m, problem, order, 1, StepRule(optimizer)) for m in (ours, theirs)]

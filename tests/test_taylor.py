@@ -226,11 +226,21 @@ def jax_function(spec, params, jnp):
     return y_hat
 
 
+FAST_COMPILATION = {"xla_backend_optimization_level": 0}  # XLA's; each case is called once
 SMOOTH = [name for name in HIDDEN if name not in ("relu", "leaky_relu", "hard_sigmoid")]
 
 
-@pytest.mark.parametrize("activation", [*SMOOTH, "exp"])
-@pytest.mark.parametrize("output", ["softmax", "identity"])
+@pytest.mark.parametrize(
+    ("activation", "output"),
+    [
+        pytest.param(
+            activation, output,
+            marks=[pytest.mark.slow] * (output == "softmax" and activation not in ("tanh", "exp")),
+        )
+        for activation in (*SMOOTH, "exp")
+        for output in ("identity", "softmax")
+    ],
+)  # fmt: skip
 def test_jax_agrees_to_ten_digits(activation, output, rng):
     jax = pytest.importorskip("jax")
     jnp = jax.numpy
@@ -250,14 +260,15 @@ def test_jax_agrees_to_ten_digits(activation, output, rng):
             (y, y1), (_, y2) = jax.jvp(first, (x,), (v,))
             return y, y1, y2
 
-        every = jax.jit(jax.vmap(jax.vmap(along, in_axes=(None, None, 0)), in_axes=(None, 0, 0)))
+        every = jax.vmap(jax.vmap(along, in_axes=(None, None, 0)), in_axes=(None, 0, 0))
 
         def objective(theta):
             y, y1, y2 = every(theta, X, V)
-            return (gy * y[:, 0]).sum() + (g1 * y1).sum() + (g2 * y2).sum()
+            return (gy * y[:, 0]).sum() + (g1 * y1).sum() + (g2 * y2).sum(), (y, y1, y2)
 
-        y, y1, y2 = (np.array(part) for part in every(params, X, V))
-        grad = np.array(jax.jit(jax.grad(objective))(params))
+        both = jax.jit(jax.grad(objective, has_aux=True)).lower(params)
+        grad, parts = both.compile(FAST_COMPILATION)(params)
+        y, y1, y2 = map(np.array, parts)
     y_hat, first, second = taylor_calls.taylor(bound, X, V)
     assert relative_error(y_hat, y[:, 0]) <= 1e-10
     assert relative_error(first, y1) <= 1e-10

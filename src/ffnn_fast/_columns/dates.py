@@ -11,11 +11,8 @@ import numpy as np
 from ffnn_fast._columns.frames import NAT, TIME, in_utc
 
 Array = np.ndarray
-ISO = "ISO 8601"
-CLOCK = (
-    r"(?:(?:,? +|T)(?P<H>\d{1,2}):(?P<M>\d\d)(?::(?P<S>\d\d)(?:\.\d+)?)?"
-    r"(?: ?(?P<half>[AP])\.?M\.?)?)?"
-)
+ISO, TIME_OF_DAY = "ISO 8601", "time of day"
+CLOCK = r"(?P<H>\d{1,2}):(?P<M>\d\d)(?::(?P<S>\d\d)(?:\.\d+)?)?(?: ?(?P<half>[AP])\.?M\.?)?"
 NAME = r"(?P<name>[A-Z]{3,9})\.?"
 SEPARATED = {  # name → pattern; of two that fit, the first
     "year-month-day": r"(?P<y>\d{4})([./-])(?P<m>\d{1,2})\2(?P<d>\d{1,2})",
@@ -24,10 +21,13 @@ SEPARATED = {  # name → pattern; of two that fit, the first
     "month/day/yy": r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d\d)",
     "day/month/yy": r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d\d)",
     "day month year": r"(?:[A-Z]{3,9},? )?(?P<d>\d{1,2})[ -]" + NAME + r"[ -]+(?P<y>\d{4}|\d\d)",
-    "month day, year": r"(?:[A-Z]{3,9},? )?" + NAME + r" (?P<d>\d{1,2}),? (?P<y>\d{4})",
+    "month day, year": r"(?:[A-Z]{3,9},? )?" + NAME + r"[ -](?P<d>\d{1,2})(?:,? |-)(?P<y>\d{4})",
     "year-month": r"(?P<y>\d{4})-(?P<m>\d{1,2})",
 }
-PATTERNS = {name: re.compile(text + CLOCK, re.IGNORECASE) for name, text in SEPARATED.items()}
+PATTERNS = {
+    name: re.compile(f"{text}(?:(?:,? +|T){CLOCK})?", re.IGNORECASE)
+    for name, text in SEPARATED.items()
+} | {TIME_OF_DAY: re.compile(CLOCK, re.IGNORECASE)}
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAY_FIRST = {"month/day/year": "day.month.year", "month/day/yy": "day/month/yy"}
 TURN = 69  # the first of two digits that mean a year of the 20th century
@@ -90,14 +90,15 @@ def _iso(text: str) -> datetime | None:
 
 
 def _of_parts(part: dict[str, str | None]) -> datetime:
-    """The date of named parts; ValueError if there is none."""
-    year = int(part["y"] or 0)
-    if len(part["y"] or "") == 2:
+    """The date of named parts; ValueError if there is none. A time of day is of the year 1970."""
+    digits = part.get("y") or "1970"
+    year = int(digits)
+    if len(digits) == 2:
         year += 1900 if year >= TURN else 2000
     if name := part.get("name"):
         month = 1 + MONTHS.index(name[:3].lower())
     else:
-        month = int(part["m"] or 0)
+        month = int(part.get("m") or 1)
     hour = int(part["H"] or 0)
     if half := part["half"]:
         hour = hour % 12 + 12 * (half.upper() == "P")

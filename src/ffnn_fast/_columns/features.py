@@ -43,7 +43,7 @@ class Feature:
         Of a category, in sorted order; a text that is none of them counts as unknown.
     parts : tuple of str
         Of a date: those of ``year``, ``month``, ``weekday`` (0 is Monday), ``hour`` and
-        ``elapsed`` (days since `origin`) that vary.
+        ``elapsed`` (days since `origin`) that vary; of times of one day ``hour`` alone.
     origin : str
         Of a date: the first one, ISO 8601.
     """
@@ -218,6 +218,8 @@ def _date(name: str, values: Array) -> Feature:
         return Feature(name, LEFT_OUT, "constant")
     parts = date_parts(known, known.min())
     varying = tuple(part for part in DATE_PARTS if parts[part].min() < parts[part].max())
+    if known.min().astype("datetime64[D]") == known.max().astype("datetime64[D]"):
+        varying = ("hour",)  # elapsed is a twenty-fourth of it
     return Feature(name, DATE, ", ".join(varying), parts=varying, origin=str(known.min()))
 
 

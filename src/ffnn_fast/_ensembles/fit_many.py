@@ -60,7 +60,8 @@ def fit_many(
         Called with a `ManyProgress` by the calling thread, when networks or epochs have ended.
     on_interrupt : {"raise", "return"}, default "raise"
         After Ctrl-C every network ends its steps at hand; then raise KeyboardInterrupt, or return.
-        ``history.stopped`` is ``"interrupted"`` for those that had begun, empty for the others.
+        ``history.stopped`` is ``"interrupted"`` for those that had begun, empty for the others. If
+        all had ended, it is ``"interrupted"`` for the last of `networks`.
     **options
         Of `Network.fit`, for all networks: `epochs`, `batch_size`, `optimizer`, and so on.
         Callbacks are called by several threads.
@@ -107,6 +108,8 @@ def fit_many(
     try:
         many.fit_many(jobs, X, y, resolve(n_threads), progress)
     except KeyboardInterrupt:
+        if jobs and all(job.history.stopped not in ("", "interrupted") for job in jobs):
+            jobs[-1].history.stopped = "interrupted"
         if not returns:
             raise
     return [job.history for job in jobs]

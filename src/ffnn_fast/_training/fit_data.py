@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,7 @@ Array = np.ndarray
 MISSING = -1
 
 
-@dataclass(frozen=True)
-class FitData:
+class FitData(NamedTuple):
     """The samples of a fit, checked.
 
     ``weight`` (n,) holds the weights of the samples times those of their classes, or is None;
@@ -120,8 +119,6 @@ def as_fit_data(
     spec: NetworkSpec, samples: Samples, request: FitRequest, ranks: Alone = ALONE
 ) -> FitData:
     """The samples of `ffnn_fast.Network.fit`; TypeError or ValueError if they are not valid."""
-    if ranks is ALONE and request.of_equal_rows:
-        return FitData(spec, samples, None, None, None, None, 0.0)
     samples = with_derivatives(spec, samples, request.derivatives, request.missing_derivatives)
     n = len(samples.X)
     rows = as_row_indices(request.rows, n, "rows")
@@ -143,10 +140,10 @@ def as_fit_data(
     data = FitData(
         spec, samples, weight, rows, validation, validation_rows, fraction, ranks, validates
     )
-    given = [("validation_data", validation), ("validation_rows", validation_rows)]
-    names = [name for name, value in given if value is not None]
-    names += ["validation_fraction"] if fraction else []
-    if len(names) > 1:
+    if (validation is not None) + (validation_rows is not None) + (fraction > 0) > 1:
+        given = [("validation_data", validation), ("validation_rows", validation_rows)]
+        names = [name for name, value in given if value is not None]
+        names += ["validation_fraction"] if fraction else []
         raise ValueError(f"give {' or '.join(names)}, not both")
     if fraction and data.n < 2:
         raise ValueError("validation_fraction needs at least 2 rows")

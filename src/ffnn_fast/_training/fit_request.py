@@ -62,17 +62,6 @@ class FitRequest(NamedTuple):
     on_interrupt: str
     comm: Any
 
-    @property
-    def of_equal_rows(self) -> bool:
-        """Whether the fit is of all rows with equal weights, and of no others."""
-        fraction, missing = self.validation_fraction, self.missing_derivatives
-        return (
-            self.rows is None and self.validation_rows is None and self.validation_data is None
-            and self.sample_weight is None and self.class_weight is None
-            and self.derivatives is None and type(fraction) is float and fraction == 0.0
-            and type(missing) is str and missing == "refuse"
-        )  # fmt: skip
-
 
 @dataclass(frozen=True, kw_only=True)
 class RateFinderRequest:

@@ -178,8 +178,6 @@ class FitState:
     @property
     def learning_rate(self) -> float:
         """η of the last step, or of the first one if no step is completed."""
-        if self.options.constant_hyper is not None:
-            return float(self.options.constant_hyper[0, 0])
         return float(self.rates(max(self.t - 1, 0), 1)[0])
 
     def rates(self, first: int, n: int) -> Array:

@@ -22,6 +22,7 @@ from ffnn_fast.cli.arguments.parsing import (
     check_no_unknown,
     read_options,
 )
+from ffnn_fast.cli.mpi_launch import is_other_rank
 from ffnn_fast.cli.output import BAD_INPUT, INTERRUPTED, CommandError, store_command
 
 COMMANDS = {  # by name: the module below cli/, and the line in the help
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         end_start()
-        command, options = parse(argv)
+        command, options = _parsed(argv)
         store_command(argv)
         code = command.run(options)
         sys.stdout.flush()
@@ -105,6 +106,16 @@ def parse(argv: Sequence[str]) -> tuple[Command, Any]:
     return command, read_options(command, given)
 
 
+def _parsed(argv: Sequence[str]) -> tuple[Command, Any]:
+    """As `parse`, but an error without a message on ranks that have the arguments of the first."""
+    try:
+        return parse(argv)
+    except CommandError:
+        if is_other_rank() and not any(one.startswith("--config") for one in argv):
+            raise CommandError("") from None
+        raise
+
+
 def load_command(name: str) -> Command:
     """One of the COMMANDS."""
     command: Command = importlib.import_module(f"ffnn_fast.cli.{COMMANDS[name][0]}").COMMAND
@@ -136,6 +147,7 @@ def build_parser(commands: Iterable[str] = COMMANDS) -> Parser:
 
 
 def _report_error(message: str, code: int) -> int:
-    """Write one line to standard error; returns the exit code."""
-    sys.stderr.write(f"ffnn-fast: error: {' '.join(message.split())}\n")
+    """Write one line to standard error, if there is a message; returns the exit code."""
+    if message:
+        sys.stderr.write(f"ffnn-fast: error: {' '.join(message.split())}\n")
     return code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,11 +110,11 @@ def _bag_to_onnx(loaded: TabularModel, path: str, dtype: str | None) -> int:
 def _bag_to_c(loaded: TabularModel, path: str, dtype: str | None) -> int:
     from ffnn_fast.c import to_c
 
-    name = _c_name(path)
-    header = to_c(loaded.estimator, path, name=name, dtype=dtype)[1]
-    sizes = dict(re.findall(r"^#define \w+_N_(INPUTS|OUTPUTS) (\d+)$", header.read_text(), re.M))
-    outputs = ("outputs", [sizes["OUTPUTS"]]), *_targets(loaded.layout)
-    return _report_c(path, name, [header], sizes["INPUTS"], outputs)
+    model, name = loaded.estimator, _c_name(path)
+    header = to_c(model, path, name=name, dtype=dtype)[1]
+    n_inputs = len(model._inputs.number_names) + len(model._inputs.code_sizes)
+    outputs = ("outputs", [str(model.networks_[0].spec.n_outputs)]), *_targets(loaded.layout)
+    return _report_c(path, name, [header], str(n_inputs), outputs)
 
 
 def _report_onnx(path: str, model: Any, found: Comparison, targets: Facts) -> int:

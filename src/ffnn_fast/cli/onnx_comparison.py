@@ -21,7 +21,7 @@ Run = Callable[[dict[str, Any]], list[np.ndarray]]  # inputs by name to the outp
 ROWS = 300
 TOLERANCE = 1e-5  # of the largest output
 GAPS = 0.2  # the share of values that are missing, where some were in training
-DAYS = 1000  # after the first date of the training rows
+MINUTES = 1000 * 24 * 60  # after the first date of the training rows
 UNKNOWN = "(unknown)"  # a level that no training row had
 
 
@@ -100,8 +100,8 @@ def compare_tabular(path: str, model: TabularModel) -> Comparison:
             if scale.marks_missing:
                 values[rng.random(ROWS) < GAPS] = np.nan
         elif feature.use == DATE:
-            days = rng.integers(0, DAYS, ROWS).astype("timedelta64[D]")
-            values = np.datetime64(feature.origin, "us") + days
+            minutes = rng.integers(0, MINUTES, ROWS).astype("timedelta64[m]")
+            values = np.datetime64(feature.origin, "us") + minutes
         else:
             levels = np.array([*feature.levels, UNKNOWN], dtype=object)
             values = levels[rng.integers(0, len(levels), ROWS)]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ffnn_fast.cli import mpi_launch
 from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.arguments.parsing import Command
 from ffnn_fast.cli.output import (
@@ -40,10 +41,10 @@ MOST_NAMES = 3  # targets in the default name of a file
 
 def run(options: TrainOptions) -> int:
     """Train and write the model; returns the exit code."""
+    if not mpi_launch.launched():
+        return _run(options)
     from ffnn_fast.cli.training import by_ranks
 
-    if not by_ranks.launched():
-        return _run(options)
     return by_ranks.run_by_ranks(options, partial(_run, options, launched=True))
 
 

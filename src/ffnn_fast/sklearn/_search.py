@@ -126,9 +126,11 @@ class MLPSearchCV(BaseSearchCV):
         """
         from joblib import parallel_config
 
+        self._validate_params()
         n_threads = resolve(None if self.n_threads is None else int(self.n_threads))
         own, scoring, stop = self.estimator, self.scoring, Stop()
         changed = for_one_thread(own, stop)
+        _check_names(own, self._grids)
         try:
             self.estimator = clone(own).set_params(**changed)
             self.scoring = _as_scoring(scoring)
@@ -144,12 +146,15 @@ class MLPSearchCV(BaseSearchCV):
             )
         return self
 
+    @property
+    def _grids(self) -> Sequence[Mapping[str, Any]]:
+        return [self.param_grid] if isinstance(self.param_grid, Mapping) else self.param_grid
+
     def _run_search(self, evaluate_candidates: Any) -> None:
         """Evaluate the candidates."""
         if self.n_iter is None:
-            grids = self.param_grid
-            each = [grids] if isinstance(grids, Mapping) else grids
-            drawn = {name for grid in each for name, v in grid.items() if hasattr(v, "rvs")}
+            each = (pair for grid in self._grids for pair in grid.items())
+            drawn = {name for name, values in each if hasattr(values, "rvs")}
             if drawn:
                 raise ValueError(
                     f"param_grid has a distribution for {', '.join(sorted(drawn))}: give n_iter, "
@@ -160,6 +165,13 @@ class MLPSearchCV(BaseSearchCV):
             evaluate_candidates(
                 ParameterSampler(self.param_grid, self.n_iter, random_state=self.random_state)
             )
+
+
+def _check_names(estimator: Any, grids: Sequence[Mapping[str, Any]]) -> None:
+    """ValueError if the estimator, as the user gave it, has not a parameter of a grid."""
+    for grid in grids:
+        for candidate in ParameterSampler(grid, 1, random_state=0):
+            clone(estimator).set_params(**clone(candidate, safe=False))
 
 
 class _Scorer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -22,6 +23,8 @@ SAMPLE = 100  # rows from which the delimiter and the header are inferred
 TITLES = 10  # the most lines of one field before a table of several columns
 END = ["\0"]  # the row of a line after the text, unless a quote is open there
 COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
+QUOTED = re.compile(r'"((?:[^"]|"")+)"')  # a line that is one field
+UNQUOTE = "import csv, sys; [print(*x) for x in csv.reader(open(sys.argv[1]), delimiter=chr(1))]"
 SEP = re.compile(r"sep=(.)\s*", re.I)
 
 
@@ -73,6 +76,7 @@ def find_layout(name: str, lines: Sequence[str], given: str) -> Layout:
     comments = [line for line in lines[:skip] if line.startswith("#")]
     if len(comments) == skip == len(lines):
         skip, comments = 0, []
+    _check_quoting(name, lines[skip:])
     layout = _best(lines[skip:], delimiter)
     rows = _sample(layout, lines[skip:])
     names = _commented_names(layout, comments, rows)
@@ -89,6 +93,21 @@ def find_layout(name: str, lines: Sequence[str], given: str) -> Layout:
     if names:
         remarks.append(f"{name}: line {skip}, which begins with #, names the columns")
     return Layout(layout.delimiter, skip, layout.quoting, names, tuple(remarks))
+
+
+def _check_quoting(name: str, lines: Sequence[str]) -> None:
+    """CommandError if each line is quoted as a whole, or each but the first."""
+    given = [line.strip() for line in lines[:SAMPLE] if line.strip()]
+    found = [line and line[1].replace('""', '"') for line in map(QUOTED.fullmatch, given)]
+    below = [line for line in found[1:] if line]
+    if not below or len(below) < len(found) - 1:
+        return
+    bare = [found[0] or given[0], *below]
+    if max(_score(Layout(one, 0, {}), bare)[0] for one in DELIMITERS) == EVEN:
+        raise CommandError(
+            f"{name}: its lines are quoted as a whole, so that each is one field; write them "
+            f'without these quotes by: python -c "{UNQUOTE}" {shlex.quote(name)} > unquoted.csv'
+        )
 
 
 def _given(given: str) -> str:
@@ -122,13 +141,15 @@ def _best(lines: Sequence[str], delimiter: str) -> Layout:
     plain = [Layout(one, 0, usual) for one in ([delimiter] if delimiter else DELIMITERS)]
     others = [] if delimiter else [Layout(" ", 0, usual)]
     scores = [_score(layout, lines) for layout in plain]
+    sampled = "".join(lines[:SAMPLE])
+    other_quoting = [one for one in QUOTING if all(mark in sampled for mark in one.values())]
     for evenness in (EVEN, NEARLY):
         best = max(range(len(plain)), key=lambda k: scores[k])
         if scores[best][0] >= evenness:
             if others and plain[best].delimiter == "\t" and _splits_numbers(others[0], lines):
                 return others[0]
             return plain[best]
-        quoted = [replace(layout, quoting=quoting) for quoting in QUOTING for layout in plain]
+        quoted = [replace(layout, quoting=quoting) for quoting in other_quoting for layout in plain]
         for layout in (*others, *quoted):
             if _score(layout, lines)[0] >= evenness:
                 return layout

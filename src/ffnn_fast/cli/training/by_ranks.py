@@ -21,19 +21,12 @@ from ffnn_fast.cli.arguments.declaration import flag
 from ffnn_fast.cli.output import BAD_INPUT, INTERRUPTED, CommandError
 from ffnn_fast.cli.training.train_options import TrainOptions
 
-# Of Open MPI, of MPICH, Intel MPI and Slurm's PMI, and of MVAPICH: the number of ranks.
-SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 PAUSE = 0.01  # s
 _COMM: ContextVar[Any] = ContextVar("comm", default=None)
 
 
 class _OtherRankError(Exception):
     """An error that another rank reports."""
-
-
-def launched() -> bool:
-    """Whether an MPI launcher has started several processes of this command."""
-    return any(os.environ.get(name, "1") not in ("", "1") for name in SIZES)
 
 
 def run_by_ranks(options: TrainOptions, run: Callable[[bool], int]) -> int:

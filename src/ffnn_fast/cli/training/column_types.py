@@ -125,7 +125,7 @@ def _date_note(name: str, dates: str | None) -> tuple[str, ...]:
         return ()
     return (
         f"note: the target {name!r} holds dates ({dates}), each of which is taken as a class; to "
-        "predict a time, replace them by numbers, such as days",
+        "predict a time, replace them by numbers, such as days or hours",
     )
 
 
@@ -133,7 +133,7 @@ def _of_dates(table: Table, name: str, dates: str) -> str:
     """What to do about a target of dates that are too many classes, or no values."""
     return (
         f"{table.path}: target {name!r} holds dates ({dates}), which are not values that can be "
-        "predicted; replace them by numbers, such as days, or choose another --target"
+        "predicted; replace them by numbers, such as days or hours, or choose another --target"
     )
 
 

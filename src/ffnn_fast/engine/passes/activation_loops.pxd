@@ -108,6 +108,7 @@ cdef inline void apply_derivative_rest(
 ) noexcept nogil:
     """The same for the less frequent activations"""
     cdef Py_ssize_t i
+    cdef floating slope
     if g == LEAKY_RELU:
         for i in range(n):
             d[i] = d[i] * (<floating>1 if h[i] > 0 else <floating>LEAKY_SLOPE)
@@ -116,7 +117,9 @@ cdef inline void apply_derivative_rest(
             d[i] = d[i] * -(vm_expm1_f32(-h[i]) if floating is float else vm_expm1_f64(-h[i]))
     elif g == HARD_SIGMOID:
         for i in range(n):
-            d[i] = d[i] * (<floating>(1.0 / 6) if 0 < h[i] < 1 else <floating>0)
+            # two selections: `and` is a branch, with which GCC leaves v2's loop scalar
+            slope = <floating>(1.0 / 6) if h[i] > 0 else <floating>0
+            d[i] = d[i] * (slope if h[i] < 1 else <floating>0)
     elif g == EXP:
         for i in range(n):
             d[i] = d[i] * h[i]
