@@ -51,8 +51,13 @@
 #define MK_ONLINE_BYTES MK_BYTES
 #endif
 
-/* Inner indices at a time: a strip of MK_ROWS x MK_DEPTH weights stays in L1 for all panels. */
+/* Inner indices at a time: a strip of MK_ROWS x MK_DEPTH weights stays in L1 for all panels. A loop
+ * ends with a jump that is predicted wrongly, and each further one reads and writes C again. */
+#if MK_BYTES == 32
+#define MK_DEPTH (3200 / (ptrdiff_t)sizeof(real))
+#else
 #define MK_DEPTH 256
+#endif
 
 /* A strip of a large W is copied where so many panels use it that the copy is cheap: rows of W where
  * they all lie on one cache set; rows of W^T, each from a page of its own, where a row of W is a
@@ -62,8 +67,13 @@
 #define MK_COPY_TURNED (MK_BYTES == 64 ? 1 << 22 : 1 << 19)
 #define MK_PAGE 4096
 
-/* Bytes of the dA of a tile of dW from which on it is fetched ahead: half of L1. */
-#define MK_FAR (1 << 14)
+/* With 32-byte vectors, tiles and inner indices of op(W) that are copied together. */
+#define MK_TILES (32 / (int)sizeof(real))
+#define MK_BLOCK_DEPTH 256
+
+/* Bytes of the dA of a tile of dW from which on it is fetched ahead: half of L1, or where as many
+ * samples fill half of L1 with H. */
+#define MK_FAR (MK_BYTES == 32 ? 1 << 12 : 1 << 14)
 
 /* Inputs of a layer whose weight gradient has its vectors along the units. */
 #define MK_NARROW 4

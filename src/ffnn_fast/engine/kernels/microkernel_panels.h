@@ -32,17 +32,17 @@ MK_INLINE void fn(fetch)(const int M, const int V, const real *C, ptrdiff_t ldc)
         MK_UNROLL for (int v = 0; v < V; v++) __builtin_prefetch(C + m * ldc + v * LANES);
 }
 
-/* C (M, S) := b + op(W) B, or C + op(W) B if `more`
- * op(W) (M, K): W, or W^T if `turned`, rows of W ldw apart; b NULL: zeros; B (K, S) */
-MK_INLINE void fn(product_tile)(const int M, const int V, const int turned, ptrdiff_t K,
-                                const real *W, ptrdiff_t ldw, const real *B, const real *b,
-                                int more, real *C)
+/* C (M, S) := b + A B, or C + A B if `more`; A (M, K) by strides, b NULL: zeros, B (K, S)
+ * `ahead` as above */
+MK_INLINE void fn(product_tile)(const int M, const int V, const int ahead, ptrdiff_t K,
+                                const real *A, ptrdiff_t ra, ptrdiff_t ca, const real *B,
+                                const real *b, int more, real *C)
 {
     vec acc[MK_ROWS][2];
     MK_UNROLL for (int m = 0; m < M; m++)
         acc[m][0] = acc[m][1] = (b && !more ? b[m] : 0) - (vec){0};
     if (more) fn(fetch)(M, V, C, S);
-    fn(accumulate)(M, V, WIDTH == 64 && !turned, K, W, turned ? 1 : ldw, turned ? ldw : 1, B, acc);
+    fn(accumulate)(M, V, ahead, K, A, ra, ca, B, acc);
     MK_UNROLL for (int m = 0; m < M; m++)
         MK_UNROLL for (int v = 0; v < V; v++) {
             vec *c = (vec *)(C + m * S) + v;
@@ -50,12 +50,15 @@ MK_INLINE void fn(product_tile)(const int M, const int V, const int turned, ptrd
         }
 }
 
-/* product_tile for all panels of n samples, B_size and C_size apart; `copy`: W goes to L1 first */
+/* product_tile of op(W) (M, K), W, or W^T if `turned`, rows of W ldw apart, for all panels of n
+ * samples, B_size and C_size apart; `copy`: W goes to L1 first; `fetches`: the M rows of W that
+ * follow are fetched meanwhile */
 MK_INLINE void fn(product_strip)(const int M, const int turned, ptrdiff_t n, ptrdiff_t K,
-                                 const real *W, ptrdiff_t ldw, int copy, const real *B,
-                                 ptrdiff_t B_size, const real *b, int more, real *C,
+                                 const real *W, ptrdiff_t ldw, int copy, int fetches,
+                                 const real *B, ptrdiff_t B_size, const real *b, int more, real *C,
                                  ptrdiff_t C_size)
 {
+    const int ahead = WIDTH == 64 && !turned;
     real strip[MK_ROWS * (MK_DEPTH + LANES)];
     if (copy) {
         const ptrdiff_t ld = turned ? M : MK_DEPTH + LANES;
@@ -66,9 +69,16 @@ MK_INLINE void fn(product_strip)(const int M, const int turned, ptrdiff_t n, ptr
         W = strip;
         ldw = ld;
     }
-    for (; n > LANES; n -= S, B += B_size, C += C_size)
-        fn(product_tile)(M, 2, turned, K, W, ldw, B, b, more, C);
-    if (n > 0) fn(product_tile)(M, 1, turned, K, W, ldw, B, b, more, C);
+    const ptrdiff_t ra = turned ? 1 : ldw, ca = turned ? ldw : 1;
+    const ptrdiff_t line = 64 / sizeof(real);
+    const ptrdiff_t part = fetches ? (K / line * S + n - 1) / n * line : 0;
+    const real *next = W + M * ldw, *end = fetches ? next + K : next;
+    for (; n > LANES; n -= S, B += B_size, C += C_size) {
+        for (const real *stop = next + part; next < stop && next < end; next += line)
+            MK_UNROLL for (int m = 0; m < M; m++) __builtin_prefetch(next + m * ldw);
+        fn(product_tile)(M, 2, ahead, K, W, ra, ca, B, b, more, C);
+    }
+    if (n > 0) fn(product_tile)(M, 1, ahead, K, W, ra, ca, B, b, more, C);
 }
 
 /* c := alpha x + beta d, the first min(n, LANES) numbers; d is read only if beta is not 0 */
@@ -207,6 +217,79 @@ MK_APART void fn(gradient_half)(ptrdiff_t n, ptrdiff_t rows, const real *dA, ptr
 
 /* ---- Products ---- */
 
+/* The part of n in which it is cut into the fewest equal parts of at most `most` */
+MK_INLINE ptrdiff_t fn(part)(ptrdiff_t n, ptrdiff_t most)
+{
+    const ptrdiff_t parts = (n + most - 1) / most;
+    return (n + parts - 1) / parts;
+}
+
+#if WIDTH == 32
+#define MK_TILE_SIZE (MK_ROWS * (MK_BLOCK_DEPTH + LANES))
+
+/* strips (tiles, K, MK_ROWS), MK_TILE_SIZE apart := columns from[t].. of W (K, ldw) */
+MK_INLINE void fn(copy_turned)(const int tiles, ptrdiff_t K, const real *W, ptrdiff_t ldw,
+                               const ptrdiff_t *from, real *strips)
+{
+    for (ptrdiff_t k = 0; k < K; k++, W += ldw, strips += MK_ROWS) {
+        const char *next = (const char *)(W + 8 * ldw + from[0]);
+        MK_UNROLL for (int byte = 0; byte < tiles * MK_ROWS * (int)sizeof(real); byte += 64)
+            __builtin_prefetch(next + byte);
+        MK_UNROLL for (int t = 0; t < tiles; t++)
+            memcpy(strips + t * MK_TILE_SIZE, W + from[t], MK_ROWS * sizeof(real));
+    }
+}
+
+/* `product` of rows >= MK_ROWS by blocks of tiles: op(W) of a block is copied to the second-level
+ * cache, and a panel of B stays in L1 for all of it */
+MK_APART void fn(product_copied)(int turned, ptrdiff_t n, ptrdiff_t rows, ptrdiff_t inner,
+                                 const real *W, const real *b, const real *B, real *C)
+{
+    const ptrdiff_t ldw = turned ? rows : inner, ld = MK_BLOCK_DEPTH + LANES;
+    const ptrdiff_t ra = turned ? 1 : ld, ca = turned ? MK_ROWS : 1;
+    const ptrdiff_t depth = fn(part)(inner, MK_BLOCK_DEPTH);
+    real strips[MK_TILES * MK_TILE_SIZE] __attribute__((aligned(64)));
+    for (ptrdiff_t k = 0; k < inner; k += depth) {
+        const ptrdiff_t K = inner - k < depth ? inner - k : depth;
+        ptrdiff_t at[MK_TILES + 1] = {0}, from[MK_TILES];
+        for (ptrdiff_t left = (rows + MK_ROWS - 1) / MK_ROWS; left > 0;) {
+            int tiles = 0;
+            for (; left > 0 && tiles < MK_TILES; tiles++, left--) {
+                at[tiles + 1] = at[tiles] + (rows - at[tiles] + left - 1) / left;
+                from[tiles] = at[tiles] < rows - MK_ROWS ? at[tiles] : rows - MK_ROWS;
+            }
+            if (!turned)
+                for (ptrdiff_t r = at[0]; r < at[tiles]; r++)
+                    memcpy(strips + (r - at[0]) * ld, W + r * ldw + k, K * sizeof(real));
+            else if (tiles == MK_TILES)
+                fn(copy_turned)(MK_TILES, K, W + k * ldw, ldw, from, strips);
+            else
+                for (int t = 0; t < tiles; t++)
+                    fn(copy_turned)(1, K, W + k * ldw, ldw, from + t, strips + t * MK_TILE_SIZE);
+            const real *h = B + k * S;
+            real *c = C;
+            for (ptrdiff_t s = n; s > 0; s -= S) {
+                for (int t = 0; t < tiles; t++) {
+                    const ptrdiff_t r = at[t], m = at[t + 1] - r;
+                    const real *a = strips + (turned ? t * MK_TILE_SIZE + r - from[t]
+                                                     : (r - at[0]) * ld);
+                    if (s > LANES)
+                        MK_TILE(m, fn(product_tile), 2, 0, K, a, ra, ca, h, b ? b + r : NULL, k > 0,
+                                c + r * S);
+                    else
+                        MK_TILE(m, fn(product_tile), 1, 0, K, a, ra, ca, h, b ? b + r : NULL, k > 0,
+                                c + r * S);
+                }
+                h += fn(panel_size)(inner);
+                c += fn(panel_size)(rows);
+            }
+            at[0] = at[tiles];
+        }
+    }
+}
+#undef MK_TILE_SIZE
+#endif
+
 /* C := b + op(W) B over n samples,  op(W) (rows, inner), panels B of `inner`, C of `rows` rows */
 MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdiff_t inner,
                            const real *W, const real *b, const real *B, real *C)
@@ -217,12 +300,22 @@ MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
     const int hurts = turned ? bytes >= MK_COPY_TURNED
                              : bytes >= MK_COPY_BYTES && ldw * sizeof(real) % MK_PAGE == 0;
     const int copy = n > (MK_COPY_PANELS - 1) * S && hurts;
-    for (ptrdiff_t k = 0; k < inner; k += MK_DEPTH) {
-        const ptrdiff_t K = inner - k < MK_DEPTH ? inner - k : MK_DEPTH;
+    const int fetches = WIDTH == 32 && !turned && n > MK_COPY_PANELS * S && bytes >= MK_COPY_BYTES;
+#if WIDTH == 32
+    if (copy && rows >= MK_ROWS) {
+        fn(product_copied)(turned, n, rows, inner, W, b, B, C);
+        return;
+    }
+#endif
+    /* The order of a sum depends on widths only: that of copies, whatever n. */
+    const ptrdiff_t most = hurts ? MK_BLOCK_DEPTH : MK_DEPTH;
+    const ptrdiff_t depth = WIDTH == 32 ? fn(part)(inner, most) : MK_DEPTH;
+    for (ptrdiff_t k = 0; k < inner; k += depth) {
+        const ptrdiff_t K = inner - k < depth ? inner - k : depth;
         if (n > rest) MK_FOR_TILES(r, m, rows) {
             const real *w = W + (turned ? k * ldw + r : r * ldw + k);
-            MK_TILE(m, fn(product_strip), turned, n - rest, K, w, ldw, copy, B + k * S, B_size,
-                    b ? b + r : NULL, k > 0, C + r * S, C_size);
+            MK_TILE(m, fn(product_strip), turned, n - rest, K, w, ldw, WIDTH != 32 && copy,
+                    fetches, B + k * S, B_size, b ? b + r : NULL, k > 0, C + r * S, C_size);
         }
         if (rest)
             fn(product_half)(rows, K, W + k * (turned ? ldw : 1), turned ? 1 : ldw,

@@ -13,6 +13,21 @@ cdef struct combination_t:  # alpha ∇θ + (keep + decay l2_k) D
     double decay
 
 
+cdef enum:
+    SAMPLES = 256  # of a large layer with 32-byte vectors, whose ∇W_k is summed in parts
+
+
+cdef inline Py_ssize_t samples_together(const plan_t* plan, Py_ssize_t k, Py_ssize_t N) \
+        noexcept nogil:
+    """Samples of N to sum ∇W_k over at a time: so few that a block of h stays in L1, where all
+    units would read it from a cache of half a megabyte. 1024 wide, 1024 samples: all at once 0.72
+    to 0.78 of the peak, 256 0.82.
+    """
+    if MK_BYTES == 32 and N >= 2 * SAMPLES and plan.n[k] * plan.n[k - 1] * plan.itemsize > 1 << 19:
+        return SAMPLES
+    return N
+
+
 cdef inline Py_ssize_t units_together(Py_ssize_t units, Py_ssize_t bytes) noexcept nogil:
     """Units to take together of those of a thread, whose ∇a has so many bytes each
 
@@ -35,32 +50,39 @@ cdef inline void panels_to_units(
     θ one step on. The rows `following`, if any, come next: they are prefetched meanwhile.
     """
     cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, N = count * S, k, r, rows, at, i
-    cdef Py_ssize_t width, strip, end, most
+    cdef Py_ssize_t width, strip, end, most, some, s
     cdef floating alpha = <floating>combination.alpha, beta
     cdef const floating* da
+    cdef const floating* before
     cdef bint prefetches
     for k in range(1, plan.L + 1):
         prefetches = k == 1 and following.n > 0
         width = plan.n[k - 1]
         r = share_start(plan.n[k], UNIT_GRAIN, team)
         end = share_end(plan.n[k], UNIT_GRAIN, team)
-        most = units_together(end - r, N * sizeof(floating))
-        beta = <floating>(combination.keep + combination.decay * plan.l2[k])
+        some = samples_together(plan, k, N)
+        most = units_together(end - r, some * sizeof(floating))
         while r < end:
             rows = min(most, end - r)
             da = da_panel(plan, work, count, k, 0) + r * S
             at = plan.W[k] + r * width
             strip = S if prefetches else width
-            i = width if k <= plan.sparse else 0  # ∇W_1 of sparse rows: sparse_rows.pxd
-            while i < width:
-                weight_gradient(
-                    n, rows, plan.n[k], min(strip, width - i), width, da,
-                    h_rows(plan, work, count, k - 1, 0) + i * N, N, alpha, beta, D + at + i,
-                    C + at + i,
-                )
-                if prefetches:
-                    prefetch_rows(plan, following, i, team)
-                i += strip
+            s = n if k <= plan.sparse else 0  # ∇W_1 of sparse rows: sparse_rows.pxd
+            before, beta = D, <floating>(combination.keep + combination.decay * plan.l2[k])
+            while s < n:
+                i = 0
+                while i < width:
+                    weight_gradient(
+                        min(some, n - s), rows, plan.n[k], min(strip, width - i), width,
+                        da + s // S * plan.panel[k],
+                        h_rows(plan, work, count, k - 1, 0) + i * N + s * S, N, alpha, beta,
+                        before + at + i, C + at + i,
+                    )
+                    if prefetches:
+                        prefetch_rows(plan, following, i, team)
+                    i += strip
+                s += some
+                before, beta, prefetches, strip = C, 1, False, width
             prefetches = False
             at = plan.b[k] + r
             bias_gradient(
