@@ -26,3 +26,21 @@ def test_threads_that_share_panels(engine, batch_size, activation, head, dtype, 
     for other in results[1:]:
         for got, expected in zip(other, results[0], strict=True):
             np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n"),
+    [((300, 520, 700, 5), 600), ((129, 1024, 257, 3), 520), ((64, 1024, 523, 3), 49)],
+    ids=str,
+)
+def test_bits_of_wide_layers_do_not_depend_on_threads(engine, sizes, n, dtype, rng):
+    """Layers of more than half a megabyte, whose sums are taken in parts; many panels and few."""
+    spec = NetworkSpec(sizes, "tanh", dtype=dtype)
+    problem, params = random_problem(spec, n, rng), random_params(spec, rng)
+    order, results = rng.permutation(n), []
+    for n_threads in (1, 2, 5):
+        bound = BoundNetwork(spec, engine.Plan(spec, n_threads), params.copy(), engine)
+        train(bound, problem, order, n, 0.01)
+        results.append(bound.params)
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])

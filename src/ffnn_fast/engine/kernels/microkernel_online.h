@@ -49,24 +49,14 @@ static inline void fn(gemv)(ptrdiff_t out, ptrdiff_t in, const real *W, const re
 #define MK_AHEAD 4 /* a := b + W next, with the new W */
 #define MK_SPEED 8 /* by momentum instead of gradient descent */
 
-/* The numbers of a rule of momentum, with g = da h^T + l2 W
- *   V := keep V + g, W := W - rate V, or W - rate (g + keep V) if `nesterov` */
-typedef struct {
-    real rate, keep, l2;
-    int nesterov, simple; /* without l2, nor Nesterov's */
-} fn(momentum);
-
-/* The new w of one vector of W, whose velocity is at V, by the gradient g = da h without l2 */
-MK_INLINE vec fn(momentum_step)(const fn(momentum) *rule, int simple, ptrdiff_t n, vec w, vec g,
-                                real *V)
+/* The new w of one vector of W, whose velocity is at V: V := keep V + g, w - rate V, g = da h */
+MK_INLINE vec fn(momentum_step)(ptrdiff_t n, vec w, vec g, real rate, real keep, real *V)
 {
     vec v = vfn(load_some)(V, n);
     MK_ROUND(g);
-    MK_ROUND(v); /* else keep v would be taken out of both branches, and rounded */
-    if (!simple) g += rule->l2 * w;
-    v = rule->keep * v + g;
+    v = keep * v + g;
     vfn(store_some)(V, v, n);
-    return w - rule->rate * (!simple && rule->nesterov ? g + rule->keep * v : v);
+    return w - rate * v;
 }
 
 /* Columns that fill no vector come first: loaded under a mask after a store to the row that follows,
@@ -74,10 +64,10 @@ MK_INLINE vec fn(momentum_step)(const fn(momentum) *rule, int simple, ptrdiff_t 
 #define MK_REST_FIRST (MK_BYTES < 64)
 
 /* One column of sweep_rows but its part of a: its first min(n, LANES) inputs; d = da and
- * step = -rate da broadcast; V at the same entries as W; w: the new W */
+ * step = -rate da broadcast; V at the same entries as W; w: the new W. Momentum keeps `decay` of V. */
 MK_INLINE void fn(sweep_column)(const int R, const int parts, ptrdiff_t n, real *W, ptrdiff_t ldw,
-                                const real *h, const vec d[4], const vec step[4], real decay,
-                                const fn(momentum) *rule, real *V, int more, real *dh, vec w[4])
+                                const real *h, const vec d[4], const vec step[4], real rate,
+                                real decay, real *V, int more, real *dh, vec w[4])
 {
     const vec x = vfn(load_some)(h, n);
     MK_UNROLL for (int r = 0; r < R; r++) w[r] = vfn(load_some)(W + r * ldw, n);
@@ -87,28 +77,22 @@ MK_INLINE void fn(sweep_column)(const int R, const int parts, ptrdiff_t n, real 
         MK_UNROLL for (int r = 0; r < R; r++) sum += d[r] * w[r];
         vfn(store_some)(dh, sum, n);
     }
-    if ((parts & MK_SPEED) && !rule->simple)
-        MK_UNROLL for (int r = 0; r < R; r++) {
-            w[r] = fn(momentum_step)(rule, 0, n, w[r], d[r] * x, V + r * ldw);
-            vfn(store_some)(W + r * ldw, w[r], n);
+    MK_UNROLL for (int r = 0; r < R; r++) {
+        if (parts & MK_DECAY) {
+            w[r] *= decay;
+            MK_ROUND(w[r]);
         }
-    else
-        MK_UNROLL for (int r = 0; r < R; r++) {
-            if (parts & MK_DECAY) {
-                w[r] *= decay;
-                MK_ROUND(w[r]);
-            }
-            if (parts & MK_SPEED) w[r] = fn(momentum_step)(rule, 1, n, w[r], d[r] * x, V + r * ldw);
-            else w[r] += step[r] * x;
-            vfn(store_some)(W + r * ldw, w[r], n);
-        }
+        if (parts & MK_SPEED)
+            w[r] = fn(momentum_step)(n, w[r], d[r] * x, rate, decay, V + r * ldw);
+        else w[r] += step[r] * x;
+        vfn(store_some)(W + r * ldw, w[r], n);
+    }
 }
 
 /* W := W - rate da h^T and the other `parts` for R <= min(4, LANES) rows: W is read once */
 MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *W, const real *h,
-                              const real *da, real rate, real decay, const fn(momentum) *rule,
-                              real *V, int more, real *dh, const real *b, const real *next,
-                              real *a)
+                              const real *da, real rate, real decay, real *V, int more, real *dh,
+                              const real *b, const real *next, real *a)
 {
     const ptrdiff_t rest = in % LANES, whole = in - rest;
     vec d[4], step[4], acc[LANES], w[4], last[4];
@@ -119,7 +103,7 @@ MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *
     }
     MK_UNROLL for (int r = 0; r < LANES; r++) acc[r] = (vec){0};
 #define MK_COLUMN(n, i, w) \
-    fn(sweep_column)(R, parts, n, W + (i), in, h + (i), d, step, decay, rule, V + (i), more, \
+    fn(sweep_column)(R, parts, n, W + (i), in, h + (i), d, step, rate, decay, V + (i), more, \
                      dh + (i), w)
 #define MK_ADD(n, i, w) do if (parts & MK_AHEAD) { \
     const vec y = vfn(load_some)(next + (i), n); \
@@ -138,13 +122,17 @@ MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *
 
 /* sweep_rows for all rows of W (out, in); arguments of parts not wanted may be any pointers */
 MK_INLINE void fn(sweep)(const int parts, ptrdiff_t out, ptrdiff_t in, real *W, const real *h,
-                         const real *da, real rate, real decay, const fn(momentum) *rule, real *V,
-                         real *dh, const real *b, const real *next, real *a)
+                         const real *da, real rate, real decay, real *V, real *dh, const real *b,
+                         const real *next, real *a)
 {
 #define MK_CALL(o, R) \
-    fn(sweep_rows)(R, parts, in, W + (o) * in, h, da + (o), rate, decay, rule, V + (o) * in, \
-                   (o) > 0, dh, b + (o), next, a + (o))
-    MK_GROUPS(out, (LANES < 4 ? LANES : 4), MK_CALL);
+    fn(sweep_rows)(R, parts, in, W + (o) * in, h, da + (o), rate, decay, V + (o) * in, (o) > 0, \
+                   dh, b + (o), next, a + (o))
+    const ptrdiff_t rows_ = out;
+    ptrdiff_t o_ = 0;
+    if (LANES >= 4) MK_GROUP(4, MK_CALL)
+    if (!(parts & MK_SPEED)) MK_GROUP(2, MK_CALL) /* for size: less than 4 rows one by one */
+    MK_GROUP(1, MK_CALL)
 #undef MK_CALL
 }
 
@@ -153,10 +141,10 @@ static inline void fn(update)(ptrdiff_t out, ptrdiff_t in, real *W, const real *
                               real rate, real decay, real *dh)
 {
     if (dh && decay != 1)
-        fn(sweep)(MK_BACK | MK_DECAY, out, in, W, h, da, rate, decay, NULL, W, dh, h, h, W);
-    else if (dh) fn(sweep)(MK_BACK, out, in, W, h, da, rate, 1, NULL, W, dh, h, h, W);
-    else if (decay != 1) fn(sweep)(MK_DECAY, out, in, W, h, da, rate, decay, NULL, W, W, h, h, W);
-    else fn(sweep)(0, out, in, W, h, da, rate, 1, NULL, W, W, h, h, W);
+        fn(sweep)(MK_BACK | MK_DECAY, out, in, W, h, da, rate, decay, W, dh, h, h, W);
+    else if (dh) fn(sweep)(MK_BACK, out, in, W, h, da, rate, 1, W, dh, h, h, W);
+    else if (decay != 1) fn(sweep)(MK_DECAY, out, in, W, h, da, rate, decay, W, W, h, h, W);
+    else fn(sweep)(0, out, in, W, h, da, rate, 1, W, W, h, h, W);
 }
 
 /* W := decay W - rate da h^T, a := b + W next in one sweep,  W (out, in): the update for one sample
@@ -166,21 +154,20 @@ static inline void fn(update_gemv)(ptrdiff_t out, ptrdiff_t in, real *W, const r
                                    const real *next, real *a)
 {
     if (decay != 1)
-        fn(sweep)(MK_AHEAD | MK_DECAY, out, in, W, h, da, rate, decay, NULL, W, W, b, next, a);
-    else fn(sweep)(MK_AHEAD, out, in, W, h, da, rate, 1, NULL, W, W, b, next, a);
+        fn(sweep)(MK_AHEAD | MK_DECAY, out, in, W, h, da, rate, decay, W, W, b, next, a);
+    else fn(sweep)(MK_AHEAD, out, in, W, h, da, rate, 1, W, W, b, next, a);
 }
 
-/* W, V (out, in) one step of momentum on, and dh := W^T da with the old W, or, if dh is NULL,
- * a := b + W next with the new W, in one sweep; not for panels of 64-byte vectors, without a body */
+/* W, V (out, in) one step of momentum on, V := keep V + da h^T, W := W - rate V, and dh := W^T da with
+ * the old W, or, if dh is NULL, a := b + W next with the new W, in one sweep; no body but for panels of
+ * 32-byte vectors */
 static inline void fn(online_momentum)(ptrdiff_t out, ptrdiff_t in, real *W, real *V,
                                        const real *h, const real *da, real rate, real keep,
-                                       real l2, int nesterov, real *dh, const real *b,
-                                       const real *next, real *a)
+                                       real *dh, const real *b, const real *next, real *a)
 {
-#if MK_BYTES < 64
-    const fn(momentum) rule = {rate, keep, l2, nesterov, l2 == 0 && !nesterov};
-    if (dh) fn(sweep)(MK_SPEED | MK_BACK, out, in, W, h, da, 0, 1, &rule, V, dh, h, h, W);
-    else fn(sweep)(MK_SPEED | MK_AHEAD, out, in, W, h, da, 0, 1, &rule, V, W, b, next, a);
+#if MK_BYTES == 32
+    if (dh) fn(sweep)(MK_SPEED | MK_BACK, out, in, W, h, da, rate, keep, V, dh, h, h, W);
+    else fn(sweep)(MK_SPEED | MK_AHEAD, out, in, W, h, da, rate, keep, V, W, b, next, a);
 #endif
 }
 

@@ -240,8 +240,8 @@ MK_INLINE void fn(copy_turned)(const int tiles, ptrdiff_t K, const real *W, ptrd
     }
 }
 
-/* `product` of rows >= MK_ROWS by blocks of tiles: op(W) of a block is copied to the second-level
- * cache, and a panel of B stays in L1 for all of it */
+/* `product` of rows >= MK_ROWS (MK_ROWS - 1), which make tiles of MK_ROWS and MK_ROWS - 1, by blocks of
+ * tiles: op(W) of a block is copied to the second-level cache, and a panel of B stays in L1 for it */
 MK_APART void fn(product_copied)(int turned, ptrdiff_t n, ptrdiff_t rows, ptrdiff_t inner,
                                  const real *W, const real *b, const real *B, real *C)
 {
@@ -273,12 +273,14 @@ MK_APART void fn(product_copied)(int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
                     const ptrdiff_t r = at[t], m = at[t + 1] - r;
                     const real *a = strips + (turned ? t * MK_TILE_SIZE + r - from[t]
                                                      : (r - at[0]) * ld);
-                    if (s > LANES)
-                        MK_TILE(m, fn(product_tile), 2, 0, K, a, ra, ca, h, b ? b + r : NULL, k > 0,
-                                c + r * S);
-                    else
-                        MK_TILE(m, fn(product_tile), 1, 0, K, a, ra, ca, h, b ? b + r : NULL, k > 0,
-                                c + r * S);
+#define MK_CALL(M, V) \
+    fn(product_tile)(M, V, 0, K, a, ra, ca, h, b ? b + r : NULL, k > 0, c + r * S)
+                    if (s > LANES) {
+                        if (m == MK_ROWS) MK_CALL(MK_ROWS, 2);
+                        else MK_CALL(MK_ROWS - 1, 2);
+                    } else if (m == MK_ROWS) MK_CALL(MK_ROWS, 1);
+                    else MK_CALL(MK_ROWS - 1, 1);
+#undef MK_CALL
                 }
                 h += fn(panel_size)(inner);
                 c += fn(panel_size)(rows);
@@ -302,7 +304,7 @@ MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
     const int copy = n > (MK_COPY_PANELS - 1) * S && hurts;
     const int fetches = WIDTH == 32 && !turned && n > MK_COPY_PANELS * S && bytes >= MK_COPY_BYTES;
 #if WIDTH == 32
-    if (copy && rows >= MK_ROWS) {
+    if (copy && rows >= MK_ROWS * (MK_ROWS - 1)) {
         fn(product_copied)(turned, n, rows, inner, W, b, B, C);
         return;
     }

@@ -74,11 +74,10 @@ cdef extern from "kernels/microkernel.h" nogil:
         const double* next, double* a)
     void mk_online_momentum_f32(
         ptrdiff_t o, ptrdiff_t i, float* W, float* V, const float* h, const float* da, float rate,
-        float keep, float l2, bint nesterov, float* dh, const float* b, const float* next, float* a)
+        float keep, float* dh, const float* b, const float* next, float* a)
     void mk_online_momentum_f64(
         ptrdiff_t o, ptrdiff_t i, double* W, double* V, const double* h, const double* da,
-        double rate, double keep, double l2, bint nesterov, double* dh, const double* b,
-        const double* next, double* a)
+        double rate, double keep, double* dh, const double* b, const double* next, double* a)
     void mk_rows_product_f32(ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const float* A,
                              ptrdiff_t lda, const float* W, float* C, ptrdiff_t ldc)
     void mk_rows_product_f64(ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const double* A,
@@ -345,13 +344,13 @@ cdef inline void online_adam(
 
 cdef inline void online_momentum(
     Py_ssize_t o, Py_ssize_t i, floating* W, floating* V, const floating* h, const floating* da,
-    floating rate, floating keep, floating l2, bint nesterov, floating* dh, const floating* b,
-    const floating* following, floating* a,
+    floating rate, floating keep, floating* dh, const floating* b, const floating* following,
+    floating* a,
 ) noexcept nogil:
-    """W, V one step of momentum on with da hᵀ + l2 W, and dh := Wᵀ da with the old W, or, if dh is
+    """W, V one step of momentum on with da hᵀ, and dh := Wᵀ da with the old W, or, if dh is
     NULL, a := b + W following, in one sweep
     """
     if floating is float:
-        mk_online_momentum_f32(o, i, W, V, h, da, rate, keep, l2, nesterov, dh, b, following, a)
+        mk_online_momentum_f32(o, i, W, V, h, da, rate, keep, dh, b, following, a)
     else:
-        mk_online_momentum_f64(o, i, W, V, h, da, rate, keep, l2, nesterov, dh, b, following, a)
+        mk_online_momentum_f64(o, i, W, V, h, da, rate, keep, dh, b, following, a)

@@ -29,12 +29,12 @@ cdef inline bint in_one_sweep(
 ) noexcept nogil:
     """Whether gradient and rule take one sweep over W of i inputs
 
-    Momentum's is no faster than two with AVX-512.
+    Momentum's is no faster than two with AVX-512, and machines without AVX2 take two.
     """
     if plan.has_l1:
         return False
     if rule.linear:
-        return MK_BYTES < 64 and i * plan.itemsize >= MK_BYTES
+        return MK_BYTES == 32 and i * plan.itemsize >= MK_BYTES
     return rule.adam and i >= FEW_INPUTS
 
 
@@ -64,7 +64,7 @@ cdef inline void sample_to_momentum(
     const plan_t* plan, const optimizer_t* optimizer, Py_ssize_t k, const floating* h,
     const floating* following, floating* params, floating* work,
 ) noexcept nogil:
-    """Layer k of `sample_to_updates` by momentum or Nesterov's rule and no more, in one sweep
+    """Layer k of `sample_to_updates` by momentum and no more, in one sweep
 
     Without a following sample, a_1 of this one again is not used.
     """
@@ -73,9 +73,9 @@ cdef inline void sample_to_momentum(
     update_group(plan, optimizer, plan.L + k - 1, plan.b[k], params, da, o)
     online_momentum(
         o, plan.n[k - 1], params + W, <floating*>optimizer.state + W, h, da,
-        <floating>optimizer.rates.eta, <floating>optimizer.rates.momentum, <floating>plan.l2[k],
-        optimizer.rule.optimizer == NESTEROV, NULL if k == 1 else da_one(plan, work, k - 1),
-        params + plan.b[k], h if following is NULL else following, h_one(plan, work, 1),
+        <floating>optimizer.rates.eta, <floating>optimizer.rates.momentum,
+        NULL if k == 1 else da_one(plan, work, k - 1), params + plan.b[k],
+        h if following is NULL else following, h_one(plan, work, 1),
     )
 
 
@@ -99,9 +99,9 @@ cdef inline void sample_to_updates(
         da = da_one(plan, work, k)
         h = <const floating*>sample.x if k == 1 else h_one(plan, work, k - 1)
         dh = NULL if k == 1 else da_one(plan, work, k - 1)
-        if in_one_sweep(plan, optimizer.rule, i):
+        if in_one_sweep(plan, optimizer.rule, k):
             following = <const floating*>sample.following if k == 1 else NULL
-            if optimizer.rule.adam or MK_BYTES == 64:
+            if optimizer.rule.adam or MK_BYTES != 32:
                 sample_to_adam(plan, optimizer, k, h, following, params, work)
             else:
                 sample_to_momentum(plan, optimizer, k, h, following, params, work)
