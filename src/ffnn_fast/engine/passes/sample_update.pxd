@@ -25,16 +25,20 @@ cdef enum:
 
 
 cdef inline bint in_one_sweep(
-    const plan_t* plan, const rule_t* rule, Py_ssize_t i
+    const plan_t* plan, const rule_t* rule, Py_ssize_t k
 ) noexcept nogil:
-    """Whether gradient and rule take one sweep over W of i inputs
+    """Whether gradient and rule take one sweep over W_k
 
     Momentum's is no faster than two with AVX-512, and machines without AVX2 take two.
     """
+    cdef Py_ssize_t i = plan.n[k - 1]
     if plan.has_l1:
         return False
     if rule.linear:
-        return MK_BYTES == 32 and i * plan.itemsize >= MK_BYTES
+        return (
+            MK_BYTES == 32 and i * plan.itemsize >= MK_BYTES and plan.l2[k] == 0
+            and rule.optimizer != NESTEROV
+        )
     return rule.adam and i >= FEW_INPUTS
 
 
