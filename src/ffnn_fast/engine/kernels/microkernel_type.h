@@ -3,6 +3,7 @@
 #include "microkernel_vectors.h"
 #include "microkernel_layout.h"
 #include "microkernel_panels.h"
+#include "microkernel_gradients.h"
 #include "microkernel_rows.h"
 #include "microkernel_sparse.h"
 #undef WIDTH
@@ -11,4 +12,5 @@
 #include "microkernel_vectors.h"
 #endif
 #include "microkernel_online.h"
+#include "microkernel_adam.h"
 #undef WIDTH
