@@ -89,10 +89,12 @@ def save(name, machine, form, records, folder=RESULTS):
 
 def write(folder=RESULTS):
     """Markdown and plots of every JSON file in the folder and in those of other machines below it,
-    and its README; returns all outcomes."""
+    and its README; returns the outcomes of this one."""
     outcomes, pages = write_questions(folder)
     others = {
-        below.name: below for below in sorted(folder.iterdir()) if any(below.glob("*.json"))
+        below.name: below
+        for below in sorted(folder.iterdir())
+        if any((below / f"{name}.json").exists() for name in QUESTIONS)
     }  # fmt: skip
     beside = {name: write(below) for name, below in others.items()}
     for name, below in others.items():
@@ -101,7 +103,7 @@ def write(folder=RESULTS):
     for name, found in beside.items():
         lines += [f"## Targets on {processor(others[name])}\n", side_by_side(found, outcomes)]
     (folder / "README.md").write_text("\n".join(lines))
-    return outcomes + [outcome for found in beside.values() for outcome in found]
+    return outcomes
 
 
 def write_questions(folder):
@@ -119,7 +121,8 @@ def write_questions(folder):
 
 def processor(folder):
     """The processor of the first JSON file in a folder, its level and second-level cache."""
-    machine = json.loads(min(folder.glob("*.json")).read_text())["machine"]
+    sources = (folder / f"{name}.json" for name in QUESTIONS)
+    machine = json.loads(next(filter(Path.exists, sources)).read_text())["machine"]
     cache = next((size for name, size in machine["caches"].items() if name.startswith("L2")), "")
     return f"{machine['cpu']}, engine level {machine['isa_level']}, L2 {cache}"
 

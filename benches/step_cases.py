@@ -50,9 +50,8 @@ class StepCase:
         return 2 * self.batch_size * (3 * inputs @ outputs - inputs[0] * outputs[0])
 
     def seconds(self):
-        """CPU seconds of a step: the least of `FITS` fits of about `FITTED` seconds.
-
-        The core's peak is the speed of the fastest of several loops, too.
+        """CPU seconds of a step: the least of `FITS` fits of about `FITTED` seconds, as the peak is
+        the speed of the fastest of several loops.
         """
         net, X, Y = _prepared(str(self))
         given = {"batch_size": self.batch_size, "shuffle": False, "metrics": False, **self.fit}

@@ -48,6 +48,8 @@ def test_formats(texts, name, last):
         ["10:30", "2020-01-03 10:30"],
         ["1:2:3"],
         ["Jan-1-95"],
+        ["Marble-5-1995"],
+        ["63:30 PM"],
     ],
 )
 def test_texts_that_are_no_dates(texts):

@@ -265,7 +265,10 @@ def test_an_unknown_parameter_of_a_search(data, n_iter):
 
 def test_distributions_need_a_number_of_candidates(data):
     class Halves:
+        drawn = 0
+
         def rvs(self, random_state=None):
+            Halves.drawn += 1
             return 0.5
 
     for grid in ({"alpha": Halves()}, [{"tol": [1e-3]}, {"alpha": Halves()}]):
@@ -273,3 +276,4 @@ def test_distributions_need_a_number_of_candidates(data):
         with pytest.raises(ValueError, match="distribution for alpha: give n_iter"):
             search.fit(*data)
         search.set_params(n_iter=1, random_state=0).fit(*data)
+    assert Halves.drawn == 1  # the other candidate is of the other grid

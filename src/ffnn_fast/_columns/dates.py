@@ -28,7 +28,10 @@ PATTERNS = {
     name: re.compile(f"{text}(?:(?:,? +|T){CLOCK})?", re.IGNORECASE)
     for name, text in SEPARATED.items()
 } | {TIME_OF_DAY: re.compile(CLOCK, re.IGNORECASE)}
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+)  # fmt: skip
 DAY_FIRST = {"month/day/year": "day.month.year", "month/day/yy": "day/month/yy"}
 TURN = 69  # the first of two digits that mean a year of the 20th century
 SAMPLE = 20  # texts that are tried before all others
@@ -89,18 +92,25 @@ def _iso(text: str) -> datetime | None:
     return time
 
 
+def _month(name: str) -> int:
+    """The number of a month by its name or the first letters of it; ValueError if there is none."""
+    if name == "sept":
+        return 9
+    return 1 + [month.startswith(name) for month in MONTHS].index(True)
+
+
 def _of_parts(part: dict[str, str | None]) -> datetime:
     """The date of named parts; ValueError if there is none. A time of day is of the year 1970."""
     digits = part.get("y") or "1970"
     year = int(digits)
     if len(digits) == 2:
         year += 1900 if year >= TURN else 2000
-    if name := part.get("name"):
-        month = 1 + MONTHS.index(name[:3].lower())
-    else:
-        month = int(part.get("m") or 1)
+    name = part.get("name")
+    month = _month(name.lower()) if name else int(part.get("m") or 1)
     hour = int(part["H"] or 0)
     if half := part["half"]:
+        if hour > 23:
+            raise ValueError("there is no such hour")
         hour = hour % 12 + 12 * (half.upper() == "P")
     day = int(part.get("d") or 1)
     return datetime(year, month, day, hour, int(part["M"] or 0), int(part["S"] or 0))

@@ -107,11 +107,14 @@ def parse(argv: Sequence[str]) -> tuple[Command, Any]:
 
 
 def _parsed(argv: Sequence[str]) -> tuple[Command, Any]:
-    """As `parse`, but an error without a message on ranks that have the arguments of the first."""
+    """As `parse`, but of `train`, which all ranks run with the same arguments, an error has a
+    message on the first rank alone.
+    """
     try:
         return parse(argv)
     except CommandError:
-        if is_other_rank() and not any(one.startswith("--config") for one in argv):
+        collective = argv[:1] == ["train"] and not any(a.startswith("--config") for a in argv)
+        if collective and is_other_rank():
             raise CommandError("") from None
         raise
 

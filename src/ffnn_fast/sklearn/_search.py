@@ -130,7 +130,7 @@ class MLPSearchCV(BaseSearchCV):
         n_threads = resolve(None if self.n_threads is None else int(self.n_threads))
         own, scoring, stop = self.estimator, self.scoring, Stop()
         changed = for_one_thread(own, stop)
-        _check_names(own, self._grids)
+        _check_grids(own, self._grids, self.n_iter)
         try:
             self.estimator = clone(own).set_params(**changed)
             self.scoring = _as_scoring(scoring)
@@ -153,13 +153,6 @@ class MLPSearchCV(BaseSearchCV):
     def _run_search(self, evaluate_candidates: Any) -> None:
         """Evaluate the candidates."""
         if self.n_iter is None:
-            each = (pair for grid in self._grids for pair in grid.items())
-            drawn = {name for name, values in each if hasattr(values, "rvs")}
-            if drawn:
-                raise ValueError(
-                    f"param_grid has a distribution for {', '.join(sorted(drawn))}: give n_iter, "
-                    "how many candidates are drawn"
-                )
             evaluate_candidates(ParameterGrid(self.param_grid))
         else:
             evaluate_candidates(
@@ -167,11 +160,27 @@ class MLPSearchCV(BaseSearchCV):
             )
 
 
-def _check_names(estimator: Any, grids: Sequence[Mapping[str, Any]]) -> None:
-    """ValueError if the estimator, as the user gave it, has not a parameter of a grid."""
+def _check_grids(estimator: Any, grids: Sequence[Mapping[str, Any]], n_iter: int | None) -> None:
+    """ValueError if the estimator, as the user gave it, has not a parameter of a grid, or if there
+    are distributions without `n_iter`.
+    """
+    each = [pair for grid in grids for pair in grid.items()]
+    drawn = {name for name, values in each if hasattr(values, "rvs")}
+    if drawn and n_iter is None:
+        raise ValueError(
+            f"param_grid has a distribution for {', '.join(sorted(drawn))}: give n_iter, how many "
+            "candidates are drawn"
+        )
+    own = estimator.get_params(deep=True)
+    for name, _ in each:
+        if name.partition("__")[0] not in own:
+            clone(estimator).set_params(**{name: None})  # raises: its message names the estimator
     for grid in grids:
-        for candidate in ParameterSampler(grid, 1, random_state=0):
-            clone(estimator).set_params(**clone(candidate, safe=False))
+        listed = {name: values for name, values in grid.items() if not hasattr(values, "rvs")}
+        first = next(iter(ParameterGrid(listed)))
+        candidate = clone(estimator).set_params(**clone(first, safe=False))
+        for name in grid.keys() - listed.keys() - candidate.get_params(deep=True).keys():
+            candidate.set_params(**{name: None})
 
 
 class _Scorer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -24,7 +23,6 @@ TITLES = 10  # the most lines of one field before a table of several columns
 END = ["\0"]  # the row of a line after the text, unless a quote is open there
 COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
 QUOTED = re.compile(r'"((?:[^"]|"")+)"')  # a line that is one field
-UNQUOTE = "import csv, sys; [print(*x) for x in csv.reader(open(sys.argv[1]), delimiter=chr(1))]"
 SEP = re.compile(r"sep=(.)\s*", re.I)
 
 
@@ -76,7 +74,8 @@ def find_layout(name: str, lines: Sequence[str], given: str) -> Layout:
     comments = [line for line in lines[:skip] if line.startswith("#")]
     if len(comments) == skip == len(lines):
         skip, comments = 0, []
-    _check_quoting(name, lines[skip:])
+    if not delimiter:
+        _check_quoting(name, lines[skip:])
     layout = _best(lines[skip:], delimiter)
     rows = _sample(layout, lines[skip:])
     names = _commented_names(layout, comments, rows)
@@ -96,17 +95,20 @@ def find_layout(name: str, lines: Sequence[str], given: str) -> Layout:
 
 
 def _check_quoting(name: str, lines: Sequence[str]) -> None:
-    """CommandError if each line is quoted as a whole, or each but the first."""
-    given = [line.strip() for line in lines[:SAMPLE] if line.strip()]
-    found = [line and line[1].replace('""', '"') for line in map(QUOTED.fullmatch, given)]
-    below = [line for line in found[1:] if line]
-    if not below or len(below) < len(found) - 1:
+    """CommandError if each line, or each but the first, is quoted as a whole, and a delimiter
+    divides them evenly without these quotes.
+    """
+    filled = [line.strip() for line in lines[:SAMPLE] if line.strip()]
+    within = [match and match[1].replace('""', '"') for match in map(QUOTED.fullmatch, filled)]
+    below = [line for line in within[1:] if line]
+    if not below or len(below) < len(within) - 1:
         return
-    bare = [found[0] or given[0], *below]
+    bare = [within[0] or filled[0], *below]
     if max(_score(Layout(one, 0, {}), bare)[0] for one in DELIMITERS) == EVEN:
         raise CommandError(
-            f"{name}: its lines are quoted as a whole, so that each is one field; write them "
-            f'without these quotes by: python -c "{UNQUOTE}" {shlex.quote(name)} > unquoted.csv'
+            f'{name}: its lines are quoted as a whole, so that each is one field; remove the " at '
+            'both ends of each line, and write " for each "" within; if the table has one column, '
+            "use --delimiter tab"
         )
 
 
