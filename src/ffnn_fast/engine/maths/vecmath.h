@@ -222,8 +222,9 @@ VM_INLINE double vm_logistic_f64(double x)
 /* tanh(x), a = |x|: 1 - 2 / (exp(2a) + 1), with exp(2a) = 2^k e(a - k ln(2)/2); for small a instead
  * a + a^3 p(a^2) (float, a < 0.55), a + a^3 p(a^2) / q(a^2) (double, a < 0.75, one division for
  * both sides). tanh(-0) = -0, tanh(+-inf) = +-1.
+ * Float in two parts: the divisor exp(2a) + 1, and the rest.
  * Worst: float 1.59 / 1.53, double 1.17 / 1.49. */
-VM_INLINE float vm_tanh_divisor_f32(float x) /* exp(2a) + 1 */
+VM_INLINE float vm_tanh_divisor_f32(float x)
 {
     float a = vm_abs_f32(x), t = vm_exponent_f32(a, 2.0f * VM_LOG2E_F32, 127.0f, 40.0f);
     float r = vm_fma_f32(t - (VM_ROUND_F32 + 127.0f), -0.5f * VM_LN2_F32, a);
