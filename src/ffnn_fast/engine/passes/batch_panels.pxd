@@ -109,7 +109,7 @@ cdef inline floating* extras_of(
 cdef inline floating* thread_scratch(
     const plan_t* plan, floating* work, Py_ssize_t count, int thread
 ) noexcept nogil:
-    """A panel of a thread's own, of which 2 n_L elements are used; behind it that of a block"""
+    """A panel of a thread's own; behind it that of a block"""
     return extras_of(plan, work, count) + extras_size(plan, count) \
         + thread * (plan.panel[plan.L] + spare_size(plan))
 
