@@ -115,7 +115,7 @@ def logarithms(y_hat: Array) -> Array:
 
 def has_score(spec: NetworkSpec) -> bool:
     """Whether targets are what ŷ should be; those of ``linear`` are coefficients."""
-    return any(head.loss != "linear" for head in spec.head_specs)
+    return {head.loss for head in spec.head_specs} != {"linear"}
 
 
 def check_score(spec: NetworkSpec) -> None:
