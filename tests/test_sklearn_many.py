@@ -253,10 +253,10 @@ def test_a_bag_of_the_other_kind_of_estimators(data, monkeypatch, bag, estimator
 @pytest.mark.parametrize("n_iter", [None, 1])
 def test_an_unknown_parameter_of_a_search(data, n_iter):
     """The message is scikit-learn's, and shows the estimator as it was given."""
-    for grid in ({"hiden": [1]}, [{"alpha": [1.0]}, {"alpha": [1.0], "hiden": [1]}]):
+    for grid in ({"depth": [1]}, [{"alpha": [1.0]}, {"alpha": [1.0], "depth": [1]}]):
         search = MLPSearchCV(MLPClassifier(alpha=2.0), grid, n_iter=n_iter)
         with pytest.raises(
-            ValueError, match=r"'hiden' for estimator MLPClassifier\(alpha=2\.0\)\. Valid"
+            ValueError, match=r"'depth' for estimator MLPClassifier\(alpha=2\.0\)\. Valid"
         ):
             search.fit(*data)
     with pytest.raises(ValueError, match="The 'param_grid' parameter of MLPSearchCV must be"):
