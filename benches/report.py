@@ -91,11 +91,7 @@ def write(folder=RESULTS):
     """Markdown and plots of every JSON file in the folder and in those of other machines below it,
     and its README; returns the outcomes of this one."""
     outcomes, pages = write_questions(folder)
-    others = {
-        below.name: below
-        for below in sorted(folder.iterdir())
-        if any((below / f"{name}.json").exists() for name in QUESTIONS)
-    }  # fmt: skip
+    others = {below.name: below for below in sorted(folder.iterdir()) if sources(below)}
     beside = {name: write(below) for name, below in others.items()}
     for name, below in others.items():
         pages.append(f"- [{name}]({name}/README.md): the same on {processor(below)}\n")
@@ -106,12 +102,17 @@ def write(folder=RESULTS):
     return outcomes
 
 
+def sources(folder):
+    """The JSON files of a folder, by their questions."""
+    files = {name: folder / f"{name}.json" for name in QUESTIONS}
+    return {name: file for name, file in files.items() if file.exists()}
+
+
 def write_questions(folder):
     """Markdown and plots of every JSON file in the folder; returns the outcomes and a line each."""
     outcomes, pages = [], []
-    for name in QUESTIONS:
-        source = folder / f"{name}.json"
-        content = json.loads(source.read_text()) if source.exists() else {"records": []}
+    for name, source in sources(folder).items():
+        content = json.loads(source.read_text())
         if content["records"]:
             outcomes += write_question(name, content, folder)
             when = f"{content['form']} form, {content['machine']['date']}"
@@ -121,8 +122,7 @@ def write_questions(folder):
 
 def processor(folder):
     """The processor of the first JSON file in a folder, its level and second-level cache."""
-    sources = (folder / f"{name}.json" for name in QUESTIONS)
-    machine = json.loads(next(filter(Path.exists, sources)).read_text())["machine"]
+    machine = json.loads(next(iter(sources(folder).values())).read_text())["machine"]
     cache = next((size for name, size in machine["caches"].items() if name.startswith("L2")), "")
     return f"{machine['cpu']}, engine level {machine['isa_level']}, L2 {cache}"
 

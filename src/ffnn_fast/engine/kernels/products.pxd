@@ -6,8 +6,9 @@ from ffnn_fast.engine.floating cimport floating
 
 cdef extern from "kernels/microkernel.h" nogil:
     enum:
-        MK_BYTES  # of one vector
-        MK_ROWS   # of W in a tile
+        MK_BYTES       # of one vector
+        MK_ROWS        # of W in a tile
+        MK_COPY_BYTES  # of a large W
     ptrdiff_t mk_panel_size_f32(ptrdiff_t width)
     ptrdiff_t mk_panel_size_f64(ptrdiff_t width)
     void mk_gather_f32(ptrdiff_t n, ptrdiff_t i, const float* X, ptrdiff_t ldx,

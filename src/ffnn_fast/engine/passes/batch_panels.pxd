@@ -17,7 +17,8 @@
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.kernels.products cimport (
-    MK_BYTES, gather_panel, panel_to_blocks, panel_to_rows, panels_backward, panels_forward,
+    MK_BYTES, MK_COPY_BYTES, gather_panel, panel_to_blocks, panel_to_rows, panels_backward,
+    panels_forward,
 )
 from ffnn_fast.engine.passes.activation_loops cimport apply_any_derivative, multiply
 from ffnn_fast.engine.passes.batch cimport batch_t, rows_from
@@ -50,7 +51,7 @@ cdef inline Py_ssize_t panels_together(Py_ssize_t largest) noexcept nogil:
     products 512 wide took 0.97 of the time.
     """
     cdef Py_ssize_t cached = 1536 << 10 if MK_BYTES == 64 else 256 << 10
-    if MK_BYTES == 32 and largest > 512 << 10:
+    if MK_BYTES == 32 and largest > MK_COPY_BYTES:
         return MORE
     return 1 if largest <= cached else <Py_ssize_t>GROUP
 

@@ -1,7 +1,9 @@
 # The gradients of a block of n samples, from their panels: see batch_panels.pxd.
 
 from ffnn_fast.engine.floating cimport floating
-from ffnn_fast.engine.kernels.products cimport MK_BYTES, MK_ROWS, bias_gradient, weight_gradient
+from ffnn_fast.engine.kernels.products cimport (
+    MK_BYTES, MK_COPY_BYTES, MK_ROWS, bias_gradient, weight_gradient,
+)
 from ffnn_fast.engine.passes.batch cimport batch_t, prefetch_rows
 from ffnn_fast.engine.passes.batch_panels cimport da_panel, h_rows, panel_count
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
@@ -23,9 +25,8 @@ cdef inline Py_ssize_t samples_together(const plan_t* plan, Py_ssize_t k, Py_ssi
     units would read it from a cache of half a megabyte. 1024 wide, 1024 samples: all at once 0.72
     to 0.78 of the peak, 256 0.82.
     """
-    if MK_BYTES == 32 and N >= 2 * SAMPLES and plan.n[k] * plan.n[k - 1] * plan.itemsize > 1 << 19:
-        return SAMPLES
-    return N
+    cdef Py_ssize_t bytes = plan.n[k] * plan.n[k - 1] * plan.itemsize
+    return SAMPLES if MK_BYTES == 32 and N >= 2 * SAMPLES and bytes > MK_COPY_BYTES else N
 
 
 cdef inline Py_ssize_t units_together(Py_ssize_t units, Py_ssize_t bytes) noexcept nogil:

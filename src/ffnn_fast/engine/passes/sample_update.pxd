@@ -105,7 +105,7 @@ cdef inline void sample_to_updates(
         dh = NULL if k == 1 else da_one(plan, work, k - 1)
         if in_one_sweep(plan, optimizer.rule, k):
             following = <const floating*>sample.following if k == 1 else NULL
-            if optimizer.rule.adam or MK_BYTES != 32:
+            if optimizer.rule.adam or MK_BYTES != 32:  # a constant: no body of momentum's then
                 sample_to_adam(plan, optimizer, k, h, following, params, work)
             else:
                 sample_to_momentum(plan, optimizer, k, h, following, params, work)
