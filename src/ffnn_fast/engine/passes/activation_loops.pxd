@@ -33,10 +33,14 @@ cdef inline floating magnitude(floating x) noexcept nogil:
     return -x if x < 0 else x
 
 
-cdef inline void tanh_in_halves(float* z, Py_ssize_t n) noexcept nogil:
-    """z := tanh(z), in two loops: more numbers at a time are under way in each"""
+cdef inline void tanh_of_floats(float* z, Py_ssize_t n) noexcept nogil:
+    """z := tanh(z); with 32-byte vectors in two loops, each of which has more numbers under way"""
     cdef float[DIVISORS] d
     cdef Py_ssize_t i, some
+    if MK_BYTES != 32:
+        for i in range(n):
+            z[i] = vm_tanh_f32(z[i])
+        return
     while n > 0:
         some = min(n, <Py_ssize_t>DIVISORS)
         for i in range(some):
@@ -53,11 +57,11 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
         for i in range(n):
             z[i] = vm_logistic_f32(z[i]) if floating is float else vm_logistic_f64(z[i])
     elif g == TANH:
-        if floating is float and MK_BYTES == 32:
-            tanh_in_halves(<float*>z, n)
-            return
-        for i in range(n):
-            z[i] = vm_tanh_f32(z[i]) if floating is float else vm_tanh_f64(z[i])
+        if floating is float:
+            tanh_of_floats(z, n)
+        else:
+            for i in range(n):
+                z[i] = vm_tanh_f64(z[i])
     elif g == RELU:
         for i in range(n):
             z[i] = <floating>0 if z[i] < 0 else z[i]
