@@ -75,6 +75,9 @@
  * samples fill half of L1 with H. */
 #define MK_FAR (MK_BYTES == 32 ? 1 << 12 : 1 << 14)
 
+/* Rows of a tile of dW whose squares are taken from memory: rare, and smaller code. */
+#define MK_SMALL 4
+
 /* Inputs of a layer whose weight gradient has its vectors along the units. */
 #define MK_NARROW 4
 

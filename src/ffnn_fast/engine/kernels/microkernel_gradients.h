@@ -1,21 +1,23 @@
 /* Batches of samples in panels: gradients, sums over samples. Part of microkernel.h. */
 
 /* c := alpha x + beta d, the first min(n, LANES) numbers; d is read only if beta is not 0 */
-MK_INLINE void fn(combine)(ptrdiff_t n, real alpha, vec x, real beta, const real *d, real *c)
+MK_INLINE vec fn(combine)(ptrdiff_t n, real alpha, vec x, real beta, const real *d, real *c)
 {
     x *= alpha;
     MK_ROUND(x);
-    vfn(store_some)(c, beta != 0 ? x + beta * vfn(load_some)(d, n) : x, n);
+    if (beta != 0) x += beta * vfn(load_some)(d, n);
+    vfn(store_some)(c, x, n);
+    return x;
 }
 
-/* C (M, V vectors), rows ld apart := alpha acc + beta D */
+/* C (M, V vectors), rows ld apart := acc := alpha acc + beta D */
 MK_INLINE void fn(combine_tile)(const int M, const int V, real alpha, vec acc[MK_ROWS][2],
                                 real beta, const real *D, real *C, ptrdiff_t ld)
 {
     MK_UNROLL for (int m = 0; m < M; m++)
         MK_UNROLL for (int v = 0; v < V; v++) {
             const ptrdiff_t at = m * ld + v * LANES;
-            fn(combine)(LANES, alpha, acc[m][v], beta, D + at, C + at);
+            acc[m][v] = fn(combine)(LANES, alpha, acc[m][v], beta, D + at, C + at);
         }
 }
 
@@ -46,11 +48,26 @@ MK_INLINE void fn(combine_part)(const int M, const int V, real alpha, vec acc[MK
 }
 #endif
 
-/* C (M, cols), rows ld apart := alpha dA^T H + beta D
+/* squares (LANES / 2,) += x^2 + y^2, the halves of both together */
+MK_INLINE void fn(add_square)(vec x, vec y, real *squares)
+{
+    fn(half) sum, half[2];
+    y *= y;
+    MK_ROUND(y);
+    x = x * x + y;
+    memcpy(half, &x, sizeof x);
+    memcpy(&sum, squares, sizeof sum);
+    sum += half[0] + half[1];
+    memcpy(squares, &sum, sizeof sum);
+}
+
+/* C (M, cols), rows ld apart := alpha dA^T H + beta D; then, if M > MK_SMALL, add_square of its rows
+ * unless `squares` is NULL
  * dA: M rows of the panels of n samples, dA_size apart; B (n, S): one block of H */
 MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const real *dA,
                                  ptrdiff_t dA_size, const real *B, real alpha, real beta,
-                                 const real *D, real *C, ptrdiff_t ld, ptrdiff_t cols)
+                                 const real *D, real *C, ptrdiff_t ld, ptrdiff_t cols,
+                                 real *squares)
 {
     vec acc[MK_ROWS][2], part[MK_ROWS][2];
     MK_UNROLL for (int m = 0; m < M; m++) acc[m][0] = acc[m][1] = (vec){0};
@@ -65,6 +82,9 @@ MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const re
     if (cols >= V * LANES) {
         if (beta != 0) fn(combine_tile)(M, V, alpha, acc, beta, D, C, ld);
         else fn(combine_tile)(M, V, alpha, acc, 0, D, C, ld);
+        if (M > MK_SMALL && squares)
+            MK_UNROLL for (int m = 0; m < M; m++)
+                fn(add_square)(acc[m][0], acc[m][1], squares + m * (LANES / 2));
         return;
     }
     MK_UNROLL for (int m = 0; m < M; m++)
@@ -122,33 +142,53 @@ MK_INLINE void fn(narrow_gradient)(const int M, ptrdiff_t n, ptrdiff_t rows, ptr
     }
 }
 
+/* squares (rows, LANES / 2) += w^2 of each row of W (rows, in), rows ld apart, S columns at a time */
+static inline void fn(add_squares)(ptrdiff_t rows, ptrdiff_t in, ptrdiff_t ld, const real *W,
+                                   real *squares)
+{
+    for (ptrdiff_t r = 0; r < rows; r++, W += ld, squares += LANES / 2)
+        for (ptrdiff_t i = 0; i < in; i += S) {
+            const vec x = vfn(load_some)(W + i, in - i);
+            const ptrdiff_t rest = in - i - LANES;
+            fn(add_square)(x, rest > 0 ? vfn(load_some)(W + i + LANES, rest) : (vec){0}, squares);
+        }
+}
+
 /* C := alpha dA^T H + beta D over n samples, `rows` rows: C, D (rows, in), rows ld apart, dA the same
  * rows of panels of width out, H as blocks of N samples; D is read only if beta is not 0.
- * Gradient: alpha = scale, beta = l2, D = W. SGD: alpha = -eta scale, beta = 1 - eta l2, D = C. */
+ * Gradient: alpha = scale, beta = l2, D = W. SGD: alpha = -eta scale, beta = 1 - eta l2, D = C.
+ * Then add_squares of C unless `squares` is NULL. */
 static inline void fn(weight_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t out, ptrdiff_t in,
                                        ptrdiff_t ld, const real *dA, const real *blocks,
-                                       ptrdiff_t N, real alpha, real beta, const real *D, real *C)
+                                       ptrdiff_t N, real alpha, real beta, const real *D, real *C,
+                                       real *squares)
 {
     const ptrdiff_t size = fn(panel_size)(out);
+    if (WIDTH != 32) squares = 0; /* never wanted: no code then */
     if (in <= MK_NARROW && 2 * in <= LANES && rows > LANES && n >= S) {
 #define MK_CALL(M) \
-    case M: fn(narrow_gradient)(M, n, rows, size, dA, blocks, ld, alpha, beta, D, C); return;
+    case M: fn(narrow_gradient)(M, n, rows, size, dA, blocks, ld, alpha, beta, D, C); break;
         switch (in) { MK_CALL(1) MK_CALL(2) MK_CALL(3) MK_CALL(4) }
 #undef MK_CALL
+        if (squares) fn(add_squares)(rows, in, ld, C, squares);
+        return;
     }
     for (ptrdiff_t i = 0; i < in; i += S) {
         const ptrdiff_t rest = in - i < S ? fn(half_rest)(in - i, rows) : 0, cols = in - i - rest;
+        const int whole = squares && in - i >= S;
         if (rest)
             fn(gradient_half)(n, rows, dA, size, blocks + i * N + cols, alpha, beta, D + i + cols,
                               C + i + cols, ld, rest);
         if (cols > 0) MK_FOR_TILES(r, m, rows) {
             const real *a = dA + r * S, *B = blocks + i * N, *d = D + r * ld + i;
-            real *c = C + r * ld + i;
+            real *c = C + r * ld + i, *at = whole ? squares + r * (LANES / 2) : 0;
             if (cols > LANES)
-                MK_TILE(m, fn(gradient_tile), 2, n, a, size, B, alpha, beta, d, c, ld, cols);
+                MK_TILE(m, fn(gradient_tile), 2, n, a, size, B, alpha, beta, d, c, ld, cols, at);
             else
-                MK_TILE(m, fn(gradient_tile), 1, n, a, size, B, alpha, beta, d, c, ld, cols);
+                MK_TILE(m, fn(gradient_tile), 1, n, a, size, B, alpha, beta, d, c, ld, cols, 0);
+            if (at && m <= MK_SMALL) fn(add_squares)(m, S, ld, c, at);
         }
+        if (squares && !whole) fn(add_squares)(rows, in - i, ld, C + i, squares);
     }
 }
 
@@ -204,5 +244,6 @@ static inline void fn(add_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t out, 
     }
 #endif
     if (i < in)
-        fn(weight_gradient)(n, rows, out, in - i, in, dA, blocks + i * S, S, 1, beta, C + i, C + i);
+        fn(weight_gradient)(n, rows, out, in - i, in, dA, blocks + i * S, S, 1, beta, C + i, C + i,
+                            0);
 }

@@ -34,10 +34,16 @@ cdef extern from "kernels/microkernel.h" nogil:
                          const double* dA, double* dH)
     void mk_weight_gradient_f32(
         ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, ptrdiff_t ld, const float* dA,
-        const float* blocks, ptrdiff_t N, float alpha, float beta, const float* D, float* C)
+        const float* blocks, ptrdiff_t N, float alpha, float beta, const float* D, float* C,
+        float* squares)
     void mk_weight_gradient_f64(
         ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, ptrdiff_t ld, const double* dA,
-        const double* blocks, ptrdiff_t N, double alpha, double beta, const double* D, double* C)
+        const double* blocks, ptrdiff_t N, double alpha, double beta, const double* D, double* C,
+        double* squares)
+    void mk_add_squares_f32(ptrdiff_t rows, ptrdiff_t i, ptrdiff_t ld, const float* W,
+                            float* squares)
+    void mk_add_squares_f64(ptrdiff_t rows, ptrdiff_t i, ptrdiff_t ld, const double* W,
+                            double* squares)
     void mk_add_gradient_f32(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i, const float* dA,
                              const float* blocks, float beta, float* C)
     void mk_add_gradient_f64(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t o, ptrdiff_t i,
@@ -243,13 +249,26 @@ cdef inline void panels_backward(
 cdef inline void weight_gradient(
     Py_ssize_t n, Py_ssize_t rows, Py_ssize_t o, Py_ssize_t i, Py_ssize_t ld, const floating* dA,
     const floating* blocks, Py_ssize_t N, floating alpha, floating beta, const floating* D,
-    floating* C,
+    floating* C, floating* squares,
 ) noexcept nogil:
-    """C := alpha dAᵀ H + beta D for `rows` rows and i columns of W; rows of C, D are ld apart"""
+    """C := alpha dAᵀ H + beta D for `rows` rows and i columns of W; rows of C, D are ld apart
+
+    Then `add_squares` of C, unless `squares` is NULL.
+    """
     if floating is float:
-        mk_weight_gradient_f32(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C)
+        mk_weight_gradient_f32(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C, squares)
     else:
-        mk_weight_gradient_f64(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C)
+        mk_weight_gradient_f64(n, rows, o, i, ld, dA, blocks, N, alpha, beta, D, C, squares)
+
+
+cdef inline void add_squares(
+    Py_ssize_t rows, Py_ssize_t i, const floating* W, floating* squares
+) noexcept nogil:
+    """squares (rows, half a vector) += w² of each row of W (rows, i), by columns in order"""
+    if floating is float:
+        mk_add_squares_f32(rows, i, i, W, squares)
+    else:
+        mk_add_squares_f64(rows, i, i, W, squares)
 
 
 cdef inline void add_gradient(

@@ -1,11 +1,14 @@
 # The gradients of a block of n samples, from their panels: see batch_panels.pxd.
 
+from libc.string cimport memset
+
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, MK_COPY_BYTES, MK_ROWS, bias_gradient, weight_gradient,
 )
 from ffnn_fast.engine.passes.batch cimport batch_t, prefetch_rows
 from ffnn_fast.engine.passes.batch_panels cimport da_panel, h_rows, panel_count
+from ffnn_fast.engine.passes.penalty cimport keeps_squares
 from ffnn_fast.engine.passes.team cimport UNIT_GRAIN, share_end, share_start, team_t
 from ffnn_fast.engine.plan cimport plan_t
 
@@ -13,6 +16,7 @@ cdef struct combination_t:  # alpha ∇θ + (keep + decay l2_k) D
     double alpha
     double keep
     double decay
+    void* squares  # of C by rows, as penalty.pxd keeps them; NULL: not wanted
 
 
 cdef enum:
@@ -51,10 +55,11 @@ cdef inline void panels_to_units(
     θ one step on. The rows `following`, if any, come next: they are prefetched meanwhile.
     """
     cdef Py_ssize_t count = panel_count(plan, n), S = plan.S, N = count * S, k, r, rows, at, i
-    cdef Py_ssize_t width, strip, end, most, some, s
+    cdef Py_ssize_t width, strip, end, most, some, s, half = MK_BYTES // 2 // sizeof(floating)
     cdef floating alpha = <floating>combination.alpha, beta
     cdef const floating* da
     cdef const floating* before
+    cdef floating* squares
     cdef bint prefetches
     for k in range(1, plan.L + 1):
         prefetches = k == 1 and following.n > 0
@@ -70,14 +75,18 @@ cdef inline void panels_to_units(
             strip = S if prefetches else width
             s = n if k <= plan.sparse else 0  # ∇W_1 of sparse rows: sparse_rows.pxd
             before, beta = D, <floating>(combination.keep + combination.decay * plan.l2[k])
+            squares = NULL
             while s < n:
+                if s + some >= n and combination.squares is not NULL and keeps_squares(plan, k):
+                    squares = <floating*>combination.squares + plan.W[k] + r * half
+                    memset(squares, 0, rows * half * sizeof(floating))
                 i = 0
                 while i < width:
                     weight_gradient(
                         min(some, n - s), rows, plan.n[k], min(strip, width - i), width,
                         da + s // S * plan.panel[k],
                         h_rows(plan, work, count, k - 1, 0) + i * N + s * S, N, alpha, beta,
-                        before + at + i, C + at + i,
+                        before + at + i, C + at + i, squares,
                     )
                     if prefetches:
                         prefetch_rows(plan, following, i, team)

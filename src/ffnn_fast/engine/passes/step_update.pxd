@@ -236,7 +236,7 @@ cdef inline void panels_to_updates(
                 da = da_panel(plan, work, count, k, 0) + r * plan.S
                 weight_gradient(
                     n, rows, plan.n[k], i, i, da, h_rows(plan, work, count, k - 1, 0), N,
-                    <floating>1, <floating>plan.l2[k], params + plan.W[k] + r * i, dW,
+                    <floating>1, <floating>plan.l2[k], params + plan.W[k] + r * i, dW, NULL,
                 )
                 bias_gradient(n, rows, plan.n[k], da, <floating>1, <floating>0, db, db)
                 if plan.l1[k] != 0:

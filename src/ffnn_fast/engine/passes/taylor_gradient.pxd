@@ -166,7 +166,7 @@ cdef inline void add_weight_gradients(
             n, rows, plan.n[k], plan.n[k - 1], plan.n[k - 1],
             slab(plan, work, count, errors, k, 0) + r * S,
             slab_rows(plan, work, count, inputs, k - 1, 0), count * S, <floating>1, beta, C + at,
-            C + at,
+            C + at, NULL,
         )
 
 

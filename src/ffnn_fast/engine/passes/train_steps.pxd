@@ -18,7 +18,7 @@ from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_ra
 from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, block_rows, sum_of, sums_size
 from ffnn_fast.engine.passes.panel_deltas cimport panels_to_deltas, shared_losses
 from ffnn_fast.engine.passes.panel_gradients cimport combination_t, panels_to_units
-from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_of
+from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_by_rows, penalty_of
 from ffnn_fast.engine.passes.row_losses cimport add_loss
 from ffnn_fast.engine.passes.sample_update cimport sample_t, sample_to_updates
 from ffnn_fast.engine.passes.sparse_rows cimport (
@@ -68,6 +68,7 @@ cdef inline void gradient_from_deltas(
     cdef combination_t combination
     cdef batch_t none = inputs_only(NULL, 0)
     combination.alpha, combination.keep, combination.decay = 1, 0, 1
+    combination.squares = NULL
     if plan.extended:
         further_gradient(plan, n, params, grad, accumulate, work, team)
     if accumulate:
@@ -211,11 +212,12 @@ cdef inline double descend_on_samples(
 
 cdef inline double descend_on_batch(
     const plan_t* plan, const step_t* step, floating* params, const batch_t* batch,
-    const batch_t* following, floating eta, floating* work, team_t team,
+    const batch_t* following, floating eta, floating* work, floating* squares, team_t team,
 ) noexcept nogil:
     """A step of plain gradient descent, θ updated by the product that makes ∇θ
 
-    Returns Σ w ℓ before it, on thread 0 only; the rows `following` come next.
+    Returns Σ w ℓ before it, on thread 0 only; the rows `following` come next. The squares (P,) of
+    penalty.pxd, unless NULL, become those of the new θ.
     """
     cdef Py_ssize_t n = batch.n
     cdef floating* panels = work + sums_size(plan, n)
@@ -223,6 +225,7 @@ cdef inline double descend_on_batch(
     cdef double total = 0
     cdef combination_t combination
     combination.alpha, combination.keep, combination.decay = -eta, 1, -eta
+    combination.squares = squares
     panels_to_deltas(plan, step, params, batch, 1.0 / n, panels, sums, team)
     meet(team)
     if team.thread == 0:
@@ -244,6 +247,8 @@ cdef inline void train_steps(
     cdef contention_t* contention = team.contention
     cdef const double* hyper = epoch.hyper + epoch.stride * before
     cdef floating* work = <floating*>scratch.work
+    cdef floating* squares = <floating*>scratch.grad if plan.penalised else NULL
+    cdef bint known = False  # the squares at θ
     cdef optimizer_t optimizer = shared[0]
     cdef bint in_panels = plan.extended or plan.sparse
     cdef bint plain = optimizer.rule.plain and not plan.has_l1 and not in_panels
@@ -286,10 +291,11 @@ cdef inline void train_steps(
         elif plain and plan.own_products and size <= BLOCK_ROWS:
             batch = batch_of(rows, start, size)
             following = batch_of(rows, start + size, min(batch_size, n - start - size))
-            if team.thread == 0:
-                total += size * penalty_of(plan, params)
+            if team.thread == 0 and squares is not NULL:
+                total += size * penalty_by_rows(plan, params, squares, known)
+            known = True
             total += descend_on_batch(
-                plan, &step, params, &batch, &following, eta, work, team
+                plan, &step, params, &batch, &following, eta, work, squares, team
             )
         else:
             batch = batch_of(rows, start, size)

@@ -173,7 +173,7 @@ cdef inline void pull_block_back(
     cdef floating* grad = <floating*>want.grad
     cdef combination_t combination
     cdef batch_t none = inputs_only(NULL, 0)
-    combination.alpha, combination.decay = 1, 0
+    combination.alpha, combination.decay, combination.squares = 1, 0, NULL
     combination.keep = 1 if batch.first > 0 else 0
     while first < end:
         last = min(first + plan.group, end)
