@@ -78,6 +78,9 @@
 /* Rows of a tile of dW whose squares are taken from memory: rare, and smaller code. */
 #define MK_SMALL 4
 
+/* Bytes of W, up to which one sample's update is by strips of columns: W stays in L1. */
+#define MK_STRIPS (1 << 15)
+
 /* Inputs of a layer whose weight gradient has its vectors along the units. */
 #define MK_NARROW 4
 

@@ -136,10 +136,34 @@ MK_INLINE void fn(sweep)(const int parts, ptrdiff_t out, ptrdiff_t in, real *W, 
 #undef MK_CALL
 }
 
+/* dh := W^T da, W := W - rate da h^T,  W (out, 4 vectors), rows ldw apart: dh stays in registers,
+ * summed over the rows in the same order */
+MK_INLINE void fn(sweep_strip)(ptrdiff_t out, ptrdiff_t ldw, real *W, const real *h, const real *da,
+                               real rate, real *dh)
+{
+    vec x[4], sum[4];
+    MK_UNROLL for (int v = 0; v < 4; v++) x[v] = vfn(load)(h + v * LANES), sum[v] = (vec){0};
+    for (ptrdiff_t r = 0; r < out; r++, W += ldw) {
+        const vec d = da[r] - (vec){0}, step = -rate * d;
+        MK_UNROLL for (int v = 0; v < 4; v++) {
+            const vec w = vfn(load)(W + v * LANES);
+            sum[v] += d * w;
+            vfn(store)(W + v * LANES, w + step * x[v]);
+        }
+    }
+    MK_UNROLL for (int v = 0; v < 4; v++) vfn(store)(dh + v * LANES, sum[v]);
+}
+
 /* dh := W^T da (NULL: not wanted), W := decay W - rate da h^T in one sweep,  W (out, in) */
 static inline void fn(update)(ptrdiff_t out, ptrdiff_t in, real *W, const real *h, const real *da,
                               real rate, real decay, real *dh)
 {
+    if (MK_BYTES == 32 && dh && decay == 1 && in % (4 * LANES) == 0 &&
+        out * in * (ptrdiff_t)sizeof(real) <= MK_STRIPS) {
+        for (ptrdiff_t i = 0; i < in; i += 4 * LANES)
+            fn(sweep_strip)(out, in, W + i, h + i, da, rate, dh + i);
+        return;
+    }
     if (dh && decay != 1)
         fn(sweep)(MK_BACK | MK_DECAY, out, in, W, h, da, rate, decay, W, dh, h, h, W);
     else if (dh) fn(sweep)(MK_BACK, out, in, W, h, da, rate, 1, W, dh, h, h, W);
