@@ -49,10 +49,9 @@ static inline void fn(gemv)(ptrdiff_t out, ptrdiff_t in, const real *W, const re
 #define MK_AHEAD 4 /* a := b + W next, with the new W */
 #define MK_SPEED 8 /* by momentum instead of gradient descent */
 
-/* The new w of one vector of W, whose velocity is at V: V := keep V + g, w - rate V, g = da h */
-MK_INLINE vec fn(momentum_step)(ptrdiff_t n, vec w, vec g, real rate, real keep, real *V)
+/* The new w of one vector of W, whose velocity v is at V: V := keep v + g, w - rate V, g = da h */
+MK_INLINE vec fn(momentum_step)(ptrdiff_t n, vec w, vec v, vec g, real rate, real keep, real *V)
 {
-    vec v = vfn(load_some)(V, n);
     MK_ROUND(g);
     v = keep * v + g;
     vfn(store_some)(V, v, n);
@@ -83,13 +82,29 @@ MK_INLINE void fn(sweep_column)(const int R, const int parts, ptrdiff_t n, real 
             MK_ROUND(w[r]);
         }
         if (parts & MK_SPEED)
-            w[r] = fn(momentum_step)(n, w[r], d[r] * x, rate, decay, V + r * ldw);
+            w[r] = fn(momentum_step)(n, w[r], vfn(load_some)(V + r * ldw, n), d[r] * x, rate, decay,
+                                     V + r * ldw);
         else w[r] += step[r] * x;
         vfn(store_some)(W + r * ldw, w[r], n);
     }
 }
 
-/* W := W - rate da h^T and the other `parts` for R <= min(4, LANES) rows: W is read once */
+#if MK_BYTES == 32
+/* The last n lanes of x, then zeros */
+MK_INLINE vec fn(last_lanes)(vec x, ptrdiff_t n)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i words = _mm256_set1_epi32((int)(n * (ptrdiff_t)sizeof(real) / 4));
+    const __m256i y = _mm256_permutevar8x32_epi32((__m256i)x, _mm256_sub_epi32(lane, words));
+    return (vec)_mm256_and_si256(y, _mm256_cmpgt_epi32(words, lane));
+}
+#else
+#define mk_last_lanes_f32(x, n) (x)
+#define mk_last_lanes_f64(x, n) (x)
+#endif
+
+/* W := W - rate da h^T and the other `parts` for R <= min(4, LANES) rows: W is read once
+ * Columns that fill no vector: the last LANES, some of which get the same new w twice. */
 MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *W, const real *h,
                               const real *da, real rate, real decay, real *V, int more, real *dh,
                               const real *b, const real *next, real *a)
@@ -108,10 +123,25 @@ MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *
 #define MK_ADD(n, i, w) do if (parts & MK_AHEAD) { \
     const vec y = vfn(load_some)(next + (i), n); \
     MK_UNROLL for (int r = 0; r < R; r++) acc[r] += w[r] * y; } while (0)
-    if (MK_REST_FIRST && rest) MK_COLUMN(rest, whole, last);
+    const int twice = MK_BYTES == 32 && R == 4 && (parts & MK_AHEAD) && !(parts & MK_SPEED) && rest &&
+                      whole;
+    if (twice) MK_UNROLL for (int r = 0; r < R; r++) last[r] = vfn(load)(W + (r + 1) * in - LANES);
+    else if (MK_REST_FIRST && rest) MK_COLUMN(rest, whole, last);
     for (ptrdiff_t i = 0; i < whole; i += LANES) {
         MK_COLUMN(LANES, i, w);
         MK_ADD(LANES, i, w);
+    }
+    if (twice) {
+        const vec x = vfn(load)(h + in - LANES);
+        MK_UNROLL for (int r = 0; r < R; r++) {
+            if (parts & MK_DECAY) {
+                last[r] *= decay;
+                MK_ROUND(last[r]);
+            }
+            last[r] += step[r] * x;
+            vfn(store)(W + (r + 1) * in - LANES, last[r]);
+            last[r] = fn(last_lanes)(last[r], rest);
+        }
     }
     if (!MK_REST_FIRST && rest) MK_COLUMN(rest, whole, last);
     if (rest) MK_ADD(rest, whole, last);
@@ -136,32 +166,42 @@ MK_INLINE void fn(sweep)(const int parts, ptrdiff_t out, ptrdiff_t in, real *W, 
 #undef MK_CALL
 }
 
-/* dh := W^T da, W := W - rate da h^T,  W (out, 4 vectors), rows ldw apart: dh stays in registers,
- * summed over the rows in the same order */
-MK_INLINE void fn(sweep_strip)(ptrdiff_t out, ptrdiff_t ldw, real *W, const real *h, const real *da,
-                               real rate, real *dh)
+/* dh := W^T da, W := W - rate da h^T, or by momentum,  W (out, 4 vectors), rows ldw apart: dh stays in
+ * registers, summed over the rows in the same order */
+MK_INLINE void fn(sweep_strip)(const int parts, ptrdiff_t out, ptrdiff_t ldw, real *W, const real *h,
+                               const real *da, real rate, real keep, real *V, real *dh)
 {
     vec x[4], sum[4];
     MK_UNROLL for (int v = 0; v < 4; v++) x[v] = vfn(load)(h + v * LANES), sum[v] = (vec){0};
-    for (ptrdiff_t r = 0; r < out; r++, W += ldw) {
+    for (ptrdiff_t r = 0; r < out; r++, W += ldw, V += ldw) {
         const vec d = da[r] - (vec){0}, step = -rate * d;
         MK_UNROLL for (int v = 0; v < 4; v++) {
-            const vec w = vfn(load)(W + v * LANES);
+            vec w = vfn(load)(W + v * LANES);
             sum[v] += d * w;
-            vfn(store)(W + v * LANES, w + step * x[v]);
+            if (parts & MK_SPEED)
+                w = fn(momentum_step)(LANES, w, vfn(load)(V + v * LANES), d * x[v], rate, keep,
+                                      V + v * LANES);
+            else w += step * x[v];
+            vfn(store)(W + v * LANES, w);
         }
     }
     MK_UNROLL for (int v = 0; v < 4; v++) vfn(store)(dh + v * LANES, sum[v]);
+}
+
+/* Whether a sweep over W (out, in) that makes dh is by strips of columns */
+MK_INLINE int fn(in_strips)(ptrdiff_t out, ptrdiff_t in, const real *dh)
+{
+    return MK_BYTES == 32 && dh && in % (4 * LANES) == 0 &&
+           out * in * (ptrdiff_t)sizeof(real) <= MK_STRIPS;
 }
 
 /* dh := W^T da (NULL: not wanted), W := decay W - rate da h^T in one sweep,  W (out, in) */
 static inline void fn(update)(ptrdiff_t out, ptrdiff_t in, real *W, const real *h, const real *da,
                               real rate, real decay, real *dh)
 {
-    if (MK_BYTES == 32 && dh && decay == 1 && in % (4 * LANES) == 0 &&
-        out * in * (ptrdiff_t)sizeof(real) <= MK_STRIPS) {
+    if (decay == 1 && fn(in_strips)(out, in, dh)) {
         for (ptrdiff_t i = 0; i < in; i += 4 * LANES)
-            fn(sweep_strip)(out, in, W + i, h + i, da, rate, dh + i);
+            fn(sweep_strip)(0, out, in, W + i, h + i, da, rate, 1, W, dh + i);
         return;
     }
     if (dh && decay != 1)
@@ -190,7 +230,10 @@ static inline void fn(online_momentum)(ptrdiff_t out, ptrdiff_t in, real *W, rea
                                        real *dh, const real *b, const real *next, real *a)
 {
 #if MK_BYTES == 32
-    if (dh) fn(sweep)(MK_SPEED | MK_BACK, out, in, W, h, da, rate, keep, V, dh, h, h, W);
+    if (fn(in_strips)(out, in, dh))
+        for (ptrdiff_t i = 0; i < in; i += 4 * LANES)
+            fn(sweep_strip)(MK_SPEED, out, in, W + i, h + i, da, rate, keep, V + i, dh + i);
+    else if (dh) fn(sweep)(MK_SPEED | MK_BACK, out, in, W, h, da, rate, keep, V, dh, h, h, W);
     else fn(sweep)(MK_SPEED | MK_AHEAD, out, in, W, h, da, rate, keep, V, W, b, next, a);
 #endif
 }
