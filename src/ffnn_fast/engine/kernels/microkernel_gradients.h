@@ -61,8 +61,8 @@ MK_INLINE void fn(add_square)(vec x, vec y, real *squares)
     memcpy(squares, &sum, sizeof sum);
 }
 
-/* C (M, cols), rows ld apart := alpha dA^T H + beta D; then, if M > MK_SMALL, add_square of its rows
- * unless `squares` is NULL
+/* C (M, cols), rows ld apart := alpha dA^T H + beta D; then, if M > MK_SMALL and beta is not 0,
+ * add_square of its rows unless `squares` is NULL
  * dA: M rows of the panels of n samples, dA_size apart; B (n, S): one block of H */
 MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const real *dA,
                                  ptrdiff_t dA_size, const real *B, real alpha, real beta,
@@ -80,8 +80,11 @@ MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const re
         fn(accumulate)(M, V, 0, n < S ? n : S, dA, S, 1, B, acc);
     }
     if (cols >= V * LANES) {
-        if (beta != 0) fn(combine_tile)(M, V, alpha, acc, beta, D, C, ld);
-        else fn(combine_tile)(M, V, alpha, acc, 0, D, C, ld);
+        if (beta == 0) {
+            fn(combine_tile)(M, V, alpha, acc, 0, D, C, ld);
+            return;
+        }
+        fn(combine_tile)(M, V, alpha, acc, beta, D, C, ld);
         if (M > MK_SMALL && squares)
             MK_UNROLL for (int m = 0; m < M; m++)
                 fn(add_square)(acc[m][0], acc[m][1], squares + m * (LANES / 2));
@@ -186,7 +189,7 @@ static inline void fn(weight_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t ou
                 MK_TILE(m, fn(gradient_tile), 2, n, a, size, B, alpha, beta, d, c, ld, cols, at);
             else
                 MK_TILE(m, fn(gradient_tile), 1, n, a, size, B, alpha, beta, d, c, ld, cols, 0);
-            if (at && m <= MK_SMALL) fn(add_squares)(m, S, ld, c, at);
+            if (at && (m <= MK_SMALL || beta == 0)) fn(add_squares)(m, S, ld, c, at);
         }
         if (squares && !whole) fn(add_squares)(rows, in - i, ld, C + i, squares);
     }
