@@ -192,11 +192,6 @@ cdef inline double general_loss(
     cdef Py_ssize_t j
     cdef floating dot = 0
     cdef double total
-    if head.output == LINEAR:
-        total = loss_and_slopes(head, z, y, label, k, delta)
-        for j in range(k):
-            z[j] = scale * z[j]
-        return total
     if head.output != SOFTMAX:
         value_and_slope(head.output, z, spare, k)
         total = loss_and_slopes(head, spare, y, label, k, delta)
