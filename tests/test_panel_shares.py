@@ -44,3 +44,13 @@ def test_bits_of_wide_layers_do_not_depend_on_threads(engine, sizes, n, dtype, r
         results.append(bound.params)
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])
+
+
+@pytest.mark.parametrize("n", [17, 20, 35, 52])
+@pytest.mark.parametrize("sizes", [(29, 51, 24, 30), (4, 26, 3)], ids=str)
+def test_bits_of_an_output_do_not_depend_on_the_rows_beside_it(engine, sizes, n, dtype, rng):
+    """A last panel of few rows, which has tiles of its own, beside whole panels."""
+    spec = NetworkSpec(sizes, "tanh", dtype=dtype)
+    bound = BoundNetwork(spec, engine.Plan(spec, 1), random_params(spec, rng), engine)
+    X = rng.normal(size=(64, sizes[0])).astype(spec.dtype)
+    np.testing.assert_array_equal(bound.forward(X[:n]), bound.forward(X)[:n])

@@ -179,6 +179,8 @@ class OutputHeads:
 
 def by_head(widths: tuple[int, ...], *arrays: Array) -> list[tuple[Array, ...]]:
     """For each head its columns, (n, width), of every array (n, k); all columns without widths."""
+    if len(widths) < 2:
+        return [arrays]
     cuts = np.cumsum(widths)[:-1]
     return list(zip(*(np.split(array, cuts, axis=1) for array in arrays), strict=True))
 

@@ -58,7 +58,7 @@ MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const re
     const int far = n * M * (ptrdiff_t)sizeof(real) > MK_FAR;
     for (; n > 0; n -= S, dA += dA_size, B += S * S) {
         if (far)
-            for (const real *a = dA + dA_size, *end = a + M * S; a < end; a += LANES)
+            for (const real *a = dA + dA_size, *end = a + M * S; a < end; a += 64 / sizeof(real))
                 __builtin_prefetch(a);
         fn(accumulate)(M, V, 0, n < S ? n : S, dA, S, 1, B, acc);
     }

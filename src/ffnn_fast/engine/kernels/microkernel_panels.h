@@ -102,9 +102,83 @@ MK_INLINE void fn(accumulate_half)(ptrdiff_t K, const real *a, ptrdiff_t ra, ptr
     }
 }
 
+#if WIDTH == 32 && UNIT == 4
+/* ---- Tiles of V vectors of rows and MK_FEW samples, for the last samples that fill no more of a
+ * vector: the MK_ROWS sums of a tile of one vector wait for one another. ---- */
+
+#define MK_FEW 4
+
+/* C (V vectors of rows, S) := b + A B, or C + A B if `more`, from row `done` on; A (rows, K) by
+ * strides, of which one is 1: unless ra is, LANES columns at a time are turned first */
+MK_INLINE void fn(few_tile)(const int V, ptrdiff_t K, const real *A, ptrdiff_t ra, ptrdiff_t ca,
+                            const real *B, const real *b, int more, ptrdiff_t done, real *C)
+{
+    vec acc[3][MK_FEW], strip[3 * LANES];
+    MK_UNROLL for (int v = 0; v < V; v++)
+        MK_UNROLL for (int s = 0; s < MK_FEW; s++)
+            acc[v][s] = b && !more ? vfn(load)(b + v * LANES) : (vec){0};
+    for (; K > 0; K -= LANES, A += LANES * ca) {
+        const real *a = A;
+        ptrdiff_t step = ca;
+        if (ra > 1) {
+            for (int v = 0; v < V; v++) {
+                const real *row = A + v * LANES * ra;
+                vec x[LANES];
+                if (K >= LANES)
+                    MK_UNROLL for (int r = 0; r < LANES; r++) x[r] = vfn(load)(row + r * ra);
+                else
+                    MK_UNROLL for (int r = 0; r < LANES; r++) x[r] = vfn(load_part)(row + r * ra, K);
+                vfn(transpose)(x);
+                MK_UNROLL for (int k = 0; k < LANES; k++) strip[k * V + v] = x[k];
+            }
+            a = (const real *)strip;
+            step = V * LANES;
+        }
+        for (const real *end = B + (K < LANES ? K : LANES) * S; B < end; B += S, a += step) {
+            vec x[3];
+            MK_UNROLL for (int v = 0; v < V; v++) x[v] = vfn(load)(a + v * LANES);
+            MK_UNROLL for (int s = 0; s < MK_FEW; s++)
+                MK_UNROLL for (int v = 0; v < V; v++) acc[v][s] += B[s] * x[v];
+        }
+    }
+    MK_UNROLL for (int v = 0; v < V; v++)
+        MK_UNROLL for (int s = 0; s < MK_FEW; s++) strip[v * MK_FEW + s] = acc[v][s];
+    for (int v = 0; v < V; v++, C += LANES * S, done -= LANES) {
+        const vec *sums = strip + v * MK_FEW;
+        vec x[LANES] = {sums[0], sums[1], sums[2], sums[3]};
+        vfn(transpose)(x);
+        for (ptrdiff_t r = done > 0 ? done : 0; r < LANES; r++) {
+            vec *c = (vec *)(C + r * S);
+            *c = more ? *c + x[r] : x[r];
+        }
+    }
+}
+
+/* C (rows, MK_FEW) := b + A B, or C + A B if `more`; A (rows, K) by strides, rows >= 3 LANES
+ * The last tile begins where it ends with the rows; `done` of its rows are those of the one before. */
+MK_APART void fn(product_rest)(ptrdiff_t rows, ptrdiff_t K, const real *A, ptrdiff_t ra,
+                               ptrdiff_t ca, const real *B, const real *b, int more, real *C)
+{
+    ptrdiff_t r = 0, done = 0;
+    for (; rows - r >= 3 * LANES; r += 3 * LANES)
+        fn(few_tile)(3, K, A + r * ra, ra, ca, B, b ? b + r : b, more, 0, C + r * S);
+    for (; r < rows; r += LANES) {
+        if (rows - r < LANES) done = LANES - (rows - r), r -= done;
+        fn(few_tile)(1, K, A + r * ra, ra, ca, B, b ? b + r : b, more, done, C + r * S);
+    }
+}
+
+/* Of n samples, those at the end that product_rest takes */
+MK_INLINE ptrdiff_t fn(last_rest)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t inner)
+{
+    return rows >= 3 * LANES && inner >= MK_FEW && n % S <= MK_FEW ? n % S : 0;
+}
+#undef MK_FEW
+#else
+
 /* C (rows, half a vector) := b + A B, or C + A B if `more`; A (rows, K) by strides, rows >= MK_ROWS
  * The last tile begins where it ends with the rows; `done` of its rows are those of the one before. */
-MK_APART void fn(product_half)(ptrdiff_t rows, ptrdiff_t K, const real *A, ptrdiff_t ra,
+MK_APART void fn(product_rest)(ptrdiff_t rows, ptrdiff_t K, const real *A, ptrdiff_t ra,
                                ptrdiff_t ca, const real *B, const real *b, int more, real *C)
 {
     for (ptrdiff_t r = 0, done = 0; r < rows; r += MK_ROWS) {
@@ -120,6 +194,14 @@ MK_APART void fn(product_half)(ptrdiff_t rows, ptrdiff_t K, const real *A, ptrdi
             }
     }
 }
+
+/* Of n samples, those at the end that product_rest takes */
+MK_INLINE ptrdiff_t fn(last_rest)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t inner)
+{
+    (void)inner;
+    return fn(half_rest)(n, rows);
+}
+#endif
 
 /* ---- Products ---- */
 
@@ -204,7 +286,7 @@ MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
 {
     const ptrdiff_t ldw = turned ? rows : inner, bytes = rows * inner * (ptrdiff_t)sizeof(real);
     const ptrdiff_t B_size = fn(panel_size)(inner), C_size = fn(panel_size)(rows);
-    const ptrdiff_t rest = fn(half_rest)(n, rows), last = n / S, lane = n % S - rest;
+    const ptrdiff_t rest = fn(last_rest)(n, rows, inner), last = n / S, lane = n % S - rest;
     const int hurts = turned ? bytes >= MK_COPY_TURNED
                              : bytes >= MK_COPY_BYTES && ldw * sizeof(real) % MK_PAGE == 0;
     const int copy = n > (MK_COPY_PANELS - 1) * S && hurts;
@@ -226,7 +308,7 @@ MK_INLINE void fn(product)(const int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
                     fetches, B + k * S, B_size, b ? b + r : NULL, k > 0, C + r * S, C_size);
         }
         if (rest)
-            fn(product_half)(rows, K, W + k * (turned ? ldw : 1), turned ? 1 : ldw,
+            fn(product_rest)(rows, K, W + k * (turned ? ldw : 1), turned ? 1 : ldw,
                              turned ? ldw : 1, B + last * B_size + k * S + lane, b, k > 0,
                              C + last * C_size + lane);
     }
