@@ -270,7 +270,7 @@ cdef inline void forward_panels(
                 samples, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k], h,
                 h_panel(plan, work, count, k, first),
             )
-        if k == 1 and sums is not NULL:
+        if rare(sums is not NULL and k == 1):
             for p in range(first, last):
                 sums[p - first] = sum_of(h_panel(plan, work, count, 1, p), min(S, n - p * S))
         if k == plan.L:
