@@ -133,15 +133,18 @@ def first_layer_digest(plan: Plan, params: Array) -> int:
 def forward(
     plan: Plan, params: Array, X: Array, out: Array, work: Array | None,
     order: Array | None = None, transposed: Array | None = None, is_current: bool = False,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,).
 
     `transposed` (n_0, n_1) := W_1ᵀ, for sparse rows, which read it, unless it holds that already.
+    Returns whether the rows are known to be finite, since a_1 is.
     """
     rows = X if order is None else X[order]
     if transposed is not None:
         params = with_transposed(plan.spec, params, transposed, is_current)
-    out[...] = forward_propagation(plan, params, rows)[1][-1]
+    a, h = forward_propagation(plan, params, rows)
+    out[...] = h[-1]
+    return bool(np.isfinite(a[1]).all())
 
 
 def forward_many(plan: Plan, params: Array, X: Array, out: Array, work: Array | None) -> None:

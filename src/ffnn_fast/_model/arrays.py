@@ -26,11 +26,13 @@ MAX_LABEL = 2**31  # beyond every class
 SIMPLEX_TOLERANCE = 1e-4  # |Σ_c y_c − 1| that still counts as a distribution in float32
 
 
-def as_rows(X: Any, spec: NetworkSpec, name: str = "X", sparse: bool = False) -> tuple[Any, bool]:
+def as_rows(
+    X: Any, spec: NetworkSpec, name: str = "X", sparse: bool = False, finite: bool = True
+) -> tuple[Any, bool]:
     """Inputs as a finite (n, n_0) matrix, and whether one sample of shape (n_0,) was given.
 
-    With `sparse` a sparse matrix becomes `SparseRows`; it is refused otherwise, and where the
-    network has an input block.
+    Without `finite` a dense matrix may hold NaN and infinity. With `sparse` a sparse matrix becomes
+    `SparseRows`; it is refused otherwise, and where the network has an input block.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def as_rows(X: Any, spec: NetworkSpec, name: str = "X", sparse: bool = False) ->
         )
     if len(rows) == 0:
         raise ValueError(f"{name} has no rows")
-    return as_finite(rows, spec.dtype, name), single
+    return as_finite(rows, spec.dtype, name) if finite else _plain(rows, spec.dtype), single
 
 
 def as_targets(y: Any, spec: NetworkSpec, n: int, name: str = "y") -> Array:
@@ -219,10 +221,7 @@ def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = Fals
     """`array` C-contiguous in `dtype`, not copied if it is; ValueError for infinity, and for NaN
     unless `allow_nan`.
     """
-    if array.dtype == dtype and array.flags.c_contiguous:
-        converted = array
-    else:
-        converted = ignoring("over", _converted, array, dtype)
+    converted = _plain(array, dtype)
     bad = np.isinf(converted) if allow_nan else None
     if bad.any() if bad is not None else not all_finite(converted):
         bad = ~np.isfinite(converted) if bad is None else bad
@@ -233,6 +232,13 @@ def as_finite(array: Array, dtype: str | None, name: str, allow_nan: bool = Fals
             f"({int(bad.sum())} such entries)"
         )
     return converted
+
+
+def _plain(array: Array, dtype: str | None) -> Array:
+    """`array` C-contiguous in `dtype`, not copied if it is; infinite where it overflows."""
+    if array.dtype == dtype and array.flags.c_contiguous:
+        return array
+    return ignoring("over", _converted, array, dtype)
 
 
 def all_finite(array: Array) -> bool:

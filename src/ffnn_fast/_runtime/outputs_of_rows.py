@@ -13,6 +13,7 @@ from ffnn_fast._runtime.bound_network import BoundNetwork
 Array = np.ndarray
 BLOCK_BYTES = 16 << 20  # of rows that are converted at a time
 FEWEST = 1 << 20  # numbers in an array that may be converted in blocks
+SOME = 8  # rows, above which the engine computes them in panels
 
 
 def forward(bound: BoundNetwork, X: Any) -> tuple[Array, bool]:
@@ -26,8 +27,21 @@ def forward(bound: BoundNetwork, X: Any) -> tuple[Array, bool]:
             return _by_blocks(bound, X), False
         except ValueError:
             pass  # whose message would count rows from the first one of a block
-    rows, single = as_rows(X, spec, sparse=True)
-    return bound.forward(rows), single
+    return _checked(bound, X)
+
+
+def _checked(bound: BoundNetwork, X: Any) -> tuple[Array, bool]:
+    """The same for rows in one piece, which are not read to check them if a_1 is finite."""
+    spec, backend = bound.spec, bound.backend
+    plain = isinstance(X, np.ndarray) and X.ndim == 2 and len(X) > SOME
+    if not plain or bound.uses_blas or spec.inputs is not None:
+        rows, single = as_rows(X, spec, sparse=True)
+        return bound.forward(rows), single
+    rows, _ = as_rows(X, spec, finite=False)
+    y_hat = np.empty((len(rows), spec.n_outputs), spec.dtype)
+    if not bound.scratched(backend.workspace_size, backend.forward, 1, (rows, y_hat)):
+        as_rows(X, spec)
+    return y_hat, False
 
 
 def _by_blocks(bound: BoundNetwork, X: Array) -> Array:
@@ -37,8 +51,7 @@ def _by_blocks(bound: BoundNetwork, X: Array) -> Array:
     for block in range(max(1, len(X) // step)):
         start = block * step  # the last block has the rest, too: a few rows round otherwise
         end = start + step if start + 2 * step <= len(X) else len(X)
-        rows, _ = as_rows(X[start:end], spec)
-        y_hat[start:end] = bound.forward(rows)
+        y_hat[start:end], _ = _checked(bound, X[start:end])
     return y_hat
 
 

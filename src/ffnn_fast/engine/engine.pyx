@@ -27,7 +27,7 @@ from ffnn_fast.engine.kernels.digest cimport digest_of
 from ffnn_fast.engine.machine cimport machine_t
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, inputs_only
-from ffnn_fast.engine.passes.batch_panels cimport panel_count
+from ffnn_fast.engine.passes.batch_panels cimport panel_count, sum_of
 from ffnn_fast.engine.passes.dropout_masks cimport set_dropout
 from ffnn_fast.engine.passes.input_jacobian cimport input_jacobian_t
 from ffnn_fast.engine.passes.jacobian cimport block_panels, least_squares_scratch
@@ -163,16 +163,15 @@ def workspace_size(Plan plan, Py_ssize_t n, bint forward_only=False):
     return padded(size) + plan.c.n[0] * plan.c.n[1] if plan.c.sparse else size  # W_1ᵀ
 
 
-cdef void _outputs(
+cdef bint _outputs(
     Plan plan, const char* theta, const batch_t* batch, char* y, void* scratch, int threads
 ) noexcept nogil:
-    """y (n, n_L) := ŷ at θ"""
+    """y (n, n_L) := ŷ at θ; returns whether sums show that the rows are finite"""
     if plan.is_double:
-        run_forward(
-            &plan.c, <const double*>theta, batch, <double*>y, <double*>scratch, threads
-        )
+        run_forward(&plan.c, <const double*>theta, batch, <double*>y, <double*>scratch, threads)
     else:
         run_forward(&plan.c, <const float*>theta, batch, <float*>y, <float*>scratch, threads)
+    return isfinite(sum_of(<const double*>scratch, panel_count(&plan.c, batch.n)))
 
 
 cdef double _objective(
@@ -181,9 +180,7 @@ cdef double _objective(
 ) noexcept nogil:
     """The objective on the batch at θ"""
     if plan.is_double:
-        return run_loss(
-            &plan.c, step, <const double*>theta, batch, <double*>scratch, threads
-        )
+        return run_loss(&plan.c, step, <const double*>theta, batch, <double*>scratch, threads)
     return run_loss(&plan.c, step, <const float*>theta, batch, <float*>scratch, threads)
 
 
@@ -201,6 +198,7 @@ def forward(Plan plan, params, X, out, work, order=None, transposed=None, bint i
     """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,).
 
     `transposed` (n_0, n_1) := W_1ᵀ, for sparse rows, which read it, unless it holds that already.
+    Returns whether the rows are known to be finite, since a_1 is.
     """
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
@@ -211,8 +209,10 @@ def forward(Plan plan, params, X, out, work, order=None, transposed=None, bint i
     cdef bint given = put_transposed(c, &sparse, transposed, is_current, plan.typenum)
     cdef void* scratch = workspace(work, plan.typenum, workspace_size(plan, batch.n, given))
     cdef int threads = _threads_for_outputs(plan, &batch, scratch)
+    cdef bint finite
     with nogil:
-        _outputs(plan, <char*>theta, &batch, <char*>y, scratch, threads)
+        finite = _outputs(plan, <char*>theta, &batch, <char*>y, scratch, threads)
+    return finite
 
 
 cdef batch_t _inputs(Plan plan, X, sparse_t* sparse) except *:

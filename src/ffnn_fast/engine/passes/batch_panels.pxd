@@ -220,11 +220,24 @@ cdef inline batch_t rows_of_panel(
     return rows_from(batch, p * plan.S, min(plan.S, batch.n - p * plan.S))
 
 
+cdef inline double sum_of(const floating* x, Py_ssize_t n) noexcept nogil:
+    """Σ_i x_i, in order"""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(n):
+        total += x[i]
+    return total
+
+
 cdef inline void forward_panels(
     const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
     Py_ssize_t first, Py_ssize_t last, floating* work, Py_ssize_t count, bint with_rows,
+    double* sums,
 ) noexcept nogil:
-    """h[k] of the panels first..last-1 of the batch, h[L] := a_L; and rows[k] for ∇W_k"""
+    """h[k] of the panels first..last-1 of the batch, h[L] := a_L; and rows[k] for ∇W_k
+
+    Unless NULL, sums[p - first] := Σ a_1 of the first unit over panel p, finite only if h[0] is.
+    """
     cdef Py_ssize_t S = plan.S, N = count * S, n = batch.n, p, k
     cdef Py_ssize_t samples = min(n, last * S) - first * S
     cdef batch_t panel
@@ -257,6 +270,9 @@ cdef inline void forward_panels(
                 samples, plan.n[k], plan.n[k - 1], params + plan.W[k], params + plan.b[k], h,
                 h_panel(plan, work, count, k, first),
             )
+        if rare(sums is not NULL and k == 1):
+            for p in range(first, last):
+                sums[p - first] = sum_of(h_panel(plan, work, count, 1, p), min(S, n - p * S))
         if k == plan.L:
             return
         h = input_panel_above(plan, step, work, count, k, first)
@@ -334,7 +350,8 @@ cdef inline void outputs_of_panels(
     const plan_t* plan, const step_t* step, const floating* params, const batch_t* batch,
     floating* out, floating* work, double* sums, team_t team,
 ) noexcept nogil:
-    """A thread's share of ŷ into out (n, n_L), or, when out is NULL, of the losses into sums[p]"""
+    """A thread's share of ŷ into out (n, n_L), or, when out is NULL, of the losses into sums[p];
+    with ŷ these are the sums of `forward_panels`"""
     cdef Py_ssize_t S = plan.S, k = plan.n[plan.L], panels = panel_count(plan, batch.n), p, group
     cdef Py_ssize_t first = share_start(panels, 1, team), end = share_end(panels, 1, team)
     cdef batch_t rows, panel
@@ -343,7 +360,9 @@ cdef inline void outputs_of_panels(
     while first < end:
         group = min(plan.group, end - first)
         rows = rows_from(batch, first * S, min(batch.n - first * S, group * S))
-        forward_panels(plan, step, params, &rows, 0, group, work, group, False)
+        forward_panels(
+            plan, step, params, &rows, 0, group, work, group, False, sums + first
+        )
         for p in range(group):
             z = h_panel(plan, work, group, plan.L, p)
             panel = rows_of_panel(plan, &rows, p)

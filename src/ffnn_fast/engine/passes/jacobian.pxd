@@ -155,7 +155,7 @@ cdef inline void jacobian_of_panel(
     cdef batch_t panel = rows_of_panel(plan, block, p)
     cdef step_t step = outputs_only()
     step.train = plan.keeps_slopes
-    forward_panels(plan, &step, params, block, p, p + 1, work, count, False)
+    forward_panels(plan, &step, params, block, p, p + 1, work, count, False, NULL)
     for j in range(1, plan.L):
         if keeps_slope(plan, &step, j):
             memcpy(

@@ -1,7 +1,8 @@
 # ŷ and the losses of the rows of a batch; run by every thread of a team.
 #
-# The head of the scratch holds a sum of losses for each panel.
+# The head of the scratch holds a sum for each panel: of losses, or of a_1 of the first unit.
 
+from libc.math cimport NAN
 from libc.string cimport memcpy
 
 from ffnn_fast.engine.floating cimport floating
@@ -13,7 +14,7 @@ from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport forward_block, gather, losses_block
 from ffnn_fast.engine.passes.batch_panels cimport (
-    outputs_of_panels, outputs_workspace, panel_count, panels_workspace,
+    outputs_of_panels, outputs_workspace, panel_count, panels_workspace, sum_of,
 )
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, online_size
 from ffnn_fast.engine.passes.online_deferred cimport deferred_size
@@ -99,22 +100,25 @@ cdef inline void forward_rows(
     const plan_t* plan, const floating* params, const batch_t* batch, floating* out,
     floating* work, team_t team,
 ) noexcept nogil:
-    """out (n, n_L) := ŷ, a thread's share of the rows of the batch"""
+    """out (n, n_L) := ŷ, a thread's share of the rows of the batch; the sums, NaN without panels"""
     cdef Py_ssize_t n = batch.n, k = plan.n[plan.L], start = 0
     cdef const floating* X = <const floating*>batch.X
     cdef step_t step = outputs_only()
     cdef batch_t rows
     cdef floating* z
+    cdef double* sums = <double*>work
     work += sums_size(plan, n)
     share_transposed(plan, params, batch, team)
     if n <= max(1, plan.S // PANEL_PER_ROW) and not plan.extended and not plan.sparse:
+        sums[0] = NAN
         for start in range(n):
             outputs_of_sample(
                 plan, &step, params, X + row_of(batch, start) * plan.n[0], out + start * k, work
             )
     elif plan.own_products:
-        outputs_of_panels(plan, &step, params, batch, out, work, NULL, team)
+        outputs_of_panels(plan, &step, params, batch, out, work, sums, team)
     else:
+        sums[0] = NAN
         while start < n:
             rows = rows_from(batch, start, min(n - start, <Py_ssize_t>BLOCK_ROWS))
             z = forward_block(plan, &step, params, &rows, gather(plan, &step, &rows, work), work)
@@ -148,15 +152,6 @@ cdef inline void losses_of_rows(
         )
         block += 1
         start += rows.n
-
-
-cdef inline double sum_of(const double* sums, Py_ssize_t n) noexcept nogil:
-    """Σ_p sums_p, in order"""
-    cdef Py_ssize_t p
-    cdef double total = 0
-    for p in range(n):
-        total += sums[p]
-    return total
 
 
 cdef inline double mean_loss(

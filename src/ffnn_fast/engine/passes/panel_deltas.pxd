@@ -88,7 +88,7 @@ cdef inline void panels_to_deltas(
             here = min(plan.group * S, end - at if end == n else (end - at) // S * S)
             panels, rows, count = work, batch[0], panel_count(plan, n)
             first, last = at // S, panel_count(plan, at + here)
-        forward_panels(plan, step, params, &rows, first, last, panels, count, True)
+        forward_panels(plan, step, params, &rows, first, last, panels, count, True, NULL)
         for p in range(first, last):
             panel = rows_of_panel(plan, &rows, p)
             z = h_panel(plan, panels, count, plan.L, p)

@@ -65,7 +65,7 @@ cdef inline void parameter_jacobian_of_panel(
     cdef floating* z = h_panel(plan, work, 1, plan.L, 0)
     cdef step_t step = outputs_only()
     step.train = plan.keeps_slopes
-    forward_panels(plan, &step, params, panel, 0, 1, work, 1, False)
+    forward_panels(plan, &step, params, panel, 0, 1, work, 1, False, NULL)
     for k in range(plan.L):
         panel_to_rows(
             n, plan.n[k], input_panel_above(plan, &step, work, 1, k, 0), rows + S * plan.below[k]

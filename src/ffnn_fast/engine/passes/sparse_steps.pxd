@@ -15,12 +15,14 @@ from libc.stdint cimport int32_t
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport bias_gradient
 from ffnn_fast.engine.passes.batch cimport batch_of, batch_t
-from ffnn_fast.engine.passes.batch_panels cimport da_panel, panel_count, sparse_rows_of
+from ffnn_fast.engine.passes.batch_panels cimport (
+    da_panel, panel_count, sparse_rows_of, sum_of,
+)
 from ffnn_fast.engine.passes.dropout_masks cimport set_dropout
 from ffnn_fast.engine.passes.optimizer_rates cimport (
     ADAGRAD, SGD, optimizer_t, rates_t, rule_t, set_rates,
 )
-from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sum_of, sums_size
+from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, sums_size
 from ffnn_fast.engine.passes.panel_deltas cimport panels_to_deltas
 from ffnn_fast.engine.passes.penalty cimport add_penalty, penalty_from
 from ffnn_fast.engine.passes.sparse_rows cimport (

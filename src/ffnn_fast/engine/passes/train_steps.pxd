@@ -8,14 +8,14 @@ from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.compiler cimport rare
 from ffnn_fast.engine.passes.batch cimport batch_of, batch_t, inputs_only, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport gradient_block
-from ffnn_fast.engine.passes.batch_panels cimport panel_count, sparse_rows_of
+from ffnn_fast.engine.passes.batch_panels cimport panel_count, sparse_rows_of, sum_of
 from ffnn_fast.engine.passes.contention cimport contention_t, end_step
 from ffnn_fast.engine.passes.dropout_masks cimport set_dropout
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, input_one
 from ffnn_fast.engine.passes.online cimport online_steps
 from ffnn_fast.engine.passes.online_deferred cimport deferred_steps, defers
 from ffnn_fast.engine.passes.optimizer_rates cimport optimizer_t, rule_t, set_rates
-from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, block_rows, sum_of, sums_size
+from ffnn_fast.engine.passes.outputs cimport BLOCK_ROWS, block_rows, sums_size
 from ffnn_fast.engine.passes.panel_deltas cimport panels_to_deltas, shared_losses
 from ffnn_fast.engine.passes.panel_gradients cimport combination_t, panels_to_units
 from ffnn_fast.engine.passes.penalty cimport add_signs, penalty_by_rows, penalty_of

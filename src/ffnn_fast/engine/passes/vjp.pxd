@@ -138,7 +138,7 @@ cdef inline void pull_panels_back(
     cdef batch_t panel
     forward_panels(
         plan, step, params, batch, first, last, work, count,
-        want.grad is not NULL or plan.feature is not NULL,
+        want.grad is not NULL or plan.feature is not NULL, NULL,
     )
     for p in range(first, last):
         panel = rows_of_panel(plan, batch, p)
