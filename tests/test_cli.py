@@ -1,6 +1,5 @@
 """The real command, run as a person would: it learns, predicts the same again, and explains."""
 
-import bz2
 import contextlib
 import csv
 import importlib.metadata
@@ -20,6 +19,7 @@ from support.processes import output_at_end
 
 from ffnn_fast import Network, __version__
 from ffnn_fast.cli import doctor, main
+from ffnn_fast.datasets import load_digits
 
 COMMAND = [sys.executable, "-W", "error", "-m", "ffnn_fast"]
 PLAIN, TABULAR = ("--model", "plain"), ("--model", "tabular")
@@ -119,12 +119,13 @@ def test_demo_leaves_models_that_predict(demo):
     assert {path.name for path in (folder / "out").iterdir()} == {
         *("digits.safetensors", "digits.png", "movies.safetensors", "movies.png")
     }
-    raw = bz2.decompress(data.joinpath("digits.csv.bz2").read_bytes())
-    (folder / "digits.csv").write_bytes(raw)
+    digits = load_digits()
+    table = np.column_stack([digits.X, digits.y])
+    np.savetxt(folder / "digits.csv", table, fmt="%d", delimiter=",")
     (folder / "movies.csv").write_bytes(data.joinpath("fandango_score_comparison.csv").read_bytes())
     run("predict", "out/digits.safetensors", "digits.csv", "-o", "labels.csv", cwd=folder)
     labels = [row[0] for row in read_csv(folder / "labels.csv")[1:]]
-    truth = [line.split(",")[-1] for line in raw.decode().split()]
+    truth = map(str, digits.y)
     assert np.mean([a == b for a, b in zip(labels, truth, strict=True)]) > 0.99
     shown = run("predict", "out/movies.safetensors", "movies.csv", cwd=folder)
     ratings = np.array([float(line) for line in shown.split()[1:]])

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import bz2
 import csv
 import gzip
 import io
+import lzma
 import math
 import os
 import zipfile
@@ -64,9 +64,10 @@ def load_digits() -> Dataset:
         ``X`` (1797, 64) holds pixels 0 to 16, row by row (``X.reshape(-1, 8, 8)`` are the images);
         ``y`` (1797,) the digits 0 to 9.
     """
-    table = np.loadtxt(io.BytesIO(bz2.decompress(_read("digits.csv.bz2"))), delimiter=",")
+    columns = np.frombuffer(lzma.decompress(_read("digits.xz")), np.uint8).reshape(65, 1797)
     names = tuple(f"pixel_{row}_{column}" for row in range(8) for column in range(8))
-    return Dataset(table[:, :64].copy(), table[:, 64].astype(np.int64), names, "digit")
+    X = np.ascontiguousarray(columns[:64].T, np.float64)
+    return Dataset(X, columns[64].astype(np.int64), names, "digit")
 
 
 def load_movie_ratings() -> Dataset:

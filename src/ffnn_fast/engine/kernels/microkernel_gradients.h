@@ -167,7 +167,7 @@ static inline void fn(weight_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t ou
                                        real *squares)
 {
     const ptrdiff_t size = fn(panel_size)(out);
-    if (WIDTH != 32) squares = 0; /* never wanted: no code then */
+    if (WIDTH != 32 || UNIT != 4) squares = 0; /* never wanted: no code then */
     if (in <= MK_NARROW && 2 * in <= LANES && rows > LANES && n >= S) {
 #define MK_CALL(M) \
     case M: fn(narrow_gradient)(M, n, rows, size, dA, blocks, ld, alpha, beta, D, C); break;

@@ -103,25 +103,26 @@ MK_INLINE void fn(accumulate_half)(ptrdiff_t K, const real *a, ptrdiff_t ra, ptr
 }
 
 #if WIDTH == 32 && UNIT == 4
-/* ---- Tiles of V vectors of rows and MK_FEW samples, for the last samples that fill no more of a
- * vector: the MK_ROWS sums of a tile of one vector wait for one another. ---- */
+/* ---- Tiles of MK_TALL vectors of rows and MK_FEW samples, for the last samples that fill no more of
+ * a vector: the MK_ROWS sums of a tile of one vector wait for one another. ---- */
 
+#define MK_TALL 3
 #define MK_FEW 4
 
-/* C (V vectors of rows, S) := b + A B, or C + A B if `more`, from row `done` on; A (rows, K) by
- * strides, of which one is 1: unless ra is, LANES columns at a time are turned first */
-MK_INLINE void fn(few_tile)(const int V, ptrdiff_t K, const real *A, ptrdiff_t ra, ptrdiff_t ca,
-                            const real *B, const real *b, int more, ptrdiff_t done, real *C)
+/* C (MK_TALL vectors of rows, S) := b + A B, or C + A B if `more`, from row `done` on; A (rows, K)
+ * by strides, of which one is 1: unless ra is, LANES columns at a time are turned first */
+MK_INLINE void fn(few_tile)(ptrdiff_t K, const real *A, ptrdiff_t ra, ptrdiff_t ca, const real *B,
+                            const real *b, int more, ptrdiff_t done, real *C)
 {
-    vec acc[3][MK_FEW], strip[3 * LANES];
-    MK_UNROLL for (int v = 0; v < V; v++)
+    vec acc[MK_TALL][MK_FEW], strip[MK_TALL * LANES];
+    MK_UNROLL for (int v = 0; v < MK_TALL; v++)
         MK_UNROLL for (int s = 0; s < MK_FEW; s++)
             acc[v][s] = b && !more ? vfn(load)(b + v * LANES) : (vec){0};
     for (; K > 0; K -= LANES, A += LANES * ca) {
         const real *a = A;
         ptrdiff_t step = ca;
         if (ra > 1) {
-            for (int v = 0; v < V; v++) {
+            for (int v = 0; v < MK_TALL; v++) {
                 const real *row = A + v * LANES * ra;
                 vec x[LANES];
                 if (K >= LANES)
@@ -129,21 +130,21 @@ MK_INLINE void fn(few_tile)(const int V, ptrdiff_t K, const real *A, ptrdiff_t r
                 else
                     MK_UNROLL for (int r = 0; r < LANES; r++) x[r] = vfn(load_part)(row + r * ra, K);
                 vfn(transpose)(x);
-                MK_UNROLL for (int k = 0; k < LANES; k++) strip[k * V + v] = x[k];
+                MK_UNROLL for (int k = 0; k < LANES; k++) strip[k * MK_TALL + v] = x[k];
             }
             a = (const real *)strip;
-            step = V * LANES;
+            step = MK_TALL * LANES;
         }
         for (const real *end = B + (K < LANES ? K : LANES) * S; B < end; B += S, a += step) {
-            vec x[3];
-            MK_UNROLL for (int v = 0; v < V; v++) x[v] = vfn(load)(a + v * LANES);
+            vec x[MK_TALL];
+            MK_UNROLL for (int v = 0; v < MK_TALL; v++) x[v] = vfn(load)(a + v * LANES);
             MK_UNROLL for (int s = 0; s < MK_FEW; s++)
-                MK_UNROLL for (int v = 0; v < V; v++) acc[v][s] += B[s] * x[v];
+                MK_UNROLL for (int v = 0; v < MK_TALL; v++) acc[v][s] += B[s] * x[v];
         }
     }
-    MK_UNROLL for (int v = 0; v < V; v++)
+    MK_UNROLL for (int v = 0; v < MK_TALL; v++)
         MK_UNROLL for (int s = 0; s < MK_FEW; s++) strip[v * MK_FEW + s] = acc[v][s];
-    for (int v = 0; v < V; v++, C += LANES * S, done -= LANES) {
+    for (int v = 0; v < MK_TALL; v++, C += LANES * S, done -= LANES) {
         const vec *sums = strip + v * MK_FEW;
         vec x[LANES] = {sums[0], sums[1], sums[2], sums[3]};
         vfn(transpose)(x);
@@ -154,25 +155,23 @@ MK_INLINE void fn(few_tile)(const int V, ptrdiff_t K, const real *A, ptrdiff_t r
     }
 }
 
-/* C (rows, MK_FEW) := b + A B, or C + A B if `more`; A (rows, K) by strides, rows >= 3 LANES
+/* C (rows, MK_FEW) := b + A B, or C + A B if `more`; A (rows, K) by strides, rows >= MK_TALL LANES
  * The last tile begins where it ends with the rows; `done` of its rows are those of the one before. */
 MK_APART void fn(product_rest)(ptrdiff_t rows, ptrdiff_t K, const real *A, ptrdiff_t ra,
                                ptrdiff_t ca, const real *B, const real *b, int more, real *C)
 {
-    ptrdiff_t r = 0, done = 0;
-    for (; rows - r >= 3 * LANES; r += 3 * LANES)
-        fn(few_tile)(3, K, A + r * ra, ra, ca, B, b ? b + r : b, more, 0, C + r * S);
-    for (; r < rows; r += LANES) {
-        if (rows - r < LANES) done = LANES - (rows - r), r -= done;
-        fn(few_tile)(1, K, A + r * ra, ra, ca, B, b ? b + r : b, more, done, C + r * S);
+    for (ptrdiff_t r = 0, done = 0; r < rows; r += MK_TALL * LANES) {
+        if (rows - r < MK_TALL * LANES) done = MK_TALL * LANES - (rows - r), r -= done;
+        fn(few_tile)(K, A + r * ra, ra, ca, B, b ? b + r : b, more, done, C + r * S);
     }
 }
 
 /* Of n samples, those at the end that product_rest takes */
 MK_INLINE ptrdiff_t fn(last_rest)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t inner)
 {
-    return rows >= 3 * LANES && inner >= MK_FEW && n % S <= MK_FEW ? n % S : 0;
+    return rows >= MK_TALL * LANES && inner >= MK_FEW && n % S <= MK_FEW ? n % S : 0;
 }
+#undef MK_TALL
 #undef MK_FEW
 #else
 
