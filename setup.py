@@ -76,8 +76,8 @@ ONCE_A_CALL = re.compile(
 )
 
 X86_LEVELS = {
-    # For old machines: without these passes, and with only loops aligned, code is 7 % smaller, sooner
-    # built and 1 to 2 % slower.
+    # For old machines: without these passes, and with loops alone aligned, code is 7 % smaller,
+    # sooner built and 1 to 2 % slower.
     "v2": [
         "-march=x86-64-v2",
         *("-fno-schedule-insns2", "-fno-tree-slp-vectorize", "-fno-thread-jumps"),
