@@ -19,8 +19,7 @@ from ffnn_fast.engine.passes.logit_losses cimport (
 )
 from ffnn_fast.engine.plan cimport (
     ABSOLUTE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, HALF_SQUARED_ERROR, HINGE, HUBER,
-    LINEAR, LOGISTIC, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, head_t,
-    plan_t,
+    IDENTITY, LINEAR, LOGISTIC, LOG_COSH, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR, head_t, plan_t,
 )
 
 
@@ -192,6 +191,11 @@ cdef inline double general_loss(
     cdef Py_ssize_t j
     cdef floating dot = 0
     cdef double total
+    if head.output == IDENTITY:
+        total = loss_and_slopes(head, z, y, label, k, delta)
+        for j in range(k):
+            z[j] = scale * z[j]
+        return total
     if head.output != SOFTMAX:
         value_and_slope(head.output, z, spare, k)
         total = loss_and_slopes(head, spare, y, label, k, delta)
