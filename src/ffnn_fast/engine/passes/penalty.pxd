@@ -42,8 +42,8 @@ cdef inline bint keeps_squares(const plan_t* plan, Py_ssize_t k) noexcept nogil:
     """Whether the product that updates W_k by plain descent also sums w² of each of its rows
 
     Half a vector for each unit, from plan.W[k] on. A sweep of its own took up to 7 % of a step of
-    784-128-10, batch 32; in the tiles, from registers, 1 %. In float32 only: code for float64, where
-    the sweep is a smaller part, would take another kilobyte of the wheel.
+    784-128-10, batch 32; in the tiles, from registers, 1 %. In float32 only: code for float64,
+    where the sweep is a smaller part, would take another kilobyte of the wheel.
     """
     return MK_BYTES == 32 and plan.itemsize == 4 and plan.l2[k] != 0 and plan.n[k - 1] >= plan.S
 
