@@ -78,8 +78,10 @@ def test_a_full_disk(refused, tmp_path, never_trained, number):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_standard_output(never_trained, tmp_path, monkeypatch):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output(never_trained, tmp_path, monkeypatch, unbuffered):
     never_trained.undo()
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     monkeypatch.chdir(tmp_path)
     assert main(train("-o", "m", "--epochs", "1", "--no-report")) == 0
     command = [sys.executable, "-m", "ffnn_fast", "predict", "m", "data.csv"]

@@ -67,17 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         store_command(argv)
         code = command.run(options)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has closed the pipe: the interpreter must not flush into it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has closed the pipe
+        _discard_output()
         return FAILED
     except (CommandError, ModelFileError) as error:
         return _report_error(str(error), BAD_INPUT)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            where = f"cannot write {error.filename or 'the standard output'}: "
-        return _report_error(f"{where}{error.strerror or error}", BAD_INPUT)
+        return _report_error(_described(error), BAD_INPUT)
     except KeyboardInterrupt:
         return _report_error("interrupted", INTERRUPTED)
     except MemoryError as error:
@@ -88,6 +84,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = "run again with --debug before the command for a traceback"
         return _report_error(f"unexpected {type(error).__name__}: {error}; {hint}", FAILED)
     return code
+
+
+def _discard_output() -> None:
+    """Leave nothing that the interpreter would write to the standard output again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _described(error: OSError) -> str:
+    """What failed, and at which file."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        where = f"cannot write {error.filename or 'the standard output'}: "
+        if not error.filename:
+            _discard_output()
+    return f"{where}{error.strerror or error}"
 
 
 def parse(argv: Sequence[str]) -> tuple[Command, Any]:
