@@ -17,7 +17,7 @@ from support.problems import (
 
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast._runtime.bound_network import BoundNetwork
-from ffnn_fast.optimizers import Adam, AdamW, Momentum, Nesterov, StepRule
+from ffnn_fast.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, StepRule
 
 pytestmark = pytest.mark.engine
 HALF = Momentum(learning_rate=0.02, momentum=0.5)
@@ -129,6 +129,19 @@ def test_rules_in_one_sweep(engine, sizes, optimizer, l2, dropout, dtype, rtol, 
         assert relative_error(params, results[0][0]) <= (0 if bits else rtol)
         assert relative_error(state, results[0][2]) <= (0 if bits else rtol)
         assert loss == pytest.approx(results[0][1], rel=rtol)
+
+
+@pytest.mark.parametrize("sizes", [(5, 7), (6, 3, 4), (11, 14, 9, 2)])
+@pytest.mark.parametrize("optimizer", [SGD(learning_rate=0.003), *MOMENTA, Adam()])
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+def test_single_steps_have_the_bits_of_an_epoch(engine, sizes, optimizer, l2, dtype, rng):
+    """Columns of W that fill no vector are stored in parts."""
+    spec, rule = NetworkSpec(sizes, dtype=dtype, l2=l2), StepRule(optimizer)
+    problem, order = random_problem(spec, 120, rng), rng.permutation(120)
+    bound = bound_networks(spec, random_params(spec, rng), engine, engine)
+    for m, pieces in zip(bound, (1, 120), strict=True):
+        take_steps(m, problem, order, 1, rule, pieces)
+    np.testing.assert_array_equal(bound[0].params, bound[1].params)
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.01])

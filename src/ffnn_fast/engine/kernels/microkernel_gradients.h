@@ -74,10 +74,15 @@ MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const re
     if (n > S) fn(fetch)(M, V, C, ld);
     const int far = n * M * (ptrdiff_t)sizeof(real) > MK_FAR;
     for (; n > 0; n -= S, dA += dA_size, B += S * S) {
-        if (far)
+        if (far && WIDTH == 32) fn(fetch)(M, 1, dA + dA_size, S);
+        else if (far)
             for (const real *a = dA + dA_size, *end = a + M * S; a < end; a += 64 / sizeof(real))
                 __builtin_prefetch(a);
-        fn(accumulate)(M, V, 0, n < S ? n : S, dA, S, 1, B, acc);
+        if (MK_PANELS(M) && V == 2 && n >= S)
+            MK_UNROLL for (int k = 0; k < S; k++)
+                fn(accumulate)(M, V, 0, 1, dA + k, S, 1, B + k * S, acc);
+        else
+            fn(accumulate)(M, V, 0, n < S ? n : S, dA, S, 1, B, acc);
     }
     if (cols >= V * LANES) {
         if (beta == 0) {
@@ -160,14 +165,14 @@ static inline void fn(add_squares)(ptrdiff_t rows, ptrdiff_t in, ptrdiff_t ld, c
 /* C := alpha dA^T H + beta D over n samples, `rows` rows: C, D (rows, in), rows ld apart, dA the same
  * rows of panels of width out, H as blocks of N samples; D is read only if beta is not 0.
  * Gradient: alpha = scale, beta = l2, D = W. SGD: alpha = -eta scale, beta = 1 - eta l2, D = C.
- * Then add_squares of C unless `squares` is NULL. */
+ * Then add_squares of C unless `squares` is NULL: float with 32-byte vectors alone. */
 static inline void fn(weight_gradient)(ptrdiff_t n, ptrdiff_t rows, ptrdiff_t out, ptrdiff_t in,
                                        ptrdiff_t ld, const real *dA, const real *blocks,
                                        ptrdiff_t N, real alpha, real beta, const real *D, real *C,
                                        real *squares)
 {
     const ptrdiff_t size = fn(panel_size)(out);
-    if (WIDTH != 32 || UNIT != 4) squares = 0; /* never wanted: no code then */
+    if (WIDTH != 32 || UNIT != 4) squares = 0; /* no code then */
     if (in <= MK_NARROW && 2 * in <= LANES && rows > LANES && n >= S) {
 #define MK_CALL(M) \
     case M: fn(narrow_gradient)(M, n, rows, size, dA, blocks, ld, alpha, beta, D, C); break;

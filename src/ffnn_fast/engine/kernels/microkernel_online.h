@@ -54,8 +54,10 @@ MK_INLINE vec fn(momentum_step)(ptrdiff_t n, vec w, vec v, vec g, real rate, rea
 {
     MK_ROUND(g);
     v = keep * v + g;
+    w -= rate * v;
+    MK_HERE(n, w);
     vfn(store_some)(V, v, n);
-    return w - rate * v;
+    return w;
 }
 
 /* Columns that fill no vector come first: loaded under a mask after a store to the row that follows,
@@ -84,7 +86,11 @@ MK_INLINE void fn(sweep_column)(const int R, const int parts, ptrdiff_t n, real 
         if (parts & MK_SPEED)
             w[r] = fn(momentum_step)(n, w[r], vfn(load_some)(V + r * ldw, n), d[r] * x, rate, decay,
                                      V + r * ldw);
-        else w[r] += step[r] * x;
+        else {
+            vec s = step[r];
+            MK_HERE(n, s);
+            w[r] += s * x;
+        }
         vfn(store_some)(W + r * ldw, w[r], n);
     }
 }
@@ -104,7 +110,8 @@ MK_INLINE vec fn(last_lanes)(vec x, ptrdiff_t n)
 #endif
 
 /* W := W - rate da h^T and the other `parts` for R <= min(4, LANES) rows: W is read once
- * Columns that fill no vector: the last LANES, some of which get the same new w twice. */
+ * Columns that fill no vector: of four rows with a part of a, the last LANES, some of which get the
+ * same new w twice. */
 MK_INLINE void fn(sweep_rows)(const int R, const int parts, ptrdiff_t in, real *W, const real *h,
                               const real *da, real rate, real decay, real *V, int more, real *dh,
                               const real *b, const real *next, real *a)
@@ -256,6 +263,7 @@ MK_INLINE void fn(gradient_column)(const int R, const int parts, ptrdiff_t n, co
         vec g = d[r] * x;
         if (parts & MK_DECAY) {
             MK_ROUND(g);
+            MK_HERE(n, w[r]);
             g += l2 * w[r];
         }
         vfn(store_some)(G + r * ldw, g, n);
