@@ -1,6 +1,7 @@
 """Files that cannot be written: refused before the work starts, or named, and no part left."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -75,6 +76,63 @@ def test_a_full_disk(refused, tmp_path, never_trained, number):
     assert f"cannot write {tmp_path / 'm'}: {os.strerror(number)}" in message
     assert sorted(os.listdir(tmp_path)) == ["data.csv", "m"]
     assert (tmp_path / "m").read_bytes() == b"old"
+
+
+class FullText(io.TextIOWrapper):
+    """Text of no file, which cannot be written."""
+
+    def __init__(self):
+        super().__init__(io.BytesIO(), encoding="utf-8")
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_standard_output_that_is_no_file(never_trained, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", FullText())
+    assert main(["--help"]) == 2
+    assert "cannot write the standard output: No space left on device" in capsys.readouterr().err
+
+
+def test_a_closed_standard_output(never_trained, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["--version"]) == 2
+    assert "the standard output is closed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full and a shell")
+def test_predictions_are_not_lost_for_notes_that_cannot_be_written(
+    never_trained, tmp_path, monkeypatch, redirection
+):
+    never_trained.undo()
+    monkeypatch.chdir(tmp_path)
+    assert main(train("-o", "m", "--epochs", "1", "--no-report")) == 0
+    far = GOOD.replace("\n", "\n99999", 1)
+    (tmp_path / "far.csv").write_text(far)
+
+    def run(arguments, redirection):
+        command = f"{sys.executable} -m ffnn_fast predict {arguments} {redirection}"
+        return subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+
+    shown = run("m far.csv", "")
+    assert "far outside" in shown.stderr
+    hidden = run("m far.csv", redirection)
+    assert (hidden.returncode, hidden.stdout) == (0, shown.stdout)
+    assert run("nowhere far.csv", redirection).returncode == 2
+    assert "standard input is closed" in run("m -", "<&-").stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+def test_help_on_a_full_standard_output(monkeypatch, arguments, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    command = [sys.executable, "-m", "ffnn_fast", *arguments]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "cannot write the standard output: No space left on device" in done.stderr
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,7 +22,15 @@ from ffnn_fast.cli.arguments.parsing import (
     read_options,
 )
 from ffnn_fast.cli.mpi_launch import is_other_rank
-from ffnn_fast.cli.output import BAD_INPUT, INTERRUPTED, CommandError, store_command
+from ffnn_fast.cli.output import (
+    BAD_INPUT,
+    INTERRUPTED,
+    CommandError,
+    discard_buffered,
+    prepare_streams,
+    store_command,
+    write_notes,
+)
 
 COMMANDS = {  # by name: the module below cli/, and the line in the help
     "demo": ("demo", "train on handwritten digits and movie ratings, data sets of the package"),
@@ -59,16 +66,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 2 bad usage or input, 1 anything else that failed, 130 interrupted.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        prepare_streams()
         end_start()
         command, options = _parsed(argv)
         store_command(argv)
         code = command.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has closed the pipe
-        _discard_output()
+        discard_buffered(sys.stdout)
         return FAILED
     except (CommandError, ModelFileError) as error:
         return _report_error(str(error), BAD_INPUT)
@@ -86,18 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _discard_output() -> None:
-    """Leave nothing that the interpreter would write to the standard output again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _described(error: OSError) -> str:
     """What failed, and at which file."""
     where = f"{error.filename}: " if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         where = f"cannot write {error.filename or 'the standard output'}: "
         if not error.filename:
-            _discard_output()
+            discard_buffered(sys.stdout)
     return f"{where}{error.strerror or error}"
 
 
@@ -163,5 +164,5 @@ def build_parser(commands: Iterable[str] = COMMANDS) -> Parser:
 def _report_error(message: str, code: int) -> int:
     """Write one line to standard error, if there is a message; returns the exit code."""
     if message:
-        sys.stderr.write(f"ffnn-fast: error: {' '.join(message.split())}\n")
+        write_notes([f"ffnn-fast: error: {' '.join(message.split())}"])
     return code

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import secrets
 import shlex
@@ -9,6 +11,7 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from typing import TextIO
 
 from ffnn_fast._model.model_files import write_atomically
 
@@ -33,6 +36,22 @@ def command_text() -> str:
     return shlex.join(["ffnn-fast", *_ARGUMENTS.get()])
 
 
+def prepare_streams() -> None:
+    """Make the standard output take any text; a standard error that is closed discards it.
+
+    Raises
+    ------
+    CommandError
+        If the standard output is closed.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        raise CommandError("the standard output is closed; open it, as in > output.txt")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def write_line(text: str = "") -> None:
     """Write a line to standard output, at once."""
     sys.stdout.write(text + "\n")
@@ -40,10 +59,22 @@ def write_line(text: str = "") -> None:
 
 
 def write_notes(notes: Iterable[str]) -> None:
-    """Write each note in a line of standard error, where they do not mix with results."""
-    for note in notes:
-        sys.stderr.write(note + "\n")
-    sys.stderr.flush()
+    """Write each note in a line of standard error, where they do not mix with results.
+
+    Results are not lost for notes that cannot be written.
+    """
+    try:
+        for note in notes:
+            sys.stderr.write(note + "\n")
+        sys.stderr.flush()
+    except OSError:
+        discard_buffered(sys.stderr)
+
+
+def discard_buffered(stream: TextIO) -> None:
+    """Leave nothing that the interpreter would write to a standard stream again at exit."""
+    with contextlib.suppress(OSError, ValueError):  # it need not be a file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def counted(n: int, noun: str) -> str:

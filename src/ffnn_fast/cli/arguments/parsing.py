@@ -49,11 +49,16 @@ class Command:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are CommandErrors."""
+    """A parser whose errors are CommandErrors, and that raises what a message could not be written
+    for.
+    """
 
     def error(self, message: str) -> NoReturn:
         """Raise CommandError."""
         raise CommandError(f"{message} (see {self.prog} --help)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:  # argparse drops OSErrors
+        print(message, end="", file=file, flush=True)
 
 
 def add_options(parser: Parser, command: Command) -> None:

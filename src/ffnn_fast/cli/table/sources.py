@@ -78,6 +78,8 @@ def open_source(path: str) -> Source:
     """
     source = Source(path, path)
     if path == "-":
+        if sys.stdin is None:
+            raise CommandError("the standard input is closed; give the name of a file")
         source = Source("standard input", content=sys.stdin.buffer.read())
     elif not Path(path).is_file():  # a pipe can be read once; a folder raises OSError here
         source = Source(path, content=Path(path).read_bytes())
