@@ -102,7 +102,7 @@ def isa_levels():
 
 def record_settings():
     """Note in a file what C files and modules depend on beside files: a change makes them old."""
-    text = f"{DIRECTIVES}\n{FLAGS}\n{OPENMP}\n{LINK}\n"
+    text = f"{DIRECTIVES}\n{FLAGS}\n{X86_LEVELS}\n{UNGUARDED}\n{OPENMP}\n{LINK}\n"
     if not SETTINGS.exists() or SETTINGS.read_text() != text:
         SETTINGS.parent.mkdir(parents=True, exist_ok=True)
         SETTINGS.write_text(text)

@@ -78,20 +78,20 @@ def test_shapes_of_what_is_predicted():
 
 
 @pytest.mark.parametrize("matmul", ["own", "blas"])
-@pytest.mark.parametrize("sizes", [(6, 3), (6, 20, 3)])
+@pytest.mark.parametrize("sizes", [(6, 3), (6, 20, 3), (700, 300, 3)])  # the last: groups of panels
 def test_rows_that_are_not_finite_are_named(engine, matmul, sizes, dtype):
     """Also where every weight of a unit is 0. Finite rows may make a_1 infinite."""
     net = Network(sizes, dtype=dtype, engine=engine, matmul=matmul, seed=0)
     largest = np.finfo(dtype).max * np.sign(net.weights[0][0])
     for n in (2, 9, 70):
-        X = np.ones((n, 6), dtype)
+        X = np.ones((n, sizes[0]), dtype)
         net.weights[0][0] = 2 * np.sign(largest)
         X[n // 2] = largest
         with np.errstate(over="ignore", invalid="ignore"):
             assert net.forward(X).shape == (n, 3)
         net.weights[0][0] = 0
         for row, value in ((0, np.nan), (n // 2, np.inf), (n - 1, -np.inf)):
-            bad = np.ones((n, 6), dtype)
+            bad = np.ones((n, sizes[0]), dtype)
             bad[row, 4] = value
             message = rf"^X must be finite in {dtype}, got {value} in row {row}, column 4 \(1 such"
             for call in (net.forward, net.predict, net.predict_proba):

@@ -47,7 +47,7 @@ def test_bits_of_wide_layers_do_not_depend_on_threads(engine, sizes, n, dtype, r
 
 
 @pytest.mark.parametrize("n", [17, 20, 35, 52])
-@pytest.mark.parametrize("sizes", [(29, 51, 24, 30), (4, 26, 3)], ids=str)
+@pytest.mark.parametrize("sizes", [(29, 51, 24, 30), (4, 26, 3), (900, 30, 3)], ids=str)
 def test_bits_of_an_output_do_not_depend_on_the_rows_beside_it(engine, sizes, n, dtype, rng):
     """A last panel of few rows, which has tiles of its own, beside whole panels."""
     spec = NetworkSpec(sizes, "tanh", dtype=dtype)

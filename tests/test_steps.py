@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 from support.cases import TOLERANCES, each
-from support.problems import random_params, random_problem, relative_error, take_steps, twins
+from support.problems import (
+    random_params,
+    random_problem,
+    relative_error,
+    take_steps,
+    train,
+    twins,
+)
 
 from ffnn_fast import NetworkSpec, reference
 from ffnn_fast._model.samples import Samples
@@ -116,6 +123,21 @@ def test_same_bits_for_any_threads_and_pieces(engine, optimizer, batch_size, dty
         for other in results[1:]:
             for got, expected in zip(other, results[0], strict=True):
                 np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "l2", "rate"),
+    [((18, 40, 3), 0.01, 0.02), ((32, 70, 3), 2.0, 0.5), ((64, 20, 3), 0.5, 0.02)],
+    ids=["a strip of two inputs", "W := -eta dW", "whole strips"],
+)
+def test_penalty_of_each_step_from_squares_of_rows(engine, sizes, l2, rate, dtype, rtol, rng):
+    spec = NetworkSpec(sizes, "tanh", dtype=dtype, l2=l2)
+    problem, order = random_problem(spec, 100, rng), rng.permutation(100)
+    ours, theirs = twins(spec, random_params(spec, rng), engine)
+    for _ in range(2):
+        losses = [train(m, problem, order, 32, rate) for m in (ours, theirs)]
+        assert losses[0] == pytest.approx(losses[1], rel=rtol)
+        assert relative_error(ours.params, theirs.params) <= rtol
 
 
 def test_same_bits_for_teams_on_large_networks(engine, dtype, rng):

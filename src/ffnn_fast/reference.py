@@ -137,7 +137,7 @@ def forward(
     """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,).
 
     `transposed` (n_0, n_1) := W_1ᵀ, for sparse rows, which read it, unless it holds that already.
-    Returns whether the rows are known to be finite, since a_1 is.
+    Returns whether the rows are known to be finite, since a_1 is; without an input block.
     """
     rows = X if order is None else X[order]
     if transposed is not None:

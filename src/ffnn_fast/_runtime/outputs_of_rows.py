@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ffnn_fast._runtime.bound_network import BoundNetwork
 Array = np.ndarray
 BLOCK_BYTES = 16 << 20  # of rows that are converted at a time
 FEWEST = 1 << 20  # numbers in an array that may be converted in blocks
-SOME = 8  # rows, above which the engine computes them in panels
+SOME = 8  # rows, more than any level of the engine computes one by one
 
 
 def forward(bound: BoundNetwork, X: Any) -> tuple[Array, bool]:
@@ -23,10 +24,9 @@ def forward(bound: BoundNetwork, X: Any) -> tuple[Array, bool]:
         return y_hat, X.ndim == 1
     spec = bound.spec
     if isinstance(X, np.ndarray) and X.size > FEWEST and _is_worth_blocks(X, spec):
-        try:
+        with contextlib.suppress(ValueError):
             return _by_blocks(bound, X), False
-        except ValueError:
-            pass  # whose message would count rows from the first one of a block
+        as_rows(X, spec)  # the message counts rows from the first of X, not of a block
     return _checked(bound, X)
 
 

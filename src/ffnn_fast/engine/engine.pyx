@@ -198,7 +198,7 @@ def forward(Plan plan, params, X, out, work, order=None, transposed=None, bint i
     """out := ŷ, (n, n_L), for the rows of X, (n, n_0); (m, n_L) for those in `order`, (m,).
 
     `transposed` (n_0, n_1) := W_1ᵀ, for sparse rows, which read it, unless it holds that already.
-    Returns whether the rows are known to be finite, since a_1 is.
+    Returns whether the rows are known to be finite, since a_1 is; without an input block.
     """
     cdef plan_t* c = &plan.c
     cdef void* theta = vector(params, plan.typenum, c.P, "params")
@@ -512,8 +512,8 @@ cdef class Predictor:
         if not (is_plain(x, self.plan.typenum, self.inputs, False)
                 and is_plain(out, self.plan.typenum, self.outputs, True)):
             raise ValueError(
-                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {self.inputs} elements,"
-                f" writable out of {self.outputs}; got {described(x)} and {described(out)}"
+                f"expected C-contiguous aligned {self.plan.spec.dtype} arrays: x of {self.inputs} "
+                f"elements, writable out of {self.outputs}; got {described(x)} and {described(out)}"
             )
         self.predict(cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(<cnp.ndarray>out))
         return out
@@ -579,8 +579,8 @@ cdef class JacobianPredictor:
         if not (is_plain(x, typenum, inputs, False) and is_plain(out, typenum, outputs, True)
                 and is_plain(jacobian_out, typenum, outputs * c.n[0], True)):
             raise ValueError(
-                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
-                f"writable out of {outputs} and jacobian_out of {outputs * c.n[0]}; got "
+                f"expected C-contiguous aligned {self.plan.spec.dtype} arrays: x of {inputs} "
+                f"elements, writable out of {outputs} and jacobian_out of {outputs * c.n[0]}; got "
                 f"{described(x)}, {described(out)} and {described(jacobian_out)}"
             )
         batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)

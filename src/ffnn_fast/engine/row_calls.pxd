@@ -15,6 +15,7 @@ cdef inline str described(x):
     if not isinstance(x, cnp.ndarray):
         return type(x).__name__
     layout = "" if x.flags.c_contiguous else " not C-contiguous"
+    layout += "" if x.flags.aligned else " not aligned"
     return f"{x.dtype} {x.shape}{layout}" + ("" if x.flags.writeable else " read-only")
 
 

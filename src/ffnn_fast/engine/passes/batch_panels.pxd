@@ -361,7 +361,8 @@ cdef inline void outputs_of_panels(
         group = min(plan.group, end - first)
         rows = rows_from(batch, first * S, min(batch.n - first * S, group * S))
         forward_panels(
-            plan, step, params, &rows, 0, group, work, group, False, sums + first
+            plan, step, params, &rows, 0, group, work, group, False,
+            sums + first if out is not NULL else NULL,
         )
         for p in range(group):
             z = h_panel(plan, work, group, plan.L, p)

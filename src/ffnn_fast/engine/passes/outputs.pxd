@@ -100,7 +100,10 @@ cdef inline void forward_rows(
     const plan_t* plan, const floating* params, const batch_t* batch, floating* out,
     floating* work, team_t team,
 ) noexcept nogil:
-    """out (n, n_L) := ŷ, a thread's share of the rows of the batch; the sums, NaN without panels"""
+    """out (n, n_L) := ŷ, a thread's share of the rows of the batch
+
+    sums[p] as in `forward_panels`; sums[0] := NaN where rows do not go through panels.
+    """
     cdef Py_ssize_t n = batch.n, k = plan.n[plan.L], start = 0
     cdef const floating* X = <const floating*>batch.X
     cdef step_t step = outputs_only()

@@ -8,6 +8,9 @@ from ffnn_fast.engine.kernels.products cimport (
 )
 from ffnn_fast.engine.plan cimport plan_t
 
+cdef enum:
+    MOST_SUMMED = 1 << 14  # inputs, over which squares are summed in `real`
+
 
 cdef inline double penalty_of(const plan_t* plan, const floating* params) noexcept nogil:
     """Σ_k l2_k/2 ‖W_k‖² + l1_k Σ|W_k|"""
@@ -43,9 +46,11 @@ cdef inline bint keeps_squares(const plan_t* plan, Py_ssize_t k) noexcept nogil:
 
     Half a vector for each unit, from plan.W[k] on. A sweep of its own took up to 7 % of a step of
     784-128-10, batch 32; in the tiles, from registers, 1 %. In float32 only: code for float64,
-    where the sweep is a smaller part, would take another kilobyte of the wheel.
+    where the sweep is a smaller part, would take another kilobyte of the wheel. Sums over more
+    inputs than MOST_SUMMED, n / S numbers each, would lose more than 1e-5.
     """
-    return MK_BYTES == 32 and plan.itemsize == 4 and plan.l2[k] != 0 and plan.n[k - 1] >= plan.S
+    return MK_BYTES == 32 and plan.itemsize == 4 and plan.l2[k] != 0 \
+        and plan.S <= plan.n[k - 1] <= MOST_SUMMED
 
 
 cdef inline double penalty_by_rows(
