@@ -106,9 +106,13 @@
 #define MK_ROUND(x) (void)(x)
 #endif
 
-/* The vector a of a x + y is used here, beside a store of a part of a vector, which has branches: the
- * product of a sum is not moved to before them, where it would be rounded. n: as of the store. */
+/* The vector a of a x + y is used here, beside a store of a part of a vector, which has branches unless
+ * it has a mask: the product is not moved to before them, where it would be rounded. n: as of the store. */
+#if MK_BYTES == 32 || defined(__aarch64__)
 #define MK_HERE(n, a) do if (!__builtin_constant_p(n)) MK_ROUND(a); while (0)
+#else
+#define MK_HERE(n, a) (void)(n)
+#endif
 
 /* Calls TILE(m, ...) with a constant in place of the run-time m <= MK_ROWS. */
 #define MK_CASE(m, TILE, ...) case m: TILE((m <= MK_ROWS ? m : 1), __VA_ARGS__); break;
