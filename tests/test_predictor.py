@@ -119,6 +119,7 @@ def test_arrays_that_do_not_fit_are_refused(x, out):
             predict(x, out)
         messages.append(str(error.value))
     assert messages[0] == messages[1]
+    assert ("not aligned" in messages[0]) == (isinstance(x, np.ndarray) and not x.flags.aligned)
 
 
 @pytest.mark.parametrize("matrix", [True, False])

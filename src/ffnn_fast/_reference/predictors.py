@@ -46,8 +46,8 @@ class Predictor:
         Raises
         ------
         ValueError
-            If an array is not C-contiguous, of the network's dtype and of that size, or `out` is
-            read-only.
+            If an array is not C-contiguous, aligned, of the network's dtype and of that size, or
+            `out` is read-only.
         """
         spec = self.plan.spec
         taken, given = (self.n_rows, spec.n_inputs), (self.n_rows, spec.n_outputs)
@@ -136,4 +136,5 @@ def _described(x: object) -> str:
     if not isinstance(x, np.ndarray):
         return type(x).__name__
     layout = "" if x.flags.c_contiguous else " not C-contiguous"
+    layout += "" if x.flags.aligned else " not aligned"
     return f"{x.dtype} {x.shape}{layout}" + ("" if x.flags.writeable else " read-only")

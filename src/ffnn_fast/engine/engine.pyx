@@ -512,8 +512,8 @@ cdef class Predictor:
         if not (is_plain(x, self.plan.typenum, self.inputs, False)
                 and is_plain(out, self.plan.typenum, self.outputs, True)):
             raise ValueError(
-                f"expected C-contiguous aligned {self.plan.spec.dtype} arrays: x of {self.inputs} "
-                f"elements, writable out of {self.outputs}; got {described(x)} and {described(out)}"
+                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {self.inputs} elements,"
+                f" writable out of {self.outputs}; got {described(x)} and {described(out)}"
             )
         self.predict(cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(<cnp.ndarray>out))
         return out
@@ -579,8 +579,8 @@ cdef class JacobianPredictor:
         if not (is_plain(x, typenum, inputs, False) and is_plain(out, typenum, outputs, True)
                 and is_plain(jacobian_out, typenum, outputs * c.n[0], True)):
             raise ValueError(
-                f"expected C-contiguous aligned {self.plan.spec.dtype} arrays: x of {inputs} "
-                f"elements, writable out of {outputs} and jacobian_out of {outputs * c.n[0]}; got "
+                f"expected C-contiguous {self.plan.spec.dtype} arrays: x of {inputs} elements, "
+                f"writable out of {outputs} and jacobian_out of {outputs * c.n[0]}; got "
                 f"{described(x)}, {described(out)} and {described(jacobian_out)}"
             )
         batch = inputs_only(cnp.PyArray_DATA(x), self.n_rows)

@@ -75,8 +75,8 @@
  * samples fill half of L1 with H. */
 #define MK_FAR (MK_BYTES == 32 ? 1 << 12 : 1 << 14)
 
-/* Whether the loop over a whole panel of a tile of M rows of dW is unrolled. The end of a loop of S
- * turns costs little, but a twelfth to a sixth of the product while another thread of the core runs. */
+/* Whether the loop over a whole panel of a tile of M rows of dW is unrolled: its end, every S turns,
+ * costs a twelfth to a third of the product while another thread of the core runs, else little. */
 #define MK_PANELS(M) (MK_BYTES == 32 && M == MK_ROWS)
 
 /* Tiles of dW of at most so many rows have their squares taken from memory: rare, and smaller code. */

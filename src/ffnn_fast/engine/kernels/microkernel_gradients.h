@@ -79,8 +79,8 @@ MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const re
             for (const real *a = dA + dA_size, *end = a + M * S; a < end; a += 64 / sizeof(real))
                 __builtin_prefetch(a);
         if (MK_PANELS(M) && V == 2 && n >= S)
-            MK_UNROLL for (int k = 0; k < S; k++)
-                fn(accumulate)(M, V, 0, 1, dA + k, S, 1, B + k * S, acc);
+            MK_UNROLL for (int k = 0; k < S; k += 4)
+                fn(accumulate)(M, V, 0, 4, dA + k, S, 1, B + k * S, acc);
         else
             fn(accumulate)(M, V, 0, n < S ? n : S, dA, S, 1, B, acc);
     }

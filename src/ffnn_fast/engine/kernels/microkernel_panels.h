@@ -1,5 +1,9 @@
 /* Batches of samples in panels: products with W. Part of microkernel.h. */
 
+#if MK_BYTES == 32
+#include "microkernel_steps.h"
+#endif
+
 /* ---- Tiles of M <= MK_ROWS rows and V <= 2 vectors; M, V and `turned` are constants ---- */
 
 /* acc[m, :] += sum_k a[m ra + k ca] B[k, :],  a (M, K) by strides, B (K, S), acc (M, V vectors)
@@ -11,6 +15,12 @@ MK_INLINE void fn(accumulate)(const int M, const int V, const int ahead, ptrdiff
 {
     const ptrdiff_t line = 64 / sizeof(real);
     const real *next = a + M * ra;
+#if MK_BYTES == 32
+    if (M == MK_ROWS && V == 2 && __builtin_constant_p(ca) && ca == 1)
+        for (; K >= 4; K -= 4, a += 4, B += 4 * S) fn(four_of_rows)(a, ra, B, acc);
+    else if (M == MK_ROWS && V == 2 && __builtin_constant_p(ra) && ra == 1)
+        for (; K >= 4; K -= 4, a += 4 * ca, B += 4 * S) fn(four_of_columns)(a, ca, B, acc);
+#endif
     for (ptrdiff_t k = 0; k < K; k++, a += ca, B += S) {
         if (ahead) {
             __builtin_prefetch(next);
@@ -260,13 +270,13 @@ MK_APART void fn(product_copied)(int turned, ptrdiff_t n, ptrdiff_t rows, ptrdif
                     const ptrdiff_t r = at[t], m = at[t + 1] - r;
                     const real *a = strips + (turned ? t * MK_TILE_SIZE + r - from[t]
                                                      : (r - at[0]) * ld);
-#define MK_CALL(M, V) \
+#define MK_CALL(M, V, ra, ca) \
     fn(product_tile)(M, V, 0, K, a, ra, ca, h, b ? b + r : NULL, k > 0, c + r * S)
-                    if (s > LANES) {
-                        if (m == MK_ROWS) MK_CALL(MK_ROWS, 2);
-                        else MK_CALL(MK_ROWS - 1, 2);
-                    } else if (m == MK_ROWS) MK_CALL(MK_ROWS, 1);
-                    else MK_CALL(MK_ROWS - 1, 1);
+                    if (s > LANES && m == MK_ROWS && turned) MK_CALL(MK_ROWS, 2, 1, MK_ROWS);
+                    else if (s > LANES && m == MK_ROWS) MK_CALL(MK_ROWS, 2, ld, 1);
+                    else if (s > LANES) MK_CALL(MK_ROWS - 1, 2, ra, ca);
+                    else if (m == MK_ROWS) MK_CALL(MK_ROWS, 1, ra, ca);
+                    else MK_CALL(MK_ROWS - 1, 1, ra, ca);
 #undef MK_CALL
                 }
                 h += fn(panel_size)(inner);
