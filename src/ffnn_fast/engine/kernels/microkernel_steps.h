@@ -59,7 +59,7 @@ MK_INLINE void fn(four_of_columns)(const real *a, ptrdiff_t ca, const real *B, v
 #define MK_NEXT "add %[column], %[a]\n\t"
     __asm__ volatile(
         MK_FOUR(MK_STEP MK_NEXT, MK_STEP MK_NEXT, MK_STEP MK_NEXT, MK_STEP)
-        : MK_ALL_SUMS, [a] "+r"(a)
+        : MK_ALL_SUMS, [a] "+&r"(a)
         : [column] "r"(ca * (ptrdiff_t)sizeof(real)), [b] "r"(B + 2 * S)
         : MK_USED);
 #undef MK_NEXT
