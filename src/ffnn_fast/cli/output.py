@@ -45,7 +45,7 @@ def prepare_streams() -> None:
         If the standard output is closed.
     """
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        sys.stderr = open(os.devnull, "w", encoding="utf-8", errors="replace")  # noqa: SIM115
     if sys.stdout is None:
         raise CommandError("the standard output is closed; open it, as in > output.txt")
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -67,13 +67,13 @@ def write_notes(notes: Iterable[str]) -> None:
         for note in notes:
             sys.stderr.write(note + "\n")
         sys.stderr.flush()
-    except OSError:
+    except (OSError, ValueError):
         discard_buffered(sys.stderr)
 
 
 def discard_buffered(stream: TextIO) -> None:
     """Leave nothing that the interpreter would write to a standard stream again at exit."""
-    with contextlib.suppress(OSError, ValueError):  # it need not be a file
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # it need not be a file
         number, nowhere = stream.fileno(), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, number)
         os.close(nowhere)

@@ -106,9 +106,10 @@
 #define MK_ROUND(x) (void)(x)
 #endif
 
-/* The vector a of a x + y is used here, beside a store of a part of a vector, which has branches unless
- * it has a mask: the product is not moved to before them, where it would be rounded. n: as of the store. */
-#if MK_BYTES == 32 || defined(__aarch64__)
+/* The vector a of a x + y is used here, beside a store of a part of a vector, which has branches for one
+ * sample at every level: the product is not moved to before them, where it would be rounded. n: as of
+ * the store. */
+#if MK_ONLINE_BYTES == 32 || defined(__aarch64__)
 #define MK_HERE(n, a) do if (!__builtin_constant_p(n)) MK_ROUND(a); while (0)
 #else
 #define MK_HERE(n, a) (void)(n)
