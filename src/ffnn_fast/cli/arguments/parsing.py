@@ -49,8 +49,8 @@ class Command:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are CommandErrors, and that raises what a message could not be written
-    for.
+    """A parser whose errors are CommandErrors, and whose messages raise OSError if they cannot be
+    written.
     """
 
     def error(self, message: str) -> NoReturn:

@@ -76,7 +76,7 @@
 #define MK_FAR (MK_BYTES == 32 ? 1 << 12 : 1 << 14)
 
 /* Whether the loop over a whole panel of a tile of M rows of dW is unrolled: its end, every S turns,
- * costs a twelfth to a third of the product while another thread of the core runs, else little. */
+ * costs a twelfth to a third of the product on a core that is shared, else little. */
 #define MK_PANELS(M) (MK_BYTES == 32 && M == MK_ROWS)
 
 /* Tiles of dW of at most so many rows have their squares taken from memory: rare, and smaller code. */
@@ -106,13 +106,13 @@
 #define MK_ROUND(x) (void)(x)
 #endif
 
-/* The vector a of a x + y is used here, beside a store of a part of a vector, which has branches for one
- * sample at every level: the product is not moved to before them, where it would be rounded. n: as of
- * the store. */
+/* Keeps a x + y in one piece beside a store of the first n numbers of a vector, which has branches for
+ * one sample at every level: GCC would move the product to before them, where it is rounded. x: a factor
+ * before the sum, or the sum. */
 #if MK_ONLINE_BYTES == 32 || defined(__aarch64__)
-#define MK_HERE(n, a) do if (!__builtin_constant_p(n)) MK_ROUND(a); while (0)
+#define MK_HERE(n, x) do if (!__builtin_constant_p(n)) MK_ROUND(x); while (0)
 #else
-#define MK_HERE(n, a) (void)(n)
+#define MK_HERE(n, x) (void)(n)
 #endif
 
 /* Calls TILE(m, ...) with a constant in place of the run-time m <= MK_ROWS. */

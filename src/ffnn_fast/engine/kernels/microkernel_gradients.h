@@ -75,7 +75,7 @@ MK_INLINE void fn(gradient_tile)(const int M, const int V, ptrdiff_t n, const re
     const int far = n * M * (ptrdiff_t)sizeof(real) > MK_FAR;
     for (; n > 0; n -= S, dA += dA_size, B += S * S) {
         if (far && WIDTH == 32) fn(fetch)(M, 1, dA + dA_size, S);
-        else if (far)
+        else if (far) /* unrolled, 12 kB more with 64-byte vectors */
             for (const real *a = dA + dA_size, *end = a + M * S; a < end; a += 64 / sizeof(real))
                 __builtin_prefetch(a);
         if (MK_PANELS(M) && V == 2 && n >= S)
