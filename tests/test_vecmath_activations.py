@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 from support.activation_formulas import FORMULAS, SLOPES
-from support.compiled_maths import evaluate, levels
+from support.compiled_maths import SINES, evaluate, levels
 
 pytestmark = pytest.mark.engine
 # The contract: the largest error of g, and of g' where it is far from its zero, in units in the
@@ -79,6 +79,25 @@ def test_error_of_sin_is_absolute(level, dtype, rng):
     for name, oracle in (("sin", np.sin), ("sin_slope", np.cos)):
         error = np.abs(evaluate(level, name, x) - oracle(x.astype(np.float64)))
         assert error.max() <= MAX_UNITS * np.finfo(dtype).eps / 2
+
+
+@pytest.mark.parametrize("name", SINES)
+def test_sines_of_an_array_have_the_bits_of_one_number(level, name, dtype, rng):
+    # float32 has a faster phase below 8192: in parts of 256 numbers, all of them, some, none
+    near, far = rng.uniform(-8200, 8200, 256), rng.uniform(-1e6, 1e6, 256)
+    edge = np.array([8192, -8192, np.nextafter(np.float32(8192), np.float32(0))])
+    x = np.concatenate([near / 2, near, far, edge, near[:30] / 2, [np.nan, np.inf]]).astype(dtype)
+    for length in (1, 7, 256, 300, x.size):
+        expected = evaluate(level, name, x[:length])
+        np.testing.assert_array_equal(evaluate(level, f"{name}s", x[:length]), expected)
+
+
+@pytest.mark.parametrize(("name", "oracle"), [("sin", np.sin), ("sin_slope", np.cos)])
+def test_error_of_sines_where_the_phase_is_taken_in_float(level, name, oracle):
+    x = np.arange(-8192, 8192, 0.0371).astype(np.float32)
+    x = np.concatenate([x, np.float32(np.pi / 2 * np.arange(-5215, 5216))])
+    error = np.abs(evaluate(level, f"{name}s", x) - oracle(x.astype(np.float64)))
+    assert error.max() <= 2.5 * 2.0**-24
 
 
 def test_any_nan_gives_nan(level, name, dtype):

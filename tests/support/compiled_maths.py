@@ -39,6 +39,7 @@ FUNCTIONS = (
         if (function := f"{name}_{order}") not in EQUAL
     ),
 )
+SINES = ("sin", "sin_slope", "sin_second", "sin_third")  # by order, which have a loop of their own
 TYPES = (("float", "f32", "float32"), ("double", "f64", "float64"))
 
 
@@ -62,6 +63,12 @@ def loops_source():
         f"void {name}_{suffix}({real}* z, long n)"
         f" {{ for (long i = 0; i < n; i++) z[i] = vm_{name}_{suffix}(z[i]); }}"
         for name in FUNCTIONS
+        for real, suffix, _ in TYPES
+    ]
+    lines += [
+        f"void {name}s_{suffix}({real}* z, long n)"
+        f" {{ vm_turned_sines_{suffix}(n, z, ({real}){order / 2}); }}"
+        for order, name in enumerate(SINES)
         for real, suffix, _ in TYPES
     ]
     return "\n".join(lines)
@@ -99,7 +106,7 @@ def evaluate(level, name, x):
 
 def evaluate_in_place(level, name, x):
     """x := name(x), for a contiguous array."""
-    assert name in FUNCTIONS
+    assert name in (*FUNCTIONS, *(f"{sine}s" for sine in SINES))
     assert x.flags.c_contiguous
     suffix = {dtype: suffix for _, suffix, dtype in TYPES}[x.dtype.name]
     function = getattr(library(level), f"{name}_{suffix}")

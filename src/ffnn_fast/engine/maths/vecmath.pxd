@@ -10,7 +10,9 @@ cdef extern from "maths/vecmath.h" nogil:
     float vm_tanh_f32(float x)
     double vm_tanh_f64(double x)
     float vm_tanh_divisor_f32(float x)
+    double vm_tanh_divisor_f64(double x)
     float vm_tanh_of_divisor_f32(float x, float d)
+    double vm_tanh_of_divisor_f64(double x, double d)
     float vm_logistic_f32(float x)
     double vm_logistic_f64(double x)
     float vm_expm1_f32(float x)
@@ -91,10 +93,8 @@ cdef extern from "maths/vecmath_activations.h" nogil:
     double vm_mish_f64(double x)
     float vm_mish_slope_f32(float x)
     double vm_mish_slope_f64(double x)
-    float vm_sin_f32(float x)
-    double vm_sin_f64(double x)
-    float vm_sin_slope_f32(float x)
-    double vm_sin_slope_f64(double x)
+    void vm_turned_sines_f32(ptrdiff_t n, float* z, float turn)
+    void vm_turned_sines_f64(ptrdiff_t n, double* z, double turn)
     void vm_gelu_pair_f32(ptrdiff_t n, float* a, float* h)
     void vm_gelu_pair_f64(ptrdiff_t n, double* a, double* h)
     void vm_gelu_tanh_pair_f32(ptrdiff_t n, float* a, float* h)
@@ -103,3 +103,11 @@ cdef extern from "maths/vecmath_activations.h" nogil:
     void vm_silu_pair_f64(ptrdiff_t n, double* a, double* h)
     void vm_mish_pair_f32(ptrdiff_t n, float* a, float* h)
     void vm_mish_pair_f64(ptrdiff_t n, double* a, double* h)
+
+
+cdef inline void sine_derivatives(floating* z, Py_ssize_t n, Py_ssize_t order) noexcept nogil:
+    """z := the derivative of sin at z, of order 0 to 3"""
+    if floating is float:
+        vm_turned_sines_f32(n, z, <float>0.5 * order)
+    else:
+        vm_turned_sines_f64(n, z, 0.5 * order)

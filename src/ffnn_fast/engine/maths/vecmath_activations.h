@@ -25,23 +25,17 @@
 #define VM_GELU_C1 0x1.2444f2a4d8b4bp-4
 #define VM_GELU_C1_LOW -0x1.6c843a29d1c7p-61
 
-/* pi = P1 + P2 + P3; k P1 and k P2 are exact for |k| < 2^28 */
-#define VM_PI_1 0x1.921fb4p+1
-#define VM_PI_2 0x1.4442dp-23
-#define VM_PI_3 0x1.8469898cc517p-47
+/* pi = P1 + P2 + P3; k P1 and k P2 are exact for |k| < 2^28 (double), |k| < 2^12 (float) */
+#define VM_PI_1_F64 0x1.921fb4p+1
+#define VM_PI_2_F64 0x1.4442dp-23
+#define VM_PI_3_F64 0x1.8469898cc517p-47
+#define VM_PI_1_F32 0x1.92p+1f
+#define VM_PI_2_F32 0x1.fb4p-11f
+#define VM_PI_3_F32 0x1.4442d2p-23f
 #define VM_1_PI 0x1.45f306dc9c883p-2
-#define VM_PHASES 0x1p28 /* sin and cos are 0 from here on: neighbouring floats are 32 apart */
+#define VM_PHASES 0x1p28   /* sin and cos are 0 from here on: neighbouring floats are 32 apart */
+#define VM_NEAR_PHASES 0x1p13f /* below it the phase of a float is taken in float */
 
-/* x - k pi */
-VM_INLINE double vm_minus_pi(double x, double k)
-{
-    return vm_fma_f64(k, -VM_PI_3, vm_fma_f64(k, -VM_PI_2, vm_fma_f64(k, -VM_PI_1, x)));
-}
-/* -x for odd k, which is in the low bit of t */
-VM_INLINE double vm_alternate(double x, double t)
-{
-    return vm_float_f64(vm_bits_f64(x) ^ (vm_bits_f64(t) << 63));
-}
 /* sin(r) for |r| <= pi/2 */
 VM_INLINE double vm_sin_reduced_f64(double r)
 {
@@ -59,36 +53,31 @@ VM_INLINE float vm_sin_reduced_f32(float r)
     return vm_fma_f32(p * z, r, r);
 }
 
-/* x = k pi + r, sin(x) = (-1)^k sin(r); x = (k - 1/2) pi + r, cos(x) = (-1)^k sin(r). The phase is
- * taken in double for both types. */
-VM_INLINE double vm_sin_phase(double x)
+/* (-1)^k r for x = (k - turn) pi + r: sin of it is sin(x), cos(x), -sin(x), -cos(x) for turn =
+ * 0, 1/2, 1, 3/2. The sign is flipped by the low bit of t = ROUND + k. */
+VM_INLINE double vm_phase_f64(double x, double turn)
 {
-    double t = vm_fma_f64(x, VM_1_PI, VM_ROUND_F64);
-    return vm_alternate(vm_minus_pi(x, t - VM_ROUND_F64), t);
+    double t = vm_fma_f64(x, VM_1_PI, turn) + VM_ROUND_F64, k = (t - VM_ROUND_F64) - turn;
+    double r = vm_fma_f64(k, -VM_PI_2_F64, vm_fma_f64(k, -VM_PI_1_F64, x));
+    r = vm_fma_f64(k, -VM_PI_3_F64, r);
+    return vm_float_f64(vm_bits_f64(r) ^ (vm_bits_f64(t) << 63));
 }
-VM_INLINE double vm_cos_phase(double x)
+VM_INLINE float vm_phase_f32(float x, float turn)
 {
-    double t = vm_fma_f64(x, VM_1_PI, 0.5) + VM_ROUND_F64;
-    return vm_alternate(vm_minus_pi(x, (t - VM_ROUND_F64) - 0.5), t);
+    float t = vm_fma_f32(x, (float)VM_1_PI, turn) + VM_ROUND_F32, k = (t - VM_ROUND_F32) - turn;
+    float r = vm_fma_f32(k, -VM_PI_2_F32, vm_fma_f32(k, -VM_PI_1_F32, x));
+    r = vm_fma_f32(k, -VM_PI_3_F32, r);
+    return vm_float_f32(vm_bits_f32(r) ^ (vm_bits_f32(t) << 31));
 }
-VM_INLINE double vm_sin_f64(double x)
+VM_INLINE double vm_turned_sin_f64(double x, double turn)
 {
-    double y = vm_sin_reduced_f64(vm_sin_phase(x));
+    double y = vm_sin_reduced_f64(vm_phase_f64(x, turn));
     return vm_abs_f64(x) < VM_PHASES ? y : 0.0 * x;
 }
-VM_INLINE double vm_sin_slope_f64(double x)
+VM_INLINE float vm_turned_sin_f32(float x, float turn)
 {
-    double y = vm_sin_reduced_f64(vm_cos_phase(x));
-    return vm_abs_f64(x) < VM_PHASES ? y : 0.0 * x;
-}
-VM_INLINE float vm_sin_f32(float x)
-{
-    float y = vm_sin_reduced_f32((float)vm_sin_phase((double)x));
-    return vm_abs_f32(x) < (float)VM_PHASES ? y : 0.0f * x;
-}
-VM_INLINE float vm_sin_slope_f32(float x)
-{
-    float y = vm_sin_reduced_f32((float)vm_cos_phase((double)x));
+    float near = vm_phase_f32(x, turn), far = (float)vm_phase_f64((double)x, (double)turn);
+    float y = vm_sin_reduced_f32(vm_abs_f32(x) < VM_NEAR_PHASES ? near : far);
     return vm_abs_f32(x) < (float)VM_PHASES ? y : 0.0f * x;
 }
 
@@ -136,7 +125,7 @@ VM_INLINE double vm_normal_tail_f64(double a, double *p)
 #define vm_mish_top_f32 12.0f
 #define vm_mish_top_f64 24.0
 
-#define VM_AT_ONCE 256 /* numbers of an array on the stack */
+#define VM_AT_ONCE 256 /* numbers of an array on the stack, or of a part of an array */
 
 #define VM_NAME2(name, type) vm_##name##_##type
 #define VM_NAME(name, type) VM_NAME2(name, type)
@@ -155,4 +144,29 @@ VM_INLINE double vm_normal_tail_f64(double a, double *p)
 #undef TYPE
 
 #undef vm
+
+/* z := the derivative of sin of order 2 turn, n numbers */
+static void vm_turned_sines_f64(ptrdiff_t n, double *z, double turn)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        z[i] = vm_turned_sin_f64(z[i], turn);
+}
+/* The same, without double where all numbers of a part are near: of the same bits. */
+static void vm_turned_sines_f32(ptrdiff_t n, float *z, float turn)
+{
+    for (; n > 0; n -= VM_AT_ONCE, z += VM_AT_ONCE) {
+        const ptrdiff_t some = n < VM_AT_ONCE ? n : VM_AT_ONCE;
+        int32_t top = 0;
+        for (ptrdiff_t i = 0; i < some; i++) {
+            const int32_t u = (int32_t)vm_bits_f32(vm_abs_f32(z[i]));
+            top = u > top ? u : top;
+        }
+        if (vm_float_f32((uint32_t)top) < VM_NEAR_PHASES)
+            for (ptrdiff_t i = 0; i < some; i++)
+                z[i] = vm_sin_reduced_f32(vm_phase_f32(z[i], turn));
+        else
+            for (ptrdiff_t i = 0; i < some; i++)
+                z[i] = vm_turned_sin_f32(z[i], turn);
+    }
+}
 #endif

@@ -53,20 +53,28 @@ VM_INLINE real vm(normal_density)(real a, real v, real *scale)
     real y = vm(exp_factors)(-v, scale), error = vm(product_error)(a, a, 2 * v);
     return vm(fma)((real)-0.5 * error, y, y);
 }
-/* max(x, 0) - a R(a) e^(-a^2/2), a = |x| */
+/* max(x, 0) - a R(a) e^(-a^2/2), a = |x|, v = a^2/2, e^-v = e scale */
+VM_INLINE real vm(gelu_of)(real x, real v, real tail, real e, real scale)
+{
+    return vm(ramp)(x, vm(abs)(x) * tail * e * scale, v);
+}
+/* g'(-a) = (R(a) - a / sqrt(2 pi)) e^(-a^2/2) */
+VM_INLINE real vm(gelu_slope_of)(real x, real v, real tail, real e, real scale)
+{
+    real r = vm(fma)(vm(abs)(x), (real)-0.39894228040143267794, tail);
+    return vm(ramp_slope)(x, r * e * scale, v);
+}
 VM_INLINE real vm(gelu)(real x)
 {
     real a = vm(abs)(x), v = (real)0.5 * (a * a), scale, p;
-    real e = vm(normal_density)(a, v, &scale), q = vm(normal_tail)(a, &p), tail = p / q;
-    return vm(ramp)(x, a * tail * e * scale, v);
+    real e = vm(normal_density)(a, v, &scale), q = vm(normal_tail)(a, &p);
+    return vm(gelu_of)(x, v, p / q, e, scale);
 }
-/* g'(-a) = (R(a) - a / sqrt(2 pi)) e^(-a^2/2) */
 VM_INLINE real vm(gelu_slope)(real x)
 {
     real a = vm(abs)(x), v = (real)0.5 * (a * a), scale, p;
     real e = vm(normal_density)(a, v, &scale), q = vm(normal_tail)(a, &p);
-    real r = vm(fma)(a, (real)-0.39894228040143267794, p / q);
-    return vm(ramp_slope)(x, r * e * scale, v);
+    return vm(gelu_slope_of)(x, v, p / q, e, scale);
 }
 
 /* max(x, 0) - a e^-v / (1 + e^-v), a = |x|, e^-v = e scale */
@@ -166,6 +174,9 @@ VM_INLINE real vm(hard_sigmoid)(real x)
     return y > 1 ? 1 : y;
 }
 
+VM_INLINE real vm(sin)(real x) { return vm(turned_sin)(x, 0); }
+VM_INLINE real vm(sin_slope)(real x) { return vm(turned_sin)(x, (real)0.5); }
+
 /* h := g(a), a := g'(a), n numbers: the compiler computes what the two share once */
 #define VM_PAIR(g)                                                                              \
     static inline void vm(g##_pair)(ptrdiff_t n, real *restrict a, real *restrict h)            \
@@ -176,13 +187,34 @@ VM_INLINE real vm(hard_sigmoid)(real x)
             a[i] = vm(g##_slope)(x);                                                            \
         }                                                                                       \
     }
-VM_PAIR(gelu)
 VM_PAIR(gelu_tanh)
 VM_PAIR(mish)
 #if !defined(__AVX2__) || defined(__AVX512VL__)
+VM_PAIR(gelu)
 VM_PAIR(silu)
 #else
-/* In two loops: more numbers at a time are under way in each. */
+/* In several loops: more numbers at a time are under way in each. */
+static inline void vm(gelu_pair)(ptrdiff_t n, real *restrict a, real *restrict h)
+{
+    real factor[VM_AT_ONCE], scales[VM_AT_ONCE], tails[VM_AT_ONCE];
+    for (; n > 0; n -= VM_AT_ONCE, a += VM_AT_ONCE, h += VM_AT_ONCE) {
+        const ptrdiff_t some = n < VM_AT_ONCE ? n : VM_AT_ONCE;
+        for (ptrdiff_t i = 0; i < some; i++) {
+            real x = vm(abs)(a[i]), v = (real)0.5 * (x * x), scale;
+            factor[i] = vm(normal_density)(x, v, &scale);
+            scales[i] = scale;
+        }
+        for (ptrdiff_t i = 0; i < some; i++) {
+            real p, q = vm(normal_tail)(vm(abs)(a[i]), &p);
+            tails[i] = p / q;
+        }
+        for (ptrdiff_t i = 0; i < some; i++) {
+            const real x = a[i], v = (real)0.5 * (x * x);
+            h[i] = vm(gelu_of)(x, v, tails[i], factor[i], scales[i]);
+            a[i] = vm(gelu_slope_of)(x, v, tails[i], factor[i], scales[i]);
+        }
+    }
+}
 static inline void vm(silu_pair)(ptrdiff_t n, real *restrict a, real *restrict h)
 {
     real factor[VM_AT_ONCE], scales[VM_AT_ONCE];

@@ -151,5 +151,5 @@ VM_INLINE real vm(mish_third)(real x)
     return x != x ? x : y;
 }
 
-VM_INLINE real vm(sin_second)(real x) { return -vm(sin)(x); }
-VM_INLINE real vm(sin_third)(real x) { return -vm(sin_slope)(x); }
+VM_INLINE real vm(sin_second)(real x) { return vm(turned_sin)(x, 1); }
+VM_INLINE real vm(sin_third)(real x) { return vm(turned_sin)(x, (real)1.5); }

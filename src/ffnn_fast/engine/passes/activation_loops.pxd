@@ -14,10 +14,10 @@ from ffnn_fast.engine.maths.vecmath cimport (
     vm_gelu_tanh_f32, vm_gelu_tanh_f64, vm_gelu_tanh_pair_f32, vm_gelu_tanh_pair_f64,
     vm_hard_sigmoid_f32, vm_hard_sigmoid_f64, vm_logistic_f32, vm_logistic_f64, vm_mish_f32,
     vm_mish_f64, vm_mish_pair_f32, vm_mish_pair_f64, vm_selu_f32, vm_selu_f64, vm_selu_slope_f32,
-    vm_selu_slope_f64, vm_silu_f32, vm_silu_f64, vm_silu_pair_f32, vm_silu_pair_f64, vm_sin_f32,
-    vm_sin_f64, vm_sin_slope_f32, vm_sin_slope_f64, vm_softplus_f32, vm_softplus_f64,
-    vm_softsign_f32, vm_softsign_f64, vm_softsign_slope_f32, vm_softsign_slope_f64, vm_tanh_f32,
-    vm_tanh_divisor_f32, vm_tanh_f64, vm_tanh_of_divisor_f32,
+    vm_selu_slope_f64, vm_silu_f32, vm_silu_f64, vm_silu_pair_f32, vm_silu_pair_f64,
+    vm_softplus_f32, vm_softplus_f64, vm_softsign_f32, vm_softsign_f64, vm_softsign_slope_f32,
+    vm_softsign_slope_f64, vm_tanh_divisor_f32, vm_tanh_divisor_f64, vm_tanh_f32, vm_tanh_f64,
+    vm_tanh_of_divisor_f32, vm_tanh_of_divisor_f64, sine_derivatives,
 )
 from ffnn_fast.engine.plan cimport (
     ELU, EXP, GELU, GELU_TANH, HARD_SIGMOID, LEAKY_RELU, LOGISTIC, MISH, RELU, SELU, SILU, SIN,
@@ -33,20 +33,23 @@ cdef inline floating magnitude(floating x) noexcept nogil:
     return -x if x < 0 else x
 
 
-cdef inline void tanh_of_floats(float* z, Py_ssize_t n) noexcept nogil:
+cdef inline void tanh_of(floating* z, Py_ssize_t n) noexcept nogil:
     """z := tanh(z); with 32-byte vectors in two loops, each of which has more numbers under way"""
-    cdef float[DIVISORS] d
+    cdef floating[DIVISORS] d
     cdef Py_ssize_t i, some
     if MK_BYTES != 32:
         for i in range(n):
-            z[i] = vm_tanh_f32(z[i])
+            z[i] = vm_tanh_f32(z[i]) if floating is float else vm_tanh_f64(z[i])
         return
     while n > 0:
         some = min(n, <Py_ssize_t>DIVISORS)
         for i in range(some):
-            d[i] = vm_tanh_divisor_f32(z[i])
+            d[i] = vm_tanh_divisor_f32(z[i]) if floating is float else vm_tanh_divisor_f64(z[i])
         for i in range(some):
-            z[i] = vm_tanh_of_divisor_f32(z[i], d[i])
+            z[i] = (
+                vm_tanh_of_divisor_f32(z[i], d[i]) if floating is float
+                else vm_tanh_of_divisor_f64(z[i], d[i])
+            )
         z, n = z + some, n - some
 
 
@@ -57,11 +60,7 @@ cdef inline void activate(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept nogi
         for i in range(n):
             z[i] = vm_logistic_f32(z[i]) if floating is float else vm_logistic_f64(z[i])
     elif g == TANH:
-        if floating is float:
-            tanh_of_floats(z, n)
-        else:
-            for i in range(n):
-                z[i] = vm_tanh_f64(z[i])
+        tanh_of(z, n)
     elif g == RELU:
         for i in range(n):
             z[i] = <floating>0 if z[i] < 0 else z[i]
@@ -104,8 +103,7 @@ cdef inline void activate_rest(Py_ssize_t g, floating* z, Py_ssize_t n) noexcept
         for i in range(n):
             z[i] = vm_mish_f32(z[i]) if floating is float else vm_mish_f64(z[i])
     elif g == SIN:
-        for i in range(n):
-            z[i] = vm_sin_f32(z[i]) if floating is float else vm_sin_f64(z[i])
+        sine_derivatives(z, n, 0)
 
 
 cdef inline void apply_derivative(
@@ -199,8 +197,7 @@ cdef inline void slopes_of_inputs(Py_ssize_t g, floating* a, Py_ssize_t n) noexc
                 vm_softsign_slope_f32(a[i]) if floating is float else vm_softsign_slope_f64(a[i])
             )
     elif g == SIN:
-        for i in range(n):
-            a[i] = vm_sin_slope_f32(a[i]) if floating is float else vm_sin_slope_f64(a[i])
+        sine_derivatives(a, n, 1)
 
 
 cdef inline void value_and_slope(

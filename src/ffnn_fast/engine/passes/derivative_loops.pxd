@@ -4,6 +4,7 @@ from libc.string cimport memcpy, memset
 
 from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport MK_BYTES
+from ffnn_fast.engine.maths.vecmath cimport sine_derivatives
 from ffnn_fast.engine.passes.activation_loops cimport activate_any
 from ffnn_fast.engine.plan cimport (
     ELU, EXP, GELU, GELU_TANH, LOGISTIC, MISH, SELU, SILU, SIN, SOFTPLUS, SOFTSIGN, TANH,
@@ -44,10 +45,6 @@ cdef extern from "maths/vecmath_derivatives.h" nogil:
     double vm_mish_second_f64(double x)
     float vm_mish_third_f32(float x)
     double vm_mish_third_f64(double x)
-    float vm_sin_second_f32(float x)
-    double vm_sin_second_f64(double x)
-    float vm_sin_third_f32(float x)
-    double vm_sin_third_f64(double x)
 
 
 cdef inline Py_ssize_t whole_vectors(const floating* a, Py_ssize_t n) noexcept nogil:
@@ -107,8 +104,8 @@ cdef inline void second_derivative(
         for i in range(n):
             out[i] = vm_mish_second_f32(a[i]) if floating is float else vm_mish_second_f64(a[i])
     elif g == SIN:
-        for i in range(n):
-            out[i] = vm_sin_second_f32(a[i]) if floating is float else vm_sin_second_f64(a[i])
+        memcpy(out, a, n * sizeof(floating))
+        sine_derivatives(out, n, 2)
     else:
         memset(out, 0, n * sizeof(floating))
 
@@ -150,8 +147,8 @@ cdef inline void third_derivative(
         for i in range(n):
             out[i] = vm_mish_third_f32(a[i]) if floating is float else vm_mish_third_f64(a[i])
     elif g == SIN:
-        for i in range(n):
-            out[i] = vm_sin_third_f32(a[i]) if floating is float else vm_sin_third_f64(a[i])
+        memcpy(out, a, n * sizeof(floating))
+        sine_derivatives(out, n, 3)
     elif g == SOFTPLUS:
         second_derivative(LOGISTIC, a, out, n)
     else:  # of exponentials, and of straight lines

@@ -15,9 +15,7 @@ from ffnn_fast.engine.floating cimport floating
 from ffnn_fast.engine.kernels.products cimport (
     MK_BYTES, bias_gradient, gather_panel, panel_size, panels_backward, panels_forward,
 )
-from ffnn_fast.engine.maths.vecmath cimport (
-    vm_sin_f32, vm_sin_f64, vm_sin_slope_f32, vm_sin_slope_f64,
-)
+from ffnn_fast.engine.maths.vecmath cimport sine_derivatives
 from ffnn_fast.engine.passes.activation_loops cimport multiply
 from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t
@@ -125,22 +123,6 @@ cdef inline void angles_of(
     panels_forward(S, F, 1, theta, theta + F, turns, angles)
 
 
-cdef inline void cosines(floating* angles, Py_ssize_t n) noexcept nogil:
-    """angles := cos(angles)"""
-    cdef Py_ssize_t i
-    for i in range(n):
-        angles[i] = (
-            vm_sin_slope_f32(angles[i]) if floating is float else vm_sin_slope_f64(angles[i])
-        )
-
-
-cdef inline void sines(floating* angles, Py_ssize_t n) noexcept nogil:
-    """angles := −sin(angles)"""
-    cdef Py_ssize_t i
-    for i in range(n):
-        angles[i] = -(vm_sin_f32(angles[i]) if floating is float else vm_sin_f64(angles[i]))
-
-
 cdef inline void shares_of(
     const plan_t* plan, const double* bins, const floating* x, floating* shares, floating* slopes
 ) noexcept nogil:
@@ -174,8 +156,8 @@ cdef inline void waves_of(
     angles_of(plan, theta, x, turns, waves)
     if slopes is not NULL:
         memcpy(slopes, waves, n * sizeof(floating))
-        sines(slopes, n)
-    cosines(waves, n)
+        sine_derivatives(slopes, n, 2)
+    sine_derivatives(waves, n, 1)
 
 
 cdef inline void mix(
