@@ -46,11 +46,13 @@ def test_bits_of_wide_layers_do_not_depend_on_threads(engine, sizes, n, dtype, r
         np.testing.assert_array_equal(other, results[0])
 
 
-@pytest.mark.parametrize("n", [17, 20, 35, 52])
-@pytest.mark.parametrize("sizes", [(29, 51, 24, 30), (4, 26, 3), (900, 30, 3)], ids=str)
+@pytest.mark.parametrize("n", [17, 20, 35, 52, 70])
+@pytest.mark.parametrize(
+    "sizes", [(29, 51, 24, 30), (4, 26, 3), (900, 30, 2), (5, 900, 1), (3, 17, 2, 4)], ids=str
+)
 def test_bits_of_an_output_do_not_depend_on_the_rows_beside_it(engine, sizes, n, dtype, rng):
-    """A last panel of few rows, which has tiles of its own, beside whole panels."""
-    spec = NetworkSpec(sizes, "tanh", dtype=dtype)
+    """A last panel of few rows, and panels of few units, have tiles of their own."""
+    spec = NetworkSpec(sizes, "tanh", "linear", "half_squared_error", dtype=dtype)
     bound = BoundNetwork(spec, engine.Plan(spec, 1), random_params(spec, rng), engine)
-    X = rng.normal(size=(64, sizes[0])).astype(spec.dtype)
+    X = rng.normal(size=(150, sizes[0])).astype(spec.dtype)
     np.testing.assert_array_equal(bound.forward(X[:n]), bound.forward(X)[:n])

@@ -60,6 +60,25 @@ MK_INLINE void fn(product_tile)(const int M, const int V, const int ahead, ptrdi
         }
 }
 
+/* One row of product_tile for 4 panels at once: the sums of one panel would wait for one another. */
+MK_APART void fn(product_row)(ptrdiff_t K, const real *A, const real *B, ptrdiff_t B_size,
+                              const real *b, int more, real *C, ptrdiff_t C_size)
+{
+    vec acc[4][2];
+    MK_UNROLL for (int p = 0; p < 4; p++) acc[p][0] = acc[p][1] = (b && !more ? *b : 0) - (vec){0};
+    for (const real *end = A + K; A < end; A++, B += S)
+        MK_UNROLL for (int p = 0; p < 4; p++) {
+            const vec *h = (const vec *)(B + p * B_size);
+            acc[p][0] += *A * h[0];
+            acc[p][1] += *A * h[1];
+        }
+    MK_UNROLL for (int p = 0; p < 4; p++)
+        MK_UNROLL for (int v = 0; v < 2; v++) {
+            vec *c = (vec *)(C + p * C_size) + v;
+            *c = more ? *c + acc[p][v] : acc[p][v];
+        }
+}
+
 /* product_tile of op(W) (M, K), W, or W^T if `turned`, rows of W ldw apart, for all panels of n
  * samples, B_size and C_size apart; `copy`: W goes to L1 first; `fetches`: the M rows of W that
  * follow are fetched meanwhile */
@@ -80,6 +99,10 @@ MK_INLINE void fn(product_strip)(const int M, const int turned, ptrdiff_t n, ptr
         ldw = ld;
     }
     const ptrdiff_t ra = turned ? 1 : ldw, ca = turned ? ldw : 1;
+    if (M < 3 && !turned)
+        for (; n > 3 * S + LANES; n -= 4 * S, B += 4 * B_size, C += 4 * C_size)
+            MK_UNROLL for (int m = 0; m < M; m++)
+                fn(product_row)(K, W + m * ra, B, B_size, b ? b + m : b, more, C + m * S, C_size);
     const ptrdiff_t line = 64 / sizeof(real);
     const ptrdiff_t part = fetches ? (K / line * S + n - 1) / n * line : 0;
     const real *next = W + M * ldw, *end = fetches ? next + K : next;
