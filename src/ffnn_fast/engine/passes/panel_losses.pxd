@@ -27,35 +27,23 @@ cdef inline void panel_max(const floating* z, Py_ssize_t k, floating* top) noexc
 
 
 cdef inline void panel_exp(
-    floating* z, Py_ssize_t k, const floating* top, floating* total
+    floating* z, Py_ssize_t k, const floating* top, floating* rest
 ) noexcept nogil:
-    """z_js := exp(z_js − top_s), total_s := Σ_j z_js"""
+    """z_js := exp(z_js − top_s), rest_s := Σ_j z_js − 1 to all digits, top_s = max_j z_js"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
     cdef floating e[MAX_S]
-    cdef floating x
-    for s in range(S):
-        total[s] = 0
-    for j in range(k):
-        for s in range(S):
-            x = z[j * S + s] - top[s]
-            e[s] = vm_exp_f32(x) if floating is float else vm_exp_f64(x)
-            total[s] += e[s]
-        for s in range(S):
-            z[j * S + s] = e[s]
-
-
-cdef inline void panel_rest(
-    const floating* z, Py_ssize_t k, floating* rest
-) noexcept nogil:
-    """rest_s := Σ_j z_js − 1 to all digits, for z_js <= 1 of which one at least is 1"""
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
     cdef floating ones[MAX_S]
+    cdef floating x
     for s in range(S):
         rest[s], ones[s] = 0, -1
     for j in range(k):
         for s in range(S):
-            rest[s] += <floating>0 if z[j * S + s] == 1 else z[j * S + s]
-            ones[s] += <floating>1 if z[j * S + s] == 1 else <floating>0
+            x = z[j * S + s] - top[s]
+            e[s] = vm_exp_f32(x) if floating is float else vm_exp_f64(x)
+            rest[s] += <floating>0 if e[s] == 1 else e[s]
+            ones[s] += <floating>1 if e[s] == 1 else <floating>0
+        for s in range(S):
+            z[j * S + s] = e[s]
     for s in range(S):
         rest[s] += ones[s]
 
@@ -74,12 +62,12 @@ cdef inline void softmax_panel(floating* z, Py_ssize_t k) noexcept nogil:
     """z := the softmax of k outputs, sample by sample"""
     cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), s
     cdef floating top[MAX_S]
-    cdef floating total[MAX_S]
+    cdef floating rest[MAX_S]
     panel_max(z, k, top)
-    panel_exp(z, k, top, total)
+    panel_exp(z, k, top, rest)
     for s in range(S):
-        total[s] = <floating>1 / total[s]
-    panel_scale(z, k, total)
+        rest[s] = <floating>1 / (<floating>1 + rest[s])
+    panel_scale(z, k, rest)
 
 
 cdef inline void activate_output_panel(const plan_t* plan, floating* z) noexcept nogil:
@@ -122,6 +110,38 @@ cdef inline void smooth_panel(
             dot[s] += share * (z[j * S + s] - top[s])
 
 
+cdef inline void dense_sums(
+    const plan_t* plan, const batch_t* batch, const floating* z, Py_ssize_t k, Py_ssize_t column,
+    const floating* top, floating* mass, floating* dot, floating* w,
+) noexcept nogil:
+    """mass_s := Σ_j y_j, dot_s := Σ_j y_j (z_js − top_s); 0, like w_s, where targets are missing"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    cdef const floating* y
+    for s in range(batch.n):
+        y = <const floating*>batch.Y + row_of(batch, s) * plan.targets + column
+        mass[s] = dot[s] = 0
+        if plan.missing and y[0] != y[0]:
+            w[s] = 0
+            continue
+        for j in range(k):
+            mass[s] += y[j]
+            dot[s] += times(y[j], z[j * S + s] - top[s])
+
+
+cdef inline void subtract_targets(
+    const plan_t* plan, const batch_t* batch, floating* z, Py_ssize_t k, Py_ssize_t column,
+    const floating* w,
+) noexcept nogil:
+    """z_js −= w_s y_j, for dense targets; nothing where they are missing"""
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), j, s
+    cdef const floating* y
+    for s in range(batch.n):
+        y = <const floating*>batch.Y + row_of(batch, s) * plan.targets + column
+        if not (plan.missing and y[0] != y[0]):
+            for j in range(k):
+                z[j * S + s] -= w[s] * y[j]
+
+
 cdef inline double softmax_cross_entropy_panel(
     const plan_t* plan, const head_t* head, const batch_t* batch, floating* z, Py_ssize_t column,
     double scale, bint delta,
@@ -130,61 +150,51 @@ cdef inline double softmax_cross_entropy_panel(
 
     For a head of k outputs, which begins at this column of dense targets.
     """
-    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), T = plan.targets, k = head.width
-    cdef Py_ssize_t j, s, row, n = batch.n
-    cdef const floating* Y = <const floating*>batch.Y
+    cdef Py_ssize_t S = 2 * MK_BYTES // sizeof(floating), k = head.width, j, s, n = batch.n
     cdef const floating* weight = <const floating*>batch.weight
-    cdef const floating* y = NULL
+    cdef Py_ssize_t at[MAX_S]  # of the logit of the label
     cdef floating top[MAX_S]
-    cdef floating total[MAX_S]
+    cdef floating rest[MAX_S]
     cdef floating dot[MAX_S]
     cdef floating mass[MAX_S]
     cdef floating w[MAX_S]
     cdef floating kept = <floating>(1 - head.smoothing), share = <floating>(head.smoothing / k)
     cdef double result = 0
     panel_max(z, k, top)
+    for s in range(S):
+        mass[s], dot[s], w[s] = 1, 0, 0
     for s in range(n):
-        row = row_of(batch, s)
-        w[s] = 1 if weight is NULL else weight[row]
-        mass[s], dot[s] = 1, 0
-        if Y is NULL:
-            dot[s] = z[batch.labels[row] * S + s] - top[s]
-            continue
-        y = Y + row * T + column
-        if plan.missing and y[0] != y[0]:
-            mass[s] = w[s] = 0
-            continue
-        mass[s] = 0
-        for j in range(k):
-            mass[s] += y[j]
-            dot[s] += times(y[j], z[j * S + s] - top[s])
+        w[s] = 1 if weight is NULL else weight[row_of(batch, s)]
+    if batch.Y is NULL:
+        for s in range(n):
+            at[s] = batch.labels[row_of(batch, s)] * S + s
+            dot[s] = z[at[s]] - top[s]
+    else:
+        dense_sums(plan, batch, z, k, column, top, mass, dot, w)
     if share != 0:
         smooth_panel(z, k, top, kept, share, mass, dot)
-    panel_exp(z, k, top, total)
-    panel_rest(z, k, top)
+    panel_exp(z, k, top, rest)
     for s in range(S):
-        top[s] = vm_log1p_f32(top[s]) if floating is float else vm_log1p_f64(top[s])
+        top[s] = vm_log1p_f32(rest[s]) if floating is float else vm_log1p_f64(rest[s])
     for s in range(n):
         result += w[s] * (<double>mass[s] * top[s] - dot[s])
     if not delta:
         return result
-    for s in range(n):
+    for s in range(S):
         w[s] *= <floating>scale
-        total[s] = w[s] / total[s]
-    for s in range(n, S):
-        total[s] = 0
-    panel_scale(z, k, total)
-    for s in range(n):
-        row = row_of(batch, s)
-        if Y is NULL:
-            z[batch.labels[row] * S + s] -= kept * w[s]
-        elif not (plan.missing and Y[row * T + column] != Y[row * T + column]):
-            y = Y + row * T + column
-            for j in range(k):
-                z[j * S + s] -= kept * w[s] * y[j]
-        if share != 0:
-            for j in range(k):
+        rest[s] = w[s] / (<floating>1 + rest[s])
+    panel_scale(z, k, rest)
+    if share != 0:
+        for j in range(k):
+            for s in range(S):
                 z[j * S + s] -= share * w[s]
+    for s in range(S):
+        w[s] *= kept
+    if batch.Y is NULL:
+        for s in range(n):
+            z[at[s]] -= w[s]
+    else:
+        subtract_targets(plan, batch, z, k, column, w)
     return result
 
 
