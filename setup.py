@@ -50,6 +50,7 @@ LOOPS = [
     *("--param=max-inline-insns-single=10", "--param=max-inline-insns-auto=5"),
 ]
 FLAGS = ["-O2", *LOOPS, "-g0", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS += ["-ffp-contract=fast"]  # multiply-adds in tiles in C too, as in those in assembly
 FLAGS += ["-fno-asynchronous-unwind-tables"]  # nothing unwinds C
 # No assembly: no check would see what it reads, and at -O1 GCC makes no multiply-add beside it.
 PLAIN = ["-DMK_PLAIN"]

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import shlex
 import subprocess
 import sys
 
@@ -94,8 +95,11 @@ def test_a_full_standard_output_that_is_no_file(never_trained, monkeypatch, caps
     assert "cannot write the standard output: No space left on device" in capsys.readouterr().err
 
 
-def test_a_closed_standard_output(never_trained, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "stdout", None)
+@pytest.mark.parametrize("closed", [None, io.StringIO()])
+def test_a_closed_standard_output(never_trained, monkeypatch, capsys, closed):
+    if closed is not None:
+        closed.close()
+    monkeypatch.setattr(sys, "stdout", closed)
     assert main(["--version"]) == 2
     assert "the standard output is closed" in capsys.readouterr().err
 
@@ -112,7 +116,7 @@ def test_predictions_are_not_lost_for_notes_that_cannot_be_written(
     (tmp_path / "far.csv").write_text(far)
 
     def run(arguments, redirection):
-        command = f"{sys.executable} -m ffnn_fast predict {arguments} {redirection}"
+        command = f"{shlex.quote(sys.executable)} -m ffnn_fast predict {arguments} {redirection}"
         return subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
 
     shown = run("m far.csv", "")
@@ -133,6 +137,19 @@ def test_help_on_a_full_standard_output(monkeypatch, arguments, unbuffered):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
     assert "cannot write the standard output: No space left on device" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs descriptors of POSIX")
+def test_a_standard_output_that_is_open_for_reading_alone(monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    command = [sys.executable, "-m", "ffnn_fast", "--help"]
+    with open(os.devnull) as read_only:
+        done = subprocess.run(
+            command, stdout=read_only, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cannot write the standard output: Bad file descriptor" in done.stderr
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -50,6 +50,7 @@ COMMANDS = {  # by name: the module below cli/, and the line in the help
     "bench": ("bench", "compare the time of steps and predictions with other libraries"),
 }
 FAILED = 1
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # a disk, or the quota
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,11 +96,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _described(error: OSError) -> str:
     """What failed, and at which file."""
     where = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-        where = f"cannot write {error.filename or 'the standard output'}: "
-        if not error.filename:
-            discard_buffered(sys.stdout)
+    if not error.filename and (error.errno in FULL or not _can_flush()):
+        where = "cannot write the standard output: "
+        discard_buffered(sys.stdout)
+    elif error.errno in FULL:
+        where = f"cannot write {where}"
     return f"{where}{error.strerror or error}"
+
+
+def _can_flush() -> bool:
+    """Whether what is buffered for the standard output can be written."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def parse(argv: Sequence[str]) -> tuple[Command, Any]:

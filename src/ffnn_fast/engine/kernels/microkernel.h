@@ -85,6 +85,13 @@
 /* Bytes of W, up to which one sample's update is by strips of columns: W stays in L1. */
 #define MK_STRIPS (1 << 15)
 
+/* Whether the steps of a whole tile are in assembly. */
+#if MK_BYTES == 32 && defined(__FMA__) && !defined(MK_PLAIN)
+#define MK_STEPS 1
+#else
+#define MK_STEPS 0
+#endif
+
 /* Inputs of a layer whose weight gradient has its vectors along the units. */
 #define MK_NARROW 4
 

@@ -1,6 +1,6 @@
 /* Batches of samples in panels: products with W. Part of microkernel.h. */
 
-#if MK_BYTES == 32 && !defined(MK_PLAIN)
+#if MK_STEPS
 #include "microkernel_steps.h"
 #endif
 
@@ -15,7 +15,7 @@ MK_INLINE void fn(accumulate)(const int M, const int V, const int ahead, ptrdiff
 {
     const ptrdiff_t line = 64 / sizeof(real);
     const real *next = a + M * ra;
-#if MK_BYTES == 32 && !defined(MK_PLAIN)
+#if MK_STEPS
     if (M == MK_ROWS && V == 2 && __builtin_constant_p(ca) && ca == 1)
         for (; K >= 4; K -= 4, a += 4, B += 4 * S) fn(four_of_rows)(a, ra, B, acc);
     else if (M == MK_ROWS && V == 2 && __builtin_constant_p(ra) && ra == 1)
