@@ -188,7 +188,7 @@ cdef inline int fill_layout(plan_t* plan, sizes, Py_ssize_t itemsize) except -1:
 
     Sparse rows have no panel; in the place of their blocks are rows of n_1.
     """
-    cdef Py_ssize_t k, width, largest = 0, S = samples_per_panel(itemsize)
+    cdef Py_ssize_t k, width, largest = 0, widest = 0, S = samples_per_panel(itemsize)
     plan.itemsize, plan.S, plan.units = itemsize, S, 0
     for k in range(plan.L + 1):
         plan.n[k], plan.below[k] = sizes[k], plan.units
@@ -197,11 +197,12 @@ cdef inline int fill_layout(plan_t* plan, sizes, Py_ssize_t itemsize) except -1:
         plan.panel[k] = panel_size(width, itemsize)
         if k == 0 and plan.sparse:
             width, plan.panel[k] = sizes[1], 0
+        widest = max(widest, plan.panel[k] * itemsize)
         plan.panel_below[k + 1] = plan.panel_below[k] + plan.panel[k]
         plan.block_below[k + 1] = plan.block_below[k] + (width + S - 1) // S * S
         if k > plan.sparse:
             largest = max(largest, plan.n[k] * plan.n[k - 1] * itemsize)
-    plan.group = panels_together(largest)
+    plan.group = panels_together(largest, widest)
     return 0
 
 
