@@ -52,7 +52,21 @@ def test_bits_of_wide_layers_do_not_depend_on_threads(engine, sizes, n, dtype, r
 )
 def test_bits_of_an_output_do_not_depend_on_the_rows_beside_it(engine, sizes, n, dtype, rng):
     """A last panel of few rows, and panels of few units, have tiles of their own."""
-    spec = NetworkSpec(sizes, "tanh", "linear", "half_squared_error", dtype=dtype)
+    output, loss = ("softmax", "cross_entropy") if sizes[-1] > 2 else ("linear", "squared_error")
+    spec = NetworkSpec(sizes, "tanh", output, loss, dtype=dtype)
     bound = BoundNetwork(spec, engine.Plan(spec, 1), random_params(spec, rng), engine)
     X = rng.normal(size=(150, sizes[0])).astype(spec.dtype)
     np.testing.assert_array_equal(bound.forward(X[:n]), bound.forward(X)[:n])
+
+
+@pytest.mark.parametrize("sizes", [(66_000, 2), (132_000, 1)], ids=str)
+def test_few_units_of_very_many_inputs(engine, sizes, dtype, rng):
+    """Whole groups of four panels leave no panel for the loop after theirs."""
+    spec = NetworkSpec(sizes, "tanh", "linear", "squared_error", dtype=dtype)
+    params = random_params(spec, rng)
+    bound = BoundNetwork(spec, engine.Plan(spec, 1), params, engine)
+    X = rng.normal(size=(64, sizes[0])).astype(spec.dtype)
+    W, b = params[: -sizes[1]].reshape(sizes[::-1]), params[-sizes[1] :]
+    size = np.abs(X) @ np.abs(W.T)
+    error = np.abs(bound.forward(X) - (X.astype(np.float64) @ W.T.astype(np.float64) + b))
+    assert (error <= 64 * np.finfo(spec.dtype).eps * size / sizes[0] ** 0.5).all()

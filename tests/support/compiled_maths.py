@@ -39,7 +39,7 @@ FUNCTIONS = (
         if (function := f"{name}_{order}") not in EQUAL
     ),
 )
-SINES = ("sin", "sin_slope", "sin_second", "sin_third")  # by order, which have a loop of their own
+SINES = ("sin", "sin_slope", "sin_second", "sin_third")  # by order, with loops of their own
 TYPES = (("float", "f32", "float32"), ("double", "f64", "float64"))
 
 
@@ -59,12 +59,21 @@ FLAGS, X86_FLAGS = SETUP["FLAGS"], SETUP["X86_LEVELS"]
 def loops_source():
     """A loop in place over each function and dtype, one a line, as the kernels have them."""
     lines = ['#include "maths/vecmath_derivatives.h"']
-    lines += [
-        f"void {name}_{suffix}({real}* z, long n)"
-        f" {{ for (long i = 0; i < n; i++) z[i] = vm_{name}_{suffix}(z[i]); }}"
-        for name in FUNCTIONS
-        for real, suffix, _ in TYPES
-    ]
+    for name in FUNCTIONS:
+        for real, suffix, _ in TYPES:
+            value = f"vm_{name}_{suffix}(z[i])"
+            if name in SINES:
+                value = f"vm_turned_sin_{suffix}(z[i], {SINES.index(name)} * ({real})0.5)"
+            lines.append(
+                f"void {name}_{suffix}({real}* z, long n)"
+                f" {{ for (long i = 0; i < n; i++) z[i] = {value}; }}"
+            )
+    return "\n".join(lines)
+
+
+def sines_source():
+    """The loops of the header itself over the derivatives of sin, by which the kernels call it."""
+    lines = ['#include "maths/vecmath_activations.h"']
     lines += [
         f"void {name}s_{suffix}({real}* z, long n)"
         f" {{ vm_turned_sines_{suffix}(n, z, ({real}){order / 2}); }}"
@@ -93,12 +102,13 @@ def library(level):
         flags += ["-O1", "-g1", "-fno-wrapv", "-fsanitize=address,undefined"]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "loops.c").write_text(loops_source(), "utf-8")
-        gcc([*flags, "loops.c", "-o", "loops.so"], folder)
+        (Path(folder) / "sines.c").write_text(sines_source(), "utf-8")
+        gcc([*flags, "loops.c", "sines.c", "-o", "loops.so"], folder)
         return ctypes.CDLL(f"{folder}/loops.so")
 
 
 def evaluate(level, name, x):
-    """name(x), elementwise, by the functions that the kernels of this level inline."""
+    """name(x), elementwise, by the functions of this level."""
     out = x.copy()
     evaluate_in_place(level, name, out)
     return out

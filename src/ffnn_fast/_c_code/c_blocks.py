@@ -30,8 +30,8 @@ static int code_of(@real x, int count)
 WAVES = {
     "periodic": [
         "const @real angle = vm_fma_@s(frequencies[i][f], @turn * v, phases[i][f]);",
-        "wave[f] = vm_sin_slope_@s(angle);",
-        "slope[f] = -vm_sin_@s(angle) * @turn * frequencies[i][f];",
+        "wave[f] = vm_turned_sin_@s(angle, (@real)0.5);",  # cos
+        "slope[f] = vm_turned_sin_@s(angle, 1) * @turn * frequencies[i][f];",  # -sin
     ],
     "piecewise": [
         "const @real share = (v - bins[i][2 * f]) * bins[i][2 * f + 1];",
@@ -123,7 +123,7 @@ def _numbers(net: Network, numbers: list[Feature], jacobian: bool) -> list[str]:
     block, real = cast(InputBlock, net.spec.inputs), net.real
     F, M, suffix = block.n_waves, block.outputs, SUFFIXES[real]
     if block.embedding == "periodic":
-        net.maths |= {"sin", "sin_slope"} if jacobian else {"sin_slope"}
+        net.maths.add("turned_sin")
     turn = literal(float(net.params.dtype.type(2 * math.pi)), real)
     waves = WAVES[block.embedding][: 3 if jacobian else 2]
     filled = [one.replace("@real", real).replace("@s", suffix) for one in waves]

@@ -60,7 +60,7 @@ MK_INLINE void fn(product_tile)(const int M, const int V, const int ahead, ptrdi
         }
 }
 
-/* One row of product_tile for 4 panels at once: the sums of one panel would wait for one another. */
+/* A row of product_tile for 4 panels at once: the sums of one panel would wait for one another. */
 MK_APART void fn(product_row)(ptrdiff_t K, const real *A, const real *B, ptrdiff_t B_size,
                               const real *b, int more, real *C, ptrdiff_t C_size)
 {
@@ -99,10 +99,12 @@ MK_INLINE void fn(product_strip)(const int M, const int turned, ptrdiff_t n, ptr
         ldw = ld;
     }
     const ptrdiff_t ra = turned ? 1 : ldw, ca = turned ? ldw : 1;
-    if (M < 3 && !turned)
+    if (M < 3 && !turned) {
         for (; n > 3 * S + LANES; n -= 4 * S, B += 4 * B_size, C += 4 * C_size)
             MK_UNROLL for (int m = 0; m < M; m++)
                 fn(product_row)(K, W + m * ra, B, B_size, b ? b + m : b, more, C + m * S, C_size);
+        if (n <= 0) return;
+    }
     const ptrdiff_t line = 64 / sizeof(real);
     const ptrdiff_t part = fetches ? (K / line * S + n - 1) / n * line : 0;
     const real *next = W + M * ldw, *end = fetches ? next + K : next;

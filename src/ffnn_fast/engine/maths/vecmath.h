@@ -22,6 +22,7 @@
 #include <string.h>
 
 #define VM_INLINE static inline __attribute__((always_inline, unused))
+#define VM_APART static __attribute__((noinline, unused))
 #define VM_INF __builtin_inff()
 #define VM_NAN __builtin_nanf("")
 

@@ -25,7 +25,8 @@
 #define VM_GELU_C1 0x1.2444f2a4d8b4bp-4
 #define VM_GELU_C1_LOW -0x1.6c843a29d1c7p-61
 
-/* pi = P1 + P2 + P3; k P1 and k P2 are exact for |k| < 2^28 (double), |k| < 2^12 (float) */
+/* pi = P1 + P2 + P3; k P1 and k P2 are exact for k in halves, |k| < 2^28 (double) or 2^12
+ * (float) */
 #define VM_PI_1_F64 0x1.921fb4p+1
 #define VM_PI_2_F64 0x1.4442dp-23
 #define VM_PI_3_F64 0x1.8469898cc517p-47
@@ -33,10 +34,10 @@
 #define VM_PI_2_F32 0x1.fb4p-11f
 #define VM_PI_3_F32 0x1.4442d2p-23f
 #define VM_1_PI 0x1.45f306dc9c883p-2
-#define VM_PHASES 0x1p28   /* sin and cos are 0 from here on: neighbouring floats are 32 apart */
+#define VM_PHASES 0x1p28 /* sin and cos are 0 from here on: neighbouring floats are 32 apart */
 #define VM_NEAR_PHASES 0x1p13f /* below it the phase of a float is taken in float */
 
-/* sin(r) for |r| <= pi/2 */
+/* sin(r) for |r| <= pi/2 + 2^-10 */
 VM_INLINE double vm_sin_reduced_f64(double r)
 {
     double z = r * r;
@@ -76,8 +77,8 @@ VM_INLINE double vm_turned_sin_f64(double x, double turn)
 }
 VM_INLINE float vm_turned_sin_f32(float x, float turn)
 {
-    float near = vm_phase_f32(x, turn), far = (float)vm_phase_f64((double)x, (double)turn);
-    float y = vm_sin_reduced_f32(vm_abs_f32(x) < VM_NEAR_PHASES ? near : far);
+    float r = vm_phase_f32(x, turn), rounded = (float)vm_phase_f64((double)x, (double)turn);
+    float y = vm_sin_reduced_f32(vm_abs_f32(x) < VM_NEAR_PHASES ? r : rounded);
     return vm_abs_f32(x) < (float)VM_PHASES ? y : 0.0f * x;
 }
 
@@ -146,13 +147,13 @@ VM_INLINE double vm_normal_tail_f64(double a, double *p)
 #undef vm
 
 /* z := the derivative of sin of order 2 turn, n numbers */
-static void vm_turned_sines_f64(ptrdiff_t n, double *z, double turn)
+VM_APART void vm_turned_sines_f64(ptrdiff_t n, double *z, double turn)
 {
     for (ptrdiff_t i = 0; i < n; i++)
         z[i] = vm_turned_sin_f64(z[i], turn);
 }
 /* The same, without double where all numbers of a part are near: of the same bits. */
-static void vm_turned_sines_f32(ptrdiff_t n, float *z, float turn)
+VM_APART void vm_turned_sines_f32(ptrdiff_t n, float *z, float turn)
 {
     for (; n > 0; n -= VM_AT_ONCE, z += VM_AT_ONCE) {
         const ptrdiff_t some = n < VM_AT_ONCE ? n : VM_AT_ONCE;

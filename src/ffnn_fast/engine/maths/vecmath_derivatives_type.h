@@ -150,6 +150,3 @@ VM_INLINE real vm(mish_third)(real x)
     real y = p * vm(fma)(b, w, 3 * v);
     return x != x ? x : y;
 }
-
-VM_INLINE real vm(sin_second)(real x) { return vm(turned_sin)(x, 1); }
-VM_INLINE real vm(sin_third)(real x) { return vm(turned_sin)(x, (real)1.5); }

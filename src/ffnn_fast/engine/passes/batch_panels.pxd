@@ -45,8 +45,8 @@ cdef enum:
 cdef inline Py_ssize_t panels_together(Py_ssize_t largest, Py_ssize_t widest) noexcept nogil:
     """Panels to take together when the largest W_k and the widest panel have these many bytes
 
-    One by one while W stays in the second-level cache; together, so that W is read once for all,
-    where it does not. 512 wide on AVX-512: one panel 106-109 GFLOP/s, eight 97-108; 2048 wide: two
+    With 64-byte vectors one by one while W stays in the second-level cache, and together, so that W
+    is read once for all, where it does not. 512 wide on AVX-512: one panel 106-109 GFLOP/s, eight 97-108; 2048 wide: two
     92, eight 100-105, and on a machine of twice the peak eight 205, sixteen 220. The panels of
     narrower vectors hold fewer samples to share W, and a tile takes half the time, so that what it
     costs to begin one counts: with AVX2, eight instead of one took 0.94 of the time of steps of
