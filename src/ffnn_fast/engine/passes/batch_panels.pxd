@@ -46,12 +46,13 @@ cdef inline Py_ssize_t panels_together(Py_ssize_t largest, Py_ssize_t widest) no
     """Panels to take together when the largest W_k and the widest panel have these many bytes
 
     With 64-byte vectors one by one while W stays in the second-level cache, and together, so that W
-    is read once for all, where it does not. 512 wide on AVX-512: one panel 106-109 GFLOP/s, eight 97-108; 2048 wide: two
-    92, eight 100-105, and on a machine of twice the peak eight 205, sixteen 220. The panels of
-    narrower vectors hold fewer samples to share W, and a tile takes half the time, so that what it
-    costs to begin one counts: with AVX2, eight instead of one took 0.94 of the time of steps of
-    4-32-16-4, 0.97 of 13-64-64-2 and 0.8 to 0.95 of predictions, unless a layer is so wide that
-    they leave the cache. With 64 instead of 16, forward products 512 wide took 0.97 of the time.
+    is read once for all, where it does not. 512 wide on AVX-512: one panel 106-109 GFLOP/s, eight
+    97-108; 2048 wide: two 92, eight 100-105, and on a machine of twice the peak eight 205, sixteen
+    220. The panels of narrower vectors hold fewer samples to share W, and a tile takes half the
+    time, so that what it costs to begin one counts: with AVX2, eight instead of one took 0.94 of
+    the time of steps of 4-32-16-4, 0.97 of 13-64-64-2 and 0.8 to 0.95 of predictions, unless a
+    layer is so wide that they leave the cache. With 64 instead of 16, forward products 512 wide
+    took 0.97 of the time.
     """
     cdef Py_ssize_t cached = 1536 << 10 if MK_BYTES == 64 else 256 << 10
     if MK_BYTES == 32 and largest > MK_COPY_BYTES:
