@@ -25,8 +25,7 @@
 #define VM_GELU_C1 0x1.2444f2a4d8b4bp-4
 #define VM_GELU_C1_LOW -0x1.6c843a29d1c7p-61
 
-/* pi = P1 + P2 + P3; k P1 and k P2 are exact for k in halves, |k| < 2^28 (double) or 2^12
- * (float) */
+/* pi = P1 + P2 + P3; k P1, k P2 are exact for k in halves, |k| < 2^28 (double) or 2^12 (float) */
 #define VM_PI_1_F64 0x1.921fb4p+1
 #define VM_PI_2_F64 0x1.4442dp-23
 #define VM_PI_3_F64 0x1.8469898cc517p-47

@@ -62,6 +62,11 @@ cdef inline Py_ssize_t panels_together(Py_ssize_t largest, Py_ssize_t widest) no
     return 1 if MK_BYTES == 64 else max(1, min(FEW, (128 << 10) // widest))
 
 
+cdef inline bint stays_cached(const plan_t* plan) noexcept nogil:
+    """Whether each W_k stays in the second-level cache: more panels are taken together else"""
+    return plan.group <= FEW
+
+
 cdef inline Py_ssize_t panel_count(const plan_t* plan, Py_ssize_t n) noexcept nogil:
     """Panels of n samples"""
     return (n + plan.S - 1) // plan.S

@@ -14,7 +14,7 @@ from ffnn_fast.engine.passes.alignment cimport padded
 from ffnn_fast.engine.passes.batch cimport batch_t, row_of, rows_from
 from ffnn_fast.engine.passes.batch_blas cimport forward_block, gather, losses_block
 from ffnn_fast.engine.passes.batch_panels cimport (
-    FEW, outputs_of_panels, outputs_workspace, panel_count, panels_workspace, sum_of,
+    outputs_of_panels, outputs_workspace, panel_count, panels_workspace, stays_cached, sum_of,
 )
 from ffnn_fast.engine.passes.one_sample cimport forward_first, forward_rest, online_size
 from ffnn_fast.engine.passes.online_deferred cimport deferred_size
@@ -33,7 +33,7 @@ cdef inline Py_ssize_t block_rows(const plan_t* plan) noexcept nogil:
 
     Few where W stays in a small second-level cache, so that they stay there too.
     """
-    return 256 if MK_BYTES == 32 and plan.group <= FEW else <Py_ssize_t>BLOCK_ROWS
+    return 256 if MK_BYTES == 32 and stays_cached(plan) else <Py_ssize_t>BLOCK_ROWS
 
 
 cdef inline Py_ssize_t sums_size(const plan_t* plan, Py_ssize_t n) noexcept nogil:
