@@ -74,6 +74,7 @@ def libraries(*names):
     return [Library(name) for name in names]
 
 
+@pytest.mark.slow
 def test_all_libraries_are_measured_and_faulty_ones_excluded(runner, log):
     records = benchmark_steps(runner, TINY, libraries("ffnn_fast", "reference", "numpy", *FAULTY))
     assert [r["label"] for r in records] == ["ffnn_fast", "reference", "numpy"]

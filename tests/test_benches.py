@@ -153,6 +153,7 @@ def test_a_version_with_other_results_fails(comparison, cases, changed):
     assert [("failed: " in line) for line in lines] == ["error" in r for r in records]
 
 
+@pytest.mark.slow
 def test_the_version_of_the_folder_is_the_one_that_runs(comparison, copy, tmp_path):
     worker = comparison.start("old", copy, 1)
     assert Path(worker("describe")["folder"]) == copy / PACKAGE.name
@@ -233,6 +234,7 @@ def test_interval_of_the_median(comparison, n, low, high):
     assert comparison.interval(ratios) == (low, high)
 
 
+@pytest.mark.slow
 def test_compare_on_the_command_line(root, copy, tmp_path):
     command = [
         sys.executable, "-m", "benches", "--compare", copy, "--rows", "predictor", "--rounds", "1",

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from support.c_programs import (
     run,
     run_main,
 )
+from support.cases import TOLERANCES
 from support.problems import random_params
 
 from ffnn_fast import Activation, Network
@@ -57,6 +59,7 @@ for dtype in ("float32", "float64"):
 """
 
 
+@pytest.mark.slow
 def test_a_file_is_the_same_in_every_process(tmp_path):
     """The order of functions in it does not depend on the hash of their names."""
     found = [
@@ -100,20 +103,28 @@ def exact_forward(net):
     return Network.from_params(spec, net.params, engine="reference").forward
 
 
-with_flags = pytest.mark.parametrize(  # GCC compiles in half the time without optimisation
-    "flags", [("-O0",), pytest.param(("-O2",), marks=pytest.mark.slow)]
-)
+def with_flags(name, values):
+    """Both dtypes, without optimisation and with; the default run has one dtype of each value.
+
+    GCC compiles in half the time without optimisation.
+    """
+    grid = product(enumerate(values), enumerate(TOLERANCES), [("-O0",), ("-O2",)])
+    cases = [
+        pytest.param(
+            value, dtype, flags, marks=[pytest.mark.slow] * ((i + j) % 2 or flags != ("-O0",))
+        )
+        for (i, value), (j, dtype), flags in grid
+    ]
+    return pytest.mark.parametrize((name, "dtype", "flags"), cases)
 
 
-@with_flags
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@with_flags("activation", ACTIVATIONS)
 def test_every_activation(activation, flags, dtype, rtol, tmp_path):
     net = network((5, 9, 6, 3), dtype, activation=activation, output="identity")
     check(net, tmp_path, rtol, flags)
 
 
-@with_flags
-@pytest.mark.parametrize("output", OUTPUTS)
+@with_flags("output", OUTPUTS)
 def test_every_output(output, flags, dtype, rtol, tmp_path):
     check(network((4, 6, 5), dtype, output=output, loss="squared_error"), tmp_path, rtol, flags)
 
@@ -168,6 +179,7 @@ def test_the_program_finds_a_difference(dtype, tmp_path):
         run_main(source, "net")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [(), ("-march=native",)])
 def test_bits_do_not_depend_on_optimisation(target, dtype, tmp_path):
     """Neither without FMA, as on the baseline of x86-64, nor with it."""
@@ -284,6 +296,7 @@ def test_two_networks_in_one_program(tmp_path):
         run(["./use_cpp"], tmp_path)
 
 
+@pytest.mark.slow
 def test_no_library_is_called(tmp_path):
     """Only memcpy and memset, which compilers make, may be undefined symbols."""
     if shutil.which("nm") is None:

@@ -46,7 +46,7 @@ def library(model, folder, dtype, n_outputs):
     return Library(folder / "net.c", "net", dtype, (9, n_outputs))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_classifier(tmp_path, dtype):
     X, rows = table(), table(60, seed=1)
     y = np.where(X["x"] > 0, "yes", np.where(X["flag"], "no", "maybe"))

@@ -98,6 +98,7 @@ def demo(tmp_path_factory):
     return folder, run_process("demo", "--out", "out", cwd=folder)
 
 
+@pytest.mark.slow  # CI runs the same by the README's first command too
 def test_demo_beats_its_baselines(demo):
     _, shown = demo
     assert score(shown, "network 64-128-128-10")[0] >= 0.96

@@ -46,6 +46,7 @@ def test_ranks_train_the_network_of_one_process(table, tmp_path, n):
     np.testing.assert_allclose(*params, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_an_error_of_all_ranks_ends_them(table, tmp_path):
     ended = by_ranks(2, table, "--target", "nix", *PLAIN, folder=tmp_path)
@@ -72,6 +73,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_an_error_of_all_ranks_is_one_line(table, tmp_path):
     """Commands one after another in the same ranks, each of which writes a file of its own."""
@@ -96,6 +98,7 @@ def test_an_error_of_all_ranks_is_one_line(table, tmp_path):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_a_divergence_is_one_line(table, tmp_path):
     options = ("--optimizer", "sgd", "--learning-rate", "1e6", "--activation", "relu")
@@ -123,6 +126,7 @@ def test_an_error_of_one_rank_ends_all(table, tmp_path):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_an_interrupt_ends_ranks_that_wait_for_each_other(table, tmp_path):
     """The second rank waits for the first, which reads the table."""
@@ -147,6 +151,7 @@ def test_an_interrupt_ends_ranks_that_wait_for_each_other(table, tmp_path):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_the_first_rank_alone_reads_and_the_others_hold_their_share(table, tmp_path):
     """The others have no table: a file system that only some machines have."""
@@ -204,6 +209,7 @@ def test_ordered_sums_give_the_same_bits_by_any_number_of_ranks(table, tmp_path)
     assert len(bits) == 1
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_fewer_rows_than_ranks(tmp_path):
     path = tmp_path / "short.csv"

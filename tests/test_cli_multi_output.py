@@ -113,6 +113,7 @@ class TestValues:
         assert "cooling: residuals" in pictures
         assert page.open == []
 
+    @pytest.mark.slow
     def test_evaluate_shows_the_scores_of_the_training_again(self, trained, model, capsys):
         pytest.importorskip("matplotlib")
         name, of_training = trained(model, VALUES)

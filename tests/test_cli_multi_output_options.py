@@ -119,6 +119,7 @@ class TestPlain:
         shown = run(capsys, "train", "t.csv", *VALUES, *options, "-o", "x", "--no-report")
         assert table_below(shown, "heating")["network"]["R2"] > 0.8
 
+    @pytest.mark.slow
     def test_continued(self, here, trained, capsys):
         name, _ = trained("plain", VALUES)
         start = ("--start", name, "--epochs", "1", "-o", "x", "--no-report")
@@ -166,6 +167,7 @@ def test_a_table_without_names(here, capsys):
     assert "or the 4 without the targets (columns 5, 6)" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["drop", "swap", "values"])
 def test_damaged_files(here, trained, capsys, change):
     """The description of the table must be that of the model, target by target."""
@@ -200,7 +202,7 @@ def test_damaged_baselines(here, trained, capsys, change, tmp_path):
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("targets", [VALUES, CLASSES], ids=["values", "classes"])
-@pytest.mark.parametrize("to", ["c", "onnx"])
+@pytest.mark.parametrize("to", [pytest.param("c", marks=pytest.mark.slow), "onnx"])
 def test_export(here, trained, capsys, model, targets, to):
     if to == "onnx":
         pytest.importorskip("onnx")

@@ -104,7 +104,9 @@ def test_a_closed_standard_output(never_trained, monkeypatch, capsys, closed):
     assert "the standard output is closed" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize(
+    "redirection", [pytest.param("2>&-", marks=pytest.mark.slow), "2>/dev/full"]
+)
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full and a shell")
 def test_predictions_are_not_lost_for_notes_that_cannot_be_written(
     never_trained, tmp_path, monkeypatch, redirection
@@ -129,7 +131,13 @@ def test_predictions_are_not_lost_for_notes_that_cannot_be_written(
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        *(pytest.param(a, marks=pytest.mark.slow) for a in (["--help"], ["train", "--help"])),
+    ],
+)
 def test_help_on_a_full_standard_output(monkeypatch, arguments, unbuffered):
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     command = [sys.executable, "-m", "ffnn_fast", *arguments]

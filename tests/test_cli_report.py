@@ -173,6 +173,7 @@ class TestContents:
 
 
 class TestPng:
+    @pytest.mark.slow
     @pytest.mark.parametrize("made", [classes, values])
     def test_all_pictures_in_a_grid(self, tmp_path, made):
         from matplotlib.image import imread

@@ -156,6 +156,7 @@ def test_export_names_what_to_do(here, models, capsys):
     assert not (here / "x.safetensors").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="needs a C compiler")
 def test_export_to_c(here, models, capsys):
     """The C function gives what predict gives: size, town, and the parts of the date."""

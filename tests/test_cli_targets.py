@@ -78,6 +78,7 @@ def test_a_word_among_values_is_advised_to_be_a_class_if_it_can(distinct, advise
     assert train("--model", "plain", "--task", "classification") == (0 if advised else 2)
 
 
+@pytest.mark.slow
 def test_no_warnings_of_other_packages(recwarn, capsys):
     """Of 31 classes in 48 training rows scikit-learn warns in each linear model of the bag."""
     pytest.importorskip("sklearn")

@@ -15,8 +15,10 @@ from ffnn_fast.cli.command_line import COMMANDS
 
 DOCS = ROOT / "docs"
 LONG = {  # pages whose code takes seconds
-    *("howto/clusters", "howto/partitions", "howto/reinforcement-learning", "howto/tables"),
-}
+    "howto/clusters", "howto/differential-equations", "howto/from-scikit-learn",
+    "howto/own-functions", "howto/partitions", "howto/reinforcement-learning", "howto/surrogate",
+    "howto/tables", "howto/tabular",
+}  # fmt: skip
 PAGES = sorted(
     page for page in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(page.parts)
 )

@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 from support.memory_of_blocks import MEMORY, most_megabytes, needs_proc, write
 
 from ffnn_fast import Network
@@ -12,6 +13,7 @@ BATCH = 128  # rows
 BATCHES = 4 * BATCH * 65 * 8 / 2**20  # MB of four
 
 
+@pytest.mark.slow
 def test_blocks_take_the_memory_that_is_stated(tmp_path):
     """Of arrays, those of the training blocks at most `memory` and four batches, those of
     validation the same; with metrics 8 bytes for the prediction, 8 for the target of a validation

@@ -1,6 +1,7 @@
 """Input blocks and parametric activations: formulas, gradients, training, files, refusals."""
 
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -122,13 +123,13 @@ def test_layers_start_as_without_a_block_beside_them():
     np.testing.assert_array_equal(plain.params, further.params[: plain.params.size])
 
 
-MANY = {"largest", "wide tables"}  # so many parameters that differences by NumPy take long
+LONG = {  # so many parameters that the differences take long
+    ("wide tables", "compiled"),
+    *((name, "reference") for name in ("all parametric", "largest", "most bins", "wide tables")),
+}
 DIFFERENCES = [
-    pytest.param(
-        name, backend, marks=[pytest.mark.slow] * (backend == "reference" and name in MANY)
-    )
-    for name in NETWORKS
-    for backend in ("compiled", "reference")
+    pytest.param(*case, marks=[pytest.mark.slow] * (case in LONG))
+    for case in product(NETWORKS, ("compiled", "reference"))
 ]
 
 

@@ -181,14 +181,17 @@ WORK = {
 }
 
 
+SHOWN = {"once": {"Cholesky", "scikit-learn"}, "twice": {"Cholesky"}}  # in the default run
+
+
 @pytest.mark.engine
 @pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process there")
 @pytest.mark.parametrize(
     ("name", "interrupts"),
     [
-        *((name, "once") for name in WORK),
-        ("Cholesky", "twice"),
-        *(pytest.param(n, "twice", marks=pytest.mark.slow) for n in WORK if n != "Cholesky"),
+        pytest.param(name, times, marks=[pytest.mark.slow] * (name not in SHOWN[times]))
+        for times in SHOWN
+        for name in WORK
     ],
 )
 def test_the_exit_waits_for_a_call_of_a_library_that_is_left_behind(name, interrupts):

@@ -13,7 +13,13 @@ TESTS = Path(__file__).parent
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
-@pytest.mark.parametrize("task", ["save", "save with state", "load", "checkpoint", "resume"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "save", "load", "checkpoint",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("save with state", "resume")),
+    ],
+)  # fmt: skip
 def test_little_memory_is_a_memory_error(tmp_path, task):
     new_network().save(tmp_path / "model")
     fit(new_network(), checkpoint=tmp_path / "checkpoint")

@@ -82,7 +82,7 @@ def test_a_step_is_linear_in_the_number_of_layers(frozen):
     assert counts[2] < 2.3 * counts[1]
 
 
-@pytest.mark.parametrize("n_layers", [1000, 10_000])
+@pytest.mark.parametrize("n_layers", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_memory_is_linear_in_the_file(tmp_path, n_layers):
     path = tmp_path / "net"
     deep(n_layers).save(path)

@@ -123,8 +123,12 @@ def test_options_that_ranks_do_not_share_are_refused(folder):
     ("name", "message"),
     [
         ("exception", "ZeroDivisionError: in the callback of one rank"),
-        ("changed", "the parameters after step 22 of rank 1 is"),
-        ("options", "the batch_size of rank 1 is '16', of rank 0 '32'"),
+        pytest.param(
+            "changed", "the parameters after step 22 of rank 1 is", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "options", "the batch_size of rank 1 is '16', of rank 0 '32'", marks=pytest.mark.slow
+        ),
         pytest.param(
             "weights",
             "the sample_weight of rank 1 is 'given', of rank 0 'None'",
@@ -169,7 +173,7 @@ def left_in_shared_memory(folder):
 @needs_maps
 @pytest.mark.parametrize(
     "name",
-    ["exception", *(pytest.param(n, marks=pytest.mark.slow) for n in ("no failure", "killed"))],
+    ["killed", *(pytest.param(n, marks=pytest.mark.slow) for n in ("no failure", "exception"))],
 )
 def test_nothing_is_left_in_shared_memory(name, tmp_path):
     run(2, "failure", name, tmp_path)

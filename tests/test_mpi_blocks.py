@@ -18,6 +18,7 @@ from support.mpi_ranks import HAS_MPI, NEEDED, run_ranks
 
 if not HAS_MPI:
     pytest.skip(NEEDED, allow_module_level=True)
+pytestmark = pytest.mark.slow
 
 
 def run(n, *args):
@@ -117,11 +118,7 @@ def test_what_ranks_do_not_share_is_refused(folder):
     [
         ("blocks", "the RowBlocks (rows, inputs, block_rows, blocks) of rank 1 is '(1000, 5, 140,"),
         ("rows", ": X must be finite in float64, got nan in row"),
-        pytest.param(
-            "arrays",
-            "the kind of X of rank 1 is 'arrays', of rank 0 'RowBlocks'",
-            marks=pytest.mark.slow,
-        ),
+        ("arrays", "the kind of X of rank 1 is 'arrays', of rank 0 'RowBlocks'"),
     ],
 )
 def test_an_error_on_one_rank_ends_all(name, message):

@@ -250,7 +250,13 @@ def contents(path):
     return metadata, safetensors.numpy.load_file(path)
 
 
-@pytest.mark.parametrize("rate", [WarmUp(ReduceOnPlateau(0.01, "loss"), 5), *RATES[2:]], ids=repr)
+SCHEDULES = [WarmUp(ReduceOnPlateau(0.01, "loss"), 5), *RATES[2:]]
+EACH_SCHEDULE = [  # the default run has the first, whose description is the longest, and two more
+    pytest.param(rate, marks=[pytest.mark.slow] * (i % 4 > 0)) for i, rate in enumerate(SCHEDULES)
+]
+
+
+@pytest.mark.parametrize("rate", EACH_SCHEDULE, ids=repr)
 def test_any_entry_of_the_description_may_be_anything(tmp_path, rate):
     """Either the file is refused, or training goes on to finite parameters."""
     path, refused, loaded = tmp_path / "net", 0, 0

@@ -75,7 +75,14 @@ def test_predict_interrupted_anywhere(long_call, blas, monkeypatch):
     assert_that_the_state_stays(lambda: blas_net.predict(X), range(n), blas)
 
 
-@pytest.mark.parametrize("name", CALLS)
+LONG = {
+    "fit by the reference", "find_learning_rate", "gradient_descent", "levenberg_marquardt",
+    "minimize",
+}  # fmt: skip
+EACH_CALL = [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in CALLS]
+
+
+@pytest.mark.parametrize("name", EACH_CALL)
 def test_calls_interrupted_at_every_kind_of_place(name, blas):
     """Each instruction of the modules that change the state, by its callers, and some others."""
     call = CALLS[name]

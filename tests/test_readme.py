@@ -72,6 +72,7 @@ def houses(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_shell_lines_run(houses):
     assert any(line.startswith("ffnn-fast") for line in SHELL_LINES)
     run_shell(PAGE, houses)

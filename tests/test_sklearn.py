@@ -104,7 +104,9 @@ def test_predictions_are_the_same(data, name, settings):
         assert a.dtype == b.dtype
 
 
-@pytest.mark.parametrize("name", ["iris", "digits", "diabetes"])
+@pytest.mark.parametrize(
+    "name", ["iris", pytest.param("digits", marks=pytest.mark.slow), "diabetes"]
+)
 @pytest.mark.parametrize("settings", [{"solver": "sgd"}, {}], ids=named)
 def test_the_defaults_are_the_same_on_raw_rows(name, settings):
     load = {"iris": load_iris, "digits": load_digits, "diabetes": load_diabetes}[name]

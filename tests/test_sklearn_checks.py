@@ -17,6 +17,7 @@ def test_check(estimator, check):
         check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LEAST)
 def test_so_many_checks_run(kind):
     with warnings.catch_warnings(action="ignore"):

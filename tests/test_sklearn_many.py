@@ -209,6 +209,7 @@ def threads_in_a_worker():
     return net.n_threads, os.environ.get("OMP_NUM_THREADS")
 
 
+@pytest.mark.slow
 def test_workers_of_joblib_need_no_advice(monkeypatch):
     """loky gives each process its share of the CPUs, which Network and fit_many keep to."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

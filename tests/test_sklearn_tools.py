@@ -62,6 +62,7 @@ def test_a_search_on_dask_outlives_a_killed_worker(tmp_path):
     np.testing.assert_array_equal(found["predicted"], alone.predict_proba(digits))
 
 
+@pytest.mark.slow
 def test_a_worker_uses_what_it_is_given():
     code = (
         "from ffnn_fast.sklearn import MLPClassifier;"

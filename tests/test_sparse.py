@@ -114,7 +114,7 @@ def test_batches_of_several_blocks():
     np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 0.1}, {"averaging": "ema"}])
 def test_bits_do_not_depend_on_threads(dtype, options):
     X, y = text_like(500, 9000)

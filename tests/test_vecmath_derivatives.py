@@ -43,10 +43,14 @@ def scale(x):
     return np.maximum(np.abs(x.astype(np.float64)), 1)
 
 
+# Derivatives of erf by many digits take seconds.
+EACH_CURVED = [pytest.param(name, marks=[pytest.mark.slow] * (name == "gelu")) for name in CURVED]
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("level", levels())
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("name", CURVED)
+@pytest.mark.parametrize("name", EACH_CURVED)
 def test_error(level, name, order, dtype):
     x, expected = points(name, dtype), exact(name, order, dtype)
     error = np.abs(compiled(level, name, order, x).astype(np.float64) - expected)
@@ -55,7 +59,7 @@ def test_error(level, name, order, dtype):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("name", CURVED)
+@pytest.mark.parametrize("name", EACH_CURVED)
 def test_error_of_the_reference(name, order, dtype):
     x, expected = points(name, dtype), exact(name, order, dtype)
     values = getattr(ACTIVATIONS[name], f"{order}_derivative")(x)
