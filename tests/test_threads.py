@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from ffnn_fast import Network
 from ffnn_fast._runtime import threads
-from ffnn_fast._runtime.blas_limit import one_blas_thread
 from ffnn_fast.callbacks import Callback
 
 VARIABLES = ("FFNN_FAST_NUM_THREADS", "OMP_NUM_THREADS")
@@ -204,24 +203,6 @@ def two_blas_threads():
 
 
 @pytest.mark.usefixtures("two_blas_threads")
-def test_blas_limit_is_restored_by_the_last_to_leave():
-    before = blas_threads()
-    assert set(before) == {2}
-
-    def nested():
-        assert set(one_blas_thread(blas_threads)) == {1}
-        assert set(blas_threads()) == {1}
-        return "result"
-
-    assert one_blas_thread(nested) == "result"
-    assert blas_threads() == before
-    with pytest.raises(ZeroDivisionError):
-        one_blas_thread(lambda: 1 // 0)
-    assert blas_threads() == before
-    trained(1, matmul="blas")
-    assert blas_threads() == before
-
-
 @pytest.mark.parametrize("matmul", ["own", "blas"])
 def test_concurrent_fits_do_not_disturb_one_another(matmul):
     expected, results = trained(2, matmul), [None] * 4

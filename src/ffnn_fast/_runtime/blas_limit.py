@@ -22,7 +22,8 @@ class _BlasLimit:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._users: dict[object, int] = {}  # a user of the limit and its thread
-        self._before: dict[LibController, int] = {}  # threads of each BLAS before the limit
+        # threads of each BLAS before the limit, in a thread or (None) in the process
+        self._before: dict[tuple[LibController, int | None], int] = {}
 
     def __call__(self, function: Callable[..., Any], *args: Any) -> Any:
         """``function(*args)``, with BLAS limited to one thread meanwhile."""
@@ -37,24 +38,29 @@ class _BlasLimit:
             self._locked(self._leave, user)
 
     def _enter(self, user: object) -> None:
-        self._users[user] = threading.get_ident()
+        here = threading.get_ident()
+        self._users[user] = here
         for library in _libraries():
             n = library.get_num_threads()
             if n is not None and n > 1:
-                self._before.setdefault(library, n)
-                library.set_num_threads(1)
+                self._before.setdefault((library, here if _is_per_thread(library) else None), n)
+                _set_threads(library, 1)
 
     def _leave(self, user: object) -> None:
         self._users.pop(user, None)
+        here = threading.get_ident()
+        if here not in self._users.values():
+            self._restore(here)
         if not self._users:
-            self._restore()
+            self._restore(None)
 
-    def _restore(self) -> None:
+    def _restore(self, thread: int | None) -> None:
         """Set the former number of threads where it is still the limit."""
-        for library, n in list(self._before.items()):
-            if library.get_num_threads() == 1:
-                library.set_num_threads(n)
-            self._before.pop(library, None)
+        for (library, whose), n in list(self._before.items()):
+            if whose == thread:
+                if library.get_num_threads() == 1:
+                    _set_threads(library, n)
+                self._before.pop((library, whose), None)
 
     def _locked(self, change: Callable[[object], None], user: object) -> None:
         try:
@@ -75,8 +81,9 @@ class _BlasLimit:
         self._lock = threading.RLock()
         here = threading.get_ident()
         self._users = {user: thread for user, thread in self._users.items() if thread == here}
+        self._before = {at: n for at, n in self._before.items() if at[1] in (None, here)}
         if not self._users:
-            self._restore()
+            self._restore(None)
 
 
 @cache
@@ -85,6 +92,26 @@ def _libraries() -> list[LibController]:
 
     loaded = ThreadpoolController().lib_controllers
     return [library for library in loaded if library.user_api == "blas"]
+
+
+def _is_per_thread(library: LibController) -> bool:
+    """Whether each thread has a limit of its own; other libraries have one for the process."""
+    return library.internal_api == "openblas" and library.threading_layer == "openmp"
+
+
+def _set_threads(library: LibController, n: int) -> None:
+    """Set the limit, also where another thread has set it before.
+
+    Of OpenBLAS, threadpoolctl 3.8 ignores the calls of all threads but the first, until that ends
+    or another takes its place.
+    """
+    release = getattr(library, "clear_controlling_thread", None)
+    if release is None:
+        library.set_num_threads(n)
+    else:
+        release(force=True)
+        library.set_num_threads(n)
+        release()
 
 
 one_blas_thread = _BlasLimit()
