@@ -1,6 +1,8 @@
 """BLAS has one thread during calls that need it so, whichever threads make them."""
 
+import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -49,6 +51,8 @@ def test_nested_calls_and_exceptions():
 
 @pytest.mark.usefixtures("two_threads")
 def test_every_thread_has_the_limit(other):
+    assert other(one_blas_thread, blas_threads) == {1}
+    assert blas_threads() == {2}
     assert one_blas_thread(blas_threads) == {1}
     assert other(one_blas_thread, blas_threads) == {1}
     assert blas_threads() == {2}
@@ -86,21 +90,58 @@ def test_the_last_to_leave_restores_the_number(last, other):
 
 
 def test_other_threads_may_set_the_number_after_a_call(other):
-    def limited():
-        with threadpool_limits(limits=2, user_api="blas"):
-            return blas_threads(), one_blas_thread(blas_threads), blas_threads()
+    """The worker of `other` lives on after its call."""
+    with threadpool_limits(limits=2, user_api="blas"):
+        other(one_blas_thread, int)
+        with threadpool_limits(limits=3, user_api="blas"):
+            assert blas_threads() == {3}
+            assert one_blas_thread(blas_threads) == {1}
+            assert other(one_blas_thread, blas_threads) == {1}
+            assert blas_threads() == {3}
 
-    assert limited() == ({2}, {1}, {2})
-    assert other(limited) == ({2}, {1}, {2})
-    assert limited() == ({2}, {1}, {2})
+
+class Slow:
+    """A BLAS of one limit for the process; changing it takes a while."""
+
+    internal_api, threading_layer = "openblas", "pthreads"
+
+    def __init__(self):
+        self.n, self.unfinished, self.begun = 2, 0, threading.Event()
+
+    def get_num_threads(self):
+        return self.n
+
+    def set_num_threads(self, n):
+        self.unfinished += 1
+        self.begun.set()
+        time.sleep(0.05)
+        self.n = n
+        self.unfinished -= 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking beside threads is the point
+def test_a_fork_waits_until_a_limit_is_changed(monkeypatch):
+    """BLAS has a lock of its own, which a child would find locked for ever."""
+    library = Slow()
+    monkeypatch.setattr(blas_limit, "_libraries", lambda: [library])
+    thread = threading.Thread(target=one_blas_thread, args=(int,))
+    thread.start()
+    library.begun.wait(60)
+    child = os.fork()
+    if child == 0:
+        os._exit(library.unfinished or one_blas_thread(library.get_num_threads) != 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    thread.join()
+    assert library.n == 2
+    assert one_blas_thread(library.get_num_threads) == 1
 
 
 class OfEachThread:
-    """A BLAS whose limit is that of the calling thread, as OpenBLAS by OpenMP has it."""
+    """A BLAS whose limit is that of the calling thread."""
 
-    internal_api, threading_layer = "openblas", "openmp"
-
-    def __init__(self):
+    def __init__(self, internal_api, threading_layer):
+        self.internal_api, self.threading_layer = internal_api, threading_layer
         self.here = threading.local()
 
     def get_num_threads(self):
@@ -110,8 +151,9 @@ class OfEachThread:
         self.here.n = n
 
 
-def test_a_limit_of_each_thread_is_restored_in_each(monkeypatch, other):
-    library = OfEachThread()
+@pytest.mark.parametrize("name", ["openblas openmp", "mkl intel"])
+def test_a_limit_of_each_thread_is_restored_in_each(monkeypatch, other, name):
+    library = OfEachThread(*name.split())
     monkeypatch.setattr(blas_limit, "_libraries", lambda: [library])
     limit, number = blas_limit._BlasLimit(), library.get_num_threads
     assert other(limit, number) == 1

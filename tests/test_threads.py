@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from ffnn_fast import Network
 from ffnn_fast._runtime import threads
@@ -34,10 +34,6 @@ def trained(n_threads, matmul="auto", epochs=3):
     net = Network(SIZES, seed=0, n_threads=n_threads, matmul=matmul)
     net.fit(X, y, epochs=epochs, batch_size=256)
     return net.params
-
-
-def blas_threads():
-    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
 def test_what_n_threads_means(monkeypatch):

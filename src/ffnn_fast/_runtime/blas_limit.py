@@ -14,6 +14,8 @@ from threadpoolctl import LibController, ThreadpoolController
 class _BlasLimit:
     """Calls during which BLAS uses one thread; the last of nested or concurrent ones restores it.
 
+    Where each thread has a limit of its own, that is the last one of the thread.
+
     A KeyboardInterrupt may be raised between any two instructions of Python. Therefore everything
     that ends a call may be repeated, and is: an exception that cuts the first run short is followed
     by the second. The lock is released in the same way. Each call also sets the limit anew.
@@ -76,6 +78,13 @@ class _BlasLimit:
         if self._lock._is_owned():  # type: ignore[attr-defined]
             self._lock.release()
 
+    def before_fork(self) -> None:
+        """Wait until no thread changes a limit: the child would find BLAS's own lock locked."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._unlock()
+
     def after_fork_in_child(self) -> None:
         """Forget the users in threads that the child does not have, and a lock that they held."""
         self._lock = threading.RLock()
@@ -96,25 +105,25 @@ def _libraries() -> list[LibController]:
 
 def _is_per_thread(library: LibController) -> bool:
     """Whether each thread has a limit of its own; other libraries have one for the process."""
-    return library.internal_api == "openblas" and library.threading_layer == "openmp"
+    if library.internal_api == "openblas":
+        return bool(library.threading_layer == "openmp")
+    return bool(library.internal_api == "mkl")
 
 
 def _set_threads(library: LibController, n: int) -> None:
     """Set the limit, also where another thread has set it before.
 
-    Of OpenBLAS, threadpoolctl 3.8 ignores the calls of all threads but the first, until that ends
-    or another takes its place.
+    Of OpenBLAS, threadpoolctl 3.8 ignores what all threads but the first set. It can make another
+    thread the first, but by a lock that hangs in a forked child or in a handler of signals.
     """
-    release = getattr(library, "clear_controlling_thread", None)
-    if release is None:
-        library.set_num_threads(n)
-    else:
-        release(force=True)
-        library.set_num_threads(n)
-        release()
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(n)
 
 
 one_blas_thread = _BlasLimit()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=one_blas_thread.after_fork_in_child)
+    os.register_at_fork(
+        before=one_blas_thread.before_fork,
+        after_in_parent=one_blas_thread.after_fork_in_parent,
+        after_in_child=one_blas_thread.after_fork_in_child,
+    )
