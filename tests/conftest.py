@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from support.cases import TOLERANCES
+from threadpoolctl import threadpool_limits
 
 from ffnn_fast.engine import isa
 
@@ -92,6 +93,13 @@ def sigint(foreground):
     if after is not before:
         signal.signal(signal.SIGINT, before)
         pytest.fail(f"left {after} as the handler of SIGINT, which was {before}")
+
+
+@pytest.fixture
+def two_blas_threads():
+    """Two threads for each BLAS, set by this thread: threadpoolctl may ignore what others set."""
+    with threadpool_limits(limits=2, user_api="blas"):
+        yield
 
 
 @pytest.fixture(scope="session")

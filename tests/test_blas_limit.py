@@ -19,22 +19,16 @@ def blas_threads():
 
 
 @pytest.fixture
-def two_threads():
-    """This thread sets two threads for each BLAS; threadpoolctl may ignore what others set."""
-    with threadpool_limits(limits=2, user_api="blas"):
-        assert blas_threads() == {2}
-        yield
-
-
-@pytest.fixture
 def other():
     """Another thread, which makes the calls that it is given."""
     with ThreadPoolExecutor(1) as executor:
         yield lambda *call: executor.submit(*call).result(60)
 
 
-@pytest.mark.usefixtures("two_threads")
+@pytest.mark.usefixtures("two_blas_threads")
 def test_nested_calls_and_exceptions():
+    assert blas_threads() == {2}
+
     def nested():
         assert one_blas_thread(blas_threads) == {1}
         assert blas_threads() == {1}
@@ -49,8 +43,9 @@ def test_nested_calls_and_exceptions():
     assert blas_threads() == {2}
 
 
-@pytest.mark.usefixtures("two_threads")
+@pytest.mark.usefixtures("two_blas_threads")
 def test_every_thread_has_the_limit(other):
+    assert blas_threads() == {2}
     assert other(one_blas_thread, blas_threads) == {1}
     assert blas_threads() == {2}
     assert one_blas_thread(blas_threads) == {1}
@@ -60,9 +55,10 @@ def test_every_thread_has_the_limit(other):
     assert blas_threads() == {2}
 
 
-@pytest.mark.usefixtures("two_threads")
+@pytest.mark.usefixtures("two_blas_threads")
 @pytest.mark.parametrize("last", ["here", "there"])
 def test_the_last_to_leave_restores_the_number(last, other):
+    assert blas_threads() == {2}
     entered, finish = threading.Event(), threading.Event()
 
     def there():

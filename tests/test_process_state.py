@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.exceptions_anywhere import interrupted_at, places_in
 from support.fits import classes, network
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from ffnn_fast import Network
 from ffnn_fast._runtime import interrupts
@@ -48,10 +48,9 @@ def state_of_process(blas):
 
 
 @pytest.fixture
-def blas():
+def blas(two_blas_threads):
     """All BLAS libraries, with two threads each."""
-    with threadpool_limits(limits=2, user_api="blas"):
-        yield ThreadpoolController().select(user_api="blas").lib_controllers
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 def assert_that_the_state_stays(call, places, blas, **fine):

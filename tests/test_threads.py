@@ -192,12 +192,6 @@ def test_a_team_on_one_busy_core_gives_the_same_bits():
     assert done.stdout == "same\n", done.stderr
 
 
-@pytest.fixture
-def two_blas_threads():
-    with threadpool_limits(limits=2, user_api="blas"):
-        yield
-
-
 @pytest.mark.usefixtures("two_blas_threads")
 @pytest.mark.parametrize("matmul", ["own", "blas"])
 def test_concurrent_fits_do_not_disturb_one_another(matmul):
